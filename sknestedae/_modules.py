@@ -1,0 +1,176 @@
+"""The autoencoder network: blocks -> latents -> blocks and predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ._table import Layout
+from .blocks import Block
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "leaky_relu": nn.LeakyReLU,
+    "softplus": nn.Softplus,
+}
+
+INITIALIZATIONS = {
+    "xavier_normal": nn.init.xavier_normal_,
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "kaiming_normal": nn.init.kaiming_normal_,
+    "kaiming_uniform": nn.init.kaiming_uniform_,
+}
+
+
+class Outputs(NamedTuple):
+    """What the network gives for a batch.
+
+    ``latents`` is of shape (n_samples, n_components); ``blocks`` holds one tensor of shape
+    (n_samples, layout.n_values) a block; ``prediction`` is of shape (n_samples, n_outputs), or
+    None without a predictor.
+    """
+
+    latents: Tensor
+    blocks: dict[str, Tensor]
+    prediction: Tensor | None
+
+
+def dense_stack(sizes: Sequence[int], activation: str, dropout: float) -> list[nn.Module]:
+    """Make hidden layers: linear, activation and, where it is not 0, dropout.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Width of the input, then of each hidden layer.
+    activation : str
+        A key of ``ACTIVATIONS``.
+    dropout : float
+        Probability that a hidden unit is dropped in training.
+    """
+    layers: list[nn.Module] = []
+    for n_inputs, n_outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(n_inputs, n_outputs), ACTIVATIONS[activation]()]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+    return layers
+
+
+class AutoencoderModule(nn.Module):
+    """A supervised autoencoder.
+
+    Each block's encoder turns its values into inputs of a common encoder, which gives the
+    latents; a common decoder and each block's decoder turn the latents back, and a predictor
+    turns them into the target.
+
+    Parameters
+    ----------
+    layouts : mapping of str to Layout
+        Each block's layout.
+    blocks : mapping of str to Block
+        Each block's settings; the same keys.
+    n_components : int
+        Number of latents.
+    hidden_layer_sizes, decoder_hidden_layer_sizes, predictor_hidden_layer_sizes : sequence of int
+        Widths of the hidden layers of the encoder, the decoder and the predictor.
+    activation, latent_activation : str
+        Of the hidden layers and of the latents; keys of ``ACTIVATIONS``.
+    dropout : float
+        After each hidden layer.
+    n_outputs : int
+        Width of the prediction; 0 for no predictor.
+
+    Attributes
+    ----------
+    encoder_weights, weights : list of Parameter
+        What the L1 and the L2 penalty act on: no biases.
+    """
+
+    def __init__(
+        self,
+        *,
+        layouts: Mapping[str, Layout],
+        blocks: Mapping[str, Block],
+        n_components: int,
+        hidden_layer_sizes: Sequence[int],
+        decoder_hidden_layer_sizes: Sequence[int],
+        predictor_hidden_layer_sizes: Sequence[int],
+        activation: str,
+        latent_activation: str,
+        dropout: float,
+        n_outputs: int,
+    ) -> None:
+        super().__init__()
+        widths = {}
+        self.block_encoders = nn.ModuleDict()
+        for name, block in blocks.items():
+            self.block_encoders[name], widths[name] = block.make_encoder(layouts[name])
+        encoder_sizes = (sum(widths.values()), *hidden_layer_sizes)
+        self.encoder = nn.Sequential(
+            *dense_stack(encoder_sizes, activation, dropout),
+            nn.Linear(encoder_sizes[-1], n_components),
+            ACTIVATIONS[latent_activation](),
+        )
+
+        decoder_sizes = (n_components, *decoder_hidden_layer_sizes)
+        self.decoder = nn.Sequential(*dense_stack(decoder_sizes, activation, dropout))
+        self.block_decoders = nn.ModuleDict(
+            {
+                name: block.make_decoder(layouts[name], decoder_sizes[-1])
+                for name, block in blocks.items()
+            }
+        )
+        self.predictor: nn.Module | None = None
+        if n_outputs:
+            predictor_sizes = (n_components, *predictor_hidden_layer_sizes)
+            self.predictor = nn.Sequential(
+                *dense_stack(predictor_sizes, activation, dropout),
+                nn.Linear(predictor_sizes[-1], n_outputs),
+            )
+
+        encoding = (self.block_encoders, self.encoder)
+        self.encoder_weights = [p for part in encoding for p in part.parameters() if p.ndim > 1]
+        self.weights = [p for p in self.parameters() if p.ndim > 1]
+
+    def encode(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Give the latents, of shape (n_samples, n_components), of each block's values."""
+        inputs = [encoder(values[name]) for name, encoder in self.block_encoders.items()]
+        return self.encoder(inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=1))
+
+    def decode(self, latents: Tensor) -> dict[str, Tensor]:
+        """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
+        hidden = self.decoder(latents) if len(self.decoder) else latents
+        return {name: decoder(hidden) for name, decoder in self.block_decoders.items()}
+
+    def predict(self, latents: Tensor) -> Tensor | None:
+        """Give the prediction, of shape (n_samples, n_outputs), of latents."""
+        return None if self.predictor is None else self.predictor(latents)
+
+    def forward(self, values: Mapping[str, Tensor]) -> Outputs:
+        """Encode, decode and predict."""
+        latents = self.encode(values)
+        return Outputs(latents, self.decode(latents), self.predict(latents))
+
+
+def initialize(module: nn.Module, method: str) -> None:
+    """Draw the weights of all linear layers anew, with zero biases, from torch's generator.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    method : str
+        A key of ``INITIALIZATIONS`` (Glorot and Bengio 2010; He et al. 2015).
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            INITIALIZATIONS[method](part.weight)
+            nn.init.zeros_(part.bias)

@@ -1,0 +1,582 @@
+"""A table to named blocks of arrays, and back.
+
+A table is a DataFrame or a two-dimensional array. Its columns are grouped in *blocks*. The values
+of a block are one float array: the scaled numeric columns first, then one one-hot group a
+categorical column. Nothing here knows of torch.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Number
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+
+from .exceptions import UnseenCategoryWarning
+
+# Rows looked at together: it bounds what a pass over a large table needs beside the table.
+_CHUNK_ROWS = 16_384
+# The block of every column that no block was asked for.
+DEFAULT_BLOCK = "table"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the last axis of a block's values is made up.
+
+    Parameters
+    ----------
+    n_numeric : int
+        Number of numeric columns; they come first, one value each.
+    n_categories : tuple of int
+        Number of categories of each categorical column; a one-hot group each, in this order.
+    """
+
+    n_numeric: int
+    n_categories: tuple[int, ...] = ()
+
+    @property
+    def n_values(self) -> int:
+        """Width of the block's values."""
+        return self.n_numeric + sum(self.n_categories)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of the table's columns in the block."""
+        return self.n_numeric + len(self.n_categories)
+
+    def spread(self, columns: np.ndarray) -> np.ndarray:
+        """Repeat what belongs to a column for each of its values, along the last axis."""
+        widths = [1] * self.n_numeric + list(self.n_categories)
+        return np.repeat(columns, widths, axis=-1)
+
+    def groups(self) -> Iterator[slice]:
+        """Give the slice of each categorical column's one-hot group."""
+        start = self.n_numeric
+        for width in self.n_categories:
+            yield slice(start, start + width)
+            start += width
+
+
+class Encoded(NamedTuple):
+    """The values of one block, and which of them were measured.
+
+    ``values`` is an ndarray of shape (n_samples, layout.n_values); ``measured`` a bool ndarray of
+    shape (n_samples, layout.n_columns), or None where every entry was.
+    """
+
+    values: np.ndarray
+    measured: np.ndarray | None
+
+
+# ---------------------------------------------------------------------------------------------
+# One column
+
+
+def is_categorical(column: pd.Series, label: str) -> bool:
+    """Tell whether a DataFrame's column holds categories rather than numbers, by its dtype.
+
+    Categories, booleans and strings are categorical; so are objects, if they are not all numbers.
+
+    Raises
+    ------
+    TypeError
+        If the column holds neither, such as dates.
+    """
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype) or types.is_bool_dtype(dtype):
+        return True
+    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
+        return False
+    if dtype == object:
+        kinds = {type(value) for value in column[column.notna()]}
+        if all(issubclass(kind, Number) and not issubclass(kind, bool) for kind in kinds):
+            return False
+        if all(issubclass(kind, str | Number | np.bool_) for kind in kinds):
+            return True
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(
+            f"Column {label} holds {names}; a column must hold numbers, strings, booleans or "
+            "categories."
+        )
+    if types.is_string_dtype(dtype):
+        return True
+    raise TypeError(
+        f"Column {label} has dtype {dtype}; a column must hold numbers, strings, booleans or "
+        "categories. Convert it first, such as a date to a number of days."
+    )
+
+
+def factorize(column: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Give the codes (-1 where missing) and the distinct values of a column."""
+    codes, distinct = pd.factorize(column)
+    return codes, np.asarray(distinct, dtype=object)
+
+
+def sort_categories(categories: np.ndarray) -> np.ndarray:
+    """Sort distinct values; by their text where they can not be compared."""
+    try:
+        return np.sort(categories)
+    except TypeError:
+        return np.array(
+            sorted(categories, key=lambda value: (str(type(value)), str(value))), object
+        )
+
+
+def row_keys(X: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Give each row a number that follows from its content: equal rows have equal keys.
+
+    Returns
+    -------
+    ndarray of uint64, shape (n_samples,)
+    """
+    return pd.util.hash_pandas_object(pd.DataFrame(X), index=False).to_numpy()
+
+
+def column_statistics(
+    chunks: Iterator[tuple[np.ndarray, np.ndarray | None]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute mean and standard deviation of each column's measured entries, chunk by chunk.
+
+    Parameters
+    ----------
+    chunks : iterator of (ndarray of shape (n_rows, n_columns), ndarray of shape (n_rows,) or None)
+        Rows and their weights.
+
+    Returns
+    -------
+    mean, scale : ndarray of shape (n_columns,)
+        The scale of a constant column is 1.
+    n_measured : ndarray of shape (n_columns,)
+        Total weight of the measured entries.
+    """
+    scaler = StandardScaler()
+    with np.errstate(all="ignore"):  # overflow shows in the result, which the caller checks
+        for rows, weight in chunks:
+            scaler.partial_fit(rows, sample_weight=weight)
+    n_measured = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
+    return scaler.mean_, scaler.scale_, n_measured
+
+
+# ---------------------------------------------------------------------------------------------
+# The table
+
+
+def keeps_column_types(X: Any, categorical_features: Any) -> bool:
+    """Tell whether X keeps its columns' own types: a DataFrame, or an array with named categories.
+
+    Everything else is read as one array of floats.
+    """
+    if isinstance(X, pd.DataFrame):
+        return True
+    if categorical_features is None or isinstance(categorical_features, str):
+        return False
+    dtype = getattr(X, "dtype", None)
+    return not (isinstance(dtype, np.dtype) and dtype.kind in "fiub")
+
+
+class TableEncoder:
+    """Encode a table as blocks of float arrays, and decode them.
+
+    Numeric columns are standardised; a missing entry becomes the column's mean. Categorical
+    columns become one-hot groups; a missing entry becomes the categories' frequencies, and a
+    category that was not seen in ``fit`` becomes zeros.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", None or array-like
+        Which columns are categorical: by dtype, none, or names, indices or a mask.
+    standardize : bool
+        Whether numeric columns are centred and scaled to unit variance.
+    blocks : sequence of (str, columns), default=()
+        Names and columns (names or indices) of blocks; the other columns make up the block
+        ``"table"``.
+
+    Attributes
+    ----------
+    layouts : dict of str to Layout
+        Each block's layout.
+    dtype : numpy dtype
+        float32 if every numeric column was float32 (or float16), else float64.
+    """
+
+    def __init__(
+        self,
+        categorical_features: Any = "from_dtype",
+        standardize: bool = True,
+        blocks: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        self.categorical_features = categorical_features
+        self.standardize = standardize
+        self.blocks = tuple(blocks)
+
+    # -- fit
+
+    def fit(
+        self,
+        X: pd.DataFrame | np.ndarray,
+        rows: np.ndarray | None = None,
+        sample_weight: np.ndarray | None = None,
+    ) -> TableEncoder:
+        """Learn columns, categories and scales.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+        rows : ndarray of int, optional
+            The rows to learn from; all of them by default. Kinds of columns are read from all.
+        sample_weight : ndarray of shape (n_samples,), optional
+            Weights of all rows; a mean and a scale are weighted with them.
+        """
+        self._learn_columns(X)
+        is_categorical_column = self._categorical_mask(X)
+        self._assign_blocks(is_categorical_column)
+        self.dtype = self._float_dtype(X)
+        self._learn_numeric(X, rows, sample_weight)
+        self._learn_categories(X, rows, sample_weight)
+        self.layouts = {
+            name: Layout(len(numeric), tuple(len(self.categories[j]) for j in categorical))
+            for name, (numeric, categorical) in self.columns.items()
+        }
+        return self
+
+    def _learn_columns(self, X: pd.DataFrame | np.ndarray) -> None:
+        self.n_features = X.shape[1]
+        self.is_frame = isinstance(X, pd.DataFrame)
+        if self.is_frame:
+            self.labels = list(X.columns)
+            self.level_names = list(X.columns.names)
+            self.dtypes = [_dtype_spec(dtype) for dtype in X.dtypes]
+
+    def _categorical_mask(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        chosen = self.categorical_features
+        if isinstance(chosen, str) and chosen == "from_dtype":
+            if not self.is_frame:
+                return np.zeros(self.n_features, dtype=bool)
+            return np.array(
+                [is_categorical(X.iloc[:, j], self._label(j)) for j in range(self.n_features)],
+                dtype=bool,
+            )
+        mask = np.zeros(self.n_features, dtype=bool)
+        if chosen is not None:
+            mask[self._resolve_columns(chosen, "categorical_features")] = True
+        return mask
+
+    def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
+        """Give the positions of columns that are named, indexed or masked."""
+        keys = [columns] if isinstance(columns, str | Integral) else list(columns)
+        if keys and all(isinstance(key, bool | np.bool_) for key in keys):
+            if len(keys) != self.n_features:
+                raise ValueError(
+                    f"The '{parameter}' parameter is a mask of {len(keys)} columns, but X has "
+                    f"{self.n_features}."
+                )
+            return np.flatnonzero(keys)
+        return np.array([self._position(key, parameter) for key in keys], dtype=int)
+
+    def _position(self, key: Any, parameter: str) -> int:
+        if self.is_frame and key in self.labels:
+            return self.labels.index(key)
+        is_index = isinstance(key, Integral) and not isinstance(key, bool)
+        if is_index and -self.n_features <= key < self.n_features:
+            return int(key) % self.n_features
+        known = f"columns {self.labels}" if self.is_frame else f"{self.n_features} columns"
+        raise ValueError(f"The '{parameter}' parameter names the column {key!r}; X has {known}.")
+
+    def _assign_blocks(self, is_categorical_column: np.ndarray) -> None:
+        """Give each block its numeric and its categorical columns, as positions in the table."""
+        owner: dict[int, str] = {}
+        for name, columns in self.blocks:
+            for j in self._resolve_columns(columns, "blocks"):
+                if j in owner:
+                    raise ValueError(
+                        f"The 'blocks' parameter gives column {self._label(j)} to both "
+                        f"{owner[j]!r} and {name!r}."
+                    )
+                owner[int(j)] = name
+        names = [name for name, _ in self.blocks]
+        if len(owner) < self.n_features:
+            names.append(DEFAULT_BLOCK)
+        self.columns: dict[str, tuple[list[int], list[int]]] = {name: ([], []) for name in names}
+        for j in range(self.n_features):
+            kind = 1 if is_categorical_column[j] else 0
+            self.columns[owner.get(j, DEFAULT_BLOCK)][kind].append(j)
+
+    @property
+    def _numeric(self) -> list[int]:
+        return [j for numeric, _ in self.columns.values() for j in numeric]
+
+    @property
+    def _categorical(self) -> list[int]:
+        return [j for _, categorical in self.columns.values() for j in categorical]
+
+    def _float_dtype(self, X: pd.DataFrame | np.ndarray) -> np.dtype:
+        dtypes = [X.dtypes.iloc[j] for j in self._numeric] if self.is_frame else [X.dtype]
+        small = (np.dtype("float16"), np.dtype("float32"))
+        return np.dtype("float32" if dtypes and all(d in small for d in dtypes) else "float64")
+
+    def _learn_numeric(
+        self, X: Any, rows: np.ndarray | None, sample_weight: np.ndarray | None
+    ) -> None:
+        numeric = self._numeric
+        self.mean = np.zeros(self.n_features)
+        self.scale = np.ones(self.n_features)
+        if not numeric:
+            return
+        values = self._numeric_array(X, numeric)
+        self._check_no_infinity(values, numeric)
+        order = np.arange(len(values)) if rows is None else rows
+        chunks = (
+            (
+                values[order[chunk]] if rows is not None else values[chunk],
+                None if sample_weight is None else sample_weight[order[chunk]],
+            )
+            for chunk in gen_batches(len(order), _CHUNK_ROWS)
+        )
+        mean, scale, n_measured = column_statistics(chunks)
+        for j, measured, finite in zip(
+            numeric, n_measured > 0, np.isfinite(scale * mean), strict=True
+        ):
+            if not measured:
+                raise ValueError(self._nothing_measured(j))
+            if not finite:
+                raise ValueError(
+                    f"Column {self._label(j)} has values too large to be standardised; rescale it."
+                )
+        self.mean[numeric], self.scale[numeric] = mean, scale
+
+    def _nothing_measured(self, j: int) -> str:
+        return (
+            f"Column {self._label(j)} has no measured value in the rows to learn from; drop it, "
+            "or pass rows where it was measured."
+        )
+
+    def _learn_categories(
+        self, X: Any, rows: np.ndarray | None, sample_weight: np.ndarray | None
+    ) -> None:
+        self.categories: dict[int, np.ndarray] = {}
+        self.frequencies: dict[int, np.ndarray] = {}
+        for j in self._categorical:
+            codes, distinct = factorize(self._column(X, j))
+            weight = np.ones(len(codes)) if sample_weight is None else sample_weight
+            if rows is not None:
+                codes, weight = codes[rows], weight[rows]
+            measured = codes >= 0
+            if not measured.any():
+                raise ValueError(self._nothing_measured(j))
+            total = np.bincount(codes[measured], weight[measured], minlength=len(distinct))
+            present = sort_categories(distinct[total > 0])
+            order = pd.Index(distinct).get_indexer(present)
+            self.categories[j] = present
+            self.frequencies[j] = total[order] / total.sum()
+
+    # -- transform
+
+    def transform(self, X: pd.DataFrame | np.ndarray) -> dict[str, Encoded]:
+        """Encode a table with the columns that were fitted.
+
+        Returns
+        -------
+        dict of str to Encoded
+            For each block.
+        """
+        return {
+            name: self._encode_block(X, numeric, categorical, self.layouts[name])
+            for name, (numeric, categorical) in self.columns.items()
+        }
+
+    def _encode_block(
+        self, X: Any, numeric: list[int], categorical: list[int], layout: Layout
+    ) -> Encoded:
+        if not categorical:  # the plain case: one array, one copy
+            values = self._numeric_array(X, numeric, copy=True)
+            return Encoded(values, self._standardise(values, numeric))
+        values = np.zeros((len(X), layout.n_values), dtype=self.dtype)
+        missing = np.zeros((len(X), layout.n_columns), dtype=bool)
+        if numeric:
+            part = values[:, : len(numeric)]
+            part[:] = self._numeric_array(X, numeric)
+            measured = self._standardise(part, numeric)
+            if measured is not None:
+                missing[:, : len(numeric)] = ~measured
+        for k, (j, group) in enumerate(zip(categorical, layout.groups(), strict=True)):
+            missing[:, len(numeric) + k] = self._encode_categories(X, j, values[:, group])
+        return Encoded(values, ~missing if missing.any() else None)
+
+    def _standardise(self, values: np.ndarray, numeric: list[int]) -> np.ndarray | None:
+        """Standardise in place, with the mean where nothing was measured; say what was."""
+        self._check_no_infinity(values, numeric)
+        mean, scale = self.mean[numeric], self.scale[numeric]
+        measured = None
+        for chunk in gen_batches(len(values), _CHUNK_ROWS):
+            part = values[chunk]
+            missing = np.isnan(part)
+            if self.standardize:
+                part -= mean
+                part /= scale
+            if missing.any():
+                if measured is None:
+                    measured = np.ones(values.shape, dtype=bool)
+                measured[chunk] = ~missing
+                part[missing] = np.broadcast_to(0.0 if self.standardize else mean, part.shape)[
+                    missing
+                ]
+        return measured
+
+    def _encode_categories(self, X: Any, j: int, out: np.ndarray) -> np.ndarray:
+        """Write the one-hot group of a column into ``out``; give where nothing is known."""
+        codes, distinct = factorize(self._column(X, j))
+        self._check_kind(j, distinct)
+        missing = codes < 0
+        lookup = pd.Index(self.categories[j]).get_indexer(distinct)
+        if len(distinct) and (lookup < 0).all():
+            warnings.warn(
+                f"No value of column {self._label(j)} (such as {distinct[0]!r}) is one of the "
+                f"{len(self.categories[j])} categories seen in fit; all enter as zeros.",
+                UnseenCategoryWarning,
+                stacklevel=2,
+            )
+        position = np.where(missing, -1, np.append(lookup, -1)[codes])
+        known = position >= 0
+        out[np.flatnonzero(known), position[known]] = 1.0
+        out[missing] = self.frequencies[j]
+        return ~known
+
+    def _check_kind(self, j: int, distinct: np.ndarray) -> None:
+        """Refuse numbers in a column of words, and words in a column of numbers."""
+        if not len(distinct):
+            return
+        fitted, given = self.categories[j][0], distinct[0]
+        if isinstance(fitted, str) != isinstance(given, str):
+            raise TypeError(
+                f"Column {self._label(j)} was categorical in fit, with categories such as "
+                f"{fitted!r}; it holds {type(given).__name__} such as {given!r} now."
+            )
+
+    # -- inverse
+
+    def inverse_transform(self, decoded: dict[str, np.ndarray], index: Any = None) -> Any:
+        """Give the table that decoded values stand for.
+
+        Parameters
+        ----------
+        decoded : dict of str to ndarray of shape (n_samples, layout.n_values)
+            For each block; of a categorical group, the largest value names the category.
+        index : Index, optional
+            Of the DataFrame, where a DataFrame was fitted.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_samples, n_features)
+            The fitted columns in their own units and order; with their dtypes, where a DataFrame
+            was fitted. An array is of floats, or of objects if a category is not a number.
+        """
+        columns: dict[int, np.ndarray] = {}
+        for name, (numeric, categorical) in self.columns.items():
+            values, layout = decoded[name], self.layouts[name]
+            for k, j in enumerate(numeric):
+                columns[j] = values[:, k]
+                if self.standardize:
+                    columns[j] = columns[j] * self.scale[j] + self.mean[j]
+            for j, group in zip(categorical, layout.groups(), strict=True):
+                columns[j] = self.categories[j][values[:, group].argmax(axis=1)]
+        ordered = [columns[j] for j in range(self.n_features)]
+        if self.is_frame:
+            return self._frame(ordered, index)
+        numbers = all(np.issubdtype(c.dtype, np.number) or _all_numbers(c) for c in ordered)
+        return np.column_stack([c.astype(self.dtype if numbers else object) for c in ordered])
+
+    def _frame(self, columns: list[np.ndarray], index: Any) -> pd.DataFrame:
+        frame = pd.DataFrame(
+            {
+                j: _restore_dtype(column, spec)
+                for j, (column, spec) in enumerate(zip(columns, self.dtypes, strict=True))
+            }
+        )
+        if len(self.level_names) > 1:
+            frame.columns = pd.MultiIndex.from_tuples(self.labels, names=self.level_names)
+        else:
+            frame.columns = pd.Index(self.labels, name=self.level_names[0])
+        return frame if index is None else frame.set_axis(index, axis=0)
+
+    # -- columns
+
+    def _label(self, j: int) -> str:
+        return repr(self.labels[j]) if self.is_frame else f"{j}"
+
+    def _column(self, X: Any, j: int) -> Any:
+        return X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]
+
+    def _numeric_array(self, X: Any, columns: list[int], copy: bool = False) -> np.ndarray:
+        """Read columns as floats, NaN where missing."""
+        if not isinstance(X, pd.DataFrame) and X.dtype != object:
+            part = X if columns == list(range(X.shape[1])) else X[:, columns]
+            return part.astype(self.dtype, copy=copy and part is X)
+        out = np.empty((len(X), len(columns)), dtype=self.dtype)
+        for k, j in enumerate(columns):
+            column = self._column(X, j)
+            column = column if isinstance(column, pd.Series) else pd.Series(column)
+            words = is_categorical(column, self._label(j)) and not types.is_bool_dtype(column)
+            if words and column.notna().any():
+                example = column[column.notna()].iloc[0]
+                raise TypeError(
+                    f"Column {self._label(j)} is numeric and must hold numbers; it holds "
+                    f"{example!r}. Name it in categorical_features if it is categorical."
+                )
+            out[:, k] = pd.to_numeric(column).to_numpy(dtype=self.dtype, na_value=np.nan)
+        return out
+
+    def _check_no_infinity(self, values: np.ndarray, columns: list[int]) -> None:
+        for chunk in gen_batches(len(values), _CHUNK_ROWS):
+            infinite = np.isinf(values[chunk])
+            if infinite.any():
+                row, k = np.argwhere(infinite)[0]
+                raise ValueError(
+                    f"Column {self._label(columns[k])} contains infinity (first in row "
+                    f"{chunk.start + row}); a value must be finite, or NaN where it was not "
+                    "measured."
+                )
+
+
+# ---------------------------------------------------------------------------------------------
+# dtypes, as plain values that any format can store
+
+
+def _dtype_spec(dtype: Any) -> Any:
+    """Describe a dtype by its name; a categorical one by its categories and order."""
+    if not isinstance(dtype, pd.CategoricalDtype):
+        return str(dtype)
+    categories = dtype.categories
+    return {
+        "categories": np.asarray(categories, dtype=object),
+        "dtype": str(categories.dtype),
+        "ordered": bool(dtype.ordered),
+    }
+
+
+def _restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:
+    """Give a column the dtype of a description; integers by rounding."""
+    if isinstance(spec, dict):
+        categories = pd.Index(spec["categories"], dtype=spec["dtype"])
+        return pd.Series(pd.Categorical(column, categories=categories, ordered=spec["ordered"]))
+    dtype = types.pandas_dtype(spec)
+    if types.is_bool_dtype(dtype) and column.dtype != object:
+        column = column > 0.5
+    if types.is_integer_dtype(dtype) and column.dtype != object:
+        plain = np.dtype(getattr(dtype, "numpy_dtype", dtype))
+        bounds = np.iinfo(plain)
+        # float(max) of a 64-bit integer rounds up, out of its range
+        top = np.nextafter(float(bounds.max), 0) if plain.itemsize == 8 else bounds.max
+        column = np.clip(np.rint(column.astype(np.float64)), bounds.min, top).astype(plain)
+    return pd.Series(column).astype(dtype)
+
+
+def _all_numbers(column: np.ndarray) -> bool:
+    return all(isinstance(value, Number) for value in column)

@@ -1,0 +1,146 @@
+"""A target to arrays, and back: numbers for a regressor, classes for a classifier.
+
+Both kinds read a target in two steps, so that the rows can be split in between: ``read`` checks
+it, ``encode`` scales what was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from ._table import DEFAULT_BLOCK, Encoded, Layout, TableEncoder
+
+
+class NumericTarget:
+    """One or more numbers a row, standardised; NaN where a row is not labelled.
+
+    Parameters
+    ----------
+    standardize : bool
+        Whether each output is centred and scaled to unit variance.
+    """
+
+    def __init__(self, standardize: bool) -> None:
+        self.standardize = standardize
+        self.is_1d: bool | None = None
+
+    def read(self, y: Any) -> np.ndarray:
+        """Check a target and give it as floats of shape (n_samples, n_outputs)."""
+        if isinstance(y, pd.Series | pd.DataFrame):  # pd.NA becomes NaN
+            y = y.to_numpy(dtype=np.float64, na_value=np.nan)
+        y = check_array(
+            y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
+        )
+        is_1d, y = y.ndim == 1, y.reshape(len(y), -1)
+        if self.is_1d is not None and y.shape[1] != self.layout.n_numeric:
+            raise ValueError(
+                f"y has {y.shape[1]} outputs, but the estimator was fitted with "
+                f"{self.layout.n_numeric}."
+            )
+        if self.is_1d is None:
+            unlabelled = np.flatnonzero(np.isnan(y).all(axis=0))
+            if len(unlabelled):
+                which = "y" if y.shape[1] == 1 else f"Output {unlabelled[0]} of y"
+                raise ValueError(
+                    f"{which} has no labelled row: all {len(y)} are NaN. Pass y=None to fit an "
+                    "autoencoder without a target."
+                )
+            self._is_1d_read = is_1d
+        return y
+
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        """Say which rows are labelled, of shape (n_samples,)."""
+        return (~np.isnan(y)).any(axis=1).astype(int)
+
+    def fit(self, y: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
+        """Learn the scale of what ``read`` gave, from some of its rows."""
+        self.is_1d = self._is_1d_read
+        self._encoder = TableEncoder(None, self.standardize).fit(y, rows, weight)
+
+    @property
+    def layout(self) -> Layout:
+        """How the outputs lie."""
+        return self._encoder.layouts[DEFAULT_BLOCK]
+
+    def encode(self, y: np.ndarray) -> Encoded:
+        """Standardise what ``read`` gave."""
+        return self._encoder.transform(y)[DEFAULT_BLOCK]
+
+    def decode(self, prediction: np.ndarray) -> np.ndarray:
+        """Give predictions their own units, and the shape that y had."""
+        y = self._encoder.inverse_transform({DEFAULT_BLOCK: prediction})
+        return y.ravel() if self.is_1d else y
+
+
+class ClassTarget:
+    """One class a row, one-hot; missing where a row is not labelled.
+
+    Parameters
+    ----------
+    classes : array-like, optional
+        All classes there are; by default, those of the first target that is read.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+    """
+
+    def __init__(self, classes: Iterable | None = None) -> None:
+        self.classes = None if classes is None else np.unique(np.asarray(classes))
+
+    def read(self, y: Any) -> np.ndarray:
+        """Check a target and give codes of shape (n_samples,), -1 where not labelled."""
+        y = column_or_1d(y, warn=True)
+        labelled = ~np.asarray(pd.isna(y), dtype=bool)
+        if not labelled.any():
+            raise ValueError(f"y has no labelled row: all {len(y)} are missing.")
+        labels = y[labelled]
+        if labels.dtype == object:
+            labels = np.asarray(labels.tolist())
+        check_classification_targets(labels)
+        if self.classes is None:
+            self.classes = np.unique(labels)
+            if len(self.classes) < 2:
+                raise ValueError(
+                    f"y has only one class, {self.classes[0]!r}; a classifier needs at least two."
+                )
+        position = np.searchsorted(self.classes, labels)
+        position = np.minimum(position, len(self.classes) - 1)
+        unknown = self.classes[position] != labels
+        if unknown.any():
+            raise ValueError(
+                f"y contains the label {labels[unknown][0]!r}, which is not one of the classes "
+                f"{self.classes.tolist()}."
+            )
+        codes = np.full(len(y), -1)
+        codes[labelled] = position
+        return codes
+
+    def strata(self, codes: np.ndarray) -> np.ndarray:
+        """Give each row's class, -1 where it is not labelled; of shape (n_samples,)."""
+        return codes
+
+    def fit(self, codes: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
+        """Learn nothing: the classes are all there is."""
+
+    @property
+    def layout(self) -> Layout:
+        """How the outputs lie: one group, of a value a class."""
+        return Layout(0, (len(self.classes),))
+
+    def encode(self, codes: np.ndarray) -> Encoded:
+        """Give the one-hot group of what ``read`` gave."""
+        labelled = codes >= 0
+        values = np.eye(len(self.classes))[codes]
+        return Encoded(values, None if labelled.all() else labelled[:, None])
+
+    def decode(self, prediction: np.ndarray) -> np.ndarray:
+        """Give the class with the largest value."""
+        return self.classes[prediction.argmax(axis=1)]

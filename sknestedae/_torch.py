@@ -1,0 +1,87 @@
+"""Devices, forked seeding, and the way between NumPy arrays and tensors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from .exceptions import DeviceWarning
+
+
+def resolve_device(device: str) -> torch.device:
+    """Give the torch device that a ``device`` parameter names.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"`` (CUDA where there is one, else the CPU) or any device string of torch, such as
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the name, or this machine has no such device.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(1, device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"The 'device' parameter must be 'auto' or a device that torch has here, "
+            f"got {device!r}: {reason}"
+        ) from error
+    return resolved
+
+
+def available_device(device: str) -> torch.device:
+    """Give the device that ``device`` names, or the CPU with a warning where it is not there.
+
+    A model that was fitted on a GPU is loaded through this on a machine without one.
+    """
+    try:
+        return resolve_device(device)
+    except ValueError as error:
+        warnings.warn(f"{error}. The model is loaded to the CPU.", DeviceWarning, stacklevel=4)
+        return torch.device("cpu")
+
+
+@contextmanager
+def forked_rng(device: torch.device) -> Iterator[None]:
+    """Let torch's generators be seeded inside; leave them outside as they were."""
+    if device.type == "cpu":
+        with torch.random.fork_rng(devices=[]):
+            yield
+    else:
+        index = device.index if device.index is not None else 0
+        with torch.random.fork_rng(devices=[index], device_type=device.type):
+            yield
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Derive the seed of one epoch, so that training can go on where it stopped.
+
+    Nothing but ``seed`` and the number of the epoch decides the order of the rows and the dropped
+    units of an epoch; no generator has to be saved with a model.
+    """
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+
+
+def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Give a tensor of an array, sharing its memory on the CPU."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def to_array(tensor: torch.Tensor) -> np.ndarray:
+    """Give a NumPy array of its own of a tensor on any device."""
+    return tensor.detach().to("cpu", copy=True).numpy()

@@ -1,0 +1,630 @@
+"""The skorch net: loss terms by name, tensors in memory, and the epoch that is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from skorch.history import History
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+
+from ._losses import block_error, l1_penalty, l2_penalty
+from ._modules import Outputs
+from ._table import Encoded, Layout
+from ._torch import epoch_seed, to_array, to_tensor
+
+# Entries gathered together from shuffled data: large enough that the cost of the call is spread
+# over many small batches, small enough that the copy is nothing beside a large table.
+_CHUNK_ENTRIES = 1 << 20
+# Rows that pass through the network at once where nothing is learnt from them.
+_CHUNK_ROWS = 16_384
+
+
+# ---------------------------------------------------------------------------------------------
+# Data
+
+
+@dataclass
+class Rows:
+    """Rows of encoded data as tensors: a whole data set, or a batch of it.
+
+    Parameters
+    ----------
+    values : dict of str to Tensor of shape (n_rows, layout.n_values)
+        For each block.
+    measured : dict of str to Tensor of bool, shape (n_rows, layout.n_columns)
+        For each block in which an entry is missing.
+    target : Tensor of shape (n_rows, n_outputs) or None
+    labelled : Tensor of bool, shape (n_rows, 1) or (n_rows, n_outputs), or None
+        Which targets are known; None if all are.
+    weight : Tensor of shape (n_rows, 1) or None
+        Sample weights; None if all are 1.
+    """
+
+    values: dict[str, Tensor]
+    measured: dict[str, Tensor] = field(default_factory=dict)
+    target: Tensor | None = None
+    labelled: Tensor | None = None
+    weight: Tensor | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        blocks: Mapping[str, Encoded],
+        target: Encoded | None,
+        sample_weight: np.ndarray | None,
+        device: torch.device,
+    ) -> Rows:
+        """Share arrays with the CPU's tensors, or copy them to another device."""
+        dtype = next(iter(blocks.values())).values.dtype
+
+        def optional(array: np.ndarray | None) -> Tensor | None:
+            return None if array is None else to_tensor(array, device)
+
+        weight = None if sample_weight is None else sample_weight.astype(dtype)[:, None]
+        return cls(
+            values={name: to_tensor(block.values, device) for name, block in blocks.items()},
+            measured={
+                name: to_tensor(block.measured, device)
+                for name, block in blocks.items()
+                if block.measured is not None
+            },
+            target=None if target is None else to_tensor(target.values.astype(dtype), device),
+            labelled=None if target is None else optional(target.measured),
+            weight=optional(weight),
+        )
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def __getitem__(self, rows: Any) -> Rows:
+        """Give the rows of a slice (a view) or of an index tensor (a copy)."""
+
+        def take(tensor: Tensor | None) -> Any:
+            return None if tensor is None else tensor[rows]
+
+        return Rows(
+            {name: tensor[rows] for name, tensor in self.values.items()},
+            {name: tensor[rows] for name, tensor in self.measured.items()},
+            take(self.target),
+            take(self.labelled),
+            take(self.weight),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the tensors are on."""
+        return next(iter(self.values.values())).device
+
+    def entry_weight(self, known: Tensor | None) -> Tensor | None:
+        """Combine sample weights with what is known; None if every entry counts 1."""
+        if known is None:
+            return self.weight
+        if self.weight is None:
+            return known.to(next(iter(self.values.values())).dtype)
+        return known * self.weight
+
+
+@dataclass
+class Subset(torch.utils.data.Dataset):
+    """Some rows of a data set, without a copy of them.
+
+    Parameters
+    ----------
+    rows : Rows
+    index : Tensor of int64 or None
+        Which rows, on the CPU; None for all of them.
+    """
+
+    rows: Rows
+    index: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows) if self.index is None else len(self.index)
+
+    def __getitem__(self, i: int) -> Rows:
+        return self.rows[[i if self.index is None else int(self.index[i])]]
+
+
+class TensorIterator:
+    """Slice batches from tensors in memory; skorch takes it in the place of a DataLoader.
+
+    Shuffled rows are gathered many batches at a time, and batches are views of that. The order
+    comes from torch's global generator, which the net seeds for each epoch.
+
+    Parameters
+    ----------
+    dataset : Subset
+    batch_size : int
+    shuffle : bool, default=False
+    """
+
+    def __init__(self, dataset: Subset, batch_size: int, shuffle: bool = False) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def __iter__(self) -> Iterator[Rows]:
+        rows, order, n_rows = self.dataset.rows, self.dataset.index, len(self.dataset)
+        if self.shuffle:
+            permutation = torch.randperm(n_rows)
+            order = permutation if order is None else order[permutation]
+        if order is None:
+            yield from (rows[i : i + self.batch_size] for i in range(0, n_rows, self.batch_size))
+            return
+        width = sum(tensor[0].numel() for tensor in rows.values.values())
+        step = max(_CHUNK_ENTRIES // (width * self.batch_size), 1) * self.batch_size
+        for start in range(0, n_rows, step):
+            chunk = rows[order[start : start + step].to(rows.device)]
+            for i in range(0, len(chunk), self.batch_size):
+                yield chunk[i : i + self.batch_size]
+
+
+# ---------------------------------------------------------------------------------------------
+# Objective
+
+
+@dataclass
+class Totals:
+    """Total weights of a data set, which its sums of errors are divided by."""
+
+    rows: int
+    weight: float
+    reconstruction: float
+    prediction: float
+
+
+class Objective(nn.Module):
+    """The loss terms, by name, and their sum.
+
+    ``reconstruction`` and ``prediction`` are means over measured entries, weighted by samples.
+    ``l1`` and ``l2`` are penalties on weights; ``l2`` is divided by the number of training rows
+    (the sum of their weights), as in scikit-learn's multi-layer perceptron.
+
+    Parameters
+    ----------
+    layouts : mapping of str to Layout
+        Each block's layout.
+    target_layout : Layout or None
+        Of the target; None without one.
+    reconstruction_loss, prediction_loss : str
+        Error of a number; a category's is the cross-entropy.
+    reconstruction_weight, prediction_weight, l1, alpha : float
+        What the terms are multiplied with.
+    """
+
+    def __init__(
+        self,
+        *,
+        layouts: Mapping[str, Layout],
+        target_layout: Layout | None,
+        reconstruction_loss: str,
+        prediction_loss: str,
+        reconstruction_weight: float,
+        prediction_weight: float,
+        l1: float,
+        alpha: float,
+    ) -> None:
+        super().__init__()
+        self.layouts = dict(layouts)
+        self.target_layout = target_layout
+        self.reconstruction_loss = reconstruction_loss
+        self.prediction_loss = prediction_loss
+        self.reconstruction_weight = reconstruction_weight
+        self.prediction_weight = prediction_weight
+        self.l1 = l1
+        self.alpha = alpha
+
+    def totals(self, dataset: Subset) -> Totals:
+        """Sum up the weights of all measured entries of a data set."""
+        totals = Totals(len(dataset), 0.0, 0.0, 0.0)
+        for rows in TensorIterator(dataset, batch_size=_CHUNK_ROWS):
+            count = len(rows)
+            totals.weight += _total(rows.weight, count, 1)
+            for name, layout in self.layouts.items():
+                weight = rows.entry_weight(rows.measured.get(name))
+                totals.reconstruction += _total(weight, count, layout.n_columns)
+            if self.target_layout is not None:
+                weight = rows.entry_weight(rows.labelled)
+                totals.prediction = _total(weight, count, self.target_layout.n_columns)
+        return totals
+
+    def data_terms(self, outputs: Outputs, rows: Rows) -> dict[str, Tensor]:
+        """Sum the errors of a batch, by term."""
+        parts = [
+            block_error(
+                outputs.blocks[name],
+                rows.values[name],
+                layout,
+                self.reconstruction_loss,
+                rows.entry_weight(rows.measured.get(name)),
+            )
+            for name, layout in self.layouts.items()
+        ]
+        terms = {"reconstruction": parts[0] if len(parts) == 1 else torch.stack(parts).sum()}
+        if self.target_layout is not None:
+            terms["prediction"] = block_error(
+                outputs.prediction,
+                rows.target,
+                self.target_layout,
+                self.prediction_loss,
+                rows.entry_weight(rows.labelled),
+            )
+        return terms
+
+    def penalty_terms(self, module: nn.Module, totals: Totals) -> dict[str, Tensor]:
+        """Give the penalties that are on, as they add to the objective."""
+        terms = {}
+        if self.l1:
+            terms["l1"] = self.l1 * l1_penalty(module.encoder_weights)
+        if self.alpha:
+            terms["l2"] = self.alpha / totals.weight * l2_penalty(module.weights)
+        return terms
+
+    def factors(self, totals: Totals) -> dict[str, float]:
+        """Give what each term's sum over a data set is multiplied with."""
+        return {
+            "reconstruction": _ratio(self.reconstruction_weight, totals.reconstruction),
+            "prediction": _ratio(self.prediction_weight, totals.prediction),
+        }
+
+    def epoch_terms(self, sums: Mapping[str, Tensor], totals: Totals) -> dict[str, float]:
+        """Give an epoch's means from its sums, and as ``loss`` their weighted sum."""
+        means = {name: _ratio(value.item(), getattr(totals, name)) for name, value in sums.items()}
+        loss = self.reconstruction_weight * means["reconstruction"]
+        if "prediction" in means:
+            loss += self.prediction_weight * means["prediction"]
+        return {"loss": loss, **means}
+
+
+def _total(weight: Tensor | None, n_rows: int, n_columns: int) -> float:
+    if weight is None:
+        return float(n_rows * n_columns)
+    total = weight.sum(dtype=torch.float64).item()
+    return total * n_columns if weight.shape[1] == 1 else total
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else 0.0
+
+
+# ---------------------------------------------------------------------------------------------
+# The net
+
+
+class StopTraining(KeyboardInterrupt):
+    """A callback ends the training in good order.
+
+    skorch's callbacks stop a net by raising KeyboardInterrupt; this tells their wish from a
+    user's Ctrl-C.
+    """
+
+
+class AutoencoderNet(NeuralNet):
+    """skorch's net, with an iterator over tensors and an objective of named terms.
+
+    The loop over epochs, the callbacks, the history, the optimizer and the devices are skorch's.
+    What differs: batches come as :class:`Rows`; an epoch records each term's mean over its rows
+    (``train_reconstruction``, ...) and nothing a batch; order and dropout of an epoch follow from
+    ``seed`` and the epoch's number; Ctrl-C is not swallowed.
+    """
+
+    def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.seed = seed
+
+    def get_default_callbacks(self) -> list:
+        """Leave skorch's timers and printers out."""
+        return []
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call a hook of all callbacks, or of those alone that have it where it is a batch's."""
+        if method_name in _BATCH_HOOKS:
+            for callback in self._batch_listeners[method_name]:
+                getattr(callback, method_name)(self, **kwargs)
+            return
+        try:
+            super().notify(method_name, **kwargs)
+        except StopTraining:
+            raise
+        except KeyboardInterrupt as stop:
+            if method_name == "on_epoch_end":
+                raise StopTraining from stop
+            raise
+
+    def initialize_callbacks(self) -> AutoencoderNet:
+        """Initialize the callbacks, and note which of them listen to batches."""
+        super().initialize_callbacks()
+        self._batch_listeners = {
+            hook: [
+                callback
+                for _, callback in self.callbacks_
+                if getattr(type(callback), hook) is not getattr(Callback, hook)
+            ]
+            for hook in _BATCH_HOOKS
+        }
+        return self
+
+    def initialize_criterion(self) -> AutoencoderNet:
+        """Take the objective as it is."""
+        self.criterion_ = self.criterion
+        return self
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Seed the epoch and note its learning rate."""
+        super().on_epoch_begin(net, **kwargs)
+        torch.manual_seed(epoch_seed(self.seed, len(self.history)))
+        self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+
+    def train(self, train: Subset, valid: Subset | None, max_iter: int) -> AutoencoderNet:
+        """Train for some epochs, or until a callback stops.
+
+        Parameters
+        ----------
+        train, valid : Subset
+            Rows to learn from, and to monitor.
+        max_iter : int
+            Number of epochs at most.
+        """
+        self.totals_ = {"train": self.criterion_.totals(train)}
+        if valid is not None:
+            self.totals_["valid"] = self.criterion_.totals(valid)
+        self._factors = self.criterion_.factors(self.totals_["train"])
+        self.notify("on_train_begin", X=train, y=None)
+        try:
+            self.fit_loop((train, valid), epochs=max_iter)
+        except StopTraining:
+            pass
+        finally:
+            self.notify("on_train_end", X=train, y=None)
+        self._set_training(False)
+        return self
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Take the two data sets as they come."""
+        return X
+
+    def get_iterator(self, dataset: Subset, training: bool = False) -> TensorIterator:
+        """Give batches to learn from, or large slices to look at."""
+        if training:
+            return self.iterator_train(
+                dataset, self.batch_size, **self.get_params_for("iterator_train")
+            )
+        return TensorIterator(dataset, _CHUNK_ROWS)
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Run the batches of an epoch and record each term's mean over all rows."""
+        if iterator is None:
+            return
+        self._set_training(training)
+        steps = []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            steps.append(step["terms"])
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        sums = {
+            name: torch.stack([terms[name].detach() for terms in steps]).sum(dtype=torch.float64)
+            for name in steps[0]
+        }
+        for name, value in self.criterion_.epoch_terms(sums, self.totals_[prefix]).items():
+            self.history.record(f"{prefix}_{name}", value)
+        if training:
+            self._record_penalties()
+
+    def _record_penalties(self) -> None:
+        with torch.no_grad():
+            penalties = self.criterion_.penalty_terms(self.module_, self.totals_["train"])
+        for name, value in penalties.items():
+            self.history.record(name, value.item())
+
+    def train_step_single(self, batch: Rows, **fit_params: Any) -> dict[str, Any]:
+        """Compute a batch's objective and its gradients."""
+        outputs = self.module_(batch.values)
+        terms = self.criterion_.data_terms(outputs, batch)
+        totals = self.totals_["train"]
+        share = totals.rows / len(batch)
+        loss = terms["reconstruction"] * (share * self._factors["reconstruction"])
+        if "prediction" in terms:
+            loss = loss.add(terms["prediction"], alpha=share * self._factors["prediction"])
+        for penalty in self.criterion_.penalty_terms(self.module_, totals).values():
+            loss = loss + penalty
+        loss.backward()
+        return {"loss": loss, "y_pred": outputs.prediction, "terms": terms}
+
+    def validation_step(self, batch: Rows, **fit_params: Any) -> dict[str, Any]:
+        """Compute a batch's terms, without dropout."""
+        with torch.no_grad():
+            outputs = self.module_(batch.values)
+            terms = self.criterion_.data_terms(outputs, batch)
+        return {"loss": sum(terms.values()), "y_pred": outputs.prediction, "terms": terms}
+
+
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+# ---------------------------------------------------------------------------------------------
+# Callbacks
+
+
+class BestEpoch(Callback):
+    """Keep the parameters of the best epoch; stop where there is no more gain, or no number.
+
+    Parameters
+    ----------
+    monitor : "train_loss" or "valid_loss"
+    tol : float
+        A smaller fall of the loss is no gain.
+    patience : int or None
+        Number of epochs without gain after which the training stops, and the best epoch's
+        parameters are restored; None: neither, unless the loss diverges.
+
+    Attributes
+    ----------
+    best_iter_ : int
+        Number of the epoch that was kept last.
+    diverged_iter_ : int or None
+        Number of the epoch in which the loss or a parameter became NaN or infinite.
+    """
+
+    def __init__(self, monitor: str, tol: float, patience: int | None) -> None:
+        self.monitor = monitor
+        self.tol = tol
+        self.patience = patience
+
+    def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        """Start anew."""
+        self.best_loss_ = math.inf
+        self.best_iter_ = 0
+        self.diverged_iter_: int | None = None
+        self._n_no_change = 0
+        self._live = list(net.module_.state_dict().values())  # shares the parameters' memory
+        self._kept = [tensor.clone() for tensor in self._live]
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        """Compare the epoch with the best one."""
+        epoch = len(net.history)
+        loss = net.history[-1, self.monitor]
+        norm = torch.nn.utils.get_total_norm(list(net.module_.parameters()))
+        if not (math.isfinite(net.history[-1, "train_loss"] + loss) and norm.isfinite()):
+            self.diverged_iter_ = epoch
+            raise StopTraining
+        self._n_no_change = self._n_no_change + 1 if loss > self.best_loss_ - self.tol else 0
+        if loss < self.best_loss_:
+            self.best_loss_, self.best_iter_ = loss, epoch
+            for kept, live in zip(self._kept, self._live, strict=True):
+                kept.copy_(live)
+        if self.patience is not None and self._n_no_change >= self.patience:
+            raise StopTraining
+
+    def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        """Restore the best epoch, where it was asked for or the last one is worth nothing."""
+        if self.patience is None and self.diverged_iter_ is None:
+            self.best_iter_ = len(net.history)
+        elif self.best_iter_:
+            for kept, live in zip(self._kept, self._live, strict=True):
+                live.copy_(kept)
+        del self._live, self._kept
+
+
+class Progress(Callback):
+    """A bar that counts epochs and shows the loss.
+
+    Parameters
+    ----------
+    max_iter : int
+        Number of epochs at most.
+    description : str
+        What stands before the bar.
+    """
+
+    def __init__(self, max_iter: int, description: str) -> None:
+        self.max_iter = max_iter
+        self.description = description
+
+    def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        """Draw the bar."""
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(total=self.max_iter, desc=self.description, unit="epoch")
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        """Move the bar."""
+        row = net.history[-1]
+        shown = {key: f"{row[key]:.3g}" for key in ("train_loss", "valid_loss") if key in row}
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update()
+
+    def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        """Leave the bar as it stands."""
+        self._bar.close()
+        del self._bar
+
+
+def schedule(learning_rate: str, max_iter: int, monitor: str, patience: int) -> list[tuple]:
+    """Give the callback of a learning-rate schedule, as a list of none or one.
+
+    Parameters
+    ----------
+    learning_rate : "constant", "cosine" or "plateau"
+        As in the estimator.
+    max_iter : int
+        Number of epochs in which the cosine falls to 0.
+    monitor : str
+        Loss that the plateau is looked for in.
+    patience : int
+        Number of epochs without gain after which the rate is halved.
+    """
+    if learning_rate == "cosine":
+        policy = LRScheduler(CosineAnnealingLR, T_max=max_iter, event_name=None)
+    elif learning_rate == "plateau":
+        policy = LRScheduler(
+            ReduceLROnPlateau, monitor=monitor, factor=0.5, patience=patience, event_name=None
+        )
+    else:
+        return []
+    return [("learning_rate", policy)]
+
+
+# ---------------------------------------------------------------------------------------------
+# The net's state, as plain arrays
+
+
+def history_to_frame(history: list[dict[str, Any]]) -> pd.DataFrame:
+    """Give a history as a table of one row an epoch, without what skorch keeps for itself."""
+    rows = [
+        {key: value for key, value in row.items() if np.isscalar(value) and key != "epoch"}
+        for row in history
+    ]
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))
+
+
+def history_from_frame(frame: pd.DataFrame) -> History:
+    """Give skorch's history of a table of epochs."""
+    history = History()
+    for epoch, row in frame.iterrows():
+        history.new_epoch()
+        for key, value in {"epoch": epoch, **row.dropna().to_dict()}.items():
+            history.record(key, value)
+    return history
+
+
+def get_state(net: AutoencoderNet) -> dict[str, dict[str, np.ndarray]]:
+    """Give a net's parameters and its optimizer's moments as arrays, by name."""
+    names = [name for name, _ in net.get_all_learnable_params()]
+    moments = net.optimizer_.state_dict()["state"]
+    return {
+        "module": {name: to_array(value) for name, value in net.module_.state_dict().items()},
+        "optimizer": {
+            f"{key}/{names[i]}": to_array(value)
+            for i, entries in moments.items()
+            for key, value in entries.items()
+        },
+    }
+
+
+def set_state(net: AutoencoderNet, state: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Give an initialized net the parameters and moments of another."""
+    net.module_.load_state_dict(
+        {name: torch.from_numpy(np.array(value)) for name, value in state["module"].items()}
+    )
+    positions = {name: i for i, (name, _) in enumerate(net.get_all_learnable_params())}
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in state["optimizer"].items():
+        entry, name = key.split("/", 1)
+        moments.setdefault(positions[name], {})[entry] = torch.from_numpy(np.array(value))
+    groups = net.optimizer_.state_dict()["param_groups"]
+    net.optimizer_.load_state_dict({"state": moments, "param_groups": groups})

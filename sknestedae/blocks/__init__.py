@@ -1,0 +1,11 @@
+"""What can be encoded and decoded: one small pair of modules a kind of data.
+
+A block says how some columns of a table enter the encoder and how they come back from the
+decoder. :class:`DenseBlock` serves ordinary columns. A new kind of data, such as a spectrum, is a
+new :class:`Block`, which an estimator takes in its parameter ``blocks``.
+"""
+
+from ._base import Block
+from ._dense import DenseBlock
+
+__all__ = ["Block", "DenseBlock"]

@@ -1,0 +1,114 @@
+"""What every data set needs: packages imported at use, and files whose checksum is verified."""
+
+import hashlib
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+
+class RemoteFile(NamedTuple):
+    """A file to download: its name, its address and its SHA256 checksum (hexadecimal)."""
+
+    filename: str
+    url: str
+    sha256: str
+
+
+def import_at_use(package: str, caller: str) -> ModuleType:
+    """Import an optional package, or say who needs it and how to install it.
+
+    Parameters
+    ----------
+    package : str
+        Name of the package, the same for ``import`` and for ``pip install``.
+
+    caller : str
+        What needs the package, for the message.
+
+    Returns
+    -------
+    module : module
+        The imported package.
+
+    Raises
+    ------
+    ImportError
+        If the package cannot be imported.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} needs the package {package!r}, which could not be imported. "
+            f"Install it with `pip install {package}`."
+        ) from error
+
+
+def fetch_file(
+    remote: RemoteFile, folder: Path, *, download_if_missing: bool, n_retries: int, caller: str
+) -> Path:
+    """Return the path of a verified local copy of a file, downloading it where it is missing.
+
+    A file that is already there is verified as well. One that fails is never replaced silently:
+    it may be the user's own.
+
+    Parameters
+    ----------
+    remote : RemoteFile
+        The file.
+
+    folder : Path
+        Where the file is, or where it is to be saved.
+
+    download_if_missing : bool
+        Whether a missing file may be downloaded.
+
+    n_retries : int
+        How many times a failed download is tried again.
+
+    caller : str
+        The public function, for the messages.
+
+    Returns
+    -------
+    path : Path
+        The local file, its checksum verified.
+
+    Raises
+    ------
+    OSError
+        If the file is missing and must not be downloaded, if the download fails, or if the
+        checksum is not the expected one.
+
+    ImportError
+        If the file has to be downloaded and pooch is not installed.
+    """
+    path = folder / remote.filename
+    if path.exists():
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != remote.sha256:
+            raise OSError(
+                f"The local file {path} is not the published {remote.filename}: its SHA256 "
+                f"checksum is {found}, expected {remote.sha256}. Delete the file to have it "
+                "downloaded afresh, or pass another `data_home`."
+            )
+        return path
+    if not download_if_missing:
+        raise OSError(f"{remote.filename} is not in {folder} and `download_if_missing` is False.")
+
+    pooch = import_at_use("pooch", f"{caller} (to download {remote.filename})")
+    downloader = pooch.create(
+        path=folder,
+        base_url="",
+        registry={remote.filename: f"sha256:{remote.sha256}"},
+        urls={remote.filename: remote.url},
+        retry_if_failed=n_retries,
+    )
+    try:
+        downloader.fetch(remote.filename)
+    except ValueError as error:  # pooch's class for a wrong checksum
+        raise OSError(
+            f"{remote.filename} could not be downloaded from {remote.url} and verified: {error}"
+        ) from error
+    return path

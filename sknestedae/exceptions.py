@@ -1,0 +1,31 @@
+"""Warnings and errors that the estimators raise."""
+
+from sklearn.exceptions import NotFittedError
+
+__all__ = [
+    "DeviceWarning",
+    "DivergenceError",
+    "DivergenceWarning",
+    "NoTargetError",
+    "UnseenCategoryWarning",
+]
+
+
+class DivergenceError(ValueError):
+    """The loss was not finite in the first epoch, so that there is no epoch to keep."""
+
+
+class DivergenceWarning(UserWarning):
+    """The loss became NaN or infinite; training stopped and the best epoch was kept."""
+
+
+class NoTargetError(NotFittedError):
+    """A prediction was asked of an autoencoder that was fitted without a target."""
+
+
+class UnseenCategoryWarning(UserWarning):
+    """No value of a categorical column was seen in ``fit``; all enter as zeros."""
+
+
+class DeviceWarning(UserWarning):
+    """The device asked for is not there; the CPU is used in its place."""

@@ -1,0 +1,20 @@
+"""Fixtures for all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder with copies of the public data; a test that asks for it is skipped without it.
+
+    It is what the environment variable SKNESTEDAE_DATA names, else ``../shared/data`` beside the
+    repository.
+    """
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SKNESTEDAE_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"needs the public data in {folder} (set SKNESTEDAE_DATA to another folder)")
+    return folder
