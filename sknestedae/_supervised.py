@@ -1,696 +1,176 @@
-"""Supervised autoencoders of one scale."""
+"""The supervised autoencoders of one scale: a regressor and a classifier."""
 
 from __future__ import annotations
 
-import warnings
-from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.special import softmax
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    RegressorMixin,
-    TransformerMixin,
-)
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
+from sklearn.utils import check_consistent_length
 
-from ._compat import Interval, StrOptions, check_sample_weight, fit_context
+from ._base import BaseSupervisedAutoencoder
+from ._compat import StrOptions, fit_context
 from ._losses import ELEMENTWISE
-from ._modules import ACTIVATIONS, INITIALIZATIONS, AutoencoderModule, initialize
-from ._table import DEFAULT_BLOCK, Encoded, TableEncoder, keeps_column_types, row_keys
 from ._target import ClassTarget, NumericTarget
-from ._torch import available_device, forked_rng, resolve_device, to_array, to_tensor
-from ._training import (
-    AutoencoderNet,
-    BestEpoch,
-    Objective,
-    Progress,
-    Rows,
-    Subset,
-    TensorIterator,
-    get_state,
-    history_from_frame,
-    history_to_frame,
-    schedule,
-    set_state,
-)
-from .blocks import Block, DenseBlock
-from .exceptions import DivergenceError, DivergenceWarning, NoTargetError
 
 __all__ = ["SupervisedAutoencoder", "SupervisedAutoencoderClassifier"]
 
-# Above this number of rows early_stopping="auto" holds some of them out.
-_MANY_ROWS = 10_000
-# Rows that pass through the network at once after fit.
-_CHUNK_ROWS = 16_384
 
+class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
+    r"""Autoencoder whose latents also predict numbers.
 
-def auto_batch_size(n_samples: int) -> int:
-    """Give the number of rows in a batch that suits a number of rows: 32 to 1024."""
-    return int(np.clip(2 ** int(np.log2(max(n_samples, 1) / 16)), 32, 1024))
+    An encoder maps a table to a few latents; a decoder maps them back to the table; a predictor
+    maps them to a target. The three are trained together, so that the latents keep what the table
+    says, and what it says of the target [1]_ [2]_. Without a target it is a plain autoencoder.
 
-
-def split_rows(
-    keys: np.ndarray, strata: np.ndarray | None, fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split rows into those to learn from and those to validate with.
-
-    Rows with the same key stay together, so that replicates of one input are not on both sides;
-    and the split depends on the rows alone, not on their order or how often each occurs. So an
-    integer sample weight stays the same as repeating a row.
+    Read more in the :ref:`User Guide <supervised_autoencoder>`.
 
     Parameters
     ----------
-    keys : ndarray of shape (n_samples,)
-        What tells rows apart.
-    strata : ndarray of int, shape (n_samples,), or None
-        What should be in both parts in the same proportion, where there are enough rows.
-    fraction : float
-        Share of the distinct keys to validate with.
-    seed : int
+    n_components : int, default=8
+        Number of latents.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the encoder's hidden layers, from the input to the latents; ``()`` for none.
+    decoder_hidden_layer_sizes : int, sequence of int or None, default=None
+        Widths of the decoder's hidden layers, from the latents to the output. None mirrors the
+        encoder.
+    predictor_hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the predictor's hidden layers, from the latents to the target.
+    activation : str, default="silu"
+        Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
+        "selu", "gelu", "silu" or "softplus".
+    latent_activation : str, default="identity"
+        Of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
+    reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Error of a reconstructed number, in standard deviations of its column. "huber" is
+        quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
+    prediction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Error of a predicted number, in standard deviations of the target.
+    reconstruction_weight : float, default=1.0
+        What the mean reconstruction error is multiplied with in the objective.
+    prediction_weight : float, default=1.0
+        What the mean prediction error is multiplied with in the objective.
+    l1 : float, default=0.0
+        Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
+        of their absolute values.
+    alpha : float, default=1e-4
+        Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
+        their squares, divided by the number of rows, as in
+        :class:`~sklearn.neural_network.MLPRegressor`.
+    dropout : float, default=0.0
+        Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
+        out in a training step.
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Which columns are categorical. "from_dtype": a DataFrame's columns of categories, strings
+        or booleans; none of an array. None: none. Else names, indices or a mask of columns.
+    standardize : bool, default=True
+        Whether numeric columns, and a numeric target, are centred and scaled to unit variance
+        inside, by the rows that are learnt from.
+    blocks : list of (str, Block, columns) or None, default=None
+        Columns (names or indices) that enter and leave the network by a
+        :class:`~sknestedae.blocks.Block` of their own, each with a name; all others share a
+        :class:`~sknestedae.blocks.DenseBlock`.
+    initialization : str, default="xavier_uniform"
+        How weights are drawn: "xavier_uniform", "xavier_normal", "kaiming_uniform" or
+        "kaiming_normal". Biases begin at 0.
+    batch_size : int or "auto", default="auto"
+        Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
+    learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
+        "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
+        "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
+    learning_rate_init : float, default=1e-3
+        Learning rate of the first epoch. The optimizer is Adam.
+    max_iter : int, default=200
+        Number of epochs, at most.
+    shuffle : bool, default=True
+        Whether rows come in a new order in each epoch.
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold ``validation_fraction`` of the rows out, to stop when their loss has not
+        fallen by ``tol`` in ``n_iter_no_change`` epochs, and to keep the parameters of the epoch
+        in which it was lowest. Equal rows are never on both sides. "auto": where there are more
+        than 10,000 rows.
+    validation_fraction : float, default=0.1
+        Fraction of the distinct rows that early stopping holds out.
+    n_iter_no_change : int, default=20
+        Number of epochs without gain after which early stopping stops.
+    tol : float, default=1e-4
+        A smaller fall of the loss is no gain.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
+    callbacks : list or None, default=None
+        Callbacks of skorch, or (name, callback) pairs. They see a
+        :class:`skorch.net.NeuralNet` and its history; batches are not in it.
+    device : str, default="cpu"
+        "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
+    verbose : bool or int, default=0
+        Whether to show a progress bar, on the standard error stream.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the order of rows, dropout and the held-out rows.
 
-    Returns
-    -------
-    train, valid : ndarray of int
-        Positions of rows.
+    Attributes
+    ----------
+    net_ : skorch.net.NeuralNet
+        The fitted net; ``net_.module_`` is the torch module.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where all are strings.
+    history_ : DataFrame
+        One row an epoch. ``train_loss`` is ``reconstruction_weight`` times
+        ``train_reconstruction`` plus ``prediction_weight`` times ``train_prediction``: means over
+        the epoch's rows, each as it was learnt from, with dropout. ``valid_...`` are the same of
+        held-out rows after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where
+        there are any; ``learning_rate`` is the epoch's.
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        Number of the epoch whose parameters were kept: the last one without early stopping.
 
-    Raises
-    ------
-    ValueError
-        If there are fewer than two distinct keys.
+    See Also
+    --------
+    SupervisedAutoencoderClassifier : The same for classes.
+    sklearn.decomposition.PCA : Linear latents, without a target.
+    sklearn.cross_decomposition.PLSRegression : Linear latents, with a target.
+    sklearn.neural_network.MLPRegressor : A predictor without latents.
+
+    Notes
+    -----
+    In scaled units :math:`x` and :math:`y`, with latents :math:`z = e(x)`, the objective is
+
+    .. math::
+
+        w_r \, \overline{L_r(d(z), x)} + w_p \, \overline{L_p(p(z), y)}
+        + \lambda_1 \lVert W_e \rVert_1 + \frac{\alpha}{2 n} \lVert W \rVert_2^2
+
+    with encoder :math:`e`, decoder :math:`d` and predictor :math:`p`. The bars are means over
+    measured entries, weighted by samples: a missing entry enters as its column's mean and is left
+    out of the error. An integer sample weight is the same as repeating the row.
+
+    References
+    ----------
+    .. [1] N. Thota, M. Sharma Priyadarshini, R. Hernandez, Materials Horizons 11, 700 (2024).
+    .. [2] L. Le, A. Patterson, M. White, "Supervised autoencoders: Improving generalization
+       performance with unsupervised regularizers", NeurIPS 31 (2018).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sknestedae import SupervisedAutoencoder
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> sae = SupervisedAutoencoder(n_components=3, max_iter=20, random_state=0).fit(X, y)
+    >>> sae.transform(X).shape
+    (442, 3)
+    >>> sae.predict(X).shape
+    (442,)
+    >>> sae.inverse_transform(sae.transform(X)).columns.equals(X.columns)
+    True
     """
-    distinct, group = np.unique(keys, return_inverse=True)
-    n_groups = len(distinct)
-    if n_groups < 2:
-        raise ValueError(
-            f"early_stopping needs at least two distinct rows to validate with one of them; "
-            f"n_samples={len(keys)} with {n_groups} distinct. Set early_stopping=False."
-        )
-    n_valid = min(max(int(np.ceil(fraction * n_groups)), 1), n_groups - 1)
-    stratify = None
-    if strata is not None:
-        kinds, code = np.unique(strata, return_inverse=True)
-        counts = np.zeros((n_groups, len(kinds)))
-        np.add.at(counts, (group, code), 1)
-        majority = counts.argmax(axis=1)
-        n_kinds = np.bincount(majority)
-        n_kinds = n_kinds[n_kinds > 0]
-        if n_kinds.min() > 1 and len(n_kinds) <= min(n_valid, n_groups - n_valid):
-            stratify = majority
-    _, valid_groups = train_test_split(
-        np.arange(n_groups), test_size=n_valid, stratify=stratify, random_state=seed
-    )
-    is_valid = np.isin(group, valid_groups)
-    return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
-
-
-class _BaseSupervisedAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
-):
-    """What the regressor and the classifier share: all but the kind of target."""
 
     _parameter_constraints: ClassVar[dict] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "decoder_hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
-        "predictor_hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "latent_activation": [StrOptions(set(ACTIVATIONS))],
-        "reconstruction_loss": [StrOptions(set(ELEMENTWISE))],
-        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
-        "prediction_weight": [Interval(Real, 0, None, closed="left")],
-        "l1": [Interval(Real, 0, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-        "standardize": ["boolean"],
-        "blocks": [list, None],
-        "initialization": [StrOptions(set(INITIALIZATIONS))],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "cosine", "plateau"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "callbacks": [list, None],
-        "device": [str],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-    }
-
-    def __init__(
-        self,
-        n_components=8,
-        *,
-        hidden_layer_sizes=(100,),
-        decoder_hidden_layer_sizes=None,
-        predictor_hidden_layer_sizes=(100,),
-        activation="silu",
-        latent_activation="identity",
-        reconstruction_loss="squared_error",
-        reconstruction_weight=1.0,
-        prediction_weight=1.0,
-        l1=0.0,
-        alpha=1e-4,
-        dropout=0.0,
-        categorical_features="from_dtype",
-        standardize=True,
-        blocks=None,
-        initialization="xavier_uniform",
-        batch_size="auto",
-        learning_rate="cosine",
-        learning_rate_init=1e-3,
-        max_iter=200,
-        shuffle=True,
-        early_stopping="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-4,
-        warm_start=False,
-        callbacks=None,
-        device="cpu",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
-        self.predictor_hidden_layer_sizes = predictor_hidden_layer_sizes
-        self.activation = activation
-        self.latent_activation = latent_activation
-        self.reconstruction_loss = reconstruction_loss
-        self.reconstruction_weight = reconstruction_weight
-        self.prediction_weight = prediction_weight
-        self.l1 = l1
-        self.alpha = alpha
-        self.dropout = dropout
-        self.categorical_features = categorical_features
-        self.standardize = standardize
-        self.blocks = blocks
-        self.initialization = initialization
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
-
-    # -- what a kind of target decides
-
-    @abstractmethod
-    def _make_target(self, y: Any) -> NumericTarget | ClassTarget | None:
-        """Give an encoder for a target that was not seen before, None for no target."""
-
-    @property
-    @abstractmethod
-    def _loss_of_prediction(self) -> str:
-        """Error of a numeric target."""
-
-    # -- fit
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """X"""
-        with self._all_or_nothing():
-            resume = self.warm_start and self._is_fitted
-            target = self._target_of(y, resume=resume)
-            return self._fit(X, y, sample_weight, target=target, resume=resume)
-
-    @property
-    def _is_fitted(self) -> bool:
-        return "net_" in vars(self)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._is_fitted
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Leave the estimator as it was if fitting does not come to its end."""
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    def _check_X(self, X, *, reset: bool) -> Any:
-        """Check names and number of columns; give a DataFrame as it is, all else as floats."""
-        if not keeps_column_types(X, self.categorical_features):
-            return validate_data(
-                self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
-            )
-        if isinstance(X, pd.DataFrame):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            if 0 in X.shape:
-                raise ValueError(
-                    f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
-                    f"(shape={X.shape}) while a minimum of 1 is required of each."
-                )
-            return X
-        X = np.asarray(X, dtype=object)
-        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-
-    def _fit(
-        self, X, y, sample_weight, *, target: Any, resume: bool, incremental: bool = False
-    ) -> _BaseSupervisedAutoencoder:
-        """Fit anew, or go on from the parameters there are.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in ``fit``.
-        target : NumericTarget, ClassTarget or None
-            Encoder of y, fitted already where ``resume``.
-        resume : bool
-            Whether columns, scales and parameters of the last fit are kept.
-        incremental : bool
-            Whether to run one epoch only, at a constant learning rate and from the optimizer's
-            last state.
-        """
-        X = self._check_X(X, reset=not resume)
-        codes = None
-        if target is not None:
-            codes = target.read(y)
-            check_consistent_length(X, codes)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            X, codes, sample_weight = self._drop_weightless(X, codes, sample_weight)
-        device = resolve_device(self.device)
-        seed = self._seed if resume else check_random_state(self.random_state).randint(2**31)
-        train, valid = None, None
-        stops_early = not incremental and self._stops_early(X)
-        if stops_early:
-            strata = None if target is None else target.strata(codes)
-            train, valid = split_rows(row_keys(X), strata, self.validation_fraction, seed)
-
-        blocks = self._check_blocks()
-        if resume:
-            self._check_same_architecture(blocks)
-        else:
-            self._table = TableEncoder(
-                self.categorical_features,
-                self.standardize,
-                [(name, columns) for name, _, columns in blocks],
-            ).fit(X, train, sample_weight)
-            if target is not None:
-                target.fit(codes, train, sample_weight)
-            self._target = target
-            self._architecture = self._make_architecture(blocks)
-        rows = Rows.from_arrays(
-            self._table.transform(X),
-            None if target is None else target.encode(codes),
-            sample_weight,
-            device,
-        )
-        net = self._make_net(
-            device,
-            seed,
-            n_samples=len(rows) if train is None else len(train),
-            stops_early=stops_early,
-            incremental=incremental,
-        )
-        if resume:
-            state = get_state(self.net_)
-            set_state(net, state if incremental else {**state, "optimizer": {}})
-            net.history = history_from_frame(self.history_)
-        with forked_rng(device):
-            net.train(
-                Subset(rows, None if train is None else torch.from_numpy(train)),
-                None if valid is None else Subset(rows, torch.from_numpy(valid)),
-                1 if incremental else self.max_iter,
-            )
-        self._conclude(net, seed)
-        return self
-
-    def _conclude(self, net: AutoencoderNet, seed: int) -> None:
-        """Take a trained net over, unless no epoch of it is worth keeping."""
-        best = dict(net.callbacks_)["best_epoch"]
-        if best.diverged_iter_ is not None:
-            what = f"The loss diverged to NaN or infinity in epoch {best.diverged_iter_}"
-            remedy = (
-                f"Lower learning_rate_init (it is {self.learning_rate_init}), keep "
-                "standardize=True, or look for extreme values in the data."
-            )
-            if not best.best_iter_:
-                raise DivergenceError(f"{what}, before any epoch could be kept. {remedy}")
-            warnings.warn(
-                f"{what}; training stopped and the best epoch, {best.best_iter_}, is kept. "
-                f"{remedy}",
-                DivergenceWarning,
-                stacklevel=4,
-            )
-        self.net_ = net
-        self.history_ = history_to_frame(net.history)
-        self.n_iter_ = len(self.history_)
-        self.best_iter_ = best.best_iter_
-        self._seed = seed
-
-    def _target_of(self, y, *, resume: bool) -> Any:
-        """Give the encoder of y: the fitted one to go on with, else a new one."""
-        if not resume:
-            return self._make_target(y)
-        if (y is None) != (self._target is None):
-            was, now = ("without", "with") if self._target is None else ("with", "without")
-            raise ValueError(f"The estimator was fitted {was} y and can't go on {now} it.")
-        return self._target
-
-    def _check_same_architecture(self, blocks: list[tuple[str, Block, Any]]) -> None:
-        """Refuse to go on training with a network of another shape."""
-        for name, value in self._make_architecture(blocks).items():
-            fitted = self._architecture[name]
-            if name not in ("layouts", "blocks") and value != fitted:
-                raise ValueError(
-                    f"The '{name}' parameter was {fitted!r} in the last fit and is {value!r} "
-                    "now; warm_start and partial_fit go on with the same network."
-                )
-
-    @staticmethod
-    def _drop_weightless(X, codes, sample_weight) -> tuple:
-        """Leave out rows of weight 0, so that nothing is learnt of them."""
-        kept = sample_weight > 0
-        if kept.all():
-            return X, codes, sample_weight
-        if not kept.any():
-            raise ValueError("sample_weight is 0 for all rows; at least one must be positive.")
-        X = X.loc[kept] if isinstance(X, pd.DataFrame) else X[kept]
-        return X, None if codes is None else codes[kept], sample_weight[kept]
-
-    def _stops_early(self, X) -> bool:
-        if self.early_stopping == "auto":
-            return len(X) > _MANY_ROWS
-        return bool(self.early_stopping)
-
-    def _check_blocks(self) -> list[tuple[str, Block, Any]]:
-        """Check the parameter ``blocks``."""
-        blocks = list(self.blocks or [])
-        for entry in blocks:
-            is_triple = isinstance(entry, tuple) and len(entry) == 3
-            if not is_triple or not isinstance(entry[1], Block):
-                raise ValueError(
-                    "The 'blocks' parameter must be a list of tuples (name, Block, columns), "
-                    f"got {entry!r} in it."
-                )
-        names = [name for name, _, _ in blocks]
-        if len(set(names)) < len(names) or DEFAULT_BLOCK in names:
-            raise ValueError(
-                f"The 'blocks' parameter must have distinct names other than {DEFAULT_BLOCK!r}, "
-                f"got {names}."
-            )
-        return blocks
-
-    def _make_architecture(self, blocks: list[tuple[str, Block, Any]]) -> dict[str, Any]:
-        """Gather what the network is built from; it stays with the fitted estimator."""
-        by_name = {name: block for name, block, _ in blocks}
-        sizes = _layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
-        mirrored = self.decoder_hidden_layer_sizes is None
-        return {
-            "layouts": self._table.layouts,
-            "blocks": {name: by_name.get(name, DenseBlock()) for name in self._table.layouts},
-            "n_components": int(self.n_components),
-            "hidden_layer_sizes": sizes,
-            "decoder_hidden_layer_sizes": sizes[::-1]
-            if mirrored
-            else _layer_sizes(self.decoder_hidden_layer_sizes, "decoder_hidden_layer_sizes"),
-            "predictor_hidden_layer_sizes": _layer_sizes(
-                self.predictor_hidden_layer_sizes, "predictor_hidden_layer_sizes"
-            ),
-            "activation": self.activation,
-            "latent_activation": self.latent_activation,
-            "dropout": float(self.dropout),
-            "n_outputs": 0 if self._target is None else self._target.layout.n_values,
-        }
-
-    def _make_net(
-        self,
-        device: torch.device,
-        seed: int,
-        *,
-        n_samples: int = 1,
-        stops_early: bool = False,
-        incremental: bool = False,
-    ) -> AutoencoderNet:
-        """Build the skorch net, with parameters drawn anew."""
-        monitor = "valid_loss" if stops_early else "train_loss"
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(auto_batch_size(n_samples), n_samples)
-        elif batch_size > n_samples:
-            warnings.warn(
-                f"batch_size={batch_size} is larger than the {n_samples} rows to learn from; "
-                "all of them make one batch.",
-                stacklevel=5,
-            )
-        max_iter = 1 if incremental else self.max_iter
-        callbacks = [
-            *schedule(
-                "constant" if incremental else self.learning_rate,
-                max_iter,
-                monitor,
-                patience=max(self.n_iter_no_change // 2, 1),
-            ),
-            *(self.callbacks or []),
-            *([("progress", Progress(max_iter, type(self).__name__))] if self.verbose else []),
-            (
-                "best_epoch",
-                BestEpoch(monitor, self.tol, self.n_iter_no_change if stops_early else None),
-            ),
-        ]
-        with forked_rng(device):  # drawn on the CPU: the same on every device
-            torch.manual_seed(seed)
-            module = AutoencoderModule(**self._architecture)
-            initialize(module, self.initialization)
-        objective = Objective(
-            layouts=self._table.layouts,
-            target_layout=None if self._target is None else self._target.layout,
-            reconstruction_loss=self.reconstruction_loss,
-            prediction_loss=self._loss_of_prediction,
-            reconstruction_weight=self.reconstruction_weight,
-            prediction_weight=self.prediction_weight,
-            l1=self.l1,
-            alpha=self.alpha,
-        )
-        net = AutoencoderNet(
-            module.to(torch.from_numpy(np.empty(0, self._table.dtype)).dtype),
-            objective,
-            seed=seed,
-            optimizer=torch.optim.Adam,
-            optimizer__fused=device.type in ("cpu", "cuda"),
-            lr=self.learning_rate_init,
-            batch_size=batch_size,
-            iterator_train=TensorIterator,
-            iterator_train__shuffle=self.shuffle,
-            max_epochs=max_iter,
-            callbacks=callbacks,
-            device=device,
-            verbose=0,
-        )
-        return net.initialize()
-
-    # -- after fit
-
-    def predict(self, X):
-        """X"""
-        return self._target.decode(self._predict(X))
-
-    def transform(self, X):
-        """Give the latents of X.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            The columns that were fitted, in their order. NaN where not measured.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            Latents, without unit.
-        """
-        check_is_fitted(self)
-        return self._apply(self._encode(X), lambda module, values: module.encode(values))
-
-    def inverse_transform(self, Z):
-        """Give the table that latents stand for.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components)
-            Latents.
-
-        Returns
-        -------
-        X : DataFrame or ndarray of shape (n_samples, n_features)
-            The fitted columns in their own units, categories decoded; a DataFrame with the fitted
-            dtypes, where a DataFrame was fitted.
-        """
-        check_is_fitted(self)
-        index = Z.index if isinstance(Z, pd.DataFrame) else None
-        Z = check_array(Z, dtype=self._table.dtype, input_name="Z")
-        if Z.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but the estimator has n_components="
-                f"{self._n_features_out} latents."
-            )
-        return self._table.inverse_transform(self._decode(Z), index)
-
-    def _predict(self, X) -> np.ndarray:
-        """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
-        check_is_fitted(self)
-        if self._target is None:
-            raise NoTargetError(
-                f"This {type(self).__name__} was fitted without a target (y=None), so that it "
-                "has no prediction; it can transform and inverse_transform."
-            )
-        return self._apply(
-            self._encode(X), lambda module, values: module.predict(module.encode(values))
-        )
-
-    def _reconstruction_score(self, X, sample_weight=None) -> float:
-        """Give R² of the reconstruction, over all measured entries in scaled units.
-
-        The squared errors of all columns are pooled, and so are their squared deviations from the
-        mean: a categorical column counts with its one-hot values against its probabilities.
-        """
-        check_is_fitted(self)
-        blocks = self._encode(X)
-        latents = self._apply(blocks, lambda module, values: module.encode(values))
-        decoded = self._decode(latents)
-        error = deviation = 0.0
-        for name, (values, measured) in blocks.items():
-            layout, output = self._table.layouts[name], decoded[name]
-            for group in layout.groups():
-                logits = torch.from_numpy(output[:, group])
-                output[:, group] = torch.softmax(logits, dim=1).numpy()
-            weight = np.ones((len(values), layout.n_columns)) if measured is None else measured
-            if sample_weight is not None:
-                weight = weight * np.asarray(sample_weight)[:, None]
-            weight = layout.spread(weight)
-            total = weight.sum(axis=0)
-            mean = (weight * values).sum(axis=0) / np.where(total > 0, total, 1)
-            error += (weight * (values - output) ** 2).sum()
-            deviation += (weight * (values - mean) ** 2).sum()
-        if deviation == 0:
-            return 1.0 if error == 0 else 0.0
-        return float(1 - error / deviation)
-
-    def _encode(self, X) -> dict[str, Encoded]:
-        return self._table.transform(self._check_X(X, reset=False))
-
-    def _decode(self, Z: np.ndarray) -> dict[str, np.ndarray]:
-        """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
-        with torch.no_grad():
-            chunks = [
-                self.net_.module_.decode(to_tensor(Z[i : i + _CHUNK_ROWS], self._net_device))
-                for i in range(0, len(Z), _CHUNK_ROWS)
-            ]
-        return {
-            name: np.concatenate([to_array(chunk[name]) for chunk in chunks])
-            for name in self._table.layouts
-        }
-
-    def _apply(
-        self, blocks: dict[str, Encoded], function: Callable[[Any, dict[str, Tensor]], Tensor]
-    ) -> np.ndarray:
-        """Apply a function of module and values to all rows, some thousand at a time."""
-        rows = Subset(Rows.from_arrays(blocks, None, None, torch.device("cpu")))
-        with torch.no_grad():
-            chunks = [
-                function(
-                    self.net_.module_,
-                    {name: values.to(self._net_device) for name, values in chunk.values.items()},
-                )
-                for chunk in TensorIterator(rows, _CHUNK_ROWS)
-            ]
-        return np.concatenate([to_array(chunk) for chunk in chunks])
-
-    @property
-    def _net_device(self) -> torch.device:
-        return next(self.net_.module_.parameters()).device
-
-    @property
-    def _n_features_out(self) -> int:
-        return self._architecture["n_components"]
-
-    # -- state
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Give parameters and plain arrays: the net is rebuilt from them."""
-        state = dict(super().__getstate__())
-        if self._is_fitted:
-            state["_net_state"] = get_state(state.pop("net_"))
-            state["history_"] = {name: column.to_numpy() for name, column in self.history_.items()}
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the net, on the CPU if its device is not there."""
-        state = dict(state)
-        net_state = state.pop("_net_state", None)
-        super().__setstate__(state)
-        if net_state is not None:
-            self.history_ = history_to_frame(pd.DataFrame(self.history_).to_dict("records"))
-            self.net_ = self._make_net(available_device(self.device), self._seed)
-            self.net_.history = history_from_frame(self.history_)
-            set_state(self.net_, net_state)
-            self.net_.module_.eval()
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.target_tags.required = False
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-
-def _layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:
-    """Give widths of hidden layers as a tuple of positive integers."""
-    sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-        raise ValueError(
-            f"The '{parameter}' parameter must be a positive int or a sequence of them, got "
-            f"{sizes!r}."
-        )
-    return tuple(int(size) for size in sizes)
-
-
-class SupervisedAutoencoder(RegressorMixin, _BaseSupervisedAutoencoder):
-    """X"""
-
-    _parameter_constraints: ClassVar[dict] = {
-        **_BaseSupervisedAutoencoder._parameter_constraints,
+        **BaseSupervisedAutoencoder._parameter_constraints,
         "prediction_loss": [StrOptions(set(ELEMENTWISE))],
     }
 
@@ -765,14 +245,48 @@ class SupervisedAutoencoder(RegressorMixin, _BaseSupervisedAutoencoder):
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """X"""
+        """Train for one epoch on the rows given, at a constant learning rate.
+
+        The first call learns columns, categories and scales, and later ones keep them; so its
+        rows should be typical of what is to come.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``fit``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            As in ``fit``.
+        sample_weight : array-like of shape (n_samples,), optional
+            As in ``fit``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
         with self._all_or_nothing():
             resume = self._is_fitted
             target = self._target_of(y, resume=resume)
             return self._fit(X, y, sample_weight, target=target, resume=resume, incremental=True)
 
     def score(self, X, y=None, sample_weight=None):
-        """X"""
+        """Give R² of the prediction, or of the reconstruction where no target is given.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``predict``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Target; rows where it is NaN are left out. R² of several outputs is their mean.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of rows.
+
+        Returns
+        -------
+        float
+            Without y, errors and deviations of all measured entries are pooled in scaled units,
+            a category's as its one-hot values against their probabilities.
+        """
         if y is None:
             return self._reconstruction_score(X, sample_weight)
         prediction = np.asarray(self.predict(X)).reshape(len(X), -1)
@@ -798,12 +312,177 @@ class SupervisedAutoencoder(RegressorMixin, _BaseSupervisedAutoencoder):
         return tags
 
 
-class SupervisedAutoencoderClassifier(ClassifierMixin, _BaseSupervisedAutoencoder):
-    """X"""
+class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder):
+    r"""Autoencoder whose latents also predict a class.
+
+    An encoder maps a table to a few latents; a decoder maps them back to the table; a predictor
+    maps them to the probabilities of classes. The three are trained together, so that the latents
+    keep what the table says, and what it says of the classes [1]_ [2]_. The prediction error is
+    the cross-entropy.
+
+    Read more in the :ref:`User Guide <supervised_autoencoder>`.
+
+    Parameters
+    ----------
+    n_components : int, default=8
+        Number of latents.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the encoder's hidden layers, from the input to the latents; ``()`` for none.
+    decoder_hidden_layer_sizes : int, sequence of int or None, default=None
+        Widths of the decoder's hidden layers, from the latents to the output. None mirrors the
+        encoder.
+    predictor_hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the predictor's hidden layers, from the latents to the target.
+    activation : str, default="silu"
+        Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
+        "selu", "gelu", "silu" or "softplus".
+    latent_activation : str, default="identity"
+        Of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
+    reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Error of a reconstructed number, in standard deviations of its column. "huber" is
+        quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
+    reconstruction_weight : float, default=1.0
+        What the mean reconstruction error is multiplied with in the objective.
+    prediction_weight : float, default=1.0
+        What the mean prediction error is multiplied with in the objective.
+    l1 : float, default=0.0
+        Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
+        of their absolute values.
+    alpha : float, default=1e-4
+        Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
+        their squares, divided by the number of rows, as in
+        :class:`~sklearn.neural_network.MLPRegressor`.
+    dropout : float, default=0.0
+        Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
+        out in a training step.
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Which columns are categorical. "from_dtype": a DataFrame's columns of categories, strings
+        or booleans; none of an array. None: none. Else names, indices or a mask of columns.
+    standardize : bool, default=True
+        Whether numeric columns, and a numeric target, are centred and scaled to unit variance
+        inside, by the rows that are learnt from.
+    blocks : list of (str, Block, columns) or None, default=None
+        Columns (names or indices) that enter and leave the network by a
+        :class:`~sknestedae.blocks.Block` of their own, each with a name; all others share a
+        :class:`~sknestedae.blocks.DenseBlock`.
+    initialization : str, default="xavier_uniform"
+        How weights are drawn: "xavier_uniform", "xavier_normal", "kaiming_uniform" or
+        "kaiming_normal". Biases begin at 0.
+    batch_size : int or "auto", default="auto"
+        Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
+    learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
+        "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
+        "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
+    learning_rate_init : float, default=1e-3
+        Learning rate of the first epoch. The optimizer is Adam.
+    max_iter : int, default=200
+        Number of epochs, at most.
+    shuffle : bool, default=True
+        Whether rows come in a new order in each epoch.
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold ``validation_fraction`` of the rows out, to stop when their loss has not
+        fallen by ``tol`` in ``n_iter_no_change`` epochs, and to keep the parameters of the epoch
+        in which it was lowest. Equal rows are never on both sides. "auto": where there are more
+        than 10,000 rows.
+    validation_fraction : float, default=0.1
+        Fraction of the distinct rows that early stopping holds out.
+    n_iter_no_change : int, default=20
+        Number of epochs without gain after which early stopping stops.
+    tol : float, default=1e-4
+        A smaller fall of the loss is no gain.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
+    callbacks : list or None, default=None
+        Callbacks of skorch, or (name, callback) pairs. They see a
+        :class:`skorch.net.NeuralNet` and its history; batches are not in it.
+    device : str, default="cpu"
+        "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
+    verbose : bool or int, default=0
+        Whether to show a progress bar, on the standard error stream.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the order of rows, dropout and the held-out rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    net_ : skorch.net.NeuralNet
+        The fitted net; ``net_.module_`` is the torch module.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where all are strings.
+    history_ : DataFrame
+        One row an epoch. ``train_loss`` is ``reconstruction_weight`` times
+        ``train_reconstruction`` plus ``prediction_weight`` times ``train_prediction``: means over
+        the epoch's rows, each as it was learnt from, with dropout. ``valid_...`` are the same of
+        held-out rows after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where
+        there are any; ``learning_rate`` is the epoch's.
+    n_iter_ : int
+        Number of epochs that were run.
+    best_iter_ : int
+        Number of the epoch whose parameters were kept: the last one without early stopping.
+
+    See Also
+    --------
+    SupervisedAutoencoder : The same for numbers.
+    sklearn.discriminant_analysis.LinearDiscriminantAnalysis : Linear latents, with classes.
+    sklearn.neural_network.MLPClassifier : A predictor without latents.
+
+    Notes
+    -----
+    In scaled units :math:`x` and :math:`y`, with latents :math:`z = e(x)`, the objective is
+
+    .. math::
+
+        w_r \, \overline{L_r(d(z), x)} + w_p \, \overline{L_p(p(z), y)}
+        + \lambda_1 \lVert W_e \rVert_1 + \frac{\alpha}{2 n} \lVert W \rVert_2^2
+
+    with encoder :math:`e`, decoder :math:`d` and predictor :math:`p`. The bars are means over
+    measured entries, weighted by samples: a missing entry enters as its column's mean and is left
+    out of the error. An integer sample weight is the same as repeating the row.
+
+    References
+    ----------
+    .. [1] N. Thota, M. Sharma Priyadarshini, R. Hernandez, Materials Horizons 11, 700 (2024).
+    .. [2] L. Le, A. Patterson, M. White, "Supervised autoencoders: Improving generalization
+       performance with unsupervised regularizers", NeurIPS 31 (2018).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknestedae import SupervisedAutoencoderClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> sae = SupervisedAutoencoderClassifier(n_components=2, max_iter=20, random_state=0)
+    >>> sae.fit(X, y).predict_proba(X).shape
+    (150, 3)
+    >>> sae.transform(X).shape
+    (150, 2)
+    """
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """X"""
+        """Train for one epoch on the rows given, at a constant learning rate.
+
+        The first call learns columns, categories and scales, and later ones keep them; so its
+        rows should be typical of what is to come.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``fit``.
+        y : array-like of shape (n_samples,)
+            As in ``fit``.
+        classes : array-like of shape (n_classes,), optional
+            All classes there are; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), optional
+            As in ``fit``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
         with self._all_or_nothing():
             resume = self._is_fitted
             if resume:
@@ -820,11 +499,37 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, _BaseSupervisedAutoencode
         return self._target.classes
 
     def predict_proba(self, X):
-        """X"""
+        """Give the probabilities of classes.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``predict``.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; each row sums to 1.
+        """
         return softmax(self._predict(X), axis=1)
 
     def score(self, X, y=None, sample_weight=None):
-        """X"""
+        """Give the accuracy, or R² of the reconstruction where no classes are given.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``predict``.
+        y : array-like of shape (n_samples,), optional
+            Classes; rows where they are missing are left out.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of rows.
+
+        Returns
+        -------
+        float
+            Without y, as in :meth:`SupervisedAutoencoder.score`.
+        """
         if y is None:
             return self._reconstruction_score(X, sample_weight)
         y = np.asarray(y)

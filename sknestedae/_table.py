@@ -10,7 +10,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Number
+from decimal import Decimal
+from numbers import Integral, Number, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,11 +96,11 @@ def is_categorical(column: pd.Series, label: str) -> bool:
         return True
     if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
         return False
-    if dtype == object:
+    if types.is_object_dtype(dtype):
         kinds = {type(value) for value in column[column.notna()]}
-        if all(issubclass(kind, Number) and not issubclass(kind, bool) for kind in kinds):
+        if all(issubclass(kind, Real | Decimal) and kind is not bool for kind in kinds):
             return False
-        if all(issubclass(kind, str | Number | np.bool_) for kind in kinds):
+        if all(issubclass(kind, str | Real | Decimal | np.bool_) for kind in kinds):
             return True
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise TypeError(
@@ -114,9 +115,15 @@ def is_categorical(column: pd.Series, label: str) -> bool:
     )
 
 
-def factorize(column: Any) -> tuple[np.ndarray, np.ndarray]:
+def factorize(column: Any, label: str) -> tuple[np.ndarray, np.ndarray]:
     """Give the codes (-1 where missing) and the distinct values of a column."""
-    codes, distinct = pd.factorize(column)
+    try:
+        codes, distinct = pd.factorize(column)
+    except TypeError as error:
+        raise TypeError(
+            f"Column {label} is categorical and its argument must be a string, a boolean or a "
+            f"number in each row: {error}"
+        ) from error
     return codes, np.asarray(distinct, dtype=object)
 
 
@@ -157,12 +164,25 @@ def column_statistics(
     n_measured : ndarray of shape (n_columns,)
         Total weight of the measured entries.
     """
-    scaler = StandardScaler()
+    mean, variance, n_measured, n_rows = 0.0, 0.0, 0.0, 0.0
     with np.errstate(all="ignore"):  # overflow shows in the result, which the caller checks
         for rows, weight in chunks:
-            scaler.partial_fit(rows, sample_weight=weight)
-    n_measured = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape)
-    return scaler.mean_, scaler.scale_, n_measured
+            scaler = StandardScaler().fit(rows, sample_weight=weight)
+            total = n_measured + scaler.n_samples_seen_
+            share = np.where(total > 0, scaler.n_samples_seen_ / total, 0.0)
+            # A column that the whole chunk misses has a mean of NaN in it, and a share of 0.
+            step = np.where(share > 0, scaler.mean_ - mean, 0.0)
+            within = np.where(share > 0, scaler.var_ - variance, 0.0)
+            variance = variance + share * within + (share * step) * ((1 - share) * step)
+            mean = mean + share * step
+            n_measured = total
+            n_rows = n_rows + (~np.isnan(rows)).sum(axis=0)
+        # What rounding leaves of a constant column's variance, as in StandardScaler, but of rows:
+        # whether a column is constant must not depend on the unit of the weights.
+        eps = np.finfo(np.float64).eps
+        constant = variance <= n_rows * eps * variance + (n_rows * mean * eps) ** 2
+        scale = np.where(constant, 1.0, np.sqrt(variance))
+    return mean, scale, np.broadcast_to(n_measured, mean.shape)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -331,7 +351,8 @@ class TableEncoder:
         if not numeric:
             return
         values = self._numeric_array(X, numeric)
-        self._check_no_infinity(values, numeric)
+        for chunk in gen_batches(len(values), _CHUNK_ROWS):
+            self._check_finite(values[chunk], numeric, chunk.start)
         order = np.arange(len(values)) if rows is None else rows
         chunks = (
             (
@@ -341,12 +362,11 @@ class TableEncoder:
             for chunk in gen_batches(len(order), _CHUNK_ROWS)
         )
         mean, scale, n_measured = column_statistics(chunks)
-        for j, measured, finite in zip(
-            numeric, n_measured > 0, np.isfinite(scale * mean), strict=True
-        ):
-            if not measured:
+        finite = np.isfinite(mean) & np.isfinite(scale)
+        for j, is_measured, is_finite in zip(numeric, n_measured > 0, finite, strict=True):
+            if not is_measured:
                 raise ValueError(self._nothing_measured(j))
-            if not finite:
+            if not is_finite:
                 raise ValueError(
                     f"Column {self._label(j)} has values too large to be standardised; rescale it."
                 )
@@ -364,7 +384,7 @@ class TableEncoder:
         self.categories: dict[int, np.ndarray] = {}
         self.frequencies: dict[int, np.ndarray] = {}
         for j in self._categorical:
-            codes, distinct = factorize(self._column(X, j))
+            codes, distinct = factorize(self._column(X, j), self._label(j))
             weight = np.ones(len(codes)) if sample_weight is None else sample_weight
             if rows is not None:
                 codes, weight = codes[rows], weight[rows]
@@ -412,15 +432,16 @@ class TableEncoder:
 
     def _standardise(self, values: np.ndarray, numeric: list[int]) -> np.ndarray | None:
         """Standardise in place, with the mean where nothing was measured; say what was."""
-        self._check_no_infinity(values, numeric)
         mean, scale = self.mean[numeric], self.scale[numeric]
         measured = None
         for chunk in gen_batches(len(values), _CHUNK_ROWS):
             part = values[chunk]
             missing = np.isnan(part)
             if self.standardize:
-                part -= mean
-                part /= scale
+                with np.errstate(over="ignore"):  # overflow is infinity, which raises
+                    part -= mean
+                    part /= scale
+            self._check_finite(part, numeric, chunk.start)
             if missing.any():
                 if measured is None:
                     measured = np.ones(values.shape, dtype=bool)
@@ -432,7 +453,7 @@ class TableEncoder:
 
     def _encode_categories(self, X: Any, j: int, out: np.ndarray) -> np.ndarray:
         """Write the one-hot group of a column into ``out``; give where nothing is known."""
-        codes, distinct = factorize(self._column(X, j))
+        codes, distinct = factorize(self._column(X, j), self._label(j))
         self._check_kind(j, distinct)
         missing = codes < 0
         lookup = pd.Index(self.categories[j]).get_indexer(distinct)
@@ -451,13 +472,13 @@ class TableEncoder:
 
     def _check_kind(self, j: int, distinct: np.ndarray) -> None:
         """Refuse numbers in a column of words, and words in a column of numbers."""
-        if not len(distinct):
-            return
-        fitted, given = self.categories[j][0], distinct[0]
-        if isinstance(fitted, str) != isinstance(given, str):
+        fitted = self.categories[j]
+        words = {isinstance(value, str) for value in fitted}
+        if len(distinct) and words.isdisjoint(isinstance(value, str) for value in distinct):
             raise TypeError(
                 f"Column {self._label(j)} was categorical in fit, with categories such as "
-                f"{fitted!r}; it holds {type(given).__name__} such as {given!r} now."
+                f"{fitted[0]!r}; it holds {type(distinct[0]).__name__} such as {distinct[0]!r} "
+                "now."
             )
 
     # -- inverse
@@ -503,7 +524,7 @@ class TableEncoder:
         if len(self.level_names) > 1:
             frame.columns = pd.MultiIndex.from_tuples(self.labels, names=self.level_names)
         else:
-            frame.columns = pd.Index(self.labels, name=self.level_names[0])
+            frame.columns = pd.Index(self.labels, name=self.level_names[0], tupleize_cols=False)
         return frame if index is None else frame.set_axis(index, axis=0)
 
     # -- columns
@@ -514,6 +535,7 @@ class TableEncoder:
     def _column(self, X: Any, j: int) -> Any:
         return X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]
 
+    @np.errstate(over="ignore")  # overflow is infinity, which raises
     def _numeric_array(self, X: Any, columns: list[int], copy: bool = False) -> np.ndarray:
         """Read columns as floats, NaN where missing."""
         if not isinstance(X, pd.DataFrame) and X.dtype != object:
@@ -523,26 +545,33 @@ class TableEncoder:
         for k, j in enumerate(columns):
             column = self._column(X, j)
             column = column if isinstance(column, pd.Series) else pd.Series(column)
-            words = is_categorical(column, self._label(j)) and not types.is_bool_dtype(column)
+            words = is_categorical(column, self._label(j)) and (
+                isinstance(column.dtype, pd.CategoricalDtype) or not types.is_bool_dtype(column)
+            )
             if words and column.notna().any():
                 example = column[column.notna()].iloc[0]
                 raise TypeError(
                     f"Column {self._label(j)} is numeric and must hold numbers; it holds "
                     f"{example!r}. Name it in categorical_features if it is categorical."
                 )
-            out[:, k] = pd.to_numeric(column).to_numpy(dtype=self.dtype, na_value=np.nan)
+            try:
+                out[:, k] = column.to_numpy(dtype=self.dtype, na_value=np.nan)
+            except OverflowError as error:
+                raise ValueError(
+                    f"Column {self._label(j)} holds an integer too large for {self.dtype}."
+                ) from error
         return out
 
-    def _check_no_infinity(self, values: np.ndarray, columns: list[int]) -> None:
-        for chunk in gen_batches(len(values), _CHUNK_ROWS):
-            infinite = np.isinf(values[chunk])
-            if infinite.any():
-                row, k = np.argwhere(infinite)[0]
-                raise ValueError(
-                    f"Column {self._label(columns[k])} contains infinity (first in row "
-                    f"{chunk.start + row}); a value must be finite, or NaN where it was not "
-                    "measured."
-                )
+    def _check_finite(self, values: np.ndarray, columns: list[int], first_row: int) -> None:
+        """Refuse infinity in some rows of the numeric columns."""
+        infinite = np.isinf(values)
+        if infinite.any():
+            row, k = np.argwhere(infinite)[0]
+            raise ValueError(
+                f"Column {self._label(columns[k])} contains infinity or a value too large for "
+                f"{self.dtype} (first in row {first_row + row}); a value must be finite, or NaN "
+                "where it was not measured."
+            )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -552,6 +581,10 @@ class TableEncoder:
 def _dtype_spec(dtype: Any) -> Any:
     """Describe a dtype by its name; a categorical one by its categories and order."""
     if not isinstance(dtype, pd.CategoricalDtype):
+        try:
+            types.pandas_dtype(str(dtype))
+        except (TypeError, NotImplementedError):  # the name does not tell all, as of a decimal
+            return "object"
         return str(dtype)
     categories = dtype.categories
     return {
@@ -570,7 +603,7 @@ def _restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:
     if types.is_bool_dtype(dtype) and column.dtype != object:
         column = column > 0.5
     if types.is_integer_dtype(dtype) and column.dtype != object:
-        plain = np.dtype(getattr(dtype, "numpy_dtype", dtype))
+        plain = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype)))
         bounds = np.iinfo(plain)
         # float(max) of a 64-bit integer rounds up, out of its range
         top = np.nextafter(float(bounds.max), 0) if plain.itemsize == 8 else bounds.max

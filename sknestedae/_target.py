@@ -6,12 +6,14 @@ it, ``encode`` scales what was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_array
+from pandas.api.extensions import ExtensionArray
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -31,14 +33,14 @@ class NumericTarget:
         self.standardize = standardize
         self.is_1d: bool | None = None
 
-    def read(self, y: Any) -> np.ndarray:
-        """Check a target and give it as floats of shape (n_samples, n_outputs)."""
-        if isinstance(y, pd.Series | pd.DataFrame):  # pd.NA becomes NaN
+    def read(self, y: Any, rows: Any = slice(None)) -> np.ndarray:
+        """Check a target and give some of its rows as floats of shape (n_rows, n_outputs)."""
+        if isinstance(y, pd.Series | pd.DataFrame | ExtensionArray):  # pd.NA becomes NaN
             y = y.to_numpy(dtype=np.float64, na_value=np.nan)
         y = check_array(
             y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
         )
-        is_1d, y = y.ndim == 1, y.reshape(len(y), -1)
+        is_1d, y = y.ndim == 1, y.reshape(len(y), -1)[rows]
         if self.is_1d is not None and y.shape[1] != self.layout.n_numeric:
             raise ValueError(
                 f"y has {y.shape[1]} outputs, but the estimator was fitted with "
@@ -62,7 +64,8 @@ class NumericTarget:
     def fit(self, y: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
         """Learn the scale of what ``read`` gave, from some of its rows."""
         self.is_1d = self._is_1d_read
-        self._encoder = TableEncoder(None, self.standardize).fit(y, rows, weight)
+        with _naming_y():
+            self._encoder = TableEncoder(None, self.standardize).fit(y, rows, weight)
 
     @property
     def layout(self) -> Layout:
@@ -71,7 +74,8 @@ class NumericTarget:
 
     def encode(self, y: np.ndarray) -> Encoded:
         """Standardise what ``read`` gave."""
-        return self._encoder.transform(y)[DEFAULT_BLOCK]
+        with _naming_y():
+            return self._encoder.transform(y)[DEFAULT_BLOCK]
 
     def decode(self, prediction: np.ndarray) -> np.ndarray:
         """Give predictions their own units, and the shape that y had."""
@@ -95,28 +99,36 @@ class ClassTarget:
     def __init__(self, classes: Iterable | None = None) -> None:
         self.classes = None if classes is None else np.unique(np.asarray(classes))
 
-    def read(self, y: Any) -> np.ndarray:
-        """Check a target and give codes of shape (n_samples,), -1 where not labelled."""
-        y = column_or_1d(y, warn=True)
+    def read(self, y: Any, rows: Any = slice(None)) -> np.ndarray:
+        """Check a target and give codes of some rows, of shape (n_rows,); -1 if not labelled."""
+        if not isinstance(getattr(y, "dtype", None), np.dtype):
+            # NumPy would make the word "nan" of a NaN beside words, and floats of nullable
+            # integers and booleans.
+            y = np.asarray(y, dtype=object)
+        y = column_or_1d(y, warn=True)[rows]
         labelled = ~np.asarray(pd.isna(y), dtype=bool)
         if not labelled.any():
             raise ValueError(f"y has no labelled row: all {len(y)} are missing.")
         labels = y[labelled]
         if labels.dtype == object:
+            if len({isinstance(label, str) for label in labels}) > 1:
+                raise ValueError("y mixes strings with other labels; convert them to one type.")
             labels = np.asarray(labels.tolist())
+        assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         if self.classes is None:
             self.classes = np.unique(labels)
             if len(self.classes) < 2:
                 raise ValueError(
-                    f"y has only one class, {self.classes[0]!r}; a classifier needs at least two."
+                    f"y has only one class, {self.classes.tolist()[0]!r}; a classifier needs at "
+                    "least two."
                 )
         position = np.searchsorted(self.classes, labels)
         position = np.minimum(position, len(self.classes) - 1)
         unknown = self.classes[position] != labels
         if unknown.any():
             raise ValueError(
-                f"y contains the label {labels[unknown][0]!r}, which is not one of the classes "
+                f"y contains the label {labels[unknown].tolist()[0]!r}, which is not one of the classes "
                 f"{self.classes.tolist()}."
             )
         codes = np.full(len(y), -1)
@@ -144,3 +156,12 @@ class ClassTarget:
     def decode(self, prediction: np.ndarray) -> np.ndarray:
         """Give the class with the largest value."""
         return self.classes[prediction.argmax(axis=1)]
+
+
+@contextmanager
+def _naming_y() -> Iterator[None]:
+    """Say of an error that it is about y: a column's number alone would seem to be one of X."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"In y: {error}") from error

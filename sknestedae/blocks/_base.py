@@ -29,11 +29,13 @@ class Block(BaseEstimator, ABC):
     >>> class SpectrumBlock(Block):
     ...     def __init__(self, kernel_size=5):
     ...         self.kernel_size = kernel_size
+    ...
     ...     def make_encoder(self, layout):
     ...         pad = self.kernel_size // 2
     ...         convolution = nn.Conv1d(1, 4, self.kernel_size, stride=2, padding=pad)
     ...         encoder = nn.Sequential(nn.Unflatten(1, (1, -1)), convolution, nn.Flatten())
     ...         return encoder, 4 * ((layout.n_values - 1) // 2 + 1)
+    ...
     ...     def make_decoder(self, layout, n_inputs):
     ...         return nn.Linear(n_inputs, layout.n_values)
     >>> SpectrumBlock()

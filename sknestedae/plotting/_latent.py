@@ -1,0 +1,476 @@
+"""A display of samples in the space of the latents."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.utils import check_array
+
+from .._table import is_categorical
+from ._base import (
+    MARKERS,
+    MISSING_COLOR,
+    OTHER_COLOR,
+    PALETTE,
+    as_floats,
+    check_has,
+    column_position,
+    combine_styles,
+    grouped_categories,
+    import_pyplot,
+    name_of,
+    shorten,
+    with_unit,
+)
+
+_NOT_MEASURED = "not measured"
+
+
+class LatentDisplay:
+    """Scatter plot of samples in the space of their latents.
+
+    It is recommended to use :func:`~sknestedae.plotting.LatentDisplay.from_estimator` or
+    :func:`~sknestedae.plotting.LatentDisplay.from_latents` to create a display. All parameters
+    are stored as attributes.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n_samples, 1) or (n_samples, 2)
+        Where each sample is drawn. With one column, samples lie along the horizontal axis and are
+        spread evenly over the vertical one, so that they do not hide each other.
+    xlabel, ylabel : str, default=None
+        Labels of the axes.
+    color : array-like of shape (n_samples,), default=None
+        Variable that colours the samples: numbers, or categories, strings or booleans.
+    color_label : str, default=None
+        Name of that variable; the name of `color`, if None and if it is a Series.
+    color_unit : str, default=None
+        Its unit.
+
+    Attributes
+    ----------
+    scatters_ : list of matplotlib PathCollection
+        The samples without a measured colour first, if there are some; then those with one, or
+        those of each category, as in the legend. Each has its label (``get_label()``).
+    colorbar_ : matplotlib Colorbar or None
+        Colour bar of a numeric variable.
+    legend_ : matplotlib Legend or None
+        Legend of a categorical variable, or of missing colours.
+    ax_ : matplotlib Axes
+        Axes with the scatter plot.
+    figure_ : matplotlib Figure
+        Figure with the axes.
+
+    See Also
+    --------
+    LatentDisplay.from_estimator : Encode a table and draw its latents.
+    LatentDisplay.from_latents : Draw latents that were computed before.
+    ReconstructionDisplay : What the latents keep of the table.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_iris
+    >>> from sknestedae import SupervisedAutoencoder
+    >>> from sknestedae.plotting import LatentDisplay
+    >>> iris = load_iris(as_frame=True)
+    >>> sae = SupervisedAutoencoder(n_components=2, max_iter=5, random_state=0).fit(iris.data)
+    >>> species = iris.target_names[iris.target]
+    >>> display = LatentDisplay.from_estimator(sae, iris.data, color=species)
+    >>> [text.get_text() for text in display.legend_.get_texts()]
+    ['setosa', 'versicolor', 'virginica']
+    >>> plt.show()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        coordinates,
+        *,
+        xlabel=None,
+        ylabel=None,
+        color=None,
+        color_label=None,
+        color_unit=None,
+    ):
+        self.coordinates = coordinates
+        self.xlabel = xlabel
+        self.ylabel = ylabel
+        self.color = color
+        self.color_label = color_label
+        self.color_unit = color_unit
+
+    def plot(self, ax=None, *, max_categories=10, scatter_kwargs=None, legend_kwargs=None):
+        """Draw the samples.
+
+        A legend of categories stands to the right of the axes. Where you pass `ax`, make its
+        figure with ``layout="constrained"``, so that there is room for it, or put it elsewhere
+        with `legend_kwargs`.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. If None, a new figure is made.
+        max_categories : int, default=10
+            Largest number of categories with a colour of their own. Where there are more, the
+            rarest are drawn together in grey.
+        scatter_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.scatter`, such as `cmap`, `norm` or `s`.
+        legend_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.legend`, such as `loc` or `ncols`.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.LatentDisplay`
+            Object that stores the values and the artists.
+        """
+        plt = import_pyplot(f"{type(self).__name__}.plot")
+        coordinates = _spread(np.asarray(self.coordinates))
+        column, label = self._color_column(len(coordinates))
+        if ax is None:
+            _, ax = plt.subplots(layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        self.scatters_: list[Any] = []
+        self.colorbar_ = self.legend_ = None
+
+        def draw(rows, **defaults):
+            size = float(np.clip(6000 / len(coordinates), 8, 30))
+            defaults = {"s": size, "alpha": 0.8, "linewidth": 0, **defaults}
+            style = combine_styles(defaults, scatter_kwargs, _path_collection())
+            if "color" in style:  # one colour of the user's for all points
+                style.pop("c", None)
+            self.scatters_.append(ax.scatter(*coordinates[rows].T, **style))
+
+        if column is None:
+            draw(slice(None), color=PALETTE[0])
+        elif is_categorical(column, "'color'"):
+            self._draw_categories(draw, column, max_categories)
+            self._draw_legend(label, legend_kwargs)
+        else:
+            self._draw_numbers(draw, as_floats(column), label)
+            self._draw_legend(None, legend_kwargs)
+        ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
+        if np.shape(self.coordinates)[1] == 1:
+            ax.set(yticks=[], ylim=(-0.5, 1.5))
+        return self
+
+    def _color_column(self, n_samples: int) -> tuple[pd.Series | None, str | None]:
+        """Give the colours as a column, and the text that names them."""
+        if self.color is None:
+            return None, None
+        column = _as_column(self.color, n_samples)
+        label = self.color_label
+        if label is None and column.name is not None:
+            label = name_of(column.name)
+        return column, with_unit(label or "", self.color_unit) or None
+
+    def _draw_categories(self, draw: Any, column: pd.Series, max_categories: int) -> None:
+        groups, others = grouped_categories(column, max_categories)
+        missing = column.isna().to_numpy()
+        if missing.any():
+            draw(missing, color=MISSING_COLOR, label=_NOT_MEASURED)
+        if others is not None:
+            draw(others[1], color=OTHER_COLOR, label=others[0], marker=".")
+        # the rarest on top, so that a frequent one does not hide it
+        height = np.argsort(np.argsort([-rows.sum() for _, rows in groups], kind="stable"))
+        for k, (name, rows) in enumerate(groups):
+            draw(
+                rows,
+                color=PALETTE[k % len(PALETTE)],
+                marker=MARKERS[k % len(MARKERS)],
+                label=shorten(name, 40),
+                zorder=2 + height[k] / len(groups),
+            )
+
+    def _draw_numbers(self, draw: Any, values: np.ndarray, label: str | None) -> None:
+        if np.isinf(values).any():
+            raise ValueError(
+                "The 'color' parameter must hold finite numbers, or NaN where not measured; it "
+                f"is {values[np.isinf(values)][0]} in row {np.flatnonzero(np.isinf(values))[0]}."
+            )
+        missing = np.isnan(values)
+        if missing.any():
+            draw(missing, color=MISSING_COLOR, label=_NOT_MEASURED)
+        if not missing.all():
+            draw(~missing, c=values[~missing], cmap="viridis")
+            self.colorbar_ = self.figure_.colorbar(self.scatters_[-1], ax=self.ax_, label=label)
+            self.colorbar_.solids.set_alpha(1)
+
+    def _draw_legend(self, title: str | None, legend_kwargs: dict | None) -> None:
+        """Draw the legend, if there is something to tell; "not measured" and others last."""
+        handles = [s for s in self.scatters_ if not s.get_label().startswith("_")]
+        if not handles:
+            return
+        if self.colorbar_ is None:
+            place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
+        else:  # the colour bar is at the right
+            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
+        special = [s for s in handles if s.get_label() == _NOT_MEASURED or s.get_zorder() < 2]
+        style = {"title": title, "alignment": "left", "frameon": False, **place}
+        self.legend_ = self.ax_.legend(
+            handles=[s for s in handles if s not in special] + special[::-1],
+            **{**style, **(legend_kwargs or {})},
+        )
+        for handle in self.legend_.legend_handles:
+            handle.set(alpha=1, sizes=[36])
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        components=None,
+        color=None,
+        color_label=None,
+        color_unit=None,
+        max_categories=10,
+        ax=None,
+        scatter_kwargs=None,
+        legend_kwargs=None,
+    ):
+        """Encode a table and draw its latents.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted estimator with ``transform``, or a fitted :class:`~sklearn.pipeline.Pipeline`
+            of which the last step is one.
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            The columns that were fitted.
+        components : int, tuple of one or two int, "pca" or None, default=None
+            The latents to draw, counted from 0; negative ones count from the last. "pca" draws the
+            first two principal components of all latents of X. None draws the first two latents,
+            or the only one.
+        color : array-like of shape (n_samples,) or name of a column, default=None
+            Variable that colours the samples, by row, or the name (of an array: the index) of a
+            column of X. Categories, strings and booleans have a legend, numbers have a colour bar;
+            turn numbers that are labels into strings or categories. Samples where it is missing
+            are drawn in grey and labelled "not measured".
+        color_label : str, default=None
+            Name of that variable. If None, the name of the column or of the Series.
+        color_unit : str, default=None
+            Unit of that variable.
+        max_categories : int, default=10
+            Largest number of categories with a colour of their own. Where there are more, the
+            rarest are drawn together in grey.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. If None, a new figure is made.
+        scatter_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.scatter`, such as `cmap`, `norm` or `s`.
+        legend_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.legend`, such as `loc` or `ncols`.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.LatentDisplay`
+            Object that stores the values and the artists.
+
+        See Also
+        --------
+        LatentDisplay.from_latents : Draw latents that were computed before.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> from sknestedae.plotting import LatentDisplay
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> sae = SupervisedAutoencoder(n_components=4, max_iter=5, random_state=0).fit(X, y)
+        >>> display = LatentDisplay.from_estimator(
+        ...     sae, X, components=(0, 2), color="age", color_unit="scaled years"
+        ... )
+        >>> display.ax_.get_xlabel(), display.ax_.get_ylabel()
+        ('Latent 0', 'Latent 2')
+        >>> display.colorbar_.ax.get_ylabel()
+        'age (scaled years)'
+        """
+        caller = f"{cls.__name__}.from_estimator"
+        import_pyplot(caller)
+        check_has(estimator, ["transform"], caller)
+        Z = estimator.transform(X)
+        if isinstance(Z, list | tuple):
+            raise TypeError(
+                f"The 'X' parameter of {caller} must be one table, got {len(Z)} tables. Pass the "
+                "latents of one scale to from_latents."
+            )
+        return cls.from_latents(
+            Z,
+            components=components,
+            color=_find_color(X, color),
+            color_label=color_label,
+            color_unit=color_unit,
+            max_categories=max_categories,
+            ax=ax,
+            scatter_kwargs=scatter_kwargs,
+            legend_kwargs=legend_kwargs,
+        )
+
+    @classmethod
+    def from_latents(
+        cls,
+        Z,
+        *,
+        components=None,
+        color=None,
+        color_label=None,
+        color_unit=None,
+        max_categories=10,
+        ax=None,
+        scatter_kwargs=None,
+        legend_kwargs=None,
+    ):
+        """Draw latents that were computed before.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Latents.
+        components : int, tuple of one or two int, "pca" or None, default=None
+            The latents to draw, counted from 0; negative ones count from the last. "pca" draws the
+            first two principal components of all latents. None draws the first two latents, or
+            the only one.
+        color : array-like of shape (n_samples,), default=None
+            Variable that colours the samples, by row. Categories, strings and booleans have a
+            legend, numbers have a colour bar; turn numbers that are labels into strings or
+            categories. Samples where it is missing are drawn in grey and labelled "not measured".
+        color_label : str, default=None
+            Name of that variable. If None, the name of the Series.
+        color_unit : str, default=None
+            Unit of that variable.
+        max_categories : int, default=10
+            Largest number of categories with a colour of their own. Where there are more, the
+            rarest are drawn together in grey.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. If None, a new figure is made.
+        scatter_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.scatter`, such as `cmap`, `norm` or `s`.
+        legend_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.legend`, such as `loc` or `ncols`.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.LatentDisplay`
+            Object that stores the values and the artists.
+
+        See Also
+        --------
+        LatentDisplay.from_estimator : Encode a table and draw its latents.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknestedae.plotting import LatentDisplay
+        >>> Z = np.random.RandomState(0).normal(size=(50, 3)) * [3.0, 1.0, 0.1]
+        >>> display = LatentDisplay.from_latents(Z, components="pca")
+        >>> display.ax_.get_xlabel()
+        'Principal component 1 (91.7 % of variance)'
+        """
+        import_pyplot(f"{cls.__name__}.from_latents")
+        Z = check_array(Z, input_name="Z")
+        coordinates, labels = _choose_components(Z, components)
+        if color is not None:
+            color = _as_column(color, len(Z))
+        display = cls(
+            coordinates,
+            xlabel=labels[0],
+            ylabel=labels[1] if len(labels) > 1 else None,
+            color=color,
+            color_label=color_label,
+            color_unit=color_unit,
+        )
+        return display.plot(
+            ax,
+            max_categories=max_categories,
+            scatter_kwargs=scatter_kwargs,
+            legend_kwargs=legend_kwargs,
+        )
+
+
+def _path_collection() -> type:
+    from matplotlib.collections import PathCollection
+
+    return PathCollection
+
+
+def _spread(coordinates: np.ndarray) -> np.ndarray:
+    """Give points along a line a height between 0 and 1 as well: evenly, and always the same.
+
+    Multiples of the golden ratio's inverse, less their integer part, fill the interval evenly
+    for any number of points, and neighbours in the table are far from each other.
+    """
+    if coordinates.shape[1] == 2:
+        return coordinates
+    heights = np.arange(len(coordinates)) * ((np.sqrt(5) - 1) / 2) % 1
+    return np.column_stack([coordinates, heights])
+
+
+def _choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list[str]]:
+    """Give the coordinates to draw, of shape (n_samples, 1) or (n_samples, 2), and their names."""
+    n_components = Z.shape[1]
+    if isinstance(components, str) and components == "pca":
+        pca = PCA(n_components=min(2, *Z.shape), svd_solver="full")
+        with np.errstate(invalid="ignore"):  # latents that are all equal explain nothing
+            coordinates = pca.fit_transform(Z)
+        share = np.nan_to_num(pca.explained_variance_ratio_)
+        return coordinates, [
+            f"Principal component {k} ({part:.1%} of variance)".replace("%", " %")
+            for k, part in enumerate(share, start=1)
+        ]
+    if components is None:
+        components = tuple(range(min(2, n_components)))
+    chosen = [components] if isinstance(components, Integral) else components
+    if (
+        isinstance(chosen, str)
+        or not np.iterable(chosen)
+        or not all(isinstance(k, Integral) and not isinstance(k, bool) for k in chosen)
+        or len(list(chosen)) not in (1, 2)
+    ):
+        raise ValueError(
+            "The 'components' parameter must be an int, a tuple of one or two int, or 'pca', got "
+            f"{components!r}."
+        )
+    for k in chosen:
+        if not -n_components <= k < n_components:
+            raise ValueError(
+                f"The 'components' parameter names the latent {k}, but there are {n_components} "
+                "latents, counted from 0."
+            )
+    chosen = [int(k) % n_components for k in chosen]
+    return Z[:, chosen], [f"Latent {k}" for k in chosen]
+
+
+def _find_color(X: Any, color: Any) -> Any:
+    """Give the column of X that a colour names, or the colours themselves."""
+    frame = X if isinstance(X, pd.DataFrame) else None
+    named = isinstance(color, str | Integral) or (
+        isinstance(color, tuple) and frame is not None and color in list(frame.columns)
+    )
+    if not named:
+        return color
+    table = pd.DataFrame(X)
+    column = table.iloc[:, column_position(table, color, "color", named=frame is not None)]
+    return column if frame is not None else column.rename(f"Column {column.name}")
+
+
+def _as_column(color: Any, n_samples: int) -> pd.Series:
+    """Give colours as a column with a row a sample."""
+    if isinstance(color, str) or not np.iterable(color):
+        raise ValueError(
+            "The 'color' parameter must be an array with a value a sample, or in from_estimator "
+            f"the name of a column of X, got {color!r}."
+        )
+    if isinstance(color, pd.DataFrame):
+        color = color.squeeze(axis=1)
+    elif not isinstance(color, pd.Series):
+        color = color if isinstance(color, pd.Categorical) else np.squeeze(np.asarray(color))
+    shape = np.shape(color)
+    if shape != (n_samples,):
+        raise ValueError(
+            f"The 'color' parameter must have a value for each of the {n_samples} samples, got "
+            f"an array of shape {shape}."
+        )
+    return pd.Series(color)

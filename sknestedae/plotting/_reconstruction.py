@@ -1,0 +1,509 @@
+"""A display of true against reconstructed values, column by column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import mean_absolute_error, r2_score
+
+from .._table import is_categorical
+from ._base import (
+    OTHER_COLOR,
+    PALETTE,
+    as_floats,
+    check_has,
+    check_units,
+    column_position,
+    combine_styles,
+    grouped_categories,
+    import_pyplot,
+    is_one_label,
+    name_of,
+    shorten,
+)
+
+# More panels than this are drawn only if they are asked for.
+_MAX_PANELS = 24
+
+
+class ReconstructionDisplay:
+    """True against reconstructed values, with a panel for each column.
+
+    A numeric column is a scatter plot with the identity line, and the mean absolute error (in the
+    column's own unit) and R² in its title. A categorical column has a bar for each category, with
+    the fraction of its samples that are reconstructed correctly. Entries that were not measured
+    are left out.
+
+    It is recommended to use :func:`~sknestedae.plotting.ReconstructionDisplay.from_estimator` or
+    :func:`~sknestedae.plotting.ReconstructionDisplay.from_reconstruction` to create a display.
+    All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+        True values; NaN where not measured.
+    X_reconstructed : {array-like, DataFrame} of shape (n_samples, n_features)
+        Reconstructed values of the same samples. The columns of two DataFrames are matched by
+        name, else by position.
+    categorical_features : "from_dtype" or array-like, default="from_dtype"
+        Which columns are categorical: by dtype, or those of these names or indices (and those
+        that do not hold numbers).
+    units : dict, default=None
+        Unit of each column, by name; columns without a unit can be left out.
+
+    Attributes
+    ----------
+    metrics_ : DataFrame of shape (n_panels, 4)
+        For each column: the number of measured samples ``n_samples``, mean absolute error
+        ``mae`` and ``r2`` of a numeric one, and ``accuracy`` (the fraction that is correct) of a
+        categorical one.
+    artists_ : list of matplotlib PathCollection or BarContainer
+        The points or the bars of each panel.
+    lines_ : list of matplotlib Line2D or None
+        The identity line of each panel; None in that of a categorical column.
+    axes_ : ndarray of shape (n_panels,) of matplotlib Axes
+        Axes of the panels.
+    figure_ : matplotlib Figure
+        Figure with the panels.
+
+    See Also
+    --------
+    ReconstructionDisplay.from_estimator : Encode and decode a table, and draw it.
+    ReconstructionDisplay.from_reconstruction : Draw tables that were computed before.
+    sklearn.metrics.PredictionErrorDisplay : The same for the prediction of a target.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_iris
+    >>> from sknestedae import SupervisedAutoencoder
+    >>> from sknestedae.plotting import ReconstructionDisplay
+    >>> iris = load_iris(as_frame=True)
+    >>> sae = SupervisedAutoencoder(n_components=2, max_iter=5, random_state=0).fit(iris.data)
+    >>> display = ReconstructionDisplay.from_estimator(
+    ...     sae, iris.data, columns=["petal length (cm)", "petal width (cm)"]
+    ... )
+    >>> display.metrics_.columns.to_list()
+    ['n_samples', 'mae', 'r2', 'accuracy']
+    >>> plt.show()  # doctest: +SKIP
+    """
+
+    def __init__(self, X, X_reconstructed, *, categorical_features="from_dtype", units=None):
+        self.X = X
+        self.X_reconstructed = X_reconstructed
+        self.categorical_features = categorical_features
+        self.units = units
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        columns=None,
+        n_cols=4,
+        max_categories=10,
+        scatter_kwargs=None,
+        line_kwargs=None,
+        bar_kwargs=None,
+    ):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each column. If None, a new figure is made.
+        columns : str, int or list of them, default=None
+            The columns to draw, by name or index. None draws all, if they are 24 at most.
+        n_cols : int, default=4
+            Largest number of panels side by side in a new figure.
+        max_categories : int, default=10
+            Largest number of bars in a panel. Where there are more categories, the rarest are
+            taken together.
+        scatter_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.scatter`.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for the identity lines.
+        bar_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.barh`.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.ReconstructionDisplay`
+            Object that stores the values and the artists.
+        """
+        plt = import_pyplot(f"{type(self).__name__}.plot")
+        units = check_units(self.units)
+        true, reconstructed, positions = self._tables()
+        chosen = self._choose_columns(true, positions, columns)
+        categorical = self._categorical(true, reconstructed, positions)
+        self.axes_ = _make_axes(plt, ax, len(chosen), n_cols)
+        self.figure_ = self.axes_[0].figure
+        self.artists_: list[Any] = []
+        self.lines_: list[Any] = []
+        metrics = []
+        for panel, j in zip(self.axes_, chosen, strict=True):
+            before, after = true.iloc[:, j], reconstructed.iloc[:, positions[j]]
+            measured = before.notna().to_numpy()
+            before, after = before[measured], after[measured]
+            name = name_of(before.name) if isinstance(self.X, pd.DataFrame) else f"Column {j}"
+            if not measured.any():
+                values: dict[str, float] = {}
+                artist = line = None
+                text = "not measured"
+                panel.set(xticks=[], yticks=[])
+            elif j in categorical:
+                values = {"accuracy": float(np.mean(_agree(before, after)))}
+                artist, line = _draw_bars(panel, before, after, max_categories, bar_kwargs), None
+                text = f"accuracy {values['accuracy']:.3f}"
+            else:
+                x, y = as_floats(before), as_floats(after)
+                unit = units.get(before.name, "")
+                values = _numeric_metrics(x, y)
+                artist, line = _draw_points(panel, x, y, unit, scatter_kwargs, line_kwargs)
+                text = f"MAE {values['mae']:.3g} {unit}".rstrip()
+                if "r2" in values:
+                    text += f", R² {values['r2']:.3f}"
+            panel.set_title(f"{shorten(name, 32)}\n{text}", fontsize="medium")
+            self.artists_.append(artist)
+            self.lines_.append(line)
+            metrics.append({"n_samples": int(measured.sum()), **values})
+        self.metrics_ = pd.DataFrame(
+            metrics,
+            index=true.columns[chosen],
+            columns=["n_samples", "mae", "r2", "accuracy"],
+        )
+        return self
+
+    def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[int, int]]:
+        """Give both tables, and the column of the second for each of the first that it has."""
+        true, reconstructed = pd.DataFrame(self.X), pd.DataFrame(self.X_reconstructed)
+        if len(true) != len(reconstructed):
+            raise ValueError(
+                f"X and X_reconstructed must have the same samples, got {len(true)} and "
+                f"{len(reconstructed)} rows."
+            )
+        if isinstance(self.X, pd.DataFrame) and isinstance(self.X_reconstructed, pd.DataFrame):
+            labels = list(reconstructed.columns)
+            positions = {
+                j: labels.index(label) for j, label in enumerate(true.columns) if label in labels
+            }
+            if not positions:
+                raise ValueError(
+                    f"X and X_reconstructed must have columns in common, got {list(true.columns)} "
+                    f"and {labels}."
+                )
+        elif true.shape[1] != reconstructed.shape[1]:
+            raise ValueError(
+                f"X and X_reconstructed must have the same columns, got {true.shape[1]} and "
+                f"{reconstructed.shape[1]}."
+            )
+        else:
+            positions = {j: j for j in range(true.shape[1])}
+        return true, reconstructed, positions
+
+    def _choose_columns(
+        self, true: pd.DataFrame, positions: dict[int, int], columns: Any
+    ) -> list[int]:
+        """Give the positions in X of the columns to draw."""
+        if columns is None:
+            if len(positions) > _MAX_PANELS:
+                raise ValueError(
+                    f"The 'columns' parameter must name columns to draw if X has more than "
+                    f"{_MAX_PANELS}; X has {len(positions)}."
+                )
+            return list(positions)
+        keys = [columns] if is_one_label(columns, list(true.columns)) else list(columns)
+        if not keys:
+            raise ValueError("The 'columns' parameter must name at least one column, got [].")
+        named = isinstance(self.X, pd.DataFrame)
+        chosen = [column_position(true, key, "columns", named=named) for key in keys]
+        for j, key in zip(chosen, keys, strict=True):
+            if j not in positions:
+                raise ValueError(
+                    f"The 'columns' parameter names the column {key!r}, which is not "
+                    "reconstructed."
+                )
+        return chosen
+
+    def _categorical(
+        self, true: pd.DataFrame, reconstructed: pd.DataFrame, positions: dict[int, int]
+    ) -> set[int]:
+        """Give the positions in X of the categorical columns."""
+        given = self.categorical_features
+        named: list[int] = []
+        if given is not None and not (isinstance(given, str) and given == "from_dtype"):
+            keys = [given] if is_one_label(given, list(true.columns)) else list(given)
+            if keys and all(isinstance(key, bool | np.bool_) for key in keys):
+                keys = list(np.flatnonzero(keys))
+            is_frame = isinstance(self.X, pd.DataFrame)
+            named = [
+                column_position(true, key, "categorical_features", named=is_frame) for key in keys
+            ]
+        return {
+            j
+            for j, k in positions.items()
+            if j in named
+            or is_categorical(true.iloc[:, j], repr(true.columns[j]))
+            or is_categorical(reconstructed.iloc[:, k], repr(true.columns[j]))
+        }
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        columns=None,
+        categorical_features=None,
+        units=None,
+        n_cols=4,
+        max_categories=10,
+        ax=None,
+        scatter_kwargs=None,
+        line_kwargs=None,
+        bar_kwargs=None,
+    ):
+        """Encode and decode a table, and draw it against what came back.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted estimator with ``transform`` and ``inverse_transform``, or a fitted
+            :class:`~sklearn.pipeline.Pipeline` of such steps.
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            The columns that were fitted; NaN where not measured.
+        columns : str, int or list of them, default=None
+            The columns to draw, by name or index. None draws all, if they are 24 at most.
+        categorical_features : "from_dtype", array-like or None, default=None
+            Which columns are categorical: by dtype, or those of these names or indices (and those
+            that do not hold numbers). None takes the estimator's own parameter of this name,
+            where it has one.
+        units : dict, default=None
+            Unit of each column, by name; columns without a unit can be left out.
+        n_cols : int, default=4
+            Largest number of panels side by side in a new figure.
+        max_categories : int, default=10
+            Largest number of bars in a panel. Where there are more categories, the rarest are
+            taken together.
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each column. If None, a new figure is made.
+        scatter_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.scatter`.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for the identity lines.
+        bar_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.barh`.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.ReconstructionDisplay`
+            Object that stores the values and the artists.
+
+        See Also
+        --------
+        ReconstructionDisplay.from_reconstruction : Draw tables that were computed before.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> from sknestedae.plotting import ReconstructionDisplay
+        >>> X = load_wine(as_frame=True).data
+        >>> sae = SupervisedAutoencoder(max_iter=5, random_state=0).fit(X)
+        >>> display = ReconstructionDisplay.from_estimator(
+        ...     sae, X, columns=["alcohol", "ash"], units={"alcohol": "vol%"}
+        ... )
+        >>> display.axes_[0].get_xlabel()
+        'True (vol%)'
+        """
+        caller = f"{cls.__name__}.from_estimator"
+        import_pyplot(caller)
+        check_has(estimator, ["transform", "inverse_transform"], caller)
+        X_reconstructed = estimator.inverse_transform(estimator.transform(X))
+        if isinstance(X_reconstructed, list | tuple):
+            raise TypeError(
+                f"The 'X' parameter of {caller} must be one table, got {len(X_reconstructed)} "
+                "tables. Pass one of them, and its reconstruction, to from_reconstruction."
+            )
+        if categorical_features is None:
+            categorical_features = getattr(estimator, "categorical_features", None)
+        return cls.from_reconstruction(
+            X,
+            X_reconstructed,
+            columns=columns,
+            categorical_features=categorical_features,
+            units=units,
+            n_cols=n_cols,
+            max_categories=max_categories,
+            ax=ax,
+            scatter_kwargs=scatter_kwargs,
+            line_kwargs=line_kwargs,
+            bar_kwargs=bar_kwargs,
+        )
+
+    @classmethod
+    def from_reconstruction(
+        cls,
+        X,
+        X_reconstructed,
+        *,
+        columns=None,
+        categorical_features="from_dtype",
+        units=None,
+        n_cols=4,
+        max_categories=10,
+        ax=None,
+        scatter_kwargs=None,
+        line_kwargs=None,
+        bar_kwargs=None,
+    ):
+        """Draw a table against a reconstruction that was computed before.
+
+        Parameters
+        ----------
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            True values; NaN where not measured.
+        X_reconstructed : {array-like, DataFrame} of shape (n_samples, n_features)
+            Reconstructed values of the same samples. The columns of two DataFrames are matched by
+            name, else by position.
+        columns : str, int or list of them, default=None
+            The columns to draw, by name or index. None draws all, if they are 24 at most.
+        categorical_features : "from_dtype" or array-like, default="from_dtype"
+            Which columns are categorical: by dtype, or those of these names or indices (and those
+            that do not hold numbers).
+        units : dict, default=None
+            Unit of each column, by name; columns without a unit can be left out.
+        n_cols : int, default=4
+            Largest number of panels side by side in a new figure.
+        max_categories : int, default=10
+            Largest number of bars in a panel. Where there are more categories, the rarest are
+            taken together.
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each column. If None, a new figure is made.
+        scatter_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.scatter`.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for the identity lines.
+        bar_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.barh`.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.ReconstructionDisplay`
+            Object that stores the values and the artists.
+
+        See Also
+        --------
+        ReconstructionDisplay.from_estimator : Encode and decode a table, and draw it.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sknestedae.plotting import ReconstructionDisplay
+        >>> X = pd.DataFrame({"length": [1.0, 2.0, None], "phase": ["a", "b", "b"]})
+        >>> X_reconstructed = pd.DataFrame({"length": [1.5, 2.5, 2.0], "phase": ["a", "a", "b"]})
+        >>> display = ReconstructionDisplay.from_reconstruction(X, X_reconstructed)
+        >>> display.metrics_.round(2)
+                n_samples  mae   r2  accuracy
+        length          2  0.5  0.0       NaN
+        phase           3  NaN  NaN      0.67
+        """
+        import_pyplot(f"{cls.__name__}.from_reconstruction")
+        display = cls(X, X_reconstructed, categorical_features=categorical_features, units=units)
+        return display.plot(
+            ax,
+            columns=columns,
+            n_cols=n_cols,
+            max_categories=max_categories,
+            scatter_kwargs=scatter_kwargs,
+            line_kwargs=line_kwargs,
+            bar_kwargs=bar_kwargs,
+        )
+
+
+def _make_axes(plt: Any, ax: Any, n_panels: int, n_cols: int) -> np.ndarray:
+    """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure."""
+    if ax is not None:
+        axes = np.asarray(ax, dtype=object).ravel()
+        if len(axes) < n_panels:
+            raise ValueError(
+                f"The 'ax' parameter must hold an axes for each of the {n_panels} columns, got "
+                f"{len(axes)}."
+            )
+        return axes[:n_panels]
+    n_cols = min(n_cols, n_panels)
+    n_rows = -(-n_panels // n_cols)
+    # a single panel is as high as any other figure
+    size = (4.8, 4.8) if n_panels == 1 else (3.2 * n_cols, 3.4 * n_rows)
+    figure = plt.figure(figsize=size, layout="constrained")
+    return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
+
+
+def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, float]:
+    """Compute the errors of a column; a column without variance has no R²."""
+    values = {"mae": float(mean_absolute_error(true, reconstructed))}
+    if np.ptp(true) > 0:
+        values["r2"] = float(r2_score(true, reconstructed))
+    return values
+
+
+def _agree(true: pd.Series, reconstructed: pd.Series) -> np.ndarray:
+    """Tell in which rows two columns have the same category."""
+    return np.array(
+        [bool(a == b) for a, b in zip(true.to_numpy(), reconstructed.to_numpy(), strict=True)]
+    )
+
+
+def _draw_points(
+    ax: Any,
+    true: np.ndarray,
+    reconstructed: np.ndarray,
+    unit: str,
+    scatter_kwargs: dict | None,
+    line_kwargs: dict | None,
+) -> tuple[Any, Any]:
+    """Draw a numeric column in a square panel, with the identity line from edge to edge."""
+    from matplotlib.collections import PathCollection
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
+
+    ends = [min(true.min(), reconstructed.min()), max(true.max(), reconstructed.max())]
+    margin = 0.05 * (ends[1] - ends[0]) or 0.5
+    limits = (ends[0] - margin, ends[1] + margin)
+    style = {"color": "0.4", "linestyle": "--", "linewidth": 1, "zorder": 1}
+    (line,) = ax.plot(limits, limits, **combine_styles(style, line_kwargs, Line2D))
+    style = {"s": float(np.clip(4000 / len(true), 6, 20)), "alpha": 0.5, "linewidth": 0}
+    style = combine_styles({"color": PALETTE[0], **style}, scatter_kwargs, PathCollection)
+    points = ax.scatter(true, reconstructed, **style)
+    unit = f" ({unit})" if unit else ""
+    ax.set(xlim=limits, ylim=limits, xlabel=f"True{unit}", ylabel=f"Reconstructed{unit}")
+    ax.set_aspect("equal", adjustable="box")
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    return points, line
+
+
+def _draw_bars(
+    ax: Any,
+    true: pd.Series,
+    reconstructed: pd.Series,
+    max_categories: int,
+    bar_kwargs: dict | None,
+) -> Any:
+    """Draw, for each category, the fraction of its samples that is reconstructed correctly."""
+    from matplotlib.patches import Rectangle
+
+    correct = _agree(true, reconstructed)
+    groups, others = grouped_categories(true, max_categories)
+    colors = [PALETTE[0]] * len(groups)
+    if others is not None:
+        groups, colors = [*groups, others], [*colors, OTHER_COLOR]
+    fractions = [correct[rows].mean() for _, rows in groups]
+    names = [f"{shorten(name, 20)} ({rows.sum()})" for name, rows in groups]
+    style = combine_styles({"color": colors}, bar_kwargs, Rectangle)
+    bars = ax.barh(np.arange(len(groups)), fractions, **style)
+    ax.set_yticks(np.arange(len(groups)), names)
+    ax.set(xlim=(0, 1), xlabel="Fraction correct")
+    ax.invert_yaxis()
+    return bars

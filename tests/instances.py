@@ -1,0 +1,31 @@
+"""Tiny instances of every public estimator, for checks that run over all of them."""
+
+from __future__ import annotations
+
+from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+
+# A fit takes hundredths of a second: few epochs, at a learning rate that suits so few.
+QUICK = {"max_iter": 30, "learning_rate_init": 0.01}
+SETTINGS = {
+    "default": {},
+    "early stopping": {"early_stopping": True},
+    "categorical": {"categorical_features": [0]},
+    "plateau, penalties": {"learning_rate": "plateau", "alpha": 0.1, "l1": 1e-4},
+    "narrow, bounded": {
+        "n_components": 2,
+        "hidden_layer_sizes": (),
+        "latent_activation": "tanh",
+        "learning_rate_init": 0.05,
+    },
+}
+
+
+def tiny_instances() -> list:
+    """Give both estimators in several settings."""
+    instances = [
+        cls(**{**QUICK, **settings})
+        for cls in (SupervisedAutoencoder, SupervisedAutoencoderClassifier)
+        for settings in SETTINGS.values()
+    ]
+    robust = {"reconstruction_loss": "huber", "prediction_loss": "absolute_error"}
+    return [*instances, SupervisedAutoencoder(**QUICK, **robust)]
