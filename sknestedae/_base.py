@@ -31,6 +31,7 @@ from ._torch import available_device, forked_rng, resolve_device, to_array, to_t
 from ._training import (
     AutoencoderNet,
     BestEpoch,
+    LearningRate,
     Objective,
     Progress,
     Rows,
@@ -39,7 +40,6 @@ from ._training import (
     get_state,
     history_from_frame,
     history_to_frame,
-    schedule,
     set_state,
 )
 from .blocks import Block, DenseBlock
@@ -462,41 +462,41 @@ class BaseSupervisedAutoencoder(
             "n_outputs": 0 if self._target is None else self._target.layout.n_values,
         }
 
+    def _rows_per_batch(self, n_samples: int | None) -> int:
+        """Give the batch size for a number of rows; None where none are to be learnt from."""
+        if self.batch_size == "auto":
+            n_samples = n_samples or 1
+            return min(auto_batch_size(n_samples), n_samples)
+        if n_samples is None or self.batch_size <= n_samples:
+            return self.batch_size
+        warnings.warn(
+            f"batch_size={self.batch_size} is larger than the {n_samples} rows to learn from; "
+            "all of them make one batch.",
+            stacklevel=6,
+        )
+        return n_samples
+
     def _make_net(
         self,
         device: torch.device,
         seed: int,
         *,
-        n_samples: int = 1,
+        n_samples: int | None = None,
         stops_early: bool = False,
         incremental: bool = False,
     ) -> AutoencoderNet:
         """Build the skorch net, with parameters drawn anew."""
         monitor = "valid_loss" if stops_early else "train_loss"
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(auto_batch_size(n_samples), n_samples)
-        elif batch_size > n_samples:
-            warnings.warn(
-                f"batch_size={batch_size} is larger than the {n_samples} rows to learn from; "
-                "all of them make one batch.",
-                stacklevel=5,
-            )
         max_iter = 1 if incremental else self.max_iter
-        callbacks = [
-            *schedule(
-                "constant" if incremental else self.learning_rate,
-                max_iter,
-                monitor,
-                patience=max(self.n_iter_no_change // 2, 1),
-            ),
-            *(self.callbacks or []),
-            *([("progress", Progress(max_iter, type(self).__name__))] if self.verbose else []),
-            (
-                "best_epoch",
-                BestEpoch(monitor, self.tol, self.n_iter_no_change if stops_early else None),
-            ),
-        ]
+        patience = self.n_iter_no_change
+        callbacks = list(self.callbacks or [])
+        if self.learning_rate != "constant" and not incremental:
+            change = LearningRate(self.learning_rate, max_iter, monitor, max(patience // 2, 1))
+            callbacks.insert(0, ("learning_rate", change))
+        if self.verbose:
+            callbacks.append(("progress", Progress(max_iter, type(self).__name__)))
+        best = BestEpoch(monitor, self.tol, patience if stops_early else None)
+        callbacks.append(("best_epoch", best))
         with forked_rng(device):  # drawn on the CPU: the same on every device
             torch.manual_seed(seed)
             module = AutoencoderModule(**self._architecture)
@@ -518,7 +518,7 @@ class BaseSupervisedAutoencoder(
             optimizer=torch.optim.Adam,
             optimizer__fused=device.type in ("cpu", "cuda"),
             lr=self.learning_rate_init,
-            batch_size=batch_size,
+            batch_size=self._rows_per_batch(n_samples),
             iterator_train=TensorIterator,
             iterator_train__shuffle=self.shuffle,
             max_epochs=max_iter,

@@ -223,7 +223,7 @@ class TableEncoder:
     ----------
     layouts : dict of str to Layout
         Each block's layout.
-    dtype : numpy dtype
+    dtype_name : str
         float32 if every numeric column was float32 (or float16), else float64.
     """
 
@@ -258,7 +258,7 @@ class TableEncoder:
         self._learn_columns(X)
         is_categorical_column = self._categorical_mask(X)
         self._assign_blocks(is_categorical_column)
-        self.dtype = self._float_dtype(X)
+        self.dtype_name = self._float_dtype(X).name
         self._learn_numeric(X, rows, sample_weight)
         self._learn_categories(X, rows, sample_weight)
         self.layouts = {
@@ -328,6 +328,11 @@ class TableEncoder:
         for j in range(self.n_features):
             kind = 1 if is_categorical_column[j] else 0
             self.columns[owner.get(j, DEFAULT_BLOCK)][kind].append(j)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the encoded values."""
+        return np.dtype(self.dtype_name)
 
     @property
     def _numeric(self) -> list[int]:

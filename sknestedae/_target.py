@@ -128,8 +128,8 @@ class ClassTarget:
         unknown = self.classes[position] != labels
         if unknown.any():
             raise ValueError(
-                f"y contains the label {labels[unknown].tolist()[0]!r}, which is not one of the classes "
-                f"{self.classes.tolist()}."
+                f"y contains the label {labels[unknown].tolist()[0]!r}, which is not one of the "
+                f"classes {self.classes.tolist()}."
             )
         codes = np.full(len(y), -1)
         codes[labelled] = position

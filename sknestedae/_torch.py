@@ -78,8 +78,8 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Give a tensor of an array, sharing its memory on the CPU."""
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+    """Give a tensor of an array; on the CPU it shares the memory, if that may be written to."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback
 from skorch.history import History
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
@@ -554,12 +554,14 @@ class Progress(Callback):
         del self._bar
 
 
-def schedule(learning_rate: str, max_iter: int, monitor: str, patience: int) -> list[tuple]:
-    """Give the callback of a learning-rate schedule, as a list of none or one.
+class LearningRate(Callback):
+    """Change the learning rate after each epoch.
+
+    Unlike skorch's own callback it begins anew where training goes on, whatever history there is.
 
     Parameters
     ----------
-    learning_rate : "constant", "cosine" or "plateau"
+    schedule : "cosine" or "plateau"
         As in the estimator.
     max_iter : int
         Number of epochs in which the cosine falls to 0.
@@ -568,15 +570,26 @@ def schedule(learning_rate: str, max_iter: int, monitor: str, patience: int) -> 
     patience : int
         Number of epochs without gain after which the rate is halved.
     """
-    if learning_rate == "cosine":
-        policy = LRScheduler(CosineAnnealingLR, T_max=max_iter, event_name=None)
-    elif learning_rate == "plateau":
-        policy = LRScheduler(
-            ReduceLROnPlateau, monitor=monitor, factor=0.5, patience=patience, event_name=None
-        )
-    else:
-        return []
-    return [("learning_rate", policy)]
+
+    def __init__(self, schedule: str, max_iter: int, monitor: str, patience: int) -> None:
+        self.schedule = schedule
+        self.max_iter = max_iter
+        self.monitor = monitor
+        self.patience = patience
+
+    def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        """Start anew."""
+        if self.schedule == "cosine":
+            self._scheduler = CosineAnnealingLR(net.optimizer_, T_max=self.max_iter)
+        else:
+            self._scheduler = ReduceLROnPlateau(net.optimizer_, factor=0.5, patience=self.patience)
+
+    def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
+        """Set the next epoch's rate."""
+        if self.schedule == "cosine":
+            self._scheduler.step()
+        else:
+            self._scheduler.step(net.history[-1, self.monitor])
 
 
 # ---------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def column_position(X: pd.DataFrame, key: Any, parameter: str, *, named: bool = 
     labels = list(X.columns)
     if key in labels:
         return labels.index(key)
-    if isinstance(key, Integral) and not isinstance(key, bool) and 0 <= key < len(labels):
+    if isinstance(key, Integral) and not isinstance(key, bool) and 0 <= int(key) < len(labels):
         return int(key)
     known = f"columns {labels}" if named else f"{len(labels)} columns without names"
     raise ValueError(f"The '{parameter}' parameter names the column {key!r}; X has {known}.")

@@ -112,7 +112,7 @@ class HistoryDisplay:
 
         chosen = _choose_terms(self.history, terms)
         if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+            _, ax = plt.subplots(figsize=(7.6, 4.4), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_: dict[str, Any] = {}
         self.best_line_ = None
@@ -147,7 +147,7 @@ class HistoryDisplay:
             ylabel="Loss" if is_loss else only,
             yscale="log" if log_scale and (drawn > 0).any() else "linear",
         )
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
         self.legend_ = ax.legend(**{"frameon": False, **place, **(legend_kwargs or {})})
         return self

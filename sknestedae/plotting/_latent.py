@@ -41,7 +41,8 @@ class LatentDisplay:
     ----------
     coordinates : ndarray of shape (n_samples, 1) or (n_samples, 2)
         Where each sample is drawn. With one column, samples lie along the horizontal axis and are
-        spread evenly over the vertical one, so that they do not hide each other.
+        spread evenly over the vertical one, so that they do not hide each other; categories lie
+        one below the other.
     xlabel, ylabel : str, default=None
         Labels of the axes.
     color : array-like of shape (n_samples,), default=None
@@ -129,32 +130,35 @@ class LatentDisplay:
         """
         plt = import_pyplot(f"{type(self).__name__}.plot")
         coordinates = _spread(np.asarray(self.coordinates))
+        is_line = np.shape(self.coordinates)[1] == 1
         column, label = self._color_column(len(coordinates))
         if ax is None:
-            _, ax = plt.subplots(layout="constrained")
+            _, ax = plt.subplots(figsize=(7.2, 3.6 if is_line else 4.8), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.scatters_: list[Any] = []
         self.colorbar_ = self.legend_ = None
 
-        def draw(rows, **defaults):
-            size = float(np.clip(6000 / len(coordinates), 8, 30))
+        def draw(rows, lane=0, **defaults):
+            size = float(np.clip(6000 / len(coordinates), 12, 30))
             defaults = {"s": size, "alpha": 0.8, "linewidth": 0, **defaults}
             style = combine_styles(defaults, scatter_kwargs, _path_collection())
             if "color" in style:  # one colour of the user's for all points
                 style.pop("c", None)
-            self.scatters_.append(ax.scatter(*coordinates[rows].T, **style))
+            x, y = coordinates[rows].T
+            self.scatters_.append(ax.scatter(x, y - 1.3 * lane * is_line, **style))
+            return self.scatters_[-1]
 
         if column is None:
             draw(slice(None), color=PALETTE[0])
         elif is_categorical(column, "'color'"):
-            self._draw_categories(draw, column, max_categories)
-            self._draw_legend(label, legend_kwargs)
+            handles = self._draw_categories(draw, column, max_categories)
+            self._draw_legend(handles, label, legend_kwargs)
         else:
-            self._draw_numbers(draw, as_floats(column), label)
-            self._draw_legend(None, legend_kwargs)
+            handles = self._draw_numbers(draw, as_floats(column), label)
+            self._draw_legend(handles, None, legend_kwargs)
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
-        if np.shape(self.coordinates)[1] == 1:
-            ax.set(yticks=[], ylim=(-0.5, 1.5))
+        if is_line:
+            ax.set_yticks([])
         return self
 
     def _color_column(self, n_samples: int) -> tuple[pd.Series | None, str | None]:
@@ -167,53 +171,60 @@ class LatentDisplay:
             label = name_of(column.name)
         return column, with_unit(label or "", self.color_unit) or None
 
-    def _draw_categories(self, draw: Any, column: pd.Series, max_categories: int) -> None:
+    def _draw_categories(self, draw: Any, column: pd.Series, max_categories: int) -> list[Any]:
+        """Draw each category, and give what the legend shows; rare and missing ones last."""
         groups, others = grouped_categories(column, max_categories)
         missing = column.isna().to_numpy()
+        n_lanes = len(groups) + (others is not None)
+        last = []
         if missing.any():
-            draw(missing, color=MISSING_COLOR, label=_NOT_MEASURED)
+            style = {"color": MISSING_COLOR, "label": _NOT_MEASURED, "zorder": 1}
+            last.append(draw(missing, n_lanes, **style))
         if others is not None:
-            draw(others[1], color=OTHER_COLOR, label=others[0], marker=".")
+            style = {"color": OTHER_COLOR, "label": others[0], "zorder": 1}
+            last.insert(0, draw(others[1], len(groups), **style))
         # the rarest on top, so that a frequent one does not hide it
         height = np.argsort(np.argsort([-rows.sum() for _, rows in groups], kind="stable"))
-        for k, (name, rows) in enumerate(groups):
+        return [
             draw(
                 rows,
+                k,
                 color=PALETTE[k % len(PALETTE)],
                 marker=MARKERS[k % len(MARKERS)],
                 label=shorten(name, 40),
                 zorder=2 + height[k] / len(groups),
             )
+            for k, (name, rows) in enumerate(groups)
+        ] + last
 
-    def _draw_numbers(self, draw: Any, values: np.ndarray, label: str | None) -> None:
+    def _draw_numbers(self, draw: Any, values: np.ndarray, label: str | None) -> list[Any]:
+        """Draw numbers with a colour bar, and give what the legend shows: the missing ones."""
         if np.isinf(values).any():
             raise ValueError(
                 "The 'color' parameter must hold finite numbers, or NaN where not measured; it "
                 f"is {values[np.isinf(values)][0]} in row {np.flatnonzero(np.isinf(values))[0]}."
             )
         missing = np.isnan(values)
+        handles = []
         if missing.any():
-            draw(missing, color=MISSING_COLOR, label=_NOT_MEASURED)
+            handles.append(draw(missing, color=MISSING_COLOR, label=_NOT_MEASURED, zorder=1))
         if not missing.all():
             draw(~missing, c=values[~missing], cmap="viridis")
             self.colorbar_ = self.figure_.colorbar(self.scatters_[-1], ax=self.ax_, label=label)
             self.colorbar_.solids.set_alpha(1)
+        return handles
 
-    def _draw_legend(self, title: str | None, legend_kwargs: dict | None) -> None:
-        """Draw the legend, if there is something to tell; "not measured" and others last."""
-        handles = [s for s in self.scatters_ if not s.get_label().startswith("_")]
+    def _draw_legend(
+        self, handles: list[Any], title: str | None, legend_kwargs: dict | None
+    ) -> None:
         if not handles:
             return
         if self.colorbar_ is None:
             place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
         else:  # the colour bar is at the right
             place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
-        special = [s for s in handles if s.get_label() == _NOT_MEASURED or s.get_zorder() < 2]
         style = {"title": title, "alignment": "left", "frameon": False, **place}
-        self.legend_ = self.ax_.legend(
-            handles=[s for s in handles if s not in special] + special[::-1],
-            **{**style, **(legend_kwargs or {})},
-        )
+        self.legend_ = self.ax_.legend(handles=handles, **{**style, **(legend_kwargs or {})})
         for handle in self.legend_.legend_handles:
             handle.set(alpha=1, sizes=[36])
 
@@ -367,7 +378,7 @@ class LatentDisplay:
         >>> Z = np.random.RandomState(0).normal(size=(50, 3)) * [3.0, 1.0, 0.1]
         >>> display = LatentDisplay.from_latents(Z, components="pca")
         >>> display.ax_.get_xlabel()
-        'Principal component 1 (91.7 % of variance)'
+        'Principal component 1 (90.9 % of variance)'
         """
         import_pyplot(f"{cls.__name__}.from_latents")
         Z = check_array(Z, input_name="Z")
@@ -422,13 +433,8 @@ def _choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list
         ]
     if components is None:
         components = tuple(range(min(2, n_components)))
-    chosen = [components] if isinstance(components, Integral) else components
-    if (
-        isinstance(chosen, str)
-        or not np.iterable(chosen)
-        or not all(isinstance(k, Integral) and not isinstance(k, bool) for k in chosen)
-        or len(list(chosen)) not in (1, 2)
-    ):
+    chosen = np.atleast_1d(np.asarray(components))
+    if chosen.dtype.kind not in "iu" or chosen.ndim != 1 or len(chosen) not in (1, 2):
         raise ValueError(
             "The 'components' parameter must be an int, a tuple of one or two int, or 'pca', got "
             f"{components!r}."
@@ -439,7 +445,7 @@ def _choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list
                 f"The 'components' parameter names the latent {k}, but there are {n_components} "
                 "latents, counted from 0."
             )
-    chosen = [int(k) % n_components for k in chosen]
+    chosen = chosen % n_components
     return Z[:, chosen], [f"Latent {k}" for k in chosen]
 
 

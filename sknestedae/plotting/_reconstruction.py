@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 from .._table import is_categorical
 from ._base import (
-    OTHER_COLOR,
+    MISSING_COLOR,
     PALETTE,
     as_floats,
     check_has,
@@ -161,9 +161,10 @@ class ReconstructionDisplay:
                 unit = units.get(before.name, "")
                 values = _numeric_metrics(x, y)
                 artist, line = _draw_points(panel, x, y, unit, scatter_kwargs, line_kwargs)
-                text = f"MAE {values['mae']:.3g} {unit}".rstrip()
+                text = f"MAE {_three_digits(values['mae'])} {unit}".rstrip()
                 if "r2" in values:
-                    text += f", R² {values['r2']:.3f}"
+                    separator = ", " if len(text) < 20 else "\n"  # the panel is narrow
+                    text += f"{separator}R² {values['r2']:.3f}"
             panel.set_title(f"{shorten(name, 32)}\n{text}", fontsize="medium")
             self.artists_.append(artist)
             self.lines_.append(line)
@@ -436,7 +437,8 @@ def _make_axes(plt: Any, ax: Any, n_panels: int, n_cols: int) -> np.ndarray:
     n_rows = -(-n_panels // n_cols)
     # a single panel is as high as any other figure
     size = (4.8, 4.8) if n_panels == 1 else (3.2 * n_cols, 3.4 * n_rows)
-    figure = plt.figure(figsize=size, layout="constrained")
+    figure = plt.figure(figsize=size, layout="compressed")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # inches
     return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
 
 
@@ -446,6 +448,11 @@ def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, f
     if np.ptp(true) > 0:
         values["r2"] = float(r2_score(true, reconstructed))
     return values
+
+
+def _three_digits(value: float) -> str:
+    """Write a number with three significant digits, trailing zeros included."""
+    return f"{value:#.3g}".rstrip(".")
 
 
 def _agree(true: pd.Series, reconstructed: pd.Series) -> np.ndarray:
@@ -479,8 +486,8 @@ def _draw_points(
     unit = f" ({unit})" if unit else ""
     ax.set(xlim=limits, ylim=limits, xlabel=f"True{unit}", ylabel=f"Reconstructed{unit}")
     ax.set_aspect("equal", adjustable="box")
-    ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.yaxis.set_major_locator(MaxNLocator(4))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
     return points, line
 
 
@@ -496,14 +503,17 @@ def _draw_bars(
 
     correct = _agree(true, reconstructed)
     groups, others = grouped_categories(true, max_categories)
-    colors = [PALETTE[0]] * len(groups)
+    colors = [PALETTE[4]] * len(groups)  # light: the category's name stands on it
     if others is not None:
-        groups, colors = [*groups, others], [*colors, OTHER_COLOR]
+        groups, colors = [*groups, others], [*colors, MISSING_COLOR]
     fractions = [correct[rows].mean() for _, rows in groups]
     names = [f"{shorten(name, 20)} ({rows.sum()})" for name, rows in groups]
     style = combine_styles({"color": colors}, bar_kwargs, Rectangle)
     bars = ax.barh(np.arange(len(groups)), fractions, **style)
-    ax.set_yticks(np.arange(len(groups)), names)
-    ax.set(xlim=(0, 1), xlabel="Fraction correct")
+    # names inside, so that this panel is as large as that of a numeric column
+    ax.set_yticks(np.arange(len(groups)), names, ha="left", fontsize="small")
+    ax.tick_params(axis="y", length=0, pad=-6)
+    ax.set_box_aspect(1)
+    ax.set(xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="Fraction correct")
     ax.invert_yaxis()
     return bars

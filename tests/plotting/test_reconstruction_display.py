@@ -1,0 +1,267 @@
+"""Tests of ReconstructionDisplay: points, bars and the numbers in the titles."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import PredictionErrorDisplay
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknestedae import SupervisedAutoencoder
+from sknestedae.plotting import ReconstructionDisplay
+
+TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(40, 2)) * [1, 50], columns=["radius", "energy"])
+    X.loc[::5, "radius"] = np.nan
+    X["phase"] = pd.Categorical(np.resize(["cubic", "hexagonal", "cubic"], 40))
+    X.loc[::7, "phase"] = np.nan
+    return X
+
+
+@pytest.fixture(scope="module")
+def sae(X):
+    return SupervisedAutoencoder(**TINY).fit(X, X["energy"])
+
+
+def title(display, k=0):
+    return display.axes_[k].get_title()
+
+
+# -- numeric columns
+
+
+def test_points_are_true_against_reconstructed_where_measured(sae, X):
+    display = ReconstructionDisplay.from_estimator(sae, X)
+    assert len(display.axes_) == 3
+    back = sae.inverse_transform(sae.transform(X))
+    for k, column in enumerate(["radius", "energy"]):
+        measured = X[column].notna()
+        expected = np.column_stack([X[column], back[column]])[measured]
+        assert_allclose(display.artists_[k].get_offsets(), expected)
+    assert display.metrics_["n_samples"].to_list() == [32, 40, 34]
+
+
+def test_errors_are_in_the_title_in_the_column_s_own_unit(sae, X):
+    display = ReconstructionDisplay.from_estimator(sae, X, units={"radius": "Å", "gap": "eV"})
+    back = sae.inverse_transform(sae.transform(X))["radius"]
+    error = (X["radius"] - back).dropna()
+    deviation = X["radius"] - X["radius"].mean()
+    mae, r2 = error.abs().mean(), 1 - (error**2).sum() / (deviation**2).sum()
+    assert display.metrics_.loc["radius", "mae"] == pytest.approx(mae)
+    assert display.metrics_.loc["radius", "r2"] == pytest.approx(r2)
+    assert title(display) == f"radius\nMAE {mae:#.3g} Å, R² {r2:.3f}"
+    ax = display.axes_[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("True (Å)", "Reconstructed (Å)")
+    assert display.axes_[1].get_xlabel() == "True"
+
+
+def test_the_identity_line_goes_from_corner_to_corner(sae, X):
+    display = ReconstructionDisplay.from_estimator(sae, X, columns="energy")
+    ax, line = display.axes_[0], display.lines_[0]
+    assert_array_equal(line.get_xdata(), line.get_ydata())
+    assert tuple(line.get_xdata()) == ax.get_xlim() == ax.get_ylim()
+
+
+def test_perfect_reconstruction_has_no_error():
+    X = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "x"]})
+    display = ReconstructionDisplay.from_reconstruction(X, X)
+    assert title(display, 0) == "a\nMAE 0.00, R² 1.000"
+    assert title(display, 1) == "b\naccuracy 1.000"
+
+
+def test_a_constant_column_has_no_r2():
+    display = ReconstructionDisplay.from_reconstruction(np.ones((3, 1)), np.ones((3, 1)) * 100)
+    assert title(display) == "Column 0\nMAE 99.0"
+    assert np.isnan(display.metrics_.loc[0, "r2"])
+
+
+# -- categorical columns
+
+
+def test_bars_are_fractions_correct(sae, X):
+    display = ReconstructionDisplay.from_estimator(sae, X, columns="phase")
+    correct = (sae.inverse_transform(sae.transform(X))["phase"] == X["phase"])[X["phase"].notna()]
+    expected = correct.groupby(X["phase"].dropna().astype(str)).mean()
+    bars = display.artists_[0]
+    assert_allclose([bar.get_width() for bar in bars], expected)
+    names = [text.get_text() for text in display.axes_[0].get_yticklabels()]
+    counts = X["phase"].value_counts()
+    assert names == [f"{name} ({counts[name]})" for name in ("cubic", "hexagonal")]
+    assert title(display) == f"phase\naccuracy {correct.mean():.3f}"
+    assert display.metrics_.loc["phase", "accuracy"] == pytest.approx(correct.mean())
+    assert display.lines_ == [None]
+
+
+def test_rare_categories_share_a_bar():
+    X = pd.DataFrame({"m": list("aaaabbbcde")})
+    wrong = pd.DataFrame({"m": list("aaaabbbcxx")})
+    display = ReconstructionDisplay.from_reconstruction(X, wrong, max_categories=3)
+    names = [text.get_text() for text in display.axes_[0].get_yticklabels()]
+    assert names == ["a (4)", "b (3)", "3 others (3)"]
+    assert_allclose([bar.get_width() for bar in display.artists_[0]], [1, 1, 1 / 3])
+
+
+def test_numbers_that_are_categories(X):
+    table = pd.DataFrame({"group": np.resize([1, 2, 3], 40), "x": X["energy"]})
+    sae = SupervisedAutoencoder(categorical_features=["group"], **TINY).fit(table)
+    display = ReconstructionDisplay.from_estimator(sae, table)  # the estimator knows them
+    assert display.metrics_["accuracy"].notna().to_list() == [True, False]
+    back = sae.inverse_transform(sae.transform(table))
+    for chosen, expected in [
+        ("from_dtype", [False, False]),
+        (["group"], [True, False]),
+        ([0], [True, False]),
+        ([True, False], [True, False]),
+    ]:
+        display = ReconstructionDisplay.from_reconstruction(
+            table, back, categorical_features=chosen
+        )
+        assert display.metrics_["accuracy"].notna().to_list() == expected
+
+
+def test_categories_in_an_array_of_objects(X):
+    table = X[["energy", "phase"]].to_numpy(dtype=object)
+    sae = SupervisedAutoencoder(categorical_features=[1], **TINY).fit(table)
+    display = ReconstructionDisplay.from_estimator(sae, table)
+    assert display.metrics_["mae"].notna().to_list() == [True, False]
+    assert title(display, 1).startswith("Column 1\naccuracy")
+
+
+# -- tables and columns
+
+
+def test_works_on_an_array_with_missing_values(X):
+    table = X[["radius", "energy"]].to_numpy()
+    sae = SupervisedAutoencoder(**TINY).fit(table)
+    display = ReconstructionDisplay.from_estimator(sae, table, columns=[1, 0], units={1: "eV"})
+    assert display.metrics_["n_samples"].to_dict() == {1: 40, 0: 32}
+    assert title(display).startswith("Column 1\n")
+    assert display.axes_[0].get_xlabel() == "True (eV)"
+
+
+def test_works_on_a_pipeline_in_the_units_of_its_input(X):
+    table = X[["radius", "energy"]]
+    pipeline = make_pipeline(StandardScaler(), SupervisedAutoencoder(**TINY)).fit(table)
+    display = ReconstructionDisplay.from_estimator(pipeline, table, columns="energy")
+    back = pipeline.inverse_transform(pipeline.transform(table))[:, 1]
+    assert_allclose(display.artists_[0].get_offsets(), np.column_stack([table["energy"], back]))
+    assert title(display).startswith("energy\n")
+
+
+def test_works_on_transformers_of_others():
+    X = np.random.RandomState(0).normal(size=(20, 3))
+    pca = PCA(3).fit(X)
+    display = ReconstructionDisplay.from_estimator(pca, X)
+    assert_allclose(display.metrics_["r2"], 1)
+
+
+def test_columns_are_matched_by_name():
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    display = ReconstructionDisplay.from_reconstruction(X, X[["b"]].set_axis([7, 8]))
+    assert display.metrics_.index.to_list() == ["b"]
+    assert display.metrics_.loc["b", "mae"] == 0
+
+
+def test_a_column_without_measured_values_says_so():
+    X = pd.DataFrame({"a": [np.nan, np.nan]})
+    display = ReconstructionDisplay.from_reconstruction(X, X.fillna(1.0))
+    assert title(display) == "a\nnot measured"
+    assert display.metrics_.loc["a", "n_samples"] == 0
+    assert display.artists_ == [None]
+
+
+def test_columns_of_two_levels(X):
+    table = pd.concat({"crystal": X[["radius"]], "device": X[["energy"]]}, axis=1)
+    sae = SupervisedAutoencoder(**TINY).fit(table)
+    display = ReconstructionDisplay.from_estimator(sae, table, columns=("device", "energy"))
+    assert title(display).startswith("device: energy\n")
+
+
+# -- keywords and axes
+
+
+def test_panels_are_laid_out_in_rows():
+    X = np.random.RandomState(0).normal(size=(5, 7))
+    display = ReconstructionDisplay.from_reconstruction(X, X, n_cols=3)
+    assert len(display.axes_) == len(display.figure_.axes) == 7
+    assert display.axes_[0].get_gridspec().get_geometry() == (3, 3)
+
+
+def test_draws_on_the_axes_passed(sae, X):
+    figure, axes = plt.subplots(2, 2)
+    display = ReconstructionDisplay.from_estimator(sae, X, ax=axes)
+    assert list(display.axes_) == list(axes.ravel()[:3])
+    assert display.figure_ is figure
+    display = ReconstructionDisplay.from_estimator(sae, X, columns="energy", ax=axes[1, 1])
+    assert list(display.axes_) == [axes[1, 1]]
+
+
+def test_keywords_reach_the_artists(sae, X):
+    display = ReconstructionDisplay.from_estimator(
+        sae,
+        X,
+        columns=["energy", "phase"],
+        scatter_kwargs={"s": 3},
+        line_kwargs={"ls": ":"},
+        bar_kwargs={"fc": "red"},
+    )
+    assert display.artists_[0].get_sizes() == [3]
+    assert display.lines_[0].get_linestyle() == ":"
+    assert display.artists_[1][0].get_facecolor() == (1, 0, 0, 1)
+
+
+# -- errors
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"columns": ["gap"]}, ValueError, "'columns' parameter names the column 'gap'"),
+        ({"columns": []}, ValueError, r"'columns' parameter must .* got \[\]"),
+        ({"columns": 3}, ValueError, "'columns' parameter names the column 3"),
+        ({"units": "eV"}, TypeError, "'units' parameter must map .* got 'eV'"),
+        ({"categorical_features": ["x"]}, ValueError, "'categorical_features' parameter names"),
+        ({"n_cols": 0}, ValueError, "'n_cols' parameter .* got 0"),
+    ],
+)
+def test_errors_say_what_is_wrong(sae, X, parameters, error, message):
+    with pytest.raises(error, match=message):
+        ReconstructionDisplay.from_estimator(sae, X, **parameters)
+
+
+def test_errors_of_tables(sae, X):
+    with pytest.raises(ValueError, match="same samples, got 40 and 39 rows"):
+        ReconstructionDisplay.from_reconstruction(X, X[1:])
+    with pytest.raises(ValueError, match="same columns, got 2 and 1"):
+        ReconstructionDisplay.from_reconstruction(np.ones((2, 2)), np.ones((2, 1)))
+    with pytest.raises(ValueError, match="columns in common"):
+        ReconstructionDisplay.from_reconstruction(X[["radius"]], X[["energy"]])
+    with pytest.raises(ValueError, match="'energy', which is not reconstructed"):
+        ReconstructionDisplay.from_reconstruction(X, X[["radius"]], columns="energy")
+    with pytest.raises(ValueError, match="'columns' parameter must .* more than 24; X has 25"):
+        ReconstructionDisplay.from_reconstruction(np.ones((2, 25)), np.ones((2, 25)))
+    with pytest.raises(ValueError, match="'ax' parameter must .* each of the 3 columns, got 1"):
+        ReconstructionDisplay.from_estimator(sae, X, ax=plt.figure().add_subplot())
+    with pytest.raises(TypeError, match="must have inverse_transform; SelectKBest|transform"):
+        ReconstructionDisplay.from_estimator(LinearRegression(), X)
+
+
+# -- the display that scikit-learn has already
+
+
+@pytest.mark.parametrize("kind", ["actual_vs_predicted", "residual_vs_predicted"])
+def test_scikit_learn_s_prediction_error_display_works(sae, X, kind):
+    y = X["energy"].to_numpy()
+    display = PredictionErrorDisplay.from_estimator(sae, X, y, kind=kind, subsample=None)
+    prediction = sae.predict(X)
+    vertical = y if kind == "actual_vs_predicted" else y - prediction
+    assert_allclose(display.scatter_.get_offsets(), np.column_stack([prediction, vertical]))

@@ -1,0 +1,281 @@
+"""Bad input: the message names the parameter or column, the rule and the value."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
+from test_supervised import TINY, mixed_table, regression
+
+from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae.exceptions import DivergenceError, DivergenceWarning, UnseenCategoryWarning
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_components", 0),
+        ("n_components", 1.5),
+        ("hidden_layer_sizes", (8, 0)),
+        ("decoder_hidden_layer_sizes", "wide"),
+        ("predictor_hidden_layer_sizes", (2.5,)),
+        ("activation", "swish"),
+        ("latent_activation", None),
+        ("reconstruction_loss", "mse"),
+        ("prediction_loss", "poisson"),
+        ("reconstruction_weight", -1),
+        ("prediction_weight", "auto"),
+        ("l1", -0.1),
+        ("alpha", -0.1),
+        ("dropout", 1.0),
+        ("categorical_features", "auto"),
+        ("categorical_features", [99]),
+        ("categorical_features", ["no such column"]),
+        ("categorical_features", [True, False]),
+        ("standardize", "yes"),
+        ("blocks", [("spectrum", [0, 1])]),
+        ("initialization", "zeros"),
+        ("batch_size", 0),
+        ("learning_rate", "adaptive"),
+        ("learning_rate_init", 0),
+        ("max_iter", 0),
+        ("shuffle", "yes"),
+        ("early_stopping", "always"),
+        ("validation_fraction", 1.0),
+        ("n_iter_no_change", 0),
+        ("tol", -1),
+        ("warm_start", "yes"),
+        ("callbacks", Callback()),
+        ("device", "abacus"),
+        ("device", 3),
+        ("verbose", -1),
+        ("random_state", "seed"),
+    ],
+)
+def test_parameter(name, value):
+    X, y = regression()
+    sae = SupervisedAutoencoder(**{**TINY, name: value})
+    with pytest.raises(ValueError, match=f"'{name}' parameter") as caught:
+        sae.fit(X, y)
+    assert isinstance(value, Callback | list | tuple) or str(value) in str(caught.value)
+    assert not hasattr(sae, "n_features_in_")
+
+
+def frame(**columns):
+    X, y = mixed_table()
+    return X.assign(**columns), y
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "message"),
+    [
+        ({"radius": np.nan}, ValueError, "Column 'radius' has no measured value"),
+        ({"radius": np.inf}, ValueError, "Column 'radius' contains infinity.*row 0"),
+        ({"radius": -np.inf}, ValueError, "Column 'radius' contains infinity"),
+        ({"radius": 1 + 2j}, TypeError, "Column 'radius' has dtype complex128"),
+        ({"layer": [None] * 60}, ValueError, "Column 'layer' has no measured value"),
+        ({"day": pd.Timestamp("2024-02-27")}, TypeError, "Column 'day' has dtype datetime64"),
+        ({"what": [[1]] * 60}, TypeError, "Column 'what' holds list"),
+    ],
+)
+def test_column_in_fit(columns, error, message):
+    X, y = frame(**columns)
+    sae = SupervisedAutoencoder(**TINY)
+    with pytest.raises(error, match=message):
+        sae.fit(X, y)
+    with pytest.raises(NotFittedError):
+        sae.transform(X)
+
+
+def test_array_with_infinity():
+    X, y = regression()
+    X[7, 2] = np.inf
+    with pytest.raises(ValueError, match=r"Column 2 contains infinity .*\(first in row 7\)"):
+        SupervisedAutoencoder(**TINY).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda X: X.drop(columns="layer"), ValueError, "seen at fit time, yet now missing"),
+        (lambda X: X.rename(columns={"layer": "Layer"}), ValueError, "unseen at fit time"),
+        (lambda X: X[X.columns[::-1]], ValueError, "must be in the same order"),
+        (lambda X: X.assign(extra=1.0), ValueError, "unseen at fit time"),
+        (lambda X: X.assign(layer=1.5), TypeError, "'layer' was categorical in fit.*holds float"),
+        (lambda X: X.assign(radius="wide"), TypeError, "'radius' is numeric.*holds 'wide'"),
+        (lambda X: X.assign(radius=np.inf), ValueError, "'radius' contains infinity"),
+        (lambda X: X.iloc[:0], ValueError, r"0 sample\(s\)"),
+    ],
+)
+def test_table_in_predict(change, error, message):
+    X, y = mixed_table()
+    sae = SupervisedAutoencoder(**TINY).fit(X, y)
+    with pytest.raises(error, match=message):
+        sae.predict(change(X))
+
+
+def test_column_of_unseen_categories_warns_and_enters_as_zeros():
+    X, y = mixed_table()
+    sae = SupervisedAutoencoder(**TINY).fit(X, y)
+    with pytest.warns(UnseenCategoryWarning, match="No value of column 'layer'.*'WO3'"):
+        assert np.isfinite(sae.predict(X.assign(layer="WO3"))).all()
+    partly = X.assign(layer=["WO3"] * 30 + ["TiO2"] * 30)
+    assert np.isfinite(sae.predict(partly)).all()
+
+
+def test_non_string_column_names():
+    X, y = regression()
+    numbered = pd.DataFrame(X)
+    sae = SupervisedAutoencoder(**TINY).fit(numbered, y)
+    assert list(sae.inverse_transform(sae.transform(numbered)).columns) == [0, 1, 2, 3]
+    numbered.columns = ["a", 1, 2, 3]
+    with pytest.raises(TypeError, match="names are only supported if all input features have str"):
+        SupervisedAutoencoder(**TINY).fit(numbered, y)
+
+
+@pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
+def test_target_of_the_wrong_length(cls):
+    X, y = regression()
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[60, 59\]"):
+        cls(**TINY).fit(X, y[:-1] > 0)
+
+
+def test_no_labelled_row():
+    X, y = regression()
+    with pytest.raises(ValueError, match="y has no labelled row: all 60 are NaN"):
+        SupervisedAutoencoder(**TINY).fit(X, np.full(60, np.nan))
+    two = np.column_stack([y, np.full(60, np.nan)])
+    with pytest.raises(ValueError, match="Output 1 of y has no labelled row"):
+        SupervisedAutoencoder(**TINY).fit(X, two)
+    with pytest.raises(ValueError, match="y has no labelled row: all 60 are missing"):
+        SupervisedAutoencoderClassifier(**TINY).fit(X, [None] * 60)
+
+
+def test_one_class_only():
+    X, _ = regression()
+    with pytest.raises(ValueError, match="only one class, 'a'; a classifier needs at least two"):
+        SupervisedAutoencoderClassifier(**TINY).fit(X, ["a"] * 60)
+
+
+def test_sample_weight():
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY)
+    with pytest.raises(ValueError, match="all rows|at least one non-zero"):
+        sae.fit(X, y, sample_weight=np.zeros(60))
+    with pytest.raises(ValueError, match=r"[Nn]egative values in data passed to `?sample_weight"):
+        sae.fit(X, y, sample_weight=np.full(60, -1))
+
+
+def test_batch_larger_than_the_data():
+    X, y = regression()
+    with pytest.warns(UserWarning, match="batch_size=100 is larger than the 60 rows"):
+        clipped = SupervisedAutoencoder(**TINY, batch_size=100).fit(X, y)
+    whole = SupervisedAutoencoder(**TINY, batch_size=60).fit(X, y)
+    assert_array_equal(clipped.predict(X), whole.predict(X))
+
+
+def test_latents_of_the_wrong_width():
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY).fit(X, y)
+    with pytest.raises(ValueError, match="Z has 3 columns, but the estimator has n_components=2"):
+        sae.inverse_transform(np.zeros((5, 3)))
+
+
+def test_early_stopping_without_distinct_rows():
+    with pytest.raises(
+        ValueError, match=r"two distinct rows.*n_samples=9 with 1 distinct"
+    ):
+        SupervisedAutoencoder(**TINY, early_stopping=True).fit(np.ones((9, 2)), np.arange(9))
+
+
+def test_going_on_with_another_kind_of_fit():
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="fitted with y and can't go on without it"):
+        sae.fit(X)
+    with pytest.raises(ValueError, match=r"y has 2 outputs, but the estimator was fitted with 1"):
+        sae.fit(X, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match=r"X has 3 features, but .* is expecting 4"):
+        sae.fit(X[:, :3], y)
+
+
+# -- training that breaks off
+
+
+class Spoil(Callback):
+    """Make the parameters infinite in some epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            for parameter in net.module_.parameters():
+                parameter.data.fill_(np.inf)
+
+
+def test_divergence_keeps_the_best_epoch():
+    X, y = regression()
+    settings = {**TINY, "learning_rate": "constant"}
+    sae = SupervisedAutoencoder(**settings, callbacks=[Spoil(4)])
+    with pytest.warns(DivergenceWarning, match=r"epoch 4.*best epoch, 3, .*learning_rate_init"):
+        sae.fit(X, y)
+    assert sae.best_iter_ == 3
+    healthy = SupervisedAutoencoder(**{**settings, "max_iter": 3}).fit(X, y)
+    assert_array_equal(sae.predict(X), healthy.predict(X))
+
+
+def test_divergence_in_the_first_epoch():
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY, callbacks=[Spoil(1)])
+    with pytest.raises(DivergenceError, match=r"epoch 1, before any.*Lower learning_rate_init"):
+        sae.fit(X, y)
+    with pytest.raises(NotFittedError):
+        sae.predict(X)
+
+
+def test_learning_rate_that_is_far_too_high():
+    """Divergence as users meet it."""
+    X, y = regression()
+    sae = SupervisedAutoencoder(**{**TINY, "max_iter": 50}, learning_rate_init=1e200)
+    with pytest.raises(DivergenceError, match="it is 1e"):
+        sae.fit(X, y)
+
+
+class Interrupt(Callback):
+    """Send this process what Ctrl-C sends, in some epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_interrupt_is_raised_and_nothing_is_half_fitted(epoch):
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY, callbacks=[Interrupt(epoch)])
+    with pytest.raises(KeyboardInterrupt):
+        sae.fit(X, y)
+    assert vars(sae) == vars(SupervisedAutoencoder(**TINY, callbacks=sae.callbacks))
+    with pytest.raises(NotFittedError):
+        sae.predict(X)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_interrupt_leaves_the_last_fit_as_it_was(method):
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY, warm_start=True).fit(X, y)
+    expected, history = sae.predict(X), sae.history_
+    sae.set_params(callbacks=[Interrupt(6)])
+    with pytest.raises(KeyboardInterrupt):
+        getattr(sae, method)(X[:30], y[:30])
+    assert_array_equal(sae.predict(X), expected)
+    assert sae.history_ is history

@@ -1,0 +1,167 @@
+"""A fitted estimator is stored and comes back: skops, pickle, joblib; another device."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from test_supervised import TINY, mixed_table, regression
+
+from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae.exceptions import DeviceWarning
+
+
+def through_pickle(estimator):
+    return pickle.loads(pickle.dumps(estimator))
+
+
+def through_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def search_over(estimator, X, y, **grid):
+    """Search in two folds over a grid of the last step of a pipeline."""
+    pipeline = make_pipeline(StandardScaler(), estimator)
+    name = pipeline.steps[-1][0]
+    grid = {f"{name}__{parameter}": values for parameter, values in grid.items()}
+    return GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+
+
+# What a search needs of scikit-learn that skops does not trust by itself, whatever it searches
+# over: its scorer and its splitter, with the versions of today.
+OF_A_SEARCH = skops.io.get_untrusted_types(
+    data=skops.io.dumps(search_over(Ridge(), *regression(), alpha=[1, 2]))
+)
+
+
+def through_skops(estimator):
+    """Load with our own classes as the only trusted ones; there is no pickle in the file."""
+    dumped = skops.io.dumps(estimator)
+    untrusted = skops.io.get_untrusted_types(data=dumped)
+    ours = [name for name in untrusted if name.startswith("sknestedae.")]
+    allowed = ours + (OF_A_SEARCH if isinstance(estimator, GridSearchCV) else [])
+    assert ours
+    assert set(untrusted) <= set(allowed)
+    with zipfile.ZipFile(io.BytesIO(dumped)) as archive:
+        schema = archive.read("schema.json").decode()
+        assert "pickle" not in schema.lower()
+        for name in archive.namelist():
+            if name.endswith(".npy"):
+                np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+            else:
+                assert name == "schema.json"
+    return skops.io.loads(dumped, trusted=untrusted)
+
+
+ROUNDS = [through_pickle, through_joblib, through_skops]
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+@pytest.mark.parametrize("frame", [True, False])
+def test_regressor(through, frame):
+    X, y = mixed_table() if frame else regression()
+    sae = SupervisedAutoencoder(**TINY, early_stopping=True).fit(X, y)
+    loaded = through(sae)
+    assert_array_equal(loaded.predict(X), sae.predict(X))
+    latents = sae.transform(X)
+    assert_array_equal(loaded.transform(X), latents)
+    assert_equal_tables(loaded.inverse_transform(latents), sae.inverse_transform(latents))
+    pd.testing.assert_frame_equal(loaded.history_, sae.history_)
+    assert (loaded.n_iter_, loaded.best_iter_) == (sae.n_iter_, sae.best_iter_)
+    assert loaded.get_params() == sae.get_params()
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_classifier(through):
+    X, y = mixed_table()
+    labels = np.where(y > y.mean(), "wide", "narrow")
+    clf = SupervisedAutoencoderClassifier(**TINY).fit(X, labels)
+    loaded = through(clf)
+    assert_array_equal(loaded.classes_, clf.classes_)
+    assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_autoencoder_without_target(through):
+    X, _ = regression()
+    sae = SupervisedAutoencoder(**TINY).fit(X)
+    assert_array_equal(through(sae).transform(X), sae.transform(X))
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_pipeline_and_grid_search(through):
+    X, y = regression()
+    search = search_over(SupervisedAutoencoder(**TINY), X, y, n_components=[1, 2])
+    loaded = through(search)
+    assert_array_equal(loaded.predict(X), search.predict(X))
+    assert loaded.best_params_ == search.best_params_
+    pipeline = search.best_estimator_
+    assert_array_equal(through(pipeline).predict(X), pipeline.predict(X))
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_training_goes_on_as_if_nothing_had_happened(through):
+    """Not even the optimizer's moments and the order of the rows are lost."""
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY, dropout=0.2, batch_size=16).fit(X, y)
+    loaded = through(sae).partial_fit(X, y)
+    assert_array_equal(loaded.predict(X), sae.partial_fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_unfitted(through):
+    sae = SupervisedAutoencoder(3, alpha=0.5)
+    assert through(sae).get_params() == sae.get_params()
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_later_set_params_do_not_change_what_was_fitted(through):
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY).fit(X, y)
+    expected = sae.predict(X)
+    sae.set_params(n_components=5, hidden_layer_sizes=(3, 3), activation="relu")
+    assert_array_equal(through(sae).predict(X), expected)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there: nothing falls back")
+@pytest.mark.parametrize("through", ROUNDS)
+def test_model_of_a_gpu_loads_on_a_cpu(through):
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY).fit(X, y)
+    expected = sae.predict(X)
+    sae.set_params(device="cuda")  # what a file says that was written beside a GPU
+    with pytest.warns(DeviceWarning, match=r"got 'cuda'.*loaded to the CPU"):
+        loaded = through(sae)
+    assert_array_equal(loaded.predict(X), expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_model_moves_between_cpu_and_gpu():
+    X, y = regression()
+    on_gpu = SupervisedAutoencoder(**TINY, device="cuda").fit(X, y)
+    on_cpu = through_skops(SupervisedAutoencoder(**TINY).fit(X, y).set_params(device="cuda"))
+    assert next(on_cpu.net_.module_.parameters()).is_cuda
+    np.testing.assert_allclose(on_cpu.predict(X), on_gpu.predict(X), rtol=1e-9, atol=1e-9)
+    assert_array_equal(through_skops(on_gpu).predict(X), on_gpu.predict(X))
+
+
+def assert_equal_tables(first, second):
+    if isinstance(first, pd.DataFrame):
+        pd.testing.assert_frame_equal(first, second)
+    else:
+        assert_array_equal(first, second)
