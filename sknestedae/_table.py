@@ -180,7 +180,8 @@ def column_statistics(
         # What rounding leaves of a constant column's variance, as in StandardScaler, but of rows:
         # whether a column is constant must not depend on the unit of the weights.
         eps = np.finfo(np.float64).eps
-        constant = variance <= n_rows * eps * variance + (n_rows * mean * eps) ** 2
+        noise = n_rows * eps * variance + (n_rows * mean * eps) ** 2
+        constant = (variance <= noise) & np.isfinite(variance)
         scale = np.where(constant, 1.0, np.sqrt(variance))
     return mean, scale, np.broadcast_to(n_measured, mean.shape)
 
@@ -291,7 +292,13 @@ class TableEncoder:
 
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
         """Give the positions of columns that are named, indexed or masked."""
-        keys = [columns] if isinstance(columns, str | Integral) else list(columns)
+        try:
+            keys = [columns] if isinstance(columns, str | Integral) else list(columns)
+        except TypeError as error:
+            raise ValueError(
+                f"The '{parameter}' parameter must give columns as names, indices or a mask, got "
+                f"{columns!r}."
+            ) from error
         if keys and all(isinstance(key, bool | np.bool_) for key in keys):
             if len(keys) != self.n_features:
                 raise ValueError(
@@ -314,7 +321,10 @@ class TableEncoder:
         """Give each block its numeric and its categorical columns, as positions in the table."""
         owner: dict[int, str] = {}
         for name, columns in self.blocks:
-            for j in self._resolve_columns(columns, "blocks"):
+            positions = self._resolve_columns(columns, "blocks")
+            if not len(positions):
+                raise ValueError(f"The 'blocks' parameter gives no column to {name!r}.")
+            for j in positions:
                 if j in owner:
                     raise ValueError(
                         f"The 'blocks' parameter gives column {self._label(j)} to both "

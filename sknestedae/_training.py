@@ -274,17 +274,23 @@ class Objective(nn.Module):
 
     def factors(self, totals: Totals) -> dict[str, float]:
         """Give what each term's sum over a data set is multiplied with."""
-        return {
-            "reconstruction": _ratio(self.reconstruction_weight, totals.reconstruction),
-            "prediction": _ratio(self.prediction_weight, totals.prediction),
-        }
+        factors = {}
+        for name in ("reconstruction", "prediction"):
+            total = getattr(totals, name)
+            factors[name] = getattr(self, f"{name}_weight") / total if total else 0.0
+        return factors
 
     def epoch_terms(self, sums: Mapping[str, Tensor], totals: Totals) -> dict[str, float]:
-        """Give an epoch's means from its sums, and as ``loss`` their weighted sum."""
-        means = {name: _ratio(value.item(), getattr(totals, name)) for name, value in sums.items()}
-        loss = self.reconstruction_weight * means["reconstruction"]
-        if "prediction" in means:
-            loss += self.prediction_weight * means["prediction"]
+        """Give an epoch's means from its sums, and as ``loss`` their weighted sum.
+
+        A term without any measured entry is NaN, and adds nothing to the loss.
+        """
+        loss, means = 0.0, {}
+        for name, value in sums.items():
+            total = getattr(totals, name)
+            means[name] = value.item() / total if total else math.nan
+            if total:
+                loss += getattr(self, f"{name}_weight") * means[name]
         return {"loss": loss, **means}
 
 
@@ -293,10 +299,6 @@ def _total(weight: Tensor | None, n_rows: int, n_columns: int) -> float:
         return float(n_rows * n_columns)
     total = weight.sum(dtype=torch.float64).item()
     return total * n_columns if weight.shape[1] == 1 else total
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else 0.0
 
 
 # ---------------------------------------------------------------------------------------------
@@ -410,16 +412,16 @@ class AutoencoderNet(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
-        steps = []
+        sums: dict[str, Tensor] = {}
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            steps.append(step["terms"])
+            for name, term in step["terms"].items():
+                if name in sums:
+                    sums[name] += term
+                else:
+                    sums[name] = term.double()
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        sums = {
-            name: torch.stack([terms[name].detach() for terms in steps]).sum(dtype=torch.float64)
-            for name in steps[0]
-        }
         for name, value in self.criterion_.epoch_terms(sums, self.totals_[prefix]).items():
             self.history.record(f"{prefix}_{name}", value)
         if training:
@@ -443,6 +445,7 @@ class AutoencoderNet(NeuralNet):
         for penalty in self.criterion_.penalty_terms(self.module_, totals).values():
             loss = loss + penalty
         loss.backward()
+        terms = {name: term.detach() for name, term in terms.items()}  # let the graph go
         return {"loss": loss, "y_pred": outputs.prediction, "terms": terms}
 
     def validation_step(self, batch: Rows, **fit_params: Any) -> dict[str, Any]:

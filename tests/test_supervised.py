@@ -175,6 +175,14 @@ def test_history_terms_add_up():
     assert kept["l2"] == pytest.approx(squares / 2 / sae.net_.totals_["train"].weight)
 
 
+def test_term_without_a_measured_entry_is_unknown_and_adds_nothing():
+    X, y = regression()
+    y[1:] = np.nan
+    sae = SupervisedAutoencoder(**TINY, early_stopping=True).fit(X, y)
+    assert sae.history_["valid_prediction"].isna().all()
+    assert_array_equal(sae.history_["valid_loss"], sae.history_["valid_reconstruction"])
+
+
 @pytest.mark.parametrize("n_targets", [1, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtype_and_shape(dtype, n_targets):

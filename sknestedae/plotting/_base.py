@@ -36,6 +36,14 @@ def combine_styles(defaults: dict[str, Any], given: dict[str, Any] | None, artis
     return {**normalize_kwargs(defaults, artist), **normalize_kwargs(given or {}, artist)}
 
 
+def combine_legend_styles(defaults: dict[str, Any], given: dict[str, Any] | None) -> dict:
+    """Let a user's keywords of a legend win; ours anchor it only if the user does not place it."""
+    given = given or {}
+    if "loc" in given:
+        defaults = {key: defaults[key] for key in defaults if key != "bbox_to_anchor"}
+    return {**defaults, **given}
+
+
 def check_has(estimator: Any, names: Iterable[str], caller: str) -> None:
     """Refuse an estimator without the methods or attributes that a display needs."""
     missing = [name for name in names if not hasattr(estimator, name)]
@@ -48,7 +56,7 @@ def check_has(estimator: Any, names: Iterable[str], caller: str) -> None:
 
 def with_unit(name: str, unit: str | None) -> str:
     """Write a unit behind a name, where there is one."""
-    return f"{name} ({unit})" if unit else name
+    return f"{name} ({unit})".strip() if unit else name
 
 
 def name_of(label: Hashable) -> str:

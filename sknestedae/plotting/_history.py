@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import PALETTE, check_has, combine_styles, import_pyplot
+from ._base import PALETTE, check_has, combine_legend_styles, combine_styles, import_pyplot
 
 # A term has the same colour in every figure.
 _COLORS = {
@@ -149,7 +149,8 @@ class HistoryDisplay:
         )
         ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
-        self.legend_ = ax.legend(**{"frameon": False, **place, **(legend_kwargs or {})})
+        style = combine_legend_styles({"frameon": False, **place}, legend_kwargs)
+        self.legend_ = ax.legend(**style)
         return self
 
     @classmethod

@@ -19,6 +19,7 @@ from ._base import (
     as_floats,
     check_has,
     column_position,
+    combine_legend_styles,
     combine_styles,
     grouped_categories,
     import_pyplot,
@@ -142,8 +143,11 @@ class LatentDisplay:
             size = float(np.clip(6000 / len(coordinates), 12, 30))
             defaults = {"s": size, "alpha": 0.8, "linewidth": 0, **defaults}
             style = combine_styles(defaults, scatter_kwargs, _path_collection())
-            if "color" in style:  # one colour of the user's for all points
-                style.pop("c", None)
+            if "c" in (scatter_kwargs or {}):  # one colour of the user's for all points
+                style.pop("color", None)
+            if "color" in style:  # matplotlib warns of a colour map without numbers
+                for name in ("cmap", "norm", "vmin", "vmax"):
+                    style.pop(name, None)
             x, y = coordinates[rows].T
             self.scatters_.append(ax.scatter(x, y - 1.3 * lane * is_line, **style))
             return self.scatters_[-1]
@@ -224,7 +228,9 @@ class LatentDisplay:
         else:  # the colour bar is at the right
             place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
         style = {"title": title, "alignment": "left", "frameon": False, **place}
-        self.legend_ = self.ax_.legend(handles=handles, **{**style, **(legend_kwargs or {})})
+        self.legend_ = self.ax_.legend(
+            handles=handles, **combine_legend_styles(style, legend_kwargs)
+        )
         for handle in self.legend_.legend_handles:
             handle.set(alpha=1, sizes=[36])
 

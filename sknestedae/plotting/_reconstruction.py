@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -433,7 +434,9 @@ def _make_axes(plt: Any, ax: Any, n_panels: int, n_cols: int) -> np.ndarray:
                 f"{len(axes)}."
             )
         return axes[:n_panels]
-    n_cols = min(n_cols, n_panels)
+    if not isinstance(n_cols, Integral) or n_cols < 1:
+        raise ValueError(f"The 'n_cols' parameter must be a positive int, got {n_cols!r}.")
+    n_cols = min(int(n_cols), n_panels)
     n_rows = -(-n_panels // n_cols)
     # a single panel is as high as any other figure
     size = (4.8, 4.8) if n_panels == 1 else (3.2 * n_cols, 3.4 * n_rows)

@@ -1,6 +1,6 @@
 """Tests of LatentDisplay: what the artists hold, not how they look."""
 
-import builtins
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -77,7 +77,7 @@ def test_equal_latents_have_no_principal_variance():
 @pytest.mark.parametrize("set_output", ["default", "pandas"])
 def test_works_on_a_pipeline(X, set_output):
     pipeline = make_pipeline(StandardScaler(), SupervisedAutoencoder(n_components=2, **TINY))
-    pipeline.fit(X[["a", "b", "c"]]).set_output(transform=set_output)
+    pipeline.set_output(transform=set_output).fit(X[["a", "b", "c"]])
     display = LatentDisplay.from_estimator(pipeline, X[["a", "b", "c"]], color="a")
     assert_allclose(points(display), np.asarray(pipeline.transform(X[["a", "b", "c"]])))
     assert display.colorbar_.ax.get_ylabel() == "a"
@@ -225,15 +225,19 @@ def test_keywords_reach_the_artists(sae, X):
         X,
         color="phase",
         scatter_kwargs={"s": 5, "lw": 1, "zorder": 3},
-        legend_kwargs={"loc": "lower left", "title": "Phase", "bbox_to_anchor": None},
+        legend_kwargs={"loc": "lower left", "title": "Phase"},
     )
     assert all(scatter.get_sizes() == [5] for scatter in display.scatters_)
     assert all(scatter.get_linewidth() == [1] for scatter in display.scatters_)
     assert display.legend_.get_title().get_text() == "Phase"
+    assert display.legend_.get_bbox_to_anchor().bounds == display.ax_.bbox.bounds  # inside
     display = LatentDisplay.from_estimator(sae, X, scatter_kwargs={"c": "red"})
     assert_allclose(display.scatters_[0].get_facecolor()[0, :3], [1, 0, 0])
     display = LatentDisplay.from_estimator(
-        sae, X, color="a", scatter_kwargs={"cmap": "magma", "vmin": -1, "vmax": 1}
+        sae,
+        X,
+        color=X["a"].mask(X["b"] > 0),
+        scatter_kwargs={"cmap": "magma", "vmin": -1, "vmax": 1},
     )
     assert display.colorbar_.cmap.name == "magma"
     assert (display.colorbar_.vmin, display.colorbar_.vmax) == (-1, 1)
@@ -282,18 +286,11 @@ def test_a_list_of_tables_is_refused(X):
         def transform(self, X):
             return [np.ones((3, 2)), np.ones((4, 2))]
 
-    with pytest.raises(TypeError, match="must be one table, got 2 tables.*from_latents"):
+    with pytest.raises(TypeError, match=r"must be one table, got 2 tables.*from_latents"):
         LatentDisplay.from_estimator(ManyScales(), [X, X])
 
 
 def test_says_how_to_get_matplotlib(sae, X, monkeypatch):
-    original = builtins.__import__
-
-    def without_matplotlib(name, *args, **kwargs):
-        if name.split(".")[0] == "matplotlib":
-            raise ImportError(name)
-        return original(name, *args, **kwargs)
-
-    monkeypatch.setattr("importlib.import_module", without_matplotlib)
-    with pytest.raises(ImportError, match="LatentDisplay.from_estimator needs .*matplotlib"):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"LatentDisplay\.from_estimator needs .*matplotlib"):
         LatentDisplay.from_estimator(sae, X)

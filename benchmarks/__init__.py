@@ -1,0 +1,11 @@
+"""Accuracy and speed against named peers, as tables in Markdown.
+
+Run from the project's root, with the package installed:
+
+    python -m benchmarks.accuracy   # band gaps, and six data sets against peers
+    python -m benchmarks.defaults   # the evidence behind the default parameters
+    python -m benchmarks.speed      # time and memory
+
+The perovskite data are downloaded once, or read from the folder that the environment variable
+SKNESTEDAE_DATA names. ``--write`` puts the tables into ``docs/benchmarks``.
+"""

@@ -1,0 +1,55 @@
+"""What the benchmarks share: threads, tables, and where the tables go."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from pathlib import Path
+
+import sklearn
+import torch
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
+
+
+class Report:
+    """Tables in Markdown, printed as they come and written at the end if asked for.
+
+    Parameters
+    ----------
+    module : str
+        Name of the benchmark, such as "accuracy".
+    description : str
+        What its help says.
+    """
+
+    def __init__(self, module: str, description: str) -> None:
+        parser = argparse.ArgumentParser(f"python -m benchmarks.{module}", description=description)
+        parser.add_argument("--write", action="store_true", help="write the tables to the docs")
+        self.write = parser.parse_args().write
+        self.module = module
+        self._parts: list[str] = []
+        torch.set_num_threads(1)
+        self.text(
+            f"Made by `python -m benchmarks.{module} --write`: Python {platform.python_version()}, "
+            f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, one thread."
+        )
+
+    def text(self, paragraph: str) -> None:
+        """Add a paragraph."""
+        self._parts.append(paragraph + "\n")
+        print(paragraph + "\n", flush=True)
+
+    def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
+        """Add a table under a title."""
+        lines = [f"**{title}**", "", "| " + " | ".join(columns) + " |"]
+        lines.append("|" + "|".join(["---"] * len(columns)) + "|")
+        lines += ["| " + " | ".join(row) + " |" for row in rows]
+        self._parts.append("\n".join(lines) + "\n")
+        print("\n".join(lines) + "\n", flush=True)
+
+    def close(self) -> None:
+        """Write what was reported, where it was asked for."""
+        if self.write:
+            FOLDER.mkdir(exist_ok=True)
+            (FOLDER / f"{self.module}.md").write_text("\n".join(self._parts))

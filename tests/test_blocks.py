@@ -1,0 +1,200 @@
+"""A new kind of data is a new block; estimators take it as they are."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pandas.testing import assert_frame_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torch import nn
+
+from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._table import Layout
+from sknestedae.blocks import Block, DenseBlock
+
+WAVELENGTHS = [f"{wavelength} nm" for wavelength in range(300, 332, 2)]
+N_ROWS = 40
+
+
+class SpectrumBlock(Block):
+    """A spectrum through a convolution, for the tests."""
+
+    def __init__(self, n_channels=2, kernel_size=3):
+        self.n_channels = n_channels
+        self.kernel_size = kernel_size
+
+    def make_encoder(self, layout):
+        convolution = nn.Conv1d(1, self.n_channels, self.kernel_size, stride=2)
+        width = (layout.n_values - self.kernel_size) // 2 + 1
+        encoder = nn.Sequential(nn.Unflatten(1, (1, -1)), convolution, nn.SiLU(), nn.Flatten())
+        return encoder, self.n_channels * width
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+def make_data():
+    """Make spectra of one peak each, beside a numeric and a categorical column with gaps."""
+    rng = np.random.default_rng(0)
+    centre = rng.uniform(3, 12, N_ROWS)
+    spectra = np.exp(-((np.arange(len(WAVELENGTHS)) - centre[:, None]) ** 2) / 4)
+    X = pd.DataFrame(spectra, columns=WAVELENGTHS)
+    X.insert(0, "thickness", rng.normal(100, 10, N_ROWS))
+    X["solvent"] = pd.Categorical(rng.choice(["DMF", "DMSO"], N_ROWS))
+    X.loc[::7, "thickness"] = np.nan
+    X.loc[1, "solvent"] = None
+    X.loc[2, WAVELENGTHS[3]] = np.nan
+    return X, centre
+
+
+def make_estimator(cls=SupervisedAutoencoder, **settings):
+    return cls(
+        **{
+            "n_components": 2,
+            "hidden_layer_sizes": (8,),
+            "max_iter": 3,
+            "blocks": [("spectrum", SpectrumBlock(), WAVELENGTHS)],
+            "random_state": 0,
+            **settings,
+        }
+    )
+
+
+def n_convolutions(estimator):
+    return sum(isinstance(part, nn.Conv1d) for part in estimator.net_.module_.modules())
+
+
+@pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
+def test_fit_predict_transform_and_back(cls):
+    X, y = make_data()
+    y = y > 7 if cls is SupervisedAutoencoderClassifier else y
+    estimator = make_estimator(cls).fit(X, y)
+    assert n_convolutions(estimator) == 1
+    assert estimator.predict(X).shape == (N_ROWS,)
+    Z = estimator.transform(X)
+    assert Z.shape == (N_ROWS, 2)
+    back = estimator.inverse_transform(Z)
+    assert_frame_equal(back.iloc[:0], X.iloc[:0])  # names, order and dtypes
+    assert np.isfinite(back.drop(columns="solvent").to_numpy()).all()
+    assert np.isfinite(estimator.score(X))
+
+
+def test_the_spectrum_is_learnt_through_the_block():
+    X, y = make_data()
+    estimator = make_estimator(max_iter=300, learning_rate_init=0.02).fit(X, y)
+    history = estimator.history_["train_reconstruction"]
+    assert history.iloc[-1] < history.iloc[0] / 2
+    assert estimator.score(X, y) > 0.8
+
+
+def test_a_row_of_the_spectrum_moves_only_through_its_own_block():
+    X, y = make_data()
+    module = make_estimator().fit(X, y).net_.module_
+    values = torch.randn(2, len(WAVELENGTHS), dtype=torch.float64)
+    own = module.block_encoders["spectrum"](values)
+    assert own.shape == (2, 2 * ((len(WAVELENGTHS) - 3) // 2 + 1))
+    assert not list(module.block_encoders["table"].parameters())
+
+
+def test_same_fit_again_and_from_a_clone():
+    X, y = make_data()
+    estimator = make_estimator().fit(X, y)
+    copied = clone(estimator)
+    assert copied.blocks[0][1] is not None
+    np.testing.assert_array_equal(copied.fit(X, y).predict(X), estimator.predict(X))
+
+
+def test_changing_a_block_s_parameter_after_fit_leaves_the_fit_alone():
+    X, y = make_data()
+    estimator = make_estimator().fit(X, y)
+    expected = estimator.predict(X)
+    estimator.blocks[0][1].set_params(n_channels=5)
+    np.testing.assert_array_equal(estimator.predict(X), expected)
+    restored = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(restored.predict(X), expected)
+
+
+def test_pickle():
+    X, y = make_data()
+    estimator = make_estimator().fit(X, y)
+    restored = pickle.loads(pickle.dumps(estimator))
+    np.testing.assert_array_equal(restored.predict(X), estimator.predict(X))
+    Z = estimator.transform(X)
+    assert_frame_equal(restored.inverse_transform(Z), estimator.inverse_transform(Z))
+
+
+def test_grid_search():
+    X, y = make_data()
+    blocks = [[("spectrum", SpectrumBlock(kernel_size=size), WAVELENGTHS)] for size in (3, 5)]
+    grid = {"max_iter": [1, 2], "blocks": [*blocks, None]}
+    search = GridSearchCV(make_estimator(), grid, cv=2, error_score="raise").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert len(set(search.cv_results_["mean_test_score"])) == 6
+    assert np.isfinite(search.predict(X)).all()
+
+
+def test_arrays_name_the_columns_of_a_block_by_position():
+    X, y = make_data()
+    spectra = X[WAVELENGTHS].to_numpy()
+    blocks = [("spectrum", SpectrumBlock(), range(8)), ("rest", DenseBlock(), range(8, 16))]
+    estimator = make_estimator(blocks=blocks).fit(spectra, y)
+    assert list(estimator.net_.module_.block_encoders) == ["spectrum", "rest"]
+    assert estimator.inverse_transform(estimator.transform(spectra)).shape == spectra.shape
+
+
+def test_dense_block_is_what_columns_have_without_a_block():
+    X, y = make_data()
+    plain = make_estimator(blocks=None).fit(X[WAVELENGTHS], y)
+    named = make_estimator(blocks=[("all", DenseBlock(), WAVELENGTHS)]).fit(X[WAVELENGTHS], y)
+    np.testing.assert_array_equal(named.predict(X[WAVELENGTHS]), plain.predict(X[WAVELENGTHS]))
+
+
+def test_block_needs_both_methods():
+    class EncoderOnly(Block):
+        def make_encoder(self, layout):
+            return nn.Identity(), layout.n_values
+
+    for cls in (Block, EncoderOnly):
+        with pytest.raises(TypeError, match="make_decoder"):
+            cls()
+
+
+def test_dense_block():
+    layout = Layout(2, (3,))
+    encoder, width = DenseBlock().make_encoder(layout)
+    values = torch.randn(4, 5)
+    assert width == 5
+    assert torch.equal(encoder(values), values)
+    assert DenseBlock().make_decoder(layout, 7)(torch.randn(4, 7)).shape == (4, 5)
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [SpectrumBlock()],
+        [("spectrum", SpectrumBlock())],
+        [["spectrum", SpectrumBlock(), WAVELENGTHS]],
+        [("spectrum", SpectrumBlock, WAVELENGTHS)],
+        [("spectrum", "dense", WAVELENGTHS)],
+        [(1, SpectrumBlock(), WAVELENGTHS)],
+        [("a.b", SpectrumBlock(), WAVELENGTHS)],
+        [("", SpectrumBlock(), WAVELENGTHS)],
+        [("keys", SpectrumBlock(), WAVELENGTHS)],
+        [("table", SpectrumBlock(), WAVELENGTHS)],
+        [("x", SpectrumBlock(), WAVELENGTHS[:8]), ("x", SpectrumBlock(), WAVELENGTHS[8:])],
+        [("x", SpectrumBlock(), WAVELENGTHS), ("y", DenseBlock(), WAVELENGTHS[:1])],
+        [("x", SpectrumBlock(), ["400 nm"])],
+        [("x", SpectrumBlock(), [99])],
+        [("x", SpectrumBlock(), [])],
+        [("x", SpectrumBlock(), None)],
+        (("spectrum", SpectrumBlock(), WAVELENGTHS),),
+        "spectrum",
+    ],
+)
+def test_bad_blocks_raise(blocks):
+    X, y = make_data()
+    with pytest.raises(ValueError, match="'blocks' parameter"):
+        make_estimator(blocks=blocks).fit(X, y)
