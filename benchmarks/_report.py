@@ -31,8 +31,9 @@ class Report:
         self._parts: list[str] = []
         torch.set_num_threads(1)
         self.text(
-            f"Made by `python -m benchmarks.{module} --write`: Python {platform.python_version()}, "
-            f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, one thread."
+            f"Made by `python -m benchmarks.{module} --write`: Python "
+            f"{platform.python_version()}, torch {torch.__version__}, scikit-learn "
+            f"{sklearn.__version__}, one thread."
         )
 
     def text(self, paragraph: str) -> None:

@@ -280,8 +280,8 @@ class BaseSupervisedAutoencoder(
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _check_X(self, X, *, reset: bool) -> Any:
@@ -713,7 +713,7 @@ def _drop_weightless(X: Any, sample_weight: np.ndarray) -> tuple[Any, np.ndarray
 def _layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:
     """Give widths of hidden layers as a tuple of positive integers."""
     sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
-    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
             f"The '{parameter}' parameter must be a positive int or a sequence of them, got "
             f"{sizes!r}."

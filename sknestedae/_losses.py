@@ -111,4 +111,4 @@ def l2_penalty(weights: Sequence[Tensor]) -> Tensor:
 
 
 def _total(sums: Sequence[Tensor]) -> Tensor:
-    return sums[0] if len(sums) == 1 else torch.stack(sums).sum()
+    return sums[0] if len(sums) == 1 else torch.stack(list(sums)).sum()

@@ -115,6 +115,14 @@ def is_categorical(column: pd.Series, label: str) -> bool:
     )
 
 
+def _words(column: pd.Series) -> pd.Series:
+    """Give what can not count as a number in a categorical column; booleans can, as 0 and 1."""
+    values = column[column.notna()]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return values
+    return values[[isinstance(value, str) for value in values]]
+
+
 def factorize(column: Any, label: str) -> tuple[np.ndarray, np.ndarray]:
     """Give the codes (-1 where missing) and the distinct values of a column."""
     try:
@@ -293,7 +301,7 @@ class TableEncoder:
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
         """Give the positions of columns that are named, indexed or masked."""
         try:
-            keys = [columns] if isinstance(columns, str | Integral) else list(columns)
+            keys: list[Any] = [columns] if isinstance(columns, str | Integral) else list(columns)
         except TypeError as error:
             raise ValueError(
                 f"The '{parameter}' parameter must give columns as names, indices or a mask, got "
@@ -527,7 +535,9 @@ class TableEncoder:
         if self.is_frame:
             return self._frame(ordered, index)
         numbers = all(np.issubdtype(c.dtype, np.number) or _all_numbers(c) for c in ordered)
-        return np.column_stack([c.astype(self.dtype if numbers else object) for c in ordered])
+        if numbers:
+            return np.column_stack([_clip_to_float(column, self.dtype) for column in ordered])
+        return np.column_stack([column.astype(object) for column in ordered])
 
     def _frame(self, columns: list[np.ndarray], index: Any) -> pd.DataFrame:
         frame = pd.DataFrame(
@@ -560,14 +570,11 @@ class TableEncoder:
         for k, j in enumerate(columns):
             column = self._column(X, j)
             column = column if isinstance(column, pd.Series) else pd.Series(column)
-            words = is_categorical(column, self._label(j)) and (
-                isinstance(column.dtype, pd.CategoricalDtype) or not types.is_bool_dtype(column)
-            )
-            if words and column.notna().any():
-                example = column[column.notna()].iloc[0]
+            words = _words(column) if is_categorical(column, self._label(j)) else None
+            if words is not None and len(words):
                 raise TypeError(
                     f"Column {self._label(j)} is numeric and must hold numbers; it holds "
-                    f"{example!r}. Name it in categorical_features if it is categorical."
+                    f"{words.iloc[0]!r}. Name it in categorical_features if it is categorical."
                 )
             try:
                 out[:, k] = column.to_numpy(dtype=self.dtype, na_value=np.nan)
@@ -617,13 +624,24 @@ def _restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:
     dtype = types.pandas_dtype(spec)
     if types.is_bool_dtype(dtype) and column.dtype != object:
         column = column > 0.5
+    plain = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
+    if types.is_float_dtype(dtype) and column.dtype != object:
+        column = _clip_to_float(column, plain)
     if types.is_integer_dtype(dtype) and column.dtype != object:
-        plain = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype)))
+        plain = np.dtype(plain)
         bounds = np.iinfo(plain)
         # float(max) of a 64-bit integer rounds up, out of its range
         top = np.nextafter(float(bounds.max), 0) if plain.itemsize == 8 else bounds.max
         column = np.clip(np.rint(column.astype(np.float64)), bounds.min, top).astype(plain)
     return pd.Series(column).astype(dtype)
+
+
+def _clip_to_float(column: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Cast to a float dtype; what is out of its range becomes its smallest or largest number."""
+    if dtype == np.float64:  # nothing is out of its range; infinity would show an error elsewhere
+        return column.astype(dtype)
+    bounds = np.finfo(dtype)
+    return np.clip(column.astype(np.float64), bounds.min, bounds.max).astype(dtype)
 
 
 def _all_numbers(column: np.ndarray) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.extensions import ExtensionArray
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
@@ -35,7 +34,7 @@ class NumericTarget:
 
     def read(self, y: Any, rows: Any = slice(None)) -> np.ndarray:
         """Check a target and give some of its rows as floats of shape (n_rows, n_outputs)."""
-        if isinstance(y, pd.Series | pd.DataFrame | ExtensionArray):  # pd.NA becomes NaN
+        if isinstance(y, pd.Series | pd.DataFrame):  # pd.NA becomes NaN
             y = y.to_numpy(dtype=np.float64, na_value=np.nan)
         y = check_array(
             y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from ._losses import block_error, l1_penalty, l2_penalty
-from ._modules import Outputs
+from ._modules import AutoencoderModule, Outputs
 from ._table import Encoded, Layout
 from ._torch import epoch_seed, to_array, to_tensor
 
@@ -237,7 +237,7 @@ class Objective(nn.Module):
                 totals.reconstruction += _total(weight, count, layout.n_columns)
             if self.target_layout is not None:
                 weight = rows.entry_weight(rows.labelled)
-                totals.prediction = _total(weight, count, self.target_layout.n_columns)
+                totals.prediction += _total(weight, count, self.target_layout.n_columns)
         return totals
 
     def data_terms(self, outputs: Outputs, rows: Rows) -> dict[str, Tensor]:
@@ -253,17 +253,18 @@ class Objective(nn.Module):
             for name, layout in self.layouts.items()
         ]
         terms = {"reconstruction": parts[0] if len(parts) == 1 else torch.stack(parts).sum()}
-        if self.target_layout is not None:
+        layout, prediction, target = self.target_layout, outputs.prediction, rows.target
+        if layout is not None and prediction is not None and target is not None:
             terms["prediction"] = block_error(
-                outputs.prediction,
-                rows.target,
-                self.target_layout,
+                prediction,
+                target,
+                layout,
                 self.prediction_loss,
                 rows.entry_weight(rows.labelled),
             )
         return terms
 
-    def penalty_terms(self, module: nn.Module, totals: Totals) -> dict[str, Tensor]:
+    def penalty_terms(self, module: AutoencoderModule, totals: Totals) -> dict[str, Tensor]:
         """Give the penalties that are on, as they add to the objective."""
         terms = {}
         if self.l1:
@@ -583,7 +584,7 @@ class LearningRate(Callback):
     def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Start anew."""
         if self.schedule == "cosine":
-            self._scheduler = CosineAnnealingLR(net.optimizer_, T_max=self.max_iter)
+            self._scheduler: Any = CosineAnnealingLR(net.optimizer_, T_max=self.max_iter)
         else:
             self._scheduler = ReduceLROnPlateau(net.optimizer_, factor=0.5, patience=self.patience)
 

@@ -165,7 +165,7 @@ def test_one_class_only():
 def test_sample_weight():
     X, y = regression()
     sae = SupervisedAutoencoder(**TINY)
-    with pytest.raises(ValueError, match="all rows|at least one non-zero"):
+    with pytest.raises(ValueError, match=r"all rows|at least one non-zero"):
         sae.fit(X, y, sample_weight=np.zeros(60))
     with pytest.raises(ValueError, match=r"[Nn]egative values in data passed to `?sample_weight"):
         sae.fit(X, y, sample_weight=np.full(60, -1))
@@ -187,9 +187,7 @@ def test_latents_of_the_wrong_width():
 
 
 def test_early_stopping_without_distinct_rows():
-    with pytest.raises(
-        ValueError, match=r"two distinct rows.*n_samples=9 with 1 distinct"
-    ):
+    with pytest.raises(ValueError, match=r"two distinct rows.*n_samples=9 with 1 distinct"):
         SupervisedAutoencoder(**TINY, early_stopping=True).fit(np.ones((9, 2)), np.arange(9))
 
 

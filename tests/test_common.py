@@ -1,8 +1,7 @@
 """scikit-learn's own checks, for every public estimator in several settings."""
 
-from sklearn.utils.estimator_checks import parametrize_with_checks
-
 from instances import tiny_instances
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 
 @parametrize_with_checks(tiny_instances())

@@ -198,11 +198,11 @@ def test_dtype_and_shape(dtype, n_targets):
 
 def test_same_seed_same_fit_and_no_global_state():
     X, y = regression()
-    np.random.seed(3)  # noqa: NPY002
+    np.random.seed(3)
     torch.manual_seed(3)
-    before = np.random.get_state()[1].copy(), torch.get_rng_state().clone()  # noqa: NPY002
+    before = np.random.get_state()[1].copy(), torch.get_rng_state().clone()
     first = SupervisedAutoencoder(**TINY, dropout=0.3).fit(X, y)
-    assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert_array_equal(np.random.get_state()[1], before[0])
     assert torch.equal(torch.get_rng_state(), before[1])
     torch.manual_seed(99)
     second = SupervisedAutoencoder(**TINY, dropout=0.3).fit(X, y)

@@ -337,6 +337,7 @@ def test_refused_kinds(column, categorical_features):
     [
         ([1.0, 2.0], ["1", "2"]),
         ([1.0, 2.0], ["x", None]),
+        ([1.0, 2.0], np.array([1, "x"], object)),
         ([1.0, 2.0], pd.Categorical([1, 2])),
         ([1.0, 2.0], pd.Categorical([True, False])),
         (["x", "y"], [1, 2]),
@@ -359,6 +360,8 @@ def test_changed_kind_raises(fitted, given):
         ([1, 2], np.array([1, 2], object)),
         ([True, False], pd.array([True, False], "boolean")),
         ([True, False], [1, 0]),
+        ([1, 0], [True, False]),
+        ([1, 0], np.array([True, 0], object)),
         (["x", "y"], pd.Categorical(["x", "y"])),
         (pd.Categorical([1, 2]), [1.0, 2.0]),
         (pd.Categorical(["x", "y"], ordered=True), np.array(["x", "y"], object)),
@@ -439,6 +442,30 @@ def test_decoded_integers_stay_in_their_range(dtype, standardize):
     bounds = np.iinfo(dtype.lower())
     assert far["a"].tolist() == [bounds.min, bounds.max]
     assert far["a"].dtype == X["a"].dtype
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "Float32", "float64"])
+def test_decoded_floats_stay_in_their_range(dtype):
+    X = pd.DataFrame({"a": pd.Series([0, 1], dtype=dtype), "b": [0.0, 1.0]})
+    encoder = TableEncoder(standardize=False).fit(X)
+    far = encoder.inverse_transform({DEFAULT_BLOCK: np.array([[-1e300, 0], [1e300, 0]])})
+    bounds = np.finfo(dtype.lower())
+    top = min(float(bounds.max), 1e300)
+    assert far["a"].tolist() == [-top, top]
+    assert far["a"].dtype == X["a"].dtype
+    encoder = TableEncoder().fit(np.array([[-3e38], [3e38], [3e38]], np.float32))
+    found = encoder.inverse_transform({DEFAULT_BLOCK: np.array([[-2.0], [2.0]], np.float32)})
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+
+
+def test_decoded_integers_and_bools_are_rounded():
+    X = pd.DataFrame({"i": [0, 9], "n": pd.array([0, 9], "Int64"), "b": [False, True]})
+    encoder = TableEncoder(None, standardize=False).fit(X)
+    decoded = np.array([[1.7, 1.7, 0.7], [-0.6, -0.6, 0.3]])
+    found = encoder.inverse_transform({DEFAULT_BLOCK: decoded})
+    expected = pd.DataFrame({"i": [2, -1], "n": [2, -1], "b": [True, False]})
+    assert_frame_equal(found, expected.astype({"n": "Int64"}))
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint64"])
@@ -540,11 +567,12 @@ def test_array_keeps_its_float_dtype(dtype):
 
 
 @pytest.mark.parametrize("frame", [False, True])
-def test_transform_needs_one_copy(frame):
+@pytest.mark.parametrize("blocks", [(), [("most", range(19))]])
+def test_transform_needs_one_copy(frame, blocks):
     X = np.random.default_rng(0).random((200_000, 20), dtype=np.float32)
     n_bytes = X.nbytes
     X = pd.DataFrame(X) if frame else X
-    encoder = TableEncoder().fit(X)
+    encoder = TableEncoder(blocks=blocks).fit(X)
     tracemalloc.start()
     try:
         encoder.transform(X)

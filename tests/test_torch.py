@@ -36,7 +36,7 @@ def test_available_device_falls_back_with_a_warning():
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_forked_rng_leaves_the_global_state_as_it_was(fails):
-    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
     try:
         with forked_rng(CPU):
             torch.manual_seed(3)
@@ -46,7 +46,7 @@ def test_forked_rng_leaves_the_global_state_as_it_was(fails):
     except KeyError:
         pass
     assert torch.equal(torch.get_rng_state(), before)
-    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)
     assert torch.equal(torch.rand(4, generator=torch.Generator().manual_seed(3)), drawn)
 
 

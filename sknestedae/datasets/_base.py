@@ -1,9 +1,7 @@
-"""What every data set needs: packages imported at use, and files whose checksum is verified."""
+"""What every data set needs: files whose checksum is verified."""
 
 import hashlib
-import importlib
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 
@@ -13,36 +11,6 @@ class RemoteFile(NamedTuple):
     filename: str
     url: str
     sha256: str
-
-
-def import_at_use(package: str, caller: str) -> ModuleType:
-    """Import an optional package, or say who needs it and how to install it.
-
-    Parameters
-    ----------
-    package : str
-        Name of the package, the same for ``import`` and for ``pip install``.
-
-    caller : str
-        What needs the package, for the message.
-
-    Returns
-    -------
-    module : module
-        The imported package.
-
-    Raises
-    ------
-    ImportError
-        If the package cannot be imported.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} needs the package {package!r}, which could not be imported. "
-            f"Install it with `pip install {package}`."
-        ) from error
 
 
 def fetch_file(
@@ -97,7 +65,13 @@ def fetch_file(
     if not download_if_missing:
         raise OSError(f"{remote.filename} is not in {folder} and `download_if_missing` is False.")
 
-    pooch = import_at_use("pooch", f"{caller} (to download {remote.filename})")
+    try:
+        import pooch
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} needs the package 'pooch' to download {remote.filename}. Install it with "
+            "`pip install pooch`."
+        ) from error
     downloader = pooch.create(
         path=folder,
         base_url="",

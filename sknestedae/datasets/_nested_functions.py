@@ -4,11 +4,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_array, check_random_state
 
 from .._compat import Interval, StrOptions, validate_params
-from ._base import import_at_use
 
 _Z_NAMES = ["z1", "z2", "z3", "z4", "z5"]
 _F_NAMES = [f"f{i}" for i in range(1, 14)]
@@ -116,7 +116,7 @@ def nested_functions(z: ArrayLike) -> NDArray[np.float64]:
     >>> print(f"f1 = {f[0, 0]:.1f}, f10 = {f[0, 9]:.1f}, f13 = {f[0, 12]:.1f}")
     f1 = 1.0, f10 = -42.0, f13 = 90.0
     """
-    z = check_array(z, dtype=np.float64, input_name="z")
+    z = np.asarray(check_array(z, dtype=np.float64, input_name="z"))
     _check_domain(z)
     z1, z2, z3, z4, z5 = z.T
     first_z = z[:, :_N_FIRST_Z]
@@ -297,13 +297,10 @@ def make_nested_functions(
     rng = check_random_state(_PAPER_Z5_SEED if is_paper_seed else random_state)
     z = _sample_z(n_samples, sampling, z5_max, rng)
     noise_free = nested_functions(z)
-    if is_paper_seed:
-        unit_noise = _paper_noise(n_samples)
-    else:
-        unit_noise = rng.normal(size=noise_free.shape)
-    data = noise_free + noise * _NOISE_STD * unit_noise
+    unit_noise = _paper_noise(n_samples) if is_paper_seed else rng.normal(size=noise_free.shape)
+    noisy = noise_free + noise * _NOISE_STD * unit_noise
 
-    data = _two_tables(data, _F_NAMES, _N_FIRST, as_frame)
+    data = _two_tables(noisy, _F_NAMES, _N_FIRST, as_frame)
     target = _two_tables(z, _Z_NAMES, _N_FIRST_Z, as_frame)
     if return_X_y:
         return data, target
@@ -352,5 +349,4 @@ def _table(values: NDArray[np.float64], names: list[str], as_frame: bool) -> Any
     values = values.copy()
     if not as_frame:
         return values
-    pd = import_at_use("pandas", "make_nested_functions with as_frame=True")
     return pd.DataFrame(values, columns=names)

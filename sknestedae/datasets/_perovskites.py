@@ -6,11 +6,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from .._compat import Interval, validate_params
-from ._base import RemoteFile, fetch_file, import_at_use
+from ._base import RemoteFile, fetch_file
 
 # A commit, and not a branch: the first of the files is gone from the newest version.
 _BASE_URL = (
@@ -313,7 +314,6 @@ def _read_devices(path: Path) -> tuple[Any, Any, Any]:
 
 def _read_csv(path: Path, numeric: list[str], strings: list[str]) -> Any:
     """Read some columns of a file; "na" and "None" are kinds of layer there, not gaps."""
-    pd = import_at_use("pandas", "fetch_perovskites")
     return pd.read_csv(
         path,
         usecols=[*numeric, *strings],

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from numbers import Integral
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from ..datasets._base import import_at_use
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without yellow (too faint on
 # white) and with black last.
@@ -19,14 +16,6 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 OTHER_COLOR = "0.5"  # of rare categories, taken together
 MISSING_COLOR = "0.8"
-
-
-def import_pyplot(caller: str) -> ModuleType:
-    """Import matplotlib's pyplot, or say how to install it."""
-    import_at_use("matplotlib", caller)
-    import matplotlib.pyplot as plt
-
-    return plt
 
 
 def combine_styles(defaults: dict[str, Any], given: dict[str, Any] | None, artist: type) -> dict:

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import PALETTE, check_has, combine_legend_styles, combine_styles, import_pyplot
+from ._base import PALETTE, check_has, combine_legend_styles, combine_styles
 
 # A term has the same colour in every figure.
 _COLORS = {
@@ -106,7 +106,7 @@ class HistoryDisplay:
         display : :class:`~sknestedae.plotting.HistoryDisplay`
             Object that stores the values and the artists.
         """
-        plt = import_pyplot(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
         from matplotlib.lines import Line2D
         from matplotlib.ticker import MaxNLocator
 
@@ -204,7 +204,6 @@ class HistoryDisplay:
         ['train_loss', 'train_reconstruction', 'train_prediction']
         """
         caller = f"{cls.__name__}.from_estimator"
-        import_pyplot(caller)
         if isinstance(estimator, Pipeline):
             estimator = estimator[-1]
         check_is_fitted(estimator)

@@ -22,7 +22,6 @@ from ._base import (
     combine_legend_styles,
     combine_styles,
     grouped_categories,
-    import_pyplot,
     name_of,
     shorten,
     with_unit,
@@ -129,7 +128,8 @@ class LatentDisplay:
         display : :class:`~sknestedae.plotting.LatentDisplay`
             Object that stores the values and the artists.
         """
-        plt = import_pyplot(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
         coordinates = _spread(np.asarray(self.coordinates))
         is_line = np.shape(self.coordinates)[1] == 1
         column, label = self._color_column(len(coordinates))
@@ -306,7 +306,6 @@ class LatentDisplay:
         'age (scaled years)'
         """
         caller = f"{cls.__name__}.from_estimator"
-        import_pyplot(caller)
         check_has(estimator, ["transform"], caller)
         Z = estimator.transform(X)
         if isinstance(Z, list | tuple):
@@ -386,7 +385,6 @@ class LatentDisplay:
         >>> display.ax_.get_xlabel()
         'Principal component 1 (90.9 % of variance)'
         """
-        import_pyplot(f"{cls.__name__}.from_latents")
         Z = check_array(Z, input_name="Z")
         coordinates, labels = _choose_components(Z, components)
         if color is not None:

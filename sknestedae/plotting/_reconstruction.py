@@ -19,7 +19,6 @@ from ._base import (
     column_position,
     combine_styles,
     grouped_categories,
-    import_pyplot,
     is_one_label,
     name_of,
     shorten,
@@ -133,7 +132,8 @@ class ReconstructionDisplay:
         display : :class:`~sknestedae.plotting.ReconstructionDisplay`
             Object that stores the values and the artists.
         """
-        plt = import_pyplot(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
         units = check_units(self.units)
         true, reconstructed, positions = self._tables()
         chosen = self._choose_columns(true, positions, columns)
@@ -320,7 +320,6 @@ class ReconstructionDisplay:
         'True (vol%)'
         """
         caller = f"{cls.__name__}.from_estimator"
-        import_pyplot(caller)
         check_has(estimator, ["transform", "inverse_transform"], caller)
         X_reconstructed = estimator.inverse_transform(estimator.transform(X))
         if isinstance(X_reconstructed, list | tuple):
@@ -411,7 +410,6 @@ class ReconstructionDisplay:
         length          2  0.5  0.0       NaN
         phase           3  NaN  NaN      0.67
         """
-        import_pyplot(f"{cls.__name__}.from_reconstruction")
         display = cls(X, X_reconstructed, categorical_features=categorical_features, units=units)
         return display.plot(
             ax,

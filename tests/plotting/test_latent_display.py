@@ -1,7 +1,5 @@
 """Tests of LatentDisplay: what the artists hold, not how they look."""
 
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -288,9 +286,3 @@ def test_a_list_of_tables_is_refused(X):
 
     with pytest.raises(TypeError, match=r"must be one table, got 2 tables.*from_latents"):
         LatentDisplay.from_estimator(ManyScales(), [X, X])
-
-
-def test_says_how_to_get_matplotlib(sae, X, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"LatentDisplay\.from_estimator needs .*matplotlib"):
-        LatentDisplay.from_estimator(sae, X)
