@@ -49,7 +49,7 @@ CHOSEN = {
     "reconstruction_loss": "absolute_error",
     "prediction_loss": "absolute_error",
     "alpha": 0,
-    "batch_size": 32,
+    "batch_size": 16,
     "learning_rate_init": 3e-3,
     "max_iter": 800,
 }
@@ -128,10 +128,10 @@ def band_gaps(report: Report) -> None:
     )
     report.text(
         "Five shuffled folds (`KFold(5, shuffle=True, random_state=0)`), mean ± standard "
-        "deviation over folds; everything is fitted inside the fold. Errors of the properties are "
-        "in standard deviations. The published rows are the authors' checkpoints, evaluated in eval "
-        "mode and weighted by samples; the last of them picks its epoch on the rows that it is "
-        "judged by."
+        "deviation over folds; all is fitted inside the fold. Errors of the properties are "
+        "in standard deviations. The published rows are the authors' checkpoints, evaluated in "
+        "eval mode and weighted by samples; the last of them picks its epoch on the rows that it "
+        "is judged by."
     )
 
 

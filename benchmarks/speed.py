@@ -1,4 +1,4 @@
-"""Time of a training step and peak memory, against a hand-written loop, skorch and scikit-learn."""
+"""Time of a training step and peak memory, against a plain loop, skorch and scikit-learn."""
 
 from __future__ import annotations
 
@@ -210,9 +210,8 @@ def memory(report: Report) -> None:
         process.start()
         extra, size = answer.get()
         process.join()
-        rows.append(
-            [f"early_stopping={early_stopping}", f"{size:.0f}", f"{extra:.0f}", f"{extra / size:.2f}"]
-        )
+        setting = f"`early_stopping={early_stopping}`"
+        rows.append([setting, f"{size:.0f}", f"{extra:.0f}", f"{extra / size:.2f}"])
     report.table(
         "Memory of fitting 1,000,000 × 50 of float32, batch 1024",
         ["", "X (MiB)", "peak beside X (MiB)", "ratio"],
@@ -220,8 +219,8 @@ def memory(report: Report) -> None:
     )
     report.text(
         "Peak resident memory of the process above its peak before the fit. One copy of X is the "
-        "scaled table; the rest is y, the order of rows and the network's own. Early stopping adds "
-        "a key, a group and a side for each row."
+        "scaled table; the rest is y, the order of rows and the network's own. Early stopping "
+        "adds a key, a group and a side for each row."
     )
 
 

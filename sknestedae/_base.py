@@ -16,6 +16,7 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    clone,
 )
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
@@ -27,7 +28,14 @@ from ._losses import ELEMENTWISE
 from ._modules import ACTIVATIONS, INITIALIZATIONS, AutoencoderModule, initialize
 from ._table import DEFAULT_BLOCK, Encoded, TableEncoder, keeps_column_types, row_keys
 from ._target import ClassTarget, NumericTarget
-from ._torch import available_device, forked_rng, resolve_device, to_array, to_tensor
+from ._torch import (
+    available_device,
+    forked_rng,
+    resolve_device,
+    seed_generators,
+    to_array,
+    to_tensor,
+)
 from ._training import (
     AutoencoderNet,
     BestEpoch,
@@ -433,16 +441,18 @@ class BaseSupervisedAutoencoder(
                     f"got {entry!r} in it."
                 )
         names = [name for name, _, _ in blocks]
-        if len(set(names)) < len(names) or DEFAULT_BLOCK in names:
+        usable = all(isinstance(name, str) and name.isidentifier() for name in names)
+        taken = {DEFAULT_BLOCK, *dir(torch.nn.ModuleDict)}  # torch takes no name of its own
+        if not usable or len(set(names)) < len(names) or taken & set(names):
             raise ValueError(
-                f"The 'blocks' parameter must have distinct names other than {DEFAULT_BLOCK!r}, "
-                f"got {names}."
+                "The 'blocks' parameter must have distinct names that are identifiers, other "
+                f"than {DEFAULT_BLOCK!r} and the methods of a torch ModuleDict, got {names}."
             )
         return blocks
 
     def _make_architecture(self, blocks: list[tuple[str, Block, Any]]) -> dict[str, Any]:
         """Gather what the network is built from; it stays with the fitted estimator."""
-        by_name = {name: block for name, block, _ in blocks}
+        by_name = {name: clone(block) for name, block, _ in blocks}
         sizes = _layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         mirrored = self.decoder_hidden_layer_sizes is None
         return {
@@ -497,8 +507,9 @@ class BaseSupervisedAutoencoder(
             callbacks.append(("progress", Progress(max_iter, type(self).__name__)))
         best = BestEpoch(monitor, self.tol, patience if stops_early else None)
         callbacks.append(("best_epoch", best))
-        with forked_rng(device):  # drawn on the CPU: the same on every device
-            torch.manual_seed(seed)
+        cpu = torch.device("cpu")  # where the parameters are drawn: the same on every device
+        with forked_rng(cpu):
+            seed_generators(seed, cpu)
             module = AutoencoderModule(**self._architecture)
             initialize(module, self.initialization)
         objective = Objective(

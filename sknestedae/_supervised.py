@@ -116,7 +116,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         The fitted net; ``net_.module_`` is the torch module.
     n_features_in_ : int
         Number of columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
     history_ : DataFrame
         One row an epoch. ``train_loss`` is ``reconstruction_weight`` times
@@ -410,7 +410,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         The fitted net; ``net_.module_`` is the torch module.
     n_features_in_ : int
         Number of columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
     history_ : DataFrame
         One row an epoch. ``train_loss`` is ``reconstruction_weight`` times

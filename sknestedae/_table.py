@@ -172,7 +172,10 @@ def column_statistics(
     n_measured : ndarray of shape (n_columns,)
         Total weight of the measured entries.
     """
-    mean, variance, n_measured, n_rows = 0.0, 0.0, 0.0, 0.0
+    mean: Any = 0.0
+    variance: Any = 0.0
+    n_measured: Any = 0.0
+    n_rows: Any = 0.0
     with np.errstate(all="ignore"):  # overflow shows in the result, which the caller checks
         for rows, weight in chunks:
             scaler = StandardScaler().fit(rows, sample_weight=weight)
@@ -276,7 +279,7 @@ class TableEncoder:
         }
         return self
 
-    def _learn_columns(self, X: pd.DataFrame | np.ndarray) -> None:
+    def _learn_columns(self, X: Any) -> None:
         self.n_features = X.shape[1]
         self.is_frame = isinstance(X, pd.DataFrame)
         if self.is_frame:
@@ -284,7 +287,7 @@ class TableEncoder:
             self.level_names = list(X.columns.names)
             self.dtypes = [_dtype_spec(dtype) for dtype in X.dtypes]
 
-    def _categorical_mask(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+    def _categorical_mask(self, X: Any) -> np.ndarray:
         chosen = self.categorical_features
         if isinstance(chosen, str) and chosen == "from_dtype":
             if not self.is_frame:
@@ -313,7 +316,7 @@ class TableEncoder:
                     f"The '{parameter}' parameter is a mask of {len(keys)} columns, but X has "
                     f"{self.n_features}."
                 )
-            return np.flatnonzero(keys)
+            return np.flatnonzero(np.asarray(keys, dtype=bool))
         return np.array([self._position(key, parameter) for key in keys], dtype=int)
 
     def _position(self, key: Any, parameter: str) -> int:
@@ -360,7 +363,7 @@ class TableEncoder:
     def _categorical(self) -> list[int]:
         return [j for _, categorical in self.columns.values() for j in categorical]
 
-    def _float_dtype(self, X: pd.DataFrame | np.ndarray) -> np.dtype:
+    def _float_dtype(self, X: Any) -> np.dtype:
         dtypes = [X.dtypes.iloc[j] for j in self._numeric] if self.is_frame else [X.dtype]
         small = (np.dtype("float16"), np.dtype("float32"))
         return np.dtype("float32" if dtypes and all(d in small for d in dtypes) else "float64")

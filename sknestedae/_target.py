@@ -96,7 +96,7 @@ class ClassTarget:
     """
 
     def __init__(self, classes: Iterable | None = None) -> None:
-        self.classes = None if classes is None else np.unique(np.asarray(classes))
+        self.classes: Any = None if classes is None else np.unique(np.asarray(classes))
 
     def read(self, y: Any, rows: Any = slice(None)) -> np.ndarray:
         """Check a target and give codes of some rows, of shape (n_rows,); -1 if not labelled."""

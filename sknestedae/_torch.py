@@ -68,6 +68,19 @@ def forked_rng(device: torch.device) -> Iterator[None]:
             yield
 
 
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed the CPU's generator and, for another device, its own; no other one.
+
+    ``torch.manual_seed`` would seed those of all devices, also outside of the fork.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 def epoch_seed(seed: int, epoch: int) -> int:
     """Derive the seed of one epoch, so that training can go on where it stopped.
 

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from ._losses import block_error, l1_penalty, l2_penalty
 from ._modules import AutoencoderModule, Outputs
 from ._table import Encoded, Layout
-from ._torch import epoch_seed, to_array, to_tensor
+from ._torch import epoch_seed, seed_generators, to_array, to_tensor
 
 # Entries gathered together from shuffled data: large enough that the cost of the call is spread
 # over many small batches, small enough that the copy is nothing beside a large table.
@@ -69,6 +69,8 @@ class Rows:
         def optional(array: np.ndarray | None) -> Tensor | None:
             return None if array is None else to_tensor(array, device)
 
+        with np.errstate(over="ignore"):  # infinite in float32: training tells that it diverges
+            values = None if target is None else target.values.astype(dtype)
         weight = None if sample_weight is None else sample_weight.astype(dtype)[:, None]
         return cls(
             values={name: to_tensor(block.values, device) for name, block in blocks.items()},
@@ -77,7 +79,7 @@ class Rows:
                 for name, block in blocks.items()
                 if block.measured is not None
             },
-            target=None if target is None else to_tensor(target.values.astype(dtype), device),
+            target=optional(values),
             labelled=None if target is None else optional(target.measured),
             weight=optional(weight),
         )
@@ -367,7 +369,7 @@ class AutoencoderNet(NeuralNet):
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Seed the epoch and note its learning rate."""
         super().on_epoch_begin(net, **kwargs)
-        torch.manual_seed(epoch_seed(self.seed, len(self.history)))
+        seed_generators(epoch_seed(self.seed, len(self.history)), self.device)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
     def train(self, train: Subset, valid: Subset | None, max_iter: int) -> AutoencoderNet:

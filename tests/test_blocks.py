@@ -107,7 +107,6 @@ def test_same_fit_again_and_from_a_clone():
     np.testing.assert_array_equal(copied.fit(X, y).predict(X), estimator.predict(X))
 
 
-@pytest.mark.xfail(strict=True, reason="the fitted estimator shares the block it was given")
 def test_changing_a_block_s_parameter_after_fit_leaves_the_fit_alone():
     X, y = make_data()
     estimator = make_estimator().fit(X, y)
@@ -197,7 +196,6 @@ def test_bad_blocks_raise(blocks):
         make_estimator(blocks=blocks).fit(X, y)
 
 
-@pytest.mark.xfail(strict=True, reason="names that torch refuses are not checked yet")
 @pytest.mark.parametrize("name", [1, "", "a.b", "keys"])
 def test_bad_names_of_blocks_raise(name):
     X, y = make_data()
