@@ -47,15 +47,15 @@ print(f"{len(X_train)} rows to learn from, {len(X_test)} held out, {X.shape[1]} 
 # %%
 # Three ways to two latents
 # -------------------------
-# ``predictor_hidden_layer_sizes=()`` leaves a linear layer between the latents and the target. The
-# latents must then be arranged so that a straight line reads z1 and z5 off them. Only the last
-# model sees the target.
+# The predictor is one linear layer between the latents and the target, unless hidden layers are
+# asked for. The latents must then be arranged so that a straight line reads z1 and z5 off them.
+# Only the last model sees the target.
 
-settings = {"n_components": 2, "learning_rate_init": 3e-3, "verbose": 1, "random_state": 0}
+settings = {"n_components": 2, "verbose": 1, "random_state": 0}
 models = {
     "PCA": make_pipeline(StandardScaler(), PCA(n_components=2)),
     "Autoencoder": SupervisedAutoencoder(**settings),
-    "Supervised autoencoder": SupervisedAutoencoder(predictor_hidden_layer_sizes=(), **settings),
+    "Supervised autoencoder": SupervisedAutoencoder(**settings),
 }
 for name, model in models.items():
     model.fit(X_train, y_train if name == "Supervised autoencoder" else None)

@@ -30,15 +30,16 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=8
+    n_components : int, default=16
         Number of latents.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the encoder's hidden layers, from the input to the latents; ``()`` for none.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
         Widths of the decoder's hidden layers, from the latents to the output. None mirrors the
         encoder.
-    predictor_hidden_layer_sizes : int or sequence of int, default=(100,)
-        Widths of the predictor's hidden layers, from the latents to the target.
+    predictor_hidden_layer_sizes : int or sequence of int, default=()
+        Widths of the predictor's hidden layers, from the latents to the target. With ``()`` a
+        predicted number is linear in the latents.
     activation : str, default="silu"
         Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
         "selu", "gelu", "silu" or "softplus".
@@ -56,7 +57,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
-    alpha : float, default=1e-4
+    alpha : float, default=1.0
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
         their squares, divided by the number of rows, as in
         :class:`~sklearn.neural_network.MLPRegressor`.
@@ -81,9 +82,9 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
         "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
         "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
-    max_iter : int, default=200
+    max_iter : int, default=300
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
@@ -176,11 +177,11 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
 
     def __init__(
         self,
-        n_components=8,
+        n_components=16,
         *,
         hidden_layer_sizes=(100,),
         decoder_hidden_layer_sizes=None,
-        predictor_hidden_layer_sizes=(100,),
+        predictor_hidden_layer_sizes=(),
         activation="silu",
         latent_activation="identity",
         reconstruction_loss="squared_error",
@@ -188,7 +189,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
-        alpha=1e-4,
+        alpha=1.0,
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
@@ -196,8 +197,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         initialization="xavier_uniform",
         batch_size="auto",
         learning_rate="cosine",
-        learning_rate_init=1e-3,
-        max_iter=200,
+        learning_rate_init=3e-3,
+        max_iter=300,
         shuffle=True,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -324,15 +325,16 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     Parameters
     ----------
-    n_components : int, default=8
+    n_components : int, default=16
         Number of latents.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the encoder's hidden layers, from the input to the latents; ``()`` for none.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
         Widths of the decoder's hidden layers, from the latents to the output. None mirrors the
         encoder.
-    predictor_hidden_layer_sizes : int or sequence of int, default=(100,)
-        Widths of the predictor's hidden layers, from the latents to the target.
+    predictor_hidden_layer_sizes : int or sequence of int, default=()
+        Widths of the predictor's hidden layers, from the latents to the target. With ``()`` a
+        predicted number is linear in the latents.
     activation : str, default="silu"
         Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
         "selu", "gelu", "silu" or "softplus".
@@ -348,7 +350,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
-    alpha : float, default=1e-4
+    alpha : float, default=1.0
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
         their squares, divided by the number of rows, as in
         :class:`~sklearn.neural_network.MLPRegressor`.
@@ -373,9 +375,9 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
         "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
         "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
-    learning_rate_init : float, default=1e-3
+    learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
-    max_iter : int, default=200
+    max_iter : int, default=300
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.

@@ -87,7 +87,7 @@ def epoch_seed(seed: int, epoch: int) -> int:
     Nothing but ``seed`` and the number of the epoch decides the order of the rows and the dropped
     units of an epoch; no generator has to be saved with a model.
     """
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]) >> 1
 
 
 def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:

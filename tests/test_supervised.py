@@ -337,7 +337,7 @@ def test_verbose_shows_a_bar(capsys):
 
 def test_inverse_transform_gives_the_fitted_frame_back():
     X, y = mixed_table()
-    settings = {**TINY, "n_components": 8, "max_iter": 200, "learning_rate_init": 0.02}
+    settings = {**TINY, "n_components": 8, "max_iter": 200, "learning_rate_init": 0.02, "alpha": 0}
     sae = SupervisedAutoencoder(**settings).fit(X, y).set_output(transform="pandas")
     latents = sae.transform(X)
     assert list(latents) == [f"supervisedautoencoder{i}" for i in range(8)]

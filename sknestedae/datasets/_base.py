@@ -81,7 +81,7 @@ def fetch_file(
     )
     try:
         downloader.fetch(remote.filename)
-    except ValueError as error:  # pooch's class for a wrong checksum
+    except (ValueError, OSError) as error:  # a wrong checksum, or no network
         raise OSError(
             f"{remote.filename} could not be downloaded from {remote.url} and verified: {error}"
         ) from error

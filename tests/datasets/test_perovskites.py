@@ -349,6 +349,17 @@ def test_failed_download_is_tried_again(monkeypatch, tmp_path):
     assert len(asked) == 3
 
 
+def test_without_network(monkeypatch, tmp_path):
+    use_made_up_files(monkeypatch)
+
+    def refuse(self, url, output_file, pooch, check_only=False):
+        raise ConnectionError("Name or service not known")
+
+    monkeypatch.setattr("pooch.HTTPDownloader.__call__", refuse)
+    with pytest.raises(OSError, match=rf"{CRYSTAL_FILE} could not be downloaded.*not known"):
+        fetch_perovskites(data_home=tmp_path, n_retries=0)
+
+
 def test_published_addresses_name_a_commit():
     for remote in (_perovskites._CRYSTAL_FILE, _perovskites._DEVICE_FILE):
         assert remote.url.startswith("https://raw.githubusercontent.com/rxhernandez/NestedAE/7855")
