@@ -128,10 +128,11 @@ def band_gaps(report: Report) -> None:
     )
     report.text(
         "Five shuffled folds (`KFold(5, shuffle=True, random_state=0)`), mean ± standard "
-        "deviation over folds; all is fitted inside the fold. Errors of the properties are "
-        "in standard deviations. The published rows are the authors' checkpoints, evaluated in "
-        "eval mode and weighted by samples; the last of them picks its epoch on the rows that it "
-        "is judged by."
+        "deviation over folds; all is fitted inside the fold. Errors of the properties are in "
+        "standard deviations. Our one configuration was found by trying some on these folds, "
+        "which favours it; the defaults were chosen over six data sets. The published rows are "
+        "the authors' checkpoints, evaluated in eval mode and weighted by samples; the last of "
+        "them picks its epoch on the rows that it is judged by."
     )
 
 
@@ -140,9 +141,7 @@ def default_against_perceptron(report: Report) -> None:
     rows, ratios = [], []
     for task in tasks():
         ours, our_seconds = mean_score(task, autoencoder)
-        with warnings.catch_warnings():  # its 200 epochs are not enough; that is what it gives
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            theirs, their_seconds = mean_score(task, perceptron)
+        theirs, their_seconds = mean_score(task, perceptron)
         ratios.append((1 - ours) / (1 - theirs))
         rows.append(
             [
@@ -169,6 +168,8 @@ def default_against_perceptron(report: Report) -> None:
 
 if __name__ == "__main__":
     REPORT = Report("accuracy", __doc__)
+    # The perceptron's 200 epochs are not enough; what it gives by default is what is compared.
+    warnings.simplefilter("ignore", ConvergenceWarning)
     band_gaps(REPORT)
     default_against_perceptron(REPORT)
     REPORT.close()

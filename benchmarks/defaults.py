@@ -15,7 +15,6 @@ CHANGES: list[dict] = [
     {"hidden_layer_sizes": (100, 100)},
     {"predictor_hidden_layer_sizes": (100,)},
     {"activation": "relu"},
-    {"activation": "tanh"},
     {"latent_activation": "tanh"},
     {"reconstruction_weight": 0.0},
     {"alpha": 1e-4},
@@ -25,7 +24,6 @@ CHANGES: list[dict] = [
     {"learning_rate_init": 1e-3},
     {"max_iter": 100},
     {"max_iter": 600},
-    {"batch_size": 128},
 ]
 
 

@@ -28,24 +28,24 @@ N_REPEATS = 9
 # -- the same mathematics, three times
 
 
+def dense(sizes: list[int]) -> list[nn.Module]:
+    """Make hidden layers with dropout, as in the paper's predictor."""
+    layers: list[nn.Module] = []
+    for n_inputs, n_outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(n_inputs, n_outputs), nn.ReLU(), nn.Dropout(0.1)]
+    return layers
+
+
 class Network(nn.Module):
-    """The paper's band-gap network, or one with a hidden layer in each part."""
+    """The paper's band-gap network, or one with hidden layers in the encoder and the decoder."""
 
     def __init__(self, n_columns: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
         sizes = [n_columns, *hidden]
-        encoder: list[nn.Module] = []
-        for n_inputs, n_outputs in zip(sizes[:-1], sizes[1:], strict=True):
-            encoder += [nn.Linear(n_inputs, n_outputs), nn.ReLU()]
-        self.encoder = nn.Sequential(*encoder, nn.Linear(sizes[-1], 12), nn.Tanh())
-        decoder: list[nn.Module] = []
-        sizes = [12, *hidden]
-        for n_inputs, n_outputs in zip(sizes[:-1], sizes[1:], strict=True):
-            decoder += [nn.Linear(n_inputs, n_outputs), nn.ReLU()]
-        self.decoder = nn.Sequential(*decoder, nn.Linear(sizes[-1], n_columns))
-        self.predictor = nn.Sequential(
-            nn.Linear(12, 100), nn.ReLU(), nn.Dropout(0.1), nn.Linear(100, 1)
-        )
+        self.encoder = nn.Sequential(*dense(sizes), nn.Linear(sizes[-1], 12), nn.Tanh())
+        sizes = [12, *hidden[::-1]]
+        self.decoder = nn.Sequential(*dense(sizes), nn.Linear(sizes[-1], n_columns))
+        self.predictor = nn.Sequential(*dense([12, 100]), nn.Linear(100, 1))
 
     def forward(self, X):
         latents = self.encoder(X)

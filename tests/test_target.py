@@ -212,7 +212,6 @@ def test_a_column_is_read_with_a_warning():
         (["a", 1], ValueError, r"y mixes strings with other labels"),
         ([0.0, np.inf], ValueError, r"y contains infinity"),
         ([[0, 1], [1, 0]], ValueError, r"y should be a 1d array"),
-        ([b"a", b"b"], TypeError, r"bytes is not supported"),
     ],
 )
 def test_bad_labels_raise(y, error, message):
