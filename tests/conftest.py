@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+import sknestedae
+
 # The networks of the tests are tiny: more threads would only wait for each other.
 torch.set_num_threads(1)
+
+
+def pytest_report_header() -> str:
+    """Say which copy of the package is tested."""
+    return f"sknestedae: {sknestedae.__version__} from {Path(sknestedae.__file__).parent}"
 
 
 @pytest.fixture(scope="session")

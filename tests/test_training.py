@@ -1,0 +1,157 @@
+"""The net's parts: rows in batches, totals, terms of an epoch, history."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from skorch.callbacks import Callback
+from test_supervised import TINY, regression
+
+from sknestedae import SupervisedAutoencoder, _training
+from sknestedae._table import Encoded, Layout
+from sknestedae._training import (
+    Objective,
+    Rows,
+    Subset,
+    TensorIterator,
+    history_from_frame,
+    history_to_frame,
+)
+
+CPU = torch.device("cpu")
+
+
+def numbered_rows(n_rows=23, gaps=False, weights=False):
+    """Give rows that hold their own number, in two columns, and in the target."""
+    number = np.arange(n_rows, dtype=float)
+    measured = np.ones((n_rows, 2), dtype=bool)
+    measured[::3, 1] = False
+    labelled = (number % 4 > 0)[:, None]
+    return Rows.from_arrays(
+        {"table": Encoded(np.column_stack([number, number]), measured if gaps else None)},
+        Encoded(number[:, None], labelled if gaps else None),
+        number + 1 if weights else None,
+        CPU,
+    )
+
+
+def numbers(batches):
+    return [batch.target.ravel().tolist() for batch in batches]
+
+
+def objective(**changes):
+    settings = {
+        "layouts": {"table": Layout(2)},
+        "target_layout": Layout(1),
+        "reconstruction_loss": "squared_error",
+        "prediction_loss": "squared_error",
+        "reconstruction_weight": 1.0,
+        "prediction_weight": 1.0,
+        "l1": 0.0,
+        "alpha": 0.0,
+    }
+    return Objective(**{**settings, **changes})
+
+
+def test_batches_in_order():
+    batches = numbers(TensorIterator(Subset(numbered_rows()), 10))
+    assert batches == [list(range(10)), list(range(10, 20)), [20, 21, 22]]
+
+
+@pytest.mark.parametrize("index", [None, [3, 1, 4, 15, 9, 2, 6]])
+@pytest.mark.parametrize("chunk_entries", [1, 30, 1 << 20])
+def test_shuffled_batches_hold_each_row_once_whatever_the_chunks(
+    monkeypatch, index, chunk_entries
+):
+    rows = numbered_rows(weights=True)
+    subset = Subset(rows, None if index is None else torch.tensor(index))
+    torch.manual_seed(0)
+    expected = numbers(TensorIterator(subset, 5, shuffle=True))
+    order = list(chain.from_iterable(expected))
+    assert sorted(order) == sorted(index or range(23))
+    assert order != list(index or range(23))
+    monkeypatch.setattr(_training, "_CHUNK_ENTRIES", chunk_entries)
+    torch.manual_seed(0)
+    batches = list(TensorIterator(subset, 5, shuffle=True))
+    assert numbers(batches) == expected
+    for batch in batches:  # what belongs to a row stays with it
+        assert torch.equal(batch.values["table"][:, :1], batch.target)
+        assert torch.equal(batch.weight, batch.target + 1)
+
+
+def test_batch_of_a_slice_shares_memory():
+    rows = numbered_rows()
+    part = rows[5:9]
+    assert part.values["table"].data_ptr() == rows.values["table"][5:].data_ptr()
+
+
+@pytest.mark.parametrize("weights", [True, False])
+@pytest.mark.parametrize("gaps", [True, False])
+@pytest.mark.parametrize("chunk_rows", [1, 7, 1000])
+def test_totals_are_sums_whatever_the_chunks(monkeypatch, chunk_rows, gaps, weights):
+    monkeypatch.setattr(_training, "_CHUNK_ROWS", chunk_rows)
+    rows = numbered_rows(gaps=gaps, weights=weights)
+    totals = objective().totals(Subset(rows))
+    weight = np.arange(23) + 1.0 if weights else np.ones(23)
+    measured = rows.measured["table"].numpy() if gaps else np.ones((23, 2))
+    labelled = rows.labelled.numpy() if gaps else np.ones((23, 1))
+    assert (totals.rows, totals.weight) == (23, weight.sum())
+    assert totals.reconstruction == (weight[:, None] * measured).sum()
+    assert totals.prediction == (weight[:, None] * labelled).sum()
+
+
+@pytest.mark.parametrize("batch_size", [7, 16, 60])
+def test_a_metric_of_an_epoch_is_a_mean_over_rows(batch_size):
+    """At a learning rate of almost 0 the batches can not matter; means of batch means would."""
+    X, y = regression()
+    weight = np.linspace(0.1, 3, 60)
+    settings = {**TINY, "max_iter": 1, "learning_rate_init": 1e-15}
+    fits = [
+        SupervisedAutoencoder(**settings, batch_size=size).fit(X, y, sample_weight=weight)
+        for size in (batch_size, 60)
+    ]
+    assert_allclose(fits[0].history_, fits[1].history_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [7, 16])
+def test_gradients_of_batches_add_up_to_that_of_all_rows(batch_size):
+    """A batch's gradient, times its share of the rows, is an unbiased part of the whole."""
+
+    class Gradients(Callback):
+        def __init__(self):
+            self.total = 0.0
+
+        def on_grad_computed(self, net, named_parameters, batch, **kwargs):
+            share = len(batch) / net.totals_["train"].rows
+            gradient = torch.cat([p.grad.ravel() for _, p in named_parameters])
+            self.total = self.total + share * gradient
+
+    X, y = regression()
+    X[::7, 1] = np.nan
+    y[::5] = np.nan
+    weight = np.linspace(0.1, 3, 60)
+    spies = []
+    for size in (batch_size, 60):
+        spy = Gradients()
+        SupervisedAutoencoder(
+            **{**TINY, "max_iter": 1, "learning_rate_init": 1e-15},
+            batch_size=size,
+            l1=0.1,
+            callbacks=[spy],
+        ).fit(X, y, sample_weight=weight)
+        spies.append(spy.total.numpy())
+    assert_allclose(spies[0], spies[1], rtol=1e-9, atol=1e-12)
+
+
+def test_history_survives_as_a_table():
+    frame = pd.DataFrame({"train_loss": [3.0, 2.0], "valid_loss": [np.nan, 4.0]}, index=[1, 2])
+    frame.index.name = "epoch"
+    history = history_from_frame(frame)
+    assert "valid_loss" not in history[0]
+    assert history[:, "epoch"] == [1, 2]
+    pd.testing.assert_frame_equal(history_to_frame(history), frame, check_index_type=False)
