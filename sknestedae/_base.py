@@ -294,10 +294,19 @@ class BaseSupervisedAutoencoder(
 
     def _check_X(self, X, *, reset: bool) -> Any:
         """Check names and number of columns; give a DataFrame as it is, all else as floats."""
-        if not keeps_column_types(X, self.categorical_features):
-            return validate_data(
-                self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
-            )
+        fitted_categories = not reset and bool(self._table.categories)
+        if not keeps_column_types(X, self.categorical_features, fitted_categories):
+            try:
+                return validate_data(
+                    self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
+                )
+            except ValueError as error:
+                if "could not convert" not in str(error):
+                    raise
+                raise ValueError(
+                    f"{error}. An array is read as numbers: name its categorical columns in "
+                    "categorical_features, or pass a DataFrame."
+                ) from error
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if 0 in X.shape:

@@ -201,14 +201,16 @@ def column_statistics(
 # The table
 
 
-def keeps_column_types(X: Any, categorical_features: Any) -> bool:
-    """Tell whether X keeps its columns' own types: a DataFrame, or an array with named categories.
+def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: bool) -> bool:
+    """Tell whether X keeps its columns' own types, rather than being read as one of floats.
 
-    Everything else is read as one array of floats.
+    A DataFrame does; and an array of objects, where some of its columns are named as categorical,
+    or were found to be so in ``fit``.
     """
     if isinstance(X, pd.DataFrame):
         return True
-    if categorical_features is None or isinstance(categorical_features, str):
+    named = categorical_features is not None and not isinstance(categorical_features, str)
+    if not (named or fitted_categories):
         return False
     dtype = getattr(X, "dtype", None)
     return not (isinstance(dtype, np.dtype) and dtype.kind in "fiub")

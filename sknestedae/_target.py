@@ -34,11 +34,21 @@ class NumericTarget:
 
     def read(self, y: Any, rows: Any = slice(None)) -> np.ndarray:
         """Check a target and give some of its rows as floats of shape (n_rows, n_outputs)."""
-        if isinstance(y, pd.Series | pd.DataFrame):  # pd.NA becomes NaN
-            y = y.to_numpy(dtype=np.float64, na_value=np.nan)
-        y = check_array(
-            y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
-        )
+        try:
+            if isinstance(y, pd.Series | pd.DataFrame):  # None and pd.NA become NaN
+                y = y.to_numpy(dtype=np.float64, na_value=np.nan)
+            elif isinstance(y, list):
+                y = np.where(pd.isna(np.asarray(y, dtype=object)), np.nan, y)
+            y = check_array(
+                y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
+            )
+        except ValueError as error:
+            if "could not convert" not in str(error):
+                raise
+            raise ValueError(
+                f"y must hold numbers: {error}. For classes there is "
+                "SupervisedAutoencoderClassifier."
+            ) from error
         is_1d, y = y.ndim == 1, y.reshape(len(y), -1)[rows]
         if self.is_1d is not None and y.shape[1] != self.layout.n_numeric:
             raise ValueError(

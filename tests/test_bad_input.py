@@ -138,6 +138,27 @@ def test_non_string_column_names():
         SupervisedAutoencoder(**TINY).fit(numbered, y)
 
 
+def test_array_of_words():
+    X, y = mixed_table()
+    with pytest.raises(ValueError, match=r"could not convert.*name its categorical columns"):
+        SupervisedAutoencoder(**TINY).fit(X.to_numpy(), y)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_array_in_predict_where_a_frame_was_fitted():
+    X, y = mixed_table()
+    sae = SupervisedAutoencoder(**TINY).fit(X, y)
+    assert_array_equal(sae.predict(X.to_numpy()), sae.predict(X))
+    with pytest.raises(TypeError, match=r"'layer' was categorical in fit.*holds float"):
+        sae.predict(np.ones(X.shape))
+
+
+def test_words_as_a_numeric_target():
+    X, _ = regression()
+    with pytest.raises(ValueError, match=r"y must hold numbers: .*'high'.*Classifier"):
+        SupervisedAutoencoder(**TINY).fit(X, ["high"] * 60)
+
+
 @pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
 def test_target_of_the_wrong_length(cls):
     X, y = regression()

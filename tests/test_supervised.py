@@ -389,6 +389,17 @@ def test_score_leaves_unlabelled_rows_out():
 
 
 @pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
+@pytest.mark.parametrize("kind", [list, pd.Series])
+def test_regressor_takes_any_missing_target(missing, kind):
+    X, y = regression()
+    gaps = [missing, *y[1:]]
+    expected = SupervisedAutoencoder(**TINY).fit(X, np.array([np.nan, *y[1:]]))
+    assert_array_equal(
+        SupervisedAutoencoder(**TINY).fit(X, kind(gaps)).predict(X), expected.predict(X)
+    )
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
 def test_classifier_takes_any_missing_label(missing):
     X, y = load_iris(return_X_y=True)
     labels = pd.Series(np.array(["a", "b", "c"], dtype=object)[y])

@@ -654,7 +654,7 @@ def test_labels_go_before_positions():
     ],
 )
 def test_keeps_column_types(X, categorical_features, expected):
-    assert keeps_column_types(X, categorical_features) is expected
+    assert keeps_column_types(X, categorical_features, False) is expected
 
 
 # -- blocks
