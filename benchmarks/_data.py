@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -29,11 +29,15 @@ class Task:
     X: Any
     y: np.ndarray
     is_classification: bool
+    groups: Any = None
 
     def folds(self) -> Iterator[tuple[Any, np.ndarray, Any, np.ndarray]]:
-        """Give training and held-out rows of five shuffled folds."""
+        """Give training and held-out rows of five shuffled folds; groups are kept together."""
         kind = StratifiedKFold if self.is_classification else KFold
-        for train, test in kind(5, shuffle=True, random_state=0).split(self.X, self.y):
+        if self.groups is not None:
+            kind = GroupKFold
+        splitter = kind(5, shuffle=True, random_state=0)
+        for train, test in splitter.split(self.X, self.y, self.groups):
             rows = self.X.iloc if hasattr(self.X, "iloc") else self.X
             yield rows[train], self.y[train], rows[test], self.y[test]
 
@@ -49,7 +53,8 @@ def tasks() -> list[Task]:
     return [
         Task("diabetes", *load_diabetes(return_X_y=True), False),
         Task("band gap", data.crystals.to_numpy(), data.gap.to_numpy(), False),
-        Task("efficiency", data.devices, data.pce.to_numpy(), False),
+        # Replicates of one composition would be on both sides of a split by rows.
+        Task("efficiency", data.devices, data.pce.to_numpy(), False, data.device_composition),
         Task("breast cancer", *load_breast_cancer(return_X_y=True), True),
         Task("wine", *load_wine(return_X_y=True), True),
         Task("digits", *load_digits(return_X_y=True), True),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import sklearn
 import torch
+from threadpoolctl import threadpool_limits
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "benchmarks"
 
@@ -30,6 +31,7 @@ class Report:
         self.module = module
         self._parts: list[str] = []
         torch.set_num_threads(1)
+        threadpool_limits(1)  # the peers' libraries
         self.text(
             f"Made by `python -m benchmarks.{module} --write`: Python "
             f"{platform.python_version()}, torch {torch.__version__}, scikit-learn "

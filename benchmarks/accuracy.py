@@ -162,7 +162,9 @@ def default_against_perceptron(report: Report) -> None:
         f"Geometric mean over the data sets: {np.exp(np.mean(np.log(ratios))):.2f}; median: "
         f"{np.median(ratios):.2f}. The perceptron does not scale its target, which costs it the "
         "diabetes data; without them the geometric mean is "
-        f"{np.exp(np.mean(np.log(ratios[1:]))):.2f}."
+        f"{np.exp(np.mean(np.log(ratios[1:]))):.2f}. Ours passes everything through 16 latents "
+        "and reconstructs the table beside; where the ratio is above 1, that costs more than it "
+        "gives. The efficiency is judged on compositions that are not in the training rows."
     )
 
 

@@ -176,7 +176,7 @@ class BaseSupervisedAutoencoder(
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
-        alpha=1.0,
+        alpha=1e-3,
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
@@ -294,6 +294,7 @@ class BaseSupervisedAutoencoder(
 
     def _check_X(self, X, *, reset: bool) -> Any:
         """Check names and number of columns; give a DataFrame as it is, all else as floats."""
+        X = self._as_plain_array(X)
         fitted_categories = not reset and bool(self._table.categories)
         if not keeps_column_types(X, self.categorical_features, fitted_categories):
             try:
@@ -309,6 +310,8 @@ class BaseSupervisedAutoencoder(
                 ) from error
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
+            if not reset:
+                self._table.check_labels(X)
             if 0 in X.shape:
                 raise ValueError(
                     f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
@@ -317,6 +320,17 @@ class BaseSupervisedAutoencoder(
             return X
         X = np.asarray(X, dtype=object)
         return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+
+    @staticmethod
+    def _as_plain_array(X) -> Any:
+        """Turn None and pd.NA in an array of objects into NaN, and refuse an array of dates."""
+        if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+            raise TypeError(f"X holds {X.dtype}; its columns must hold numbers. Convert it first.")
+        if not (isinstance(X, list) or (isinstance(X, np.ndarray) and X.dtype == object)):
+            return X
+        values = np.asarray(X, dtype=object)
+        missing = pd.isna(values)
+        return np.where(missing, np.nan, values) if missing.any() else X
 
     def _fit(
         self, X, y, sample_weight, *, target: Any, resume: bool, incremental: bool = False
@@ -344,7 +358,8 @@ class BaseSupervisedAutoencoder(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
             X, sample_weight, kept = _drop_weightless(X, sample_weight)
-        codes = None if target is None else target.read(y, kept)
+        needs_label = not (incremental and resume)  # a later batch may have none
+        codes = None if target is None else target.read(y, kept, needs_label=needs_label)
         device = resolve_device(self.device)
         seed = self._seed if resume else check_random_state(self.random_state).randint(2**31)
         train, valid = None, None
@@ -355,7 +370,7 @@ class BaseSupervisedAutoencoder(
 
         blocks = self._check_blocks()
         if resume:
-            self._check_same_architecture(blocks)
+            self._check_same_settings(blocks)
         else:
             self._table = TableEncoder(
                 self.categorical_features,
@@ -366,6 +381,7 @@ class BaseSupervisedAutoencoder(
                 target.fit(codes, train, sample_weight)
             self._target = target
             self._architecture = self._make_architecture(blocks)
+            self._settings = self._gather_settings(blocks)
         rows = Rows.from_arrays(
             self._table.transform(X),
             None if target is None else target.encode(codes),
@@ -394,7 +410,7 @@ class BaseSupervisedAutoencoder(
 
     def _conclude(self, net: AutoencoderNet, seed: int) -> None:
         """Take a trained net over, unless no epoch of it is worth keeping."""
-        best = dict(net.callbacks_)["best_epoch"]
+        best = dict(net.callbacks_)["_best_epoch"]
         if best.diverged_iter_ is not None:
             what = f"The loss diverged to NaN or infinity in epoch {best.diverged_iter_}"
             remedy = (
@@ -424,11 +440,27 @@ class BaseSupervisedAutoencoder(
             raise ValueError(f"The estimator was fitted {was} y and can't go on {now} it.")
         return self._target
 
-    def _check_same_architecture(self, blocks: list[tuple[str, Block, Any]]) -> None:
-        """Refuse to go on training with a network of another shape."""
-        for name, value in self._make_architecture(blocks).items():
-            fitted = self._architecture[name]
-            if name not in ("layouts", "blocks") and value != fitted:
+    def _gather_settings(self, blocks: list[tuple[str, Block, Any]]) -> dict[str, Any]:
+        """Gather what must stay as it is where training goes on, beside what sizes tell."""
+        categorical = self.categorical_features
+        return {
+            "standardize": self.standardize,
+            "categorical_features": categorical
+            if categorical is None or isinstance(categorical, str)
+            else np.asarray(categorical).tolist(),
+            "blocks": [
+                [name, type(block).__name__, repr(block), np.asarray(columns).tolist()]
+                for name, block, columns in blocks
+            ],
+        }
+
+    def _check_same_settings(self, blocks: list[tuple[str, Block, Any]]) -> None:
+        """Refuse to go on training with another table or another network."""
+        now = {**self._make_architecture(blocks), **self._gather_settings(blocks)}
+        then = {**self._architecture, **self._settings}
+        for name, value in now.items():
+            fitted = then[name]
+            if name != "layouts" and value != fitted:
                 raise ValueError(
                     f"The '{name}' parameter was {fitted!r} in the last fit and is {value!r} "
                     "now; warm_start and partial_fit go on with the same network."
@@ -481,18 +513,19 @@ class BaseSupervisedAutoencoder(
             "n_outputs": 0 if self._target is None else self._target.layout.n_values,
         }
 
-    def _rows_per_batch(self, n_samples: int | None) -> int:
+    def _rows_per_batch(self, n_samples: int | None, *, warns: bool) -> int:
         """Give the batch size for a number of rows; None where none are to be learnt from."""
         if self.batch_size == "auto":
             n_samples = n_samples or 1
             return min(auto_batch_size(n_samples), n_samples)
         if n_samples is None or self.batch_size <= n_samples:
             return self.batch_size
-        warnings.warn(
-            f"batch_size={self.batch_size} is larger than the {n_samples} rows to learn from; "
-            "all of them make one batch.",
-            stacklevel=6,
-        )
+        if warns:
+            warnings.warn(
+                f"batch_size={self.batch_size} is larger than the {n_samples} rows to learn "
+                "from; all of them make one batch.",
+                stacklevel=6,
+            )
         return n_samples
 
     def _make_net(
@@ -501,26 +534,29 @@ class BaseSupervisedAutoencoder(
         seed: int,
         *,
         n_samples: int | None = None,
+        trains: bool = True,
         stops_early: bool = False,
         incremental: bool = False,
     ) -> AutoencoderNet:
-        """Build the skorch net, with parameters drawn anew."""
+        """Build the skorch net, with parameters drawn anew if it is to be trained."""
         monitor = "valid_loss" if stops_early else "train_loss"
         max_iter = 1 if incremental else self.max_iter
         patience = self.n_iter_no_change
-        callbacks = list(self.callbacks or [])
-        if self.learning_rate != "constant" and not incremental:
-            change = LearningRate(self.learning_rate, max_iter, monitor, max(patience // 2, 1))
-            callbacks.insert(0, ("learning_rate", change))
-        if self.verbose:
-            callbacks.append(("progress", Progress(max_iter, type(self).__name__)))
+        callbacks = list(self.callbacks or []) if trains else []
+        # The epoch is judged before a user's callback can stop.
         best = BestEpoch(monitor, self.tol, patience if stops_early else None)
-        callbacks.append(("best_epoch", best))
+        callbacks.insert(0, ("_best_epoch", best))
+        if trains and self.learning_rate != "constant" and not incremental:
+            change = LearningRate(self.learning_rate, max_iter, monitor, max(patience // 2, 1))
+            callbacks.insert(1, ("_learning_rate", change))
+        if trains and self.verbose:
+            callbacks.append(("_progress", Progress(max_iter, type(self).__name__)))
         cpu = torch.device("cpu")  # where the parameters are drawn: the same on every device
         with forked_rng(cpu):
             seed_generators(seed, cpu)
             module = AutoencoderModule(**self._architecture)
-            initialize(module, self.initialization)
+            if trains:
+                initialize(module.dense_layers, self.initialization)
         objective = Objective(
             layouts=self._table.layouts,
             target_layout=None if self._target is None else self._target.layout,
@@ -538,7 +574,7 @@ class BaseSupervisedAutoencoder(
             optimizer=torch.optim.Adam,
             optimizer__fused=device.type in ("cpu", "cuda"),
             lr=self.learning_rate_init,
-            batch_size=self._rows_per_batch(n_samples),
+            batch_size=self._rows_per_batch(n_samples, warns=not incremental),
             iterator_train=TensorIterator,
             iterator_train__shuffle=self.shuffle,
             max_epochs=max_iter,
@@ -630,6 +666,8 @@ class BaseSupervisedAutoencoder(
         mean: a categorical column counts with its one-hot values against its probabilities.
         """
         check_is_fitted(self)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         blocks = self._encode(X)
         latents = self._apply(blocks, lambda module, values: module.encode(values))
         decoded = self._decode(latents)
@@ -641,7 +679,7 @@ class BaseSupervisedAutoencoder(
                 output[:, group] = torch.softmax(logits, dim=1).numpy()
             weight = np.ones((len(values), layout.n_columns)) if measured is None else measured
             if sample_weight is not None:
-                weight = weight * np.asarray(sample_weight)[:, None]
+                weight = weight * sample_weight[:, None]
             weight = layout.spread(weight)
             total = weight.sum(axis=0)
             mean = (weight * values).sum(axis=0) / np.where(total > 0, total, 1)
@@ -706,7 +744,7 @@ class BaseSupervisedAutoencoder(
         super().__setstate__(state)
         if net_state is not None:
             self.history_ = history_to_frame(pd.DataFrame(self.history_).to_dict("records"))
-            self.net_ = self._make_net(available_device(self.device), self._seed)
+            self.net_ = self._make_net(available_device(self.device), self._seed, trains=False)
             self.net_.history = history_from_frame(self.history_)
             set_state(self.net_, net_state)
             self.net_.module_.eval()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ._table import Layout
-from .blocks import Block
+from .blocks import Block, DenseBlock
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
@@ -93,6 +93,8 @@ class AutoencoderModule(nn.Module):
     ----------
     encoder_weights, weights : list of Parameter
         What the L1 and the L2 penalty act on: no biases.
+    dense_layers : list of torch.nn.Linear
+        All but what blocks of other kinds bring with them.
     """
 
     def __init__(
@@ -137,9 +139,39 @@ class AutoencoderModule(nn.Module):
                 nn.Linear(predictor_sizes[-1], n_outputs),
             )
 
+        dense: list[nn.Module] = [
+            self.encoder,
+            self.decoder,
+            *([self.predictor] if self.predictor else []),
+        ]
+        dense += [self.block_decoders[name] for name in blocks if type(blocks[name]) is DenseBlock]
+        self.dense_layers = [
+            layer for part in dense for layer in part.modules() if isinstance(layer, nn.Linear)
+        ]
         encoding = (self.block_encoders, self.encoder)
         self.encoder_weights = [p for part in encoding for p in part.parameters() if p.ndim > 1]
         self.weights = [p for p in self.parameters() if p.ndim > 1]
+        for name in blocks:
+            if type(blocks[name]) is not DenseBlock:
+                self._check_widths(name, layouts[name], widths[name], decoder_sizes[-1])
+
+    def _check_widths(self, name: str, layout: Layout, n_outputs: int, n_inputs: int) -> None:
+        """Send two rows through the modules of a block, and compare with what it promised."""
+        encoder, decoder = self.block_encoders[name].eval(), self.block_decoders[name].eval()
+        with torch.no_grad():
+            encoded = encoder(torch.zeros(2, layout.n_values))
+            decoded = decoder(torch.zeros(2, n_inputs))
+        for what, given, expected in (
+            ("make_encoder promises", encoded, n_outputs),
+            ("make_decoder must give", decoded, layout.n_values),
+        ):
+            if given.shape != (2, expected):
+                raise ValueError(
+                    f"The block {name!r}: {what} {expected} outputs a row, but of two rows its "
+                    f"module makes the shape {tuple(given.shape)}."
+                )
+        encoder.train()
+        decoder.train()
 
     def encode(self, values: Mapping[str, Tensor]) -> Tensor:
         """Give the latents, of shape (n_samples, n_components), of each block's values."""
@@ -161,16 +193,15 @@ class AutoencoderModule(nn.Module):
         return Outputs(latents, self.decode(latents), self.predict(latents))
 
 
-def initialize(module: nn.Module, method: str) -> None:
-    """Draw the weights of all linear layers anew, with zero biases, from torch's generator.
+def initialize(layers: Sequence[nn.Linear], method: str) -> None:
+    """Draw the weights of dense layers anew, with zero biases, from torch's generator.
 
     Parameters
     ----------
-    module : torch.nn.Module
+    layers : sequence of torch.nn.Linear
     method : str
         A key of ``INITIALIZATIONS`` (Glorot and Bengio 2010; He et al. 2015).
     """
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            INITIALIZATIONS[method](part.weight)
-            nn.init.zeros_(part.bias)
+    for layer in layers:
+        INITIALIZATIONS[method](layer.weight)
+        nn.init.zeros_(layer.bias)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_consistent_length
 
 from ._base import BaseSupervisedAutoencoder
-from ._compat import StrOptions, fit_context
+from ._compat import StrOptions, check_sample_weight, fit_context
 from ._losses import ELEMENTWISE
-from ._target import ClassTarget, NumericTarget
+from ._target import ClassTarget, NumericTarget, read_labels, read_numbers
 
 __all__ = ["SupervisedAutoencoder", "SupervisedAutoencoderClassifier"]
 
@@ -57,10 +56,10 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
-    alpha : float, default=1.0
+    alpha : float, default=1e-3
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
-        their squares, divided by the number of rows, as in
-        :class:`~sklearn.neural_network.MLPRegressor`.
+        their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
+        by the number of rows, so that the scale of sample weights does not matter.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.
@@ -144,7 +143,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     .. math::
 
         w_r \, \overline{L_r(d(z), x)} + w_p \, \overline{L_p(p(z), y)}
-        + \lambda_1 \lVert W_e \rVert_1 + \frac{\alpha}{2 n} \lVert W \rVert_2^2
+        + \lambda_1 \lVert W_e \rVert_1 + \frac{\alpha}{2} \lVert W \rVert_2^2
 
     with encoder :math:`e`, decoder :math:`d` and predictor :math:`p`. The bars are means over
     measured entries, weighted by samples: a missing entry enters as its column's mean and is left
@@ -189,7 +188,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
-        alpha=1.0,
+        alpha=1e-3,
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
@@ -290,13 +289,24 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         """
         if y is None:
             return self._reconstruction_score(X, sample_weight)
-        prediction = np.asarray(self.predict(X)).reshape(len(X), -1)
-        truth = NumericTarget(standardize=False).read(y)
+        prediction = self.predict(X)
+        prediction = prediction.reshape(len(prediction), -1)
+        truth = read_numbers(y)
+        truth = truth.reshape(len(truth), -1)
         check_consistent_length(truth, prediction)
+        if truth.shape != prediction.shape:
+            raise ValueError(
+                f"y has {truth.shape[1]} outputs, but the estimator was fitted with "
+                f"{prediction.shape[1]}."
+            )
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         scores = []
         for k in range(truth.shape[1]):
             known = ~np.isnan(truth[:, k])
-            weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+            if not known.any():
+                raise ValueError("y has no labelled row to score with: all are NaN.")
+            weight = None if sample_weight is None else sample_weight[known]
             scores.append(r2_score(truth[known, k], prediction[known, k], sample_weight=weight))
         return float(np.mean(scores))
 
@@ -350,10 +360,10 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
-    alpha : float, default=1.0
+    alpha : float, default=1e-3
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
-        their squares, divided by the number of rows, as in
-        :class:`~sklearn.neural_network.MLPRegressor`.
+        their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
+        by the number of rows, so that the scale of sample weights does not matter.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.
@@ -438,7 +448,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     .. math::
 
         w_r \, \overline{L_r(d(z), x)} + w_p \, \overline{L_p(p(z), y)}
-        + \lambda_1 \lVert W_e \rVert_1 + \frac{\alpha}{2 n} \lVert W \rVert_2^2
+        + \lambda_1 \lVert W_e \rVert_1 + \frac{\alpha}{2} \lVert W \rVert_2^2
 
     with encoder :math:`e`, decoder :math:`d` and predictor :math:`p`. The bars are means over
     measured entries, weighted by samples: a missing entry enters as its column's mean and is left
@@ -489,6 +499,13 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
             resume = self._is_fitted
             if resume:
                 target = self._target_of(y, resume=True)
+                if classes is not None and not np.array_equal(
+                    ClassTarget(classes).classes, target.classes
+                ):
+                    raise ValueError(
+                        f"classes must be those of the first call, {target.classes.tolist()}, "
+                        f"got {classes!r}."
+                    )
             elif classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             else:
@@ -498,6 +515,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     @property
     def classes_(self) -> np.ndarray:
         """Class labels, of shape (n_classes,)."""
+        if not self._is_fitted:
+            raise AttributeError(f"This {type(self).__name__} has no classes_ before fit.")
         return self._target.classes
 
     def predict_proba(self, X):
@@ -534,10 +553,12 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         """
         if y is None:
             return self._reconstruction_score(X, sample_weight)
-        y = np.asarray(y)
-        known = ~np.asarray(pd.isna(y), dtype=bool)
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return accuracy_score(y[known], self.predict(X)[known], sample_weight=weight)
+        labels, known = read_labels(y)
+        prediction = self.predict(X)
+        check_consistent_length(known, prediction)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)[known]
+        return accuracy_score(labels, prediction[known], sample_weight=sample_weight)
 
     def _make_target(self, y) -> ClassTarget:
         if y is None:

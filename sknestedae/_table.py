@@ -132,7 +132,13 @@ def factorize(column: Any, label: str) -> tuple[np.ndarray, np.ndarray]:
             f"Column {label} is categorical and its argument must be a string, a boolean or a "
             f"number in each row: {error}"
         ) from error
-    return codes, np.asarray(distinct, dtype=object)
+    distinct = np.asarray(distinct, dtype=object)
+    if any(isinstance(value, float | np.floating) and np.isinf(value) for value in distinct):
+        raise ValueError(
+            f"Column {label} contains infinity; a category must be finite, or NaN where it was "
+            "not measured."
+        )
+    return codes, distinct
 
 
 def sort_categories(categories: np.ndarray) -> np.ndarray:
@@ -393,17 +399,18 @@ class TableEncoder:
         finite = np.isfinite(mean) & np.isfinite(scale)
         for j, is_measured, is_finite in zip(numeric, n_measured > 0, finite, strict=True):
             if not is_measured:
-                raise ValueError(self._nothing_measured(j))
+                raise ValueError(self._nothing_measured(j, rows))
             if not is_finite:
                 raise ValueError(
                     f"Column {self._label(j)} has values too large to be standardised; rescale it."
                 )
         self.mean[numeric], self.scale[numeric] = mean, scale
 
-    def _nothing_measured(self, j: int) -> str:
+    def _nothing_measured(self, j: int, rows: np.ndarray | None) -> str:
+        held_out = "" if rows is None else " (early stopping holds the others out)"
         return (
-            f"Column {self._label(j)} has no measured value in the rows to learn from; drop it, "
-            "or pass rows where it was measured."
+            f"Column {self._label(j)} has no measured value in the rows to learn from"
+            f"{held_out}; drop it, or pass rows where it was measured."
         )
 
     def _learn_categories(
@@ -418,7 +425,7 @@ class TableEncoder:
                 codes, weight = codes[rows], weight[rows]
             measured = codes >= 0
             if not measured.any():
-                raise ValueError(self._nothing_measured(j))
+                raise ValueError(self._nothing_measured(j, rows))
             total = np.bincount(codes[measured], weight[measured], minlength=len(distinct))
             present = sort_categories(distinct[total > 0])
             order = pd.Index(distinct).get_indexer(present)
@@ -558,6 +565,19 @@ class TableEncoder:
         return frame if index is None else frame.set_axis(index, axis=0)
 
     # -- columns
+
+    def check_labels(self, X: pd.DataFrame) -> None:
+        """Refuse a DataFrame whose columns are not those of ``fit``, in their order.
+
+        scikit-learn compares names that are strings; this compares all, such as two-level ones.
+        """
+        labels = list(X.columns)
+        if self.is_frame and labels != self.labels:
+            j = next(j for j, label in enumerate(labels) if label != self.labels[j])
+            raise ValueError(
+                f"The columns must be those of fit, in the same order: column {j} was "
+                f"{self.labels[j]!r} and is {labels[j]!r} now."
+            )
 
     def _label(self, j: int) -> str:
         return repr(self.labels[j]) if self.is_frame else f"{j}"

@@ -6,7 +6,7 @@ it, ``encode`` scales what was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,87 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ._table import DEFAULT_BLOCK, Encoded, Layout, TableEncoder
+
+
+def read_numbers(y: Any) -> np.ndarray:
+    """Check a numeric target and give it as floats, NaN where it is not known.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+    Returns
+    -------
+    ndarray of float64, of the same shape
+    """
+    kind = getattr(getattr(y, "dtype", None), "kind", "")
+    if kind in ("m", "M"):
+        raise TypeError(f"y holds {y.dtype}; it must hold numbers. Convert it first.")
+    try:
+        if isinstance(y, pd.Series | pd.DataFrame):  # None and pd.NA become NaN
+            y = y.to_numpy(dtype=np.float64, na_value=np.nan)
+        elif isinstance(y, list) or kind == "O":
+            values = np.asarray(y, dtype=object)
+            y = np.where(pd.isna(values), np.nan, values)
+        return check_array(
+            y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
+        )
+    except ValueError as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(
+            f"y must hold numbers: {error}. For classes there is SupervisedAutoencoderClassifier."
+        ) from error
+
+
+def read_labels(
+    y: Any, rows: Any = slice(None), *, needs_label: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check a target of classes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels; NaN, None or pd.NA where a row is not labelled.
+    rows : slice or mask
+        Which rows to read.
+    needs_label : bool
+        Whether it is an error if no row is labelled.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_labelled,)
+        Of one type, of the labelled rows.
+    labelled : ndarray of bool, shape (n_rows,)
+    """
+    if not isinstance(getattr(y, "dtype", None), np.dtype):
+        # NumPy would make the word "nan" of a NaN beside words, and floats of nullable
+        # integers and booleans.
+        y = list(y) if isinstance(y, list | tuple) else np.asarray(y, dtype=object)
+        for label in y if isinstance(y, list) else []:
+            _check_scalar(label)
+        y = np.asarray(y, dtype=object)
+    y = column_or_1d(y, warn=True)[rows]
+    if y.dtype == object:
+        for label in y:
+            _check_scalar(label)
+    labelled = ~np.asarray(pd.isna(y), dtype=bool)
+    if needs_label and not labelled.any():
+        raise ValueError(f"y has no labelled row: all {len(y)} are missing.")
+    labels = y[labelled]
+    if labels.dtype == object:
+        if len({isinstance(label, str) for label in labels}) > 1:
+            raise ValueError("y mixes strings with other labels; convert them to one type.")
+        labels = np.asarray(labels.tolist())
+    if len(labels):
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+    return labels, labelled
+
+
+def _check_scalar(label: Any) -> None:
+    if isinstance(label, tuple | dict | set):
+        raise TypeError(f"y contains {label!r}; a label must be a string, a number or a boolean.")
 
 
 class NumericTarget:
@@ -32,38 +113,24 @@ class NumericTarget:
         self.standardize = standardize
         self.is_1d: bool | None = None
 
-    def read(self, y: Any, rows: Any = slice(None)) -> np.ndarray:
+    def read(self, y: Any, rows: Any = slice(None), *, needs_label: bool = True) -> np.ndarray:
         """Check a target and give some of its rows as floats of shape (n_rows, n_outputs)."""
-        try:
-            if isinstance(y, pd.Series | pd.DataFrame):  # None and pd.NA become NaN
-                y = y.to_numpy(dtype=np.float64, na_value=np.nan)
-            elif isinstance(y, list):
-                y = np.where(pd.isna(np.asarray(y, dtype=object)), np.nan, y)
-            y = check_array(
-                y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
-            )
-        except ValueError as error:
-            if "could not convert" not in str(error):
-                raise
-            raise ValueError(
-                f"y must hold numbers: {error}. For classes there is "
-                "SupervisedAutoencoderClassifier."
-            ) from error
+        y = read_numbers(y)
         is_1d, y = y.ndim == 1, y.reshape(len(y), -1)[rows]
-        if self.is_1d is not None and y.shape[1] != self.layout.n_numeric:
+        if self.is_1d is None:
+            self._is_1d_read = is_1d
+        elif y.shape[1] != self.layout.n_numeric:
             raise ValueError(
                 f"y has {y.shape[1]} outputs, but the estimator was fitted with "
                 f"{self.layout.n_numeric}."
             )
-        if self.is_1d is None:
-            unlabelled = np.flatnonzero(np.isnan(y).all(axis=0))
-            if len(unlabelled):
-                which = "y" if y.shape[1] == 1 else f"Output {unlabelled[0]} of y"
-                raise ValueError(
-                    f"{which} has no labelled row: all {len(y)} are NaN. Pass y=None to fit an "
-                    "autoencoder without a target."
-                )
-            self._is_1d_read = is_1d
+        unlabelled = np.flatnonzero(np.isnan(y).all(axis=0))
+        if needs_label and len(unlabelled):
+            which = "y" if y.shape[1] == 1 else f"Output {unlabelled[0]} of y"
+            raise ValueError(
+                f"{which} has no labelled row: all {len(y)} are NaN. Without a target, pass "
+                "y=None."
+            )
         return y
 
     def strata(self, y: np.ndarray) -> np.ndarray:
@@ -105,33 +172,27 @@ class ClassTarget:
     classes : ndarray of shape (n_classes,)
     """
 
-    def __init__(self, classes: Iterable | None = None) -> None:
-        self.classes: Any = None if classes is None else np.unique(np.asarray(classes))
+    def __init__(self, classes: Any = None) -> None:
+        self.classes: Any = None
+        if classes is not None:
+            self._take_classes(read_labels(classes)[0], "classes")
 
-    def read(self, y: Any, rows: Any = slice(None)) -> np.ndarray:
+    def _take_classes(self, labels: np.ndarray, where: str) -> None:
+        self.classes = np.unique(labels)
+        if len(self.classes) < 2:
+            raise ValueError(
+                f"{where} has only one class, {self.classes.tolist()[0]!r}; a classifier needs at "
+                "least two."
+            )
+
+    def read(self, y: Any, rows: Any = slice(None), *, needs_label: bool = True) -> np.ndarray:
         """Check a target and give codes of some rows, of shape (n_rows,); -1 if not labelled."""
-        if not isinstance(getattr(y, "dtype", None), np.dtype):
-            # NumPy would make the word "nan" of a NaN beside words, and floats of nullable
-            # integers and booleans.
-            y = np.asarray(y, dtype=object)
-        y = column_or_1d(y, warn=True)[rows]
-        labelled = ~np.asarray(pd.isna(y), dtype=bool)
-        if not labelled.any():
-            raise ValueError(f"y has no labelled row: all {len(y)} are missing.")
-        labels = y[labelled]
-        if labels.dtype == object:
-            if len({isinstance(label, str) for label in labels}) > 1:
-                raise ValueError("y mixes strings with other labels; convert them to one type.")
-            labels = np.asarray(labels.tolist())
-        assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
+        labels, labelled = read_labels(y, rows, needs_label=needs_label)
+        codes = np.full(len(labelled), -1)
+        if not len(labels):
+            return codes
         if self.classes is None:
-            self.classes = np.unique(labels)
-            if len(self.classes) < 2:
-                raise ValueError(
-                    f"y has only one class, {self.classes.tolist()[0]!r}; a classifier needs at "
-                    "least two."
-                )
+            self._take_classes(labels, "y")
         position = np.searchsorted(self.classes, labels)
         position = np.minimum(position, len(self.classes) - 1)
         unknown = self.classes[position] != labels
@@ -140,7 +201,6 @@ class ClassTarget:
                 f"y contains the label {labels[unknown].tolist()[0]!r}, which is not one of the "
                 f"classes {self.classes.tolist()}."
             )
-        codes = np.full(len(y), -1)
         codes[labelled] = position
         return codes
 

@@ -191,8 +191,7 @@ class Objective(nn.Module):
     """The loss terms, by name, and their sum.
 
     ``reconstruction`` and ``prediction`` are means over measured entries, weighted by samples.
-    ``l1`` and ``l2`` are penalties on weights; ``l2`` is divided by the number of training rows
-    (the sum of their weights), as in scikit-learn's multi-layer perceptron.
+    ``l1`` and ``l2`` are penalties on weights.
 
     Parameters
     ----------
@@ -266,13 +265,13 @@ class Objective(nn.Module):
             )
         return terms
 
-    def penalty_terms(self, module: AutoencoderModule, totals: Totals) -> dict[str, Tensor]:
+    def penalty_terms(self, module: AutoencoderModule) -> dict[str, Tensor]:
         """Give the penalties that are on, as they add to the objective."""
         terms = {}
         if self.l1:
             terms["l1"] = self.l1 * l1_penalty(module.encoder_weights)
         if self.alpha:
-            terms["l2"] = self.alpha / totals.weight * l2_penalty(module.weights)
+            terms["l2"] = self.alpha * l2_penalty(module.weights)
         return terms
 
     def factors(self, totals: Totals) -> dict[str, float]:
@@ -338,15 +337,27 @@ class AutoencoderNet(NeuralNet):
         if method_name in _BATCH_HOOKS:
             for callback in self._batch_listeners[method_name]:
                 getattr(callback, method_name)(self, **kwargs)
-            return
-        try:
+        elif method_name == "on_epoch_end":
+            self._end_epoch(**kwargs)
+        else:
             super().notify(method_name, **kwargs)
-        except StopTraining:
-            raise
-        except KeyboardInterrupt as stop:
-            if method_name == "on_epoch_end":
-                raise StopTraining from stop
-            raise
+
+    def _end_epoch(self, **kwargs: Any) -> None:
+        """Judge the epoch, let all callbacks see it, and stop where one of them wished to."""
+        self.on_epoch_end(self, **kwargs)
+        wishes = []
+        for _, callback in self.callbacks_:
+            try:
+                callback.on_epoch_end(self, **kwargs)
+            except StopTraining:
+                wishes.append(callback)
+            except KeyboardInterrupt:
+                # skorch's own way to stop; in our callbacks it can only be the user's Ctrl-C
+                if type(callback).__module__ == __name__:
+                    raise
+                wishes.append(callback)
+        if wishes:
+            raise StopTraining
 
     def initialize_callbacks(self) -> AutoencoderNet:
         """Initialize the callbacks, and note which of them listen to batches."""
@@ -386,6 +397,7 @@ class AutoencoderNet(NeuralNet):
         if valid is not None:
             self.totals_["valid"] = self.criterion_.totals(valid)
         self._factors = self.criterion_.factors(self.totals_["train"])
+        self._best_losses: dict[str, float] = {}
         self.notify("on_train_begin", X=train, y=None)
         try:
             self.fit_loop((train, valid), epochs=max_iter)
@@ -415,6 +427,8 @@ class AutoencoderNet(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
+        if training:
+            self.history.new_batch()  # the one there is, for callbacks of skorch that look for it
         sums: dict[str, Tensor] = {}
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -427,12 +441,21 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_batch_end", batch=batch, training=training, **step)
         for name, value in self.criterion_.epoch_terms(sums, self.totals_[prefix]).items():
             self.history.record(f"{prefix}_{name}", value)
+        # What callbacks of skorch ask for beside: the mark of a best loss, and the batch.
+        loss = self.history[-1, f"{prefix}_loss"]
+        is_best = loss < self._best_losses.get(prefix, math.inf)
+        if is_best:
+            self._best_losses[prefix] = loss
+        self.history.record(f"{prefix}_loss_best", is_best)
+        self.history.record_batch(f"{prefix}_loss", loss)
+        self.history.record_batch(f"{prefix}_batch_size", self.totals_[prefix].rows)
+        self.history.record(f"{prefix}_batch_count", 1)
         if training:
             self._record_penalties()
 
     def _record_penalties(self) -> None:
         with torch.no_grad():
-            penalties = self.criterion_.penalty_terms(self.module_, self.totals_["train"])
+            penalties = self.criterion_.penalty_terms(self.module_)
         for name, value in penalties.items():
             self.history.record(name, value.item())
 
@@ -445,7 +468,7 @@ class AutoencoderNet(NeuralNet):
         loss = terms["reconstruction"] * (share * self._factors["reconstruction"])
         if "prediction" in terms:
             loss = loss.add(terms["prediction"], alpha=share * self._factors["prediction"])
-        for penalty in self.criterion_.penalty_terms(self.module_, totals).values():
+        for penalty in self.criterion_.penalty_terms(self.module_).values():
             loss = loss + penalty
         loss.backward()
         terms = {name: term.detach() for name, term in terms.items()}  # let the graph go
@@ -460,6 +483,8 @@ class AutoencoderNet(NeuralNet):
 
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+# Entries of skorch's history that say nothing to a reader.
+_OF_SKORCH = ("_loss_best", "_batch_count")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -605,7 +630,11 @@ class LearningRate(Callback):
 def history_to_frame(history: list[dict[str, Any]]) -> pd.DataFrame:
     """Give a history as a table of one row an epoch, without what skorch keeps for itself."""
     rows = [
-        {key: value for key, value in row.items() if np.isscalar(value) and key != "epoch"}
+        {
+            key: value
+            for key, value in row.items()
+            if np.isscalar(value) and key != "epoch" and not key.endswith(_OF_SKORCH)
+        }
         for row in history
     ]
     return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))

@@ -298,3 +298,145 @@ def test_interrupt_leaves_the_last_fit_as_it_was(method):
         getattr(sae, method)(X[:30], y[:30])
     assert_array_equal(sae.predict(X), expected)
     assert sae.history_ is history
+
+
+def test_interrupt_while_an_epoch_is_judged(monkeypatch):
+    """Callbacks of skorch stop a net by KeyboardInterrupt; a user's own must not look like one."""
+    X, y = regression()
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("torch.nn.utils.get_total_norm", interrupt)
+    sae = SupervisedAutoencoder(**TINY)
+    with pytest.raises(KeyboardInterrupt):
+        sae.fit(X, y)
+    assert not hasattr(sae, "net_")
+
+
+class StopIn(Callback):
+    """Stop as skorch's callbacks do, in some epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_epoch_in_which_a_callback_stops_counts(epoch):
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY, early_stopping=True, callbacks=[StopIn(epoch)]).fit(X, y)
+    assert sae.n_iter_ == epoch
+    assert sae.best_iter_ == sae.history_["valid_loss"].idxmin()
+
+
+def test_divergence_in_the_epoch_in_which_a_callback_stops():
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY, callbacks=[Spoil(2), StopIn(2)])
+    with pytest.warns(DivergenceWarning, match=r"epoch 2.*best epoch, 1,"):
+        sae.fit(X, y)
+    assert np.isfinite(sae.predict(X)).all()
+
+
+# -- going on, and what must stay as it was
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("standardize", False), ("categorical_features", [0]), ("activation", "relu")],
+)
+def test_going_on_with_other_settings(name, value):
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=f"'{name}' parameter was .* in the last fit and is"):
+        sae.set_params(**{name: value}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "columns", [[0, 1, 2], pd.MultiIndex.from_product([["a"], ["p", "q", "r"]])]
+)
+def test_columns_whose_names_are_not_strings(columns):
+    X, y = regression(n_features=3)
+    table = pd.DataFrame(X, columns=columns)
+    sae = SupervisedAutoencoder(**TINY).fit(table, y)
+    with pytest.raises(ValueError, match=r"columns must be those of fit.*column 0 was"):
+        sae.predict(table[table.columns[::-1]])
+
+
+@pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
+def test_target_without_a_label_where_training_goes_on(cls):
+    X, y = regression()
+    unknown = [None] * 60
+    estimator = cls(**TINY, warm_start=True).fit(X, np.where(y > 0, 1.0, 0.0))
+    with pytest.raises(ValueError, match="y has no labelled row"):
+        estimator.fit(X, unknown)
+    assert estimator.partial_fit(X, unknown).n_iter_ == 6  # a part of a stream may have none
+
+
+def test_infinite_category():
+    X, y = mixed_table()
+    dose = [np.inf, *[1.0, 2.0, 3.0] * 19, 1.0, 2.0]
+    with pytest.raises(ValueError, match="Column 'dose' contains infinity; a category"):
+        SupervisedAutoencoder(**TINY, categorical_features=["dose"]).fit(
+            X[["radius"]].assign(dose=dose), y
+        )
+
+
+def test_dates():
+    X, y = regression()
+    dates = np.array(["2024-02-27"] * 60, dtype="datetime64[D]")
+    with pytest.raises(TypeError, match=r"y holds datetime64.*must hold numbers"):
+        SupervisedAutoencoder(**TINY).fit(X, dates)
+    with pytest.raises(TypeError, match=r"X holds datetime64.*must hold numbers"):
+        SupervisedAutoencoder(**TINY).fit(dates[:, None], y)
+
+
+def test_labels_that_are_not_scalar():
+    X, _ = regression()
+    with pytest.raises(TypeError, match=r"y contains \(1, 2\); a label must be"):
+        SupervisedAutoencoderClassifier(**TINY).fit(X, [(1, 2), (3, 4)] * 30)
+
+
+def test_classes_of_partial_fit():
+    X, y = regression()
+    labels = y > 0
+    with pytest.raises(ValueError, match="classes has only one class, 'hi'"):
+        SupervisedAutoencoderClassifier(**TINY).partial_fit(X, labels, classes=["hi"])
+    clf = SupervisedAutoencoderClassifier(**TINY).partial_fit(X, labels, classes=[False, True])
+    with pytest.raises(
+        ValueError, match=r"classes must be those of the first call, \[False, True"
+    ):
+        clf.partial_fit(X, labels, classes=[0, 1, 2])
+
+
+def test_classes_before_fit():
+    with pytest.raises(AttributeError, match="no classes_ before fit"):
+        _ = SupervisedAutoencoderClassifier().classes_
+
+
+# -- scores
+
+
+@pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
+@pytest.mark.parametrize("with_target", [True, False])
+def test_sample_weight_of_a_score(cls, with_target):
+    X, y = regression()
+    y = (y > 0).astype(float)
+    estimator = cls(**TINY).fit(X, y)
+    target = y if with_target else None
+    with pytest.raises(ValueError, match=r"sample_weight.shape == \(59,\), expected \(60,\)"):
+        estimator.score(X, target, sample_weight=np.ones(59))
+    with pytest.raises(ValueError, match=r"[Nn]egative"):
+        estimator.score(X, target, sample_weight=-np.ones(60))
+
+
+def test_target_of_a_score():
+    X, y = regression()
+    sae = SupervisedAutoencoder(**TINY).fit(X, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match="y has 1 outputs, but the estimator was fitted with 2"):
+        sae.score(X, y)
+    with pytest.raises(ValueError, match="no labelled row to score with"):
+        sae.score(X, np.full((60, 2), np.nan))

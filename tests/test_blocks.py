@@ -201,3 +201,48 @@ def test_bad_names_of_blocks_raise(name):
     X, y = make_data()
     with pytest.raises(ValueError, match="'blocks' parameter"):
         make_estimator(blocks=[(name, SpectrumBlock(), WAVELENGTHS)]).fit(X, y)
+
+
+class BlockOfWidths(Block):
+    """A block without biases, that may promise a width that it does not keep."""
+
+    def __init__(self, promised=3, decoded=2):
+        self.promised = promised
+        self.decoded = decoded
+
+    def make_encoder(self, layout):
+        return nn.Linear(layout.n_values, 3, bias=False), self.promised
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, self.decoded, bias=False)
+
+
+def test_block_without_biases_keeps_what_it_drew():
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    blocks = [("a", BlockOfWidths(), [0, 1])]
+    weights = [
+        SupervisedAutoencoder(
+            blocks=blocks,
+            initialization=method,
+            max_iter=1,
+            learning_rate_init=1e-12,
+            random_state=0,
+        )
+        .fit(X)
+        .net_.module_.block_encoders["a"]
+        .weight
+        for method in ("xavier_normal", "kaiming_normal")
+    ]
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (BlockOfWidths(promised=5), r"'a': make_encoder promises 5 outputs.*shape \(2, 3\)"),
+        (BlockOfWidths(decoded=7), r"'a': make_decoder must give 2 outputs.*shape \(2, 7\)"),
+    ],
+)
+def test_block_of_another_width_than_it_says(block, message):
+    with pytest.raises(ValueError, match=message):
+        SupervisedAutoencoder(blocks=[("a", block, [0, 1])]).fit(np.ones((5, 3)))

@@ -78,7 +78,7 @@ def test_linear_autoencoder_spans_pca_subspace():
     assert least * (1 - 1e-12) <= error <= least * 1.001
 
 
-def test_reconstruction_score_of_linear_autoencoder_is_explained_variance():
+def test_reconstruction_score_is_explained_variance():
     X, _ = regression(100, 5)
     sae = SupervisedAutoencoder(**TINY).fit(X)
     Z = StandardScaler().fit_transform(X)
@@ -109,6 +109,16 @@ def test_integer_weights_equal_repeated_rows(cls, early_stopping, gaps, zero_wei
     assert_allclose(weighted.transform(X), plain.transform(X), rtol=1e-6, atol=1e-6)
     assert_allclose(weighted.predict(X), plain.predict(X), rtol=1e-6, atol=1e-6)
     assert_allclose(weighted.history_, plain.history_, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
+def test_scale_of_weights_does_not_matter(cls):
+    X, y = regression()
+    settings = {**TINY, "alpha": 0.1, "l1": 0.001}
+    one, small = (
+        cls(**settings).fit(X, y > 0, sample_weight=np.full(60, scale)) for scale in (1, 1 / 60)
+    )
+    assert_allclose(one.transform(X), small.transform(X), rtol=1e-9, atol=1e-9)
 
 
 def test_unlabelled_rows_shape_latents_but_not_the_predictor():
@@ -172,7 +182,7 @@ def test_history_terms_add_up():
         + 0.01 * module.encoder[2].weight.abs().sum().item()
     )
     squares = sum(p.square().sum().item() for n, p in module.named_parameters() if "weight" in n)
-    assert kept["l2"] == pytest.approx(squares / 2 / sae.net_.totals_["train"].weight)
+    assert kept["l2"] == pytest.approx(squares / 2)
 
 
 def test_term_without_a_measured_entry_is_unknown_and_adds_nothing():
@@ -321,6 +331,24 @@ def test_callbacks_of_skorch():
     )
 
 
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_callbacks_of_skorch_that_read_its_history(tmp_path, early_stopping):
+    from skorch.callbacks import Checkpoint, EpochTimer, ProgressBar
+
+    X, y = regression()
+    monitor = "valid_loss_best" if early_stopping else "train_loss_best"
+    callbacks = [
+        Checkpoint(monitor=monitor, dirname=tmp_path, f_pickle=None),
+        ProgressBar(detect_notebook=False),
+        EpochTimer(),
+    ]
+    settings = {**TINY, "early_stopping": early_stopping, "learning_rate": "constant"}
+    sae = SupervisedAutoencoder(**settings, callbacks=callbacks).fit(X, y)
+    assert (tmp_path / "params.pt").exists()
+    assert not set(sae.history_) & {"train_loss_best", "train_batch_count"}
+    assert "dur" in sae.history_
+
+
 def test_verbose_shows_a_bar(capsys):
     X, y = regression()
     SupervisedAutoencoder(**TINY, verbose=1).fit(X, y)
@@ -407,6 +435,17 @@ def test_classifier_takes_any_missing_label(missing):
     clf = SupervisedAutoencoderClassifier(**TINY).fit(X, labels)
     assert_array_equal(clf.classes_, ["a", "b", "c"])
     assert_allclose(clf.predict_proba(X).sum(axis=1), 1)
+    known = labels.notna()
+    assert clf.score(X, labels) == (clf.predict(X)[known] == labels[known]).mean()
+
+
+@pytest.mark.parametrize("dtype", ["boolean", "Int64", "string", "category", object])
+def test_classifier_scores_what_it_fits(dtype):
+    X, y = load_iris(return_X_y=True)
+    labels = pd.Series(y[y < 2]).astype(bool if dtype == "boolean" else int).astype(dtype)
+    labels[3] = np.nan if dtype == "category" else pd.NA
+    clf = SupervisedAutoencoderClassifier(**{**TINY, "max_iter": 50}).fit(X[y < 2], labels)
+    assert clf.score(X[y < 2], labels) > 0.9
 
 
 def test_minus_one_is_a_class():

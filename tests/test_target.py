@@ -83,7 +83,7 @@ def test_some_rows_are_read():
 @pytest.mark.parametrize(
     ("y", "error", "message"),
     [
-        ([np.nan, np.nan], ValueError, r"y has no labelled row: all 2 are NaN\. Pass y=None"),
+        ([np.nan, np.nan], ValueError, r"y has no labelled row: all 2 are NaN\..*pass y=None"),
         ([[1, np.nan], [2, np.nan]], ValueError, r"Output 1 of y has no labelled row"),
         ([1, np.inf], ValueError, r"Input y contains infinity"),
         (["a", "b"], ValueError, r"could not convert string to float"),
@@ -105,7 +105,9 @@ def test_wrong_number_of_outputs_raises():
 
 def test_later_targets_may_have_no_label():
     target, _ = learn([1.0, 2.0])
-    assert np.isnan(target.read([np.nan, np.nan])).all()
+    assert np.isnan(target.read([np.nan, np.nan], needs_label=False)).all()
+    with pytest.raises(ValueError, match="y has no labelled row"):
+        target.read([np.nan, np.nan])
 
 
 def test_errors_of_the_scale_name_y():
