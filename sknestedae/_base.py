@@ -18,14 +18,15 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import Callback
 from torch import Tensor
 
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._losses import ELEMENTWISE
 from ._modules import ACTIVATIONS, INITIALIZATIONS, AutoencoderModule, initialize
+from ._rows import auto_batch_size, split_rows
 from ._table import DEFAULT_BLOCK, Encoded, TableEncoder, keeps_column_types, row_keys
 from ._target import ClassTarget, NumericTarget
 from ._torch import (
@@ -57,65 +58,6 @@ from .exceptions import DivergenceError, DivergenceWarning, NoTargetError
 _MANY_ROWS = 10_000
 # Rows that pass through the network at once after fit.
 _CHUNK_ROWS = 16_384
-
-
-def auto_batch_size(n_samples: int) -> int:
-    """Give the number of rows in a batch that suits a number of rows: 32 to 1024."""
-    return int(np.clip(2 ** int(np.log2(max(n_samples, 1) / 16)), 32, 1024))
-
-
-def split_rows(
-    keys: np.ndarray, strata: np.ndarray | None, fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split rows into those to learn from and those to validate with.
-
-    Rows with the same key stay together, so that replicates of one input are not on both sides;
-    and the split depends on the rows alone, not on their order or how often each occurs. So an
-    integer sample weight stays the same as repeating a row.
-
-    Parameters
-    ----------
-    keys : ndarray of shape (n_samples,)
-        What tells rows apart.
-    strata : ndarray of int, shape (n_samples,), or None
-        What should be in both parts in the same proportion, where there are enough rows.
-    fraction : float
-        Share of the distinct keys to validate with.
-    seed : int
-
-    Returns
-    -------
-    train, valid : ndarray of int
-        Positions of rows.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two distinct keys.
-    """
-    distinct, group = np.unique(keys, return_inverse=True)
-    n_groups = len(distinct)
-    if n_groups < 2:
-        raise ValueError(
-            f"early_stopping needs at least two distinct rows to validate with one of them; "
-            f"n_samples={len(keys)} with {n_groups} distinct. Set early_stopping=False."
-        )
-    n_valid = min(max(int(np.ceil(fraction * n_groups)), 1), n_groups - 1)
-    stratify = None
-    if strata is not None:
-        kinds, code = np.unique(strata, return_inverse=True)
-        counts = np.zeros((n_groups, len(kinds)))
-        np.add.at(counts, (group, code), 1)
-        majority = counts.argmax(axis=1)
-        n_kinds = np.bincount(majority)
-        n_kinds = n_kinds[n_kinds > 0]
-        if n_kinds.min() > 1 and len(n_kinds) <= min(n_valid, n_groups - n_valid):
-            stratify = majority
-    _, valid_groups = train_test_split(
-        np.arange(n_groups), test_size=n_valid, stratify=stratify, random_state=seed
-    )
-    is_valid = np.isin(group, valid_groups)
-    return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
 
 
 class BaseSupervisedAutoencoder(
@@ -528,6 +470,18 @@ class BaseSupervisedAutoencoder(
             )
         return n_samples
 
+    def _check_callbacks(self) -> list:
+        """Check the parameter ``callbacks``."""
+        for entry in self.callbacks or []:
+            callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+            is_class = isinstance(callback, type) and issubclass(callback, Callback)
+            if not (is_class or isinstance(callback, Callback)):
+                raise ValueError(
+                    "The 'callbacks' parameter must be a list of callbacks of skorch, or of "
+                    f"(name, callback) pairs, got {entry!r} in it."
+                )
+        return list(self.callbacks or [])
+
     def _make_net(
         self,
         device: torch.device,
@@ -542,7 +496,7 @@ class BaseSupervisedAutoencoder(
         monitor = "valid_loss" if stops_early else "train_loss"
         max_iter = 1 if incremental else self.max_iter
         patience = self.n_iter_no_change
-        callbacks = list(self.callbacks or []) if trains else []
+        callbacks = self._check_callbacks() if trains else []
         # The epoch is judged before a user's callback can stop.
         best = BestEpoch(monitor, self.tol, patience if stops_early else None)
         callbacks.insert(0, ("_best_epoch", best))

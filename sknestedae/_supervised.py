@@ -72,10 +72,12 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     blocks : list of (str, Block, columns) or None, default=None
         Columns (names or indices) that enter and leave the network by a
         :class:`~sknestedae.blocks.Block` of their own, each with a name; all others share a
-        :class:`~sknestedae.blocks.DenseBlock`.
+        :class:`~sknestedae.blocks.DenseBlock`. A block's settings are not parameters of the
+        estimator: to search over them, search over ``blocks``.
     initialization : str, default="xavier_uniform"
-        How weights are drawn: "xavier_uniform", "xavier_normal", "kaiming_uniform" or
-        "kaiming_normal". Biases begin at 0.
+        How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block of another
+        kind brings with it stays as the block made it.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
@@ -90,8 +92,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     early_stopping : bool or "auto", default="auto"
         Whether to hold ``validation_fraction`` of the rows out, to stop when their loss has not
         fallen by ``tol`` in ``n_iter_no_change`` epochs, and to keep the parameters of the epoch
-        in which it was lowest. Equal rows are never on both sides. "auto": where there are more
-        than 10,000 rows.
+        of this fit in which it was lowest. Equal rows are never on both sides. "auto": where
+        there are more than 10,000 rows.
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
@@ -102,7 +104,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
         Callbacks of skorch, or (name, callback) pairs. They see a
-        :class:`skorch.net.NeuralNet` and its history; batches are not in it.
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
+        Scoring callbacks, which unpack batches into X and y, do not work.
     device : str, default="cpu"
         "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
     verbose : bool or int, default=0
@@ -376,10 +379,12 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     blocks : list of (str, Block, columns) or None, default=None
         Columns (names or indices) that enter and leave the network by a
         :class:`~sknestedae.blocks.Block` of their own, each with a name; all others share a
-        :class:`~sknestedae.blocks.DenseBlock`.
+        :class:`~sknestedae.blocks.DenseBlock`. A block's settings are not parameters of the
+        estimator: to search over them, search over ``blocks``.
     initialization : str, default="xavier_uniform"
-        How weights are drawn: "xavier_uniform", "xavier_normal", "kaiming_uniform" or
-        "kaiming_normal". Biases begin at 0.
+        How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block of another
+        kind brings with it stays as the block made it.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
@@ -394,8 +399,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     early_stopping : bool or "auto", default="auto"
         Whether to hold ``validation_fraction`` of the rows out, to stop when their loss has not
         fallen by ``tol`` in ``n_iter_no_change`` epochs, and to keep the parameters of the epoch
-        in which it was lowest. Equal rows are never on both sides. "auto": where there are more
-        than 10,000 rows.
+        of this fit in which it was lowest. Equal rows are never on both sides. "auto": where
+        there are more than 10,000 rows.
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
@@ -406,7 +411,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
         Callbacks of skorch, or (name, callback) pairs. They see a
-        :class:`skorch.net.NeuralNet` and its history; batches are not in it.
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
+        Scoring callbacks, which unpack batches into X and y, do not work.
     device : str, default="cpu"
         "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
     verbose : bool or int, default=0

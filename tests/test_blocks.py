@@ -90,13 +90,18 @@ def test_the_spectrum_is_learnt_through_the_block():
     assert estimator.score(X, y) > 0.8
 
 
-def test_a_row_of_the_spectrum_moves_only_through_its_own_block():
+def test_a_spectrum_enters_through_its_own_block_alone():
     X, y = make_data()
     module = make_estimator().fit(X, y).net_.module_
-    values = torch.randn(2, len(WAVELENGTHS), dtype=torch.float64)
-    own = module.block_encoders["spectrum"](values)
-    assert own.shape == (2, 2 * ((len(WAVELENGTHS) - 3) // 2 + 1))
-    assert not list(module.block_encoders["table"].parameters())
+    seen = []
+    module.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    widths = {"spectrum": len(WAVELENGTHS), "table": module.block_decoders["table"].out_features}
+    values = {name: torch.randn(2, width, dtype=torch.float64) for name, width in widths.items()}
+    module.encode(values)
+    module.encode({**values, "spectrum": values["spectrum"] + 1})
+    n_own = 2 * ((len(WAVELENGTHS) - 3) // 2 + 1)  # two channels of a convolution of stride 2
+    moved = (seen[0] != seen[1]).all(axis=0)
+    assert moved.tolist() == [True] * n_own + [False] * widths["table"]
 
 
 def test_same_fit_again_and_from_a_clone():

@@ -12,7 +12,7 @@ PACKAGE = "sknestedae"
 # A file imports only from layers above its own, or from its own folder. A new file joins a layer.
 LAYERS = [
     {"exceptions", "_compat"},
-    {"_torch", "_table", "_scales", "datasets"},
+    {"_torch", "_table", "_rows", "_scales", "datasets"},
     {"_target"},
     {"blocks", "_losses"},
     {"_modules"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"model_selection", "plotting"},
 ]
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-WITHOUT_TORCH = {"exceptions", "_compat", "_table", "_target", "_scales", "datasets"}
+WITHOUT_TORCH = {"exceptions", "_compat", "_rows", "_table", "_target", "_scales", "datasets"}
 AT_USE_ONLY = {"matplotlib", "pooch", "skops", "tqdm"}
 # Test files that stand for no one source file.
 GENERAL_TESTS = {"bad_input", "common", "layout", "persistence", "random_tables"}

@@ -18,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._testing import assert_docstring_consistency
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae._base import auto_batch_size, split_rows
 from sknestedae.exceptions import NoTargetError
 
 TINY = {
@@ -454,6 +453,11 @@ def test_minus_one_is_a_class():
     assert_array_equal(clf.classes_, [-1, 1])
 
 
+def test_defaults_agree():
+    regressor, classifier = SupervisedAutoencoder().get_params(), SupervisedAutoencoderClassifier()
+    assert {**classifier.get_params(), "prediction_loss": "squared_error"} == regressor
+
+
 def test_docstrings_agree():
     assert_docstring_consistency(
         [SupervisedAutoencoder, SupervisedAutoencoderClassifier],
@@ -462,34 +466,6 @@ def test_docstrings_agree():
         include_attrs=True,
         exclude_attrs=["classes_"],
     )
-
-
-# -- the parts that are functions
-
-
-def test_split_rows_keeps_replicates_together():
-    keys = np.repeat(np.arange(20), np.arange(1, 21))
-    train, valid = split_rows(keys, None, 0.25, 0)
-    assert len(np.unique(keys[valid])) == 5
-    assert not set(keys[train]) & set(keys[valid])
-    assert_array_equal(np.sort(np.append(train, valid)), np.arange(len(keys)))
-    order = np.random.default_rng(0).permutation(len(keys))
-    _, shuffled = split_rows(keys[order], None, 0.25, 0)
-    assert set(keys[order][shuffled]) == set(keys[valid])
-
-
-def test_split_rows_stratifies_where_it_can():
-    keys, strata = np.arange(100), np.repeat([0, 1], [90, 10])
-    _, valid = split_rows(keys, strata, 0.2, 0)
-    assert (strata[valid] == 1).sum() == 2
-    rare = np.repeat([0, 1], [99, 1])
-    assert len(split_rows(keys, rare, 0.2, 0)[1]) == 20
-
-
-def test_auto_batch_size():
-    sizes = [auto_batch_size(n) for n in (1, 400, 10_000, 100_000, 1_000_000)]
-    assert sizes == sorted(sizes)
-    assert (sizes[0], sizes[-1]) == (32, 1024)
 
 
 def test_prediction_needs_a_target():

@@ -1,0 +1,37 @@
+"""Which rows are learnt from, and how many at once."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from sknestedae._rows import auto_batch_size, split_rows
+
+
+def test_split_rows_keeps_replicates_together():
+    keys = np.repeat(np.arange(20), np.arange(1, 21))
+    train, valid = split_rows(keys, None, 0.25, 0)
+    assert len(np.unique(keys[valid])) == 5
+    assert not set(keys[train]) & set(keys[valid])
+    assert_array_equal(np.sort(np.append(train, valid)), np.arange(len(keys)))
+    order = np.random.default_rng(0).permutation(len(keys))
+    _, shuffled = split_rows(keys[order], None, 0.25, 0)
+    assert set(keys[order][shuffled]) == set(keys[valid])
+
+
+def test_split_rows_stratifies_where_it_can():
+    keys, strata = np.arange(100), np.repeat([0, 1], [90, 10])
+    _, valid = split_rows(keys, strata, 0.2, 0)
+    assert (strata[valid] == 1).sum() == 2
+    rare = np.repeat([0, 1], [99, 1])
+    assert len(split_rows(keys, rare, 0.2, 0)[1]) == 20
+
+
+def test_auto_batch_size():
+    sizes = [auto_batch_size(n) for n in (1, 400, 10_000, 100_000, 1_000_000)]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (32, 1024)
+
+
+def test_split_rows_needs_two_kinds_of_rows():
+    with pytest.raises(ValueError, match="at least two distinct rows"):
+        split_rows(np.ones(5), None, 0.5, 0)
