@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without yellow (too faint on
 # white) and with black last.
@@ -65,6 +66,24 @@ def is_one_label(key: Any, labels: Sequence[Hashable]) -> bool:
     return isinstance(key, tuple) and key in labels
 
 
+def innermost(estimator: Any, *, steps: bool) -> Any:
+    """Give the estimator that a search found or that a pipeline ends in.
+
+    Parameters
+    ----------
+    estimator : estimator
+    steps : bool
+        Whether a pipeline may have steps before its last one.
+    """
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline) and (steps or len(estimator) == 1):
+            estimator = estimator[-1]
+        else:
+            return estimator
+
+
 def column_position(X: pd.DataFrame, key: Any, parameter: str, *, named: bool = True) -> int:
     """Give the position of a column that is named or, where it is not a name, indexed.
 
@@ -81,8 +100,10 @@ def column_position(X: pd.DataFrame, key: Any, parameter: str, *, named: bool = 
     labels = list(X.columns)
     if key in labels:
         return labels.index(key)
-    if isinstance(key, Integral) and not isinstance(key, bool) and 0 <= int(key) < len(labels):
-        return int(key)
+    n_columns = len(labels)
+    is_index = isinstance(key, Integral) and not isinstance(key, bool)
+    if is_index and -n_columns <= int(key) < n_columns:
+        return int(key) % n_columns
     known = f"columns {labels}" if named else f"{len(labels)} columns without names"
     raise ValueError(f"The '{parameter}' parameter names the column {key!r}; X has {known}.")
 

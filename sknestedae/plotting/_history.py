@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import PALETTE, check_has, combine_legend_styles, combine_styles
+from ._base import PALETTE, check_has, combine_legend_styles, combine_styles, innermost
 
 # A term has the same colour in every figure.
 _COLORS = {
@@ -204,8 +203,7 @@ class HistoryDisplay:
         ['train_loss', 'train_reconstruction', 'train_prediction']
         """
         caller = f"{cls.__name__}.from_estimator"
-        if isinstance(estimator, Pipeline):
-            estimator = estimator[-1]
+        estimator = innermost(estimator, steps=True)
         check_is_fitted(estimator)
         check_has(estimator, ["history_"], caller)
         validated = any(column.startswith("valid_") for column in estimator.history_)

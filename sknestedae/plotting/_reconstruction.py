@@ -19,6 +19,7 @@ from ._base import (
     column_position,
     combine_styles,
     grouped_categories,
+    innermost,
     is_one_label,
     name_of,
     shorten,
@@ -328,7 +329,9 @@ class ReconstructionDisplay:
                 "tables. Pass one of them, and its reconstruction, to from_reconstruction."
             )
         if categorical_features is None:
-            categorical_features = getattr(estimator, "categorical_features", None)
+            # Behind other steps of a pipeline, positions and names would be of other columns.
+            own = innermost(estimator, steps=False)
+            categorical_features = getattr(own, "categorical_features", None)
         return cls.from_reconstruction(
             X,
             X_reconstructed,

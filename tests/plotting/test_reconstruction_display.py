@@ -8,11 +8,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import PredictionErrorDisplay
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknestedae import SupervisedAutoencoder
-from sknestedae.plotting import ReconstructionDisplay
+from sknestedae.plotting import HistoryDisplay, ReconstructionDisplay
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 
@@ -267,3 +268,14 @@ def test_scikit_learn_s_prediction_error_display_works(sae, X, kind):
     prediction = sae.predict(X)
     vertical = y if kind == "actual_vs_predicted" else y - prediction
     assert_allclose(display.scatter_.get_offsets(), np.column_stack([prediction, vertical]))
+
+
+def test_categories_of_integers_inside_a_search():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=40), rng.integers(0, 3, 40)])
+    sae = SupervisedAutoencoder(2, max_iter=2, categorical_features=[-1], random_state=0)
+    search = GridSearchCV(sae, {"n_components": [2]}, cv=2).fit(X)
+    for estimator in (search, search.best_estimator_, make_pipeline(search.best_estimator_)):
+        display = ReconstructionDisplay.from_estimator(estimator, X)
+        assert list(display.metrics_["accuracy"].notna()) == [False, True]
+    assert len(HistoryDisplay.from_estimator(search).history) == 2
