@@ -291,24 +291,19 @@ class BaseSupervisedAutoencoder(
             Whether to run one epoch only, at a constant learning rate and from the optimizer's
             last state.
         """
-        X = self._check_X(X, reset=not resume)
-        if y is not None:
-            check_consistent_length(X, y)
-        kept: Any = slice(None)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            X, sample_weight, kept = _drop_weightless(X, sample_weight)
-        needs_label = not (incremental and resume)  # a later batch may have none
-        codes = None if target is None else target.read(y, kept, needs_label=needs_label)
+        needs_label = not (incremental and resume)  # a later part of a stream may have none
+        X, codes, sample_weight = self._read(
+            X, y, sample_weight, target, reset=not resume, needs_label=needs_label
+        )
         device = resolve_device(self.device)
         seed = self._seed if resume else check_random_state(self.random_state).randint(2**31)
         train, valid = None, None
         stops_early = not incremental and self._stops_early(X)
         if stops_early:
             strata = None if target is None else target.strata(codes)
-            train, valid = split_rows(row_keys(X), strata, self.validation_fraction, seed)
+            train, valid = split_rows(
+                row_keys(X), strata, self.validation_fraction, seed, sample_weight
+            )
 
         blocks = self._check_blocks()
         if resume:
@@ -349,6 +344,28 @@ class BaseSupervisedAutoencoder(
             )
         self._conclude(net, seed)
         return self
+
+    def _read(self, X, y, sample_weight, target: Any, *, reset: bool, needs_label: bool) -> tuple:
+        """Check what ``fit`` was given, and leave rows of weight 0 out.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_rows, n_features)
+        codes : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
+            The target as its encoder reads it.
+        sample_weight : ndarray of shape (n_rows,) or None
+        """
+        X = self._check_X(X, reset=reset)
+        if y is not None:
+            check_consistent_length(X, y)
+        kept: Any = slice(None)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+            X, sample_weight, kept = _drop_weightless(X, sample_weight)
+        codes = None if target is None else target.read(y, kept, needs_label=needs_label)
+        return X, codes, sample_weight
 
     def _conclude(self, net: AutoencoderNet, seed: int) -> None:
         """Take a trained net over, unless no epoch of it is worth keeping."""

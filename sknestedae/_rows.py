@@ -12,7 +12,11 @@ def auto_batch_size(n_samples: int) -> int:
 
 
 def split_rows(
-    keys: np.ndarray, strata: np.ndarray | None, fraction: float, seed: int
+    keys: np.ndarray,
+    strata: np.ndarray | None,
+    fraction: float,
+    seed: int,
+    sample_weight: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split rows into those to learn from and those to validate with.
 
@@ -29,6 +33,8 @@ def split_rows(
     fraction : float
         Share of the distinct keys to validate with.
     seed : int
+    sample_weight : ndarray of shape (n_samples,), optional
+        How much each row counts where rows of one key are in different strata.
 
     Returns
     -------
@@ -52,7 +58,7 @@ def split_rows(
     if strata is not None:
         kinds, code = np.unique(strata, return_inverse=True)
         counts = np.zeros((n_groups, len(kinds)))
-        np.add.at(counts, (group, code), 1)
+        np.add.at(counts, (group, code), 1 if sample_weight is None else sample_weight)
         majority = counts.argmax(axis=1)
         n_kinds = np.bincount(majority)
         n_kinds = n_kinds[n_kinds > 0]

@@ -26,6 +26,18 @@ def test_split_rows_stratifies_where_it_can():
     assert len(split_rows(keys, rare, 0.2, 0)[1]) == 20
 
 
+def test_split_rows_counts_weights_as_repeated_rows():
+    rng = np.random.default_rng(0)
+    keys, strata = rng.integers(0, 30, 90), rng.integers(0, 2, 90)
+    weight = rng.integers(1, 5, 90)
+    _, weighted = split_rows(keys, strata, 0.3, 0, weight)
+    repeated = np.repeat(np.arange(90), weight)
+    _, plain = split_rows(keys[repeated], strata[repeated], 0.3, 0)
+    assert set(keys[weighted]) == set(keys[repeated][plain])
+    _, unweighted = split_rows(keys, strata, 0.3, 0)
+    assert set(keys[unweighted]) != set(keys[weighted])
+
+
 def test_auto_batch_size():
     sizes = [auto_batch_size(n) for n in (1, 400, 10_000, 100_000, 1_000_000)]
     assert sizes == sorted(sizes)
