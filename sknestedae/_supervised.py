@@ -266,6 +266,12 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As in ``fit``; and if the columns, the number of outputs or the network's settings
+            are not those of the first call.
         """
         with self._all_or_nothing():
             resume = self._is_fitted
@@ -289,6 +295,11 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         float
             Without y, errors and deviations of all measured entries are pooled in scaled units,
             a category's as its one-hot values against their probabilities.
+
+        Raises
+        ------
+        ValueError
+            If y has no labelled row or not as many outputs as in ``fit``, or a weight is negative.
         """
         if y is None:
             return self._reconstruction_score(X, sample_weight)
@@ -500,6 +511,12 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As in ``fit``; and if the columns, the classes or the network's settings
+            are not those of the first call.
         """
         with self._all_or_nothing():
             resume = self._is_fitted
@@ -556,6 +573,11 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         -------
         float
             Without y, as in :meth:`SupervisedAutoencoder.score`.
+
+        Raises
+        ------
+        ValueError
+            If y has no labelled row, or a weight is negative.
         """
         if y is None:
             return self._reconstruction_score(X, sample_weight)

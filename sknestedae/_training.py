@@ -345,18 +345,18 @@ class AutoencoderNet(NeuralNet):
     def _end_epoch(self, **kwargs: Any) -> None:
         """Judge the epoch, let all callbacks see it, and stop where one of them wished to."""
         self.on_epoch_end(self, **kwargs)
-        wishes = []
+        is_over = False
         for _, callback in self.callbacks_:
             try:
                 callback.on_epoch_end(self, **kwargs)
             except StopTraining:
-                wishes.append(callback)
+                is_over = True
             except KeyboardInterrupt:
                 # skorch's own way to stop; in our callbacks it can only be the user's Ctrl-C
                 if type(callback).__module__ == __name__:
                     raise
-                wishes.append(callback)
-        if wishes:
+                is_over = True
+        if is_over:
             raise StopTraining
 
     def initialize_callbacks(self) -> AutoencoderNet:
