@@ -1,7 +1,17 @@
 """Nested autoencoders for data at several scales, as scikit-learn estimators."""
 
+from ._nested import NestedAutoencoder
+from ._scales import ScaleKFold, stack_scales, stage_scorer
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 
 __version__ = "0.1.0"
 
-__all__ = ["SupervisedAutoencoder", "SupervisedAutoencoderClassifier", "__version__"]
+__all__ = [
+    "NestedAutoencoder",
+    "ScaleKFold",
+    "SupervisedAutoencoder",
+    "SupervisedAutoencoderClassifier",
+    "__version__",
+    "stack_scales",
+    "stage_scorer",
+]

@@ -26,8 +26,15 @@ from torch import Tensor
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._losses import ELEMENTWISE
 from ._modules import ACTIVATIONS, INITIALIZATIONS, AutoencoderModule, initialize
-from ._rows import auto_batch_size, split_rows
-from ._table import DEFAULT_BLOCK, Encoded, TableEncoder, keeps_column_types, row_keys
+from ._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, split_rows
+from ._table import (
+    DEFAULT_BLOCK,
+    Encoded,
+    TableEncoder,
+    count_distinct_rows,
+    keeps_column_types,
+    row_keys,
+)
 from ._target import ClassTarget, NumericTarget
 from ._torch import (
     available_device,
@@ -60,6 +67,18 @@ _MANY_ROWS = 10_000
 _CHUNK_ROWS = 16_384
 
 
+@contextmanager
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave an estimator as it was if fitting does not come to its end."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+
+
 class BaseSupervisedAutoencoder(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
 ):
@@ -83,7 +102,7 @@ class BaseSupervisedAutoencoder(
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "prediction_weight": [Interval(Real, 0, None, closed="left")],
         "l1": [Interval(Real, 0, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "standardize": ["boolean"],
@@ -118,7 +137,7 @@ class BaseSupervisedAutoencoder(
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
-        alpha=1e-3,
+        alpha="auto",
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
@@ -211,7 +230,7 @@ class BaseSupervisedAutoencoder(
             If the loss is NaN or infinite in the first epoch. Later, the best epoch is kept and a
             :class:`~sknestedae.exceptions.DivergenceWarning` is given.
         """
-        with self._all_or_nothing():
+        with all_or_nothing(self):
             resume = self.warm_start and self._is_fitted
             target = self._target_of(y, resume=resume)
             return self._fit(X, y, sample_weight, target=target, resume=resume)
@@ -223,20 +242,9 @@ class BaseSupervisedAutoencoder(
     def __sklearn_is_fitted__(self) -> bool:
         return self._is_fitted
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Leave the estimator as it was if fitting does not come to its end."""
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
     def _check_X(self, X, *, reset: bool) -> Any:
         """Check names and number of columns; give a DataFrame as it is, all else as floats."""
-        X = self._as_plain_array(X)
+        X = as_plain_array(X)
         fitted_categories = not reset and bool(self._table.categories)
         if not keeps_column_types(X, self.categorical_features, fitted_categories):
             try:
@@ -254,25 +262,10 @@ class BaseSupervisedAutoencoder(
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not reset:
                 self._table.check_labels(X)
-            if 0 in X.shape:
-                raise ValueError(
-                    f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
-                    f"(shape={X.shape}) while a minimum of 1 is required of each."
-                )
+            check_not_empty(X)
             return X
         X = np.asarray(X, dtype=object)
         return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-
-    @staticmethod
-    def _as_plain_array(X) -> Any:
-        """Turn None and pd.NA in an array of objects into NaN, and refuse an array of dates."""
-        if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
-            raise TypeError(f"X holds {X.dtype}; its columns must hold numbers. Convert it first.")
-        if not (isinstance(X, list) or (isinstance(X, np.ndarray) and X.dtype == object)):
-            return X
-        values = np.asarray(X, dtype=object)
-        missing = pd.isna(values)
-        return np.where(missing, np.nan, values) if missing.any() else X
 
     def _fit(
         self, X, y, sample_weight, *, target: Any, resume: bool, incremental: bool = False
@@ -325,9 +318,11 @@ class BaseSupervisedAutoencoder(
             sample_weight,
             device,
         )
+        alpha = self._choose_alpha(X, codes, incremental=incremental)
         net = self._make_net(
             device,
             seed,
+            alpha,
             n_samples=len(rows) if train is None else len(train),
             stops_early=stops_early,
             incremental=incremental,
@@ -342,7 +337,7 @@ class BaseSupervisedAutoencoder(
                 None if valid is None else Subset(rows, torch.from_numpy(valid)),
                 1 if incremental else self.max_iter,
             )
-        self._conclude(net, seed)
+        self._conclude(net, seed, alpha)
         return self
 
     def _read(self, X, y, sample_weight, target: Any, *, reset: bool, needs_label: bool) -> tuple:
@@ -363,11 +358,19 @@ class BaseSupervisedAutoencoder(
             sample_weight = check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
-            X, sample_weight, kept = _drop_weightless(X, sample_weight)
+            X, sample_weight, kept = drop_weightless(X, sample_weight)
         codes = None if target is None else target.read(y, kept, needs_label=needs_label)
         return X, codes, sample_weight
 
-    def _conclude(self, net: AutoencoderNet, seed: int) -> None:
+    def _choose_alpha(self, X: Any, codes: np.ndarray | None, *, incremental: bool) -> float:
+        """Give the strength of the L2 penalty; a part of a stream is one of many rows."""
+        if self.alpha != "auto":
+            return self.alpha
+        if incremental:
+            return auto_alpha(MANY_DISTINCT_ROWS)
+        return auto_alpha(count_distinct_rows(X, codes, MANY_DISTINCT_ROWS))
+
+    def _conclude(self, net: AutoencoderNet, seed: int, alpha: float) -> None:
         """Take a trained net over, unless no epoch of it is worth keeping."""
         best = dict(net.callbacks_)["_best_epoch"]
         if best.diverged_iter_ is not None:
@@ -388,6 +391,7 @@ class BaseSupervisedAutoencoder(
         self.history_ = history_to_frame(net.history)
         self.n_iter_ = len(self.history_)
         self.best_iter_ = best.best_iter_
+        self.alpha_ = alpha
         self._seed = seed
 
     def _target_of(self, y, *, resume: bool) -> Any:
@@ -503,6 +507,7 @@ class BaseSupervisedAutoencoder(
         self,
         device: torch.device,
         seed: int,
+        alpha: float,
         *,
         n_samples: int | None = None,
         trains: bool = True,
@@ -536,7 +541,7 @@ class BaseSupervisedAutoencoder(
             reconstruction_weight=self.reconstruction_weight,
             prediction_weight=self.prediction_weight,
             l1=self.l1,
-            alpha=self.alpha,
+            alpha=alpha,
         )
         net = AutoencoderNet(
             module.to(torch.from_numpy(np.empty(0, self._table.dtype)).dtype),
@@ -715,7 +720,8 @@ class BaseSupervisedAutoencoder(
         super().__setstate__(state)
         if net_state is not None:
             self.history_ = history_to_frame(pd.DataFrame(self.history_).to_dict("records"))
-            self.net_ = self._make_net(available_device(self.device), self._seed, trains=False)
+            device = available_device(self.device)
+            self.net_ = self._make_net(device, self._seed, self.alpha_, trains=False)
             self.net_.history = history_from_frame(self.history_)
             set_state(self.net_, net_state)
             self.net_.module_.eval()
@@ -729,7 +735,27 @@ class BaseSupervisedAutoencoder(
         return tags
 
 
-def _drop_weightless(X: Any, sample_weight: np.ndarray) -> tuple[Any, np.ndarray, Any]:
+def as_plain_array(X: Any) -> Any:
+    """Turn None and pd.NA in an array of objects into NaN, and refuse an array of dates."""
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+        raise TypeError(f"X holds {X.dtype}; its columns must hold numbers. Convert it first.")
+    if not (isinstance(X, list) or (isinstance(X, np.ndarray) and X.dtype == object)):
+        return X
+    values = np.asarray(X, dtype=object)
+    missing = pd.isna(values)
+    return np.where(missing, np.nan, values) if missing.any() else X
+
+
+def check_not_empty(X: pd.DataFrame) -> None:
+    """Refuse a DataFrame without rows or columns, in scikit-learn's words for an array."""
+    if 0 in X.shape:
+        raise ValueError(
+            f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
+            f"(shape={X.shape}) while a minimum of 1 is required of each."
+        )
+
+
+def drop_weightless(X: Any, sample_weight: np.ndarray) -> tuple[Any, np.ndarray, Any]:
     """Leave out rows of weight 0, so that nothing is learnt of them; say which are kept."""
     kept = sample_weight > 0
     if kept.all():

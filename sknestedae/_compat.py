@@ -4,17 +4,49 @@ Everything here may move between scikit-learn's releases; nothing else in the pa
 name with a leading underscore from scikit-learn.
 """
 
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
+from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight
 
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock  # since 1.8
+except ImportError:
+    from sklearn.utils._estimator_html_repr import _VisualBlock
+
 __all__ = [
+    "BaseComposition",
+    "HasMethods",
     "Interval",
     "StrOptions",
+    "VisualBlock",
     "check_sample_weight",
     "fit_context",
+    "tables_in_model_selection",
     "validate_params",
 ]
 
+BaseComposition = _BaseComposition
+VisualBlock = _VisualBlock
 fit_context = _fit_context
 check_sample_weight = _check_sample_weight
+
+
+def tables_in_model_selection() -> Iterator[Any]:
+    """Give the X of each function of ``sklearn.model_selection`` that is running above us.
+
+    Those functions cut X into folds before an estimator sees it, and an estimator can not tell a
+    fold of a list from a list. Their frames are the one place where the whole X can be seen.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
+            X = frame.f_locals.get("X")
+            if X is not None:
+                yield X
+        frame = frame.f_back

@@ -151,6 +151,77 @@ def sort_categories(categories: np.ndarray) -> np.ndarray:
         )
 
 
+def resolve_columns(
+    columns: Any, labels: list | None, n_features: int, subject: str
+) -> np.ndarray:
+    """Give the positions of columns.
+
+    Parameters
+    ----------
+    columns : str, int, slice or array-like
+        A name or index, a list of them, a mask, or a slice of indices or of names (its end
+        included, as in pandas). Of labels with two levels, also the first level alone, for all
+        its columns, and the second alone, where it stands once.
+    labels : list or None
+        Names of the table's columns; None of an array.
+    n_features : int
+        Number of the table's columns.
+    subject : str
+        What the message of an error begins with.
+
+    Returns
+    -------
+    ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If a column is not there, or a mask has another length.
+    """
+    if isinstance(columns, slice):
+        ends = (columns.start, columns.stop)
+        if labels is None or all(end is None or isinstance(end, Integral) for end in ends):
+            return np.arange(n_features)[columns]
+        first, last = (
+            None if end is None else _positions(end, labels, n_features, subject)[-k]
+            for k, end in enumerate(ends)
+        )
+        return np.arange(n_features)[first : None if last is None else last + 1 : columns.step]
+    is_label = isinstance(columns, tuple) and labels is not None and columns in labels
+    try:
+        keys: list[Any] = (
+            [columns] if isinstance(columns, str | Integral) or is_label else list(columns)
+        )
+    except TypeError as error:
+        raise ValueError(
+            f"{subject} must give columns as names, indices or a mask, got {columns!r}."
+        ) from error
+    if keys and all(isinstance(key, bool | np.bool_) for key in keys):
+        if len(keys) != n_features:
+            raise ValueError(
+                f"{subject} is a mask of {len(keys)} columns, but X has {n_features}."
+            )
+        return np.flatnonzero(np.asarray(keys, dtype=bool))
+    found = [j for key in keys for j in _positions(key, labels, n_features, subject)]
+    return np.array(found, dtype=int)
+
+
+def _positions(key: Any, labels: list | None, n_features: int, subject: str) -> list[int]:
+    """Give the positions of what one name or index stands for."""
+    if labels is not None and key in labels:
+        return [labels.index(key)]
+    is_index = isinstance(key, Integral) and not isinstance(key, bool)
+    if is_index and -n_features <= key < n_features:
+        return [int(key) % n_features]
+    pairs = [(j, label) for j, label in enumerate(labels or []) if isinstance(label, tuple)]
+    of_first = [j for j, label in pairs if label[0] == key]
+    of_second = [j for j, label in pairs if label[1:] == (key,)]
+    if of_first or len(of_second) == 1:
+        return of_first or of_second
+    known = f"columns {labels}" if labels is not None else f"{n_features} columns"
+    raise ValueError(f"{subject} names the column {key!r}; X has {known}.")
+
+
 def row_keys(X: pd.DataFrame | np.ndarray) -> np.ndarray:
     """Give each row a number that follows from its content: equal rows have equal keys.
 
@@ -159,6 +230,25 @@ def row_keys(X: pd.DataFrame | np.ndarray) -> np.ndarray:
     ndarray of uint64, shape (n_samples,)
     """
     return pd.util.hash_pandas_object(pd.DataFrame(X), index=False).to_numpy()
+
+
+def count_distinct_rows(X: pd.DataFrame | np.ndarray, y: np.ndarray | None, enough: int) -> int:
+    """Count rows that differ in a table or its target, until there are enough.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+    enough : int
+        Number at which the count may stop.
+    """
+    seen: set[tuple] = set()
+    for chunk in gen_batches(len(X), _CHUNK_ROWS):
+        keys = [row_keys(X[chunk])] + ([] if y is None else [row_keys(y[chunk])])
+        seen.update(zip(*(key.tolist() for key in keys), strict=True))
+        if len(seen) >= enough:
+            break
+    return len(seen)
 
 
 def column_statistics(
@@ -311,30 +401,8 @@ class TableEncoder:
 
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
         """Give the positions of columns that are named, indexed or masked."""
-        try:
-            keys: list[Any] = [columns] if isinstance(columns, str | Integral) else list(columns)
-        except TypeError as error:
-            raise ValueError(
-                f"The '{parameter}' parameter must give columns as names, indices or a mask, got "
-                f"{columns!r}."
-            ) from error
-        if keys and all(isinstance(key, bool | np.bool_) for key in keys):
-            if len(keys) != self.n_features:
-                raise ValueError(
-                    f"The '{parameter}' parameter is a mask of {len(keys)} columns, but X has "
-                    f"{self.n_features}."
-                )
-            return np.flatnonzero(np.asarray(keys, dtype=bool))
-        return np.array([self._position(key, parameter) for key in keys], dtype=int)
-
-    def _position(self, key: Any, parameter: str) -> int:
-        if self.is_frame and key in self.labels:
-            return self.labels.index(key)
-        is_index = isinstance(key, Integral) and not isinstance(key, bool)
-        if is_index and -self.n_features <= key < self.n_features:
-            return int(key) % self.n_features
-        known = f"columns {self.labels}" if self.is_frame else f"{self.n_features} columns"
-        raise ValueError(f"The '{parameter}' parameter names the column {key!r}; X has {known}.")
+        labels = self.labels if self.is_frame else None
+        return resolve_columns(columns, labels, self.n_features, f"The '{parameter}' parameter")
 
     def _assign_blocks(self, is_categorical_column: np.ndarray) -> None:
         """Give each block its numeric and its categorical columns, as positions in the table."""

@@ -6,7 +6,9 @@ __all__ = [
     "DeviceWarning",
     "DivergenceError",
     "DivergenceWarning",
+    "FewRowsWarning",
     "NoTargetError",
+    "UnmeasuredScaleWarning",
     "UnseenCategoryWarning",
 ]
 
@@ -21,6 +23,14 @@ class DivergenceWarning(UserWarning):
 
 class NoTargetError(NotFittedError):
     """A prediction was asked of an autoencoder that was fitted without a target."""
+
+
+class FewRowsWarning(UserWarning):
+    """A stage has hardly any rows of its own scale, beside many of later scales."""
+
+
+class UnmeasuredScaleWarning(UserWarning):
+    """A table has none of the columns of a scale; they enter as not measured."""
 
 
 class UnseenCategoryWarning(UserWarning):

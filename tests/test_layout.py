@@ -18,7 +18,7 @@ LAYERS = [
     {"_modules"},
     {"_training", "_batched"},
     {"_base"},
-    {"_supervised"},
+    {"_refine", "_supervised"},
     {"_nested"},
     {"model_selection", "plotting"},
 ]
