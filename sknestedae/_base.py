@@ -137,7 +137,7 @@ class BaseSupervisedAutoencoder(
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
-        alpha="auto",
+        alpha=1e-3,
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,

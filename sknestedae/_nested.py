@@ -56,7 +56,7 @@ from ._scales import (
     target_frame,
 )
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from ._table import is_categorical, resolve_columns
+from ._table import is_categorical, resolve_columns, row_keys
 from .exceptions import (
     DivergenceError,
     FewRowsWarning,
@@ -117,7 +117,8 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
     estimator : estimator or None, default=None
         What is cloned for each scale where ``stages`` is None. None: a
         :class:`SupervisedAutoencoder`, or a :class:`SupervisedAutoencoderClassifier` where the
-        scale's target holds strings, booleans or categories.
+        scale's target holds strings, booleans or categories; after the first scale with
+        ``alpha="auto"``, so that few rows are enough for it.
     n_components : int, sequence of {int, None} or None, default=None
         Number of latents: of every stage, or one number per stage. None: as the estimators say.
     train_rows : {"own", "all"}, default="own"
@@ -351,6 +352,9 @@ default=None
             )
             X, sample_weight, kept = drop_weightless(X, sample_weight)
         stages = self._make_stages(X)
+        if isinstance(y, np.ndarray) and y.shape[1:] == (1,):
+            # one column belongs to the last of many stages, as if it had one dimension
+            y = y if get_tags(self).target_tags.multi_output else column_or_1d(y, warn=True)
         target = _Target.of(y, kept, [name for name, _, _ in stages])
         stages = self._configure(stages, target)
         measured = measured_scales(X, [columns for _, _, columns in stages])
@@ -374,7 +378,7 @@ default=None
                 later = np.unique(np.concatenate(rows[k + 1 :] or [own[:1]]))
                 table = self._table(X, later, stage, before, latents)
                 seen = np.asarray(measured[later, : k + 1].any(axis=1))
-                encoded = _encode_stage(stage.estimator, table, seen)
+                encoded = _encode_alike(stage.estimator, table, seen)
             latents = np.full((len(X), encoded.shape[1]), np.nan, dtype=encoded.dtype)
             latents[later] = encoded
             n_latents.append(encoded.shape[1])
@@ -412,6 +416,9 @@ default=None
         if not reset:
             X = self._align(X)
         if isinstance(X, pd.DataFrame):
+            if not X.columns.is_unique:
+                twice = X.columns[X.columns.duplicated()].unique().tolist()
+                raise ValueError(f"X has the columns {twice} more than once.")
             validate_data(self, X, reset=reset, skip_check_array=True)
             check_not_empty(X)
         else:
@@ -422,9 +429,6 @@ default=None
             self._scales = None if columns is None else list(columns)
             self._labels: list[Any] = list(X.columns) if self._is_frame else []
             self._level_names = list(X.columns.names) if self._is_frame else []
-            if self._is_frame and not X.columns.is_unique:
-                twice = X.columns[X.columns.duplicated()].unique().tolist()
-                raise ValueError(f"X has the columns {twice} more than once.")
         return X
 
     def _check_array(self, X: Any, *, reset: bool) -> Any:
@@ -568,14 +572,13 @@ default=None
                 f"{len(stages)} stages: {[stage.name for stage in stages]}."
             )
         configured = []
-        for stage, n in zip(stages, n_components, strict=True):
+        for k, (stage, n) in enumerate(zip(stages, n_components, strict=True)):
             estimator = stage.estimator if self.stages is not None else self.estimator
             if estimator is None:
-                estimator = (
-                    SupervisedAutoencoderClassifier()
-                    if target.holds_labels(stage.name)
-                    else SupervisedAutoencoder()
-                )
+                labels = target.holds_labels(stage.name)
+                kind = SupervisedAutoencoderClassifier if labels else SupervisedAutoencoder
+                # a later scale may have few rows, and must not learn the latents' noise by heart
+                estimator = kind(alpha="auto") if k else kind()
             estimator = clone(estimator)
             values = {parameter: getattr(self, parameter) for parameter in _PASSED_ON}
             _pass_on(estimator, {**values, "n_components": n})
@@ -588,9 +591,10 @@ default=None
         if "stages_" in vars(self):
             return self.stages_[-1][1]
         try:
-            return self.stages[-1][1]
+            last = self.stages[-1][1]
         except (TypeError, IndexError, KeyError):
-            return SupervisedAutoencoder() if self.estimator is None else self.estimator
+            last = self.estimator
+        return last if hasattr(last, "__sklearn_tags__") else SupervisedAutoencoder()
 
     def _table(
         self, X: Any, rows: Any, stage: Stage, before: Stage | None, latents: np.ndarray | None
@@ -963,6 +967,8 @@ default=None
             part.stages_ = self.stages_[:n_stages]
             part.targets_ = {name: self.targets_[name] for name, _, _ in part.stages_}
             part._n_latents = self._n_latents[:n_stages]
+            n_left = sum(map(len, part.targets_.values()))
+            part._y_is_1d |= n_left == 1 < sum(map(len, self.targets_.values()))
             if part.n_components is not None and not isinstance(part.n_components, Integral):
                 part.n_components = list(part.n_components)[:n_stages]
         return part
@@ -1030,20 +1036,16 @@ default=None
         """Draw the chain in notebooks, one stage below the other."""
         if self.stages is None and not self.__sklearn_is_fitted__():
             each = SupervisedAutoencoder() if self.estimator is None else self.estimator
-            return VisualBlock(
-                "serial", [each], names=["each scale"], name_details=["one stage per scale"]
-            )
-        stages = self._stage_list
-        links = ["its own columns", *(f"latents of {name}, own columns" for name, _, _ in stages)]
-        return VisualBlock(
-            "serial",
-            [estimator for _, estimator, _ in stages],
-            names=[f"{name}: {type(estimator).__name__}" for name, estimator, _ in stages],
-            name_details=[
-                f"{link}: {columns!r}"
-                for link, (_, _, columns) in zip(links, stages, strict=False)
-            ],
-        )
+            named = {"each scale": (each, "its own columns, and the latents of the scale before")}
+        else:
+            named, before = {}, ""
+            for name, estimator, columns in self._stage_list:
+                named[name] = (estimator, f"{before}own columns: {columns!r}")
+                before = f"latents of {name}, "
+        # a block around each stage, as a block's name is drawn and a single estimator's is not
+        blocks = [VisualBlock("serial", [e], dash_wrapped=False) for e, _ in named.values()]
+        details = [detail for _, detail in named.values()]
+        return VisualBlock("serial", blocks, names=list(named), name_details=details)
 
     def __sklearn_tags__(self):
         refuse_folded_lists()  # before a split of scikit-learn does, in words that do not help
@@ -1106,8 +1108,6 @@ class _Target(NamedTuple):
         """Read what ``fit`` was given, in some of its rows."""
         if y is None:
             return cls(None, True, {name: [] for name in names})
-        if len(names) > 1 and isinstance(y, np.ndarray) and y.shape[1:] == (1,):
-            y = column_or_1d(y, warn=True)
         frame, is_1d = target_frame(y)
         columns = match_targets(frame, names)
         return cls(frame[rows], is_1d, dict(zip(names, columns, strict=True)))
@@ -1224,13 +1224,6 @@ def _unfrozen(estimator: Any) -> Any:
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
-def _reads_gaps_in_y(estimator: Any) -> bool:
-    """Tell whether an estimator takes a target with missing entries, or no target at all."""
-    if isinstance(innermost(estimator), BaseSupervisedAutoencoder | NestedAutoencoder):
-        return True
-    return not get_tags(estimator).target_tags.required
-
-
 def _pass_on(estimator: Any, values: dict[str, Any]) -> None:
     """Set parameters that are not None on an estimator, or on the last step of a pipeline."""
     while isinstance(estimator, Pipeline):
@@ -1273,10 +1266,11 @@ def _fit_stage(estimator: Any, data: StageData) -> None:
     if isinstance(estimator, FrozenEstimator):
         estimator.fit(table, y)  # checks that it was fitted
         return
-    if y is not None and not _reads_gaps_in_y(estimator):
+    reads_gaps = isinstance(innermost(estimator), BaseSupervisedAutoencoder | NestedAutoencoder)
+    if y is not None and not reads_gaps:
         missing = pd.isna(pd.DataFrame(y)).any(axis=1).to_numpy()
         if missing.any():
-            table, y = table[~missing], y[~missing]
+            table, y = table[~missing], np.asarray(y)[~missing]
             weight = None if weight is None else weight[~missing]
     parameters = {}
     if weight is not None:
@@ -1316,6 +1310,19 @@ def _encode_stage(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
     if seen.any():
         latents[seen] = encoded
     return latents
+
+
+def _encode_alike(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
+    """Do so for rows that are learnt from: equal rows get equal latents, to the last bit.
+
+    A matrix product may round equal rows differently. The next stage tells replicates, which
+    early stopping must not part, by their equal content.
+    """
+    _, first, group = np.unique(row_keys(table), return_index=True, return_inverse=True)
+    if len(first) == len(group):
+        return _encode_stage(estimator, table, seen)
+    take = table.iloc if isinstance(table, pd.DataFrame) else table
+    return _encode_stage(estimator, take[first], seen[first])[group]
 
 
 def _names_of_latents(estimator: Any, n_latents: int) -> list[str]:

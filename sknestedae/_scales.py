@@ -22,6 +22,10 @@ from ._compat import tables_in_model_selection
 __all__ = ["ScaleKFold", "stack_scales", "stage_scorer"]
 
 
+# Types that can hold a missing entry, by the kind of those that can not.
+_NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
+
+
 # ---------------------------------------------------------------------------------------------
 # Which tables, which rows, which targets
 
@@ -241,6 +245,7 @@ def stack(X_list: Any, y_list: Any = None, names: Sequence[str] | None = None) -
     )
     if len(names) != len(X_list):
         raise ValueError(f"There are {len(X_list)} tables, but {len(names)} scales: {names}.")
+    X_list = [_dense(table, name) for table, name in zip(X_list, names, strict=True)]
     targets = _target_tables(y_list, X_list, names)
     same_rows = _describe_same_rows(X_list)
     tables = _as_frames(X_list, names, same_rows=same_rows)
@@ -288,6 +293,19 @@ def check_names(names: Sequence[Any], parameter: str) -> list[str]:
             "than once."
         )
     return names
+
+
+def _dense(table: Any, name: str) -> pd.DataFrame | np.ndarray:
+    """Give a table as a DataFrame or an array."""
+    if isinstance(table, pd.DataFrame):
+        return table
+    values = np.asarray(table)
+    if values.ndim != 2:  # such as a sparse matrix
+        raise TypeError(
+            f"The table of scale {name!r} must be a DataFrame or a dense array, got "
+            f"{type(table).__name__}."
+        )
+    return values
 
 
 def _target_tables(y_list: Any, X_list: Any, names: list[str]) -> list[pd.DataFrame | None]:
@@ -341,15 +359,9 @@ def _as_frames(X_list: Any, names: list[str], *, same_rows: bool) -> list[pd.Dat
     known: list[Any] = []  # columns of the scales so far
     for table, name in zip(X_list, names, strict=True):
         if not isinstance(table, pd.DataFrame):
-            values = np.asarray(table)
-            if values.ndim != 2:  # such as a sparse matrix
-                raise TypeError(
-                    f"The table of scale {name!r} must be a DataFrame or a dense array, got "
-                    f"{type(table).__name__}."
-                )
-            first = [] if same_rows else known[: values.shape[1]]
-            new = range(len(known), len(known) + values.shape[1] - len(first))
-            table = pd.DataFrame(values, columns=[*first, *(f"x{j}" for j in new)])
+            first = [] if same_rows else known[: table.shape[1]]
+            new = range(len(known), len(known) + table.shape[1] - len(first))
+            table = pd.DataFrame(table, columns=[*first, *(f"x{j}" for j in new)])
             table = table.infer_objects()
         if table.columns.nlevels > 1:
             raise ValueError(
@@ -435,8 +447,9 @@ def _scatter(parts: list[pd.Series], rows: list[np.ndarray], n_rows: int) -> pd.
     else:
         column = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     positions = np.concatenate(rows)
-    if len(positions) < n_rows and column.dtype.kind in "iub":
-        column = column.convert_dtypes(convert_floating=False, convert_string=False)
+    if len(positions) < n_rows and column.dtype.kind in _NULLABLE:
+        kind, bits = _NULLABLE[column.dtype.kind], 8 * column.dtype.itemsize
+        column = column.astype("boolean" if kind == "boolean" else f"{kind}{bits}")
     return column.set_axis(positions).reindex(range(n_rows))
 
 
@@ -576,13 +589,13 @@ class ScaleKFold:
     def _deal(self, rows: np.ndarray, groups: np.ndarray, name: str) -> np.ndarray:
         """Deal the rows of one scale into folds; give each row's."""
         is_grouped = len(np.unique(groups)) < len(groups)
+        kind: Any = GroupKFold if is_grouped else KFold
         state = self.random_state if self.shuffle else None
-        splitter: Any = (GroupKFold if is_grouped else KFold)(
-            self.n_splits, shuffle=self.shuffle, random_state=state
-        )
         fold = np.empty(len(rows), dtype=int)
         try:
-            for k, (_, test) in enumerate(splitter.split(rows, groups=groups)):
+            splitter = kind(self.n_splits, shuffle=self.shuffle, random_state=state)
+            splits = splitter.split(rows, groups=groups if is_grouped else None)
+            for k, (_, test) in enumerate(splits):
                 fold[test] = k
         except ValueError as error:
             raise ValueError(f"Scale {name!r} can not be split: {error}") from error

@@ -56,12 +56,12 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
-    alpha : float or "auto", default="auto"
+    alpha : float or "auto", default=1e-3
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
         their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
-        by the number of rows, so that the scale of sample weights does not matter. "auto": 0.001
-        from 548 distinct rows on; with fewer, 300 divided by the square of their number, up to
-        0.15; in ``partial_fit`` always 0.001.
+        by the number of rows, so that the scale of sample weights does not matter. "auto" suits
+        few rows: 300 divided by the square of the number of distinct rows, but at least 0.001
+        (548 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.001.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.
@@ -195,7 +195,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
-        alpha="auto",
+        alpha=1e-3,
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
@@ -378,12 +378,12 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
-    alpha : float or "auto", default="auto"
+    alpha : float or "auto", default=1e-3
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
         their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
-        by the number of rows, so that the scale of sample weights does not matter. "auto": 0.001
-        from 548 distinct rows on; with fewer, 300 divided by the square of their number, up to
-        0.15; in ``partial_fit`` always 0.001.
+        by the number of rows, so that the scale of sample weights does not matter. "auto" suits
+        few rows: 300 divided by the square of the number of distinct rows, but at least 0.001
+        (548 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.001.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknestedae import (
+    NestedAutoencoder,
+    SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
+)
 
 # A fit takes hundredths of a second: few epochs, at a learning rate that suits so few.
 QUICK = {"max_iter": 30, "learning_rate_init": 0.01}
@@ -21,11 +28,30 @@ SETTINGS = {
 
 
 def tiny_instances() -> list:
-    """Give both estimators in several settings."""
+    """Give the estimators in several settings."""
     instances = [
         cls(**{**QUICK, **settings})
         for cls in (SupervisedAutoencoder, SupervisedAutoencoderClassifier)
         for settings in SETTINGS.values()
     ]
     robust = {"reconstruction_loss": "huber", "prediction_loss": "absolute_error"}
-    return [*instances, SupervisedAutoencoder(**QUICK, **robust)]
+    return [*instances, SupervisedAutoencoder(**QUICK, **robust), *tiny_chains()]
+
+
+def tiny_chains() -> list:
+    """Give chains whose scales come from the data, and chains of explicit stages."""
+    first = ("first", SupervisedAutoencoder(2, **QUICK), [0])
+    rest = slice(1, None)
+    classifier = SupervisedAutoencoderClassifier(**QUICK)
+    behind_scaler = make_pipeline(StandardScaler(), SupervisedAutoencoder(**QUICK))
+    return [
+        NestedAutoencoder(),
+        NestedAutoencoder([first, ("second", SupervisedAutoencoder(**QUICK), rest)]),
+        NestedAutoencoder([first, ("second", classifier, rest)], latents="all"),
+        NestedAutoencoder([first, ("second", behind_scaler, rest)]),
+        NestedAutoencoder(
+            [first, ("second", SupervisedAutoencoder(**QUICK), rest)],
+            refine_iter=2,
+            train_rows="all",
+        ),
+    ]

@@ -17,9 +17,15 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from test_nested import AB, sae, two_scales
 from test_supervised import TINY, mixed_table, regression
 
-from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae import (
+    NestedAutoencoder,
+    SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
+    stack_scales,
+)
 from sknestedae.exceptions import DeviceWarning
 
 
@@ -94,6 +100,26 @@ def test_classifier(through):
     loaded = through(clf)
     assert_array_equal(loaded.classes_, clf.classes_)
     assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+@pytest.mark.parametrize("explicit", [True, False])
+def test_chain(through, explicit):
+    X_list, y_list = two_scales()
+    X, y = stack_scales(X_list, y_list)
+    chain = NestedAutoencoder(AB if explicit else None, refine_iter=1, random_state=0)
+    chain.set_params(estimator=None if explicit else sae(), max_iter=3).fit(X, y)
+    loaded = through(chain)
+    assert_array_equal(loaded.predict(X), chain.predict(X))
+    for ours, theirs in zip(loaded.predict(X_list), chain.predict(X_list), strict=True):
+        assert_array_equal(ours, theirs)
+    Z = chain.transform(X)
+    assert_equal_tables(loaded.inverse_transform(Z), chain.inverse_transform(Z))
+    assert loaded.targets_ == chain.targets_
+    pd.testing.assert_frame_equal(loaded.refine_history_, chain.refine_history_)
+    assert_array_equal(
+        loaded["scale0" if not explicit else "a"].predict(X_list[0]), chain[0].predict(X_list[0])
+    )
 
 
 @pytest.mark.parametrize("through", ROUNDS)

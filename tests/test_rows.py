@@ -1,10 +1,10 @@
-"""Which rows are learnt from, and how many at once."""
+"""Which rows are learnt from, how many at once, and how firmly the weights are held."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknestedae._rows import auto_batch_size, split_rows
+from sknestedae._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, split_rows
 
 
 def test_split_rows_keeps_replicates_together():
@@ -47,3 +47,12 @@ def test_auto_batch_size():
 def test_split_rows_needs_two_kinds_of_rows():
     with pytest.raises(ValueError, match="at least two distinct rows"):
         split_rows(np.ones(5), None, 0.5, 0)
+
+
+def test_auto_alpha_falls_from_few_rows_to_many():
+    alphas = [auto_alpha(n) for n in range(1, 700)]
+    assert_array_equal(np.diff(alphas) <= 0, True)
+    assert auto_alpha(1) == auto_alpha(44) == 0.15
+    assert auto_alpha(100) == pytest.approx(0.03)
+    assert auto_alpha(MANY_DISTINCT_ROWS) == auto_alpha(10**9) == 1e-3
+    assert auto_alpha(MANY_DISTINCT_ROWS - 1) > 1e-3

@@ -120,6 +120,19 @@ def test_scale_of_weights_does_not_matter(cls):
     assert_allclose(one.transform(X), small.transform(X), rtol=1e-9, atol=1e-9)
 
 
+def test_auto_alpha_follows_the_distinct_rows():
+    """Neither repeating rows nor the scale of weights changes it."""
+    X, y = regression()
+    auto = SupervisedAutoencoder(**TINY, alpha="auto")
+    given = SupervisedAutoencoder(**TINY, alpha=300 / 60**2)
+    assert_array_equal(auto.fit(X, y).transform(X), given.fit(X, y).transform(X))
+    assert auto.alpha_ == given.alpha_ == given.alpha
+    assert auto.fit(np.tile(X, (2, 1)), np.tile(y, 2)).alpha_ == given.alpha
+    assert auto.fit(X, y, sample_weight=np.full(60, 0.1)).alpha_ == given.alpha
+    assert auto.fit(X[:2], y[:2]).alpha_ == 0.15
+    assert clone(auto).partial_fit(X, y).alpha_ == 1e-3
+
+
 def test_unlabelled_rows_shape_latents_but_not_the_predictor():
     X, y = regression()
     y[30:] = np.nan

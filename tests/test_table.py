@@ -14,9 +14,11 @@ from sknestedae._table import (
     Layout,
     TableEncoder,
     column_statistics,
+    count_distinct_rows,
     factorize,
     is_categorical,
     keeps_column_types,
+    resolve_columns,
     row_keys,
     sort_categories,
 )
@@ -618,7 +620,7 @@ def test_categorical_features_by_name_index_or_mask(categorical_features):
         ([None], r"names the column None"),
         ([True], r"is a mask of 1 columns, but X has 3"),
         (np.ones(4, bool), r"is a mask of 4 columns, but X has 3"),
-        (slice(0, 2), r"must give columns as names, indices or a mask, got slice"),
+        (3.5, r"must give columns as names, indices or a mask, got 3.5"),
     ],
 )
 def test_bad_categorical_features_raise(categorical_features, message):
@@ -710,3 +712,45 @@ def test_keys_of_arrays():
     assert keys[7] == keys[3]
     assert len(set(keys)) == len(X) - 1
     np.testing.assert_array_equal(row_keys(X[::-1]), keys[::-1])
+
+
+# -- columns by name, place or level
+
+
+LABELS = [("a", "x"), ("a", "y"), ("b", "z"), ("b", "x")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "labels", "expected"),
+    [
+        (slice(1, None), None, [1, 2, 3]),
+        (slice(None, None, 2), None, [0, 2]),
+        (slice("q", "r"), list("pqrs"), [1, 2]),
+        (slice("r"), list("pqrs"), [0, 1, 2]),
+        (slice("r", None), list("pqrs"), [2, 3]),
+        ("a", LABELS, [0, 1]),
+        ("z", LABELS, [2]),
+        (("b", "x"), LABELS, [3]),
+        ([("b", "x"), "y", 0], LABELS, [3, 1, 0]),
+        (slice("a"), LABELS, [0, 1]),
+        (slice("b", None), LABELS, [2, 3]),
+        (-1, None, [3]),
+    ],
+)
+def test_columns_are_resolved(columns, labels, expected):
+    assert resolve_columns(columns, labels, 4, "It").tolist() == expected
+
+
+def test_a_feature_of_two_scales_must_be_told_apart():
+    with pytest.raises(ValueError, match="It names the column 'x'; X has columns"):
+        resolve_columns("x", LABELS, 4, "It")
+
+
+def test_distinct_rows_are_counted():
+    X = np.repeat(np.arange(5.0), 3)[:, None]
+    y = np.tile([0.0, 1.0, 1.0], 5)
+    assert count_distinct_rows(X, None, 100) == 5
+    assert count_distinct_rows(X, y, 100) == 10
+    assert count_distinct_rows(pd.DataFrame(X), y[:, None], 100) == 10
+    large = np.arange(40_000.0)[:, None]
+    assert 10 <= count_distinct_rows(large, None, 10) < 40_000  # it need not look at all
