@@ -27,6 +27,7 @@ __all__ = [
     "VisualBlock",
     "check_sample_weight",
     "fit_context",
+    "stack_level_of_caller",
     "tables_in_model_selection",
     "validate_params",
 ]
@@ -50,3 +51,18 @@ def tables_in_model_selection() -> Iterator[Any]:
             if X is not None:
                 yield X
         frame = frame.f_back
+
+
+def stack_level_of_caller() -> int:
+    """Give the ``stacklevel`` of a warning that is to point at the user's own line.
+
+    Between the two there can be wrappers of scikit-learn, more or fewer of them.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").split(".")[0]
+        if package not in ("sknestedae", "sklearn"):
+            return level
+        frame, level = frame.f_back, level + 1
+    return level

@@ -40,6 +40,7 @@ from ._compat import (
     VisualBlock,
     check_sample_weight,
     fit_context,
+    stack_level_of_caller,
 )
 from ._refine import StageData, refine
 from ._scales import (
@@ -90,6 +91,11 @@ class Stage(NamedTuple):
 
 def _has_classifier_last(nae: NestedAutoencoder) -> bool:
     return is_classifier(nae._last_estimator)
+
+
+def _can_predict(nae: NestedAutoencoder) -> bool:
+    stages = vars(nae).get("stages_") or nae._named_estimators or [("", nae._last_estimator)]
+    return any(hasattr(stage[1], "predict") for stage in stages)
 
 
 class NestedAutoencoder(TransformerMixin, BaseComposition):
@@ -335,7 +341,7 @@ default=None
         with all_or_nothing(self):
             if is_scale_list(X):
                 refuse_folded_lists()
-                stacked = self._stack(X, y)
+                stacked = self._stack(X, y, reset=True)
                 sample_weight = _stack_weights(sample_weight, stacked.rows)
                 X, y = stacked.X, stacked.y
             return self._fit(X, y, sample_weight)
@@ -388,21 +394,27 @@ default=None
         self._y_is_1d = target.is_1d
         self._n_latents = n_latents
         self._has_own_rows = any(len(own) < len(X) for own in rows)
+        self.__dict__.pop("refine_history_", None)  # of an earlier fit
         if self.refine_iter:
             self._refine(X, rows, fit_data)
         return self
 
-    def _stack(self, X_list: Any, y_list: Any = None) -> Stack:
-        """Make one table of a list, with the scales named as the stages are."""
-        if self.__sklearn_is_fitted__():
-            names = self._scales or [name for name, _, _ in self.stages_]
-        elif self.stages is not None:
+    def _stack(self, X_list: Any, y_list: Any = None, *, reset: bool = False) -> Stack:
+        """Make one table of a list, with the scales named as the stages are.
+
+        Parameters
+        ----------
+        X_list, y_list : list
+        reset : bool
+            Whether it is to be fitted. If not, later scales may be missing.
+        """
+        if reset and self.stages is None:
+            return stack(X_list, y_list)
+        if reset:
             names = self._stage_names()
         else:
-            return stack(X_list, y_list)
-        if len(X_list) > len(names) or (
-            len(X_list) < len(names) and not self.__sklearn_is_fitted__()
-        ):
+            names = self._scales or [name for name, _, _ in self.stages_]
+        if len(X_list) > len(names) or (reset and len(X_list) < len(names)):
             raise ValueError(
                 f"X is a list of {len(X_list)} tables, but there are {len(names)} stages: "
                 f"{names}. Pass one table per stage; or, where the list is a part of a longer "
@@ -459,21 +471,19 @@ default=None
         if self._scales is None and not (is_usable and lacking):
             return X  # scikit-learn tells what is wrong with it
         if not is_usable:
-            others = [label for label in labels if label not in self._labels]
-            raise ValueError(
-                "The columns must be those of fit. X "
-                + (f"has others: {others}" if others else "")
-                + (" and " if others and lacking else "")
-                + (f"lacks {[self._labels[j] for j in sorted(lacking)]}" if lacking else "")
-                + ("has some twice" if not others and not lacking else "")
-                + "."
-            )
+            problems = {
+                "lacks": [self._labels[j] for j in sorted(lacking)],
+                "has others:": [label for label in labels if label not in self._labels],
+                "has more than once:": sorted({x for x in labels if labels.count(x) > 1}, key=str),
+            }
+            found = [f"{what} {which}" for what, which in problems.items() if which]
+            raise ValueError(f"The columns must be those of fit. X {' and '.join(found)}.")
         if absent:
             warnings.warn(
                 f"X has no column of stage {' and '.join(map(repr, absent))}; its columns enter "
                 "as not measured.",
                 UnmeasuredScaleWarning,
-                stacklevel=6,
+                stacklevel=stack_level_of_caller(),
             )
         X = X.set_axis(pd.Index(labels, tupleize_cols=False), axis=1)
         X = X.reindex(columns=pd.Index(self._labels, tupleize_cols=False))
@@ -686,7 +696,7 @@ default=None
             tables = tables[-1:]
         return np.hstack([_transform(stage.estimator, table) for stage, table in tables])
 
-    @available_if(lambda self: hasattr(self._last_estimator, "predict"))
+    @available_if(_can_predict)
     def predict(self, X):
         """Predict the target of every stage that has one.
 
@@ -1177,7 +1187,7 @@ def _training_rows(
                 f"measured scale, and not on {len(some)} that have its columns. If the others "
                 "only lack later columns, set train_rows='all'.",
                 FewRowsWarning,
-                stacklevel=7,
+                stacklevel=stack_level_of_caller(),
             )
         rows.append(own if takes_own else some)
     return rows

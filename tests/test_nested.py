@@ -402,6 +402,22 @@ def test_a_chain_is_what_its_last_stage_is():
     latents_only = NestedAutoencoder([("a", PCA(1), [0, 1])])
     assert not is_regressor(latents_only)
     assert not hasattr(latents_only, "predict")
+    (first, second), (gap, _) = two_scales()
+    second = second.fillna({"radius": 2.0})
+    ends_in_pca = NestedAutoencoder(
+        [("crystal", sae(), ["radius", "mass"]), ("device", PCA(1), ["thickness"])]
+    ).fit([first, second[["radius", "mass", "thickness"]]], [gap, None])
+    assert_array_equal(ends_in_pca.predict([first])[0], ends_in_pca["crystal"].predict(first))
+
+
+def test_a_chain_can_be_fitted_again_to_something_else():
+    chain = NestedAutoencoder(estimator=sae(), refine_iter=1).fit(*same_rows(3))
+    X_list, y_list = two_scales()
+    chain.set_params(refine_iter=0).fit(X_list, y_list)
+    assert len(chain) == 2
+    assert not hasattr(chain, "refine_history_")
+    once = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)
+    assert_array_equal(chain.predict(X_list)[1], once.predict(X_list)[1])
 
 
 def test_pipelines_and_other_transformers_as_stages():
@@ -589,8 +605,11 @@ def test_latents_of_rows_without_an_earlier_scale_are_missing():
 def test_prediction_without_a_later_scale_warns():
     X_list, y_list = two_scales()
     chain = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)
-    with pytest.warns(UnmeasuredScaleWarning, match="no column of stage 'scale1'"):
+    with pytest.warns(UnmeasuredScaleWarning, match="no column of stage 'scale1'") as record:
         prediction = chain.predict(X_list[0])
+    with pytest.warns(UnmeasuredScaleWarning) as of_transform:
+        chain.transform(X_list[0])
+    assert [w.filename for w in (*record, *of_transform)] == [__file__] * 2
     X, _ = stack_scales(X_list, y_list)
     rows = X.index.get_level_values(0) == "scale0"
     assert_array_equal(prediction, chain.predict(X[rows]))
@@ -810,6 +829,8 @@ def test_tables_that_are_not_those_of_fit():
         chain.predict(X_list[1].assign(colour=1))
     with pytest.raises(ValueError, match=r"lacks \[\('scale0', 'mass'\)\]"):
         chain.predict(X_list[1].drop(columns="mass"))
+    with pytest.raises(ValueError, match=r"has more than once: \[\('scale0', 'mass'\)\]"):
+        chain.predict(pd.concat([X_list[1], X_list[1][["mass"]]], axis=1))
     with pytest.raises(ValueError, match="3 features, but NestedAutoencoder is expecting 4"):
         chain.predict(np.ones((2, 3)))
     with pytest.raises(ValueError, match="a list of 3 tables, but there are 2 stages"):
