@@ -84,6 +84,8 @@ class BaseSupervisedAutoencoder(
 ):
     """What the regressor and the classifier share: all but the kind of target."""
 
+    _takes_unlabelled_rows = True
+
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],

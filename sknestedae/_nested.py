@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import wraps
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin, clone, is_classifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import (
     Bunch,
     check_array,
@@ -23,7 +20,7 @@ from sklearn.utils import (
     get_tags,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import (
     BaseSupervisedAutoencoder,
@@ -32,6 +29,7 @@ from ._base import (
     check_not_empty,
     drop_weightless,
 )
+from ._columns import Columns
 from ._compat import (
     BaseComposition,
     HasMethods,
@@ -40,53 +38,43 @@ from ._compat import (
     VisualBlock,
     check_sample_weight,
     fit_context,
-    stack_level_of_caller,
 )
 from ._refine import StageData, refine
 from ._scales import (
     Stack,
-    check_names,
     innermost,
     is_scale_list,
-    last_scale,
-    match_targets,
     measured_scales,
     refuse_folded_lists,
-    scale_columns,
     stack,
     target_frame,
 )
-from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from ._table import is_categorical, resolve_columns, row_keys
-from .exceptions import (
-    DivergenceError,
-    FewRowsWarning,
-    NoTargetError,
-    UnmeasuredScaleWarning,
+from ._stages import (
+    Stage,
+    Target,
+    as_fitted,
+    check_stage,
+    check_stages,
+    encode_alike,
+    encode_stage,
+    find_stages,
+    fit_stage,
+    names_of_latents,
+    naming,
+    pass_on,
+    stack_weights,
+    stage_table,
+    training_rows,
+    transform_stage,
+    unfrozen,
 )
+from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from .exceptions import NoTargetError
 
 __all__ = ["NestedAutoencoder"]
 
 # Parameters of the chain that go to every stage which has them.
 _PASSED_ON = ("n_components", "max_iter", "verbose", "random_state")
-# With fewer rows of its own, and this many times more of later scales, a stage gives a warning.
-_FEW_ROWS = 10
-
-
-class Stage(NamedTuple):
-    """A link of the chain.
-
-    Parameters
-    ----------
-    name : str
-    estimator : estimator
-    columns : list of int
-        Positions of the stage's own columns.
-    """
-
-    name: str
-    estimator: Any
-    columns: list[int]
 
 
 def _has_classifier_last(nae: NestedAutoencoder) -> bool:
@@ -222,6 +210,8 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
     (4, 11)
     """
 
+    _takes_unlabelled_rows = True
+
     _parameter_constraints: ClassVar[dict] = {
         "stages": [list, None],
         "estimator": [HasMethods(["fit", "transform"]), None],
@@ -342,7 +332,7 @@ default=None
             if is_scale_list(X):
                 refuse_folded_lists()
                 stacked = self._stack(X, y, reset=True)
-                sample_weight = _stack_weights(sample_weight, stacked.rows)
+                sample_weight = stack_weights(sample_weight, stacked.rows)
                 X, y = stacked.X, stacked.y
             return self._fit(X, y, sample_weight)
 
@@ -357,16 +347,18 @@ default=None
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
             X, sample_weight, kept = drop_weightless(X, sample_weight)
-        stages = self._make_stages(X)
+        if self.stages is not None:
+            check_stages(self.stages, self.get_params(deep=False))
+        stages = find_stages(self.stages, X, self._columns)
         if isinstance(y, np.ndarray) and y.shape[1:] == (1,):
             # one column belongs to the last of many stages, as if it had one dimension
             y = y if get_tags(self).target_tags.multi_output else column_or_1d(y, warn=True)
-        target = _Target.of(y, kept, [name for name, _, _ in stages])
+        target = Target.of(y, kept, [name for name, _, _ in stages])
         stages = self._configure(stages, target)
         measured = measured_scales(X, [columns for _, _, columns in stages])
-        rows = _training_rows(measured, target.known(len(X)), stages, X, self.train_rows)
+        rows = training_rows(measured, target.known(len(X)), stages, X, self.train_rows)
         for stage, own in zip(stages, rows, strict=True):
-            _check_stage(stage, target, own)
+            check_stage(stage, target, own)
 
         fit_data: list[StageData] = []
         n_latents: list[int] = []
@@ -374,17 +366,17 @@ default=None
         for k, (stage, own) in enumerate(zip(stages, rows, strict=True)):
             before = stages[k - 1] if k else None
             data = StageData(
-                [self._table(X, own, stage, before, latents)],
+                [stage_table(X, own, self._columns, stage, before, latents)],
                 target.stage(stage.name, own),
                 None if sample_weight is None else sample_weight[own],
             )
-            with _naming(stage.name):
-                _fit_stage(stage.estimator, data)
+            with naming(stage.name):
+                fit_stage(stage.estimator, data)
                 # what later stages are trained on; of the last stage, a row to count its latents
                 later = np.unique(np.concatenate(rows[k + 1 :] or [own[:1]]))
-                table = self._table(X, later, stage, before, latents)
+                table = stage_table(X, later, self._columns, stage, before, latents)
                 seen = np.asarray(measured[later, : k + 1].any(axis=1))
-                encoded = _encode_alike(stage.estimator, table, seen)
+                encoded = encode_alike(stage.estimator, table, seen)
             latents = np.full((len(X), encoded.shape[1]), np.nan, dtype=encoded.dtype)
             latents[later] = encoded
             n_latents.append(encoded.shape[1])
@@ -411,9 +403,9 @@ default=None
         if reset and self.stages is None:
             return stack(X_list, y_list)
         if reset:
-            names = self._stage_names()
+            names = check_stages(self.stages, self.get_params(deep=False))
         else:
-            names = self._scales or [name for name, _, _ in self.stages_]
+            names = self._columns.scales or [name for name, _, _ in self.stages_]
         if len(X_list) > len(names) or (reset and len(X_list) < len(names)):
             raise ValueError(
                 f"X is a list of {len(X_list)} tables, but there are {len(names)} stages: "
@@ -425,8 +417,10 @@ default=None
     def _check_X(self, X: Any, *, reset: bool) -> Any:
         """Check a table; give a DataFrame, or an array of floats or of objects."""
         X = as_plain_array(X)
-        if not reset:
-            X = self._align(X)
+        if not reset and self._columns.is_frame:
+            if not isinstance(X, pd.DataFrame):
+                X = self._columns.name_columns_of(self._check_array(X, reset=False))
+            X = self._columns.align(X, {name: own for name, _, own in self.stages_})
         if isinstance(X, pd.DataFrame):
             if not X.columns.is_unique:
                 twice = X.columns[X.columns.duplicated()].unique().tolist()
@@ -436,11 +430,7 @@ default=None
         else:
             X = self._check_array(X, reset=reset)
         if reset:
-            self._is_frame = isinstance(X, pd.DataFrame)
-            columns = scale_columns(X)
-            self._scales = None if columns is None else list(columns)
-            self._labels: list[Any] = list(X.columns) if self._is_frame else []
-            self._level_names = list(X.columns.names) if self._is_frame else []
+            self._columns: Columns = Columns(X)
         return X
 
     def _check_array(self, X: Any, *, reset: bool) -> Any:
@@ -453,125 +443,9 @@ default=None
         # words: a stage may take some of its columns as categorical
         return validate_data(self, np.asarray(X, dtype=object), dtype=None, **settings)
 
-    def _align(self, X: Any) -> Any:
-        """Give a table the columns of ``fit``; those of a whole stage may be missing."""
-        if not self._is_frame:
-            return X
-        if not isinstance(X, pd.DataFrame):
-            X = pd.DataFrame(self._check_array(X, reset=False)).infer_objects()
-            return X.set_axis(self._column_index(), axis=1)
-        if list(X.columns) == self._labels:
-            return X
-        labels = self._fitted_labels(X)
-        given = set(labels)
-        lacking = {j for j, label in enumerate(self._labels) if label not in given}
-        absent = self._absent_stages(lacking)
-        is_subset = len(given) == len(labels) == len(self._labels) - len(lacking)
-        is_usable = is_subset and absent is not None
-        if self._scales is None and not (is_usable and lacking):
-            return X  # scikit-learn tells what is wrong with it
-        if not is_usable:
-            problems = {
-                "lacks": [self._labels[j] for j in sorted(lacking)],
-                "has others:": [label for label in labels if label not in self._labels],
-                "has more than once:": sorted({x for x in labels if labels.count(x) > 1}, key=str),
-            }
-            found = [f"{what} {which}" for what, which in problems.items() if which]
-            raise ValueError(f"The columns must be those of fit. X {' and '.join(found)}.")
-        if absent:
-            warnings.warn(
-                f"X has no column of stage {' and '.join(map(repr, absent))}; its columns enter "
-                "as not measured.",
-                UnmeasuredScaleWarning,
-                stacklevel=stack_level_of_caller(),
-            )
-        X = X.set_axis(pd.Index(labels, tupleize_cols=False), axis=1)
-        X = X.reindex(columns=pd.Index(self._labels, tupleize_cols=False))
-        return X.set_axis(self._column_index(), axis=1)
-
-    def _fitted_labels(self, X: pd.DataFrame) -> list:
-        """Give the labels that columns had in ``fit``: features alone are found in their scale."""
-        if self._scales is None or X.columns.nlevels > 1:
-            return list(X.columns)
-        of_feature: dict[Any, Any] = {}
-        for label in self._labels:
-            of_feature[label[1:]] = label if label[1:] not in of_feature else None
-        return [of_feature.get((label,)) or label for label in X.columns]
-
-    def _absent_stages(self, lacking: set[int]) -> list[str] | None:
-        """Name the stages of which all columns are lacking; None if it is all, or some of one."""
-        absent = [name for name, _, columns in self.stages_ if lacking >= set(columns)]
-        needed = {j for name, _, columns in self.stages_ if name not in absent for j in columns}
-        return None if not needed or needed & lacking else absent
-
-    def _column_index(self) -> pd.Index:
-        if self._scales is not None:
-            return pd.MultiIndex.from_tuples(self._labels, names=self._level_names)
-        return pd.Index(self._labels, name=self._level_names[0], tupleize_cols=False)
-
     # -- stages
 
-    def _stage_names(self) -> list[str]:
-        """Check the parameter ``stages`` and give the names."""
-        for entry in self.stages:
-            if not (isinstance(entry, tuple | list) and len(entry) == 3):
-                raise ValueError(
-                    "The 'stages' parameter must be a list of tuples (name, estimator, columns), "
-                    f"got {entry!r} in it."
-                )
-        if not self.stages:
-            raise ValueError("The 'stages' parameter must have at least one stage, got [].")
-        names = check_names([name for name, _, _ in self.stages], "stages")
-        taken = sorted(set(names) & set(self.get_params(deep=False)))
-        if taken:
-            raise ValueError(
-                f"The 'stages' parameter must not have names that parameters have, got {taken}."
-            )
-        for name, estimator, _ in self.stages:
-            if not (hasattr(estimator, "fit") and hasattr(estimator, "transform")):
-                raise TypeError(
-                    f"The estimator of stage {name!r} must have fit and transform; "
-                    f"{estimator!r} has not."
-                )
-        return names
-
-    def _make_stages(self, X: Any) -> list[Stage]:
-        """Give the stages with their columns; where the data tell them, without an estimator."""
-        if self.stages is None:
-            if self._scales is None:
-                return [Stage("scale0", None, list(range(X.shape[1])))]
-            names = check_names(list(self._scales), "scale names of X as stage names; it")
-            columns = list((scale_columns(X) or {}).values())
-            return [Stage(*each) for each in zip(names, [None] * len(names), columns, strict=True)]
-        stages = []
-        owner: dict[int, str] = {}
-        for name, (_, estimator, wanted) in zip(self._stage_names(), self.stages, strict=True):
-            wanted = wanted(X) if callable(wanted) else wanted
-            positions = resolve_columns(
-                wanted,
-                self._labels if self._is_frame else None,
-                X.shape[1],
-                f"The 'stages' parameter, in stage {name!r},",
-            )
-            if not len(positions):
-                raise ValueError(
-                    f"Stage {name!r} has no columns: {wanted!r} is none of X (n_features="
-                    f"{X.shape[1]})."
-                )
-            for j in positions.tolist():
-                if j in owner:
-                    raise ValueError(
-                        f"Column {self._label(j)} is given to stage {owner[j]!r} and again to "
-                        f"stage {name!r}; a column is the own column of one stage."
-                    )
-                owner[j] = name
-            stages.append(Stage(name, estimator, positions.tolist()))
-        return stages
-
-    def _label(self, j: int) -> str:
-        return repr(self._labels[j]) if self._is_frame else f"{j}"
-
-    def _configure(self, stages: list[Stage], target: _Target) -> list[Stage]:
+    def _configure(self, stages: list[Stage], target: Target) -> list[Stage]:
         """Clone each stage's estimator and pass the chain's parameters on."""
         n_components = self.n_components
         if n_components is None or isinstance(n_components, Integral):
@@ -591,7 +465,7 @@ default=None
                 estimator = kind(alpha="auto") if k else kind()
             estimator = clone(estimator)
             values = {parameter: getattr(self, parameter) for parameter in _PASSED_ON}
-            _pass_on(estimator, {**values, "n_components": n})
+            pass_on(estimator, {**values, "n_components": n})
             configured.append(stage._replace(estimator=estimator))
         return configured
 
@@ -606,45 +480,17 @@ default=None
             last = self.estimator
         return last if hasattr(last, "__sklearn_tags__") else SupervisedAutoencoder()
 
-    def _table(
-        self, X: Any, rows: Any, stage: Stage, before: Stage | None, latents: np.ndarray | None
-    ) -> Any:
-        """Give a stage's table: its own columns, then the latents of the stage before.
-
-        Returns
-        -------
-        DataFrame or ndarray of shape (n_rows, n_own_columns + n_latents)
-        """
-        if not self._is_frame:
-            own = X[rows][:, stage.columns]
-            return own if latents is None else np.hstack([own, latents[rows]])
-        own = X.iloc[rows, stage.columns]
-        labels = [self._labels[j] for j in stage.columns]
-        if self._scales is not None:
-            labels = [label[1] if len(label) == 2 else label[1:] for label in labels]
-        if before is None or latents is None:
-            return own.set_axis(pd.Index(labels, tupleize_cols=False), axis=1)
-        found = pd.DataFrame(latents[rows], index=own.index)
-        names: list[Any] = [
-            (before.name, name) for name in _names_of_latents(before.estimator, found.shape[1])
-        ]
-        if all(isinstance(label, str) for label in labels):  # names are strings, all or none
-            names = ["__".join(name) for name in names]
-        return pd.concat([own, found], axis=1).set_axis(
-            pd.Index([*labels, *names], tupleize_cols=False), axis=1
-        )
-
     def _walk(self, X: Any) -> Iterator[tuple[Stage, Any]]:
         """Send a checked table through the fitted chain; give each stage with its table."""
         stages = [Stage(*stage) for stage in self.stages_]
         measured = measured_scales(X, [stage.columns for stage in stages])
         latents = before = None
         for k, stage in enumerate(stages):
-            table = self._table(X, slice(None), stage, before, latents)
+            table = stage_table(X, slice(None), self._columns, stage, before, latents)
             yield stage, table
             if k + 1 < len(stages):
                 seen = np.asarray(measured[:, : k + 1].any(axis=1))
-                latents, before = _encode_stage(stage.estimator, table, seen), stage
+                latents, before = encode_stage(stage.estimator, table, seen), stage
 
     def _refine(self, X: Any, rows: list[np.ndarray], data: list[StageData]) -> None:
         """Train all stages together."""
@@ -658,7 +504,7 @@ default=None
                     f"With refine_iter={self.refine_iter} all stages must be supervised "
                     f"autoencoders; stage {name!r} is a {type(estimators[-1]).__name__}."
                 )
-        take = X.iloc if self._is_frame else X
+        take = X.iloc if self._columns.is_frame else X
         data = [
             own._replace(tables=[table for _, table in self._walk(take[own_rows])][: k + 1])
             for k, (own, own_rows) in enumerate(zip(data, rows, strict=True))
@@ -694,7 +540,7 @@ default=None
         tables = list(self._walk(self._check_X(X, reset=False)))
         if self.latents == "last":
             tables = tables[-1:]
-        return np.hstack([_transform(stage.estimator, table) for stage, table in tables])
+        return np.hstack([transform_stage(stage.estimator, table) for stage, table in tables])
 
     @available_if(_can_predict)
     def predict(self, X):
@@ -742,7 +588,7 @@ default=None
         columns: dict[int, np.ndarray] = {}
         for stage, table in self._walk(X):
             if stage.name in wanted:
-                values = np.asarray(stage.estimator.predict(_as_fitted(stage.estimator, table)))
+                values = np.asarray(stage.estimator.predict(as_fitted(stage.estimator, table)))
                 values = values.reshape(len(values), -1)
                 columns |= dict(zip(wanted[stage.name], values.T, strict=True))
         ordered = [columns[j] for j in sorted(columns)]
@@ -769,7 +615,7 @@ default=None
         """
         check_is_fitted(self)
         *_, (stage, table) = self._walk(self._check_X(X, reset=False))
-        return stage.estimator.predict_proba(_as_fitted(stage.estimator, table))
+        return stage.estimator.predict_proba(as_fitted(stage.estimator, table))
 
     def inverse_transform(self, Z):
         """Walk back down the chain, from latents to the columns of every scale.
@@ -793,22 +639,22 @@ default=None
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         decoded = self._decode(check_array(Z, dtype=[np.float64, np.float32], input_name="Z"))
         columns = [decoded[j] for j in sorted(decoded)]
-        if not self._is_frame:
+        if not self._columns.is_frame:
             is_number = all(np.issubdtype(column.dtype, np.number) for column in columns)
             return np.column_stack(columns if is_number else [c.astype(object) for c in columns])
         frame = pd.concat(columns, axis=1)
-        frame.columns = self._column_index()[sorted(decoded)]
+        frame.columns = self._columns.index()[sorted(decoded)]
         return frame if index is None else frame.set_axis(index, axis=0)
 
     def _inverse_table(self, Z: Any) -> Any:
         """Give the table of the last scale as it stands in a list."""
         frame = self.inverse_transform(Z)
         _, _, columns = self.stages_[-1]
-        if not self._is_frame:
+        if not self._columns.is_frame:
             return frame
         if not self._has_own_rows:  # a table of the same rows has its own columns alone
-            frame = frame.loc[:, [self._labels[j] for j in columns]]
-        return frame if self._scales is None else frame.droplevel(0, axis=1)
+            frame = frame.loc[:, [self._columns.labels[j] for j in columns]]
+        return frame if self._columns.scales is None else frame.droplevel(0, axis=1)
 
     def _decode(self, Z: np.ndarray) -> dict[int, Any]:
         """Give the own columns of all stages, by position in X."""
@@ -831,7 +677,9 @@ default=None
             if not isinstance(table, pd.DataFrame):
                 table = pd.DataFrame(np.asarray(table))
             for i, j in enumerate(columns):
-                decoded[j] = table.iloc[:, i] if self._is_frame else table.iloc[:, i].to_numpy()
+                decoded[j] = (
+                    table.iloc[:, i] if self._columns.is_frame else table.iloc[:, i].to_numpy()
+                )
             Z = table.iloc[:, len(columns) :].to_numpy(dtype=Z.dtype)
         return decoded
 
@@ -864,7 +712,7 @@ default=None
         if is_scale_list(X):
             refuse_folded_lists()
             stacked = self._stack(X, y)
-            sample_weight = _stack_weights(sample_weight, stacked.rows)
+            sample_weight = stack_weights(sample_weight, stacked.rows)
             X, y = stacked.X, stacked.y
         X = self._check_X(X, reset=False)
         if sample_weight is not None:
@@ -872,8 +720,8 @@ default=None
         scores = []
         if y is None:
             for stage, table in self._walk(X):
-                if isinstance(_unfrozen(innermost(stage.estimator)), BaseSupervisedAutoencoder):
-                    with _naming(stage.name):
+                if isinstance(unfrozen(innermost(stage.estimator)), BaseSupervisedAutoencoder):
+                    with naming(stage.name):
                         scores.append(stage.estimator.score(table))
             if not scores:
                 raise ValueError("Without y only supervised autoencoders have a score.")
@@ -885,8 +733,8 @@ default=None
             if len(rows):
                 take = table.iloc if isinstance(table, pd.DataFrame) else table
                 weight = {} if sample_weight is None else {"sample_weight": sample_weight[rows]}
-                with _naming(stage.name):
-                    part = _as_fitted(stage.estimator, take[rows])
+                with naming(stage.name):
+                    part = as_fitted(stage.estimator, take[rows])
                     scores.append(
                         stage.estimator.score(part, target.stage(stage.name, rows), **weight)
                     )
@@ -894,7 +742,7 @@ default=None
             raise ValueError("y has no labelled row to score with: all targets are missing.")
         return float(np.mean(scores))
 
-    def _fitted_target(self, y: Any) -> _Target:
+    def _fitted_target(self, y: Any) -> Target:
         """Read a target that has the columns of the one that was fitted."""
         frame, _ = target_frame(y)
         n_outputs = sum(len(columns) for columns in self.targets_.values())
@@ -906,7 +754,7 @@ default=None
             raise ValueError(
                 f"y has {frame.shape[1]} columns, but the chain was fitted with {n_outputs}."
             )
-        return _Target(frame, self._y_is_1d, self.targets_)
+        return Target(frame, self._y_is_1d, self.targets_)
 
     def get_feature_names_out(self, input_features=None):
         """Get the names of the latents.
@@ -924,7 +772,7 @@ default=None
         check_is_fitted(self)
         stages = zip(self.stages_, self._n_latents, strict=True)
         names = [
-            [f"{name}__{latent}" for latent in _names_of_latents(estimator, n_latents)]
+            [f"{name}__{latent}" for latent in names_of_latents(estimator, n_latents)]
             for (name, estimator, _), n_latents in stages
         ]
         names = names if self.latents == "all" else names[-1:]
@@ -1091,254 +939,3 @@ def _lists_in_lists_out(transform: Any) -> Any:
 NestedAutoencoder.transform = _lists_in_lists_out(  # type: ignore[method-assign]
     NestedAutoencoder.transform
 )
-
-
-# ---------------------------------------------------------------------------------------------
-# Targets and rows
-
-
-class _Target(NamedTuple):
-    """A target, and which of its columns belong to which stage.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_samples, n_outputs) or None
-    is_1d : bool
-        Whether it was given with one dimension.
-    columns : dict of str to list of int
-        For each stage.
-    """
-
-    frame: pd.DataFrame | None
-    is_1d: bool
-    columns: dict[str, list[int]]
-
-    @classmethod
-    def of(cls, y: Any, rows: Any, names: list[str]) -> _Target:
-        """Read what ``fit`` was given, in some of its rows."""
-        if y is None:
-            return cls(None, True, {name: [] for name in names})
-        frame, is_1d = target_frame(y)
-        columns = match_targets(frame, names)
-        return cls(frame[rows], is_1d, dict(zip(names, columns, strict=True)))
-
-    def stage(self, name: str, rows: np.ndarray) -> Any:
-        """Give a stage's target in some rows: a column, a DataFrame of several, or None."""
-        columns = self.columns[name]
-        if self.frame is None or not columns:
-            return None
-        part = self.frame.iloc[rows, columns]
-        if len(columns) > 1:
-            return part.to_numpy() if all(d.kind in "fiu" for d in part.dtypes) else part
-        column = part.iloc[:, 0]
-        return column.to_numpy() if isinstance(column.dtype, np.dtype) else column
-
-    def known(self, n_samples: int) -> np.ndarray:
-        """Tell of which stages a row has a target; of shape (n_samples, n_stages)."""
-        if self.frame is None:
-            return np.zeros((n_samples, len(self.columns)), dtype=bool)
-        return measured_scales(self.frame, list(self.columns.values()))
-
-    def known_of(self, name: str) -> np.ndarray:
-        """Tell which rows have a target of one stage, of shape (n_samples,)."""
-        return measured_scales(self.frame, [self.columns[name]])[:, 0]
-
-    def holds_labels(self, name: str) -> bool:
-        """Tell whether a stage's target is of classes: strings, booleans or categories."""
-        columns = self.columns[name]
-        if self.frame is None or len(columns) != 1:
-            return False
-        return is_categorical(self.frame.iloc[:, columns[0]], f"of y for stage {name!r}")
-
-
-def _training_rows(
-    measured: np.ndarray, known: np.ndarray, stages: list[Stage], X: Any, train_rows: str
-) -> list[np.ndarray]:
-    """Give the rows that each stage is trained on.
-
-    Parameters
-    ----------
-    measured, known : ndarray of bool, shape (n_samples, n_stages)
-        At which stages a row has a measured column, and a known target.
-    stages : list of Stage
-    X : DataFrame or ndarray
-        For the messages.
-    train_rows : "own" or "all"
-
-    Returns
-    -------
-    list of ndarray of int
-    """
-    empty = np.flatnonzero(~measured.any(axis=1))
-    if len(empty):
-        label = f" (index {X.index[empty[0]]!r})" if isinstance(X, pd.DataFrame) else ""
-        raise ValueError(
-            f"Row {empty[0]}{label} has nothing measured at any scale, and so do {len(empty) - 1} "
-            "others; leave such rows out."
-        )
-    last = last_scale(measured | known)
-    rows = []
-    for k, stage in enumerate(stages):
-        own, some = np.flatnonzero(last == k), np.flatnonzero(measured[:, k])
-        takes_own = train_rows == "own" and len(own) > 0
-        if takes_own and len(own) < _FEW_ROWS and len(some) > _FEW_ROWS * len(own):
-            warnings.warn(
-                f"Stage {stage.name!r} is trained on the {len(own)} rows of which it is the last "
-                f"measured scale, and not on {len(some)} that have its columns. If the others "
-                "only lack later columns, set train_rows='all'.",
-                FewRowsWarning,
-                stacklevel=stack_level_of_caller(),
-            )
-        rows.append(own if takes_own else some)
-    return rows
-
-
-def _stack_weights(sample_weight: Any, rows: list[np.ndarray]) -> Any:
-    """Bring the weights of a list of tables into the order of the one table."""
-    if sample_weight is None:
-        return None
-    n_rows = [len(own) for own in rows]
-    n_samples = 1 + max(own.max() for own in rows)
-    if n_samples == n_rows[0]:  # the same rows at every scale
-        return sample_weight
-    if (
-        not isinstance(sample_weight, list | tuple)
-        or [np.size(w) for w in sample_weight] != n_rows
-    ):
-        raise ValueError(
-            "sample_weight must be a list of the weights of each table's rows, of lengths "
-            f"{n_rows}."
-        )
-    weights = np.empty(n_samples)
-    for own, weight in zip(rows, sample_weight, strict=True):
-        weights[own] = weight
-    return weights
-
-
-# ---------------------------------------------------------------------------------------------
-# One stage's estimator
-
-
-@contextmanager
-def _naming(stage: str) -> Iterator[None]:
-    """Say of an error which stage it comes from."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        if type(error) not in (ValueError, TypeError, DivergenceError):
-            raise
-        raise type(error)(f"In stage {stage!r}: {error}") from error
-
-
-def _unfrozen(estimator: Any) -> Any:
-    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
-
-
-def _pass_on(estimator: Any, values: dict[str, Any]) -> None:
-    """Set parameters that are not None on an estimator, or on the last step of a pipeline."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    if isinstance(estimator, FrozenEstimator):
-        return
-    known = estimator.get_params(deep=False)
-    estimator.set_params(
-        **{name: v for name, v in values.items() if v is not None and name in known}
-    )
-
-
-def _check_stage(stage: Stage, target: _Target, rows: np.ndarray) -> None:
-    """Refuse, before anything is trained, what a stage can not be trained on."""
-    if isinstance(stage.estimator, FrozenEstimator):
-        return
-    if len(rows) < 2:
-        raise ValueError(
-            f"Stage {stage.name!r} has {len(rows)} row(s) to train on (n_samples={len(rows)}); at "
-            "least 2 are needed."
-        )
-    if not target.columns[stage.name]:
-        return
-    if not hasattr(stage.estimator, "predict"):
-        raise TypeError(
-            f"Stage {stage.name!r} has a target, but its estimator has no predict: "
-            f"{stage.estimator!r}."
-        )
-    if not target.known_of(stage.name)[rows].any():
-        elsewhere = target.known_of(stage.name).sum()
-        raise ValueError(
-            f"The target of stage {stage.name!r} has no measured row among the {len(rows)} rows "
-            f"that it is trained on ({elsewhere} are measured in rows of other scales)."
-        )
-
-
-def _fit_stage(estimator: Any, data: StageData) -> None:
-    """Fit a stage's estimator, unless it is frozen."""
-    (table,), y, weight = data
-    if isinstance(estimator, FrozenEstimator):
-        estimator.fit(table, y)  # checks that it was fitted
-        return
-    reads_gaps = isinstance(innermost(estimator), BaseSupervisedAutoencoder | NestedAutoencoder)
-    if y is not None and not reads_gaps:
-        missing = pd.isna(pd.DataFrame(y)).any(axis=1).to_numpy()
-        if missing.any():
-            table, y = table[~missing], np.asarray(y)[~missing]
-            weight = None if weight is None else weight[~missing]
-    parameters = {}
-    if weight is not None:
-        prefix, last = "", estimator
-        while isinstance(last, Pipeline):
-            prefix, last = f"{prefix}{last.steps[-1][0]}__", last.steps[-1][1]
-        if not has_fit_parameter(last, "sample_weight"):
-            raise TypeError(f"{type(last).__name__} can not be fitted with sample_weight.")
-        parameters[f"{prefix}sample_weight"] = weight
-    estimator.fit(table, y, **parameters)
-
-
-def _as_fitted(estimator: Any, table: Any) -> Any:
-    """Give a frozen estimator an array, if that is what it was fitted with."""
-    is_frozen = isinstance(estimator, FrozenEstimator) and isinstance(table, pd.DataFrame)
-    return table.to_numpy() if is_frozen and not hasattr(estimator, "feature_names_in_") else table
-
-
-def _transform(estimator: Any, table: Any) -> np.ndarray:
-    """Give an estimator's output as an array of shape (n_samples, n_latents)."""
-    Z = estimator.transform(_as_fitted(estimator, table))
-    Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z)
-    if Z.ndim != 2:
-        raise ValueError(
-            f"{type(estimator).__name__} gave latents of shape {Z.shape}; they must have two "
-            "dimensions."
-        )
-    return Z
-
-
-def _encode_stage(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
-    """Give the latents for the next stage: missing where nothing was measured of a row so far."""
-    if seen.all():
-        return _transform(estimator, table)
-    encoded = _transform(estimator, table[seen] if seen.any() else table)
-    latents = np.full((len(table), encoded.shape[1]), np.nan, dtype=encoded.dtype)
-    if seen.any():
-        latents[seen] = encoded
-    return latents
-
-
-def _encode_alike(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
-    """Do so for rows that are learnt from: equal rows get equal latents, to the last bit.
-
-    A matrix product may round equal rows differently. The next stage tells replicates, which
-    early stopping must not part, by their equal content.
-    """
-    _, first, group = np.unique(row_keys(table), return_index=True, return_inverse=True)
-    if len(first) == len(group):
-        return _encode_stage(estimator, table, seen)
-    take = table.iloc if isinstance(table, pd.DataFrame) else table
-    return _encode_stage(estimator, take[first], seen[first])[group]
-
-
-def _names_of_latents(estimator: Any, n_latents: int) -> list[str]:
-    """Give the names of an estimator's output, or numbered ones where it has none."""
-    try:
-        names = list(estimator.get_feature_names_out())
-    except (AttributeError, NotImplementedError, ValueError):
-        names = []
-    return names if len(names) == n_latents else [f"latent{i}" for i in range(n_latents)]

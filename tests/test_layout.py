@@ -13,17 +13,27 @@ PACKAGE = "sknestedae"
 LAYERS = [
     {"exceptions", "_compat"},
     {"_torch", "_table", "_rows", "_scales", "datasets"},
-    {"_target"},
+    {"_columns", "_target"},
     {"blocks", "_losses"},
     {"_modules"},
     {"_training", "_batched"},
     {"_base"},
     {"_refine", "_supervised"},
+    {"_stages"},
     {"_nested"},
     {"model_selection", "plotting"},
 ]
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-WITHOUT_TORCH = {"exceptions", "_compat", "_rows", "_table", "_target", "_scales", "datasets"}
+WITHOUT_TORCH = {
+    "exceptions",
+    "_compat",
+    "_rows",
+    "_table",
+    "_target",
+    "_scales",
+    "_columns",
+    "datasets",
+}
 AT_USE_ONLY = {"matplotlib", "pooch", "skops", "tqdm"}
 # Test files that stand for no one source file.
 GENERAL_TESTS = {"bad_input", "common", "layout", "persistence", "random_tables"}
