@@ -285,7 +285,9 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         Parameters
         ----------
         **params : dict
-            Such as ``crystal__n_components=8`` or ``crystal=SupervisedAutoencoder()``.
+            Such as ``crystal__n_components=8`` or ``crystal=SupervisedAutoencoder()``. With
+            ``estimator__alpha=0.1``, say, ``estimator`` becomes a :class:`SupervisedAutoencoder`
+            where it is None.
 
         Returns
         -------
@@ -293,6 +295,9 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         """
         if "stages" in params:
             self.stages = params.pop("stages")
+        has_default = self.estimator is None and "estimator" not in params
+        if has_default and any(name.startswith("estimator__") for name in params):
+            self.estimator = SupervisedAutoencoder()
         self._set_params("_named_estimators", **params)
         return self
 

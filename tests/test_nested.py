@@ -302,6 +302,18 @@ def test_names_columns_and_parameters():
     assert chain.stages[1][1].n_components == 3  # what was cloned did not change
 
 
+def test_parameters_of_the_default_estimator():
+    X_list, y_list = two_scales()
+    chain = NestedAutoencoder(max_iter=1).set_params(estimator__n_components=3)
+    assert chain.get_params()["estimator__n_components"] == 3
+    assert [Z.shape[1] for Z in chain.fit(X_list, y_list).transform(X_list)] == [3, 3]
+    grid = {"estimator__n_components": [1, 2]}
+    search = GridSearchCV(NestedAutoencoder(max_iter=1), grid, cv=2, error_score="raise")
+    assert search.fit(*stack_scales(X_list, y_list)).best_params_["estimator__n_components"] < 3
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        NestedAutoencoder().set_params(estimator__components=3)
+
+
 @pytest.mark.parametrize(
     "columns",
     [
