@@ -426,7 +426,7 @@ default=None
             if not isinstance(X, pd.DataFrame):
                 X = self._columns.name_columns_of(self._check_array(X, reset=False))
             X = self._columns.align(X, {name: own for name, _, own in self.stages_})
-        if isinstance(X, pd.DataFrame):
+        if isinstance(X, pd.DataFrame) and (reset or self._columns.is_frame):
             if not X.columns.is_unique:
                 twice = X.columns[X.columns.duplicated()].unique().tolist()
                 raise ValueError(f"X has the columns {twice} more than once.")
@@ -681,6 +681,12 @@ default=None
             table = estimator.inverse_transform(Z if given is None else given[k])
             if not isinstance(table, pd.DataFrame):
                 table = pd.DataFrame(np.asarray(table))
+            n_columns = len(columns) + (n_latents[k - 1] if k else 0)
+            if table.shape[1] != n_columns:
+                raise ValueError(
+                    f"Stage {name!r} gives {table.shape[1]} columns back, and not its own "
+                    f"{len(columns)} with the {n_columns - len(columns)} latents before."
+                )
             for i, j in enumerate(columns):
                 decoded[j] = (
                     table.iloc[:, i] if self._columns.is_frame else table.iloc[:, i].to_numpy()
@@ -831,6 +837,8 @@ default=None
             part.targets_ = {name: self.targets_[name] for name, _, _ in part.stages_}
             part._n_latents = self._n_latents[:n_stages]
             n_left = sum(map(len, part.targets_.values()))
+            if n_stages < len(self.stages_):  # what is left was refined with what is not
+                part.__dict__.pop("refine_history_", None)
             part._y_is_1d |= n_left == 1 < sum(map(len, self.targets_.values()))
             if part.n_components is not None and not isinstance(part.n_components, Integral):
                 part.n_components = list(part.n_components)[:n_stages]
@@ -867,11 +875,14 @@ default=None
         """The histories of all stages that have one, indexed by stage and epoch."""
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no history_ before fit.")
-        found = {
-            name: innermost(estimator).history_
-            for name, estimator, _ in self.stages_
-            if hasattr(innermost(estimator), "history_")
-        }
+        found = {}
+        for name, estimator, _ in self.stages_:
+            history = getattr(innermost(estimator), "history_", None)
+            if history is not None and history.index.nlevels > 1:  # of a chain as a stage
+                for inner, part in history.groupby(level=0, sort=False):
+                    found[f"{name}__{inner}"] = part.droplevel(0)
+            elif history is not None:
+                found[name] = history
         if not found:
             raise AttributeError("No stage has a history_.")
         return pd.concat(found, names=["stage"])

@@ -554,6 +554,29 @@ def test_the_first_stages_are_a_chain():
         len(NestedAutoencoder())
 
 
+def test_a_chain_as_a_stage():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 4)), columns=list("abcd"))
+    inner = NestedAutoencoder([("u", sae(), ["a"]), ("v", sae(), ["b"])])
+    chain = NestedAutoencoder([("in", inner, ["a", "b"]), ("q", sae(), ["c"])]).fit(X, X["d"])
+    assert chain.history_.index.get_level_values(0).unique().to_list() == ["in__u", "in__v", "q"]
+    assert chain.inverse_transform(chain.transform(X)).columns.to_list() == ["a", "b", "c"]
+    last = NestedAutoencoder([("q", sae(), ["c"]), ("in", inner, ["a", "b"])]).fit(X)
+    with pytest.raises(
+        ValueError, match="'in' gives 2 columns back, and not its own 2 with the 2"
+    ):
+        last.inverse_transform(last.transform(X))
+
+
+def test_a_frame_where_an_array_was_fitted():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    chain = NestedAutoencoder([("p", sae(), [2, 0]), ("q", sae(), [1])]).fit(X, X[:, 0])
+    with pytest.warns(UserWarning, match="X has feature names, but NestedAutoencoder was fitted"):
+        prediction = chain.predict(pd.DataFrame(X, columns=list("abc")))
+    assert_array_equal(prediction, chain.predict(X))
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        clone(chain).fit(pd.DataFrame(X, columns=list("abc")), X[:, 0]).predict(X)
+
+
 def test_diagram_shows_the_chain():
     stages = [("crystal", sae(), ["radius"]), ("device", PCA(1), ["mass"])]
     for chain in (NestedAutoencoder(stages), NestedAutoencoder(stages).fit(crystals()[0])):

@@ -1,7 +1,8 @@
-"""Displays of latents, of training and of reconstruction, after scikit-learn's convention."""
+"""Displays of latents, training, reconstruction and chains, after scikit-learn's convention."""
 
 from ._history import HistoryDisplay
 from ._latent import LatentDisplay
+from ._nested import NestedDisplay
 from ._reconstruction import ReconstructionDisplay
 
-__all__ = ["HistoryDisplay", "LatentDisplay", "ReconstructionDisplay"]
+__all__ = ["HistoryDisplay", "LatentDisplay", "NestedDisplay", "ReconstructionDisplay"]

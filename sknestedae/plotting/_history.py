@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import PALETTE, check_has, combine_legend_styles, combine_styles, innermost
+from .._scales import innermost
+from ._base import (
+    PALETTE,
+    check_has,
+    combine_legend_styles,
+    combine_styles,
+    core_of,
+    stage_position,
+)
 
 # A term has the same colour in every figure.
 _COLORS = {
@@ -157,6 +165,7 @@ class HistoryDisplay:
         cls,
         estimator,
         *,
+        stage=None,
         terms=None,
         log_scale=True,
         ax=None,
@@ -171,6 +180,10 @@ class HistoryDisplay:
             Fitted estimator with ``history_``, or a fitted :class:`~sklearn.pipeline.Pipeline` of
             which the last step is one. Its best epoch is marked, if some rows were held out to
             find it.
+        stage : str or int, default=None
+            Name or position of a stage, where the estimator is a
+            :class:`~sknestedae.NestedAutoencoder` or ends in one: the history of that stage is
+            drawn. None: the last stage's.
         terms : str or list of str, default=None
             The terms to draw, such as "loss", "reconstruction", "prediction", "l1", "l2" or
             "learning_rate". None draws the losses, which are the terms of the training rows and
@@ -203,7 +216,11 @@ class HistoryDisplay:
         ['train_loss', 'train_reconstruction', 'train_prediction']
         """
         caller = f"{cls.__name__}.from_estimator"
-        estimator = innermost(estimator, steps=True)
+        while stage is not None or hasattr(innermost(estimator), "stages_"):
+            k = stage_position(estimator, -1 if stage is None else stage)
+            _, estimator, _ = innermost(estimator).stages_[k]
+            estimator, stage = core_of(estimator), None  # a stage may be a chain itself
+        estimator = core_of(estimator)
         check_is_fitted(estimator)
         check_has(estimator, ["history_"], caller)
         validated = any(column.startswith("valid_") for column in estimator.history_)

@@ -18,12 +18,14 @@ from ._base import (
     PALETTE,
     as_floats,
     check_has,
+    check_one_table,
     column_position,
     combine_legend_styles,
     combine_styles,
     grouped_categories,
     name_of,
     shorten,
+    up_to_stage,
     with_unit,
 )
 
@@ -240,6 +242,7 @@ class LatentDisplay:
         estimator,
         X,
         *,
+        stage=None,
         components=None,
         color=None,
         color_label=None,
@@ -258,6 +261,10 @@ class LatentDisplay:
             of which the last step is one.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
             The columns that were fitted.
+        stage : str or int, default=None
+            Name or position of a stage, where the estimator is a
+            :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are drawn. None:
+            what the estimator gives.
         components : int, tuple of one or two int, "pca" or None, default=None
             The latents to draw, counted from 0; negative ones count from the last. "pca" draws the
             first two principal components of all latents of X. None draws the first two latents,
@@ -307,12 +314,10 @@ class LatentDisplay:
         """
         caller = f"{cls.__name__}.from_estimator"
         check_has(estimator, ["transform"], caller)
+        check_one_table(X, caller, "Pass the latents of one scale to from_latents.")
+        if stage is not None:
+            estimator = up_to_stage(estimator, stage)
         Z = estimator.transform(X)
-        if isinstance(Z, list | tuple):
-            raise TypeError(
-                f"The 'X' parameter of {caller} must be one table, got {len(Z)} tables. Pass the "
-                "latents of one scale to from_latents."
-            )
         return cls.from_latents(
             Z,
             components=components,

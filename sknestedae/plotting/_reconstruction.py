@@ -8,21 +8,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.pipeline import make_pipeline
 
+from .._scales import innermost
 from .._table import is_categorical
 from ._base import (
     MISSING_COLOR,
     PALETTE,
     as_floats,
     check_has,
+    check_one_table,
     check_units,
     column_position,
     combine_styles,
     grouped_categories,
-    innermost,
     is_one_label,
     name_of,
     shorten,
+    steps_before,
+    three_digits,
+    up_to_stage,
 )
 
 # More panels than this are drawn only if they are asked for.
@@ -47,7 +52,8 @@ class ReconstructionDisplay:
         True values; NaN where not measured.
     X_reconstructed : {array-like, DataFrame} of shape (n_samples, n_features)
         Reconstructed values of the same samples. The columns of two DataFrames are matched by
-        name, else by position.
+        name, else by position. A name of one level is also that of the one feature of the name
+        in columns of two levels, (scale, feature).
     categorical_features : "from_dtype" or array-like, default="from_dtype"
         Which columns are categorical: by dtype, or those of these names or indices (and those
         that do not hold numbers).
@@ -163,7 +169,7 @@ class ReconstructionDisplay:
                 unit = units.get(before.name, "")
                 values = _numeric_metrics(x, y)
                 artist, line = _draw_points(panel, x, y, unit, scatter_kwargs, line_kwargs)
-                text = f"MAE {_three_digits(values['mae'])} {unit}".rstrip()
+                text = f"MAE {three_digits(values['mae'])} {unit}".rstrip()
                 if "r2" in values:
                     separator = ", " if len(text) < 20 else "\n"  # the panel is narrow
                     text += f"{separator}R² {values['r2']:.3f}"
@@ -186,15 +192,15 @@ class ReconstructionDisplay:
                 f"X and X_reconstructed must have the same samples, got {len(true)} and "
                 f"{len(reconstructed)} rows."
             )
-        if isinstance(self.X, pd.DataFrame) and isinstance(self.X_reconstructed, pd.DataFrame):
-            labels = list(reconstructed.columns)
-            positions = {
-                j: labels.index(label) for j, label in enumerate(true.columns) if label in labels
-            }
+        is_part = true.shape[1] != reconstructed.shape[1]  # labels are an array's positions
+        if isinstance(self.X_reconstructed, pd.DataFrame) and (
+            isinstance(self.X, pd.DataFrame) or is_part
+        ):
+            positions = _match_labels(true.columns, reconstructed.columns)
             if not positions:
                 raise ValueError(
                     f"X and X_reconstructed must have columns in common, got {list(true.columns)} "
-                    f"and {labels}."
+                    f"and {list(reconstructed.columns)}."
                 )
         elif true.shape[1] != reconstructed.shape[1]:
             raise ValueError(
@@ -257,6 +263,7 @@ class ReconstructionDisplay:
         estimator,
         X,
         *,
+        stage=None,
         columns=None,
         categorical_features=None,
         units=None,
@@ -276,6 +283,10 @@ class ReconstructionDisplay:
             :class:`~sklearn.pipeline.Pipeline` of such steps.
         X : {array-like, DataFrame} of shape (n_samples, n_features)
             The columns that were fitted; NaN where not measured.
+        stage : str or int, default=None
+            Name or position of a stage, where the estimator is a
+            :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are decoded, to its
+            own columns and those of the stages before. None: what the estimator gives.
         columns : str, int or list of them, default=None
             The columns to draw, by name or index. None draws all, if they are 24 at most.
         categorical_features : "from_dtype", array-like or None, default=None
@@ -322,12 +333,11 @@ class ReconstructionDisplay:
         """
         caller = f"{cls.__name__}.from_estimator"
         check_has(estimator, ["transform", "inverse_transform"], caller)
-        X_reconstructed = estimator.inverse_transform(estimator.transform(X))
-        if isinstance(X_reconstructed, list | tuple):
-            raise TypeError(
-                f"The 'X' parameter of {caller} must be one table, got {len(X_reconstructed)} "
-                "tables. Pass one of them, and its reconstruction, to from_reconstruction."
-            )
+        remedy = "Pass one of them, and its reconstruction, to from_reconstruction."
+        check_one_table(X, caller, remedy)
+        if stage is not None:
+            estimator = up_to_stage(estimator, stage)
+        X_reconstructed = _reconstruct(estimator, X)
         if categorical_features is None:
             # Behind other steps of a pipeline, positions and names would be of other columns.
             own = innermost(estimator, steps=False)
@@ -370,7 +380,8 @@ class ReconstructionDisplay:
             True values; NaN where not measured.
         X_reconstructed : {array-like, DataFrame} of shape (n_samples, n_features)
             Reconstructed values of the same samples. The columns of two DataFrames are matched by
-            name, else by position.
+            name, else by position. A name of one level is also that of the one feature of the name
+            in columns of two levels, (scale, feature).
         columns : str, int or list of them, default=None
             The columns to draw, by name or index. None draws all, if they are 24 at most.
         categorical_features : "from_dtype" or array-like, default="from_dtype"
@@ -425,6 +436,46 @@ class ReconstructionDisplay:
         )
 
 
+def _reconstruct(estimator: Any, X: Any) -> Any:
+    """Encode and decode a table; of a chain, tell which columns come back.
+
+    Returns
+    -------
+    ndarray or DataFrame
+        A DataFrame, with the labels (of an array: the positions) of X, where a chain of stages
+        leaves out some of the columns.
+    """
+    nested = innermost(estimator)
+    if not hasattr(nested, "stages_"):
+        return estimator.inverse_transform(estimator.transform(X))
+    steps = steps_before(estimator)
+    head = make_pipeline(*steps, "passthrough")
+    back = nested.inverse_transform(nested.transform(head.transform(X) if steps else X))
+    columns = sorted(j for _, _, own in nested.stages_ for j in own)
+    labels = X.columns if isinstance(X, pd.DataFrame) else pd.RangeIndex(np.shape(X)[1])
+    if len(columns) == nested.n_features_in_:
+        return head.inverse_transform(back) if steps else back
+    if not steps:
+        is_named = isinstance(X, pd.DataFrame) and isinstance(back, pd.DataFrame)
+        return back if is_named else pd.DataFrame(back).set_axis(labels[columns], axis=1)
+    # the steps need all columns: what no stage has is missing, and taken out again
+    full = pd.DataFrame(np.asarray(back), columns=columns)
+    full = full.reindex(columns=range(nested.n_features_in_))
+    names = getattr(nested, "feature_names_in_", None)
+    full = full.to_numpy() if names is None else full.set_axis(names, axis=1)
+    back = pd.DataFrame(np.asarray(head.inverse_transform(full))).set_axis(labels, axis=1)
+    return back.loc[:, back.notna().any().to_numpy()]
+
+
+def _match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
+    """Give, for the position of each label that is found in the other, the position there."""
+    labels = list(reconstructed)
+    if reconstructed.nlevels == 2 and true.nlevels == 1:
+        features = [feature for _, feature in labels]  # of one scale's plain table
+        labels = [label[1] if features.count(label[1]) == 1 else label for label in labels]
+    return {j: labels.index(label) for j, label in enumerate(true) if label in labels}
+
+
 def _make_axes(plt: Any, ax: Any, n_panels: int, n_cols: int) -> np.ndarray:
     """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure."""
     if ax is not None:
@@ -452,11 +503,6 @@ def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, f
     if np.ptp(true) > 0:
         values["r2"] = float(r2_score(true, reconstructed))
     return values
-
-
-def _three_digits(value: float) -> str:
-    """Write a number with three significant digits, trailing zeros included."""
-    return f"{value:#.3g}".rstrip(".")
 
 
 def _agree(true: pd.Series, reconstructed: pd.Series) -> np.ndarray:

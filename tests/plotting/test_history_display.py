@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sknestedae.plotting
-from sknestedae import SupervisedAutoencoder
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae.plotting import HistoryDisplay
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
@@ -94,6 +97,57 @@ def test_takes_the_last_step_of_a_pipeline(data):
     assert_array_equal(
         display.lines_["train_loss"].get_ydata(), pipeline[-1].history_["train_loss"]
     )
+
+
+def test_a_stage_is_chosen_by_name_or_position(data):
+    X, y = data
+    frozen = FrozenEstimator(make_pipeline(SupervisedAutoencoder(**TINY)).fit(X[:, :1]))
+    stages = [
+        ("first", SupervisedAutoencoder(**TINY, early_stopping=True), [0]),
+        ("steps", make_pipeline(StandardScaler(), SupervisedAutoencoder(**TINY)), [1]),
+        ("last", SupervisedAutoencoder(**TINY), [2]),
+    ]
+    chain = NestedAutoencoder(stages).fit(X, y)
+    expected = [chain["first"], chain["steps"][-1], chain["last"]]
+    pipeline = make_pipeline(StandardScaler(), chain)
+    for estimator in (chain, pipeline):
+        for stage, k in [("first", 0), (-3, 0), ("steps", 1), (1, 1), ("last", 2), (None, 2)]:
+            display = HistoryDisplay.from_estimator(estimator, stage=stage)
+            assert display.history is expected[k].history_
+    display = HistoryDisplay.from_estimator(chain, stage="first")
+    assert display.best_iter == chain["first"].best_iter_
+    chain = NestedAutoencoder([("frozen", frozen, [0]), ("pca", PCA(1), [1])]).fit(X)
+    display = HistoryDisplay.from_estimator(chain, stage="frozen")
+    assert display.history is frozen[-1].history_
+    with pytest.raises(TypeError, match="must have history_; PCA has not"):
+        HistoryDisplay.from_estimator(chain)
+
+
+def test_a_stage_that_is_a_chain(data):
+    X, _ = data
+    inner = NestedAutoencoder([("a", PCA(1), [0]), ("b", SupervisedAutoencoder(**TINY), [1])])
+    chain = NestedAutoencoder([("inner", inner, [0, 1]), ("last", PCA(1), [2])]).fit(X)
+    display = HistoryDisplay.from_estimator(chain, stage="inner")
+    assert display.history is chain["inner"]["b"].history_
+
+
+def test_a_stage_of_a_search(data):
+    chain = NestedAutoencoder([("a", SupervisedAutoencoder(**TINY), [0, 1])])
+    search = GridSearchCV(chain, {"max_iter": [2]}, cv=2).fit(*data)
+    display = HistoryDisplay.from_estimator(search, stage="a")
+    assert display.history is search.best_estimator_["a"].history_
+
+
+def test_a_stage_that_is_not_there(data, validated):
+    chain = NestedAutoencoder([("a", SupervisedAutoencoder(**TINY), [0, 1])])
+    with pytest.raises(NotFittedError):
+        HistoryDisplay.from_estimator(chain, stage="a")
+    chain.fit(*data)
+    for stage in ("b", 1, -2, True):
+        with pytest.raises(ValueError, match=rf"'stage' .*{stage!r}; the stages are \['a'\]"):
+            HistoryDisplay.from_estimator(chain, stage=stage)
+    with pytest.raises(ValueError, match=r"'stage' .* a SupervisedAutoencoder has no stages"):
+        HistoryDisplay.from_estimator(validated, stage="a")
 
 
 def test_histories_of_other_makes():

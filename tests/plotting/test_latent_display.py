@@ -9,10 +9,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknestedae import SupervisedAutoencoder
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae.plotting import LatentDisplay
 
 TINY = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -286,3 +287,50 @@ def test_a_list_of_tables_is_refused(X):
 
     with pytest.raises(TypeError, match=r"must be one table, got 2 tables.*from_latents"):
         LatentDisplay.from_estimator(ManyScales(), [X, X])
+
+
+# -- stages of a chain
+
+
+@pytest.fixture(scope="module")
+def stages():
+    return [
+        ("first", SupervisedAutoencoder(n_components=3, **TINY), ["c", "a"]),
+        ("last", SupervisedAutoencoder(n_components=2, **TINY), ["b"]),
+    ]
+
+
+@pytest.mark.parametrize("latents", ["last", "all"])
+def test_latents_of_a_stage(X, stages, latents):
+    chain = NestedAutoencoder(stages, latents=latents).fit(X, X["b"])
+    first = chain["first"].transform(X[["c", "a"]])
+    last = chain.transform(X)[:, -2:]
+    for stage, Z in [("first", first), (-2, first), ("last", last), (1, last)]:
+        display = LatentDisplay.from_estimator(chain, X, stage=stage, color="phase")
+        assert_allclose(display.coordinates, Z[:, :2])
+    assert chain.latents == latents
+    assert_allclose(points(LatentDisplay.from_estimator(chain, X)), chain.transform(X)[:, :2])
+
+
+def test_latents_of_a_stage_behind_other_steps(X, stages):
+    numbers = X[["a", "b", "c"]]
+    scaler = StandardScaler().set_output(transform="pandas")
+    pipeline = make_pipeline(scaler, NestedAutoencoder(stages))
+    search = GridSearchCV(pipeline, {"nestedautoencoder__max_iter": [2]}, cv=2)
+    for estimator in (pipeline.fit(numbers), search.fit(numbers)):
+        fitted = getattr(estimator, "best_estimator_", estimator)
+        Z = fitted[-1]["first"].transform(fitted[0].transform(numbers)[["c", "a"]])
+        display = LatentDisplay.from_estimator(estimator, numbers, stage="first")
+        assert_allclose(display.coordinates, Z[:, :2])
+
+
+def test_a_stage_that_is_not_there(X, sae, stages):
+    chain = NestedAutoencoder(stages).fit(X)
+    with pytest.raises(
+        ValueError, match=r"'stage' .* 'middle'; the stages are \['first', 'last'\]"
+    ):
+        LatentDisplay.from_estimator(chain, X, stage="middle")
+    with pytest.raises(ValueError, match=r"'stage' .* a SupervisedAutoencoder has no stages"):
+        LatentDisplay.from_estimator(sae, X, stage=0)
+    with pytest.raises(TypeError, match="must be one table, got 2 tables"):
+        LatentDisplay.from_estimator(chain, [X, X], stage=0)

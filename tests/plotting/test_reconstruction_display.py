@@ -10,9 +10,9 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import PredictionErrorDisplay
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from sknestedae import SupervisedAutoencoder
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
 from sknestedae.plotting import HistoryDisplay, ReconstructionDisplay
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -279,3 +279,128 @@ def test_categories_of_integers_inside_a_search():
         display = ReconstructionDisplay.from_estimator(estimator, X)
         assert list(display.metrics_["accuracy"].notna()) == [False, True]
     assert len(HistoryDisplay.from_estimator(search).history) == 2
+
+
+# -- chains of stages
+
+
+def numbers(n_samples=40):
+    values = np.random.RandomState(0).normal(size=(n_samples, 5))
+    return pd.DataFrame(values, columns=list("abcde"))
+
+
+def two_stages(first, last):
+    return NestedAutoencoder(
+        [
+            ("first", SupervisedAutoencoder(**TINY), first),
+            ("last", SupervisedAutoencoder(**TINY), last),
+        ]
+    )
+
+
+def test_a_chain_leaves_columns_of_no_stage_out():
+    X = numbers()
+    chain = two_stages(["d", "a"], ["e"]).fit(X)
+    display = ReconstructionDisplay.from_estimator(chain, X)
+    assert [title(display, k)[0] for k in range(3)] == ["a", "d", "e"]
+    assert_allclose(
+        display.artists_[1].get_offsets()[:, 1], chain.inverse_transform(chain.transform(X))["d"]
+    )
+    display = ReconstructionDisplay.from_estimator(chain, X, stage="first")
+    first = chain["first"]
+    back = first.inverse_transform(first.transform(X[["d", "a"]]))
+    assert display.metrics_.index.to_list() == ["a", "d"]
+    for artist, name in zip(display.artists_, "ad", strict=True):
+        assert_allclose(artist.get_offsets(), np.c_[X[name], back[name]])
+    with pytest.raises(ValueError, match="column 'e', which is not reconstructed"):
+        ReconstructionDisplay.from_estimator(chain, X, stage=0, columns=["e"])
+
+
+def test_columns_of_no_stage_in_arrays():
+    X = numbers().to_numpy()
+    chain = two_stages([3, 0], [4]).fit(X)
+    for stage, columns in [(None, [0, 3, 4]), ("last", [0, 3, 4]), ("first", [0, 3])]:
+        display = ReconstructionDisplay.from_estimator(chain, X, stage=stage)
+        assert display.metrics_.index.to_list() == columns
+        assert title(display, 1).startswith("Column 3\n")
+    display = ReconstructionDisplay.from_estimator(chain, X, stage="first", columns=3)
+    first = chain["first"]
+    back = first.inverse_transform(first.transform(X[:, [3, 0]]))
+    assert_allclose(display.artists_[0].get_offsets(), np.c_[X[:, 3], back[:, 0]])
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+@pytest.mark.parametrize("as_frame", [True, False])
+def test_a_stage_behind_other_steps(output, as_frame):
+    X = numbers() * 50 + 7
+    X = X if as_frame else X.to_numpy()
+    scaler = make_pipeline(MinMaxScaler(), StandardScaler()).set_output(transform=output)
+    pipeline = make_pipeline(scaler, two_stages([3, 0], [1, 2, 4])).fit(X)
+    display = ReconstructionDisplay.from_estimator(pipeline, X)
+    assert len(display.axes_) == 5
+    display = ReconstructionDisplay.from_estimator(pipeline, X, stage=0)
+    assert display.metrics_.index.to_list() == (["a", "d"] if as_frame else [0, 3])
+    part = pipeline[-1][:1]
+    scaled = np.asarray(part.inverse_transform(part.transform(scaler.transform(X))))
+    full = np.column_stack([scaled[:, 0], np.zeros((40, 2)), scaled[:, 1], np.zeros(40)])
+    expected = scaler.inverse_transform(full)[:, [0, 3]]
+    for artist, column in zip(display.artists_, expected.T, strict=True):
+        assert_allclose(artist.get_offsets()[:, 1], column)
+
+
+def test_a_chain_of_a_search():
+    X = numbers()
+    search = GridSearchCV(two_stages(["a"], ["b"]), {"max_iter": [2]}, cv=2).fit(X)
+    display = ReconstructionDisplay.from_estimator(search, X, stage="first")
+    assert display.metrics_.index.to_list() == ["a"]
+
+
+@pytest.fixture(scope="module")
+def tables():
+    X = numbers().assign(phase=pd.Categorical(np.resize(["cubic", "hexagonal"], 40)))
+    return [X[["a", "b"]], X.loc[:14, ["b", "c", "a", "phase"]]]
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_a_chain_of_scales(tables, stacked):
+    X, _ = stack_scales(tables)
+    chain = NestedAutoencoder(estimator=SupervisedAutoencoder(**TINY))
+    chain.fit(X if stacked else tables)
+    display = ReconstructionDisplay.from_estimator(chain, X, units={("scale1", "c"): "eV"})
+    assert title(display, 2).startswith("scale1: c\n")
+    assert display.axes_[2].get_xlabel() == "True (eV)"
+    assert display.metrics_["n_samples"].to_list() == [55, 55, 15, 15]
+    display = ReconstructionDisplay.from_estimator(chain, X, stage="scale0")
+    assert display.metrics_.index.to_list() == [("scale0", "a"), ("scale0", "b")]
+
+
+def test_the_plain_table_of_a_scale(tables):
+    chain = NestedAutoencoder(estimator=SupervisedAutoencoder(**TINY)).fit(tables)
+    display = ReconstructionDisplay.from_estimator(chain, tables[1], units={"c": "eV"})
+    assert display.metrics_.index.to_list() == ["b", "c", "a", "phase"]
+    back = chain.inverse_transform(chain.transform(tables[1]))
+    expected = np.c_[tables[1]["b"], back["scale0", "b"]]
+    assert_allclose(display.artists_[0].get_offsets(), expected)
+    assert display.axes_[1].get_xlabel() == "True (eV)"
+    assert display.metrics_["accuracy"].notna().to_list() == [False, False, False, True]
+    for X in tables:  # the columns of later stages may be missing
+        display = ReconstructionDisplay.from_estimator(chain, X, stage=0)
+        assert sorted(display.metrics_.index) == ["a", "b"]
+
+
+def test_a_feature_of_two_scales_is_matched_by_none():
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 5.0]})
+    labels = [("scale0", "a"), ("scale1", "a"), ("scale1", "b")]
+    back = pd.DataFrame(np.ones((2, 3)), columns=pd.MultiIndex.from_tuples(labels))
+    display = ReconstructionDisplay.from_reconstruction(X, back)
+    assert display.metrics_.index.to_list() == ["b"]
+
+
+def test_a_stage_that_is_not_there(X, sae):
+    chain = two_stages(["radius"], ["energy"]).fit(X.dropna())
+    with pytest.raises(
+        ValueError, match=r"'stage' .* 'middle'; the stages are \['first', 'last'\]"
+    ):
+        ReconstructionDisplay.from_estimator(chain, X, stage="middle")
+    with pytest.raises(ValueError, match=r"'stage' .* a SupervisedAutoencoder has no stages"):
+        ReconstructionDisplay.from_estimator(sae, X, stage=0)
