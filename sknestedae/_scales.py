@@ -215,19 +215,20 @@ default=None
     >>> cells = pd.DataFrame({"radius": [2.2, 1.7], "layer": ["TiO2", "SnO2"]})
     >>> X, y = stack_scales([crystals, cells], [[1.6, 1.5, 1.7, 2.2], [19.0, 14.0]])
     >>> X
-             scale0 scale1
+    scale    scale0 scale1
              radius  layer
+    scale
     scale0 0    2.2    NaN
-           1    2.5    NaN
     scale1 0    2.2   TiO2
-    scale0 2    1.7    NaN
-           3    1.9    NaN
+    scale0 1    2.5    NaN
+           2    1.7    NaN
     scale1 1    1.7   SnO2
+    scale0 3    1.9    NaN
     >>> y.loc["scale1"]
-      scale0 scale1
-           y      y
-    0    NaN   19.0
-    1    NaN   14.0
+    scale scale0 scale1
+               y      y
+    0        NaN   19.0
+    1        NaN   14.0
     """
     X, y, _ = stack(X_list, y_list, names)
     return X, y
