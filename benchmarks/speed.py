@@ -1,4 +1,4 @@
-"""Time of a training step and peak memory, against a plain loop, skorch and scikit-learn."""
+"""Time of a training step, of a chain, and peak memory, against their peers."""
 
 from __future__ import annotations
 
