@@ -540,6 +540,12 @@ default=None
         -------
         Z : ndarray of shape (n_samples, n_latents), or list of them
             The last stage's latents, or with ``latents="all"`` those of all stages side by side.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of ``fit``, or a list has more tables than there are
+            stages.
         """
         check_is_fitted(self)
         tables = list(self._walk(self._check_X(X, reset=False)))
@@ -637,6 +643,14 @@ default=None
         X : DataFrame or ndarray of shape (n_samples, n_columns), or list of DataFrame
             The own columns of all stages, in the order and the units of ``fit``. Of a list, each
             entry gives the table of its own scale, as ``fit`` was given it.
+
+        Raises
+        ------
+        ValueError
+            If Z has not as many columns as there are latents, or a stage does not give back what
+            it was given.
+        AttributeError
+            If a stage has no ``inverse_transform``.
         """
         check_is_fitted(self)
         if isinstance(Z, list | tuple) and is_scale_list(Z):

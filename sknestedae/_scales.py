@@ -591,10 +591,9 @@ class ScaleKFold:
         """Deal the rows of one scale into folds; give each row's."""
         is_grouped = len(np.unique(groups)) < len(groups)
         kind: Any = GroupKFold if is_grouped else KFold
-        state = self.random_state if self.shuffle else None
         fold = np.empty(len(rows), dtype=int)
         try:
-            splitter = kind(self.n_splits, shuffle=self.shuffle, random_state=state)
+            splitter = kind(self.n_splits, shuffle=self.shuffle, random_state=self.random_state)
             splits = splitter.split(rows, groups=groups if is_grouped else None)
             for k, (_, test) in enumerate(splits):
                 fold[test] = k
@@ -647,6 +646,12 @@ def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
     scorer : callable
         ``scorer(estimator, X, y)``, for the ``scoring`` of a search or a cross-validation. The
         estimator is a fitted :class:`NestedAutoencoder`, or a pipeline or search that ends in one.
+
+    Raises
+    ------
+    TypeError
+        If ``metric`` is not callable. The scorer raises it for another kind of estimator, and a
+        ValueError if there is no such stage, or no measured row of its target.
 
     Examples
     --------

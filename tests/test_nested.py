@@ -36,7 +36,6 @@ from sknestedae import (
     stage_scorer,
 )
 from sknestedae.datasets import fetch_perovskites
-from sknestedae.exceptions import FewRowsWarning, NoTargetError, UnmeasuredScaleWarning
 
 TINY = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 
@@ -80,6 +79,9 @@ def same_rows(n_scales=2, n_rows=40, n_columns=2, seed=0):
         for k in range(n_scales)
     ]
     return tables, [table.sum(axis=1).rename(f"y{k}") for k, table in enumerate(tables)]
+
+
+AB = [("a", sae(), ["radius", "mass"]), ("b", sae(), ["layer", "thickness"])]
 
 
 # -- what it equals
@@ -567,16 +569,6 @@ def test_a_chain_as_a_stage():
         last.inverse_transform(last.transform(X))
 
 
-def test_a_frame_where_an_array_was_fitted():
-    X = np.random.default_rng(0).normal(size=(40, 3))
-    chain = NestedAutoencoder([("p", sae(), [2, 0]), ("q", sae(), [1])]).fit(X, X[:, 0])
-    with pytest.warns(UserWarning, match="X has feature names, but NestedAutoencoder was fitted"):
-        prediction = chain.predict(pd.DataFrame(X, columns=list("abc")))
-    assert_array_equal(prediction, chain.predict(X))
-    with pytest.warns(UserWarning, match="X does not have valid feature names"):
-        clone(chain).fit(pd.DataFrame(X, columns=list("abc")), X[:, 0]).predict(X)
-
-
 def test_diagram_shows_the_chain():
     stages = [("crystal", sae(), ["radius"]), ("device", PCA(1), ["mass"])]
     for chain in (NestedAutoencoder(stages), NestedAutoencoder(stages).fit(crystals()[0])):
@@ -586,75 +578,6 @@ def test_diagram_shows_the_chain():
         assert "latents of crystal, own columns" in body
         assert len(places) == 3
     assert "each scale" in estimator_html_repr(NestedAutoencoder())
-
-
-# -- rows
-
-
-def test_train_rows_own_and_all():
-    X_list, y_list = two_scales()
-    own = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)
-    every = clone(own).set_params(train_rows="all").fit(X_list, y_list)
-    X, y = stack_scales(X_list, y_list)
-    assert_array_equal(
-        every["scale0"].transform(X["scale0"]),
-        sae().fit(X["scale0"], y["scale0"]["gap"]).transform(X["scale0"]),
-    )
-    assert not np.allclose(every.predict(X), own.predict(X))
-    # where no row ends at the first scale, both are the same
-    tables, targets = same_rows()
-    own, every = (
-        NestedAutoencoder(estimator=sae(), train_rows=rows).fit(tables, targets)
-        for rows in ("own", "all")
-    )
-    assert_array_equal(own.transform(tables)[1], every.transform(tables)[1])
-
-
-def test_a_known_target_makes_a_row_one_of_its_scale():
-    """A gap in all columns of the last scale does not send a row to the scale before."""
-    tables, targets = same_rows(n_rows=60)
-    tables[1].iloc[:3] = np.nan
-    chain = NestedAutoencoder(estimator=sae()).fit(tables, [None, targets[1].fillna(0.0)])
-    assert_array_equal(
-        chain["scale0"].transform(tables[0]), sae().fit(tables[0]).transform(tables[0])
-    )
-    with pytest.warns(FewRowsWarning, match=r"'scale0' is trained on the 3 rows.*not on 60"):
-        NestedAutoencoder(estimator=sae()).fit(tables)
-
-
-def test_latents_of_rows_without_an_earlier_scale_are_missing():
-    tables, targets = same_rows(n_rows=60)
-    tables[0].iloc[:20] = np.nan
-    chain = NestedAutoencoder(estimator=sae()).fit(tables, targets)
-    latents = chain["scale0"].transform(tables[0])
-    latents[:20] = np.nan
-    by_hand = sae().fit(np.hstack([tables[1], latents]), targets[1])
-    assert_array_equal(chain.predict(tables)[1], by_hand.predict(np.hstack([tables[1], latents])))
-    # and a transformer that can not take them need not
-    with_pca = NestedAutoencoder([("a", PCA(1), ["u0", "v0"]), ("b", sae(), ["u1", "v1"])])
-    assert np.isfinite(
-        with_pca.fit(pd.concat(tables, axis=1), targets[1]).predict(pd.concat(tables, axis=1))
-    ).all()
-
-
-def test_prediction_without_a_later_scale_warns():
-    X_list, y_list = two_scales()
-    chain = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)
-    with pytest.warns(UnmeasuredScaleWarning, match="no column of stage 'scale1'") as record:
-        prediction = chain.predict(X_list[0])
-    with pytest.warns(UnmeasuredScaleWarning) as of_transform:
-        chain.transform(X_list[0])
-    assert [w.filename for w in (*record, *of_transform)] == [__file__] * 2
-    X, _ = stack_scales(X_list, y_list)
-    rows = X.index.get_level_values(0) == "scale0"
-    assert_array_equal(prediction, chain.predict(X[rows]))
-    flat, pce = cells()
-    stages = [("a", sae(), ["radius", "mass"]), ("b", sae(), ["layer", "thickness"])]
-    chain = NestedAutoencoder(stages).fit(flat, pce)
-    with pytest.warns(UnmeasuredScaleWarning, match="no column of stage 'b'"):
-        assert np.isfinite(chain.predict(flat[["radius", "mass"]])).all()
-    with pytest.warns(UnmeasuredScaleWarning, match="no column of stage 'a'"):
-        assert np.isfinite(chain.predict(flat[["layer", "thickness"]])).all()
 
 
 # -- scikit-learn's tools on a stacked table
@@ -758,89 +681,12 @@ def test_a_pipeline_that_ends_in_a_chain():
     )
 
 
-# -- bad input
-
-
-def bad_fit(stages=None, X=None, y=None, **parameters):
-    X = cells()[0] if X is None else X
-    return NestedAutoencoder(stages, **{"max_iter": 1, **parameters}).fit(X, y)
-
-
-AB = [("a", sae(), ["radius", "mass"]), ("b", sae(), ["layer", "thickness"])]
-
-
-@pytest.mark.parametrize(
-    ("stages", "message"),
-    [
-        ([("a", sae(), ["radius"]), ("b", sae(), ["radius", "mass"])], "'radius' is given to"),
-        ([("a", sae(), ["radius"]), ("b", sae(), [])], r"Stage 'b' has no columns: \[\] is none"),
-        ([("a", sae(), ["radius"]), ("b", sae(), ["mess"])], "in stage 'b', names the .*'mess'"),
-        ([("a__b", sae(), ["radius"])], "without '__', got 'a__b'"),
-        ([("a", sae(), ["radius"]), ("a", sae(), ["mass"])], r"\['a'\] are there more than once"),
-        ([("latents", sae(), ["radius"])], r"names that parameters have, got \['latents'\]"),
-        ([("a", sae())], "must be a list of tuples"),
-        ([], "at least one stage"),
-    ],
-)
-def test_stages_that_can_not_be(stages, message):
-    with pytest.raises(ValueError, match=message):
-        bad_fit(stages)
-
-
-def test_stages_that_can_not_do_what_they_must():
-    with pytest.raises(TypeError, match="stage 'a' must have fit and transform"):
-        bad_fit([("a", 3, ["radius"])])
-    X, y = crystals()
-    with pytest.raises(
-        TypeError, match="Stage 'a' has a target, but its estimator has no predict"
-    ):
-        bad_fit([("a", PCA(1), [0]), ("b", sae(), [1])], X, np.column_stack([y, y]))
-    with pytest.raises(TypeError, match="In stage 'a': PCA can not be fitted with sample_weight"):
-        NestedAutoencoder([("a", PCA(1), [0, 1])]).fit(X, sample_weight=np.ones(40))
-    chain = NestedAutoencoder([("a", FunctionTransformer(), [0, 1])]).fit(X)
-    assert chain.get_feature_names_out().tolist() == ["a__latent0", "a__latent1"]
-    with pytest.raises(NoTargetError, match="without a target"):
-        NestedAutoencoder(max_iter=1).fit(X).predict(X)
-
-
-def test_tables_that_do_not_go_together():
-    (first, gap), (second, pce) = crystals(), cells()
-    with pytest.raises(ValueError, match=r"lacks \['mass'\]"):
-        bad_fit(None, [first, second.drop(columns="mass")], [gap, pce])
-    with pytest.raises(ValueError, match="y_list has 1 targets, but there are 2 scales"):
-        bad_fit(None, [first, second], [gap])
-    with pytest.raises(ValueError, match="a list of 1 tables, but there are 2 stages"):
-        bad_fit(AB, [first], [gap])
-    with pytest.raises(ValueError, match="'scale1' has 29 rows, but its table has 30"):
-        bad_fit(None, [first, second], [gap, pce[1:]])
-    twice = pd.concat([second, second[["mass"]]], axis=1)
-    with pytest.raises(ValueError, match=r"X has the columns \['mass'\] more than once"):
-        bad_fit(None, twice)
-    with pytest.raises(ValueError, match="sample_weight must be a list of the weights"):
-        NestedAutoencoder(max_iter=1).fit([first, second], sample_weight=np.ones(70))
-
-
-def test_targets_and_rows_that_are_not_there():
-    (first, gap), (second, pce) = crystals(), cells()
-    with pytest.raises(ValueError, match="'scale0' has no measured row among the 40 rows"):
-        bad_fit(None, [first, second], [gap * np.nan, pce])
-    X, y = stack_scales([first, second], [gap, pce])
-    y.loc[X.index.get_level_values(0) == "scale1", ("scale0", "gap")] = 1.0
-    y.loc[X.index.get_level_values(0) == "scale0", ("scale0", "gap")] = np.nan
-    with pytest.raises(ValueError, match=r"30 are measured in rows of other scales"):
-        bad_fit(None, X, y)
-    empty = second.copy()
-    empty.iloc[[4, 6]] = None
-    with pytest.raises(ValueError, match=r"Row 4 \(index 4\) has nothing measured.*so do 1 other"):
-        bad_fit(AB, empty, pce)
-    with pytest.raises(ValueError, match=r"Stage 'scale1' has 1 row\(s\) to train on"):
-        bad_fit(None, [first, second.iloc[:1]], [gap, pce[:1]])
-    with pytest.raises(ValueError, match=r"y has the columns .* but the scales are"):
-        bad_fit(AB, second, np.ones((30, 3)))
-    infinite = second.copy()
-    infinite["thickness"] = np.inf
-    with pytest.raises(ValueError, match="In stage 'b': Column 'thickness' contains infinity"):
-        bad_fit(AB, infinite, pce)
+def test_a_list_of_arrays_in_and_out():
+    rng = np.random.default_rng(0)
+    tables = [rng.normal(size=(20, 2)), rng.normal(size=(12, 3))]
+    chain = NestedAutoencoder(estimator=sae()).fit(tables, [tables[0][:, 0], tables[1][:, 2]])
+    assert [Z.shape for Z in chain.transform(tables)] == [(20, 2), (12, 2)]
+    assert_array_equal(chain.predict(tables[1])[:, 1], chain.predict(tables)[1])
 
 
 def test_a_failed_fit_leaves_nothing_behind():
@@ -855,34 +701,3 @@ def test_a_failed_fit_leaves_nothing_behind():
     with pytest.raises(ValueError, match="infinity"):
         fresh.fit(broken, y_list)
     assert set(vars(fresh)) == set(fresh.get_params(deep=False))
-
-
-def test_tables_that_are_not_those_of_fit():
-    X_list, y_list = two_scales()
-    chain = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)
-    with pytest.raises(ValueError, match=r"has others: \['colour'\]"):
-        chain.predict(X_list[1].assign(colour=1))
-    with pytest.raises(ValueError, match=r"lacks \[\('scale0', 'mass'\)\]"):
-        chain.predict(X_list[1].drop(columns="mass"))
-    with pytest.raises(ValueError, match=r"has more than once: \[\('scale0', 'mass'\)\]"):
-        chain.predict(pd.concat([X_list[1], X_list[1][["mass"]]], axis=1))
-    with pytest.raises(ValueError, match="3 features, but NestedAutoencoder is expecting 4"):
-        chain.predict(np.ones((2, 3)))
-    with pytest.raises(ValueError, match="a list of 3 tables, but there are 2 stages"):
-        chain.predict([*X_list, X_list[1]])
-    with pytest.raises(ValueError, match="Z has 5 columns, but the chain gives 2 latents"):
-        chain.inverse_transform(np.ones((2, 5)))
-    with pytest.raises(ValueError, match="y has 3 columns, but the chain was fitted with 2"):
-        chain.score(X_list[1], np.ones((30, 3)))
-    with pytest.raises(ValueError, match="no labelled row to score with"):
-        chain.score(X_list[1], np.full((30, 2), np.nan))
-    no_inverse = NestedAutoencoder([("a", FunctionTransformer(np.abs, check_inverse=False), [0])])
-    assert no_inverse.fit(X_list[0]).transform(X_list[0]).shape == (40, 1)
-
-
-def test_a_list_of_arrays_in_and_out():
-    rng = np.random.default_rng(0)
-    tables = [rng.normal(size=(20, 2)), rng.normal(size=(12, 3))]
-    chain = NestedAutoencoder(estimator=sae()).fit(tables, [tables[0][:, 0], tables[1][:, 2]])
-    assert [Z.shape for Z in chain.transform(tables)] == [(20, 2), (12, 2)]
-    assert_array_equal(chain.predict(tables[1])[:, 1], chain.predict(tables)[1])

@@ -263,6 +263,11 @@ def test_a_known_target_makes_a_row_one_of_its_scale():
         ({"scales": "scale0"}, crystals(), "must be a list of scales"),
         ({}, [crystals(), cells()], "stack_scales"),
         ({"n_splits": 1}, crystals(), "can not be split: k-fold"),
+        (
+            {"random_state": 0},
+            crystals(),
+            "can not be split: Setting a random_state has no effect",
+        ),
     ],
 )
 def test_folds_that_can_not_be(parameters, X, message):
