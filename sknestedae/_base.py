@@ -23,7 +23,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from ._compat import Interval, StrOptions, check_sample_weight, fit_context
+from ._compat import (
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    stack_level_of_caller,
+)
 from ._losses import ELEMENTWISE
 from ._modules import ACTIVATIONS, INITIALIZATIONS, AutoencoderModule, initialize
 from ._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, split_rows
@@ -36,6 +42,7 @@ from ._table import (
     row_keys,
 )
 from ._target import ClassTarget, NumericTarget
+from ._together import train
 from ._torch import (
     available_device,
     forked_rng,
@@ -47,6 +54,7 @@ from ._torch import (
 from ._training import (
     AutoencoderNet,
     BestEpoch,
+    Job,
     LearningRate,
     Objective,
     Progress,
@@ -286,17 +294,28 @@ class BaseSupervisedAutoencoder(
             Whether to run one epoch only, at a constant learning rate and from the optimizer's
             last state.
         """
+        job = self._prepare(
+            X, y, sample_weight, target=target, resume=resume, incremental=incremental
+        )
+        train([job])
+        self._conclude(job.net)
+        return self
+
+    def _prepare(
+        self, X, y, sample_weight, *, target: Any, resume: bool, incremental: bool
+    ) -> Job:
+        """Learn columns and scales, and make the net that is to be trained, as ``_fit`` says."""
         needs_label = not (incremental and resume)  # a later part of a stream may have none
         X, codes, sample_weight = self._read(
             X, y, sample_weight, target, reset=not resume, needs_label=needs_label
         )
         device = resolve_device(self.device)
         seed = self._seed if resume else check_random_state(self.random_state).randint(2**31)
-        train, valid = None, None
+        learnt, held_out = None, None
         stops_early = not incremental and self._stops_early(X)
         if stops_early:
             strata = None if target is None else target.strata(codes)
-            train, valid = split_rows(
+            learnt, held_out = split_rows(
                 row_keys(X), strata, self.validation_fraction, seed, sample_weight
             )
 
@@ -308,9 +327,9 @@ class BaseSupervisedAutoencoder(
                 self.categorical_features,
                 self.standardize,
                 [(name, columns) for name, _, columns in blocks],
-            ).fit(X, train, sample_weight)
+            ).fit(X, learnt, sample_weight)
             if target is not None:
-                target.fit(codes, train, sample_weight)
+                target.fit(codes, learnt, sample_weight)
             self._target = target
             self._architecture = self._make_architecture(blocks)
             self._settings = self._gather_settings(blocks)
@@ -320,12 +339,11 @@ class BaseSupervisedAutoencoder(
             sample_weight,
             device,
         )
-        alpha = self._choose_alpha(X, codes, incremental=incremental)
         net = self._make_net(
             device,
             seed,
-            alpha,
-            n_samples=len(rows) if train is None else len(train),
+            self._choose_alpha(X, codes, incremental=incremental),
+            n_samples=len(rows) if learnt is None else len(learnt),
             stops_early=stops_early,
             incremental=incremental,
         )
@@ -333,14 +351,13 @@ class BaseSupervisedAutoencoder(
             state = get_state(self.net_)
             set_state(net, state if incremental else {**state, "optimizer": {}})
             net.history = history_from_frame(self.history_)
-        with forked_rng(device):
-            net.train(
-                Subset(rows, None if train is None else torch.from_numpy(train)),
-                None if valid is None else Subset(rows, torch.from_numpy(valid)),
-                1 if incremental else self.max_iter,
-            )
-        self._conclude(net, seed, alpha)
-        return self
+        return Job(
+            net,
+            Subset(rows, None if learnt is None else torch.from_numpy(learnt)),
+            None if held_out is None else Subset(rows, torch.from_numpy(held_out)),
+            1 if incremental else self.max_iter,
+            self._architecture,
+        )
 
     def _read(self, X, y, sample_weight, target: Any, *, reset: bool, needs_label: bool) -> tuple:
         """Check what ``fit`` was given, and leave rows of weight 0 out.
@@ -372,7 +389,7 @@ class BaseSupervisedAutoencoder(
             return auto_alpha(MANY_DISTINCT_ROWS)
         return auto_alpha(count_distinct_rows(X, codes, MANY_DISTINCT_ROWS))
 
-    def _conclude(self, net: AutoencoderNet, seed: int, alpha: float) -> None:
+    def _conclude(self, net: AutoencoderNet) -> None:
         """Take a trained net over, unless no epoch of it is worth keeping."""
         best = dict(net.callbacks_)["_best_epoch"]
         if best.diverged_iter_ is not None:
@@ -387,14 +404,14 @@ class BaseSupervisedAutoencoder(
                 f"{what}; training stopped and the best epoch, {best.best_iter_}, is kept. "
                 f"{remedy}",
                 DivergenceWarning,
-                stacklevel=4,
+                stacklevel=stack_level_of_caller(),
             )
         self.net_ = net
         self.history_ = history_to_frame(net.history)
         self.n_iter_ = len(self.history_)
         self.best_iter_ = best.best_iter_
-        self.alpha_ = alpha
-        self._seed = seed
+        self.alpha_ = net.criterion_.alpha
+        self._seed = net.seed
 
     def _target_of(self, y, *, resume: bool) -> Any:
         """Give the encoder of y: the fitted one to go on with, else a new one."""
@@ -489,7 +506,7 @@ class BaseSupervisedAutoencoder(
             warnings.warn(
                 f"batch_size={self.batch_size} is larger than the {n_samples} rows to learn "
                 "from; all of them make one batch.",
-                stacklevel=6,
+                stacklevel=stack_level_of_caller(),
             )
         return n_samples
 

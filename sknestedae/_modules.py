@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,53 @@ class Outputs(NamedTuple):
     prediction: Tensor | None
 
 
+# A mask for fewer units is drawn as fast by torch.
+_FEW_UNITS = 4096
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose masks cost a fraction of torch's on the CPU.
+
+    A unit is kept or dropped by 16 random bits, four units to a number that is drawn: ``p`` is
+    rounded to a multiple of 1 / 65536.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop units, and scale up the others, in training."""
+        if not self.training or values.device.type != "cpu" or values.numel() < _FEW_UNITS:
+            return super().forward(values)
+        return values * (draw_kept(values.shape, self.p) * dropout_scale(self.p))
+
+
+def draw_kept(
+    shape: Sequence[int], p: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draw which units are kept, on the CPU: a Tensor of bool of some shape.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    p : float
+        Probability to be dropped.
+    generator : torch.Generator, optional
+        By default torch's own.
+    """
+    n_units = math.prod(shape)
+    bits = torch.empty(-(-n_units // 4), dtype=torch.int64)
+    bits.random_(-(2**63), None, generator=generator)
+    return (bits.view(torch.int16)[:n_units] >= _n_dropped(p) - 2**15).view(*shape)
+
+
+def dropout_scale(p: float) -> float:
+    """Give what kept units are multiplied with, so that the mean stays."""
+    return 2**16 / (2**16 - _n_dropped(p))
+
+
+def _n_dropped(p: float) -> int:
+    """Give how many of the 65536 values of 16 bits drop a unit."""
+    return min(round(p * 2**16), 2**16 - 1)
+
+
 def dense_stack(sizes: Sequence[int], activation: str, dropout: float) -> list[nn.Module]:
     """Make hidden layers: linear, activation and, where it is not 0, dropout.
 
@@ -61,7 +109,7 @@ def dense_stack(sizes: Sequence[int], activation: str, dropout: float) -> list[n
     for n_inputs, n_outputs in zip(sizes[:-1], sizes[1:], strict=True):
         layers += [nn.Linear(n_inputs, n_outputs), ACTIVATIONS[activation]()]
         if dropout:
-            layers.append(nn.Dropout(dropout))
+            layers.append(Dropout(dropout))
     return layers
 
 
@@ -176,7 +224,7 @@ class AutoencoderModule(nn.Module):
     def encode(self, values: Mapping[str, Tensor]) -> Tensor:
         """Give the latents, of shape (n_samples, n_components), of each block's values."""
         inputs = [encoder(values[name]) for name, encoder in self.block_encoders.items()]
-        return self.encoder(inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=1))
+        return self.encoder(inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1))
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
         """Give each block's values, of shape (n_samples, layout.n_values), of latents."""

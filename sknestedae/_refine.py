@@ -225,6 +225,14 @@ class ChainObjective(nn.Module):
             for objective, stage in zip(self.objectives, totals.stages, strict=True)
         ]
 
+    def add_penalty_gradients(self, module: Chain) -> None:
+        """Add the gradients of the penalties of all stages that learn."""
+        for objective, stage, frozen in zip(
+            self.objectives, module.stages, self.is_frozen, strict=True
+        ):
+            if not frozen:
+                objective.add_penalty_gradients(stage)  # type: ignore[arg-type]
+
     def penalty_terms(self, module: Chain) -> dict[str, Tensor]:
         """Give the penalties of all stages that learn."""
         return {
@@ -282,9 +290,8 @@ class ChainNet(AutoencoderNet):
                 loss = loss + value * (n_rows / len(rows) * self._factors[k][term])
                 sums[f"{name}__{term}"] = value.detach()
             sums[f"{name}__n_seen"] = torch.tensor(float(len(rows)))
-        for penalty in objective.penalty_terms(self.module_).values():
-            loss = loss + penalty
         loss.backward()
+        objective.add_penalty_gradients(self.module_)
         return {"loss": loss, "y_pred": None, "terms": sums}
 
 

@@ -87,7 +87,12 @@ def epoch_seed(seed: int, epoch: int) -> int:
     Nothing but ``seed`` and the number of the epoch decides the order of the rows and the dropped
     units of an epoch; no generator has to be saved with a model.
     """
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]) >> 1
+    return derive_seed(seed, epoch)
+
+
+def derive_seed(*numbers: int) -> int:
+    """Derive a seed from some numbers of 0 or more."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
 def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:

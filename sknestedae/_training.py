@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -14,12 +15,12 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.history import History
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from ._losses import block_error, l1_penalty, l2_penalty
+from ._epochs import BestEpochs, LearningRates, epoch_means
+from ._losses import add_penalty_gradients, block_error, l1_penalty, l2_penalty
 from ._modules import AutoencoderModule, Outputs
 from ._table import Encoded, Layout
-from ._torch import epoch_seed, seed_generators, to_array, to_tensor
+from ._torch import epoch_seed, forked_rng, seed_generators, to_array, to_tensor
 
 # Entries gathered together from shuffled data: large enough that the cost of the call is spread
 # over many small batches, small enough that the copy is nothing beside a large table.
@@ -105,6 +106,20 @@ class Rows:
     def device(self) -> torch.device:
         """The device that the tensors are on."""
         return next(iter(self.values.values())).device
+
+    def tensors(self) -> list[Tensor | None]:
+        """Give all tensors in a fixed order."""
+        measured = [self.measured.get(name) for name in self.values]
+        return [*self.values.values(), *measured, self.target, self.labelled, self.weight]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all tensors together."""
+        return sum(t.nbytes for t in self.tensors() if t is not None)
+
+    def key(self) -> str:
+        """Give a hash of the content."""
+        return joblib.hash([None if t is None else t.cpu().numpy() for t in self.tensors()])
 
     def entry_weight(self, known: Tensor | None) -> Tensor | None:
         """Combine sample weights with what is known; None if every entry counts 1."""
@@ -230,15 +245,22 @@ class Objective(nn.Module):
     def totals(self, dataset: Subset) -> Totals:
         """Sum up the weights of all measured entries of a data set."""
         totals = Totals(len(dataset), 0.0, 0.0, 0.0)
-        for rows in TensorIterator(dataset, batch_size=_CHUNK_ROWS):
-            count = len(rows)
-            totals.weight += _total(rows.weight, count, 1)
+        every = dataset.rows
+        has_weights = every.weight is not None or every.labelled is not None or every.measured
+        step = _CHUNK_ROWS if has_weights else max(len(dataset), 1)
+        for start in range(0, len(dataset), step):
+            index: Any = slice(start, start + step)
+            if dataset.index is not None:
+                index = dataset.index[index].to(every.device)
+            count = min(step, len(dataset) - start)
+            weight = None if every.weight is None else every.weight[index]
+            totals.weight += _total(weight, None, count, 1)
             for name, layout in self.layouts.items():
-                weight = rows.entry_weight(rows.measured.get(name))
-                totals.reconstruction += _total(weight, count, layout.n_columns)
+                known = every.measured[name][index] if name in every.measured else None
+                totals.reconstruction += _total(weight, known, count, layout.n_columns)
             if self.target_layout is not None:
-                weight = rows.entry_weight(rows.labelled)
-                totals.prediction += _total(weight, count, self.target_layout.n_columns)
+                known = None if every.labelled is None else every.labelled[index]
+                totals.prediction += _total(weight, known, count, self.target_layout.n_columns)
         return totals
 
     def data_terms(self, outputs: Outputs, rows: Rows) -> dict[str, Tensor]:
@@ -265,6 +287,10 @@ class Objective(nn.Module):
             )
         return terms
 
+    def add_penalty_gradients(self, module: AutoencoderModule) -> None:
+        """Add the penalties' gradients to those of the data terms."""
+        add_penalty_gradients(module.weights, module.encoder_weights, self.l1, self.alpha)
+
     def penalty_terms(self, module: AutoencoderModule) -> dict[str, Tensor]:
         """Give the penalties that are on, as they add to the objective."""
         terms = {}
@@ -287,20 +313,22 @@ class Objective(nn.Module):
 
         A term without any measured entry is NaN, and adds nothing to the loss.
         """
-        loss, means = 0.0, {}
-        for name, value in sums.items():
-            total = getattr(totals, name)
-            means[name] = value.item() / total if total else math.nan
-            if total:
-                loss += getattr(self, f"{name}_weight") * means[name]
-        return {"loss": loss, **means}
+        means = epoch_means(
+            {name: np.array([value.item()]) for name, value in sums.items()},
+            {name: np.array([getattr(totals, name)]) for name in sums},
+            {name: np.array([getattr(self, f"{name}_weight")]) for name in sums},
+        )
+        return {name: float(value[0]) for name, value in means.items()}
 
 
-def _total(weight: Tensor | None, n_rows: int, n_columns: int) -> float:
-    if weight is None:
-        return float(n_rows * n_columns)
-    total = weight.sum(dtype=torch.float64).item()
-    return total * n_columns if weight.shape[1] == 1 else total
+def _total(weight: Tensor | None, known: Tensor | None, n_rows: int, n_columns: int) -> float:
+    """Sum the weights of the known entries of some rows; all of them are known if None."""
+    if known is None:
+        total = n_rows if weight is None else weight.sum(dtype=torch.float64).item()
+        return float(total * n_columns)
+    entries = known if weight is None else known * weight
+    total = entries.sum(dtype=torch.float64).item()
+    return float(total * n_columns if known.shape[1] == 1 else total)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -398,6 +426,7 @@ class AutoencoderNet(NeuralNet):
             self.totals_["valid"] = self.criterion_.totals(valid)
         self._factors = self.criterion_.factors(self.totals_["train"])
         self._best_losses: dict[str, float] = {}
+        self._parameters = list(self.module_.parameters())
         self.notify("on_train_begin", X=train, y=None)
         try:
             self.fit_loop((train, valid), epochs=max_iter)
@@ -429,16 +458,15 @@ class AutoencoderNet(NeuralNet):
         self._set_training(training)
         if training:
             self.history.new_batch()  # the one there is, for callbacks of skorch that look for it
-        sums: dict[str, Tensor] = {}
+        terms: dict[str, list[Tensor]] = {}
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             for name, term in step["terms"].items():
-                if name in sums:
-                    sums[name] += term
-                else:
-                    sums[name] = term.double()
+                terms.setdefault(name, []).append(term)
             self.notify("on_batch_end", batch=batch, training=training, **step)
+        # summed up at the end: a step waits for nothing, least of all for a GPU
+        sums = {name: torch.stack(of_batches).double().sum() for name, of_batches in terms.items()}
         for name, value in self.criterion_.epoch_terms(sums, self.totals_[prefix]).items():
             self.history.record(f"{prefix}_{name}", value)
         # What callbacks of skorch ask for beside: the mark of a best loss, and the batch.
@@ -459,6 +487,17 @@ class AutoencoderNet(NeuralNet):
         for name, value in penalties.items():
             self.history.record(name, value.item())
 
+    def train_step(self, batch: Rows, **fit_params: Any) -> dict[str, Any]:
+        """Take one step of the optimizer."""
+        for parameter in self._parameters:
+            parameter.grad = None
+        step = self.train_step_single(batch, **fit_params)
+        self.notify(
+            "on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch
+        )
+        self.optimizer_.step()
+        return step
+
     def train_step_single(self, batch: Rows, **fit_params: Any) -> dict[str, Any]:
         """Compute a batch's objective and its gradients."""
         outputs = self.module_(batch.values)
@@ -468,9 +507,8 @@ class AutoencoderNet(NeuralNet):
         loss = terms["reconstruction"] * (share * self._factors["reconstruction"])
         if "prediction" in terms:
             loss = loss.add(terms["prediction"], alpha=share * self._factors["prediction"])
-        for penalty in self.criterion_.penalty_terms(self.module_).values():
-            loss = loss + penalty
         loss.backward()
+        self.criterion_.add_penalty_gradients(self.module_)
         terms = {name: term.detach() for name, term in terms.items()}  # let the graph go
         return {"loss": loss, "y_pred": outputs.prediction, "terms": terms}
 
@@ -480,6 +518,40 @@ class AutoencoderNet(NeuralNet):
             outputs = self.module_(batch.values)
             terms = self.criterion_.data_terms(outputs, batch)
         return {"loss": sum(terms.values()), "y_pred": outputs.prediction, "terms": terms}
+
+
+@dataclass
+class Job:
+    """A net with what it is to be trained on.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        Initialized.
+    train, valid : Subset
+        Rows to learn from, and to monitor.
+    max_iter : int
+        Number of epochs at most.
+    architecture : dict
+        What the module was built from.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What ended the training, if it was one of many.
+    """
+
+    net: AutoencoderNet
+    train: Subset
+    valid: Subset | None
+    max_iter: int
+    architecture: dict[str, Any]
+    error: Exception | None = None
+
+    def run(self) -> None:
+        """Train the net on its own."""
+        with forked_rng(self.net.device):
+            self.net.train(self.train, self.valid, self.max_iter)
 
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -518,37 +590,41 @@ class BestEpoch(Callback):
 
     def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Start anew."""
-        self.best_loss_ = math.inf
-        self.best_iter_ = 0
-        self.diverged_iter_: int | None = None
-        self._n_no_change = 0
+        patience = math.inf if self.patience is None else self.patience
+        self._epochs = BestEpochs([self.tol], [patience])
         self._live = list(net.module_.state_dict().values())  # shares the parameters' memory
         self._kept = [tensor.clone() for tensor in self._live]
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Compare the epoch with the best one."""
-        epoch = len(net.history)
-        loss = net.history[-1, self.monitor]
+        row = net.history[-1]
+        loss = row[self.monitor]
         norm = torch.nn.utils.get_total_norm(list(net.module_.parameters()))
-        if not (math.isfinite(net.history[-1, "train_loss"] + loss) and norm.isfinite()):
-            self.diverged_iter_ = epoch
-            raise StopTraining
-        self._n_no_change = self._n_no_change + 1 if loss > self.best_loss_ - self.tol else 0
-        if loss < self.best_loss_:
-            self.best_loss_, self.best_iter_ = loss, epoch
+        is_finite = math.isfinite(row["train_loss"] + loss) and bool(norm.isfinite())
+        (is_best,), (stops,) = self._epochs.judge(
+            slice(None), len(net.history), np.array([loss]), np.array([is_finite])
+        )
+        if is_best:
             for kept, live in zip(self._kept, self._live, strict=True):
                 kept.copy_(live)
-        if self.patience is not None and self._n_no_change >= self.patience:
+        if stops:
             raise StopTraining
 
     def on_train_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Restore the best epoch, where it was asked for or the last one is worth nothing."""
-        if self.patience is None and self.diverged_iter_ is None:
-            self.best_iter_ = len(net.history)
-        elif self.best_iter_:
+        if self.conclude(self._epochs, 0, len(net.history)):
             for kept, live in zip(self._kept, self._live, strict=True):
                 live.copy_(kept)
-        del self._live, self._kept
+        del self._live, self._kept, self._epochs
+
+    def conclude(self, epochs: BestEpochs, network: int, n_epochs: int) -> bool:
+        """Note how one network's training ended; tell whether its best epoch is to be restored."""
+        self.best_iter_ = int(epochs.best_iter[network])
+        self.diverged_iter_: int | None = int(epochs.diverged_iter[network]) or None
+        if self.patience is None and self.diverged_iter_ is None:
+            self.best_iter_ = n_epochs
+            return False
+        return self.best_iter_ > 0
 
 
 class Progress(Callback):
@@ -610,17 +686,17 @@ class LearningRate(Callback):
 
     def on_train_begin(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Start anew."""
-        if self.schedule == "cosine":
-            self._scheduler: Any = CosineAnnealingLR(net.optimizer_, T_max=self.max_iter)
-        else:
-            self._scheduler = ReduceLROnPlateau(net.optimizer_, factor=0.5, patience=self.patience)
+        self._rates = LearningRates([self.schedule], [self.max_iter], [self.patience])
+        self._initial = [group["lr"] for group in net.optimizer_.param_groups]
+        self._n_epochs = 0
 
     def on_epoch_end(self, net: AutoencoderNet, **kwargs: Any) -> None:
         """Set the next epoch's rate."""
-        if self.schedule == "cosine":
-            self._scheduler.step()
-        else:
-            self._scheduler.step(net.history[-1, self.monitor])
+        self._n_epochs += 1
+        loss = np.array([net.history[-1][self.monitor]])
+        self._rates.step(slice(None), self._n_epochs, loss)
+        for group, rate in zip(net.optimizer_.param_groups, self._initial, strict=True):
+            group["lr"] = rate * float(self._rates.factor[0])
 
 
 # ---------------------------------------------------------------------------------------------

@@ -12,11 +12,13 @@ PACKAGE = "sknestedae"
 # A file imports only from layers above its own, or from its own folder. A new file joins a layer.
 LAYERS = [
     {"exceptions", "_compat"},
-    {"_torch", "_table", "_rows", "_scales", "datasets"},
+    {"_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
     {"_columns", "_target"},
     {"blocks", "_losses"},
     {"_modules"},
-    {"_training", "_batched"},
+    {"_training"},
+    {"_batched"},
+    {"_together"},
     {"_base"},
     {"_refine", "_supervised"},
     {"_stages"},
@@ -27,6 +29,7 @@ RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 WITHOUT_TORCH = {
     "exceptions",
     "_compat",
+    "_epochs",
     "_rows",
     "_table",
     "_target",

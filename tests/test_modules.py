@@ -10,6 +10,7 @@ from sknestedae._modules import (
     ACTIVATIONS,
     INITIALIZATIONS,
     AutoencoderModule,
+    Dropout,
     dense_stack,
     initialize,
 )
@@ -179,7 +180,7 @@ def test_dropout_acts_in_training_alone():
 
 def test_dense_stack():
     kinds = [type(layer) for layer in dense_stack((4, 3, 2), "relu", 0.1)]
-    assert kinds == [nn.Linear, nn.ReLU, nn.Dropout] * 2
+    assert kinds == [nn.Linear, nn.ReLU, Dropout] * 2
     assert dense_stack((4,), "relu", 0.1) == []
 
 

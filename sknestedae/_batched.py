@@ -1,0 +1,888 @@
+"""Many networks of one shape, trained at once.
+
+A small network spends nearly all of its time on what a step costs whatever its size. Networks of
+one shape share these costs: their parameters are stacked along a first dimension, and one step of
+the stack is a step of each. Modules, losses, rules of an epoch and orders of rows are those of a
+single fit, so that a network ends where it would have ended alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from sklearn import get_config
+from torch import Tensor, nn
+
+from ._epochs import BestEpochs, LearningRates, epoch_means
+from ._losses import add_penalty_gradients, l1_penalty, l2_penalty
+from ._modules import (
+    ACTIVATIONS,
+    AutoencoderModule,
+    Dropout,
+    draw_kept,
+    dropout_scale,
+)
+from ._torch import derive_seed, epoch_seed, forked_rng, seed_generators
+from ._training import (
+    BestEpoch,
+    Job,
+    LearningRate,
+    Progress,
+    Rows,
+    Subset,
+    set_state,
+)
+
+_LOG = logging.getLogger("sknestedae")
+
+# Entries of a chunk of batches, gathered together from the rows of all networks.
+_CHUNK_ENTRIES = 1 << 20
+# Units of one network whose masks of dropout are drawn together.
+_MASK_UNITS = 1 << 16
+# Copies of a network's parameters that training keeps: themselves, gradients, steps, two moments,
+# those of the best epoch.
+_N_COPIES = 6
+
+
+def train_together(jobs: Sequence[Job], working_memory: float | None = None) -> None:
+    """Train nets, those of one shape at once; then each is as if it had been trained alone.
+
+    What can not be stacked is trained alone, with a reason in the log "sknestedae". An error ends
+    up in its job.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    working_memory : float, optional
+        Bound of the memory that networks trained at once take, beside their data, in MiB. By
+        default that of scikit-learn's configuration.
+    """
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        reason = _why_alone(job)
+        if reason is None:
+            groups.setdefault(_shape_key(job), []).append(job)
+        else:
+            _LOG.info("A network is trained alone: %s.", reason)
+            _run_alone(job)
+    for group in groups.values():
+        same: dict[str, list[Job]] = {}
+        for job in group:
+            same.setdefault(_content_key(job), []).append(job)
+        distinct = [jobs[0] for jobs in same.values()]
+        n_most = _how_many(distinct[0], working_memory)
+        n_parts = -(-len(distinct) // n_most)
+        for k in range(n_parts):
+            _train_part(distinct[k::n_parts])
+        for first, *others in same.values():
+            for job in others:
+                _copy_result(first, job)
+
+
+def _train_part(jobs: Sequence[Job]) -> None:
+    if len(jobs) > 1:
+        try:
+            stack = Stack(jobs)
+            stack.probe()
+        except Exception as error:  # a user's module may do anything
+            _LOG.info("%d networks are trained alone: %s", len(jobs), error)
+        else:
+            with forked_rng(stack.device):
+                stack.train()
+            return
+    for job in jobs:
+        _run_alone(job)
+
+
+def _run_alone(job: Job) -> None:
+    try:
+        job.run()
+    except Exception as error:
+        job.error = error
+
+
+def _why_alone(job: Job) -> str | None:
+    """Say why a net can not be stacked, if so."""
+    own = (BestEpoch, LearningRate, Progress)
+    foreign = [type(c).__name__ for _, c in job.net.callbacks_ if type(c) not in own]
+    if foreign:
+        return f"it has the callback {foreign[0]}"
+    buffers = [name for name, _ in job.net.module_.named_buffers()]
+    if buffers:
+        return f"its module has the buffer {buffers[0]!r}"
+    return None
+
+
+def _shape_key(job: Job) -> str:
+    """Give what nets that can be stacked have in common."""
+    net, objective = job.net, job.net.criterion_
+    settings = {**job.architecture, "dropout": job.architecture["dropout"] > 0}
+    rest = [
+        str(next(net.module_.parameters()).dtype),
+        str(net.device),
+        net.batch_size,
+        objective.target_layout,
+        objective.reconstruction_loss,
+        objective.prediction_loss,
+        net.iterator_train__shuffle,
+        job.valid is None,
+    ]
+    return joblib.hash([settings, rest])
+
+
+def _content_key(job: Job) -> str:
+    """Give all that decides how a net of a shape is trained."""
+    net, callbacks = job.net, [vars(callback).copy() for _, callback in job.net.callbacks_]
+    objective = net.criterion_
+    indices = [
+        None if subset is None or subset.index is None else subset.index.numpy()
+        for subset in (job.train, job.valid)
+    ]
+    parts = [
+        id(job.train.rows),
+        indices,
+        [parameter.detach().cpu().numpy() for parameter in net.module_.parameters()],
+        (net.seed, net.lr, job.max_iter, len(net.history), job.architecture["dropout"]),
+        [objective.reconstruction_weight, objective.prediction_weight],
+        [objective.l1, objective.alpha],
+        callbacks,
+    ]
+    return joblib.hash(parts)
+
+
+def _copy_result(source: Job, job: Job) -> None:
+    """Give a net what an equal one came to."""
+    job.error = source.error
+    job.net.module_.load_state_dict(source.net.module_.state_dict())
+    job.net.module_.eval()
+    job.net.optimizer_.load_state_dict(source.net.optimizer_.state_dict())
+    job.net.history = copy.deepcopy(source.net.history)
+    for (_, callback), (_, trained) in zip(
+        job.net.callbacks_, source.net.callbacks_, strict=True
+    ):
+        vars(callback).update(vars(trained))
+
+
+def bytes_per_network(job: Job) -> int:
+    """Estimate the memory that a network takes in a stack, beside its data."""
+    n_parameters = sum(parameter.numel() for parameter in job.net.module_.parameters())
+    itemsize = next(job.net.module_.parameters()).element_size()
+    return (_N_COPIES * n_parameters + 4 * _n_activations(job)) * itemsize
+
+
+def _n_activations(job: Job) -> int:
+    """Count the units of a network's layers, times the rows of a batch."""
+    layers = [m for m in job.net.module_.modules() if isinstance(m, nn.Linear)]
+    return job.net.batch_size * sum(layer.in_features + layer.out_features for layer in layers)
+
+
+def _how_many(job: Job, working_memory: float | None) -> int:
+    """Say how many networks of a shape are trained at once."""
+    if working_memory is None:
+        working_memory = get_config()["working_memory"]
+    return max(int(working_memory * 2**20 // bytes_per_network(job)), 1)
+
+
+# ---------------------------------------------------------------------------------------------
+# Modules
+
+
+class StackedLinear(nn.Module):
+    """The linear layers of many networks, from (n_networks, n_samples, n_inputs).
+
+    Parameters
+    ----------
+    layers : sequence of torch.nn.Linear
+        Of one shape.
+    """
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self.weight = _stacked([layer.weight for layer in layers])
+        self.bias = None if layers[0].bias is None else _stacked([la.bias for la in layers])
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Give outputs of shape (n_networks, n_samples, n_outputs)."""
+        weight = self.weight.transpose(1, 2)
+        if self.bias is None:
+            return torch.bmm(values, weight)
+        return torch.baddbmm(self.bias.unsqueeze(1), values, weight)
+
+
+class StackedDropout(nn.Module):
+    """Dropout of many networks, each with a probability and a stream of masks of its own.
+
+    Masks are drawn for a number of steps that depends on the layer's shape alone: what a network
+    gets does not depend on its company.
+
+    Parameters
+    ----------
+    layers : sequence of Dropout
+    """
+
+    def __init__(self, layers: Sequence[Dropout]) -> None:
+        super().__init__()
+        self.p = [layer.p for layer in layers]
+        self._generators: list[torch.Generator] = []
+        self._masks = torch.empty(0)
+        self._step = 0
+
+    def seed(self, seeds: Sequence[int]) -> None:
+        """Begin each network's stream."""
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._masks, self._step = torch.empty(0), 0
+
+    def select(self, networks: np.ndarray) -> None:
+        """Go on with some of the networks."""
+        self.p = [self.p[k] for k in networks]
+        self._generators = [self._generators[k] for k in networks]
+        if len(self._masks):
+            self._masks = self._masks[:, torch.from_numpy(networks)]
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop units of (n_networks, n_samples, n_units), and scale up the others, in training."""
+        if not self.training:
+            return values
+        if values.device.type != "cpu":
+            kept = 1 - values.new_tensor(self.p)[:, None, None]
+            return values * torch.bernoulli(kept.expand_as(values)) / kept
+        if self._step == len(self._masks):
+            self._masks, self._step = self._draw(values), 0
+        mask = self._masks[self._step]
+        self._step += 1
+        return values * mask
+
+    def _draw(self, values: Tensor) -> Tensor:
+        """Draw masks of the next steps, of shape (n_steps, *values.shape)."""
+        shape = values.shape[1:]
+        n_steps = max(_MASK_UNITS // math.prod(shape), 1)
+        masks = values.new_empty((n_steps, *values.shape))
+        for k, (p, generator) in enumerate(zip(self.p, self._generators, strict=True)):
+            masks[:, k] = draw_kept((n_steps, *shape), p, generator)
+            masks[:, k] *= dropout_scale(p)
+        return masks
+
+
+class StackedModule(nn.Module):
+    """Modules of any kind with the same structure, by torch's own vectorizing map.
+
+    Parameters
+    ----------
+    modules : sequence of torch.nn.Module
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.stacked = copy.deepcopy(modules[0])
+        places = zip(*(_parameter_places(module) for module in modules), strict=True)
+        for (owner, name), parameters in zip(
+            [(owner, name) for owner, name, _ in _parameter_places(self.stacked)],
+            ([parameter for _, _, parameter in place] for place in places),
+            strict=True,
+        ):
+            setattr(owner, name, _stacked(parameters))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Give what each network's module gives of its (n_samples, n_inputs)."""
+
+        def call(parameters: dict[str, Tensor], values: Tensor) -> Tensor:
+            return torch.func.functional_call(self.stacked, parameters, (values,))
+
+        parameters = dict(self.stacked.named_parameters())
+        return torch.func.vmap(call, randomness="different")(parameters, values)
+
+
+def _parameter_places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
+    """Give each parameter with the module that owns it and its name there."""
+    return [
+        (owner, name, parameter)
+        for owner in module.modules()
+        for name, parameter in owner.named_parameters(recurse=False)
+    ]
+
+
+def _stacked(parameters: Sequence[Tensor]) -> nn.Parameter:
+    return nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
+
+
+_ELEMENTWISE = tuple(ACTIVATIONS.values())
+_CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict)
+
+
+def stack_modules(modules: Sequence[Any]) -> Any:
+    """Make one module of the modules of many networks, for values with a dimension before.
+
+    Parameters
+    ----------
+    modules : sequence of torch.nn.Module
+        Of one structure.
+
+    Returns
+    -------
+    torch.nn.Module
+        Its parameters are in the same order, with a first dimension over networks.
+    """
+    first = modules[0]
+    if type(first) is nn.Linear:
+        return StackedLinear(modules)
+    if type(first) is Dropout:
+        return StackedDropout(modules)
+    if type(first) in _ELEMENTWISE:
+        return first
+    if type(first) not in _CONTAINERS:
+        return StackedModule(modules)
+    stacked = copy.copy(first)
+    stacked._modules = {
+        name: None if child is None else stack_modules([m._modules[name] for m in modules])
+        for name, child in first._modules.items()
+    }
+    if isinstance(first, AutoencoderModule):
+        of = dict(zip(map(id, first.parameters()), stacked.parameters(), strict=True))
+        stacked.encoder_weights = [of[id(weight)] for weight in first.encoder_weights]
+        stacked.weights = [of[id(weight)] for weight in first.weights]
+    return stacked
+
+
+# ---------------------------------------------------------------------------------------------
+# Data
+
+
+@dataclass
+class Batches:
+    """Batches of all networks for some steps.
+
+    Parameters
+    ----------
+    rows : Rows
+        Tensors of shape (n_steps, n_networks, batch_size, n_columns). Where a batch has fewer
+        rows, the last ones have the weight 0.
+    is_full : list of bool
+        For each step, whether all batches are full and all weights 1.
+    share : Tensor of shape (n_steps, n_networks)
+        Number of rows of a network by those of its batch.
+    """
+
+    rows: Rows
+    is_full: list[bool]
+    share: Tensor
+
+    def __getitem__(self, step: int) -> Rows:
+        """Give the batches of one step."""
+        rows = self.rows[step]
+        return replace(rows, weight=None) if self.is_full[step] else rows
+
+
+class Orders:
+    """The order in which a network sees its rows: that of its own fit.
+
+    Parameters
+    ----------
+    subset : Subset
+    seed : int
+        Of the net.
+    first_epoch : int
+        Number of epochs before this fit.
+    shuffle : bool
+    batch_size : int
+    """
+
+    def __init__(
+        self, subset: Subset, seed: int, first_epoch: int, shuffle: bool, batch_size: int
+    ) -> None:
+        self.n_rows = len(subset)
+        self.n_batches = -(-self.n_rows // batch_size)
+        self._index = None if subset.index is None else subset.index.numpy()
+        self._seed = seed
+        self._first_epoch = first_epoch
+        self._shuffle = shuffle
+        self._batch_size = batch_size
+        self._epoch = -1
+        self._order = np.empty(0, dtype=np.int64)
+
+    def fill(self, out: np.ndarray, step: int, generator: torch.Generator) -> None:
+        """Write the rows of the next batches, -1 where a batch has no more.
+
+        Parameters
+        ----------
+        out : ndarray of int64, shape (n_steps, batch_size)
+        step : int
+            Number of batches before.
+        generator : torch.Generator
+            To be seeded.
+        """
+        done = 0
+        while done < len(out):
+            epoch, start = divmod(step + done, self.n_batches)
+            order = self._order_of(epoch, generator)
+            part = order[start : start + len(out) - done]
+            out[done : done + len(part)] = part
+            done += len(part)
+
+    def _order_of(self, epoch: int, generator: torch.Generator) -> np.ndarray:
+        """Give the rows of an epoch's batches, of shape (n_batches, batch_size)."""
+        if epoch != self._epoch:
+            padded = np.full(self.n_batches * self._batch_size, -1, dtype=np.int64)
+            order: np.ndarray = np.arange(self.n_rows)
+            if self._shuffle:
+                generator.manual_seed(epoch_seed(self._seed, self._first_epoch + epoch + 1))
+                order = torch.randperm(self.n_rows, generator=generator).numpy()
+            padded[: self.n_rows] = order if self._index is None else self._index[order]
+            self._epoch, self._order = epoch, padded.reshape(-1, self._batch_size)
+        return self._order
+
+
+def gather(tables: Sequence[Rows], index: np.ndarray) -> Rows:
+    """Take rows of each network's table, where networks may share tables.
+
+    Parameters
+    ----------
+    tables : sequence of Rows
+        One a network.
+    index : ndarray of int64, shape (..., n_networks, batch_size)
+        Which rows; -1 for none.
+
+    Returns
+    -------
+    Rows
+        Tensors of shape (..., n_networks, batch_size, n_columns). What is missing has the weight
+        0, which is given if anything is, or if a table has weights.
+    """
+    first, device = tables[0], tables[0].device
+    networks: dict[int, list[int]] = {}
+    for k, table in enumerate(tables):
+        networks.setdefault(id(table), []).append(k)
+    is_missing = index < 0
+    where = torch.from_numpy(np.where(is_missing, 0, index)).to(device)
+
+    def take(get: Callable[[Rows], Tensor | None], like: Tensor) -> Tensor:
+        """Gather a tensor of every table; all 1 in a table without it."""
+        if len(networks) == 1:
+            tensor = get(first)
+            assert tensor is not None
+            return tensor[where]
+        out = torch.ones((*index.shape, like.shape[1]), dtype=like.dtype, device=device)
+        for own in networks.values():
+            tensor = get(tables[own[0]])
+            if tensor is not None:
+                out[..., own, :, :] = tensor[where[..., own, :]]
+        return out
+
+    def optional(get: Callable[[Rows], Tensor | None]) -> Tensor | None:
+        like = next((t for t in map(get, tables) if t is not None), None)
+        return None if like is None else take(get, like)
+
+    names = list(first.values)
+    measured = {name: optional(lambda t, n=name: t.measured.get(n)) for name in names}
+    weight = optional(lambda t: t.weight)
+    if is_missing.any():
+        kept = torch.from_numpy(~is_missing).to(device)[..., None]
+        weight = kept.to(first.values[names[0]].dtype) if weight is None else weight * kept
+    return Rows(
+        {name: take(lambda t, n=name: t.values[n], first.values[name]) for name in names},
+        {name: tensor for name, tensor in measured.items() if tensor is not None},
+        optional(lambda t: t.target),
+        optional(lambda t: t.labelled),
+        weight,
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Training
+
+
+class Stack:
+    """Networks of one shape, with all that is theirs, in training.
+
+    All take their steps together, but not their epochs: who has more rows has more steps in one.
+    A network that has ended leaves the stack.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = list(jobs)
+        first = jobs[0].net
+        self.device = torch.device(first.device)
+        self.module = stack_modules([job.net.module_ for job in jobs])
+        self.parameters = list(self.module.parameters())
+        self.kept = [parameter.detach().clone() for parameter in self.parameters]
+        self.optimizer = self._make_optimizer()
+        self.batch_size: int = first.batch_size
+        self.objective = first.criterion_
+        self.first_epochs = np.array([len(job.net.history) for job in jobs])
+        self.max_iter = np.array([job.max_iter for job in jobs])
+        self.orders = [
+            Orders(
+                job.train,
+                job.net.seed,
+                len(job.net.history),
+                job.net.iterator_train__shuffle,
+                self.batch_size,
+            )
+            for job in jobs
+        ]
+        self.n_batches = np.array([order.n_batches for order in self.orders])
+        self.rows = [
+            {"train": job.train, **({} if job.valid is None else {"valid": job.valid})}
+            for job in jobs
+        ]
+        self._read_settings()
+        self.history: list[list[dict[str, float]]] = [[] for _ in jobs]
+
+    def _read_settings(self) -> None:
+        """Gather each network's settings, and the rules of its epochs."""
+        callbacks = [dict(job.net.callbacks_) for job in self.jobs]
+        best = [own["_best_epoch"] for own in callbacks]
+        patience = [math.inf if one.patience is None else one.patience for one in best]
+        self.best_epochs = BestEpochs([one.tol for one in best], patience)
+        rates = [own.get("_learning_rate") for own in callbacks]
+        self.rates = LearningRates(
+            ["constant" if rate is None else rate.schedule for rate in rates],
+            [1 if rate is None else rate.max_iter for rate in rates],
+            [0 if rate is None else rate.patience for rate in rates],
+        )
+        self.first_rates = np.array([job.net.lr for job in self.jobs])
+        self.monitor = best[0].monitor
+        objectives = [job.net.criterion_ for job in self.jobs]
+        for job in self.jobs:
+            job.net.totals_ = {
+                name: job.net.criterion_.totals(subset)
+                for name, subset in (("train", job.train), ("valid", job.valid))
+                if subset is not None
+            }
+        self.totals = {
+            kind: {
+                name: np.array([getattr(job.net.totals_[kind], name) for job in self.jobs])
+                for name in ("reconstruction", "prediction")
+            }
+            for kind in self.jobs[0].net.totals_
+        }
+        self.weights = {
+            name: np.array([getattr(o, f"{name}_weight") for o in objectives], dtype=float)
+            for name in ("reconstruction", "prediction")
+        }
+        self.penalties = {
+            "l1": np.array([o.l1 for o in objectives], dtype=float),
+            "l2": np.array([o.alpha for o in objectives], dtype=float),
+        }
+        self._make_tensors()
+
+    def _make_tensors(self) -> None:
+        """Bring the settings that a step needs to the device."""
+        like = self.parameters[0]
+
+        def tensor(values: np.ndarray) -> Tensor:
+            return torch.as_tensor(values, dtype=like.dtype, device=like.device)
+
+        self._factors = {
+            name: tensor(
+                np.divide(
+                    weight, self.totals["train"][name], where=self.totals["train"][name] > 0,
+                    out=np.zeros_like(weight),
+                )
+            )
+            for name, weight in self.weights.items()
+        }
+        self._strengths = [
+            tensor(strength) if strength.any() else 0.0 for strength in self.penalties.values()
+        ]
+        self._sums: dict[str, Tensor] = {}
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        rates = self.first_rates * self.rates.factor
+        self._rate: float | list[Tensor] = float(rates[0])
+        if (rates != rates[0]).any():
+            like = self.parameters[0]
+            tensor = torch.as_tensor(rates, dtype=like.dtype, device=like.device)
+            self._rate = [tensor.view(-1, *[1] * (p.ndim - 1)) for p in self.parameters]
+
+    def _make_optimizer(self) -> torch.optim.Adam:
+        """Make an Adam whose parameters are the steps to take at a learning rate of 1.
+
+        Adam takes one learning rate; so each network's own is applied to its step.
+        """
+        self.steps = [torch.zeros_like(parameter) for parameter in self.parameters]
+        fused = self.device.type in ("cpu", "cuda")
+        return torch.optim.Adam(self.steps, lr=1.0, fused=fused)
+
+    def probe(self) -> None:
+        """Try one batch; raise whatever a module that can not be stacked raises."""
+        index = np.zeros((len(self.jobs), 2), dtype=np.int64)
+        rows = gather([job.train.rows for job in self.jobs], index)
+        with torch.no_grad():
+            self.module.eval()
+            outputs = self.module(rows.values)
+            terms = self.objective.data_terms(outputs, rows)
+        for name, term in terms.items():
+            if term.shape != (len(self.jobs),):
+                raise ValueError(f"The term {name!r} has the shape {tuple(term.shape)}.")
+
+    # -- steps
+
+    def train(self) -> None:
+        """Train until every network has ended."""
+        seed_generators(self.jobs[0].net.seed, self.device)  # for dropout in users' modules
+        for k, layer in enumerate(self._dropouts):
+            layer.seed(
+                [
+                    derive_seed(job.net.seed, first, k)
+                    for job, first in zip(self.jobs, self.first_epochs, strict=True)
+                ]
+            )
+        bar = _Bar(self.jobs)
+        step = 0
+        while self.jobs:
+            batches = self._next_batches(step)
+            for own in range(len(batches.is_full)):
+                self._take_step(batches, own)
+                step += 1
+                ending = np.flatnonzero(step % self.n_batches == 0)
+                if len(ending):
+                    bar.update(len(ending))
+                    if self._end_epoch(ending, step // self.n_batches[ending]):
+                        break  # the batches are of networks that are no more
+        bar.close()
+
+    def _next_batches(self, step: int) -> Batches:
+        """Gather batches of all networks for some steps."""
+        tables = [job.train.rows for job in self.jobs]
+        width = sum(tensor.shape[1] for tensor in tables[0].values.values())
+        n_left = int((self.max_iter * self.n_batches).max()) - step
+        n_most = _CHUNK_ENTRIES // (width * self.batch_size * len(self.jobs))
+        n_steps = min(max(n_most, 1), n_left)
+        index = np.empty((len(self.jobs), n_steps, self.batch_size), dtype=np.int64)
+        generator = torch.Generator()
+        for out, orders in zip(index, self.orders, strict=True):
+            orders.fill(out, step, generator)
+        index = np.ascontiguousarray(index.swapaxes(0, 1))
+        n_rows = np.array([orders.n_rows for orders in self.orders])
+        lengths = (index >= 0).sum(axis=2)  # (n_steps, n_networks)
+        has_weights = any(table.weight is not None for table in tables)
+        like = self.parameters[0]
+        return Batches(
+            gather(tables, index),
+            [not has_weights and bool((own == self.batch_size).all()) for own in lengths],
+            torch.as_tensor(n_rows / lengths, dtype=like.dtype, device=like.device),
+        )
+
+    def _take_step(self, batches: Batches, step: int) -> None:
+        """Take a step of every network."""
+        rows = batches[step]
+        self.module.train()
+        terms = self.objective.data_terms(self.module(rows.values), rows)
+        parts = [
+            torch.dot(term, batches.share[step] * self._factors[name])
+            for name, term in terms.items()
+        ]
+        for parameter in self.parameters:
+            parameter.grad = None
+        sum(parts[1:], parts[0]).backward()
+        add_penalty_gradients(self.module.weights, self.module.encoder_weights, *self._strengths)
+        for own, parameter in zip(self.steps, self.parameters, strict=True):
+            own.grad = parameter.grad
+        self.optimizer.step()
+        with torch.no_grad():
+            for k, (own, parameter) in enumerate(zip(self.steps, self.parameters, strict=True)):
+                if isinstance(self._rate, float):
+                    parameter.add_(own, alpha=self._rate)
+                else:
+                    parameter.addcmul_(own, self._rate[k])
+                own.zero_()
+            for name, term in terms.items():
+                if name in self._sums:
+                    self._sums[name] += term
+                else:
+                    self._sums[name] = term.detach().double()
+
+    # -- epochs
+
+    def _end_epoch(self, ending: np.ndarray, epoch: np.ndarray) -> bool:
+        """Record and judge an epoch of some networks; tell whether some of them have ended.
+
+        Parameters
+        ----------
+        ending : ndarray of int
+            Those whose epoch it was.
+        epoch : ndarray of int
+            How many epochs of this fit they have behind them.
+        """
+        where = torch.from_numpy(ending).to(self.device)
+        number = self.first_epochs[ending] + epoch
+        row = {"epoch": number, "learning_rate": (self.first_rates * self.rates.factor)[ending]}
+        row |= self._means("train", {name: s[where] for name, s in self._sums.items()}, ending)
+        row |= {name: value[ending] for name, value in self._penalty_terms().items()}
+        if "valid" in self.totals:
+            sums = self._validate()
+            row |= self._means("valid", {name: s[where] for name, s in sums.items()}, ending)
+        for total in self._sums.values():
+            total[where] = 0
+        with np.errstate(invalid="ignore"):
+            is_finite = np.isfinite(row["train_loss"] + row[self.monitor])
+        is_finite &= self._are_finite()[ending]
+        is_best, stops = self.best_epochs.judge(ending, number, row[self.monitor], is_finite)
+        self._keep(ending[is_best])
+        self.rates.step(ending, epoch, row[self.monitor])
+        self._set_rates()
+        names, values = list(row), np.column_stack([np.asarray(v, float) for v in row.values()])
+        for k, own in zip(ending, values.tolist(), strict=True):
+            self.history[k].append(dict(zip(names, own, strict=True)))
+        has_ended = stops | (epoch >= self.max_iter[ending])
+        if has_ended.any():
+            self._leave(ending[has_ended])
+        return bool(has_ended.any())
+
+    def _means(
+        self, kind: str, sums: Mapping[str, Tensor], ending: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Give the means of terms over an epoch, named as in the history."""
+        means = epoch_means(
+            {name: total.cpu().numpy() for name, total in sums.items()},
+            {name: total[ending] for name, total in self.totals[kind].items()},
+            {name: weight[ending] for name, weight in self.weights.items()},
+        )
+        return {f"{kind}_{name}": value for name, value in means.items()}
+
+    def _penalty_terms(self) -> dict[str, np.ndarray]:
+        """Give each network's penalties, of those that some network has."""
+        functions = {
+            "l1": (l1_penalty, self.module.encoder_weights),
+            "l2": (l2_penalty, self.module.weights),
+        }
+        terms = {}
+        for name, (penalty, weights) in functions.items():
+            if self.penalties[name].any():
+                with torch.no_grad():
+                    values = torch.func.vmap(penalty)(weights).double().cpu().numpy()
+                terms[name] = self.penalties[name] * values
+        return terms
+
+    def _validate(self) -> dict[str, Tensor]:
+        """Sum up the terms over the rows that each network is monitored with."""
+        subsets = [rows["valid"] for rows in self.rows]
+        tables = [subset.rows for subset in subsets]
+        n_most = max(map(len, subsets))
+        index = np.full((len(subsets), n_most), -1, dtype=np.int64)
+        for own, subset in zip(index, subsets, strict=True):
+            own[: len(subset)] = subset.index
+        width = sum(tensor.shape[1] for tensor in tables[0].values.values())
+        n_rows = max(_CHUNK_ENTRIES // (width * len(subsets)), 1)
+        sums: dict[str, Tensor] = {}
+        self.module.eval()
+        with torch.no_grad():
+            for start in range(0, n_most, n_rows):
+                rows = gather(tables, np.ascontiguousarray(index[:, start : start + n_rows]))
+                terms = self.objective.data_terms(self.module(rows.values), rows)
+                for name, term in terms.items():
+                    sums[name] = sums.get(name, 0) + term.double()
+        return sums
+
+    def _are_finite(self) -> np.ndarray:
+        """Tell whose parameters are all finite."""
+        with torch.no_grad():
+            squares = [p.flatten(1).square().sum(dim=1) for p in self.parameters]
+            return torch.stack(squares).sum(dim=0).isfinite().cpu().numpy()
+
+    def _keep(self, networks: np.ndarray) -> None:
+        """Keep the parameters of some networks as their best ones."""
+        where = torch.from_numpy(networks).to(self.device)
+        with torch.no_grad():
+            for kept, parameter in zip(self.kept, self.parameters, strict=True):
+                if len(networks) == len(self.jobs):
+                    kept.copy_(parameter)
+                else:
+                    kept[where] = parameter[where]
+
+    # -- who has ended
+
+    def _leave(self, ended: np.ndarray) -> None:
+        """Give some networks back to their nets, and go on with the others."""
+        for k in ended:
+            self._give_back(k)
+        left = np.setdiff1d(np.arange(len(self.jobs)), ended)
+        for name in ("jobs", "orders", "rows", "history"):
+            setattr(self, name, [getattr(self, name)[k] for k in left])
+        if not self.jobs:
+            return
+        for name in ("first_epochs", "max_iter", "n_batches", "first_rates"):
+            setattr(self, name, getattr(self, name)[left])
+        for values in (self.weights, self.penalties, *self.totals.values()):
+            values.update({name: value[left] for name, value in values.items()})
+        self.best_epochs.select(left)
+        self.rates.select(left)
+        for layer in self._dropouts:
+            layer.select(left)
+        sums, where = self._sums, torch.from_numpy(left).to(self.device)
+        with torch.no_grad():
+            for parameter in self.parameters:
+                parameter.grad = None
+                parameter.data = parameter.data[where]
+            self.kept = [kept[where] for kept in self.kept]
+        states = [self.optimizer.state[own] for own in self.steps]
+        self.optimizer = self._make_optimizer()
+        for own, state in zip(self.steps, states, strict=True):
+            self.optimizer.state[own] = {
+                name: value[where] if value.ndim else value for name, value in state.items()
+            }
+        self._make_tensors()
+        self._sums = {name: total[where] for name, total in sums.items()}
+
+    def _give_back(self, k: int) -> None:
+        """Put the parameters, moments and history of a network into its net."""
+        job, net = self.jobs[k], self.jobs[k].net
+        best = dict(net.callbacks_)["_best_epoch"]
+        n_epochs = int(self.first_epochs[k]) + len(self.history[k])
+        source = self.kept if best.conclude(self.best_epochs, k, n_epochs) else self.parameters
+        named = [name for name, _ in net.module_.named_parameters()]
+        module = {
+            name: value[k].detach().cpu().numpy()
+            for name, value in zip(named, source, strict=True)
+        }
+        moments = {
+            f"{key}/{name}": (value[k] if value.ndim else value).cpu().numpy()
+            for name, own in zip(named, self.steps, strict=True)
+            for key, value in self.optimizer.state[own].items()
+        }
+        set_state(net, {"module": module, "optimizer": moments})
+        penalties = {name: value[k] for name, value in self.penalties.items()}
+        for own in self.history[k]:
+            own["epoch"] = int(own["epoch"])
+            for name in [name for name, strength in penalties.items() if not strength]:
+                own.pop(name, None)
+            net.history.append({"batches": [], **own})
+        net.module_.eval()
+        net.optimizer_.param_groups[0]["lr"] = float(self.first_rates[k] * self.rates.factor[k])
+
+    @property
+    def _dropouts(self) -> list[StackedDropout]:
+        return [layer for layer in self.module.modules() if isinstance(layer, StackedDropout)]
+
+
+class _Bar:
+    """A progress bar of the epochs of many networks, if one of them is to show its progress."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._bar: Any = None
+        if any("_progress" in dict(job.net.callbacks_) for job in jobs):
+            from tqdm.auto import tqdm
+
+            total = sum(job.max_iter for job in jobs)
+            self._bar = tqdm(total=total, desc=f"{len(jobs)} networks", unit="epoch")
+
+    def update(self, n_epochs: int) -> None:
+        if self._bar is not None:
+            self._bar.update(n_epochs)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,160 @@
+"""What follows from the loss of an epoch: the next learning rate, the best epoch, the end.
+
+The rules hold for many networks at once, each with settings of its own; the fit of a single one
+is the case of arrays of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+# A plateau: the loss has not fallen by this share of itself (the default of torch's schedule).
+_PLATEAU_GAIN = 1e-4
+
+
+class LearningRates:
+    """The factor that each network's first learning rate is multiplied with.
+
+    Parameters
+    ----------
+    schedules : sequence of {"constant", "cosine", "plateau"}
+        One a network.
+    max_iter : array-like of int
+        Number of epochs in which the cosine falls to 0.
+    patience : array-like of int
+        Number of epochs without gain that a plateau may last.
+
+    Attributes
+    ----------
+    factor : ndarray of shape (n_networks,)
+    """
+
+    def __init__(self, schedules: Sequence[str], max_iter: Any, patience: Any) -> None:
+        self._is_cosine = np.array([schedule == "cosine" for schedule in schedules])
+        self._has_plateau = np.array([schedule == "plateau" for schedule in schedules])
+        self._max_iter = np.asarray(max_iter)
+        self._patience = np.asarray(patience)
+        self._best = np.full(len(self._is_cosine), np.inf)
+        self._n_bad = np.zeros(len(self._is_cosine), dtype=int)
+        self.factor = np.ones(len(self._is_cosine))
+
+    def select(self, networks: np.ndarray) -> None:
+        """Go on with some of the networks."""
+        _select(self, networks)
+
+    def step(self, rows: Any, epoch: Any, loss: np.ndarray) -> None:
+        """Set the factors that follow an epoch.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int
+            The networks that ended an epoch; the others stay as they are.
+        epoch : int or ndarray of int
+            How many epochs of this fit they have behind them.
+        loss : ndarray of float64
+            Theirs, that a plateau is looked for in.
+        """
+        is_better = loss < self._best[rows] * (1 - _PLATEAU_GAIN)
+        self._best[rows] = np.where(is_better, loss, self._best[rows])
+        n_bad = np.where(is_better, 0, self._n_bad[rows] + 1)
+        halves = self._has_plateau[rows] & (n_bad > self._patience[rows])
+        self._n_bad[rows] = np.where(halves, 0, n_bad)
+        cosine = (1 + np.cos(np.pi * np.minimum(epoch / self._max_iter[rows], 1))) / 2
+        stepwise = np.where(halves, 0.5, 1.0) * self.factor[rows]
+        self.factor[rows] = np.where(self._is_cosine[rows], cosine, stepwise)
+
+
+class BestEpochs:
+    """Each network's best epoch, and whether it is to go on.
+
+    Parameters
+    ----------
+    tol : array-like of float
+        A smaller fall of the loss is no gain.
+    patience : array-like of float
+        Number of epochs without gain after which a network stops; infinite for never.
+
+    Attributes
+    ----------
+    best_iter, diverged_iter : ndarray of int, shape (n_networks,)
+        Number of the best epoch, and of the one in which the loss or a parameter was no number; 0
+        for none.
+    """
+
+    def __init__(self, tol: Any, patience: Any) -> None:
+        self._tol = np.asarray(tol, dtype=float)
+        self._patience = np.asarray(patience, dtype=float)
+        n_networks = len(self._tol)
+        self._best = np.full(n_networks, np.inf)
+        self._n_no_change = np.zeros(n_networks, dtype=int)
+        self.best_iter = np.zeros(n_networks, dtype=int)
+        self.diverged_iter = np.zeros(n_networks, dtype=int)
+
+    def select(self, networks: np.ndarray) -> None:
+        """Go on with some of the networks."""
+        _select(self, networks)
+
+    def judge(
+        self, rows: Any, epoch: Any, loss: np.ndarray, is_finite: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Compare an epoch with the best one.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int
+            The networks that ended an epoch.
+        epoch : int or ndarray of int
+            Its number.
+        loss : ndarray of float64
+            What is monitored.
+        is_finite : ndarray of bool
+            Whether all losses and parameters are.
+
+        Returns
+        -------
+        is_best, stops : ndarray of bool
+            Whether the epoch is to be kept, and whether it was the last one.
+        """
+        with np.errstate(invalid="ignore"):
+            no_gain = loss > self._best[rows] - self._tol[rows]
+            is_best = is_finite & (loss < self._best[rows])
+        self._n_no_change[rows] = np.where(no_gain, self._n_no_change[rows] + 1, 0)
+        self._best[rows] = np.where(is_best, loss, self._best[rows])
+        self.best_iter[rows] = np.where(is_best, epoch, self.best_iter[rows])
+        self.diverged_iter[rows] = np.where(is_finite, 0, epoch)
+        return is_best, ~is_finite | (self._n_no_change[rows] >= self._patience[rows])
+
+
+def _select(rules: LearningRates | BestEpochs, networks: np.ndarray) -> None:
+    for name, values in vars(rules).items():
+        setattr(rules, name, values[networks])
+
+
+def epoch_means(
+    sums: Mapping[str, np.ndarray],
+    totals: Mapping[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Give the means of an epoch's terms, and as ``loss`` their weighted sum.
+
+    Parameters
+    ----------
+    sums, totals, weights : mapping of str to ndarray of shape (n_networks,)
+        For each term, the sum of its errors, the total weight of its entries, and what its mean is
+        multiplied with in the loss.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_networks,)
+        A term without any measured entry is NaN, and adds nothing to the loss.
+    """
+    loss, means = np.zeros(1), {}
+    for name, value in sums.items():
+        has_entries = totals[name] > 0
+        mean = np.divide(value, totals[name], where=has_entries, out=np.full(len(value), np.nan))
+        means[name] = mean
+        loss = loss + np.where(has_entries, weights[name] * mean, 0.0)
+    return {"loss": loss, **means}

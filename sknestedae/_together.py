@@ -1,0 +1,184 @@
+"""Fits that run side by side, so that their networks can be trained together.
+
+Each fit runs in a thread of its own, but only one of them at a time: a fit goes on until it has a
+network to train, and waits. When all wait, their networks are trained at once, and one after the
+other they go on. So the code of a fit, whosever it is, need not know of the others.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from sklearn import config_context, get_config
+
+from ._batched import bytes_per_network, train_together
+from ._training import Job, Rows
+
+_LOCAL = threading.local()  # the task that a thread runs
+
+
+def train(jobs: Sequence[Job]) -> None:
+    """Train nets: here and now, or with those of the fits beside this one."""
+    task = getattr(_LOCAL, "task", None)
+    if task is not None:
+        task.wait_for(jobs)
+    elif len(jobs) == 1:
+        jobs[0].run()
+    else:
+        train_together(jobs)
+    for job in jobs:
+        if job.error is not None:
+            raise job.error
+
+
+class Cancelled(BaseException):
+    """A fit ends because all are to end; nobody but its task may catch it."""
+
+
+class Task:
+    """A call in a thread of its own, which runs only when it is told to.
+
+    Parameters
+    ----------
+    call : callable
+        Without arguments.
+
+    Attributes
+    ----------
+    jobs : sequence of Job
+        What it waits for; empty at its end.
+    value : object
+        What the call gave.
+    error : BaseException or None
+        What it raised.
+    """
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.jobs: Sequence[Job] = ()
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self._call: Callable[[], Any] | None = call
+        self._config = get_config()
+        self._may_go_on = threading.Semaphore(0)
+        self._has_stopped = threading.Semaphore(0)
+        self._is_cancelled = False
+        self._thread: threading.Thread | None = None
+
+    def resume(self) -> None:
+        """Let the call run until it waits for networks, or ends."""
+        self.jobs = ()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+        else:
+            self._may_go_on.release()
+        self._has_stopped.acquire()
+
+    def wait_for(self, jobs: Sequence[Job]) -> None:
+        """Wait, in the task's own thread, until its networks are trained."""
+        self.jobs = jobs
+        self._has_stopped.release()
+        self._may_go_on.acquire()
+        if self._is_cancelled:
+            raise Cancelled
+
+    def cancel(self) -> None:
+        """End the call where it waits, and its thread."""
+        self._is_cancelled = True
+        if self._thread is not None:
+            self._may_go_on.release()
+            self._thread.join()
+
+    def _run(self) -> None:
+        _LOCAL.task = self
+        torch.set_num_threads(1)  # else each thread of ours would have a team of its own
+        try:
+            assert self._call is not None
+            with config_context(**self._config):
+                self.value = self._call()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._call = None
+            self._has_stopped.release()
+
+
+def run_together(
+    calls: Sequence[Callable[[], Any]], working_memory: float | None = None
+) -> list[Task]:
+    """Run calls side by side and train their networks together.
+
+    Parameters
+    ----------
+    calls : sequence of callable
+        Without arguments.
+    working_memory : float, optional
+        Bound, in MiB, of the memory of networks and data that are in training at once; by default
+        that of scikit-learn's configuration. One call always runs.
+
+    Returns
+    -------
+    list of Task
+        Each with the value of its call, or its error.
+    """
+    if working_memory is None:
+        working_memory = get_config()["working_memory"]
+    is_outermost = getattr(_LOCAL, "task", None) is None
+    n_threads = torch.get_num_threads()
+    tasks = [Task(call) for call in calls]
+    shared = SharedRows()
+    waiting = deque(tasks)
+    try:
+        with warnings.catch_warnings():  # tasks enter and leave theirs in any order
+            while waiting:
+                ready: list[Task] = []
+                n_bytes = 0.0
+                while waiting and n_bytes <= working_memory * 2**20:
+                    task = waiting.popleft()
+                    task.resume()
+                    if not task.jobs:
+                        continue
+                    ready.append(task)
+                    if is_outermost:
+                        n_bytes += sum(shared.add(job) for job in task.jobs)
+                        n_bytes += sum(map(bytes_per_network, task.jobs))
+                train_all([job for task in ready for job in task.jobs], working_memory)
+                waiting.extendleft(reversed(ready))
+    finally:
+        for task in tasks:
+            task.cancel()
+        torch.set_num_threads(n_threads)
+    return tasks
+
+
+def train_all(jobs: Sequence[Job], working_memory: float) -> None:
+    """Train nets, or leave that to the fits around; errors stay in the jobs."""
+    task = getattr(_LOCAL, "task", None)
+    if task is not None:
+        task.wait_for(jobs)
+    else:
+        train_together(jobs, working_memory)
+
+
+class SharedRows:
+    """Tables in training, each only once however many networks learn from it."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, Rows] = {}
+
+    def add(self, job: Job) -> int:
+        """Let a job share an equal table, if there is one; give the bytes that it adds."""
+        rows = job.train.rows
+        key = rows.key()
+        known = self._tables.setdefault(key, rows)
+        if known is rows:
+            return rows.n_bytes
+        job.train.rows = known
+        if job.valid is not None:
+            job.valid.rows = known
+        return 0
