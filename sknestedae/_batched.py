@@ -46,7 +46,7 @@ _LOG = logging.getLogger("sknestedae")
 # Entries of a chunk of batches, gathered together from the rows of all networks.
 _CHUNK_ENTRIES = 1 << 20
 # Units of one network whose masks of dropout are drawn together.
-_MASK_UNITS = 1 << 16
+_MASK_UNITS = 1 << 14
 # Copies of a network's parameters that training keeps: themselves, gradients, steps, two moments,
 # those of the best epoch.
 _N_COPIES = 6
@@ -211,6 +211,9 @@ class StackedLinear(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Give outputs of shape (n_networks, n_samples, n_outputs)."""
+        if self.weight.shape[1] == 1:  # products of vectors, which bmm is slow at
+            outputs = (values * self.weight).sum(dim=-1, keepdim=True)
+            return outputs if self.bias is None else outputs + self.bias.unsqueeze(1)
         weight = self.weight.transpose(1, 2)
         if self.bias is None:
             return torch.bmm(values, weight)
@@ -232,20 +235,19 @@ class StackedDropout(nn.Module):
         super().__init__()
         self.p = [layer.p for layer in layers]
         self._generators: list[torch.Generator] = []
-        self._masks = torch.empty(0)
+        self._masks = torch.empty(len(layers), 0)
         self._step = 0
 
     def seed(self, seeds: Sequence[int]) -> None:
         """Begin each network's stream."""
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._masks, self._step = torch.empty(0), 0
+        self._masks, self._step = torch.empty(len(seeds), 0), 0
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
         self.p = [self.p[k] for k in networks]
         self._generators = [self._generators[k] for k in networks]
-        if len(self._masks):
-            self._masks = self._masks[:, torch.from_numpy(networks)]
+        self._masks = self._masks[networks]
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop units of (n_networks, n_samples, n_units), and scale up the others, in training."""
@@ -254,21 +256,22 @@ class StackedDropout(nn.Module):
         if values.device.type != "cpu":
             kept = 1 - values.new_tensor(self.p)[:, None, None]
             return values * torch.bernoulli(kept.expand_as(values)) / kept
-        if self._step == len(self._masks):
-            self._masks, self._step = self._draw(values), 0
-        mask = self._masks[self._step]
+        if self._step == self._masks.shape[1]:
+            self._draw(values)
+        mask = self._masks[:, self._step]
         self._step += 1
         return values * mask
 
-    def _draw(self, values: Tensor) -> Tensor:
-        """Draw masks of the next steps, of shape (n_steps, *values.shape)."""
+    def _draw(self, values: Tensor) -> None:
+        """Draw masks of the next steps, of shape (n_networks, n_steps, n_samples, n_units)."""
         shape = values.shape[1:]
         n_steps = max(_MASK_UNITS // math.prod(shape), 1)
-        masks = values.new_empty((n_steps, *values.shape))
-        for k, (p, generator) in enumerate(zip(self.p, self._generators, strict=True)):
-            masks[:, k] = draw_kept((n_steps, *shape), p, generator)
-            masks[:, k] *= dropout_scale(p)
-        return masks
+        if not self._masks.numel():
+            self._masks = values.new_empty((len(values), n_steps, *shape))
+        for mask, p, generator in zip(self._masks, self.p, self._generators, strict=True):
+            kept = draw_kept(mask.shape, p, generator)
+            torch.mul(kept, values.new_tensor(dropout_scale(p)), out=mask)
+        self._step = 0
 
 
 class StackedModule(nn.Module):
@@ -310,7 +313,21 @@ def _parameter_places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Parame
 
 
 def _stacked(parameters: Sequence[Tensor]) -> nn.Parameter:
-    return nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
+    """Stack parameters; a matrix lies in memory as its transpose, which is what is multiplied.
+
+    Its gradient comes so as well, and need not be copied.
+    """
+    stack = torch.stack([parameter.detach() for parameter in parameters])
+    if stack.ndim == 3:
+        stack = stack.transpose(1, 2).contiguous().transpose(1, 2)
+    return nn.Parameter(stack)
+
+
+def _take(stack: Tensor, networks: Tensor) -> Tensor:
+    """Take the parameters of some networks, with the order in memory that they have."""
+    if stack.ndim == 3 and not stack.is_contiguous():
+        return stack.transpose(1, 2)[networks].transpose(1, 2)
+    return stack[networks]
 
 
 _ELEMENTWISE = tuple(ACTIVATIONS.values())
@@ -516,7 +533,6 @@ class Stack:
         self.module = stack_modules([job.net.module_ for job in jobs])
         self.parameters = list(self.module.parameters())
         self.kept = [parameter.detach().clone() for parameter in self.parameters]
-        self.optimizer = self._make_optimizer()
         self.batch_size: int = first.batch_size
         self.objective = first.criterion_
         self.first_epochs = np.array([len(job.net.history) for job in jobs])
@@ -552,6 +568,13 @@ class Stack:
             [0 if rate is None else rate.patience for rate in rates],
         )
         self.first_rates = np.array([job.net.lr for job in self.jobs])
+        changes = {None if r is None else (r.schedule, r.max_iter) for r in rates}
+        self.has_one_rate = (
+            len(changes) == 1
+            and (self.first_rates == self.first_rates[0]).all()
+            and not any(r is not None and r.schedule == "plateau" for r in rates)
+        )
+        self.optimizer = self._make_optimizer()
         self.monitor = best[0].monitor
         objectives = [job.net.criterion_ for job in self.jobs]
         for job in self.jobs:
@@ -600,19 +623,23 @@ class Stack:
         self._set_rates()
 
     def _set_rates(self) -> None:
+        """Give the optimizer the learning rates of the next steps."""
         rates = self.first_rates * self.rates.factor
-        self._rate: float | list[Tensor] = float(rates[0])
-        if (rates != rates[0]).any():
-            like = self.parameters[0]
-            tensor = torch.as_tensor(rates, dtype=like.dtype, device=like.device)
-            self._rate = [tensor.view(-1, *[1] * (p.ndim - 1)) for p in self.parameters]
+        if self.has_one_rate:
+            self.optimizer.param_groups[0]["lr"] = float(rates[-1])
+            return
+        like = self.parameters[0]
+        tensor = torch.as_tensor(rates, dtype=like.dtype, device=like.device)
+        self._rates = [tensor.view(-1, *[1] * (p.ndim - 1)) for p in self.parameters]
 
     def _make_optimizer(self) -> torch.optim.Adam:
-        """Make an Adam whose parameters are the steps to take at a learning rate of 1.
+        """Make an Adam; where rates differ, its parameters are the steps to take at a rate of 1.
 
         Adam takes one learning rate; so each network's own is applied to its step.
         """
-        self.steps = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.steps: list[Tensor] = list(self.parameters)
+        if not self.has_one_rate:
+            self.steps = [torch.zeros_like(parameter) for parameter in self.parameters]
         fused = self.device.type in ("cpu", "cuda")
         return torch.optim.Adam(self.steps, lr=1.0, fused=fused)
 
@@ -632,6 +659,7 @@ class Stack:
 
     def train(self) -> None:
         """Train until every network has ended."""
+        self.module.train()
         seed_generators(self.jobs[0].net.seed, self.device)  # for dropout in users' modules
         for k, layer in enumerate(self._dropouts):
             layer.seed(
@@ -679,7 +707,6 @@ class Stack:
     def _take_step(self, batches: Batches, step: int) -> None:
         """Take a step of every network."""
         rows = batches[step]
-        self.module.train()
         terms = self.objective.data_terms(self.module(rows.values), rows)
         parts = [
             torch.dot(term, batches.share[step] * self._factors[name])
@@ -689,21 +716,28 @@ class Stack:
             parameter.grad = None
         sum(parts[1:], parts[0]).backward()
         add_penalty_gradients(self.module.weights, self.module.encoder_weights, *self._strengths)
-        for own, parameter in zip(self.steps, self.parameters, strict=True):
-            own.grad = parameter.grad
-        self.optimizer.step()
+        self._move()
         with torch.no_grad():
-            for k, (own, parameter) in enumerate(zip(self.steps, self.parameters, strict=True)):
-                if isinstance(self._rate, float):
-                    parameter.add_(own, alpha=self._rate)
-                else:
-                    parameter.addcmul_(own, self._rate[k])
-                own.zero_()
             for name, term in terms.items():
                 if name in self._sums:
                     self._sums[name] += term
                 else:
                     self._sums[name] = term.detach().double()
+
+    def _move(self) -> None:
+        """Change the parameters by what their gradients say."""
+        if self.has_one_rate:
+            self.optimizer.step()
+            return
+        for step, parameter in zip(self.steps, self.parameters, strict=True):
+            step.grad = parameter.grad
+        self.optimizer.step()
+        with torch.no_grad():
+            for step, parameter, rate in zip(
+                self.steps, self.parameters, self._rates, strict=True
+            ):
+                parameter.addcmul_(step, rate)
+                step.zero_()
 
     # -- epochs
 
@@ -785,6 +819,7 @@ class Stack:
                 terms = self.objective.data_terms(self.module(rows.values), rows)
                 for name, term in terms.items():
                     sums[name] = sums.get(name, 0) + term.double()
+        self.module.train()
         return sums
 
     def _are_finite(self) -> np.ndarray:
@@ -826,13 +861,14 @@ class Stack:
         with torch.no_grad():
             for parameter in self.parameters:
                 parameter.grad = None
-                parameter.data = parameter.data[where]
-            self.kept = [kept[where] for kept in self.kept]
-        states = [self.optimizer.state[own] for own in self.steps]
+                parameter.data = _take(parameter.data, where)
+            self.kept = [_take(kept, where) for kept in self.kept]
+        states = [self.optimizer.state[step] for step in self.steps]
         self.optimizer = self._make_optimizer()
-        for own, state in zip(self.steps, states, strict=True):
-            self.optimizer.state[own] = {
-                name: value[where] if value.ndim else value for name, value in state.items()
+        for step, state in zip(self.steps, states, strict=True):
+            self.optimizer.state[step] = {
+                name: _take(value, where) if value.ndim else value
+                for name, value in state.items()
             }
         self._make_tensors()
         self._sums = {name: total[where] for name, total in sums.items()}
@@ -850,8 +886,8 @@ class Stack:
         }
         moments = {
             f"{key}/{name}": (value[k] if value.ndim else value).cpu().numpy()
-            for name, own in zip(named, self.steps, strict=True)
-            for key, value in self.optimizer.state[own].items()
+            for name, step in zip(named, self.steps, strict=True)
+            for key, value in self.optimizer.state[step].items()
         }
         set_state(net, {"module": module, "optimizer": moments})
         penalties = {name: value[k] for name, value in self.penalties.items()}
