@@ -17,6 +17,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     clone,
+    is_classifier,
 )
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -31,8 +32,10 @@ from ._compat import (
     stack_level_of_caller,
 )
 from ._losses import ELEMENTWISE
+from ._members import fit_members, members_of, members_to_fit, strata_of, take_over
 from ._modules import ACTIVATIONS, INITIALIZATIONS, AutoencoderModule, initialize
 from ._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, split_rows
+from ._scales import target_frame
 from ._table import (
     DEFAULT_BLOCK,
     Encoded,
@@ -129,6 +132,8 @@ class BaseSupervisedAutoencoder(
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "callbacks": [list, None],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "bootstrap": ["boolean"],
         "device": [str],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
@@ -164,6 +169,8 @@ class BaseSupervisedAutoencoder(
         tol=1e-4,
         warm_start=False,
         callbacks=None,
+        n_members=1,
+        bootstrap=False,
         device="cpu",
         verbose=0,
         random_state=None,
@@ -195,6 +202,8 @@ class BaseSupervisedAutoencoder(
         self.tol = tol
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.n_members = n_members
+        self.bootstrap = bootstrap
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
@@ -242,8 +251,33 @@ class BaseSupervisedAutoencoder(
         """
         with all_or_nothing(self):
             resume = self.warm_start and self._is_fitted
+            if self.n_members > 1:
+                return self._fit_members(X, y, sample_weight, resume=resume)
             target = self._target_of(y, resume=resume)
             return self._fit(X, y, sample_weight, target=target, resume=resume)
+
+    def _fit_members(
+        self, X, y, sample_weight, *, resume: bool, method: str = "fit", **parameters
+    ) -> BaseSupervisedAutoencoder:
+        """Fit all members of an ensemble, and become the first of them."""
+        strata = None
+        if self.bootstrap:
+            strata = np.zeros(len(X) if hasattr(X, "__len__") else X.shape[0], dtype=int)
+            if y is not None:
+                check_consistent_length(X, y)
+                frame, _ = target_frame(y)
+                strata = strata_of(frame, [is_classifier(self)] * frame.shape[1])
+        members = members_to_fit(self, resume=resume)
+        fit_members(members, X, y, sample_weight, strata, method, **parameters)
+        take_over(self, members)
+        return self
+
+    @property
+    def members_(self) -> list:
+        """The fitted members, of an ensemble or of one."""
+        if not self._is_fitted:
+            raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
+        return members_of(self)
 
     @property
     def _is_fitted(self) -> bool:
@@ -294,6 +328,7 @@ class BaseSupervisedAutoencoder(
             Whether to run one epoch only, at a constant learning rate and from the optimizer's
             last state.
         """
+        self.__dict__.pop("_others", None)  # of an ensemble before
         job = self._prepare(
             X, y, sample_weight, target=target, resume=resume, incremental=incremental
         )
@@ -581,27 +616,6 @@ class BaseSupervisedAutoencoder(
 
     # -- after fit
 
-    def predict(self, X):
-        """Predict the target of X.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            The columns that were fitted, in their order. NaN where not measured.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the unit and shape of the y that was fitted; class labels for a classifier.
-
-        Raises
-        ------
-        NoTargetError
-            If the estimator was fitted without y.
-        """
-        outputs = self._predict(X)
-        return self._target.decode(outputs)
-
     def transform(self, X):
         """Give the latents of X.
 
@@ -613,7 +627,7 @@ class BaseSupervisedAutoencoder(
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            Latents, without unit.
+            Latents, without unit; of an ensemble, those of the first member.
         """
         check_is_fitted(self)
         return self._apply(self._encode(X), lambda module, values: module.encode(values))

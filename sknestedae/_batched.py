@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -165,9 +165,7 @@ def _copy_result(source: Job, job: Job) -> None:
     job.net.module_.eval()
     job.net.optimizer_.load_state_dict(source.net.optimizer_.state_dict())
     job.net.history = copy.deepcopy(source.net.history)
-    for (_, callback), (_, trained) in zip(
-        job.net.callbacks_, source.net.callbacks_, strict=True
-    ):
+    for (_, callback), (_, trained) in zip(job.net.callbacks_, source.net.callbacks_, strict=True):
         vars(callback).update(vars(trained))
 
 
@@ -299,7 +297,7 @@ class StackedModule(nn.Module):
         def call(parameters: dict[str, Tensor], values: Tensor) -> Tensor:
             return torch.func.functional_call(self.stacked, parameters, (values,))
 
-        parameters = dict(self.stacked.named_parameters())
+        parameters: dict[str, Tensor] = dict(self.stacked.named_parameters())
         return torch.func.vmap(call, randomness="different")(parameters, values)
 
 
@@ -422,7 +420,7 @@ class Orders:
         self._shuffle = shuffle
         self._batch_size = batch_size
         self._epoch = -1
-        self._order = np.empty(0, dtype=np.int64)
+        self._order = np.empty((0, batch_size), dtype=np.int64)
 
     def fill(self, out: np.ndarray, step: int, generator: torch.Generator) -> None:
         """Write the rows of the next batches, -1 where a batch has no more.
@@ -479,34 +477,34 @@ def gather(tables: Sequence[Rows], index: np.ndarray) -> Rows:
     is_missing = index < 0
     where = torch.from_numpy(np.where(is_missing, 0, index)).to(device)
 
-    def take(get: Callable[[Rows], Tensor | None], like: Tensor) -> Tensor:
-        """Gather a tensor of every table; all 1 in a table without it."""
+    def take(of_tables: list[Tensor | None]) -> Tensor | None:
+        """Gather a tensor of every table: 1 in a table without it, None where all are without."""
+        like = next((tensor for tensor in of_tables if tensor is not None), None)
+        if like is None:
+            return None
         if len(networks) == 1:
-            tensor = get(first)
-            assert tensor is not None
-            return tensor[where]
+            return like[where]
         out = torch.ones((*index.shape, like.shape[1]), dtype=like.dtype, device=device)
         for own in networks.values():
-            tensor = get(tables[own[0]])
+            tensor = of_tables[own[0]]
             if tensor is not None:
                 out[..., own, :, :] = tensor[where[..., own, :]]
         return out
 
-    def optional(get: Callable[[Rows], Tensor | None]) -> Tensor | None:
-        like = next((t for t in map(get, tables) if t is not None), None)
-        return None if like is None else take(get, like)
-
-    names = list(first.values)
-    measured = {name: optional(lambda t, n=name: t.measured.get(n)) for name in names}
-    weight = optional(lambda t: t.weight)
+    values, measured = {}, {}
+    for name in first.values:
+        values[name] = take([table.values[name] for table in tables])
+        measured[name] = take([table.measured.get(name) for table in tables])
+    weight = take([table.weight for table in tables])
     if is_missing.any():
         kept = torch.from_numpy(~is_missing).to(device)[..., None]
-        weight = kept.to(first.values[names[0]].dtype) if weight is None else weight * kept
+        dtype = next(iter(first.values.values())).dtype
+        weight = kept.to(dtype) if weight is None else weight * kept
     return Rows(
-        {name: take(lambda t, n=name: t.values[n], first.values[name]) for name in names},
+        {name: tensor for name, tensor in values.items() if tensor is not None},
         {name: tensor for name, tensor in measured.items() if tensor is not None},
-        optional(lambda t: t.target),
-        optional(lambda t: t.labelled),
+        take([table.target for table in tables]),
+        take([table.labelled for table in tables]),
         weight,
     )
 
@@ -610,7 +608,9 @@ class Stack:
         self._factors = {
             name: tensor(
                 np.divide(
-                    weight, self.totals["train"][name], where=self.totals["train"][name] > 0,
+                    weight,
+                    self.totals["train"][name],
+                    where=self.totals["train"][name] > 0,
                     out=np.zeros_like(weight),
                 )
             )
@@ -808,7 +808,7 @@ class Stack:
         n_most = max(map(len, subsets))
         index = np.full((len(subsets), n_most), -1, dtype=np.int64)
         for own, subset in zip(index, subsets, strict=True):
-            own[: len(subset)] = subset.index
+            own[: len(subset)] = np.arange(len(subset)) if subset.index is None else subset.index
         width = sum(tensor.shape[1] for tensor in tables[0].values.values())
         n_rows = max(_CHUNK_ENTRIES // (width * len(subsets)), 1)
         sums: dict[str, Tensor] = {}
@@ -867,15 +867,14 @@ class Stack:
         self.optimizer = self._make_optimizer()
         for step, state in zip(self.steps, states, strict=True):
             self.optimizer.state[step] = {
-                name: _take(value, where) if value.ndim else value
-                for name, value in state.items()
+                name: _take(value, where) if value.ndim else value for name, value in state.items()
             }
         self._make_tensors()
         self._sums = {name: total[where] for name, total in sums.items()}
 
     def _give_back(self, k: int) -> None:
         """Put the parameters, moments and history of a network into its net."""
-        job, net = self.jobs[k], self.jobs[k].net
+        net = self.jobs[k].net
         best = dict(net.callbacks_)["_best_epoch"]
         n_epochs = int(self.first_epochs[k]) + len(self.history[k])
         source = self.kept if best.conclude(self.best_epochs, k, n_epochs) else self.parameters

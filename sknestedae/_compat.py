@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight
@@ -27,6 +28,7 @@ __all__ = [
     "VisualBlock",
     "check_sample_weight",
     "fit_context",
+    "safe_indexing",
     "stack_level_of_caller",
     "tables_in_model_selection",
     "validate_params",
@@ -35,6 +37,7 @@ __all__ = [
 BaseComposition = _BaseComposition
 VisualBlock = _VisualBlock
 fit_context = _fit_context
+safe_indexing = _safe_indexing
 check_sample_weight = _check_sample_weight
 
 

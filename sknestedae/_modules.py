@@ -64,9 +64,7 @@ class Dropout(nn.Dropout):
         return values * (draw_kept(values.shape, self.p) * dropout_scale(self.p))
 
 
-def draw_kept(
-    shape: Sequence[int], p: float, generator: torch.Generator | None = None
-) -> Tensor:
+def draw_kept(shape: Sequence[int], p: float, generator: torch.Generator | None = None) -> Tensor:
     """Draw which units are kept, on the CPU: a Tensor of bool of some shape.
 
     Parameters

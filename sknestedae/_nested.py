@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin, clone, is_classifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import (
     Bunch,
     check_array,
@@ -39,11 +40,20 @@ from ._compat import (
     check_sample_weight,
     fit_context,
 )
+from ._members import (
+    fit_members,
+    mean_and_spread,
+    members_of,
+    members_to_fit,
+    strata_of,
+    take_over,
+)
 from ._refine import StageData, refine
 from ._scales import (
     Stack,
     innermost,
     is_scale_list,
+    last_scale,
     measured_scales,
     refuse_folded_lists,
     stack,
@@ -128,6 +138,15 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         trained on its own. All stages must then be supervised autoencoders.
     max_iter : int or None, default=None
         Number of epochs of every stage; None: as the estimators say.
+    n_members : int, default=1
+        Number of chains of an ensemble, which differ by their seeds and are trained together.
+        Predictions are their mean. Latents, reconstructions, ``stages_`` and histories are the
+        first chain's, which without ``bootstrap`` is the one of ``n_members=1``. A single stage
+        may be an ensemble by its own ``n_members``: what follows then has its first member's
+        latents, and the spread of its latents does not reach the next stage's prediction.
+    bootstrap : bool, default=False
+        Whether each chain of an ensemble sees rows drawn with replacement: as many rows of each
+        scale, and as many of each class or with each target known, as there are.
     verbose : bool, int or None, default=None
         Whether every stage shows its progress; None: as the estimators say.
     random_state : int, RandomState instance or None, default=None
@@ -153,6 +172,8 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         The histories of all stages, indexed by stage and epoch.
     refine_history_ : DataFrame
         The history of the refinement, with the loss terms of every stage; only if there was one.
+    members_ : list of NestedAutoencoder
+        The fitted chains of an ensemble, the first one included; without one, the chain.
 
     See Also
     --------
@@ -219,6 +240,8 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         "train_rows": [StrOptions({"own", "all"})],
         "latents": [StrOptions({"last", "all"})],
         "refine_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "bootstrap": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose", None],
         "random_state": ["random_state"],
@@ -234,6 +257,8 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         latents="last",
         refine_iter=0,
         max_iter=None,
+        n_members=1,
+        bootstrap=False,
         verbose=None,
         random_state=None,
     ):
@@ -244,6 +269,8 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         self.latents = latents
         self.refine_iter = refine_iter
         self.max_iter = max_iter
+        self.n_members = n_members
+        self.bootstrap = bootstrap
         self.verbose = verbose
         self.random_state = random_state
 
@@ -339,7 +366,39 @@ default=None
                 stacked = self._stack(X, y, reset=True)
                 sample_weight = stack_weights(sample_weight, stacked.rows)
                 X, y = stacked.X, stacked.y
+            if self.n_members > 1:
+                return self._fit_members(X, y, sample_weight)
+            self.__dict__.pop("_others", None)  # of an ensemble before
             return self._fit(X, y, sample_weight)
+
+    def _fit_members(self, X: Any, y: Any, sample_weight: Any) -> NestedAutoencoder:
+        """Fit all chains of an ensemble, and become the first of them."""
+        members = members_to_fit(self, resume=False)
+        strata = self._strata(X, y) if self.bootstrap else None
+        fit_members(members, X, y, sample_weight, strata)
+        take_over(self, members)
+        return self
+
+    def _strata(self, X: Any, y: Any) -> np.ndarray:
+        """Say which rows are of a kind, that a draw must keep as many of."""
+        X = self._check_X(X, reset=True)
+        stages = find_stages(self.stages, X, self._columns)
+        target = Target.of(y, slice(None), [stage.name for stage in stages])
+        if y is not None:
+            check_consistent_length(X, y)
+        measured = measured_scales(X, [stage.columns for stage in stages])
+        kinds = pd.DataFrame({"scale": last_scale(measured | target.known(len(X)))})
+        is_class = [True]
+        if target.frame is not None:
+            kinds = pd.concat([kinds, target.frame.reset_index(drop=True)], axis=1)
+            classes = {
+                j
+                for stage in self._configure(stages, target)
+                if is_classifier(stage.estimator)
+                for j in target.columns[stage.name]
+            }
+            is_class += [j in classes for j in range(target.frame.shape[1])]
+        return strata_of(kinds, is_class)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> NestedAutoencoder:
         """Check everything, then fit stage after stage."""
@@ -524,6 +583,13 @@ default=None
             verbose=self.verbose or 0,
         )
 
+    @property
+    def members_(self) -> list[NestedAutoencoder]:
+        """The fitted chains, of an ensemble or of one."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
+        return members_of(self)
+
     # -- after fit
 
     def transform(self, X):
@@ -554,7 +620,7 @@ default=None
         return np.hstack([transform_stage(stage.estimator, table) for stage, table in tables])
 
     @available_if(_can_predict)
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Predict the target of every stage that has one.
 
         Parameters
@@ -562,25 +628,39 @@ default=None
         X : array-like or DataFrame of shape (n_samples, n_features), or list of them
             As in ``transform``. Of a list, each table gives the target of its own stage, or None
             where that has none.
+        return_std : bool, default=False
+            Whether to give the spread of an ensemble's members as well.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or list of them
             With the columns of the y that was fitted, in its units. Of numbers and class labels
-            together an array of objects.
+            together an array of objects. Of an ensemble, the members' mean, and the class of the
+            largest mean probability.
+        y_std : ndarray of the same shape, or list of them
+            Only with ``return_std=True``: the standard deviation of the members' predictions; of
+            a class, that of its probability.
 
         Raises
         ------
         NoTargetError
             If the chain was fitted without y.
+        ValueError
+            If a spread is asked of one member.
         """
         check_is_fitted(self)
         if is_scale_list(X):
-            return [
-                part._predict_columns(part._check_X(table, reset=False), only_last=True)
+            predictions = [
+                part._predict_columns(
+                    part._check_X(table, reset=False), only_last=True, return_std=return_std
+                )
                 for part, table in self._parts(X)
             ]
-        prediction = self._predict_columns(self._check_X(X, reset=False))
+            if not return_std:
+                return predictions
+            y, y_std = zip(*((None, None) if p is None else p for p in predictions), strict=True)
+            return list(y), list(y_std)
+        prediction = self._predict_columns(self._check_X(X, reset=False), return_std=return_std)
         if prediction is None:
             raise NoTargetError(
                 f"This {type(self).__name__} was fitted without a target (y=None), so that it "
@@ -588,7 +668,9 @@ default=None
             )
         return prediction
 
-    def _predict_columns(self, X: Any, *, only_last: bool = False) -> Any:
+    def _predict_columns(
+        self, X: Any, *, only_last: bool = False, return_std: bool = False
+    ) -> Any:
         """Predict all targets, or those of the last stage alone; None if there are none."""
         last = self.stages_[-1][0]
         wanted = {
@@ -596,37 +678,94 @@ default=None
             for name, columns in self.targets_.items()
             if columns and (name == last or not only_last)
         }
-        columns: dict[int, np.ndarray] = {}
+        if not wanted:
+            return None
+        members = self.members_
+        if len(members) == 1 and not return_std:
+            return self._join(self._outputs(X, wanted, as_labels=True), only_last)
+        outputs = [member._outputs(X, wanted, as_labels=False) for member in members]
+        means, spreads = {}, {}
+        for j in outputs[0]:
+            mean, spread = mean_and_spread([own[j] for own in outputs], True)
+            if mean.ndim == 2:  # probabilities
+                best = mean.argmax(axis=1)
+                spread = spread[np.arange(len(spread)), best]
+                mean = self._classes_of_target(j)[best]
+            means[j], spreads[j] = mean, spread
+        mean = self._join(means, only_last)
+        return (mean, self._join(spreads, only_last)) if return_std else mean
+
+    def _outputs(
+        self, X: Any, wanted: dict[str, list[int]], *, as_labels: bool
+    ) -> dict[int, np.ndarray]:
+        """Give the prediction of each wanted column of y.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray
+            Checked.
+        wanted : dict of str to list of int
+            Columns of y, by stage.
+        as_labels : bool
+            Whether a class is given as its label; else as the probabilities of all classes, of
+            shape (n_samples, n_classes).
+        """
+        outputs: dict[int, np.ndarray] = {}
         for stage, table in self._walk(X):
-            if stage.name in wanted:
-                values = np.asarray(stage.estimator.predict(as_fitted(stage.estimator, table)))
-                values = values.reshape(len(values), -1)
-                columns |= dict(zip(wanted[stage.name], values.T, strict=True))
+            if stage.name not in wanted:
+                continue
+            estimator, table = stage.estimator, as_fitted(stage.estimator, table)
+            if not as_labels and is_classifier(estimator):
+                if hasattr(estimator, "predict_proba"):
+                    values = estimator.predict_proba(table)
+                else:
+                    is_class = estimator.predict(table)[:, None] == estimator.classes_
+                    values = is_class.astype(float)
+                outputs[wanted[stage.name][0]] = values
+            else:
+                values = np.asarray(estimator.predict(table))
+                columns = values.reshape(len(values), -1).T
+                outputs |= dict(zip(wanted[stage.name], columns, strict=True))
+        return outputs
+
+    def _classes_of_target(self, j: int) -> np.ndarray:
+        """Give the classes of a column of y."""
+        (name,) = (name for name, columns in self.targets_.items() if j in columns)
+        return self[name].classes_
+
+    def _join(self, columns: dict[int, np.ndarray], only_last: bool) -> np.ndarray:
+        """Make an array of predicted columns, with the dimensions of the y that was fitted."""
         ordered = [columns[j] for j in sorted(columns)]
-        if not ordered or (self._y_is_1d and len(ordered) == 1):
-            return ordered[0] if ordered else None
-        if only_last and len(ordered) == 1:
+        if len(ordered) == 1 and (self._y_is_1d or only_last):
             return ordered[0]
         is_number = all(np.issubdtype(column.dtype, np.number) for column in ordered)
         return np.column_stack(ordered if is_number else [c.astype(object) for c in ordered])
 
     @available_if(_has_classifier_last)
-    def predict_proba(self, X):
+    def predict_proba(self, X, return_std=False):
         """Give the probabilities of the last stage's classes.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             As in ``predict``.
+        return_std : bool, default=False
+            Whether to give the spread of an ensemble's members as well.
 
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``.
+            In the order of ``classes_``. Of an ensemble the members' mean.
+        p_std : ndarray of the same shape
+            Only with ``return_std=True``: the standard deviation of the members' probabilities.
         """
         check_is_fitted(self)
-        *_, (stage, table) = self._walk(self._check_X(X, reset=False))
-        return stage.estimator.predict_proba(as_fitted(stage.estimator, table))
+        X = self._check_X(X, reset=False)
+        members = []
+        for member in self.members_:
+            *_, (stage, table) = member._walk(X)
+            members.append(stage.estimator.predict_proba(as_fitted(stage.estimator, table)))
+        return mean_and_spread(members, return_std)
 
     def inverse_transform(self, Z):
         """Walk back down the chain, from latents to the columns of every scale.
@@ -753,7 +892,9 @@ default=None
             return float(np.mean(scores))
         check_consistent_length(X, y)
         target = self._fitted_target(y)
-        for stage, table in self._walk(X):
+        if len(self.members_) > 1:
+            scores = self._scores_of_mean(X, target, sample_weight)
+        for stage, table in [] if scores else self._walk(X):
             rows = np.flatnonzero(target.known_of(stage.name))
             if len(rows):
                 take = table.iloc if isinstance(table, pd.DataFrame) else table
@@ -766,6 +907,31 @@ default=None
         if not scores:
             raise ValueError("y has no labelled row to score with: all targets are missing.")
         return float(np.mean(scores))
+
+    def _scores_of_mean(self, X: Any, target: Target, sample_weight: Any) -> list[float]:
+        """Score the mean prediction of an ensemble, stage by stage."""
+        members, frame = self.members_, target.frame
+        assert frame is not None
+        columns = {name: own for name, own in self.targets_.items() if own}
+        outputs = [member._outputs(X, columns, as_labels=False) for member in members]
+        scores = []
+        for name, own in columns.items():
+            of_stage = []
+            for j in own:
+                known = frame.iloc[:, j].notna().to_numpy()
+                if not known.any():
+                    continue
+                truth = np.asarray(frame.iloc[known, j].tolist())
+                mean = np.mean([output[j][known] for output in outputs], axis=0)
+                metric = r2_score
+                if mean.ndim == 2:  # probabilities
+                    metric, mean = accuracy_score, self._classes_of_target(j)[mean.argmax(axis=1)]
+                weight = None if sample_weight is None else sample_weight[known]
+                with naming(name):
+                    of_stage.append(metric(truth, mean, sample_weight=weight))
+            if of_stage:
+                scores.append(float(np.mean(of_stage)))
+        return scores
 
     def _fitted_target(self, y: Any) -> Target:
         """Read a target that has the columns of the one that was fitted."""
@@ -850,6 +1016,8 @@ default=None
             part.stages_ = self.stages_[:n_stages]
             part.targets_ = {name: self.targets_[name] for name, _, _ in part.stages_}
             part._n_latents = self._n_latents[:n_stages]
+            if "_others" in vars(self):
+                part._others = [other._first(n_stages) for other in self._others]
             n_left = sum(map(len, part.targets_.values()))
             if n_stages < len(self.stages_):  # what is left was refined with what is not
                 part.__dict__.pop("refine_history_", None)

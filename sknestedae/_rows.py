@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
 
 
 def auto_batch_size(n_samples: int) -> int:
@@ -22,6 +25,32 @@ def auto_alpha(n_distinct: int) -> float:
     between the two a few dozen rows can not be learnt by heart, and a few hundred are followed.
     """
     return float(np.clip(300 / n_distinct**2, 1e-3, 0.15))
+
+
+def bootstrap_rows(strata: np.ndarray, random_state: Any, draw: tuple[int, ...]) -> np.ndarray:
+    """Draw rows with replacement, from each stratum as many as it has.
+
+    Parameters
+    ----------
+    strata : ndarray of shape (n_samples,)
+        What must not be lost, such as the classes.
+    random_state : int, RandomState or None
+        Of the member.
+    draw : tuple of int
+        Numbers of the member and of the draw: each has rows of its own.
+
+    Returns
+    -------
+    ndarray of int, shape (n_samples,)
+        In rising order.
+    """
+    seed = check_random_state(random_state).randint(2**31)
+    rng = np.random.default_rng((seed, *draw))
+    drawn = [
+        rng.choice(own, len(own))
+        for own in (np.flatnonzero(strata == stratum) for stratum in np.unique(strata))
+    ]
+    return np.sort(np.concatenate(drawn))
 
 
 def split_rows(

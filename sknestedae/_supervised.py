@@ -9,10 +9,12 @@ from scipy.special import softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseSupervisedAutoencoder, all_or_nothing
 from ._compat import StrOptions, check_sample_weight, fit_context
 from ._losses import ELEMENTWISE
+from ._members import mean_and_spread
 from ._target import ClassTarget, NumericTarget, read_labels, read_numbers
 
 __all__ = ["SupervisedAutoencoder", "SupervisedAutoencoderClassifier"]
@@ -108,6 +110,13 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Callbacks of skorch, or (name, callback) pairs. They see a
         :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
         Scoring callbacks, which unpack batches into X and y, do not work.
+    n_members : int, default=1
+        Number of networks of an ensemble, which differ by their seeds and are trained together.
+        Predictions are their mean. Latents, reconstructions, ``net_`` and ``history_`` are the
+        first member's, which without ``bootstrap`` is the network of ``n_members=1``.
+    bootstrap : bool, default=False
+        Whether each member of an ensemble sees rows drawn with replacement: as many rows, and as
+        many BOOT, as there are.
     device : str, default="cpu"
         "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
     verbose : bool or int, default=0
@@ -135,6 +144,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Strength of the L2 penalty that was used.
     best_iter_ : int
         Number of the epoch whose parameters were kept: the last one without early stopping.
+    members_ : list of estimators
+        The fitted members of an ensemble, the first one included; without one, the estimator.
 
     See Also
     --------
@@ -212,6 +223,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         tol=1e-4,
         warm_start=False,
         callbacks=None,
+        n_members=1,
+        bootstrap=False,
         device="cpu",
         verbose=0,
         random_state=None,
@@ -244,6 +257,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             tol=tol,
             warm_start=warm_start,
             callbacks=callbacks,
+            n_members=n_members,
+            bootstrap=bootstrap,
             device=device,
             verbose=verbose,
             random_state=random_state,
@@ -279,8 +294,39 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         """
         with all_or_nothing(self):
             resume = self._is_fitted
+            if self.n_members > 1:
+                return self._fit_members(X, y, sample_weight, resume=resume, method="partial_fit")
             target = self._target_of(y, resume=resume)
             return self._fit(X, y, sample_weight, target=target, resume=resume, incremental=True)
+
+    def predict(self, X, return_std=False):
+        """Predict the target of X.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured.
+        return_std : bool, default=False
+            Whether to give the spread of an ensemble's members as well.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the unit and shape of the y that was fitted; of an ensemble the members' mean.
+        y_std : ndarray of the same shape
+            Only with ``return_std=True``: the standard deviation of the members' predictions. It
+            tells how far they agree, not how large the error is.
+
+        Raises
+        ------
+        NoTargetError
+            If the estimator was fitted without y.
+        ValueError
+            If a spread is asked of one member.
+        """
+        check_is_fitted(self)
+        outputs = [m._target.decode(m._predict(X)) for m in self.members_]
+        return mean_and_spread(outputs, return_std)
 
     def score(self, X, y=None, sample_weight=None):
         """Give R² of the prediction, or of the reconstruction where no target is given.
@@ -430,6 +476,13 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Callbacks of skorch, or (name, callback) pairs. They see a
         :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
         Scoring callbacks, which unpack batches into X and y, do not work.
+    n_members : int, default=1
+        Number of networks of an ensemble, which differ by their seeds and are trained together.
+        Predictions are their mean. Latents, reconstructions, ``net_`` and ``history_`` are the
+        first member's, which without ``bootstrap`` is the network of ``n_members=1``.
+    bootstrap : bool, default=False
+        Whether each member of an ensemble sees rows drawn with replacement: as many rows, and as
+        many BOOT, as there are.
     device : str, default="cpu"
         "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
     verbose : bool or int, default=0
@@ -459,6 +512,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Strength of the L2 penalty that was used.
     best_iter_ : int
         Number of the epoch whose parameters were kept: the last one without early stopping.
+    members_ : list of estimators
+        The fitted members of an ensemble, the first one included; without one, the estimator.
 
     See Also
     --------
@@ -528,6 +583,10 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         """
         with all_or_nothing(self):
             resume = self._is_fitted
+            if self.n_members > 1:
+                return self._fit_members(
+                    X, y, sample_weight, resume=resume, method="partial_fit", classes=classes
+                )
             if resume:
                 target = self._target_of(y, resume=True)
                 if classes is not None and not np.array_equal(
@@ -550,20 +609,47 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
             raise AttributeError(f"This {type(self).__name__} has no classes_ before fit.")
         return self._target.classes
 
-    def predict_proba(self, X):
+    def predict(self, X):
+        """Predict the class of X.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The class with the largest probability.
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X, return_std=False):
         """Give the probabilities of classes.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             As in ``predict``.
+        return_std : bool, default=False
+            Whether to give the spread of an ensemble's members as well.
 
         Returns
         -------
         p : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``; each row sums to 1.
+            In the order of ``classes_``; each row sums to 1. Of an ensemble the members' mean.
+        p_std : ndarray of the same shape
+            Only with ``return_std=True``: the standard deviation of the members' probabilities.
+
+        Raises
+        ------
+        ValueError
+            If a spread is asked of one member.
         """
-        return softmax(self._predict(X), axis=1)
+        check_is_fitted(self)
+        outputs = [softmax(m._predict(X), axis=1) for m in self.members_]
+        return mean_and_spread(outputs, return_std)
 
     def score(self, X, y=None, sample_weight=None):
         """Give the accuracy, or R² of the reconstruction where no classes are given.

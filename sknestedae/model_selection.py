@@ -8,7 +8,7 @@ networks of one shape are trained together. The results are those of scikit-lear
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from numbers import Real
 from typing import Any, ClassVar
@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 from joblib.parallel import ParallelBackendBase
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_validate
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
 
 from ._compat import Interval, fit_context
 from ._together import run_together
@@ -229,6 +231,10 @@ def _share_rows(X: Any) -> Any:
 class _BatchedSearch:
     """What the searches share: the fit of scikit-learn's, with networks trained at once."""
 
+    n_jobs: int | None
+    working_memory: float | None
+    estimator: Any
+
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **params):
         """Fit the estimator with all candidates on all folds, then the best one on all rows.
@@ -250,7 +256,31 @@ class _BatchedSearch:
             The fitted search.
         """
         with batched_training(self.n_jobs, working_memory=self.working_memory):
-            return super().fit(_share_rows(X), y, **params)
+            return super().fit(_share_rows(X), y, **params)  # type: ignore[misc]
+
+    @available_if(lambda search: hasattr(search.estimator, "transform"))
+    def fit_transform(self, X, y=None, **params):
+        """Fit, then transform X with the best estimator.
+
+        Parameters
+        ----------
+        X, y, **params
+            As in ``fit``.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Latents.
+        """
+        return self.fit(X, y, **params).transform(X)  # type: ignore[attr-defined]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        own = get_tags(self.estimator)
+        tags.transformer_tags = own.transformer_tags
+        tags.target_tags = own.target_tags
+        tags.input_tags = own.input_tags
+        return tags
 
 
 class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
@@ -466,7 +496,8 @@ def batched_cross_validate(
 ) -> dict[str, Any]:
     """Score an estimator on each fold, with the networks of all folds trained at once.
 
-    It is scikit-learn's :func:`~sklearn.model_selection.cross_validate`, and gives what that gives.
+    It is scikit-learn's :func:`~sklearn.model_selection.cross_validate`, and gives what that
+    gives.
 
     Parameters
     ----------

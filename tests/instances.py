@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -10,6 +11,7 @@ from sknestedae import (
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
 )
+from sknestedae.model_selection import BatchedGridSearchCV, BatchedRandomizedSearchCV
 
 # A fit takes hundredths of a second: few epochs, at a learning rate that suits so few.
 QUICK = {"max_iter": 30, "learning_rate_init": 0.01}
@@ -18,6 +20,7 @@ SETTINGS = {
     "early stopping": {"early_stopping": True},
     "categorical": {"categorical_features": [0]},
     "plateau, penalties": {"learning_rate": "plateau", "alpha": 0.1, "l1": 1e-4},
+    "ensemble": {"n_members": 2},
     "narrow, bounded": {
         "n_components": 2,
         "hidden_layer_sizes": (),
@@ -35,7 +38,7 @@ def tiny_instances() -> list:
         for settings in SETTINGS.values()
     ]
     robust = {"reconstruction_loss": "huber", "prediction_loss": "absolute_error"}
-    return [*instances, SupervisedAutoencoder(**QUICK, **robust), *tiny_chains()]
+    return [*instances, SupervisedAutoencoder(**QUICK, **robust), *tiny_chains(), *tiny_searches()]
 
 
 def tiny_chains() -> list:
@@ -54,4 +57,17 @@ def tiny_chains() -> list:
             refine_iter=2,
             train_rows="all",
         ),
+        NestedAutoencoder([first, ("second", SupervisedAutoencoder(**QUICK), rest)], n_members=2),
+    ]
+
+
+def tiny_searches() -> list:
+    """Give searches, over few candidates and folds."""
+    grid, settings = {"alpha": [1e-3, 0.1]}, {**QUICK, "random_state": 0}
+    # the checks want errors, and have classes of fewer rows than stratified folds want
+    how = {"error_score": "raise", "cv": KFold(2, shuffle=True, random_state=0)}
+    return [
+        BatchedGridSearchCV(SupervisedAutoencoder(**settings), grid, **how),
+        BatchedGridSearchCV(SupervisedAutoencoderClassifier(**settings), grid, **how),
+        BatchedRandomizedSearchCV(SupervisedAutoencoder(**settings), grid, n_iter=2, **how),
     ]

@@ -19,6 +19,7 @@ LAYERS = [
     {"_training"},
     {"_batched"},
     {"_together"},
+    {"_members"},
     {"_base"},
     {"_refine", "_supervised"},
     {"_stages"},
