@@ -569,6 +569,7 @@ class Stack:
         changes = {None if r is None else (r.schedule, r.max_iter) for r in rates}
         self.has_one_rate = (
             len(changes) == 1
+            and (self.n_batches == self.n_batches[0]).all()  # epochs end together
             and (self.first_rates == self.first_rates[0]).all()
             and not any(r is not None and r.schedule == "plateau" for r in rates)
         )

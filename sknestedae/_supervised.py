@@ -325,8 +325,9 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             If a spread is asked of one member.
         """
         check_is_fitted(self)
-        outputs = [m._target.decode(m._predict(X)) for m in self.members_]
-        return mean_and_spread(outputs, return_std)
+        outputs = [member._predict(X) for member in self.members_]
+        decoded = [m._target.decode(own) for m, own in zip(self.members_, outputs, strict=True)]
+        return mean_and_spread(decoded, return_std)
 
     def score(self, X, y=None, sample_weight=None):
         """Give R² of the prediction, or of the reconstruction where no target is given.

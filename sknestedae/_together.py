@@ -147,7 +147,8 @@ def run_together(
                     if is_outermost:
                         n_bytes += sum(shared.add(job) for job in task.jobs)
                         n_bytes += sum(map(bytes_per_network, task.jobs))
-                train_all([job for task in ready for job in task.jobs], working_memory)
+                if ready:
+                    train_all([job for task in ready for job in task.jobs], working_memory)
                 waiting.extendleft(reversed(ready))
     finally:
         for task in tasks:

@@ -275,7 +275,7 @@ class Objective(nn.Module):
             )
             for name, layout in self.layouts.items()
         ]
-        terms = {"reconstruction": parts[0] if len(parts) == 1 else torch.stack(parts).sum()}
+        terms = {"reconstruction": parts[0] if len(parts) == 1 else torch.stack(parts).sum(dim=0)}
         layout, prediction, target = self.target_layout, outputs.prediction, rows.target
         if layout is not None and prediction is not None and target is not None:
             terms["prediction"] = block_error(
@@ -749,6 +749,9 @@ def set_state(net: AutoencoderNet, state: Mapping[str, Mapping[str, np.ndarray]]
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in state["optimizer"].items():
         entry, name = key.split("/", 1)
-        moments.setdefault(positions[name], {})[entry] = torch.from_numpy(np.array(value))
+        # in the order of the parameter's memory, which the fused optimizer takes for granted
+        moments.setdefault(positions[name], {})[entry] = torch.from_numpy(
+            np.array(value, order="C")
+        )
     groups = net.optimizer_.state_dict()["param_groups"]
     net.optimizer_.load_state_dict({"state": moments, "param_groups": groups})

@@ -256,7 +256,7 @@ class _BatchedSearch:
             The fitted search.
         """
         with batched_training(self.n_jobs, working_memory=self.working_memory):
-            return super().fit(_share_rows(X), y, **params)  # type: ignore[misc]
+            return super().fit(_share_rows(X), _share_rows(y), **params)  # type: ignore[misc]
 
     @available_if(lambda search: hasattr(search.estimator, "transform"))
     def fit_transform(self, X, y=None, **params):
@@ -534,4 +534,6 @@ def batched_cross_validate(
     (5,)
     """
     with batched_training(n_jobs, working_memory=working_memory):
-        return cross_validate(estimator, _share_rows(X), y, n_jobs=n_jobs, **parameters)
+        return cross_validate(
+            estimator, _share_rows(X), _share_rows(y), n_jobs=n_jobs, **parameters
+        )

@@ -1,0 +1,447 @@
+"""Networks trained at once against the same networks, each fitted alone."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from skorch.callbacks import Callback
+from test_blocks import SpectrumBlock
+from torch import nn
+
+from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier, _batched
+from sknestedae._batched import Orders, StackedDropout, gather, stack_modules
+from sknestedae._modules import Dropout
+from sknestedae._together import run_together
+from sknestedae._training import Rows, Subset
+from sknestedae.blocks import Block
+from sknestedae.exceptions import DivergenceError, DivergenceWarning
+
+# What the issue of training together promises of weights in float64, after 200 steps and more.
+ATOL = 1e-5
+SMALL = {"n_components": 3, "hidden_layer_sizes": (8,), "max_iter": 25, "batch_size": 16}
+
+
+def data(n_rows=130, gaps=True):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 6))
+    y = X[:, 0] + X[:, 1] ** 2
+    if gaps:
+        X[rng.random(X.shape) < 0.1] = np.nan
+        y[::9] = np.nan
+    return X, y
+
+
+def sae(**settings):
+    return SupervisedAutoencoder(**{**SMALL, "random_state": 0, **settings})
+
+
+def fit_together(estimators, tables):
+    tasks = run_together([partial(e.fit, *t) for e, t in zip(estimators, tables, strict=True)])
+    for task in tasks:
+        if task.error is not None:
+            raise task.error
+    return estimators
+
+
+def parameters(estimator):
+    return [p.detach().cpu().numpy() for p in estimator.net_.module_.parameters()]
+
+
+def assert_same_fit(one, other):
+    for a, b in zip(parameters(one), parameters(other), strict=True):
+        assert_allclose(a, b, rtol=0, atol=ATOL)
+    pd.testing.assert_frame_equal(one.history_, other.history_, rtol=1e-6)
+    assert (one.n_iter_, one.best_iter_) == (other.n_iter_, other.best_iter_)
+    ours, theirs = (e.__getstate__()["_net_state"]["optimizer"] for e in (one, other))
+    assert ours.keys() == theirs.keys()
+    for key in ours:
+        assert_allclose(ours[key], theirs[key], rtol=0, atol=ATOL)
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """Record the number of networks in each stack that is trained."""
+    sizes = []
+    train = _batched.Stack.train
+
+    def spy(self):
+        sizes.append(len(self.jobs))
+        train(self)
+
+    monkeypatch.setattr(_batched.Stack, "train", spy)
+    return sizes
+
+
+CASES = {
+    "seeds": [{"random_state": k} for k in range(3)],
+    "penalties": [{"alpha": 0}, {"alpha": 0.1}, {"l1": 1e-2, "alpha": 0.01}],
+    "weights of the losses": [
+        {"prediction_weight": 0.1},
+        {"reconstruction_weight": 0},
+        {"prediction_weight": 7},
+    ],
+    "learning rates": [
+        {"learning_rate_init": 1e-3, "learning_rate": "constant"},
+        {"learning_rate_init": 1e-2},
+        {"learning_rate_init": 3e-2, "learning_rate": "plateau", "n_iter_no_change": 2},
+    ],
+    "one rate, other epochs": [{"max_iter": 3}, {"max_iter": 25}, {"max_iter": 11}],
+    "early stopping": [
+        {"early_stopping": True, "n_iter_no_change": 4, "max_iter": 60, "learning_rate_init": rate}
+        for rate in (1e-3, 1e-2, 5e-2)
+    ],
+    "patience": [
+        {"early_stopping": True, "n_iter_no_change": n, "tol": tol, "random_state": n}
+        for n, tol in ((1, 0.1), (2, 0.01), (30, 0))
+    ],
+    "one batch, in order": [
+        {"shuffle": False, "batch_size": 130, "alpha": alpha} for alpha in (0.01, 0.1)
+    ],
+    "robust losses": [
+        {"reconstruction_loss": "huber", "prediction_loss": "absolute_error", "random_state": k}
+        for k in range(2)
+    ],
+    "predictor and bounds": [
+        {"predictor_hidden_layer_sizes": (5,), "latent_activation": "tanh", "random_state": k}
+        for k in range(2)
+    ],
+}
+
+
+@pytest.mark.parametrize("settings", CASES.values(), ids=CASES.keys())
+def test_each_ends_where_it_would_have_ended_alone(settings, stacks):
+    estimators = [sae(**own) for own in settings]
+    tables = [data()] * len(estimators)
+    together = fit_together([clone(e) for e in estimators], tables)
+    assert stacks == [len(estimators)]
+    for estimator, fitted in zip(estimators, together, strict=True):
+        assert_same_fit(estimator.fit(*data()), fitted)
+
+
+def test_200_steps_of_folds_of_unequal_size(stacks):
+    """The folds have 6, 6, 7, 7 and 8 batches in an epoch, of which the last may not be full."""
+    X, y = data(140)
+    n_rows = [88, 96, 100, 112, 120]
+    assert [-(-n // SMALL["batch_size"]) for n in n_rows] == [6, 6, 7, 7, 8]
+    tables = [(np.roll(X, 9 * k, axis=0)[:n], np.roll(y, 9 * k)[:n]) for k, n in enumerate(n_rows)]
+    estimators = [sae(max_iter=35) for _ in range(5)]
+    together = fit_together([clone(e) for e in estimators], tables)
+    assert stacks == [5]
+    for estimator, fitted, table in zip(estimators, together, tables, strict=True):
+        assert_same_fit(estimator.fit(*table), fitted)
+        assert estimator.n_iter_ * 6 >= 200
+
+
+def test_weights_of_rows(stacks):
+    X, y = data()
+    weight = np.linspace(0.1, 3, len(X))
+    tables = [(X, y, weight), (X, y), (X, y, weight[::-1].copy())]
+    together = fit_together([sae() for _ in tables], tables)
+    assert stacks == [3]
+    for fitted, table in zip(together, tables, strict=True):
+        assert_same_fit(sae().fit(*table), fitted)
+
+
+def test_gaps_in_some_tables_alone(stacks):
+    tables = [data(gaps=False), data(gaps=True), (*data(gaps=False)[:1], data()[1])]
+    together = fit_together([sae() for _ in tables], tables)
+    assert stacks == [3]
+    for fitted, table in zip(together, tables, strict=True):
+        assert_same_fit(sae().fit(*table), fitted)
+
+
+def test_classes_and_categories(stacks):
+    X, y = data(gaps=False)
+    X[:, 5] = np.arange(len(X)) % 3
+    labels = np.where(y > 0, "high", "low").astype(object)
+    labels[::7] = None
+    estimators = [
+        SupervisedAutoencoderClassifier(**SMALL, categorical_features=[5], random_state=k)
+        for k in range(3)
+    ]
+    together = fit_together([clone(e) for e in estimators], [(X, labels)] * 3)
+    assert stacks == [3]
+    for estimator, fitted in zip(estimators, together, strict=True):
+        assert_same_fit(estimator.fit(X, labels), fitted)
+
+
+def test_without_target_in_float32(stacks):
+    X = data()[0].astype(np.float32)
+    together = fit_together([sae(random_state=k) for k in range(2)], [(X,), (X,)])
+    assert stacks == [2]
+    for k, fitted in enumerate(together):
+        alone = sae(random_state=k).fit(X)
+        assert fitted.net_.module_.encoder[0].weight.dtype == torch.float32
+        # rounding of 1e-7 in each of 225 steps of 0.003 at most
+        for a, b in zip(parameters(alone), parameters(fitted), strict=True):
+            assert_allclose(a, b, rtol=0, atol=1e-3)
+
+
+def test_warm_start_goes_on(stacks):
+    X, y = data()
+    estimators = [sae(warm_start=True, random_state=k).fit(X, y) for k in range(2)]
+    again = [clone(e).fit(X, y) for e in estimators]
+    fit_together(estimators, [(X, y)] * 2)
+    assert stacks == [2]
+    for estimator, other in zip(estimators, again, strict=True):
+        assert_same_fit(other.fit(X, y), estimator)
+        assert estimator.n_iter_ == 2 * SMALL["max_iter"]
+
+
+def test_partial_fit_goes_on_with_the_moments():
+    X, y = data()
+    (fitted, _) = fit_together([sae(random_state=k) for k in range(2)], [(X, y)] * 2)
+    assert_same_fit(sae().fit(X, y).partial_fit(X, y), fitted.partial_fit(X, y))
+
+
+class LinearBlock(Block):
+    """A block with an activation of its own, and weights of three dimensions."""
+
+    def __init__(self, slope=0.1):
+        self.slope = slope
+
+    def make_encoder(self, layout):
+        encoder = nn.Sequential(
+            nn.Unflatten(1, (1, -1)), nn.Conv1d(1, 2, 2), nn.Flatten(), nn.PReLU(init=self.slope)
+        )
+        return encoder, 2 * (layout.n_values - 1)
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+@pytest.mark.parametrize("block", [LinearBlock(), SpectrumBlock()])
+def test_blocks_of_users(block, stacks):
+    X, y = data()
+    estimators = [
+        sae(blocks=[("some", block, [0, 1, 2])], l1=1e-3, random_state=k) for k in range(2)
+    ]
+    together = fit_together([clone(e) for e in estimators], [(X, y)] * 2)
+    assert stacks == [2]
+    for estimator, fitted in zip(estimators, together, strict=True):
+        assert_same_fit(estimator.fit(X, y), fitted)
+
+
+# -- dropout
+
+
+def test_dropout_does_not_depend_on_the_company(stacks):
+    """A network has masks of its own, whoever is beside it and for how long."""
+    X, y = data()
+    first = sae(dropout=0.3)
+    others = [sae(dropout=0.3, random_state=k, max_iter=k) for k in range(1, 5)]
+    fits = [
+        fit_together([clone(first), *map(clone, others[:n])], [(X, y)] * (n + 1))[0]
+        for n in (1, 4)
+    ]
+    assert stacks == [2, 5]
+    assert_same_fit(*fits)
+
+
+def test_dropout_drops_as_many_as_that_of_a_single_fit():
+    layers = [Dropout(0.1), Dropout(0.6)]
+    stacked = StackedDropout(layers)
+    stacked.train()
+    stacked.seed([0, 1])
+    n_steps, n_units = 40, 5000
+    drawn = torch.stack([stacked(torch.ones(2, 10, n_units // 10)) for _ in range(n_steps)])
+    torch.manual_seed(0)
+    for k, layer in enumerate(layers):
+        alone = torch.stack([layer(torch.ones(1, n_units)) for _ in range(n_steps)])
+        for values in (drawn[:, k], alone):
+            shares = (values == 0).float().mean()
+            # five standard deviations of the share of 200,000 units
+            assert abs(shares - layer.p) < 5 * np.sqrt(layer.p * (1 - layer.p) / values.numel())
+            kept = values[values != 0]
+            assert_allclose(kept.unique(), 1 / (1 - layer.p), rtol=1e-4)
+    assert not torch.equal(drawn[0], drawn[1])
+    assert torch.equal(stacked.eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))
+
+
+# -- what is trained once, alone, in parts
+
+
+def test_equal_networks_are_trained_once(stacks):
+    X, y = data()
+    estimators = [sae(), sae(), sae(random_state=1), sae()]
+    together = fit_together(estimators, [(X, y)] * 4)
+    assert stacks == [2]
+    for k in (1, 3):
+        assert_same_fit(together[0], together[k])
+    together[1].partial_fit(X, y)  # what it shares it does not change
+    assert_same_fit(together[0], together[3])
+
+
+def test_equal_tables_are_in_memory_once(monkeypatch):
+    tables = []
+    train = _batched.Stack.train
+
+    def spy(self):
+        tables.extend(job.train.rows for job in self.jobs)
+        train(self)
+
+    monkeypatch.setattr(_batched.Stack, "train", spy)
+    X, y = data()
+    fit_together(
+        [sae(random_state=k) for k in range(4)], [(X, y), (X.copy(), y), (X[1:], y[1:]), (X, y)]
+    )
+    assert len({id(table) for table in tables}) == 2
+
+
+def test_shapes_are_grouped(stacks):
+    X, y = data()
+    settings = [{"n_components": 2}, {"activation": "relu"}, {"n_components": 2}, {"dropout": 0.1}]
+    estimators = [sae(**own, random_state=k) for k, own in enumerate(settings)]
+    together = fit_together([clone(e) for e in estimators], [(X, y)] * 4)
+    assert stacks == [2]  # and two alone
+    for k in range(3):
+        assert_same_fit(estimators[k].fit(X, y), together[k])
+
+
+@pytest.mark.parametrize("working_memory", [1e-9, 0.1])
+def test_memory_bounds_the_number_at_once(stacks, working_memory):
+    X, y = data()
+    estimators = [sae(random_state=k) for k in range(6)]
+    tasks = run_together([partial(e.fit, X, y) for e in estimators], working_memory)
+    assert all(task.error is None for task in tasks)
+    assert max(stacks, default=1) < 6
+    assert sum(stacks) == (0 if working_memory < 1e-3 else sum(stacks))
+    for k, estimator in enumerate(estimators):
+        assert_same_fit(sae(random_state=k).fit(X, y), estimator)
+
+
+class CountsEpochs(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        self.n_epochs = len(net.history)
+
+
+class WithBuffer(Block):
+    def make_encoder(self, layout):
+        return nn.BatchNorm1d(layout.n_values), layout.n_values
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+class Sorts(nn.Module):
+    """What depends on values can not be mapped over networks."""
+
+    def forward(self, values):
+        return values if values.sum().item() > -np.inf else -values
+
+
+class Undecided(WithBuffer):
+    def make_encoder(self, layout):
+        return Sorts(), layout.n_values
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"callbacks": [CountsEpochs()]}, "it has the callback CountsEpochs"),
+        ({"blocks": [("own", WithBuffer(), [0, 1])]}, "has the buffer"),
+        ({"blocks": [("own", Undecided(), [0, 1])]}, "vmap"),
+    ],
+)
+def test_what_can_not_be_stacked_is_trained_alone(settings, reason, stacks, caplog):
+    caplog.set_level(logging.INFO, logger="sknestedae")
+    X, y = data()
+    estimators = [sae(**settings, random_state=k) for k in range(2)]
+    together = fit_together([clone(e) for e in estimators], [(X, y)] * 2)
+    assert stacks == []
+    assert reason in caplog.text
+    for estimator, fitted in zip(estimators, together, strict=True):
+        assert_same_fit(estimator.fit(X, y), fitted)
+
+
+# -- bad networks beside good ones
+
+
+def test_a_network_that_diverges_does_not_disturb_the_others(stacks):
+    X, y = data()
+    estimators = [sae(), sae(learning_rate_init=1e200), sae(random_state=1)]
+    tasks = run_together([partial(e.fit, X, y) for e in estimators])
+    assert stacks == [3]
+    assert isinstance(tasks[1].error, DivergenceError)
+    assert not hasattr(estimators[1], "net_")
+    for k in (0, 2):
+        assert_same_fit(clone(estimators[k]).fit(X, y), estimators[k])
+
+
+def test_a_network_that_diverges_later_keeps_its_best_epoch(monkeypatch):
+    """Its parameters become infinite after its fourth epoch."""
+    end_epoch = _batched.Stack._end_epoch
+
+    def spoil(self, ending, epoch):
+        has_ended = end_epoch(self, ending, epoch)
+        if epoch[0] == 4:
+            self.parameters[0].data[1] = np.inf
+        return has_ended
+
+    monkeypatch.setattr(_batched.Stack, "_end_epoch", spoil)
+    X, y = data()
+    estimators = [sae(random_state=k) for k in range(3)]
+    with pytest.warns(DivergenceWarning, match=r"epoch 5.*best epoch, 4"):
+        fit_together(estimators, [(X, y)] * 3)
+    assert (estimators[1].n_iter_, estimators[1].best_iter_) == (5, 4)
+    assert estimators[1].history_["train_loss"].isna().tolist() == [False] * 4 + [True]
+    assert all(np.isfinite(p).all() for p in parameters(estimators[1]))
+    for k in (0, 2):
+        assert_same_fit(sae(random_state=k).fit(X, y), estimators[k])
+
+
+# -- parts
+
+
+def test_modules_of_many_keep_order_and_shape():
+    X, y = data()
+    modules = [sae(random_state=k).fit(X, y).net_.module_ for k in range(3)]
+    stacked = stack_modules(modules)
+    for k, module in enumerate(modules):
+        for own, of_all in zip(module.parameters(), stacked.parameters(), strict=True):
+            assert torch.equal(of_all[k], own)
+        kinds = [(module.weights, stacked.weights)]
+        kinds.append((module.encoder_weights, stacked.encoder_weights))
+        for own, of_all in kinds:
+            assert [tuple(w.shape) for w in own] == [tuple(w.shape[1:]) for w in of_all]
+    values = torch.randn(3, 7, 6, dtype=torch.float64)
+    outputs = stacked({"table": values})
+    for k, module in enumerate(modules):
+        expected = module({"table": values[k]})
+        torch.testing.assert_close(outputs.latents[k], expected.latents)
+        torch.testing.assert_close(outputs.blocks["table"][k], expected.blocks["table"])
+        torch.testing.assert_close(outputs.prediction[k], expected.prediction)
+
+
+def test_orders_hold_each_row_once_an_epoch():
+    subset = Subset(Rows({"table": torch.zeros(30, 1)}), torch.arange(0, 30, 3))
+    orders = Orders(subset, seed=0, first_epoch=0, shuffle=True, batch_size=4)
+    assert (orders.n_rows, orders.n_batches) == (10, 3)
+    generator = torch.Generator()
+    whole = np.empty((6, 4), dtype=np.int64)
+    orders.fill(whole, 0, generator)
+    for epoch in (whole[:3], whole[3:]):
+        assert sorted(epoch[epoch >= 0]) == list(range(0, 30, 3))
+        assert (epoch[2] >= 0).sum() == 2
+    assert not np.array_equal(whole[:3], whole[3:])
+    for step in range(5):  # whatever the part, also across the end of an epoch
+        part = np.empty((2, 4), dtype=np.int64)
+        orders.fill(part, step, generator)
+        assert_array_equal(part, whole[step : step + 2])
+
+
+def test_gather_fills_what_a_table_lacks_with_ones():
+    plain = Rows({"table": torch.arange(3.0)[:, None]})
+    weighted = Rows({"table": torch.arange(10.0, 12)[:, None]}, weight=torch.tensor([[2.0], [3]]))
+    index = np.array([[2, 0], [1, -1]])
+    rows = gather([plain, weighted], index)
+    assert rows.values["table"][..., 0].tolist() == [[2, 0], [11, 10]]
+    assert rows.weight[..., 0].tolist() == [[1, 1], [3, 0]]
+    assert gather([plain, plain], index[[0, 0]]).weight is None

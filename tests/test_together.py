@@ -1,0 +1,125 @@
+"""Fits side by side: turns, errors, settings, interrupts."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from functools import partial
+
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from numpy.testing import assert_array_equal
+from test_batched import assert_same_fit, data, sae
+
+from sknestedae import _together
+from sknestedae._together import run_together, train
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    """Record how many networks are handed over to be trained, each time."""
+    sizes = []
+    train_together = _together.train_together
+
+    def spy(jobs, *args):
+        sizes.append(len(jobs))
+        train_together(jobs, *args)
+
+    monkeypatch.setattr(_together, "train_together", spy)
+    return sizes
+
+
+def test_values_and_errors_in_order():
+    def fail():
+        raise KeyError("mine")
+
+    tasks = run_together([lambda: 1, fail, lambda: 3])
+    assert [task.value for task in tasks] == [1, None, 3]
+    assert [type(task.error) for task in tasks] == [type(None), KeyError, type(None)]
+
+
+def test_no_calls():
+    assert run_together([]) == []
+
+
+def test_one_call_at_a_time_until_it_waits(rounds):
+    X, y = data()
+    said = []
+
+    def fit(k):
+        said.append(f"{k} begins")
+        sae(max_iter=1, random_state=k).fit(X, y)
+        said.append(f"{k} goes on")
+        sae(max_iter=1, random_state=k + 10).fit(X, y)
+
+    run_together([partial(fit, k) for k in range(3)])
+    assert said == [f"{k} {what}" for what in ("begins", "goes on") for k in range(3)]
+    assert rounds == [3, 3]
+
+
+def test_an_error_of_one_leaves_the_others(rounds):
+    X, y = data()
+    estimators = [sae(), sae(n_components=0), sae(random_state=1)]
+    tasks = run_together([partial(e.fit, X, y) for e in estimators])
+    assert "n_components" in str(tasks[1].error)
+    assert not vars(estimators[1]).keys() - estimators[1].get_params().keys()
+    assert rounds == [2]
+    assert_same_fit(sae(random_state=1).fit(X, y), estimators[2])
+
+
+def test_together_within_together_is_one_round(rounds):
+    X, y = data()
+
+    def pair(k):
+        pairs = [sae(random_state=2 * k), sae(random_state=2 * k + 1)]
+        run_together([partial(e.fit, X, y) for e in pairs])
+        return pairs
+
+    tasks = run_together([partial(pair, k) for k in range(2)])
+    assert rounds == [4]
+    for k, estimator in enumerate([e for task in tasks for e in task.value]):
+        assert_same_fit(sae(random_state=k).fit(X, y), estimator)
+
+
+def test_settings_reach_the_calls_and_stay_as_they_were():
+    filters, n_threads = list(warnings.filters), torch.get_num_threads()
+    with sklearn.config_context(transform_output="pandas"):
+        (task,) = run_together([lambda: sae(max_iter=1).fit_transform(data()[0])])
+    assert isinstance(task.value, pd.DataFrame)
+    assert warnings.filters == filters
+    assert torch.get_num_threads() == n_threads
+    assert _together._LOCAL.__dict__ == {}
+
+
+def test_the_global_generator_of_torch_stays_as_it_was():
+    before = torch.get_rng_state()
+    run_together([partial(sae(dropout=0.1, random_state=k).fit, *data()) for k in range(2)])
+    assert_array_equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_ends_all_and_leaves_nothing_half_fitted(monkeypatch, error):
+    def interrupt(jobs, working_memory):
+        raise error
+
+    monkeypatch.setattr(_together, "train_together", interrupt)
+    n_threads = threading.active_count()
+    estimators = [sae(random_state=k) for k in range(3)]
+    with pytest.raises(error):
+        run_together([partial(e.fit, *data()) for e in estimators])
+    assert threading.active_count() == n_threads
+    for estimator in estimators:
+        assert not vars(estimator).keys() - estimator.get_params().keys()
+
+
+def test_memory_bounds_the_fits_under_way(rounds):
+    run_together([partial(sae(random_state=k).fit, *data()) for k in range(5)], 1e-6)
+    assert rounds == [1, 1, 1, 1, 1]
+
+
+def test_one_net_on_its_own_is_trained_here(rounds):
+    sae().fit(*data())
+    assert rounds == []
+    train([])
