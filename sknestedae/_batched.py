@@ -27,8 +27,8 @@ from ._modules import (
     ACTIVATIONS,
     AutoencoderModule,
     Dropout,
-    draw_kept,
-    dropout_scale,
+    draw_masks,
+    n_steps_of_masks,
 )
 from ._torch import derive_seed, epoch_seed, forked_rng, seed_generators
 from ._training import (
@@ -45,8 +45,9 @@ _LOG = logging.getLogger("sknestedae")
 
 # Entries of a chunk of batches, gathered together from the rows of all networks.
 _CHUNK_ENTRIES = 1 << 20
-# Units of one network whose masks of dropout are drawn together.
-_MASK_UNITS = 1 << 14
+# Layers' units in a batch of more bytes take longer to compute than a step takes anyway, and fit
+# into the cache one network at a time: nothing is gained by training such networks at once.
+_MANY_BYTES = 2 << 20
 # Copies of a network's parameters that training keeps: themselves, gradients, steps, two moments,
 # those of the best epoch.
 _N_COPIES = 6
@@ -184,6 +185,12 @@ def _n_activations(job: Job) -> int:
 
 def _how_many(job: Job, working_memory: float | None) -> int:
     """Say how many networks of a shape are trained at once."""
+    itemsize = next(job.net.module_.parameters()).element_size()
+    if _n_activations(job) * itemsize > _MANY_BYTES:
+        _LOG.info(
+            "Networks are trained one by one: a batch of %d rows is large.", job.net.batch_size
+        )
+        return 1
     if working_memory is None:
         working_memory = get_config()["working_memory"]
     return max(int(working_memory * 2**20 // bytes_per_network(job)), 1)
@@ -219,10 +226,7 @@ class StackedLinear(nn.Module):
 
 
 class StackedDropout(nn.Module):
-    """Dropout of many networks, each with a probability and a stream of masks of its own.
-
-    Masks are drawn for a number of steps that depends on the layer's shape alone: what a network
-    gets does not depend on its company.
+    """Dropout of many networks, each with the probability and the masks of a single fit.
 
     Parameters
     ----------
@@ -262,13 +266,11 @@ class StackedDropout(nn.Module):
 
     def _draw(self, values: Tensor) -> None:
         """Draw masks of the next steps, of shape (n_networks, n_steps, n_samples, n_units)."""
-        shape = values.shape[1:]
-        n_steps = max(_MASK_UNITS // math.prod(shape), 1)
         if not self._masks.numel():
-            self._masks = values.new_empty((len(values), n_steps, *shape))
-        for mask, p, generator in zip(self._masks, self.p, self._generators, strict=True):
-            kept = draw_kept(mask.shape, p, generator)
-            torch.mul(kept, values.new_tensor(dropout_scale(p)), out=mask)
+            n_steps = n_steps_of_masks(values.shape[1:])
+            self._masks = values.new_empty((len(values), n_steps, *values.shape[1:]))
+        for masks, p, generator in zip(self._masks, self.p, self._generators, strict=True):
+            draw_masks(masks, p, generator)
         self._step = 0
 
 
@@ -663,12 +665,7 @@ class Stack:
         self.module.train()
         seed_generators(self.jobs[0].net.seed, self.device)  # for dropout in users' modules
         for k, layer in enumerate(self._dropouts):
-            layer.seed(
-                [
-                    derive_seed(job.net.seed, first, k)
-                    for job, first in zip(self.jobs, self.first_epochs, strict=True)
-                ]
-            )
+            layer.seed([derive_seed(j.net.seed, len(j.net.history), k) for j in self.jobs])
         bar = _Bar(self.jobs)
         step = 0
         while self.jobs:

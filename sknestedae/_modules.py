@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ._table import Layout
+from ._torch import derive_seed
 from .blocks import Block, DenseBlock
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -46,49 +48,91 @@ class Outputs(NamedTuple):
     prediction: Tensor | None
 
 
-# A mask for fewer units is drawn as fast by torch.
-_FEW_UNITS = 4096
+# Units whose masks of dropout are drawn together.
+_MASK_UNITS = 1 << 14
 
 
-class Dropout(nn.Dropout):
-    """Dropout whose masks cost a fraction of torch's on the CPU.
+class Dropout(nn.Module):
+    """Dropout with a stream of masks of its own, drawn for many small batches at once.
 
-    A unit is kept or dropped by 16 random bits, four units to a number that is drawn: ``p`` is
-    rounded to a multiple of 1 / 65536.
-    """
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Drop units, and scale up the others, in training."""
-        if not self.training or values.device.type != "cpu" or values.numel() < _FEW_UNITS:
-            return super().forward(values)
-        return values * (draw_kept(values.shape, self.p) * dropout_scale(self.p))
-
-
-def draw_kept(shape: Sequence[int], p: float, generator: torch.Generator | None = None) -> Tensor:
-    """Draw which units are kept, on the CPU: a Tensor of bool of some shape.
+    On a GPU torch's own dropout is used.
 
     Parameters
     ----------
-    shape : sequence of int
+    p : float
+        Probability that a unit is dropped; rounded to a multiple of 1 / 65536.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.seed(None)
+
+    def seed(self, seed: int | None) -> None:
+        """Begin a stream of masks; with None, one that torch's own generator draws."""
+        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self._masks: Tensor | None = None
+        self._step = 0
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop units of (n_samples, n_units), and scale up the others, in training."""
+        if not self.training:
+            return values
+        if values.device.type != "cpu":
+            return F.dropout(values, self.p)
+        if self._masks is None or len(values) > self._masks.shape[1]:
+            self._masks = values.new_empty((n_steps_of_masks(values.shape), *values.shape))
+            self._step = len(self._masks)
+        if self._step == len(self._masks):
+            draw_masks(self._masks, self.p, self._generator)
+            self._step = 0
+        mask = self._masks[self._step, : len(values)]
+        self._step += 1
+        return values * mask
+
+    def extra_repr(self) -> str:
+        """Give the parameter, for the module's repr."""
+        return f"p={self.p}"
+
+
+def n_steps_of_masks(shape: Sequence[int]) -> int:
+    """Say for how many batches of a shape masks are drawn together."""
+    return max(_MASK_UNITS // math.prod(shape), 1)
+
+
+def draw_masks(out: Tensor, p: float, generator: torch.Generator | None) -> None:
+    """Draw which units are kept, and what they are multiplied with so that the mean stays.
+
+    A unit is kept or dropped by 16 random bits, four units to a number that is drawn: several
+    times as fast as a number for each unit.
+
+    Parameters
+    ----------
+    out : Tensor of any shape, on the CPU
+        To be filled.
     p : float
         Probability to be dropped.
-    generator : torch.Generator, optional
-        By default torch's own.
+    generator : torch.Generator or None
     """
-    n_units = math.prod(shape)
+    n_units, n_dropped = out.numel(), min(round(p * 2**16), 2**16 - 1)
     bits = torch.empty(-(-n_units // 4), dtype=torch.int64)
     bits.random_(-(2**63), None, generator=generator)
-    return (bits.view(torch.int16)[:n_units] >= _n_dropped(p) - 2**15).view(*shape)
+    kept = bits.view(torch.int16)[:n_units] >= n_dropped - 2**15
+    torch.mul(kept.view(out.shape), out.new_tensor(2**16 / (2**16 - n_dropped)), out=out)
 
 
-def dropout_scale(p: float) -> float:
-    """Give what kept units are multiplied with, so that the mean stays."""
-    return 2**16 / (2**16 - _n_dropped(p))
+def seed_dropout(module: nn.Module, seeds: Sequence[int] | None) -> None:
+    """Begin the streams of masks of a network's layers; end them with None.
 
-
-def _n_dropped(p: float) -> int:
-    """Give how many of the 65536 values of 16 bits drop a unit."""
-    return min(round(p * 2**16), 2**16 - 1)
+    Parameters
+    ----------
+    module : torch.nn.Module
+    seeds : sequence of int or None
+        Numbers that a layer's seed is derived from, with that of the layer.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
+    for k, layer in enumerate(layers):
+        layer.seed(None if seeds is None else derive_seed(*seeds, k))
 
 
 def dense_stack(sizes: Sequence[int], activation: str, dropout: float) -> list[nn.Module]:

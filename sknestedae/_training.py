@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ._epochs import BestEpochs, LearningRates, epoch_means
 from ._losses import add_penalty_gradients, block_error, l1_penalty, l2_penalty
-from ._modules import AutoencoderModule, Outputs
+from ._modules import AutoencoderModule, Outputs, seed_dropout
 from ._table import Encoded, Layout
 from ._torch import epoch_seed, forked_rng, seed_generators, to_array, to_tensor
 
@@ -348,8 +348,9 @@ class AutoencoderNet(NeuralNet):
 
     The loop over epochs, the callbacks, the history, the optimizer and the devices are skorch's.
     What differs: batches come as :class:`Rows`; an epoch records each term's mean over its rows
-    (``train_reconstruction``, ...) and nothing a batch; order and dropout of an epoch follow from
-    ``seed`` and the epoch's number; Ctrl-C is not swallowed.
+    (``train_reconstruction``, ...) and nothing a batch; the order of an epoch follows from ``seed``
+    and the epoch's number, dropout from ``seed`` and the number of epochs before; Ctrl-C is not
+    swallowed.
     """
 
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
@@ -427,6 +428,7 @@ class AutoencoderNet(NeuralNet):
         self._factors = self.criterion_.factors(self.totals_["train"])
         self._best_losses: dict[str, float] = {}
         self._parameters = list(self.module_.parameters())
+        seed_dropout(self.module_, (self.seed, len(self.history)))
         self.notify("on_train_begin", X=train, y=None)
         try:
             self.fit_loop((train, valid), epochs=max_iter)
@@ -434,6 +436,7 @@ class AutoencoderNet(NeuralNet):
             pass
         finally:
             self.notify("on_train_end", X=train, y=None)
+            seed_dropout(self.module_, None)
         self._set_training(False)
         return self
 

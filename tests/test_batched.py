@@ -232,35 +232,35 @@ def test_blocks_of_users(block, stacks):
 # -- dropout
 
 
-def test_dropout_does_not_depend_on_the_company(stacks):
-    """A network has masks of its own, whoever is beside it and for how long."""
+DROPOUT = {"hidden_layer_sizes": (40,), "predictor_hidden_layer_sizes": (30,), "batch_size": 50}
+
+
+def test_dropout_is_that_of_a_single_fit(stacks):
+    """Also in the last batch of an epoch, which is not full."""
     X, y = data()
-    first = sae(dropout=0.3)
-    others = [sae(dropout=0.3, random_state=k, max_iter=k) for k in range(1, 5)]
-    fits = [
-        fit_together([clone(first), *map(clone, others[:n])], [(X, y)] * (n + 1))[0]
-        for n in (1, 4)
+    estimators = [
+        sae(**DROPOUT, dropout=p, random_state=k, early_stopping=k == 2, learning_rate_init=1e-3)
+        for k, p in enumerate((0.1, 0.5, 0.2))
     ]
-    assert stacks == [2, 5]
-    assert_same_fit(*fits)
+    together = fit_together([clone(e) for e in estimators], [(X, y)] * 3)
+    assert stacks == [2]  # and one with rows held out
+    for estimator, fitted in zip(estimators, together, strict=True):
+        assert_same_fit(estimator.fit(X, y), fitted)
 
 
-def test_dropout_drops_as_many_as_that_of_a_single_fit():
-    layers = [Dropout(0.1), Dropout(0.6)]
-    stacked = StackedDropout(layers)
-    stacked.train()
+def test_dropout_goes_on_when_others_leave(stacks):
+    X, y = data()
+    first = sae(**DROPOUT, dropout=0.3)
+    others = [sae(**DROPOUT, dropout=0.3, random_state=k, max_iter=k) for k in range(1, 5)]
+    fitted = fit_together([*map(clone, others), clone(first)], [(X, y)] * 5)[-1]
+    assert stacks == [5]
+    assert_same_fit(first.fit(X, y), fitted)
+
+
+def test_layers_have_masks_of_their_own():
+    stacked = StackedDropout([Dropout(0.5), Dropout(0.5)])
     stacked.seed([0, 1])
-    n_steps, n_units = 40, 5000
-    drawn = torch.stack([stacked(torch.ones(2, 10, n_units // 10)) for _ in range(n_steps)])
-    torch.manual_seed(0)
-    for k, layer in enumerate(layers):
-        alone = torch.stack([layer(torch.ones(1, n_units)) for _ in range(n_steps)])
-        for values in (drawn[:, k], alone):
-            shares = (values == 0).float().mean()
-            # five standard deviations of the share of 200,000 units
-            assert abs(shares - layer.p) < 5 * np.sqrt(layer.p * (1 - layer.p) / values.numel())
-            kept = values[values != 0]
-            assert_allclose(kept.unique(), 1 / (1 - layer.p), rtol=1e-4)
+    drawn = stacked(torch.ones(2, 10, 50))
     assert not torch.equal(drawn[0], drawn[1])
     assert torch.equal(stacked.eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))
 
@@ -315,6 +315,15 @@ def test_memory_bounds_the_number_at_once(stacks, working_memory):
     assert sum(stacks) == (0 if working_memory < 1e-3 else sum(stacks))
     for k, estimator in enumerate(estimators):
         assert_same_fit(sae(random_state=k).fit(X, y), estimator)
+
+
+def test_large_batches_are_trained_one_by_one(stacks, caplog):
+    caplog.set_level(logging.INFO, logger="sknestedae")
+    X, y = np.tile(data()[0], (100, 1)), np.tile(data()[1], 100)
+    wide = {"batch_size": 10_000, "hidden_layer_sizes": (20,), "early_stopping": False}
+    fit_together([sae(**wide, max_iter=1, random_state=k) for k in range(2)], [(X, y)] * 2)
+    assert stacks == []
+    assert "a batch of 10000 rows is large" in caplog.text
 
 
 class CountsEpochs(Callback):
