@@ -235,43 +235,50 @@ class StackedDropout(nn.Module):
 
     def __init__(self, layers: Sequence[Dropout]) -> None:
         super().__init__()
-        self.p = [layer.p for layer in layers]
-        self._generators: list[torch.Generator] = []
-        self._masks = torch.empty(len(layers), 0)
-        self._step = 0
+        self.p = np.array([layer.p for layer in layers])
+        self._generators = np.array([torch.Generator() for _ in layers])
+        self._n_batches = np.zeros(len(layers), dtype=int)
+        self._n_steps = np.zeros(len(layers), dtype=int)
+        self._step = np.zeros(len(layers), dtype=int)  # -1: masks are to be drawn
+        self._masks = torch.empty(0)
 
-    def seed(self, seeds: Sequence[int]) -> None:
-        """Begin each network's stream."""
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._masks, self._step = torch.empty(len(seeds), 0), 0
+    def seed(self, networks: np.ndarray, seeds: Sequence[int], n_batches: np.ndarray) -> None:
+        """Begin the streams of some networks, as many masks as they have batches in an epoch."""
+        for generator, seed in zip(self._generators[networks], seeds, strict=True):
+            generator.manual_seed(seed)
+        self._n_batches[networks] = n_batches
+        self._step[networks] = -1
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
-        self.p = [self.p[k] for k in networks]
-        self._generators = [self._generators[k] for k in networks]
-        self._masks = self._masks[networks]
+        for name in ("p", "_generators", "_n_batches", "_n_steps", "_step", "_masks"):
+            setattr(self, name, getattr(self, name)[networks])
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop units of (n_networks, n_samples, n_units), and scale up the others, in training."""
         if not self.training:
             return values
         if values.device.type != "cpu":
-            kept = 1 - values.new_tensor(self.p)[:, None, None]
+            kept = 1 - torch.as_tensor(self.p, dtype=values.dtype, device=values.device)
+            kept = kept[:, None, None]
             return values * torch.bernoulli(kept.expand_as(values)) / kept
-        if self._step == self._masks.shape[1]:
-            self._draw(values)
-        mask = self._masks[:, self._step]
+        if (self._step < 0).any():
+            self._make_room(values)
+        for k in np.flatnonzero((self._step < 0) | (self._step == self._n_steps)):
+            draw_masks(self._masks[k, : self._n_steps[k]], float(self.p[k]), self._generators[k])
+            self._step[k] = 0
+        is_same = (self._step == self._step[0]).all()
+        networks = slice(None) if is_same else np.arange(len(values))
+        masks = self._masks[networks, self._step[0] if is_same else self._step]
         self._step += 1
-        return values * mask
+        return values * masks
 
-    def _draw(self, values: Tensor) -> None:
-        """Draw masks of the next steps, of shape (n_networks, n_steps, n_samples, n_units)."""
+    def _make_room(self, values: Tensor) -> None:
+        """Make room for masks of (n_networks, n_steps, n_samples, n_units), once."""
+        shape = values.shape[1:]
+        self._n_steps = np.array([n_steps_of_masks(shape, int(n)) for n in self._n_batches])
         if not self._masks.numel():
-            n_steps = n_steps_of_masks(values.shape[1:])
-            self._masks = values.new_empty((len(values), n_steps, *values.shape[1:]))
-        for masks, p, generator in zip(self._masks, self.p, self._generators, strict=True):
-            draw_masks(masks, p, generator)
-        self._step = 0
+            self._masks = values.new_empty((len(values), int(self._n_steps.max()), *shape))
 
 
 class StackedModule(nn.Module):
@@ -664,8 +671,7 @@ class Stack:
         """Train until every network has ended."""
         self.module.train()
         seed_generators(self.jobs[0].net.seed, self.device)  # for dropout in users' modules
-        for k, layer in enumerate(self._dropouts):
-            layer.seed([derive_seed(j.net.seed, len(j.net.history), k) for j in self.jobs])
+        self._seed_dropout(np.arange(len(self.jobs)), np.zeros(len(self.jobs), dtype=int))
         bar = _Bar(self.jobs)
         step = 0
         while self.jobs:
@@ -679,6 +685,14 @@ class Stack:
                     if self._end_epoch(ending, step // self.n_batches[ending]):
                         break  # the batches are of networks that are no more
         bar.close()
+
+    def _seed_dropout(self, networks: np.ndarray, epoch: np.ndarray) -> None:
+        """Begin the masks of the epochs that follow."""
+        seeds = [self.jobs[k].net.seed for k in networks]
+        number = (self.first_epochs[networks] + epoch + 1).tolist()
+        for k, layer in enumerate(self._dropouts):
+            of_layer = [derive_seed(*both, k) for both in zip(seeds, number, strict=True)]
+            layer.seed(networks, of_layer, self.n_batches[networks])
 
     def _next_batches(self, step: int) -> Batches:
         """Gather batches of all networks for some steps."""
@@ -769,6 +783,7 @@ class Stack:
         names, values = list(row), np.column_stack([np.asarray(v, float) for v in row.values()])
         for k, own in zip(ending, values.tolist(), strict=True):
             self.history[k].append(dict(zip(names, own, strict=True)))
+        self._seed_dropout(ending, epoch)
         has_ended = stops | (epoch >= self.max_iter[ending])
         if has_ended.any():
             self._leave(ending[has_ended])

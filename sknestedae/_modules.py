@@ -66,13 +66,28 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
-        self.seed(None)
-
-    def seed(self, seed: int | None) -> None:
-        """Begin a stream of masks; with None, one that torch's own generator draws."""
-        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self._generator: torch.Generator | None = None
+        self._n_batches: int | None = None
         self._masks: Tensor | None = None
         self._step = 0
+
+    def seed(self, seed: int | None, n_batches: int | None = None) -> None:
+        """Begin a stream of masks; with None, one that torch's own generator draws.
+
+        Parameters
+        ----------
+        seed : int or None
+        n_batches : int, optional
+            For how many batches masks are needed.
+        """
+        self._n_batches = n_batches
+        if seed is None:
+            self._generator = self._masks = None
+            return
+        if self._generator is None:
+            self._generator = torch.Generator()
+        self._generator.manual_seed(seed)
+        self._step = 0 if self._masks is None else len(self._masks)
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop units of (n_samples, n_units), and scale up the others, in training."""
@@ -81,8 +96,9 @@ class Dropout(nn.Module):
         if values.device.type != "cpu":
             return F.dropout(values, self.p)
         if self._masks is None or len(values) > self._masks.shape[1]:
-            self._masks = values.new_empty((n_steps_of_masks(values.shape), *values.shape))
-            self._step = len(self._masks)
+            n_steps = n_steps_of_masks(values.shape, self._n_batches)
+            self._masks = values.new_empty((n_steps, *values.shape))
+            self._step = n_steps
         if self._step == len(self._masks):
             draw_masks(self._masks, self.p, self._generator)
             self._step = 0
@@ -95,9 +111,10 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-def n_steps_of_masks(shape: Sequence[int]) -> int:
-    """Say for how many batches of a shape masks are drawn together."""
-    return max(_MASK_UNITS // math.prod(shape), 1)
+def n_steps_of_masks(shape: Sequence[int], n_batches: int | None) -> int:
+    """Say for how many batches of a shape masks are drawn together, of so many if it is known."""
+    n_steps = max(_MASK_UNITS // math.prod(shape), 1)
+    return n_steps if n_batches is None else min(n_steps, n_batches)
 
 
 def draw_masks(out: Tensor, p: float, generator: torch.Generator | None) -> None:
@@ -121,7 +138,9 @@ def draw_masks(out: Tensor, p: float, generator: torch.Generator | None) -> None
     torch.mul(kept.view(out.shape), out.new_tensor(2**16 / (2**16 - n_dropped)), out=out)
 
 
-def seed_dropout(module: nn.Module, seeds: Sequence[int] | None) -> None:
+def seed_dropout(
+    module: nn.Module, seeds: Sequence[int] | None, n_batches: int | None = None
+) -> None:
     """Begin the streams of masks of a network's layers; end them with None.
 
     Parameters
@@ -129,10 +148,12 @@ def seed_dropout(module: nn.Module, seeds: Sequence[int] | None) -> None:
     module : torch.nn.Module
     seeds : sequence of int or None
         Numbers that a layer's seed is derived from, with that of the layer.
+    n_batches : int, optional
+        For how many batches masks are needed.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
     for k, layer in enumerate(layers):
-        layer.seed(None if seeds is None else derive_seed(*seeds, k))
+        layer.seed(None if seeds is None else derive_seed(*seeds, k), n_batches)
 
 
 def dense_stack(sizes: Sequence[int], activation: str, dropout: float) -> list[nn.Module]:

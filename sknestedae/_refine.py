@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from skorch import NeuralNet
 from torch import Tensor, nn
 
 from ._base import BaseSupervisedAutoencoder
@@ -271,6 +272,14 @@ class ChainTotals:
 
 class ChainNet(AutoencoderNet):
     """The net of all stages: the loop, callbacks and seeds of one stage's net."""
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> ChainNet:
+        """Make skorch's own, with a group of parameters for each stage."""
+        return NeuralNet.initialize_optimizer(self, triggered_directly)
+
+    def zero_gradients(self) -> None:
+        """Set all gradients to 0; what is frozen has none."""
+        self.module_.zero_grad()
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Give batches of all stages side by side."""

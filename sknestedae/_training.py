@@ -348,8 +348,8 @@ class AutoencoderNet(NeuralNet):
 
     The loop over epochs, the callbacks, the history, the optimizer and the devices are skorch's.
     What differs: batches come as :class:`Rows`; an epoch records each term's mean over its rows
-    (``train_reconstruction``, ...) and nothing a batch; the order of an epoch follows from ``seed``
-    and the epoch's number, dropout from ``seed`` and the number of epochs before; Ctrl-C is not
+    (``train_reconstruction``, ...) and nothing a batch; order and dropout of an epoch follow from
+    ``seed`` and the epoch's number; the optimizer sees all parameters as one; Ctrl-C is not
     swallowed.
     """
 
@@ -401,6 +401,13 @@ class AutoencoderNet(NeuralNet):
         }
         return self
 
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> AutoencoderNet:
+        """Make an Adam of one tensor, of which the parameters are parts."""
+        self._flat = flatten_parameters(self.module_)
+        _, settings = self.get_params_for_optimizer("optimizer", [("flat", self._flat)])
+        self.optimizer_ = self.optimizer([self._flat], **settings)
+        return self
+
     def initialize_criterion(self) -> AutoencoderNet:
         """Take the objective as it is."""
         self.criterion_ = self.criterion
@@ -409,7 +416,9 @@ class AutoencoderNet(NeuralNet):
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Seed the epoch and note its learning rate."""
         super().on_epoch_begin(net, **kwargs)
-        seed_generators(epoch_seed(self.seed, len(self.history)), self.device)
+        epoch = len(self.history)
+        seed_generators(epoch_seed(self.seed, epoch), self.device)
+        seed_dropout(self.module_, (self.seed, epoch), self._n_batches)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
     def train(self, train: Subset, valid: Subset | None, max_iter: int) -> AutoencoderNet:
@@ -426,9 +435,8 @@ class AutoencoderNet(NeuralNet):
         if valid is not None:
             self.totals_["valid"] = self.criterion_.totals(valid)
         self._factors = self.criterion_.factors(self.totals_["train"])
+        self._n_batches = len(self.get_iterator(train, training=True))
         self._best_losses: dict[str, float] = {}
-        self._parameters = list(self.module_.parameters())
-        seed_dropout(self.module_, (self.seed, len(self.history)))
         self.notify("on_train_begin", X=train, y=None)
         try:
             self.fit_loop((train, valid), epochs=max_iter)
@@ -492,14 +500,18 @@ class AutoencoderNet(NeuralNet):
 
     def train_step(self, batch: Rows, **fit_params: Any) -> dict[str, Any]:
         """Take one step of the optimizer."""
-        for parameter in self._parameters:
-            parameter.grad = None
+        self.zero_gradients()
         step = self.train_step_single(batch, **fit_params)
         self.notify(
             "on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch
         )
         self.optimizer_.step()
         return step
+
+    def zero_gradients(self) -> None:
+        """Set all gradients to 0."""
+        assert self._flat.grad is not None
+        self._flat.grad.zero_()
 
     def train_step_single(self, batch: Rows, **fit_params: Any) -> dict[str, Any]:
         """Compute a batch's objective and its gradients."""
@@ -729,17 +741,43 @@ def history_from_frame(frame: pd.DataFrame) -> History:
     return history
 
 
+def flatten_parameters(module: nn.Module) -> nn.Parameter:
+    """Lay all parameters of a module into one tensor, and their gradients into its gradient.
+
+    What an optimizer does for each tensor, it then does once.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its parameters stay what they are, in new memory.
+
+    Returns
+    -------
+    torch.nn.Parameter of shape (n_parameters,)
+    """
+    parameters = list(module.parameters())
+    flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [parameter.numel() for parameter in parameters]
+    parts = zip(flat.detach().split(sizes), flat.grad.split(sizes), strict=True)
+    for parameter, (values, gradient) in zip(parameters, parts, strict=True):
+        parameter.data = values.view_as(parameter)
+        parameter.grad = gradient.view_as(parameter)
+    return flat
+
+
 def get_state(net: AutoencoderNet) -> dict[str, dict[str, np.ndarray]]:
     """Give a net's parameters and its optimizer's moments as arrays, by name."""
-    names = [name for name, _ in net.get_all_learnable_params()]
-    moments = net.optimizer_.state_dict()["state"]
+    named = list(net.module_.named_parameters())
+    sizes = [parameter.numel() for _, parameter in named]
+    moments = {}
+    for entry, value in net.optimizer_.state[net._flat].items():
+        parts = value.split(sizes) if value.ndim else [value] * len(named)
+        for (name, parameter), part in zip(named, parts, strict=True):
+            moments[f"{entry}/{name}"] = to_array(part.view_as(parameter) if value.ndim else part)
     return {
         "module": {name: to_array(value) for name, value in net.module_.state_dict().items()},
-        "optimizer": {
-            f"{key}/{names[i]}": to_array(value)
-            for i, entries in moments.items()
-            for key, value in entries.items()
-        },
+        "optimizer": moments,
     }
 
 
@@ -748,13 +786,16 @@ def set_state(net: AutoencoderNet, state: Mapping[str, Mapping[str, np.ndarray]]
     net.module_.load_state_dict(
         {name: torch.from_numpy(np.array(value)) for name, value in state["module"].items()}
     )
-    positions = {name: i for i, (name, _) in enumerate(net.get_all_learnable_params())}
-    moments: dict[int, dict[str, Tensor]] = {}
+    entries: dict[str, dict[str, Tensor]] = {}
     for key, value in state["optimizer"].items():
         entry, name = key.split("/", 1)
-        # in the order of the parameter's memory, which the fused optimizer takes for granted
-        moments.setdefault(positions[name], {})[entry] = torch.from_numpy(
-            np.array(value, order="C")
-        )
+        entries.setdefault(entry, {})[name] = torch.from_numpy(np.array(value, order="C"))
+    moments = {}
+    for entry, values in entries.items():
+        parts = [values[name] for name, _ in net.module_.named_parameters()]
+        is_one = all(part.ndim == 0 for part in parts)
+        moments[entry] = parts[0] if is_one else torch.cat([part.flatten() for part in parts])
     groups = net.optimizer_.state_dict()["param_groups"]
-    net.optimizer_.load_state_dict({"state": moments, "param_groups": groups})
+    net.optimizer_.load_state_dict(
+        {"state": {0: moments} if moments else {}, "param_groups": groups}
+    )

@@ -256,7 +256,8 @@ class _BatchedSearch:
             The fitted search.
         """
         with batched_training(self.n_jobs, working_memory=self.working_memory):
-            return super().fit(_share_rows(X), _share_rows(y), **params)  # type: ignore[misc]
+            fit = super().fit  # type: ignore[misc]
+            return fit(_share_rows(X), _share_rows(y), **params)
 
     @available_if(lambda search: hasattr(search.estimator, "transform"))
     def fit_transform(self, X, y=None, **params):
@@ -272,7 +273,7 @@ class _BatchedSearch:
         Z : ndarray of shape (n_samples, n_components)
             Latents.
         """
-        return self.fit(X, y, **params).transform(X)  # type: ignore[attr-defined]
+        return self.fit(X, y, **params).transform(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # type: ignore[misc]

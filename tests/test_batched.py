@@ -236,16 +236,17 @@ DROPOUT = {"hidden_layer_sizes": (40,), "predictor_hidden_layer_sizes": (30,), "
 
 
 def test_dropout_is_that_of_a_single_fit(stacks):
-    """Also in the last batch of an epoch, which is not full."""
+    """Also in the last batch of an epoch, which is not full, and in epochs of other lengths."""
     X, y = data()
+    tables = [(X, y), (X, y), (X[:95], y[:95])]
     estimators = [
-        sae(**DROPOUT, dropout=p, random_state=k, early_stopping=k == 2, learning_rate_init=1e-3)
+        sae(**DROPOUT, dropout=p, random_state=k, learning_rate_init=1e-3)
         for k, p in enumerate((0.1, 0.5, 0.2))
     ]
-    together = fit_together([clone(e) for e in estimators], [(X, y)] * 3)
-    assert stacks == [2]  # and one with rows held out
-    for estimator, fitted in zip(estimators, together, strict=True):
-        assert_same_fit(estimator.fit(X, y), fitted)
+    together = fit_together([clone(e) for e in estimators], tables)
+    assert stacks == [3]
+    for estimator, fitted, table in zip(estimators, together, tables, strict=True):
+        assert_same_fit(estimator.fit(*table), fitted)
 
 
 def test_dropout_goes_on_when_others_leave(stacks):
@@ -259,7 +260,7 @@ def test_dropout_goes_on_when_others_leave(stacks):
 
 def test_layers_have_masks_of_their_own():
     stacked = StackedDropout([Dropout(0.5), Dropout(0.5)])
-    stacked.seed([0, 1])
+    stacked.seed(np.arange(2), [0, 1], np.array([3, 3]))
     drawn = stacked(torch.ones(2, 10, 50))
     assert not torch.equal(drawn[0], drawn[1])
     assert torch.equal(stacked.eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))
