@@ -28,6 +28,7 @@ from ._modules import (
     AutoencoderModule,
     Dropout,
     draw_masks,
+    draws_from_torch,
     n_steps_of_masks,
 )
 from ._torch import derive_seed, epoch_seed, forked_rng, seed_generators
@@ -96,8 +97,7 @@ def _train_part(jobs: Sequence[Job]) -> None:
         except Exception as error:  # a user's module may do anything
             _LOG.info("%d networks are trained alone: %s", len(jobs), error)
         else:
-            with forked_rng(stack.device):
-                stack.train()
+            stack.train()
             return
     for job in jobs:
         _run_alone(job)
@@ -669,8 +669,15 @@ class Stack:
 
     def train(self) -> None:
         """Train until every network has ended."""
+        if draws_from_torch(self.jobs[0].net.module_, self.device):
+            with forked_rng(self.device):
+                seed_generators(self.jobs[0].net.seed, self.device)
+                self._train()
+        else:
+            self._train()
+
+    def _train(self) -> None:
         self.module.train()
-        seed_generators(self.jobs[0].net.seed, self.device)  # for dropout in users' modules
         self._seed_dropout(np.arange(len(self.jobs)), np.zeros(len(self.jobs), dtype=int))
         bar = _Bar(self.jobs)
         step = 0

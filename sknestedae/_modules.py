@@ -304,6 +304,16 @@ class AutoencoderModule(nn.Module):
         return Outputs(latents, self.decode(latents), self.predict(latents))
 
 
+# What these do in training, they do without torch's own generators on the CPU.
+_PLAIN = (nn.Linear, nn.Sequential, nn.ModuleDict, Dropout, AutoencoderModule)
+
+
+def draws_from_torch(module: nn.Module, device: torch.device) -> bool:
+    """Tell whether a module may draw from torch's own generators in training."""
+    plain = {*_PLAIN, *ACTIVATIONS.values()}
+    return device.type != "cpu" or any(type(m) not in plain for m in module.modules())
+
+
 def initialize(layers: Sequence[nn.Linear], method: str) -> None:
     """Draw the weights of dense layers anew, with zero biases, from torch's generator.
 

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from ._base import BaseSupervisedAutoencoder
 from ._modules import Outputs
 from ._table import TableEncoder
-from ._torch import forked_rng
 from ._training import (
     AutoencoderNet,
     BestEpoch,
@@ -169,17 +168,23 @@ class ChainIterator:
     Parameters
     ----------
     dataset : ChainRows
+    generator : torch.Generator, optional
+        Of the order; by default torch's own.
     """
 
-    def __init__(self, dataset: ChainRows) -> None:
+    def __init__(self, dataset: ChainRows, generator: torch.Generator | None = None) -> None:
         self.dataset = dataset
+        self.generator = generator
 
     def __len__(self) -> int:
         sizes = zip(self.dataset.parts, self.dataset.batch_sizes, strict=True)
         return max(math.ceil(len(parts[-1]) / size) for parts, size in sizes)
 
     def __iter__(self) -> Iterator[list[list[Rows]]]:
-        orders = [torch.randperm(len(parts[-1])) for parts in self.dataset.parts]
+        orders = [
+            torch.randperm(len(parts[-1]), generator=self.generator)
+            for parts in self.dataset.parts
+        ]
         sizes = self.dataset.batch_sizes
         batches = [order.split(n) for order, n in zip(orders, sizes, strict=True)]
         for step in range(len(self)):
@@ -283,7 +288,7 @@ class ChainNet(AutoencoderNet):
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Give batches of all stages side by side."""
-        return ChainIterator(dataset)
+        return ChainIterator(dataset, self._order)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the objective of a batch of each stage, and the gradients."""
@@ -377,8 +382,7 @@ def refine(
         parameter.requires_grad_(False)
     try:
         net.initialize()
-        with forked_rng(device):
-            net.train(dataset, None, max_iter)  # type: ignore[arg-type]
+        net.train(dataset, None, max_iter)  # type: ignore[arg-type]
     finally:
         for parameter in frozen:
             parameter.requires_grad_(True)

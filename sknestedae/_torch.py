@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,16 +57,24 @@ def available_device(device: str) -> torch.device:
         return torch.device("cpu")
 
 
+# torch's generators are one for all threads of a process.
+_GENERATORS = threading.RLock()
+
+
 @contextmanager
 def forked_rng(device: torch.device) -> Iterator[None]:
-    """Let torch's generators be seeded inside; leave them outside as they were."""
-    if device.type == "cpu":
-        with torch.random.fork_rng(devices=[]):
-            yield
-    else:
-        index = device.index if device.index is not None else 0
-        with torch.random.fork_rng(devices=[index], device_type=device.type):
-            yield
+    """Let torch's generators be seeded inside; leave them outside as they were.
+
+    One thread at a time.
+    """
+    with _GENERATORS:
+        if device.type == "cpu":
+            with torch.random.fork_rng(devices=[]):
+                yield
+        else:
+            index = device.index if device.index is not None else 0
+            with torch.random.fork_rng(devices=[index], device_type=device.type):
+                yield
 
 
 def seed_generators(seed: int, device: torch.device) -> None:

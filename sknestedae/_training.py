@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from ._epochs import BestEpochs, LearningRates, epoch_means
 from ._losses import add_penalty_gradients, block_error, l1_penalty, l2_penalty
-from ._modules import AutoencoderModule, Outputs, seed_dropout
+from ._modules import AutoencoderModule, Outputs, draws_from_torch, seed_dropout
 from ._table import Encoded, Layout
 from ._torch import epoch_seed, forked_rng, seed_generators, to_array, to_tensor
 
@@ -154,20 +155,28 @@ class Subset(torch.utils.data.Dataset):
 class TensorIterator:
     """Slice batches from tensors in memory; skorch takes it in the place of a DataLoader.
 
-    Shuffled rows are gathered many batches at a time, and batches are views of that. The order
-    comes from torch's global generator, which the net seeds for each epoch.
+    Shuffled rows are gathered many batches at a time, and batches are views of that.
 
     Parameters
     ----------
     dataset : Subset
     batch_size : int
     shuffle : bool, default=False
+    generator : torch.Generator, optional
+        Of the order, which the net seeds for each epoch; by default torch's own.
     """
 
-    def __init__(self, dataset: Subset, batch_size: int, shuffle: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Subset,
+        batch_size: int,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.generator = generator
 
     def __len__(self) -> int:
         return math.ceil(len(self.dataset) / self.batch_size)
@@ -175,7 +184,7 @@ class TensorIterator:
     def __iter__(self) -> Iterator[Rows]:
         rows, order, n_rows = self.dataset.rows, self.dataset.index, len(self.dataset)
         if self.shuffle:
-            permutation = torch.randperm(n_rows)
+            permutation = torch.randperm(n_rows, generator=self.generator)
             order = permutation if order is None else order[permutation]
         if order is None:
             yield from (rows[i : i + self.batch_size] for i in range(0, n_rows, self.batch_size))
@@ -417,7 +426,10 @@ class AutoencoderNet(NeuralNet):
         """Seed the epoch and note its learning rate."""
         super().on_epoch_begin(net, **kwargs)
         epoch = len(self.history)
-        seed_generators(epoch_seed(self.seed, epoch), self.device)
+        seed = epoch_seed(self.seed, epoch)
+        self._order.manual_seed(seed)
+        if self._draws_from_torch:
+            seed_generators(seed, self.device)
         seed_dropout(self.module_, (self.seed, epoch), self._n_batches)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
 
@@ -435,11 +447,15 @@ class AutoencoderNet(NeuralNet):
         if valid is not None:
             self.totals_["valid"] = self.criterion_.totals(valid)
         self._factors = self.criterion_.factors(self.totals_["train"])
+        self._order = torch.Generator()
+        self._draws_from_torch = draws_from_torch(self.module_, torch.device(self.device))
         self._n_batches = len(self.get_iterator(train, training=True))
         self._best_losses: dict[str, float] = {}
         self.notify("on_train_begin", X=train, y=None)
         try:
-            self.fit_loop((train, valid), epochs=max_iter)
+            # other threads may train, too, unless torch's generators are needed
+            with forked_rng(self.device) if self._draws_from_torch else nullcontext():
+                self.fit_loop((train, valid), epochs=max_iter)
         except StopTraining:
             pass
         finally:
@@ -455,9 +471,8 @@ class AutoencoderNet(NeuralNet):
     def get_iterator(self, dataset: Subset, training: bool = False) -> TensorIterator:
         """Give batches to learn from, or large slices to look at."""
         if training:
-            return self.iterator_train(
-                dataset, self.batch_size, **self.get_params_for("iterator_train")
-            )
+            settings = self.get_params_for("iterator_train")
+            return self.iterator_train(dataset, self.batch_size, generator=self._order, **settings)
         return TensorIterator(dataset, _CHUNK_ROWS)
 
     def run_single_epoch(
@@ -565,8 +580,7 @@ class Job:
 
     def run(self) -> None:
         """Train the net on its own."""
-        with forked_rng(self.net.device):
-            self.net.train(self.train, self.valid, self.max_iter)
+        self.net.train(self.train, self.valid, self.max_iter)
 
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import joblib
 import numpy as np
 import pandas as pd
-from joblib.parallel import ParallelBackendBase
+from joblib.parallel import ParallelBackendBase, get_active_backend
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_validate
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
@@ -80,7 +80,9 @@ def batched_training(n_jobs: int | None = None, *, working_memory: float | None 
     (3, 5)
     """
     workers = joblib.Parallel(n_jobs=n_jobs)
-    backend = _Backend(workers, joblib.effective_n_jobs(n_jobs), working_memory)
+    around, _ = get_active_backend()
+    n_workers = joblib.effective_n_jobs(n_jobs)
+    backend = _Backend(workers, n_workers, around, working_memory)
     with joblib.parallel_config(backend=backend):
         yield
 
@@ -112,6 +114,8 @@ class _Backend(ParallelBackendBase):
     workers : joblib.Parallel
         For the parts.
     n_workers : int
+    around : ParallelBackendBase
+        That of the workers.
     working_memory : float or None
     """
 
@@ -119,11 +123,16 @@ class _Backend(ParallelBackendBase):
     _N_TASKS = 100_000  # as good as no limit: joblib is to hand over all tasks
 
     def __init__(
-        self, workers: joblib.Parallel, n_workers: int, working_memory: float | None
+        self,
+        workers: joblib.Parallel,
+        n_workers: int,
+        around: ParallelBackendBase,
+        working_memory: float | None,
     ) -> None:
         super().__init__(nesting_level=0)
         self._workers = workers
         self._n_workers = n_workers
+        self._around = around
         self._working_memory = working_memory
         self._queue: list[_Result] = []
 
@@ -145,18 +154,30 @@ class _Backend(ParallelBackendBase):
         n_parts = min(self._n_workers, len(queue))
         parts = [list(part) for part in np.array_split(np.array(queue, dtype=object), n_parts)]
         tasks = [[result.task for result in part] for part in parts]
-        if n_parts == 1:
-            outcomes = [_run_part(tasks[0], self._working_memory)]
-        else:
-            outcomes = self._workers(
-                joblib.delayed(_run_part)(part, self._working_memory) for part in tasks
-            )
+        outcomes = self._run_parts(tasks)
         for part, outcome in zip(parts, outcomes, strict=True):
             for result, (value, error) in zip(part, outcome, strict=True):
                 result.value, result.error, result.is_done = value, error, True
                 result.task = None
                 if result.callback is not None:
                     result.callback(result)
+
+    def _run_parts(self, parts: list[list[Callable]]) -> list[list[tuple]]:
+        """Let each worker run a part; give the value and the error of each task."""
+        client = getattr(self._around, "client", None)
+        if client is not None:
+            # Not through joblib: it waits without end for a part that dask has given up, and
+            # leaves a cluster of one worker idle.
+            futures = [
+                client.submit(_run_part, part, self._working_memory, pure=False) for part in parts
+            ]
+            with self._around.retrieval_context():
+                return client.gather(futures)
+        if len(parts) == 1:
+            return [_run_part(parts[0], self._working_memory)]
+        return self._workers(
+            joblib.delayed(_run_part)(part, self._working_memory) for part in parts
+        )
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Forget the tasks that wait."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from skorch.callbacks import Callback
 from test_supervised import TINY, regression
+from torch import nn
 
 from sknestedae import SupervisedAutoencoder, _training
 from sknestedae._table import Encoded, Layout
@@ -22,6 +25,7 @@ from sknestedae._training import (
     history_from_frame,
     history_to_frame,
 )
+from sknestedae.blocks import Block
 
 CPU = torch.device("cpu")
 
@@ -155,3 +159,35 @@ def test_history_survives_as_a_table():
     assert "valid_loss" not in history[0]
     assert history[:, "epoch"] == [1, 2]
     pd.testing.assert_frame_equal(history_to_frame(history), frame, check_index_type=False)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_fits_in_threads_do_not_disturb_each_other(dropout):
+    X, y = regression()
+    settings = {**TINY, "max_iter": 20, "batch_size": 8, "dropout": dropout}
+    models = [SupervisedAutoencoder(**{**settings, "random_state": k}) for k in range(4)]
+    expected = [clone(model).fit(X, y).predict(X) for model in models]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda model: model.fit(X, y).predict(X), models))
+    for a, b in zip(expected, found, strict=True):
+        assert_array_equal(a, b)
+
+
+class WithDropout(Block):
+    def make_encoder(self, layout):
+        return nn.Dropout(0.2), layout.n_values
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+def test_dropout_of_users_follows_the_seed():
+    """It draws from torch's own generator, which is left as it was."""
+    X, y = regression()
+    model = SupervisedAutoencoder(**TINY, blocks=[("a", WithDropout(), [0, 1])])
+    before = torch.get_rng_state()
+    first = model.fit(X, y).predict(X)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_array_equal(clone(model).fit(X, y).predict(X), first)
+    other = clone(model).set_params(random_state=1).fit(X, y).predict(X)
+    assert not np.array_equal(other, first)
