@@ -13,6 +13,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pickle import PicklingError
 from typing import Any
 
 import joblib
@@ -71,8 +72,11 @@ def train_together(jobs: Sequence[Job], working_memory: float | None = None) -> 
     for job in jobs:
         reason = _why_alone(job)
         if reason is None:
-            groups.setdefault(_shape_key(job), []).append(job)
-        else:
+            try:
+                groups.setdefault(_shape_key(job), []).append(job)
+            except PicklingError as error:
+                reason = f"its settings can not be compared with others ({error})"
+        if reason is not None:
             _LOG.info("A network is trained alone: %s.", reason)
             _run_alone(job)
     for group in groups.values():
@@ -119,6 +123,8 @@ def _why_alone(job: Job) -> str | None:
     buffers = [name for name, _ in job.net.module_.named_buffers()]
     if buffers:
         return f"its module has the buffer {buffers[0]!r}"
+    if job.net.optimizer_.state:
+        return "it goes on with the moments of its optimizer"
     return None
 
 

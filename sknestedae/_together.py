@@ -12,12 +12,16 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from sklearn import config_context, get_config
 
 from ._batched import bytes_per_network, train_together
 from ._training import Job, Rows
+
+# More fits than this are not under way at once: more networks than this gain nothing more.
+_MOST_TASKS = 500
 
 _LOCAL = threading.local()  # the task that a thread runs
 
@@ -138,7 +142,7 @@ def run_together(
             while waiting:
                 ready: list[Task] = []
                 n_bytes = 0.0
-                while waiting and n_bytes <= working_memory * 2**20:
+                while waiting and n_bytes <= working_memory * 2**20 and len(ready) < _MOST_TASKS:
                     task = waiting.popleft()
                     task.resume()
                     if not task.jobs:
@@ -170,7 +174,7 @@ class SharedRows:
     """Tables in training, each only once however many networks learn from it."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, Rows] = {}
+        self._tables: WeakValueDictionary[str, Rows] = WeakValueDictionary()
 
     def add(self, job: Job) -> int:
         """Let a job share an equal table, if there is one; give the bytes that it adds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from pickle import PicklingError
 
 import numpy as np
 import pandas as pd
@@ -340,6 +341,22 @@ class WithBuffer(Block):
         return nn.Linear(n_inputs, layout.n_values)
 
 
+class WithFunction(Block):
+    """A block with a setting that can not be compared with another's."""
+
+    def __init__(self, function=None):
+        self.function = function
+
+    def __getstate__(self):
+        raise PicklingError("a function of mine")
+
+    def make_encoder(self, layout):
+        return nn.Identity(), layout.n_values
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
 class Sorts(nn.Module):
     """What depends on values can not be mapped over networks."""
 
@@ -358,13 +375,14 @@ class Undecided(WithBuffer):
         ({"callbacks": [CountsEpochs()]}, "it has the callback CountsEpochs"),
         ({"blocks": [("own", WithBuffer(), [0, 1])]}, "has the buffer"),
         ({"blocks": [("own", Undecided(), [0, 1])]}, "vmap"),
+        ({"blocks": [("own", WithFunction(), [0, 1])]}, "a function of mine"),
     ],
 )
 def test_what_can_not_be_stacked_is_trained_alone(settings, reason, stacks, caplog):
     caplog.set_level(logging.INFO, logger="sknestedae")
     X, y = data()
-    estimators = [sae(**settings, random_state=k) for k in range(2)]
-    together = fit_together([clone(e) for e in estimators], [(X, y)] * 2)
+    estimators, together = ([sae(**settings, random_state=k) for k in range(2)] for _ in range(2))
+    fit_together(together, [(X, y)] * 2)
     assert stacks == []
     assert reason in caplog.text
     for estimator, fitted in zip(estimators, together, strict=True):

@@ -188,6 +188,16 @@ def test_every_member_goes_on():
     assert len(ensemble.members_) == 3
 
 
+def test_partial_fit_of_members_is_that_of_each():
+    """Each goes on with the moments of its own optimizer."""
+    X, y = data()
+    ensemble = sae().fit(X, y)
+    each = [pickle.loads(pickle.dumps(member)).partial_fit(X, y) for member in ensemble.members_]
+    ensemble.partial_fit(X, y)
+    for member, alone in zip(ensemble.members_, each, strict=True):
+        assert_array_equal(member.predict(X), alone.predict(X))
+
+
 def test_partial_fit_from_the_start():
     X, _ = data()
     y = labels(X)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import warnings
+import weakref
 from functools import partial
 
 import pandas as pd
@@ -14,7 +16,7 @@ from numpy.testing import assert_array_equal
 from test_batched import assert_same_fit, data, sae
 
 from sknestedae import _together
-from sknestedae._together import run_together, train
+from sknestedae._together import SharedRows, run_together, train
 
 
 @pytest.fixture
@@ -117,6 +119,26 @@ def test_an_interrupt_ends_all_and_leaves_nothing_half_fitted(monkeypatch, error
 def test_memory_bounds_the_fits_under_way(rounds):
     run_together([partial(sae(random_state=k).fit, *data()) for k in range(5)], 1e-6)
     assert rounds == [1, 1, 1, 1, 1]
+
+
+def test_number_of_fits_under_way_is_bounded(rounds, monkeypatch):
+    monkeypatch.setattr(_together, "_MOST_TASKS", 2)
+    run_together([partial(sae(random_state=k).fit, *data()) for k in range(5)])
+    assert rounds == [2, 2, 1]
+
+
+def test_tables_are_kept_no_longer_than_their_networks():
+    shared, gone = SharedRows(), []
+    for k in range(3):
+        X, y = data(100 + k)
+        job = sae(random_state=k)._prepare(
+            X, y, None, target=sae()._make_target(y), resume=False, incremental=False
+        )
+        assert shared.add(job) == job.train.rows.n_bytes
+        gone.append(weakref.ref(job.train.rows))
+        del job
+    gc.collect()
+    assert [ref() for ref in gone] == [None] * 3
 
 
 def test_one_net_on_its_own_is_trained_here(rounds):
