@@ -367,7 +367,8 @@ def stack_modules(modules: Sequence[Any]) -> Any:
         return StackedDropout(modules)
     if type(first) in _ELEMENTWISE:
         return first
-    if type(first) not in _CONTAINERS:
+    has_own = any(True for _ in first.parameters(recurse=False))
+    if type(first) not in _CONTAINERS or has_own:
         return StackedModule(modules)
     stacked = copy.copy(first)
     stacked._modules = {
@@ -561,10 +562,6 @@ class Stack:
             for job in jobs
         ]
         self.n_batches = np.array([order.n_batches for order in self.orders])
-        self.rows = [
-            {"train": job.train, **({} if job.valid is None else {"valid": job.valid})}
-            for job in jobs
-        ]
         self._read_settings()
         self.history: list[list[dict[str, float]]] = [[] for _ in jobs]
 
@@ -740,6 +737,9 @@ class Stack:
         for parameter in self.parameters:
             parameter.grad = None
         sum(parts[1:], parts[0]).backward()
+        for parameter in self.parameters:
+            if parameter.grad is None:  # nothing depends on it
+                parameter.grad = torch.zeros_like(parameter)
         add_penalty_gradients(self.module.weights, self.module.encoder_weights, *self._strengths)
         self._move()
         with torch.no_grad():
@@ -829,7 +829,7 @@ class Stack:
 
     def _validate(self) -> dict[str, Tensor]:
         """Sum up the terms over the rows that each network is monitored with."""
-        subsets = [rows["valid"] for rows in self.rows]
+        subsets = [job.valid for job in self.jobs if job.valid is not None]  # all have one
         tables = [subset.rows for subset in subsets]
         n_most = max(map(len, subsets))
         index = np.full((len(subsets), n_most), -1, dtype=np.int64)
@@ -871,7 +871,7 @@ class Stack:
         for k in ended:
             self._give_back(k)
         left = np.setdiff1d(np.arange(len(self.jobs)), ended)
-        for name in ("jobs", "orders", "rows", "history"):
+        for name in ("jobs", "orders", "history"):
             setattr(self, name, [getattr(self, name)[k] for k in left])
         if not self.jobs:
             return

@@ -182,7 +182,7 @@ class ClassTarget:
         if len(self.classes) < 2:
             raise ValueError(
                 f"{where} has only one class, {self.classes.tolist()[0]!r}; a classifier needs at "
-                "least two (of rows with a positive sample_weight)."
+                "least two, in rows with a positive sample_weight."
             )
 
     def read(self, y: Any, rows: Any = slice(None), *, needs_label: bool = True) -> np.ndarray:

@@ -218,7 +218,19 @@ class LinearBlock(Block):
         return nn.Linear(n_inputs, layout.n_values)
 
 
-@pytest.mark.parametrize("block", [LinearBlock(), SpectrumBlock()])
+class WithSpare(Block):
+    """A block with a parameter that nothing depends on."""
+
+    def make_encoder(self, layout):
+        encoder = nn.Sequential(nn.Linear(layout.n_values, 2))
+        encoder.register_parameter("spare", nn.Parameter(torch.ones(3)))
+        return encoder, 2
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+@pytest.mark.parametrize("block", [LinearBlock(), SpectrumBlock(), WithSpare()])
 def test_blocks_of_users(block, stacks):
     X, y = data()
     estimators = [
