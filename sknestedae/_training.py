@@ -484,15 +484,17 @@ class AutoencoderNet(NeuralNet):
         self._set_training(training)
         if training:
             self.history.new_batch()  # the one there is, for callbacks of skorch that look for it
-        terms: dict[str, list[Tensor]] = {}
+        sums: dict[str, Tensor] = {}
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             for name, term in step["terms"].items():
-                terms.setdefault(name, []).append(term)
+                # in place: tensors of each step, kept, would hold the memory between them
+                if name in sums:
+                    sums[name] += term
+                else:
+                    sums[name] = term.double()
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        # summed up at the end: a step waits for nothing, least of all for a GPU
-        sums = {name: torch.stack(of_batches).double().sum() for name, of_batches in terms.items()}
         for name, value in self.criterion_.epoch_terms(sums, self.totals_[prefix]).items():
             self.history.record(f"{prefix}_{name}", value)
         # What callbacks of skorch ask for beside: the mark of a best loss, and the batch.

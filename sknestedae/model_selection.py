@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from numbers import Real
+from types import EllipsisType
 from typing import Any, ClassVar
 
 import joblib
@@ -200,7 +201,7 @@ class _SharedArray(np.ndarray):
 
     def __getitem__(self, key: Any) -> Any:
         match key:
-            case (np.ndarray() as rows, _Ellipsis()) if rows.dtype.kind == "i":
+            case (np.ndarray() as rows, EllipsisType()) if rows.dtype.kind == "i":
                 return _taken(self, rows, lambda: _read_only(np.asarray(self)[key]))
         return np.asarray(self)[key]
 
@@ -213,9 +214,6 @@ class _SharedFrame(pd.DataFrame):
         if axis not in (0, "index"):
             return plain.take(indices, axis=axis, **kwargs)
         return _taken(self, np.asarray(indices), lambda: plain.take(indices))
-
-
-_Ellipsis = type(Ellipsis)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -358,6 +356,11 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     --------
     BatchedRandomizedSearchCV : Parameters drawn from distributions.
     batched_training : The same for any other function of scikit-learn.
+
+    Notes
+    -----
+    The rows of a fold are one table for all fits on it. An estimator that writes into its X, such
+    as a scaler with ``copy=False``, finds an array that can not be written to.
 
     Examples
     --------
