@@ -220,7 +220,7 @@ def chains(report: Report) -> None:
     rows = []
     for max_iter in (10, 100, 300):
         times = []
-        for _ in range(N_REPEATS):
+        for _ in range(N_TURNS):
             start = time.perf_counter()
             NestedAutoencoder(max_iter=max_iter, random_state=0).fit(data.data, data.target)
             whole = time.perf_counter() - start
@@ -234,7 +234,7 @@ def chains(report: Report) -> None:
         rows,
     )
     report.text(
-        f"Medians of {N_REPEATS} turns of both. The chain also stacks the tables and encodes the "
+        f"Medians of {N_TURNS} turns of both. The chain also stacks the tables and encodes the "
         "solar cells; so many of them are alike that it encodes few."
     )
 
