@@ -282,6 +282,10 @@ class ChainNet(AutoencoderNet):
         """Make skorch's own, with a group of parameters for each stage."""
         return NeuralNet.initialize_optimizer(self, triggered_directly)
 
+    def is_finite(self) -> bool:
+        """Tell whether all parameters are finite."""
+        return bool(torch.nn.utils.get_total_norm(list(self.module_.parameters())).isfinite())
+
     def zero_gradients(self) -> None:
         """Set all gradients to 0; what is frozen has none."""
         self.module_.zero_grad()

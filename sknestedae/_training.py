@@ -481,7 +481,8 @@ class AutoencoderNet(NeuralNet):
         """Run the batches of an epoch and record each term's mean over all rows."""
         if iterator is None:
             return
-        self._set_training(training)
+        if self.module_.training != training:  # it walks through all modules
+            self._set_training(training)
         if training:
             self.history.new_batch()  # the one there is, for callbacks of skorch that look for it
         sums: dict[str, Tensor] = {}
@@ -524,6 +525,10 @@ class AutoencoderNet(NeuralNet):
         )
         self.optimizer_.step()
         return step
+
+    def is_finite(self) -> bool:
+        """Tell whether all parameters are finite."""
+        return math.isfinite(self._flat.detach().norm().item())
 
     def zero_gradients(self) -> None:
         """Set all gradients to 0."""
@@ -630,8 +635,7 @@ class BestEpoch(Callback):
         """Compare the epoch with the best one."""
         row = net.history[-1]
         loss = row[self.monitor]
-        norm = torch.nn.utils.get_total_norm(list(net.module_.parameters()))
-        is_finite = math.isfinite(row["train_loss"] + loss) and bool(norm.isfinite())
+        is_finite = math.isfinite(row["train_loss"] + loss) and net.is_finite()
         (is_best,), (stops,) = self._epochs.judge(
             slice(None), len(net.history), np.array([loss]), np.array([is_finite])
         )
