@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -96,10 +97,21 @@ def answer_with_peak(answer: Any, call: Callable, *arguments: Any) -> None:
     """Call, and answer with the value and the peak of memory above that before."""
     torch.set_num_threads(1)
     threadpool_limits(1)
-    before, run = call(*arguments)
+    run = call(*arguments)
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew (Linux)
+    before = resident("VmRSS")
     value = run()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    answer.put((value, peak - before))
+    answer.put((value, resident("VmHWM") - before))
+
+
+def resident(kind: str) -> float:
+    """Give the resident memory of this process, now (VmRSS) or at its peak (VmHWM), in MiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == kind:
+            return int(value.split()[0]) / 1024
+    raise KeyError(kind)
 
 
 def table_of(n_samples: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -113,17 +125,16 @@ def table_of(n_samples: int, n_features: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit_to_measure(peer: str, n_samples: int, n_features: int, settings: dict) -> Any:
-    """Prepare a fit of a peer; give the memory before it, and what runs it and times it."""
+    """Prepare a fit of a peer; give what runs it and times it."""
     X, y = table_of(n_samples, n_features)
     PEERS[peer](X[:2000], y[:2000], **{**settings, "max_iter": 1})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
     def run() -> float:
         start = time.perf_counter()
         PEERS[peer](X, y, **settings)
         return time.perf_counter() - start
 
-    return before, run
+    return run
 
 
 def sizes(report: Report) -> None:
@@ -182,8 +193,7 @@ def early_stopping_memory(n_samples: int, n_features: int) -> Any:
     X, y = table_of(n_samples, n_features)
     model = SupervisedAutoencoder(max_iter=1, batch_size=1024, early_stopping=True, random_state=0)
     model.fit(X[:2000], y[:2000])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return before, lambda: model.fit(X, y).n_iter_
+    return lambda: model.fit(X, y).n_iter_
 
 
 def memory(report: Report) -> None:
@@ -328,7 +338,7 @@ def networks(report: Report) -> None:
 def networks_to_measure(
     count: int, hidden: tuple[int, ...], batch_size: int, shape: tuple[int, int]
 ) -> Any:
-    """Prepare fits that run together; give the memory before, and what runs and times them."""
+    """Prepare fits that run together; give what runs and times them."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal(shape)
     y = X[:, 0] + X[:, 1]
@@ -342,7 +352,6 @@ def networks_to_measure(
         return [partial(model.fit, X, y) for model in models]
 
     run_together(fits(2, max_iter=2))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     n_steps = settings["max_iter"] * -(-len(X) // batch_size)
 
     def run() -> float:
@@ -350,7 +359,7 @@ def networks_to_measure(
         run_together(fits(count))
         return (time.perf_counter() - start) / count / n_steps * 1e3
 
-    return before, run
+    return run
 
 
 def table_1(report: Report) -> None:

@@ -328,6 +328,8 @@ class BaseSupervisedAutoencoder(
             Whether to run one epoch only, at a constant learning rate and from the optimizer's
             last state.
         """
+        if resume and "_others" in vars(self):
+            members_to_fit(self, resume=True)  # says that there were more
         self.__dict__.pop("_others", None)  # of an ensemble before
         job = self._prepare(
             X, y, sample_weight, target=target, resume=resume, incremental=incremental

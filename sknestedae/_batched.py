@@ -13,7 +13,6 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pickle import PicklingError
 from typing import Any
 
 import joblib
@@ -50,6 +49,8 @@ _CHUNK_ENTRIES = 1 << 20
 # Layers' units in a batch of more bytes take longer to compute than a step takes anyway, and fit
 # into the cache one network at a time: nothing is gained by training such networks at once.
 _MANY_BYTES = 2 << 20
+# With more networks than this in a stack, a step of each takes no less time, but more memory.
+_MOST_NETWORKS = 128
 # Copies of a network's parameters that training keeps: themselves, gradients, steps, two moments,
 # those of the best epoch.
 _N_COPIES = 6
@@ -74,7 +75,7 @@ def train_together(jobs: Sequence[Job], working_memory: float | None = None) -> 
         if reason is None:
             try:
                 groups.setdefault(_shape_key(job), []).append(job)
-            except PicklingError as error:
+            except Exception as error:  # a user's settings may be anything
                 reason = f"its settings can not be compared with others ({error})"
         if reason is not None:
             _LOG.info("A network is trained alone: %s.", reason)
@@ -95,14 +96,15 @@ def train_together(jobs: Sequence[Job], working_memory: float | None = None) -> 
 
 def _train_part(jobs: Sequence[Job]) -> None:
     if len(jobs) > 1:
+        stack = None
         try:
             stack = Stack(jobs)
             stack.probe()
-        except Exception as error:  # a user's module may do anything
-            _LOG.info("%d networks are trained alone: %s", len(jobs), error)
-        else:
             stack.train()
             return
+        except Exception as error:  # a user's module may do anything
+            jobs = jobs if stack is None else stack.jobs  # those that have not ended yet
+            _LOG.info("%d networks are trained alone: %s", len(jobs), error)
     for job in jobs:
         _run_alone(job)
 
@@ -123,6 +125,8 @@ def _why_alone(job: Job) -> str | None:
     buffers = [name for name, _ in job.net.module_.named_buffers()]
     if buffers:
         return f"its module has the buffer {buffers[0]!r}"
+    if not all(parameter.requires_grad for parameter in job.net.module_.parameters()):
+        return "some of its parameters are frozen"
     if job.net.optimizer_.state:
         return "it goes on with the moments of its optimizer"
     return None
@@ -199,7 +203,7 @@ def _how_many(job: Job, working_memory: float | None) -> int:
         return 1
     if working_memory is None:
         working_memory = get_config()["working_memory"]
-    return max(int(working_memory * 2**20 // bytes_per_network(job)), 1)
+    return int(np.clip(working_memory * 2**20 // bytes_per_network(job), 1, _MOST_NETWORKS))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -384,6 +388,12 @@ def stack_modules(modules: Sequence[Any]) -> Any:
 
 # ---------------------------------------------------------------------------------------------
 # Data
+
+
+def _agree(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two sums of errors are the same but for rounding."""
+    tolerance = 1e4 * torch.finfo(one.dtype).eps
+    return torch.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 @dataclass
@@ -657,16 +667,35 @@ class Stack:
         return torch.optim.Adam(self.steps, lr=1.0, fused=fused)
 
     def probe(self) -> None:
-        """Try one batch; raise whatever a module that can not be stacked raises."""
-        index = np.zeros((len(self.jobs), 2), dtype=np.int64)
+        """Compare the stack with each module on two rows.
+
+        Raises
+        ------
+        ValueError
+            If they do not agree: a module may hold more than parameters, or draw random numbers
+            that a stack could not give to each network alone.
+        """
+        index = np.array([[0, len(job.train.rows) - 1] for job in self.jobs])
         rows = gather([job.train.rows for job in self.jobs], index)
+        self.module.eval()
         with torch.no_grad():
-            self.module.eval()
-            outputs = self.module(rows.values)
-            terms = self.objective.data_terms(outputs, rows)
-        for name, term in terms.items():
-            if term.shape != (len(self.jobs),):
-                raise ValueError(f"The term {name!r} has the shape {tuple(term.shape)}.")
+            terms = self.objective.data_terms(self.module(rows.values), rows)
+            for k, job in enumerate(self.jobs):
+                module = job.net.module_.eval()
+                own = self.objective.data_terms(module(rows[k].values), rows[k])
+                module.train()
+                for name, term in terms.items():
+                    if term.shape != (len(self.jobs),) or not _agree(term[k], own[name]):
+                        raise ValueError(
+                            "the stack of their modules does not give what each gives"
+                        )
+        first = self.jobs[0].net.module_
+        if draws_from_torch(first, torch.device("cpu")):
+            with forked_rng(self.device), torch.no_grad():
+                before = torch.get_rng_state()
+                first({name: values[0] for name, values in rows.values.items()})
+                if not torch.equal(torch.get_rng_state(), before):
+                    raise ValueError("their modules draw from torch's generator")
 
     # -- steps
 
@@ -851,7 +880,7 @@ class Stack:
     def _are_finite(self) -> np.ndarray:
         """Tell whose parameters are all finite."""
         with torch.no_grad():
-            squares = [p.flatten(1).square().sum(dim=1) for p in self.parameters]
+            squares = [p.reshape(len(p), -1).square().sum(dim=1) for p in self.parameters]
             return torch.stack(squares).sum(dim=0).isfinite().cpu().numpy()
 
     def _keep(self, networks: np.ndarray) -> None:

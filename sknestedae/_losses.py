@@ -123,6 +123,7 @@ def add_penalty_gradients(
     """Add the gradients of both penalties, times their strengths, to those of the weights.
 
     They are known without a graph: an absolute value's is the sign, half a square's the weight.
+    Frozen weights get none.
 
     Parameters
     ----------
@@ -140,6 +141,8 @@ def add_penalty_gradients(
 
 
 def _add_gradient(weight: Tensor, gradient: Tensor, strength: float | Tensor) -> None:
+    if not weight.requires_grad:
+        return
     if weight.grad is None:  # nothing of the data depends on it
         weight.grad = torch.zeros_like(weight)
     if isinstance(strength, Tensor):

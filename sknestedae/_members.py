@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,9 @@ from ._together import run_together
 
 def make_members(estimator: Any) -> list[Any]:
     """Give the members of an ensemble, not fitted; the first is what it would be on its own."""
+    members = [clone(estimator).set_params(n_members=1) for _ in range(estimator.n_members)]
     rng = check_random_state(estimator.random_state)
     seeds = rng.randint(2**31 - 1, size=estimator.n_members - 1)
-    members = [clone(estimator).set_params(n_members=1) for _ in range(estimator.n_members)]
     for member, seed in zip(members[1:], seeds, strict=True):
         member.set_params(random_state=int(seed))
     return members
@@ -88,9 +89,8 @@ def members_to_fit(estimator: Any, *, resume: bool) -> list[Any]:
 
 def clone_state(member: Any) -> Any:
     """Give a member that may be fitted on, while the one that there is stays as it is."""
-    copied = clone(member)
-    names = member.get_params(deep=False)
-    copied.__dict__.update({k: v for k, v in vars(member).items() if k not in names})
+    copied = copy.copy(member)
+    copied.__dict__ = dict(vars(member))
     return copied
 
 
@@ -99,6 +99,8 @@ def take_over(estimator: Any, members: list[Any]) -> None:
     first, *others = members
     parameters = estimator.get_params(deep=False)
     fitted = {name: value for name, value in vars(first).items() if name not in parameters}
+    for name in [name for name in vars(estimator) if name.endswith("_")]:
+        delattr(estimator, name)  # of an earlier fit
     estimator.__dict__.update(fitted)
     estimator._others = others
 
@@ -132,7 +134,7 @@ def mean_and_spread(values: list[np.ndarray], return_std: bool) -> Any:
 
 
 def strata_of(y: Any, is_class: Any) -> np.ndarray:
-    """Say which rows of a target are of a kind: of one class, or with the same outputs known.
+    """Say which rows of a target are of a kind: of one class, or with any number known.
 
     Parameters
     ----------
@@ -144,10 +146,7 @@ def strata_of(y: Any, is_class: Any) -> np.ndarray:
     -------
     ndarray of int, shape (n_samples,)
     """
-    kinds = pd.DataFrame(
-        {
-            k: pd.factorize(y.iloc[:, k])[0] if own else y.iloc[:, k].isna()
-            for k, own in enumerate(is_class)
-        }
-    )
+    is_class = np.asarray(is_class)
+    kinds = pd.DataFrame({k: pd.factorize(y.iloc[:, k])[0] for k in np.flatnonzero(is_class)})
+    kinds["known"] = y.loc[:, ~is_class].notna().any(axis=1).to_numpy()
     return kinds.groupby(list(kinds.columns)).ngroup().to_numpy()

@@ -280,15 +280,8 @@ class ChainNet(AutoencoderNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> ChainNet:
         """Make skorch's own, with a group of parameters for each stage."""
+        self._tensors = list(self.module_.parameters())
         return NeuralNet.initialize_optimizer(self, triggered_directly)
-
-    def is_finite(self) -> bool:
-        """Tell whether all parameters are finite."""
-        return bool(torch.nn.utils.get_total_norm(list(self.module_.parameters())).isfinite())
-
-    def zero_gradients(self) -> None:
-        """Set all gradients to 0; what is frozen has none."""
-        self.module_.zero_grad()
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Give batches of all stages side by side."""

@@ -18,6 +18,7 @@ import torch
 from sklearn import config_context, get_config
 
 from ._batched import bytes_per_network, train_together
+from ._torch import holds_generators
 from ._training import Job, Rows
 
 # More fits than this are not under way at once: more networks than this gain nothing more.
@@ -29,7 +30,7 @@ _LOCAL = threading.local()  # the task that a thread runs
 def train(jobs: Sequence[Job]) -> None:
     """Train nets: here and now, or with those of the fits beside this one."""
     task = getattr(_LOCAL, "task", None)
-    if task is not None:
+    if task is not None and not holds_generators():  # who holds them must not wait
         task.wait_for(jobs)
     elif len(jobs) == 1:
         jobs[0].run()
@@ -76,26 +77,34 @@ class Task:
     def resume(self) -> None:
         """Let the call run until it waits for networks, or ends."""
         self.jobs = ()
+        filters = warnings.filters
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, daemon=True)
+            thread.start()
+            self._thread = thread
         else:
             self._may_go_on.release()
         self._has_stopped.acquire()
+        warnings.filters = filters  # those of the call are its own
 
     def wait_for(self, jobs: Sequence[Job]) -> None:
         """Wait, in the task's own thread, until its networks are trained."""
         self.jobs = jobs
+        filters = warnings.filters
         self._has_stopped.release()
         self._may_go_on.acquire()
+        warnings.filters = filters
         if self._is_cancelled:
             raise Cancelled
 
     def cancel(self) -> None:
-        """End the call where it waits, and its thread."""
+        """Let the call end where it waits."""
         self._is_cancelled = True
+        self._may_go_on.release()
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
         if self._thread is not None:
-            self._may_go_on.release()
             self._thread.join()
 
     def _run(self) -> None:
@@ -155,9 +164,13 @@ def run_together(
                     train_all([job for task in ready for job in task.jobs], working_memory)
                 waiting.extendleft(reversed(ready))
     finally:
-        for task in tasks:
-            task.cancel()
-        torch.set_num_threads(n_threads)
+        try:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:  # all are told to end before any is waited for
+                task.join()
+        finally:
+            torch.set_num_threads(n_threads)
     return tasks
 
 

@@ -59,6 +59,12 @@ def available_device(device: str) -> torch.device:
 
 # torch's generators are one for all threads of a process.
 _GENERATORS = threading.RLock()
+_HELD = threading.local()  # how often by this thread
+
+
+def holds_generators() -> bool:
+    """Tell whether this thread is inside of ``forked_rng``."""
+    return getattr(_HELD, "count", 0) > 0
 
 
 @contextmanager
@@ -67,14 +73,15 @@ def forked_rng(device: torch.device) -> Iterator[None]:
 
     One thread at a time.
     """
-    with _GENERATORS:
-        if device.type == "cpu":
-            with torch.random.fork_rng(devices=[]):
-                yield
-        else:
-            index = device.index if device.index is not None else 0
-            with torch.random.fork_rng(devices=[index], device_type=device.type):
-                yield
+    index = device.index if device.index is not None else 0
+    kind = "cuda" if device.type == "cpu" else device.type
+    devices = [] if device.type == "cpu" else [index]
+    with _GENERATORS, torch.random.fork_rng(devices=devices, device_type=kind):
+        _HELD.count = getattr(_HELD, "count", 0) + 1
+        try:
+            yield
+        finally:
+            _HELD.count -= 1
 
 
 def seed_generators(seed: int, device: torch.device) -> None:

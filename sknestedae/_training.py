@@ -411,11 +411,21 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> AutoencoderNet:
-        """Make an Adam of one tensor, of which the parameters are parts."""
-        self._flat = flatten_parameters(self.module_)
-        _, settings = self.get_params_for_optimizer("optimizer", [("flat", self._flat)])
-        self.optimizer_ = self.optimizer([self._flat], **settings)
+        """Make an Adam, of one tensor of which the parameters are parts if all are to be trained.
+
+        A user's callback may freeze some of them.
+        """
+        parameters = list(self.module_.parameters())
+        is_one = not self._has_foreign_callbacks and all(p.requires_grad for p in parameters)
+        self._tensors = [flatten_parameters(self.module_)] if is_one else parameters
+        _, settings = self.get_params_for_optimizer("optimizer", [("", t) for t in self._tensors])
+        self.optimizer_ = self.optimizer(self._tensors, **settings)
         return self
+
+    @property
+    def _has_foreign_callbacks(self) -> bool:
+        own = (BestEpoch, LearningRate, Progress)
+        return any(type(callback) not in own for _, callback in self.callbacks_)
 
     def initialize_criterion(self) -> AutoencoderNet:
         """Take the objective as it is."""
@@ -448,7 +458,9 @@ class AutoencoderNet(NeuralNet):
             self.totals_["valid"] = self.criterion_.totals(valid)
         self._factors = self.criterion_.factors(self.totals_["train"])
         self._order = torch.Generator()
-        self._draws_from_torch = draws_from_torch(self.module_, torch.device(self.device))
+        self._draws_from_torch = self._has_foreign_callbacks or draws_from_torch(
+            self.module_, torch.device(self.device)
+        )
         self._n_batches = len(self.get_iterator(train, training=True))
         self._best_losses: dict[str, float] = {}
         self.notify("on_train_begin", X=train, y=None)
@@ -481,8 +493,8 @@ class AutoencoderNet(NeuralNet):
         """Run the batches of an epoch and record each term's mean over all rows."""
         if iterator is None:
             return
-        if self.module_.training != training:  # it walks through all modules
-            self._set_training(training)
+        if self._has_foreign_callbacks or self.module_.training != training:
+            self._set_training(training)  # it walks through all modules
         if training:
             self.history.new_batch()  # the one there is, for callbacks of skorch that look for it
         sums: dict[str, Tensor] = {}
@@ -528,12 +540,14 @@ class AutoencoderNet(NeuralNet):
 
     def is_finite(self) -> bool:
         """Tell whether all parameters are finite."""
-        return math.isfinite(self._flat.detach().norm().item())
+        return bool(torch.nn.utils.get_total_norm(self._tensors).isfinite())
 
     def zero_gradients(self) -> None:
-        """Set all gradients to 0."""
-        assert self._flat.grad is not None
-        self._flat.grad.zero_()
+        """Set all gradients to 0, or to None where each parameter has its own."""
+        if len(self._tensors) == 1 and self._tensors[0].grad is not None:
+            self._tensors[0].grad.zero_()
+        else:
+            self.optimizer_.zero_grad()
 
     def train_step_single(self, batch: Rows, **fit_params: Any) -> dict[str, Any]:
         """Compute a batch's objective and its gradients."""
@@ -789,16 +803,27 @@ def flatten_parameters(module: nn.Module) -> nn.Parameter:
 def get_state(net: AutoencoderNet) -> dict[str, dict[str, np.ndarray]]:
     """Give a net's parameters and its optimizer's moments as arrays, by name."""
     named = list(net.module_.named_parameters())
-    sizes = [parameter.numel() for _, parameter in named]
     moments = {}
-    for entry, value in net.optimizer_.state[net._flat].items():
-        parts = value.split(sizes) if value.ndim else [value] * len(named)
-        for (name, parameter), part in zip(named, parts, strict=True):
-            moments[f"{entry}/{name}"] = to_array(part.view_as(parameter) if value.ndim else part)
+    for tensor, own in _parameters_by_tensor(net, named):
+        sizes = [parameter.numel() for _, parameter in own]
+        for entry, value in net.optimizer_.state[tensor].items():
+            is_step = entry == "step"  # one number for all parameters
+            parts = [value] * len(own) if is_step else value.flatten().split(sizes)
+            for (name, parameter), part in zip(own, parts, strict=True):
+                moments[f"{entry}/{name}"] = to_array(part if is_step else part.view_as(parameter))
     return {
         "module": {name: to_array(value) for name, value in net.module_.state_dict().items()},
         "optimizer": moments,
     }
+
+
+def _parameters_by_tensor(
+    net: AutoencoderNet, named: list[tuple[str, nn.Parameter]]
+) -> list[tuple[Tensor, list[tuple[str, nn.Parameter]]]]:
+    """Give each tensor that the optimizer sees, with the parameters that are its parts."""
+    if len(net._tensors) == 1:
+        return [(net._tensors[0], named)]
+    return [(parameter, [(name, parameter)]) for name, parameter in named]
 
 
 def set_state(net: AutoencoderNet, state: Mapping[str, Mapping[str, np.ndarray]]) -> None:
@@ -809,13 +834,15 @@ def set_state(net: AutoencoderNet, state: Mapping[str, Mapping[str, np.ndarray]]
     entries: dict[str, dict[str, Tensor]] = {}
     for key, value in state["optimizer"].items():
         entry, name = key.split("/", 1)
-        entries.setdefault(entry, {})[name] = torch.from_numpy(np.array(value, order="C"))
-    moments = {}
-    for entry, values in entries.items():
-        parts = [values[name] for name, _ in net.module_.named_parameters()]
-        is_one = all(part.ndim == 0 for part in parts)
-        moments[entry] = parts[0] if is_one else torch.cat([part.flatten() for part in parts])
+        entries.setdefault(name, {})[entry] = torch.from_numpy(np.array(value, order="C"))
+    states: dict[int, dict[str, Tensor]] = {}
+    named = list(net.module_.named_parameters())
+    for position, (tensor, own) in enumerate(_parameters_by_tensor(net, named)):
+        parts = [entries[name] for name, _ in own if name in entries]
+        for entry, first in parts[0].items() if parts else ():
+            moment = first
+            if entry != "step":  # one number for all parameters
+                moment = torch.cat([part[entry].flatten() for part in parts]).view(tensor.shape)
+            states.setdefault(position, {})[entry] = moment
     groups = net.optimizer_.state_dict()["param_groups"]
-    net.optimizer_.load_state_dict(
-        {"state": {0: moments} if moments else {}, "param_groups": groups}
-    )
+    net.optimizer_.load_state_dict({"state": states, "param_groups": groups})

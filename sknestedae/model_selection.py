@@ -213,7 +213,10 @@ class _SharedFrame(pd.DataFrame):
         plain = pd.DataFrame(self, copy=False)
         if axis not in (0, "index"):
             return plain.take(indices, axis=axis, **kwargs)
-        return _taken(self, np.asarray(indices), lambda: plain.take(indices))
+        part = _taken(self, np.asarray(indices), lambda: plain.take(indices))
+        own = part.copy(deep=False)  # so that a column that is set in one is not in the others
+        object.__setattr__(own, "_shared", part)  # lives as long
+        return own
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -360,7 +363,9 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     Notes
     -----
     The rows of a fold are one table for all fits on it. An estimator that writes into its X, such
-    as a scaler with ``copy=False``, finds an array that can not be written to.
+    as a scaler with ``copy=False``, finds an array that can not be written to. Of a DataFrame each
+    fit has a shallow copy; before pandas 3, what is written into its columns in place is seen by
+    the others.
 
     Examples
     --------

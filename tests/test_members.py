@@ -121,6 +121,32 @@ def test_fit_anew_without_members_forgets_them():
     assert len(ensemble.members_) == 1
 
 
+def test_nothing_of_an_earlier_fit_is_left():
+    X, y = data()
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    ensemble = sae().fit(frame, y).fit(X, y)
+    assert not hasattr(ensemble, "feature_names_in_")
+    X_list, y_list = two_scales()
+    nae = chain(refine_iter=1).fit(X_list, y_list)
+    assert hasattr(nae, "refine_history_")
+    assert not hasattr(nae.set_params(refine_iter=0).fit(X_list, y_list), "refine_history_")
+
+
+def test_first_member_of_a_generator_is_that_of_a_single_fit():
+    X, y = data()
+    single, ensemble = (sae(n, random_state=np.random.RandomState(0)).fit(X, y) for n in (1, 2))
+    assert_allclose(ensemble.transform(X), single.transform(X), rtol=0, atol=ATOL)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on_with_fewer_members_raises(method):
+    X, y = data()
+    ensemble = sae(warm_start=True).fit(X, y).set_params(n_members=1)
+    with pytest.raises(ValueError, match=r"'n_members' parameter was 3 in the last fit and is 1"):
+        getattr(ensemble, method)(X, y)
+    assert len(ensemble.members_) == 3
+
+
 # -- bootstrap
 
 
@@ -139,7 +165,7 @@ def test_bootstrap_is_a_fit_to_drawn_rows():
     weight = np.linspace(0.1, 3, len(X))
     ensemble = sae(bootstrap=True).fit(pd.DataFrame(X), y, weight)
     for k, member in enumerate(ensemble.members_):
-        rows = bootstrap_rows(np.isnan(y), member.random_state, (k, 0))
+        rows = bootstrap_rows(~np.isnan(y), member.random_state, (k, 0))
         alone = clone(member).fit(pd.DataFrame(X[rows]), y[rows], weight[rows])
         assert_allclose(member.predict(pd.DataFrame(X)), alone.predict(pd.DataFrame(X)), atol=ATOL)
 
@@ -163,10 +189,17 @@ def test_bootstrap_rows_by_strata():
 
 
 def test_strata_are_classes_and_what_is_known():
-    y = pd.DataFrame({"number": [1.0, np.nan, 3.0, 4.0], "label": ["a", "a", "b", "a"]})
-    strata = strata_of(y, [False, True])
+    y = pd.DataFrame(
+        {
+            "number": [1.0, np.nan, 3.0, np.nan],
+            "other": [np.nan, np.nan, 1.0, 2.0],
+            "label": ["a", "a", "b", "a"],
+        }
+    )
+    strata = strata_of(y, [False, False, True])
     assert strata[0] == strata[3]
     assert len(set(strata)) == 3
+    assert len(set(strata_of(y[["number"]], [False]))) == 2
 
 
 # -- going on, saving

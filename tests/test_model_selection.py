@@ -27,7 +27,7 @@ from sklearn.model_selection import (
     learning_curve,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
 from sklearn.utils._testing import assert_docstring_consistency
 from test_batched import SMALL, data, sae, stacks  # noqa: F401
 from test_nested import two_scales
@@ -149,6 +149,19 @@ def test_any_estimator_around():
     search_both(around, {"regressor__alpha": [0.001, 0.1]}, X, np.nan_to_num(y))
 
 
+def test_a_step_that_writes_into_a_frame():
+    X, y = data(gaps=False)
+    X = pd.DataFrame(X, columns=list("abcdef"))
+
+    def write(table):
+        table["a"] = table["a"] * 3 + table["b"]
+        return table
+
+    pipeline = make_pipeline(FunctionTransformer(write), sae(**SMALL))
+    grid = {"supervisedautoencoder__alpha": [0.001, 0.01, 0.1]}
+    search_both(pipeline, grid, X, y, cv=2, refit=False)
+
+
 def test_what_trains_no_network():
     X, y = data(gaps=False)
     search_both(Ridge(), {"alpha": [0.1, 1, 10]}, X, y)
@@ -263,7 +276,9 @@ def test_rows_are_copied_once_while_they_are_in_use():
     frame = pd.DataFrame(X, columns=["a", "b"], index=list("uvwxyz"))
     shared = _share_rows(frame)
     first = shared.take(rows)
-    assert first is shared.take(rows.copy(), axis=0)
+    assert np.shares_memory(first["a"], shared.take(rows.copy(), axis=0)["a"])
+    first["c"] = 1.0  # of this one alone
+    first = shared.take(rows)
     pd.testing.assert_frame_equal(first, frame.iloc[rows])
     assert type(first) is pd.DataFrame
     pd.testing.assert_frame_equal(shared.take([1], axis=1), frame[["b"]])

@@ -8,15 +8,18 @@ import warnings
 import weakref
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 import sklearn
 import torch
 from numpy.testing import assert_array_equal
 from test_batched import assert_same_fit, data, sae
+from torch import nn
 
-from sknestedae import _together
+from sknestedae import SupervisedAutoencoder, _together
 from sknestedae._together import SharedRows, run_together, train
+from sknestedae.blocks import Block
 
 
 @pytest.fixture
@@ -114,6 +117,44 @@ def test_an_interrupt_ends_all_and_leaves_nothing_half_fitted(monkeypatch, error
     assert threading.active_count() == n_threads
     for estimator in estimators:
         assert not vars(estimator).keys() - estimator.get_params().keys()
+
+
+def test_a_fit_inside_of_a_block_does_not_wait(rounds):
+    """It is made while torch's generators are held, which the next fit needs."""
+
+    class Pretrained(Block):
+        def make_encoder(self, layout):
+            SupervisedAutoencoder(2, max_iter=1).fit(np.eye(8))
+            return nn.Linear(layout.n_values, 2), 2
+
+        def make_decoder(self, layout, n_inputs):
+            return nn.Linear(n_inputs, layout.n_values)
+
+    X, y = data()
+    blocks = [("own", Pretrained(), [0, 1])]
+    tasks = run_together([partial(sae(blocks=blocks, random_state=k).fit, X, y) for k in range(2)])
+    assert [task.error for task in tasks] == [None, None]
+    assert rounds == [2]
+
+
+def test_filters_of_warnings_stay_with_their_call():
+    X, y = data()
+
+    def strict():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            sae(max_iter=1).fit(X, y)
+            with pytest.raises(UserWarning):
+                warnings.warn("mine", UserWarning, stacklevel=1)
+
+    def lenient():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sae(max_iter=1, random_state=1).fit(X, y)
+            warnings.warn("mine", UserWarning, stacklevel=1)
+
+    tasks = run_together([strict, lenient, strict])
+    assert [task.error for task in tasks] == [None] * 3
 
 
 def test_memory_bounds_the_fits_under_way(rounds):

@@ -191,3 +191,75 @@ def test_dropout_of_users_follows_the_seed():
     assert_array_equal(clone(model).fit(X, y).predict(X), first)
     other = clone(model).set_params(random_state=1).fit(X, y).predict(X)
     assert not np.array_equal(other, first)
+
+
+class Keeps(Block):
+    """A block with an encoder that is not trained."""
+
+    def make_encoder(self, layout):
+        return nn.Linear(layout.n_values, 2).requires_grad_(False), 2
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+class Freeze(Callback):
+    """Freeze the first weights after some epochs, and record them."""
+
+    def __init__(self, after=2):
+        self.after = after
+
+    def on_train_begin(self, net, **kwargs):
+        self.seen = []
+
+    def on_epoch_end(self, net, **kwargs):
+        weight = net.module_.encoder[0].weight
+        self.seen.append(weight.detach().clone())
+        if len(self.seen) == self.after:
+            weight.requires_grad_(False)
+
+
+def test_frozen_parameters_stay():
+    X, y = regression()
+    blocks = [("a", Keeps(), [0, 1])]
+    fits = [
+        SupervisedAutoencoder(**{**TINY, "max_iter": n}, blocks=blocks, alpha=0.1).fit(X, y)
+        for n in (1, 6)
+    ]
+    kept = [fitted.net_.module_.block_encoders["a"].weight for fitted in fits]
+    assert torch.equal(*kept)
+
+
+def test_a_callback_may_freeze():
+    X, y = regression()
+    callback = Freeze()
+    SupervisedAutoencoder(**TINY, alpha=0.1, callbacks=[("freeze", callback)]).fit(X, y)
+    first, second, *later = callback.seen
+    assert not torch.equal(first, second)
+    assert all(torch.equal(second, weight) for weight in later)
+
+
+class Shakes(Callback):
+    """Add noise to the gradients."""
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        for _, parameter in named_parameters:
+            parameter.grad.add_(torch.randn_like(parameter.grad))
+
+
+def test_noise_of_callbacks_follows_the_seed():
+    X, y = regression()
+    before = torch.get_rng_state()
+    fits = [SupervisedAutoencoder(**TINY, callbacks=[Shakes()]).fit(X, y) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_array_equal(fits[0].predict(X), fits[1].predict(X))
+
+
+@pytest.mark.parametrize("callbacks", [None, [Freeze(100)]])
+def test_moments_have_the_shapes_of_their_parameters(callbacks):
+    X, y = regression()
+    fitted = SupervisedAutoencoder(**TINY, callbacks=callbacks).fit(X, y)
+    state = _training.get_state(fitted.net_)
+    for name, parameter in fitted.net_.module_.named_parameters():
+        assert state["optimizer"][f"exp_avg/{name}"].shape == tuple(parameter.shape)
+        assert state["optimizer"][f"step/{name}"] == 10
