@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import partial
 from typing import Any
 
@@ -89,8 +88,8 @@ def members_to_fit(estimator: Any, *, resume: bool) -> list[Any]:
 
 def clone_state(member: Any) -> Any:
     """Give a member that may be fitted on, while the one that there is stays as it is."""
-    copied = copy.copy(member)
-    copied.__dict__ = dict(vars(member))
+    copied = object.__new__(type(member))  # copy.copy would build the net anew
+    copied.__dict__.update(vars(member))
     return copied
 
 

@@ -838,11 +838,16 @@ def set_state(net: AutoencoderNet, state: Mapping[str, Mapping[str, np.ndarray]]
     states: dict[int, dict[str, Tensor]] = {}
     named = list(net.module_.named_parameters())
     for position, (tensor, own) in enumerate(_parameters_by_tensor(net, named)):
-        parts = [entries[name] for name, _ in own if name in entries]
-        for entry, first in parts[0].items() if parts else ():
+        known = [entries[name] for name, _ in own if name in entries]
+        for entry, first in known[0].items() if known else ():
             moment = first
             if entry != "step":  # one number for all parameters
-                moment = torch.cat([part[entry].flatten() for part in parts]).view(tensor.shape)
+                none = {entry: first.new_zeros(())}  # of what was frozen
+                parts = [
+                    entries.get(name, none)[entry].expand_as(parameter).flatten()
+                    for name, parameter in own
+                ]
+                moment = torch.cat(parts).view(tensor.shape)
             states.setdefault(position, {})[entry] = moment
     groups = net.optimizer_.state_dict()["param_groups"]
     net.optimizer_.load_state_dict({"state": states, "param_groups": groups})

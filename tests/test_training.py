@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -237,6 +238,22 @@ def test_a_callback_may_freeze():
     first, second, *later = callback.seen
     assert not torch.equal(first, second)
     assert all(torch.equal(second, weight) for weight in later)
+
+
+class FreezeFirst(Callback):
+    """Never train the first weights."""
+
+    def on_train_begin(self, net, **kwargs):
+        net.module_.encoder[0].weight.requires_grad_(False)
+
+
+def test_what_was_frozen_can_be_saved():
+    X, y = regression()
+    fitted = SupervisedAutoencoder(**TINY, callbacks=[FreezeFirst()]).fit(X, y)
+    assert "exp_avg/encoder.0.weight" not in _training.get_state(fitted.net_)["optimizer"]
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(loaded.predict(X), fitted.predict(X))
+    assert_array_equal(loaded.partial_fit(X, y).predict(X), fitted.partial_fit(X, y).predict(X))
 
 
 class Shakes(Callback):
