@@ -116,7 +116,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         first member's, which without ``bootstrap`` is the network of ``n_members=1``.
     bootstrap : bool, default=False
         Whether each member of an ensemble sees rows drawn with replacement: as many rows, and as
-        many labelled ones, as there are.
+        many that are labelled (of each class, for a classifier), as there are.
     device : str, default="cpu"
         "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
     verbose : bool or int, default=0
@@ -483,7 +483,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         first member's, which without ``bootstrap`` is the network of ``n_members=1``.
     bootstrap : bool, default=False
         Whether each member of an ensemble sees rows drawn with replacement: as many rows, and as
-        many of each class, as there are.
+        many that are labelled (of each class, for a classifier), as there are.
     device : str, default="cpu"
         "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
     verbose : bool or int, default=0
