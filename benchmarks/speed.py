@@ -330,7 +330,7 @@ def networks(report: Report) -> None:
     )
     report.text(
         f"Medians of {N_TURNS} turns, each in a process of its own: networks with the paper's "
-        "settings but for their width, in float64, of one table and five folds' worth of seeds. "
+        "settings but for their width, in float64, each with a seed of its own, of one table. "
         "The peak is the memory above that before, all networks, fits and results together."
     )
 

@@ -1,7 +1,7 @@
 """
-===============================
+=================================
 Where members of an ensemble part
-===============================
+=================================
 
 Five networks that differ only by their seeds agree where there are data, and part where there are
 none. This example draws the spread of such an ensemble over a gap in the data, and shows what the
