@@ -12,7 +12,6 @@ import copy
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
@@ -21,26 +20,13 @@ import torch
 from sklearn import get_config
 from torch import Tensor, nn
 
+from ._batches import Batches, Orders, gather
 from ._epochs import BestEpochs, LearningRates, epoch_means
 from ._losses import add_penalty_gradients, l1_penalty, l2_penalty
-from ._modules import (
-    ACTIVATIONS,
-    AutoencoderModule,
-    Dropout,
-    draw_masks,
-    draws_from_torch,
-    n_steps_of_masks,
-)
-from ._torch import derive_seed, epoch_seed, forked_rng, seed_generators
-from ._training import (
-    BestEpoch,
-    Job,
-    LearningRate,
-    Progress,
-    Rows,
-    Subset,
-    set_state,
-)
+from ._modules import draws_from_torch
+from ._stacked import StackedDropout, stack_modules, take_networks
+from ._torch import derive_seed, forked_rng, seed_generators
+from ._training import Job, set_state
 
 _LOG = logging.getLogger("sknestedae")
 
@@ -118,10 +104,8 @@ def _run_alone(job: Job) -> None:
 
 def _why_alone(job: Job) -> str | None:
     """Say why a net can not be stacked, if so."""
-    own = (BestEpoch, LearningRate, Progress)
-    foreign = [type(c).__name__ for _, c in job.net.callbacks_ if type(c) not in own]
-    if foreign:
-        return f"it has the callback {foreign[0]}"
+    if job.net.foreign_callbacks:
+        return f"it has the callback {type(job.net.foreign_callbacks[0]).__name__}"
     buffers = [name for name, _ in job.net.module_.named_buffers()]
     if buffers:
         return f"its module has the buffer {buffers[0]!r}"
@@ -206,333 +190,10 @@ def _how_many(job: Job, working_memory: float | None) -> int:
     return int(np.clip(working_memory * 2**20 // bytes_per_network(job), 1, _MOST_NETWORKS))
 
 
-# ---------------------------------------------------------------------------------------------
-# Modules
-
-
-class StackedLinear(nn.Module):
-    """The linear layers of many networks, from (n_networks, n_samples, n_inputs).
-
-    Parameters
-    ----------
-    layers : sequence of torch.nn.Linear
-        Of one shape.
-    """
-
-    def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        super().__init__()
-        self.weight = _stacked([layer.weight for layer in layers])
-        self.bias = None if layers[0].bias is None else _stacked([la.bias for la in layers])
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Give outputs of shape (n_networks, n_samples, n_outputs)."""
-        if self.weight.shape[1] == 1:  # products of vectors, which bmm is slow at
-            outputs = (values * self.weight).sum(dim=-1, keepdim=True)
-            return outputs if self.bias is None else outputs + self.bias.unsqueeze(1)
-        weight = self.weight.transpose(1, 2)
-        if self.bias is None:
-            return torch.bmm(values, weight)
-        return torch.baddbmm(self.bias.unsqueeze(1), values, weight)
-
-
-class StackedDropout(nn.Module):
-    """Dropout of many networks, each with the probability and the masks of a single fit.
-
-    Parameters
-    ----------
-    layers : sequence of Dropout
-    """
-
-    def __init__(self, layers: Sequence[Dropout]) -> None:
-        super().__init__()
-        self.p = np.array([layer.p for layer in layers])
-        self._generators = np.array([torch.Generator() for _ in layers])
-        self._n_batches = np.zeros(len(layers), dtype=int)
-        self._n_steps = np.zeros(len(layers), dtype=int)
-        self._step = np.zeros(len(layers), dtype=int)  # -1: masks are to be drawn
-        self._masks = torch.empty(0)
-
-    def seed(self, networks: np.ndarray, seeds: Sequence[int], n_batches: np.ndarray) -> None:
-        """Begin the streams of some networks, as many masks as they have batches in an epoch."""
-        for generator, seed in zip(self._generators[networks], seeds, strict=True):
-            generator.manual_seed(seed)
-        self._n_batches[networks] = n_batches
-        self._step[networks] = -1
-
-    def select(self, networks: np.ndarray) -> None:
-        """Go on with some of the networks."""
-        for name in ("p", "_generators", "_n_batches", "_n_steps", "_step", "_masks"):
-            setattr(self, name, getattr(self, name)[networks])
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Drop units of (n_networks, n_samples, n_units), and scale up the others, in training."""
-        if not self.training:
-            return values
-        if values.device.type != "cpu":
-            kept = 1 - torch.as_tensor(self.p, dtype=values.dtype, device=values.device)
-            kept = kept[:, None, None]
-            return values * torch.bernoulli(kept.expand_as(values)) / kept
-        if (self._step < 0).any():
-            self._make_room(values)
-        for k in np.flatnonzero((self._step < 0) | (self._step == self._n_steps)):
-            draw_masks(self._masks[k, : self._n_steps[k]], float(self.p[k]), self._generators[k])
-            self._step[k] = 0
-        is_same = (self._step == self._step[0]).all()
-        networks = slice(None) if is_same else np.arange(len(values))
-        masks = self._masks[networks, self._step[0] if is_same else self._step]
-        self._step += 1
-        return values * masks
-
-    def _make_room(self, values: Tensor) -> None:
-        """Make room for masks of (n_networks, n_steps, n_samples, n_units), once."""
-        shape = values.shape[1:]
-        self._n_steps = np.array([n_steps_of_masks(shape, int(n)) for n in self._n_batches])
-        if not self._masks.numel():
-            self._masks = values.new_empty((len(values), int(self._n_steps.max()), *shape))
-
-
-class StackedModule(nn.Module):
-    """Modules of any kind with the same structure, by torch's own vectorizing map.
-
-    Parameters
-    ----------
-    modules : sequence of torch.nn.Module
-    """
-
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.stacked = copy.deepcopy(modules[0])
-        places = zip(*(_parameter_places(module) for module in modules), strict=True)
-        for (owner, name), parameters in zip(
-            [(owner, name) for owner, name, _ in _parameter_places(self.stacked)],
-            ([parameter for _, _, parameter in place] for place in places),
-            strict=True,
-        ):
-            setattr(owner, name, _stacked(parameters))
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Give what each network's module gives of its (n_samples, n_inputs)."""
-
-        def call(parameters: dict[str, Tensor], values: Tensor) -> Tensor:
-            return torch.func.functional_call(self.stacked, parameters, (values,))
-
-        parameters: dict[str, Tensor] = dict(self.stacked.named_parameters())
-        return torch.func.vmap(call, randomness="different")(parameters, values)
-
-
-def _parameter_places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
-    """Give each parameter with the module that owns it and its name there."""
-    return [
-        (owner, name, parameter)
-        for owner in module.modules()
-        for name, parameter in owner.named_parameters(recurse=False)
-    ]
-
-
-def _stacked(parameters: Sequence[Tensor]) -> nn.Parameter:
-    """Stack parameters; a matrix lies in memory as its transpose, which is what is multiplied.
-
-    Its gradient comes so as well, and need not be copied.
-    """
-    stack = torch.stack([parameter.detach() for parameter in parameters])
-    if stack.ndim == 3:
-        stack = stack.transpose(1, 2).contiguous().transpose(1, 2)
-    return nn.Parameter(stack)
-
-
-def _take(stack: Tensor, networks: Tensor) -> Tensor:
-    """Take the parameters of some networks, with the order in memory that they have."""
-    if stack.ndim == 3 and not stack.is_contiguous():
-        return stack.transpose(1, 2)[networks].transpose(1, 2)
-    return stack[networks]
-
-
-_ELEMENTWISE = tuple(ACTIVATIONS.values())
-_CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict)
-
-
-def stack_modules(modules: Sequence[Any]) -> Any:
-    """Make one module of the modules of many networks, for values with a dimension before.
-
-    Parameters
-    ----------
-    modules : sequence of torch.nn.Module
-        Of one structure.
-
-    Returns
-    -------
-    torch.nn.Module
-        Its parameters are in the same order, with a first dimension over networks.
-    """
-    first = modules[0]
-    if type(first) is nn.Linear:
-        return StackedLinear(modules)
-    if type(first) is Dropout:
-        return StackedDropout(modules)
-    if type(first) in _ELEMENTWISE:
-        return first
-    has_own = any(True for _ in first.parameters(recurse=False))
-    if type(first) not in _CONTAINERS or has_own:
-        return StackedModule(modules)
-    stacked = copy.copy(first)
-    stacked._modules = {
-        name: None if child is None else stack_modules([m._modules[name] for m in modules])
-        for name, child in first._modules.items()
-    }
-    if isinstance(first, AutoencoderModule):
-        of = dict(zip(map(id, first.parameters()), stacked.parameters(), strict=True))
-        stacked.encoder_weights = [of[id(weight)] for weight in first.encoder_weights]
-        stacked.weights = [of[id(weight)] for weight in first.weights]
-    return stacked
-
-
-# ---------------------------------------------------------------------------------------------
-# Data
-
-
 def _agree(one: Tensor, other: Tensor) -> bool:
     """Tell whether two sums of errors are the same but for rounding."""
     tolerance = 1e4 * torch.finfo(one.dtype).eps
     return torch.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True)
-
-
-@dataclass
-class Batches:
-    """Batches of all networks for some steps.
-
-    Parameters
-    ----------
-    rows : Rows
-        Tensors of shape (n_steps, n_networks, batch_size, n_columns). Where a batch has fewer
-        rows, the last ones have the weight 0.
-    is_full : list of bool
-        For each step, whether all batches are full and all weights 1.
-    share : Tensor of shape (n_steps, n_networks)
-        Number of rows of a network by those of its batch.
-    """
-
-    rows: Rows
-    is_full: list[bool]
-    share: Tensor
-
-    def __getitem__(self, step: int) -> Rows:
-        """Give the batches of one step."""
-        rows = self.rows[step]
-        return replace(rows, weight=None) if self.is_full[step] else rows
-
-
-class Orders:
-    """The order in which a network sees its rows: that of its own fit.
-
-    Parameters
-    ----------
-    subset : Subset
-    seed : int
-        Of the net.
-    first_epoch : int
-        Number of epochs before this fit.
-    shuffle : bool
-    batch_size : int
-    """
-
-    def __init__(
-        self, subset: Subset, seed: int, first_epoch: int, shuffle: bool, batch_size: int
-    ) -> None:
-        self.n_rows = len(subset)
-        self.n_batches = -(-self.n_rows // batch_size)
-        self._index = None if subset.index is None else subset.index.numpy()
-        self._seed = seed
-        self._first_epoch = first_epoch
-        self._shuffle = shuffle
-        self._batch_size = batch_size
-        self._epoch = -1
-        self._order = np.empty((0, batch_size), dtype=np.int64)
-
-    def fill(self, out: np.ndarray, step: int, generator: torch.Generator) -> None:
-        """Write the rows of the next batches, -1 where a batch has no more.
-
-        Parameters
-        ----------
-        out : ndarray of int64, shape (n_steps, batch_size)
-        step : int
-            Number of batches before.
-        generator : torch.Generator
-            To be seeded.
-        """
-        done = 0
-        while done < len(out):
-            epoch, start = divmod(step + done, self.n_batches)
-            order = self._order_of(epoch, generator)
-            part = order[start : start + len(out) - done]
-            out[done : done + len(part)] = part
-            done += len(part)
-
-    def _order_of(self, epoch: int, generator: torch.Generator) -> np.ndarray:
-        """Give the rows of an epoch's batches, of shape (n_batches, batch_size)."""
-        if epoch != self._epoch:
-            padded = np.full(self.n_batches * self._batch_size, -1, dtype=np.int64)
-            order: np.ndarray = np.arange(self.n_rows)
-            if self._shuffle:
-                generator.manual_seed(epoch_seed(self._seed, self._first_epoch + epoch + 1))
-                order = torch.randperm(self.n_rows, generator=generator).numpy()
-            padded[: self.n_rows] = order if self._index is None else self._index[order]
-            self._epoch, self._order = epoch, padded.reshape(-1, self._batch_size)
-        return self._order
-
-
-def gather(tables: Sequence[Rows], index: np.ndarray) -> Rows:
-    """Take rows of each network's table, where networks may share tables.
-
-    Parameters
-    ----------
-    tables : sequence of Rows
-        One a network.
-    index : ndarray of int64, shape (..., n_networks, batch_size)
-        Which rows; -1 for none.
-
-    Returns
-    -------
-    Rows
-        Tensors of shape (..., n_networks, batch_size, n_columns). What is missing has the weight
-        0, which is given if anything is, or if a table has weights.
-    """
-    first, device = tables[0], tables[0].device
-    networks: dict[int, list[int]] = {}
-    for k, table in enumerate(tables):
-        networks.setdefault(id(table), []).append(k)
-    is_missing = index < 0
-    where = torch.from_numpy(np.where(is_missing, 0, index)).to(device)
-
-    def take(of_tables: list[Tensor | None]) -> Tensor | None:
-        """Gather a tensor of every table: 1 in a table without it, None where all are without."""
-        like = next((tensor for tensor in of_tables if tensor is not None), None)
-        if like is None:
-            return None
-        if len(networks) == 1:
-            return like[where]
-        out = torch.ones((*index.shape, like.shape[1]), dtype=like.dtype, device=device)
-        for own in networks.values():
-            tensor = of_tables[own[0]]
-            if tensor is not None:
-                out[..., own, :, :] = tensor[where[..., own, :]]
-        return out
-
-    values, measured = {}, {}
-    for name in first.values:
-        values[name] = take([table.values[name] for table in tables])
-        measured[name] = take([table.measured.get(name) for table in tables])
-    weight = take([table.weight for table in tables])
-    if is_missing.any():
-        kept = torch.from_numpy(~is_missing).to(device)[..., None]
-        dtype = next(iter(first.values.values())).dtype
-        weight = kept.to(dtype) if weight is None else weight * kept
-    return Rows(
-        {name: tensor for name, tensor in values.items() if tensor is not None},
-        {name: tensor for name, tensor in measured.items() if tensor is not None},
-        take([table.target for table in tables]),
-        take([table.labelled for table in tables]),
-        weight,
-    )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -611,6 +272,8 @@ class Stack:
             }
             for kind in self.jobs[0].net.totals_
         }
+        factors = [job.net.criterion_.factors(job.net.totals_["train"]) for job in self.jobs]
+        self.factors = {name: np.array([own[name] for own in factors]) for name in factors[0]}
         self.weights = {
             name: np.array([getattr(o, f"{name}_weight") for o in objectives], dtype=float)
             for name in ("reconstruction", "prediction")
@@ -628,17 +291,7 @@ class Stack:
         def tensor(values: np.ndarray) -> Tensor:
             return torch.as_tensor(values, dtype=like.dtype, device=like.device)
 
-        self._factors = {
-            name: tensor(
-                np.divide(
-                    weight,
-                    self.totals["train"][name],
-                    where=self.totals["train"][name] > 0,
-                    out=np.zeros_like(weight),
-                )
-            )
-            for name, weight in self.weights.items()
-        }
+        self._factors = {name: tensor(factor) for name, factor in self.factors.items()}
         self._strengths = [
             tensor(strength) if strength.any() else 0.0 for strength in self.penalties.values()
         ]
@@ -906,7 +559,7 @@ class Stack:
             return
         for name in ("first_epochs", "max_iter", "n_batches", "first_rates"):
             setattr(self, name, getattr(self, name)[left])
-        for values in (self.weights, self.penalties, *self.totals.values()):
+        for values in (self.weights, self.factors, self.penalties, *self.totals.values()):
             values.update({name: value[left] for name, value in values.items()})
         self.best_epochs.select(left)
         self.rates.select(left)
@@ -916,13 +569,14 @@ class Stack:
         with torch.no_grad():
             for parameter in self.parameters:
                 parameter.grad = None
-                parameter.data = _take(parameter.data, where)
-            self.kept = [_take(kept, where) for kept in self.kept]
+                parameter.data = take_networks(parameter.data, where)
+            self.kept = [take_networks(kept, where) for kept in self.kept]
         states = [self.optimizer.state[step] for step in self.steps]
         self.optimizer = self._make_optimizer()
         for step, state in zip(self.steps, states, strict=True):
             self.optimizer.state[step] = {
-                name: _take(value, where) if value.ndim else value for name, value in state.items()
+                name: take_networks(value, where) if value.ndim else value
+                for name, value in state.items()
             }
         self._make_tensors()
         self._sums = {name: total[where] for name, total in sums.items()}

@@ -621,7 +621,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            The class with the largest probability.
+            The class with the largest probability; of an ensemble, the largest mean probability.
         """
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]

@@ -416,16 +416,17 @@ class AutoencoderNet(NeuralNet):
         A user's callback may freeze some of them.
         """
         parameters = list(self.module_.parameters())
-        is_one = not self._has_foreign_callbacks and all(p.requires_grad for p in parameters)
+        is_one = not self.foreign_callbacks and all(p.requires_grad for p in parameters)
         self._tensors = [flatten_parameters(self.module_)] if is_one else parameters
         _, settings = self.get_params_for_optimizer("optimizer", [("", t) for t in self._tensors])
         self.optimizer_ = self.optimizer(self._tensors, **settings)
         return self
 
     @property
-    def _has_foreign_callbacks(self) -> bool:
+    def foreign_callbacks(self) -> list[Callback]:
+        """The callbacks that are not of this package."""
         own = (BestEpoch, LearningRate, Progress)
-        return any(type(callback) not in own for _, callback in self.callbacks_)
+        return [callback for _, callback in self.callbacks_ if type(callback) not in own]
 
     def initialize_criterion(self) -> AutoencoderNet:
         """Take the objective as it is."""
@@ -458,7 +459,7 @@ class AutoencoderNet(NeuralNet):
             self.totals_["valid"] = self.criterion_.totals(valid)
         self._factors = self.criterion_.factors(self.totals_["train"])
         self._order = torch.Generator()
-        self._draws_from_torch = self._has_foreign_callbacks or draws_from_torch(
+        self._draws_from_torch = bool(self.foreign_callbacks) or draws_from_torch(
             self.module_, torch.device(self.device)
         )
         self._n_batches = len(self.get_iterator(train, training=True))
@@ -493,7 +494,7 @@ class AutoencoderNet(NeuralNet):
         """Run the batches of an epoch and record each term's mean over all rows."""
         if iterator is None:
             return
-        if self._has_foreign_callbacks or self.module_.training != training:
+        if self.foreign_callbacks or self.module_.training != training:
             self._set_training(training)  # it walks through all modules
         if training:
             self.history.new_batch()  # the one there is, for callbacks of skorch that look for it

@@ -10,17 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from sklearn.base import clone
 from skorch.callbacks import Callback
 from test_blocks import SpectrumBlock
 from torch import nn
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier, _batched
-from sknestedae._batched import Orders, StackedDropout, gather, stack_modules
-from sknestedae._modules import Dropout
 from sknestedae._together import run_together
-from sknestedae._training import Rows, Subset
 from sknestedae.blocks import Block
 from sknestedae.exceptions import DivergenceError, DivergenceWarning
 
@@ -271,14 +268,6 @@ def test_dropout_goes_on_when_others_leave(stacks):
     assert_same_fit(first.fit(X, y), fitted)
 
 
-def test_layers_have_masks_of_their_own():
-    stacked = StackedDropout([Dropout(0.5), Dropout(0.5)])
-    stacked.seed(np.arange(2), [0, 1], np.array([3, 3]))
-    drawn = stacked(torch.ones(2, 10, 50))
-    assert not torch.equal(drawn[0], drawn[1])
-    assert torch.equal(stacked.eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))
-
-
 # -- what is trained once, alone, in parts
 
 
@@ -435,56 +424,6 @@ def test_a_network_that_diverges_later_keeps_its_best_epoch(monkeypatch):
     assert all(np.isfinite(p).all() for p in parameters(estimators[1]))
     for k in (0, 2):
         assert_same_fit(sae(random_state=k).fit(X, y), estimators[k])
-
-
-# -- parts
-
-
-def test_modules_of_many_keep_order_and_shape():
-    X, y = data()
-    modules = [sae(random_state=k).fit(X, y).net_.module_ for k in range(3)]
-    stacked = stack_modules(modules)
-    for k, module in enumerate(modules):
-        for own, of_all in zip(module.parameters(), stacked.parameters(), strict=True):
-            assert torch.equal(of_all[k], own)
-        kinds = [(module.weights, stacked.weights)]
-        kinds.append((module.encoder_weights, stacked.encoder_weights))
-        for own, of_all in kinds:
-            assert [tuple(w.shape) for w in own] == [tuple(w.shape[1:]) for w in of_all]
-    values = torch.randn(3, 7, 6, dtype=torch.float64)
-    outputs = stacked({"table": values})
-    for k, module in enumerate(modules):
-        expected = module({"table": values[k]})
-        torch.testing.assert_close(outputs.latents[k], expected.latents)
-        torch.testing.assert_close(outputs.blocks["table"][k], expected.blocks["table"])
-        torch.testing.assert_close(outputs.prediction[k], expected.prediction)
-
-
-def test_orders_hold_each_row_once_an_epoch():
-    subset = Subset(Rows({"table": torch.zeros(30, 1)}), torch.arange(0, 30, 3))
-    orders = Orders(subset, seed=0, first_epoch=0, shuffle=True, batch_size=4)
-    assert (orders.n_rows, orders.n_batches) == (10, 3)
-    generator = torch.Generator()
-    whole = np.empty((6, 4), dtype=np.int64)
-    orders.fill(whole, 0, generator)
-    for epoch in (whole[:3], whole[3:]):
-        assert sorted(epoch[epoch >= 0]) == list(range(0, 30, 3))
-        assert (epoch[2] >= 0).sum() == 2
-    assert not np.array_equal(whole[:3], whole[3:])
-    for step in range(5):  # whatever the part, also across the end of an epoch
-        part = np.empty((2, 4), dtype=np.int64)
-        orders.fill(part, step, generator)
-        assert_array_equal(part, whole[step : step + 2])
-
-
-def test_gather_fills_what_a_table_lacks_with_ones():
-    plain = Rows({"table": torch.arange(3.0)[:, None]})
-    weighted = Rows({"table": torch.arange(10.0, 12)[:, None]}, weight=torch.tensor([[2.0], [3]]))
-    index = np.array([[2, 0], [1, -1]])
-    rows = gather([plain, weighted], index)
-    assert rows.values["table"][..., 0].tolist() == [[2, 0], [11, 10]]
-    assert rows.weight[..., 0].tolist() == [[1, 1], [3, 0]]
-    assert gather([plain, plain], index[[0, 0]]).weight is None
 
 
 # -- modules of users that a stack could get wrong
