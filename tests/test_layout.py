@@ -17,7 +17,7 @@ LAYERS = [
     {"blocks", "_losses"},
     {"_modules"},
     {"_stacked", "_training"},
-    {"_batches"},
+    {"_batches", "_chain", "_completion"},
     {"_batched"},
     {"_together"},
     {"_members"},
@@ -25,7 +25,10 @@ LAYERS = [
     {"_refine", "_supervised"},
     {"_stages"},
     {"_nested"},
-    {"model_selection", "plotting"},
+    {"_flow", "model_selection"},
+    {"design", "inspection"},
+    {"plotting"},
+    {"_report"},
 ]
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 WITHOUT_TORCH = {
@@ -39,7 +42,7 @@ WITHOUT_TORCH = {
     "_columns",
     "datasets",
 }
-AT_USE_ONLY = {"matplotlib", "pooch", "skops", "tqdm"}
+AT_USE_ONLY = {"captum", "matplotlib", "mapie", "pooch", "skops", "tqdm"}
 # Test files that stand for no one source file.
 GENERAL_TESTS = {"bad_input", "cluster", "common", "layout", "persistence", "random_tables"}
 
