@@ -13,7 +13,8 @@ from sklearn.frozen import FrozenEstimator
 from test_nested import AB, cells, crystals, sae, same_rows, two_scales
 
 from sknestedae import NestedAutoencoder
-from sknestedae._refine import ChainIterator, ChainRows, LatentColumns
+from sknestedae._chain import LatentColumns
+from sknestedae._refine import ChainIterator, ChainRows
 from sknestedae._table import TableEncoder
 from sknestedae._training import Rows
 from sknestedae.exceptions import DivergenceError, DivergenceWarning

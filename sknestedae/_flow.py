@@ -1,0 +1,156 @@
+"""A fitted autoencoder, or a chain of them, as differentiable functions of encoded tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from ._base import BaseSupervisedAutoencoder
+from ._chain import Chain, LatentColumns
+from ._nested import NestedAutoencoder
+from ._scales import innermost
+from ._stages import unfrozen
+from ._table import Layout
+from ._training import Rows
+
+
+class Reading(NamedTuple):
+    """What one stage makes of rows.
+
+    ``latents`` is of shape (n_samples, n_components); ``prediction``, in scaled units, of shape
+    (n_samples, n_outputs), or None where the stage has no target.
+    """
+
+    latents: Tensor
+    prediction: Tensor | None
+
+
+class Flow:
+    """The stages of a fitted estimator, up and down, with gradients.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted supervised autoencoder or chain of such; also in a frozen estimator or a search.
+    caller : str
+        What is to be named where the estimator is of another kind.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the stages; of a single autoencoder ``[""]``.
+    estimators : list of BaseSupervisedAutoencoder
+    columns : list of list of int
+        Positions in X of each stage's own columns.
+    """
+
+    def __init__(self, estimator: Any, caller: str = "This") -> None:
+        estimator = unfrozen(innermost(estimator, steps=False))
+        check_is_fitted(estimator)
+        self.estimator = estimator
+        stages: list[Any] = getattr(estimator, "stages_", None) or [("", estimator, None)]
+        self.names = [name for name, _, _ in stages]
+        self.estimators = [unfrozen(innermost(stage, steps=False)) for _, stage, _ in stages]
+        for name, stage in zip(self.names, self.estimators, strict=True):
+            if not isinstance(stage, BaseSupervisedAutoencoder):
+                where = f", but stage {name!r} is" if name else ", got"
+                raise TypeError(
+                    f"{caller} needs a supervised autoencoder or a chain of them{where} a "
+                    f"{type(stage).__name__}. Of a pipeline, pass the last step, and the table "
+                    "that it sees."
+                )
+        first = self.estimators[0]
+        self.columns = [
+            list(range(first.n_features_in_)) if own is None else list(own) for _, _, own in stages
+        ]
+        pairs = zip(self.estimators[:-1], self.estimators[1:], strict=True)
+        self.chain = Chain(
+            [stage.net_.module_ for stage in self.estimators],
+            [
+                LatentColumns.of(later._table, earlier._n_features_out, first._net_device)
+                for earlier, later in pairs
+            ],
+        )
+
+    def __len__(self) -> int:
+        return len(self.estimators)
+
+    @property
+    def layouts(self) -> list[dict[str, Layout]]:
+        """The layouts of each stage's blocks."""
+        return [stage._table.layouts for stage in self.estimators]
+
+    def encode(self, X: Any) -> list[Rows]:
+        """Give the values of a table as each stage sees them, the latents before included."""
+        if isinstance(self.estimator, NestedAutoencoder):
+            tables = [table for _, table in self.estimator._walk(self.check(X))]
+        else:
+            tables = [X]
+        return [
+            Rows.from_arrays(stage._encode(table), None, None, stage._net_device)
+            for stage, table in zip(self.estimators, tables, strict=True)
+        ]
+
+    def check(self, X: Any) -> Any:
+        """Bring a table to the columns of ``fit``."""
+        return self.estimator._check_X(X, reset=False)
+
+    def forward(self, parts: Sequence[Rows]) -> list[Reading]:
+        """Send values up the chain; latents of the stage before are computed anew.
+
+        Parameters
+        ----------
+        parts : sequence of Rows
+            What each stage sees, up to any stage. What stands where latents belong is replaced,
+            so that no gradient flows there.
+        """
+        readings = []
+        for module, values in zip(self.chain.stages, self.chain.walk(parts), strict=False):
+            latents = module.encode(values)  # type: ignore[operator]
+            readings.append(Reading(latents, module.predict(latents)))  # type: ignore[operator]
+        return readings
+
+    def decode(self, latents: Tensor) -> list[dict[str, Tensor]]:
+        """Send latents of the last stage down the chain; give each stage's decoded values."""
+        decoded: list[dict[str, Tensor]] = []
+        for k in reversed(range(len(self))):
+            values = self.chain.stages[k].decode(latents)  # type: ignore[operator]
+            decoded.insert(0, values)
+            if k:
+                latents = self.chain.latent_columns[k - 1].get(values)
+        return decoded
+
+    def columns_of_values(self, k: int) -> dict[str, np.ndarray]:
+        """Tell which column of X each value of a stage's blocks belongs to; -1 of latents.
+
+        Returns
+        -------
+        dict of str to ndarray of int, shape (layout.n_values,)
+        """
+        table, own = self.estimators[k]._table, self.columns[k]
+        position = np.full(table.n_features, -1)
+        position[: len(own)] = own
+        return {
+            name: table.layouts[name].spread(position[[*numeric, *categorical]])
+            for name, (numeric, categorical) in table.columns.items()
+        }
+
+
+def rows_of(values: dict[str, Tensor], like: Rows) -> Rows:
+    """Give rows with other values, and the same entries measured."""
+    return Rows(values, like.measured)
+
+
+def soften(values: dict[str, Tensor], layouts: dict[str, Layout]) -> dict[str, Tensor]:
+    """Turn the decoded logits of each categorical column into probabilities."""
+    soft = {}
+    for name, layout in layouts.items():
+        parts = [values[name][:, : layout.n_numeric]]
+        parts += [torch.softmax(values[name][:, group], dim=1) for group in layout.groups()]
+        soft[name] = torch.cat(parts, dim=1)
+    return soft
