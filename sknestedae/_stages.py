@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import has_fit_parameter
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ._columns import Columns
 from ._compat import stack_level_of_caller
@@ -19,6 +20,7 @@ from ._refine import StageData
 from ._scales import (
     check_names,
     innermost,
+    is_scale_list,
     last_scale,
     match_targets,
     measured_scales,
@@ -418,3 +420,66 @@ def names_of_latents(estimator: Any, n_latents: int) -> list[str]:
     except (AttributeError, NotImplementedError, ValueError):
         names = []
     return names if len(names) == n_latents else [f"latent{i}" for i in range(n_latents)]
+
+
+# ---------------------------------------------------------------------------------------------
+# A part of a fitted chain, for what comes after a fit
+
+
+def up_to_stage(estimator: Any, stage: str | int) -> Any:
+    """Give a fitted chain up to one of its stages, behind the steps that stand before it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted NestedAutoencoder, or a fitted pipeline or search that ends in one.
+    stage : str or int
+        Name or position.
+
+    Returns
+    -------
+    estimator
+        Gives the latents of that stage alone.
+    """
+    part = innermost(estimator)[: stage_position(estimator, stage) + 1]
+    return make_pipeline(*steps_before(estimator), part.set_params(latents="last"))
+
+
+def steps_before(estimator: Any) -> list[Any]:
+    """Give the steps that a table goes through before it comes to the innermost estimator."""
+    steps: list[Any] = []
+    while estimator is not innermost(estimator):
+        if isinstance(estimator, Pipeline):
+            steps += [step for _, step in estimator.steps[:-1]]
+            estimator = estimator[-1]
+        else:
+            estimator = estimator.best_estimator_
+    return steps
+
+
+def stage_position(estimator: Any, stage: str | int) -> int:
+    """Give the position of a stage that is named or indexed."""
+    nested = innermost(estimator)
+    check_is_fitted(nested)
+    if not hasattr(nested, "stages_"):
+        raise ValueError(
+            f"The 'stage' parameter names the stage {stage!r}, but a {type(nested).__name__} has "
+            "no stages."
+        )
+    names = [name for name, _, _ in nested.stages_]
+    if stage in names:
+        return names.index(stage)
+    is_index = isinstance(stage, Integral) and not isinstance(stage, bool)
+    if is_index and -len(names) <= int(stage) < len(names):
+        return int(stage) % len(names)
+    raise ValueError(
+        f"The 'stage' parameter names the stage {stage!r}; the stages are {names}, counted from 0."
+    )
+
+
+def check_one_table(X: Any, caller: str, remedy: str) -> None:
+    """Refuse a list of tables, one a scale."""
+    if is_scale_list(X):
+        raise TypeError(
+            f"The 'X' parameter of {caller} must be one table, got {len(X)} tables. {remedy}"
+        )

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.validation import check_is_fitted
 
-from .._scales import innermost, is_scale_list
+from .._scales import innermost
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without yellow (too faint on
 # white) and with black last.
@@ -81,65 +79,6 @@ def core_of(estimator: Any) -> Any:
         is_frozen = isinstance(estimator, FrozenEstimator)
         estimator = estimator.estimator if is_frozen else innermost(estimator)
     return estimator
-
-
-def up_to_stage(estimator: Any, stage: str | int) -> Any:
-    """Give a fitted chain up to one of its stages, behind the steps that stand before it.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted NestedAutoencoder, or a fitted pipeline or search that ends in one.
-    stage : str or int
-        Name or position.
-
-    Returns
-    -------
-    estimator
-        Gives the latents of that stage alone.
-    """
-    part = innermost(estimator)[: stage_position(estimator, stage) + 1]
-    return make_pipeline(*steps_before(estimator), part.set_params(latents="last"))
-
-
-def steps_before(estimator: Any) -> list[Any]:
-    """Give the steps that a table goes through before it comes to the innermost estimator."""
-    steps: list[Any] = []
-    while estimator is not innermost(estimator):
-        if isinstance(estimator, Pipeline):
-            steps += [step for _, step in estimator.steps[:-1]]
-            estimator = estimator[-1]
-        else:
-            estimator = estimator.best_estimator_
-    return steps
-
-
-def stage_position(estimator: Any, stage: str | int) -> int:
-    """Give the position of a stage that is named or indexed."""
-    nested = innermost(estimator)
-    check_is_fitted(nested)
-    if not hasattr(nested, "stages_"):
-        raise ValueError(
-            f"The 'stage' parameter names the stage {stage!r}, but a {type(nested).__name__} has "
-            "no stages."
-        )
-    names = [name for name, _, _ in nested.stages_]
-    if stage in names:
-        return names.index(stage)
-    is_index = isinstance(stage, Integral) and not isinstance(stage, bool)
-    if is_index and -len(names) <= int(stage) < len(names):
-        return int(stage) % len(names)
-    raise ValueError(
-        f"The 'stage' parameter names the stage {stage!r}; the stages are {names}, counted from 0."
-    )
-
-
-def check_one_table(X: Any, caller: str, remedy: str) -> None:
-    """Refuse a list of tables, one a scale."""
-    if is_scale_list(X):
-        raise TypeError(
-            f"The 'X' parameter of {caller} must be one table, got {len(X)} tables. {remedy}"
-        )
 
 
 def column_position(X: pd.DataFrame, key: Any, parameter: str, *, named: bool = True) -> int:

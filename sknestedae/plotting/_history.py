@@ -9,13 +9,13 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from .._scales import innermost
+from .._stages import stage_position
 from ._base import (
     PALETTE,
     check_has,
     combine_legend_styles,
     combine_styles,
     core_of,
-    stage_position,
 )
 
 # A term has the same colour in every figure.

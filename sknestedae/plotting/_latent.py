@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
+from .._stages import check_one_table, up_to_stage
 from .._table import is_categorical
 from ._base import (
     MARKERS,
@@ -18,14 +19,12 @@ from ._base import (
     PALETTE,
     as_floats,
     check_has,
-    check_one_table,
     column_position,
     combine_legend_styles,
     combine_styles,
     grouped_categories,
     name_of,
     shorten,
-    up_to_stage,
     with_unit,
 )
 

@@ -11,13 +11,13 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.pipeline import make_pipeline
 
 from .._scales import innermost
+from .._stages import check_one_table, steps_before, up_to_stage
 from .._table import is_categorical
 from ._base import (
     MISSING_COLOR,
     PALETTE,
     as_floats,
     check_has,
-    check_one_table,
     check_units,
     column_position,
     combine_styles,
@@ -25,9 +25,7 @@ from ._base import (
     is_one_label,
     name_of,
     shorten,
-    steps_before,
     three_digits,
-    up_to_stage,
 )
 
 # More panels than this are drawn only if they are asked for.
@@ -337,7 +335,7 @@ class ReconstructionDisplay:
         check_one_table(X, caller, remedy)
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
-        X_reconstructed = _reconstruct(estimator, X)
+        X_reconstructed = decode_as(estimator, estimator.transform(X), X)
         if categorical_features is None:
             # Behind other steps of a pipeline, positions and names would be of other columns.
             own = innermost(estimator, steps=False)
@@ -436,8 +434,8 @@ class ReconstructionDisplay:
         )
 
 
-def _reconstruct(estimator: Any, X: Any) -> Any:
-    """Encode and decode a table; of a chain, tell which columns come back.
+def decode_as(estimator: Any, Z: Any, X: Any) -> Any:
+    """Decode latents to the columns of a table; of a chain, tell which columns come back.
 
     Returns
     -------
@@ -447,10 +445,10 @@ def _reconstruct(estimator: Any, X: Any) -> Any:
     """
     nested = innermost(estimator)
     if not hasattr(nested, "stages_"):
-        return estimator.inverse_transform(estimator.transform(X))
+        return estimator.inverse_transform(Z)
     steps = steps_before(estimator)
     head = make_pipeline(*steps, "passthrough")
-    back = nested.inverse_transform(nested.transform(head.transform(X) if steps else X))
+    back = nested.inverse_transform(Z)
     columns = sorted(j for _, _, own in nested.stages_ for j in own)
     labels = X.columns if isinstance(X, pd.DataFrame) else pd.RangeIndex(np.shape(X)[1])
     if len(columns) == nested.n_features_in_:
