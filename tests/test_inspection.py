@@ -1,0 +1,559 @@
+"""Tests of what drives a latent or a prediction, on data with a known answer."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logit
+from scipy.stats import f_oneway, pearsonr, spearmanr
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from sknestedae import (
+    NestedAutoencoder,
+    SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
+    inspection,
+)
+from sknestedae.blocks import Block
+from sknestedae.datasets import make_nested_functions
+from sknestedae.exceptions import NoTargetError
+from sknestedae.inspection import (
+    column_usage,
+    encoder_weights,
+    integrated_gradients,
+    latent_correlations,
+)
+
+TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+LINEAR = {**TINY, "activation": "identity", "decoder_hidden_layer_sizes": ()}
+# captum rounds the weights of its sum to float32, and smooth networks need no more than 50 points.
+COMPLETE = {"rtol": 0, "atol": 1e-5}
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(60, 2)) * [1, 50] + [3, 0], columns=["radius", "energy"])
+    X["phase"] = pd.Categorical(np.resize(["cubic", "hexagonal", "tetragonal"], 60))
+    X["mass"] = rng.normal(size=60)
+    return X
+
+
+@pytest.fixture(scope="module")
+def y(X):
+    return X["radius"] * 2 + X["phase"].cat.codes + X["energy"] / 20
+
+
+@pytest.fixture(scope="module")
+def sae(X, y):
+    return SupervisedAutoencoder(**TINY).fit(X, y)
+
+
+def two_stages(**parameters):
+    sae = SupervisedAutoencoder(**{**TINY, **parameters})
+    return NestedAutoencoder(
+        [("inner", sae, ["energy", "radius"]), ("outer", sae, ["phase", "mass"])]
+    )
+
+
+@pytest.fixture(scope="module")
+def chain(X, y):
+    targets = pd.concat({"inner": X[["energy"]], "outer": y.to_frame("y")}, axis=1)
+    return two_stages().fit(X, targets)
+
+
+# -- weights
+
+
+def test_latents_of_a_linear_encoder_follow_from_the_weights(X):
+    linear = SupervisedAutoencoder(**{**TINY, "hidden_layer_sizes": ()}).fit(X)
+    weights = encoder_weights(linear)
+    assert weights.columns.to_list() == list(linear.get_feature_names_out())
+    assert weights.index.get_level_values(0).to_list() == [
+        *("radius", "energy", "phase", "phase", "phase", "mass")
+    ]
+    values = pd.DataFrame(
+        {
+            (column, category): (X[column] - X[column].mean()) / X[column].std(ddof=0)
+            if category == ""
+            else X[column] == category
+            for column, category in weights.index
+        }
+    )
+    difference = linear.transform(X) - values.to_numpy(dtype=float) @ weights.to_numpy()
+    assert_allclose(difference, np.broadcast_to(difference[0], difference.shape))  # the bias
+
+
+def test_weights_of_a_hidden_layer_have_a_column_a_unit(sae):
+    weights = encoder_weights(sae)
+    assert weights.shape == (6, 8)
+    assert weights.columns[0] == "unit0"
+    assert weights.loc["phase"].index.to_list() == ["cubic", "hexagonal", "tetragonal"]
+    assert weights.xs("", level="category").index.to_list() == ["radius", "energy", "mass"]
+
+
+def test_usage_sums_the_weights_of_a_column(sae):
+    weights, usage = encoder_weights(sae).abs(), column_usage(sae, threshold=0.5)
+    assert usage.index.to_list() == ["radius", "energy", "phase", "mass"]
+    top = weights.to_numpy().max()
+    for column, row in usage.iterrows():
+        own = weights.loc[column].to_numpy()
+        assert row["l1"] == pytest.approx(own.sum())
+        assert row["l2"] == pytest.approx(np.linalg.norm(own))
+        assert row["largest"] == pytest.approx(own.max() / top)
+        assert row["n_units"] == (own > 0.5 * top).any(axis=0).sum()
+    assert usage["largest"].max() == 1
+    assert_array_equal(usage["used"], usage["n_units"] > 0)
+
+
+def test_an_l1_penalty_leaves_out_what_the_target_has_no_use_for():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(200, 5)), columns=list("abcde"))
+    X["word"] = rng.choice(["x", "y", "z"], size=200)
+    y = X["b"] + 2 * (X["word"] == "x") - X["e"]
+    sae = SupervisedAutoencoder(
+        2, hidden_layer_sizes=(10,), reconstruction_weight=0, l1=0.01, alpha=0, random_state=0
+    )
+    used = column_usage(sae.fit(X, y))["used"]
+    assert used[used].index.to_list() == ["b", "e", "word"]
+    assert column_usage(sae.set_params(l1=0.0).fit(X, y))["used"].all()
+
+
+def test_weights_of_a_stage_name_the_latents_before(chain):
+    usage = column_usage(chain)
+    latents = [f"inner__supervisedautoencoder{k}" for k in range(2)]
+    assert usage.index.to_list() == ["phase", "mass", *latents]
+    assert column_usage(chain, "inner").index.to_list() == ["energy", "radius"]
+    pd.testing.assert_frame_equal(column_usage(chain, 1), usage)
+
+
+def test_weights_of_arrays_have_positions(X):
+    table = X[["radius", "energy", "mass"]].to_numpy()
+    sae = SupervisedAutoencoder(**TINY)
+    assert column_usage(sae.fit(table)).index.to_list() == [0, 1, 2]
+    chain = NestedAutoencoder([("a", sae, [2]), ("b", sae, [1, 0])]).fit(table)
+    assert column_usage(chain, "a").index.to_list() == [2]
+    latents = [f"a__supervisedautoencoder{k}" for k in range(2)]
+    assert column_usage(chain).index.to_list() == [1, 0, *latents]
+
+
+def test_weights_inside_pipelines_searches_and_two_levels(X):
+    table = X[["radius", "energy"]]
+    pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"))
+    pipeline.steps.append(("sae", SupervisedAutoencoder(**TINY)))
+    assert column_usage(pipeline.fit(table)).index.to_list() == ["radius", "energy"]
+    search = GridSearchCV(SupervisedAutoencoder(**TINY), {"n_components": [2]}, cv=2).fit(table)
+    assert column_usage(search).index.to_list() == ["radius", "energy"]
+    both = pd.concat({"one": table, "two": X[["phase"]]}, axis=1)
+    weights = encoder_weights(SupervisedAutoencoder(**TINY).fit(both))
+    assert weights.index[0] == (("one", "radius"), "")
+    usage = column_usage(SupervisedAutoencoder(**TINY).fit(both))
+    assert usage.index.to_list() == [("one", "radius"), ("one", "energy"), ("two", "phase")]
+
+
+class Doubling(Block):
+    """Sends its values twice."""
+
+    def make_encoder(self, layout):
+        return nn.Linear(layout.n_values, 2 * layout.n_values), 2 * layout.n_values
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+@pytest.fixture(scope="module")
+def with_block(X, y):
+    blocks = [("twice", Doubling(), ["energy", "mass"])]
+    return SupervisedAutoencoder(blocks=blocks, **TINY).fit(X, y)
+
+
+def test_weights_of_a_block_are_of_its_outputs(with_block):
+    weights = encoder_weights(with_block)
+    assert weights.loc["twice"].index.to_list() == [0, 1, 2, 3]
+    assert weights.loc["radius"].shape == (1, 8)
+    assert len(weights) == with_block.net_.module_.encoder[0].in_features
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1, "1%"])
+def test_the_threshold_is_a_fraction(sae, threshold):
+    with pytest.raises(ValueError, match=f"'threshold' parameter .* got {threshold!r}"):
+        column_usage(sae, threshold=threshold)
+
+
+# -- correlations
+
+
+@pytest.mark.parametrize(("method", "reference"), [("pearson", pearsonr), ("spearman", spearmanr)])
+def test_correlations_are_those_of_scipy_where_measured(sae, X, method, reference):
+    variables = pd.DataFrame({"a": X["mass"] ** 3, "b": np.arange(60)})
+    variables.loc[::4, "a"] = np.nan
+    correlations = latent_correlations(sae, X, variables, method=method)
+    assert correlations.index.to_list() == list(sae.get_feature_names_out())
+    Z = sae.transform(X)
+    for name in "ab":
+        known = variables[name].notna()
+        for k in range(2):
+            expected = reference(Z[known, k], variables.loc[known, name]).statistic
+            assert correlations[name].iloc[k] == pytest.approx(expected)
+
+
+def test_the_correlation_ratio_is_that_of_an_analysis_of_variance(sae, X):
+    phase = X["phase"].astype(object).mask(np.arange(60) % 5 == 0)
+    eta = latent_correlations(sae, X, phase)["phase"]
+    groups = [sae.transform(X)[phase == name] for name in X["phase"].cat.categories]
+    n_rows = sum(map(len, groups))
+    between, within = eta**2 / 2, (1 - eta**2) / (n_rows - 3)
+    assert_allclose(between / within, f_oneway(*groups).statistic)
+
+
+def test_a_latent_is_fully_correlated_with_itself_and_with_a_word_for_it(sae, X):
+    Z = sae.transform(X)
+    variables = pd.DataFrame({"same": Z[:, 1], "back": -Z[:, 1], "word": Z[:, 1].astype(str)})
+    correlations = latent_correlations(sae, X, variables).iloc[1]
+    assert_allclose(correlations, [1, -1, 1])
+
+
+def test_what_is_constant_has_no_correlation(sae, X):
+    variables = pd.DataFrame({"one": 1.0, "word": "a", "none": np.nan}, index=X.index)
+    assert latent_correlations(sae, X, variables).isna().to_numpy().all()
+    assert latent_correlations(sae, X, variables, method="spearman").isna().to_numpy().all()
+
+
+def test_a_linear_autoencoder_s_latent_is_the_principal_component():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(200, 1)) @ [[1.0, -1.0, 2.0, 0.5]] + rng.normal(size=(200, 4))
+    linear = SupervisedAutoencoder(
+        1, hidden_layer_sizes=(), alpha=0, learning_rate_init=0.02, random_state=0
+    ).fit(X)
+    components = PCA(2).fit_transform(StandardScaler().fit_transform(X))
+    first, second = latent_correlations(linear, X, components).iloc[0].abs()
+    # The reconstruction error is flat about its minimum; 0.999 is an angle of 2.6 degrees.
+    assert first > 0.999
+    assert second < 0.05  # its sine
+
+
+def test_the_latent_of_a_table_of_one_variable_ranks_it():
+    data = make_nested_functions(200, random_state=0)
+    sae = SupervisedAutoencoder(1, max_iter=60, random_state=0).fit(data.data[0])
+    ranks = latent_correlations(sae, data.data[0], data.z, method="spearman").abs()
+    assert (ranks[["z1", "z2", "z3", "z4"]] > 0.99).to_numpy().all()  # all move in step
+    assert ranks["z5"].item() < 0.3  # 200 independent rows: a standard error of 0.07
+
+
+def test_correlations_of_a_stage(chain, X, y):
+    correlations = latent_correlations(chain, X, y.rename("y"), stage="inner")
+    assert correlations.index.to_list() == [f"inner__supervisedautoencoder{k}" for k in range(2)]
+    expected = latent_correlations(chain["inner"], X[["energy", "radius"]], y)
+    assert_allclose(correlations, expected)
+    assert_allclose(latent_correlations(chain, X, y), latent_correlations(chain, X, y, stage=-1))
+
+
+def test_correlations_of_others(X):
+    table = X[["radius", "energy"]]
+    correlations = latent_correlations(PCA(2).fit(table), table, table)
+    assert correlations.columns.to_list() == ["radius", "energy"]
+    assert correlations.index.to_list() == ["pca0", "pca1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"method": "kendall"}, ValueError, "'method' parameter .* got 'kendall'"),
+        ({"variables": np.ones(59)}, ValueError, "inconsistent numbers of samples"),
+        ({"variables": np.full(60, np.inf)}, ValueError, "0 of 'variables' contains infinity"),
+        ({"stage": "inner"}, ValueError, "'stage' parameter names .* has no stages"),
+        ({"variables": pd.Series(pd.Timestamp(0), range(60))}, TypeError, "has dtype datetime"),
+    ],
+)
+def test_errors_of_correlations(sae, X, change, error, message):
+    parameters = {"variables": np.ones(60), **change}
+    with pytest.raises(error, match=message):
+        latent_correlations(sae, X, **parameters)
+
+
+def test_lists_of_tables_are_refused(chain, X):
+    tables = [X[["energy", "radius"]], X[["phase", "mass"]]]
+    with pytest.raises(TypeError, match="'X' parameter of latent_correlations must be one table"):
+        latent_correlations(chain, tables, np.ones(60))
+    with pytest.raises(TypeError, match="'X' parameter of integrated_gradients must be one table"):
+        integrated_gradients(chain, tables)
+
+
+# -- integrated gradients
+
+
+def test_attributions_sum_to_the_prediction_less_the_baseline_s(sae, X, y):
+    attributions, outputs = integrated_gradients(sae, X, return_baseline=True)
+    assert attributions.columns.to_list() == X.columns.to_list()
+    assert attributions.index.equals(X.index)
+    assert_allclose(outputs + attributions.sum(axis=1), sae.predict(X), **COMPLETE)
+    assert_allclose(outputs, outputs[0])  # one baseline for all rows
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_more_steps_come_closer_to_the_sum(X, y, activation):
+    sae = SupervisedAutoencoder(**TINY, activation=activation).fit(X, y)
+    errors = []
+    for n_steps in (4, 400):
+        attributions, outputs = integrated_gradients(sae, X, n_steps=n_steps, return_baseline=True)
+        errors.append(np.abs(outputs + attributions.sum(axis=1) - sae.predict(X)).max())
+    # With a kink the error falls as one over the number of steps, on a smooth line much faster.
+    assert errors[1] < errors[0] / 20
+    assert errors[0] < 0.5 * np.ptp(sae.predict(X))
+
+
+def test_attributions_of_a_chain_are_those_of_all_its_columns(chain, X, y):
+    attributions, outputs = integrated_gradients(chain, X, return_baseline=True)
+    assert attributions.columns.to_list() == X.columns.to_list()
+    prediction = chain.predict(X)
+    assert_allclose(outputs + attributions.sum(axis=1), prediction[:, 1], **COMPLETE)
+    assert (attributions.abs().mean() > 0).all()
+    first, outputs = integrated_gradients(chain, X, stage="inner", return_baseline=True)
+    assert first.columns.to_list() == ["radius", "energy"]
+    assert_allclose(outputs + first.sum(axis=1), prediction[:, 0], **COMPLETE)
+    alone = integrated_gradients(chain["inner"], X[["energy", "radius"]])
+    assert_allclose(first, alone[["radius", "energy"]])
+
+
+@pytest.mark.parametrize("kind", ["sae", "chain"])
+def test_a_linear_model_s_attributions_are_its_coefficients(X, y, kind):
+    """Of what is linear, an entry's part is its coefficient times its distance from the mean."""
+    table = X[["radius", "energy", "mass"]]
+    model = SupervisedAutoencoder(**LINEAR)
+    if kind == "chain":
+        model = NestedAutoencoder([("a", model, ["mass", "radius"]), ("b", model, ["energy"])])
+    model.fit(table, y)
+    coefficients = LinearRegression().fit(table, model.predict(table)).coef_
+    expected = (table - table.mean()) * coefficients
+    assert_allclose(integrated_gradients(model, table, n_steps=3), expected, **COMPLETE)
+
+
+def test_attributions_of_a_latent(chain, X):
+    for stage, part in [("outer", chain), ("inner", chain[:1])]:
+        attributions, outputs = integrated_gradients(
+            chain, X, stage=stage, latent=-1, return_baseline=True
+        )
+        latent = part.transform(X)[:, -1]
+        assert_allclose(outputs + attributions.sum(axis=1), latent, **COMPLETE)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_attributions_of_a_class_are_of_its_log_odds(X, n_classes):
+    labels = X["phase"].astype(str)
+    labels = labels if n_classes == 3 else labels == "cubic"
+    table = X.drop(columns="phase")
+    model = SupervisedAutoencoderClassifier(**TINY).fit(table, labels)
+    for c, label in enumerate(model.classes_):
+        attributions, outputs = integrated_gradients(
+            model, table, output=label, return_baseline=True
+        )
+        log_odds = logit(model.predict_proba(table)[:, c])
+        assert_allclose(outputs + attributions.sum(axis=1), log_odds, **COMPLETE)
+    if n_classes == 2:
+        assert_array_equal(integrated_gradients(model, table), attributions)
+
+
+def test_attributions_of_one_of_several_outputs(X, y):
+    both = np.column_stack([y, -3 * y + X["mass"]])
+    sae = SupervisedAutoencoder(**TINY).fit(X, both)
+    attributions, outputs = integrated_gradients(sae, X, output=1, return_baseline=True)
+    assert_allclose(outputs + attributions.sum(axis=1), sae.predict(X)[:, 1], **COMPLETE)
+
+
+def test_attributions_of_an_ensemble_are_of_its_mean(X, y):
+    ensemble = SupervisedAutoencoder(**TINY, n_members=3, bootstrap=True).fit(X, y)
+    chains = two_stages().set_params(n_members=2).fit(X, y)
+    last = NestedAutoencoder(
+        [("a", SupervisedAutoencoder(**TINY), ["mass"]), ("b", ensemble, ["energy", "phase"])]
+    ).fit(X, y)
+    for model in (ensemble, chains, last):
+        attributions, outputs = integrated_gradients(model, X, return_baseline=True)
+        assert_allclose(outputs + attributions.sum(axis=1), model.predict(X), **COMPLETE)
+    parts = [integrated_gradients(member, X) for member in ensemble.members_]
+    assert_allclose(integrated_gradients(ensemble, X), sum(parts) / 3)
+    latents = integrated_gradients(ensemble, X, latent=0)
+    assert_array_equal(latents, integrated_gradients(ensemble.members_[0], X, latent=0))
+
+
+@pytest.mark.parametrize("baselines", [None, "row"])
+def test_a_missing_entry_has_no_part(chain, sae, X, baselines):
+    table = X.copy()
+    table.loc[::3, "energy"] = np.nan
+    table.loc[::4, "phase"] = np.nan
+    table.loc[[5, 6], ["energy", "radius"]] = np.nan  # nothing of the first scale
+    baselines = None if baselines is None else X.iloc[[7]]
+    for model in (sae, chain):
+        attributions, outputs = integrated_gradients(
+            model, table, baselines=baselines, return_baseline=True
+        )
+        assert (attributions.to_numpy()[table.isna()] == 0).all()
+        prediction = np.reshape(model.predict(table), (len(table), -1))[:, -1]
+        assert_allclose(outputs + attributions.sum(axis=1), prediction, **COMPLETE)
+
+
+def test_a_baseline_of_one_s_own(chain, X):
+    row = X.iloc[[7]]
+    attributions, outputs = integrated_gradients(chain, X, baselines=row, return_baseline=True)
+    assert_allclose(outputs, np.full(60, chain.predict(row)[0, 1]))
+    assert_allclose(attributions.iloc[7], 0)
+    same = X.eq(row.iloc[0], axis="columns").to_numpy()
+    assert (attributions.to_numpy()[same] == 0).all()
+    each = integrated_gradients(chain, X, baselines=X[::-1])
+    assert_allclose(each.iloc[3], integrated_gradients(chain, X, baselines=X.iloc[[56]]).iloc[3])
+
+
+def test_the_default_baseline_is_what_a_missing_row_enters_as(sae, X):
+    nothing = X.mask(np.ones(X.shape, dtype=bool))
+    _, outputs = integrated_gradients(sae, X, return_baseline=True)
+    assert_allclose(outputs, sae.predict(nothing))
+    raw = SupervisedAutoencoder(**TINY, standardize=False).fit(X, X["mass"])
+    _, outputs = integrated_gradients(raw, X, return_baseline=True)
+    assert_allclose(outputs, raw.predict(nothing))
+
+
+def test_rows_do_not_meet_each_other(chain, X, monkeypatch):
+    expected = integrated_gradients(chain, X)
+    monkeypatch.setattr(inspection, "_CHUNK_POINTS", 7 * 50)
+    assert_allclose(integrated_gradients(chain, X), expected)
+    part = integrated_gradients(chain, X.iloc[[4, 50]])
+    assert_allclose(part, expected.iloc[[4, 50]])
+
+
+def test_attributions_of_arrays_blocks_float32_and_dropout(with_block, X, y):
+    table = X[["radius", "energy", "mass"]].to_numpy(dtype=np.float32)
+    sae = SupervisedAutoencoder(**TINY, dropout=0.5)
+    chain = NestedAutoencoder([("a", sae, [2]), ("b", sae, [0])])
+    for model, columns in [(sae, [0, 1, 2]), (chain, [0, 2])]:
+        model.fit(table, y)
+        attributions, outputs = integrated_gradients(model, table, return_baseline=True)
+        assert attributions.columns.to_list() == columns
+        assert_allclose(outputs + attributions.sum(axis=1), model.predict(table), atol=1e-4)
+    attributions, outputs = integrated_gradients(with_block, X, return_baseline=True)
+    assert_allclose(outputs + attributions.sum(axis=1), with_block.predict(X), **COMPLETE)
+
+
+def test_attributions_leave_no_trace(sae, X):
+    module, state = sae.net_.module_, torch.get_rng_state()
+    gradients = [None if p.grad is None else p.grad.clone() for p in module.parameters()]
+    integrated_gradients(sae, X)
+    assert torch.equal(torch.get_rng_state(), state)
+    for p, gradient in zip(module.parameters(), gradients, strict=True):
+        assert (p.grad is None) if gradient is None else torch.equal(p.grad, gradient)
+    assert not module.training
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_steps": 0}, "'n_steps' parameter .* got 0"),
+        ({"latent": 2}, r"'latent' parameter must be an int from -2 to 1, .* got 2"),
+        ({"latent": "z"}, "'latent' parameter .* got 'z'"),
+        ({"output": 1}, r"'output' parameter must be an int from -1 to 0, .* got 1"),
+        ({"latent": 0, "output": 0}, "Either a 'latent' or an 'output'"),
+        ({"stage": "inner"}, "'stage' parameter names the stage 'inner'"),
+    ],
+)
+def test_errors_of_attributions(sae, X, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        integrated_gradients(sae, X, **parameters)
+
+
+def test_errors_of_stages_targets_and_baselines(sae, chain, X, y):
+    with pytest.raises(ValueError, match=r"the stage 'x'; the stages are \['inner', 'outer'\]"):
+        integrated_gradients(chain, X, stage="x")
+    with pytest.raises(ValueError, match="must have one row or the 60 rows of X, got 2"):
+        integrated_gradients(sae, X, baselines=X[:2])
+    with pytest.raises(ValueError, match="2 outputs; got None"):
+        integrated_gradients(SupervisedAutoencoder(**TINY).fit(X, X[["mass", "energy"]]), X)
+    with pytest.raises(NoTargetError, match="Stage 'inner' was fitted without a target"):
+        integrated_gradients(two_stages().fit(X, y), X, stage="inner")
+    with pytest.raises(NoTargetError, match="This SupervisedAutoencoder was fitted without"):
+        integrated_gradients(SupervisedAutoencoder(**TINY).fit(X), X)
+    model = SupervisedAutoencoderClassifier(**TINY).fit(X, X["phase"])
+    for label in (None, "monoclinic"):
+        with pytest.raises(ValueError, match=rf"one of the classes \['cubic'.*got {label!r}"):
+            integrated_gradients(model, X, output=label)
+
+
+@pytest.mark.parametrize("function", [encoder_weights, column_usage, integrated_gradients])
+def test_errors_of_estimators(function, X):
+    rest = [X] if function is integrated_gradients else []
+    with pytest.raises(NotFittedError):
+        function(SupervisedAutoencoder(), *rest)
+    with pytest.raises(NotFittedError):
+        function(NestedAutoencoder(), *rest)
+    with pytest.raises(TypeError, match=r"needs a supervised autoencoder or a chain .* got a PCA"):
+        function(PCA(1).fit(X[["mass"]]), *rest)
+    stages = [("p", PCA(1), ["mass"]), ("q", SupervisedAutoencoder(**TINY), ["energy"])]
+    mixed = NestedAutoencoder(stages).fit(X)
+    with pytest.raises(TypeError, match="stage 'p'"):
+        function(mixed, *rest, stage="p")
+
+
+def test_a_missing_captum_is_named(sae, X, monkeypatch):
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    with pytest.raises(ImportError, match=r"'captum'.*sknestedae\[inspection\]"):
+        integrated_gradients(sae, X)
+
+
+# -- known answers: all ways of asking agree on which columns matter
+
+
+@pytest.fixture(scope="module")
+def functions():
+    """A chain on functions of known variables, with a column of noise on each scale."""
+    data = make_nested_functions(300, sampling="independent", random_state=0)
+    rng = np.random.RandomState(1)
+    inner = data.data[0].assign(noise=rng.normal(size=300))
+    outer = data.z[["z3", "z4"]].assign(noise=rng.normal(size=300))
+    X = pd.concat({"inner": inner, "outer": outer}, axis=1)
+    y = data.z["z1"] + data.z["z2"] + data.z["z3"]
+    y = (y - y.mean()) / y.std()
+    targets = pd.concat({"inner": data.z[["z1", "z2"]], "outer": y.to_frame("y")}, axis=1)
+    estimator = SupervisedAutoencoder(
+        4, reconstruction_weight=0.01, l1=0.01, hidden_layer_sizes=(20,), max_iter=150
+    )
+    nae = NestedAutoencoder(estimator=estimator, random_state=0).fit(X[:200], targets[:200])
+    return nae, X, y
+
+
+NOT_NEEDED = [("inner", "noise"), ("outer", "z4"), ("outer", "noise")]
+
+
+def check_ranking(importances):
+    """Noise and a variable of no use are far below the columns that matter most."""
+    assert importances[NOT_NEEDED].max() < 0.2 * importances.max()
+    assert importances[("outer", "z3")] > 3 * importances[NOT_NEEDED].max()
+    assert importances["inner"].drop("noise").sum() > 3 * importances[NOT_NEEDED].max()
+
+
+def test_attributions_find_what_matters(functions):
+    nae, X, _ = functions
+    check_ranking(integrated_gradients(nae, X[200:]).abs().mean())
+
+
+def test_permutation_importance_finds_what_matters(functions):
+    nae, X, y = functions
+    score = lambda nae, X, y: -np.mean(np.abs(nae.predict(X)[:, -1] - y))  # noqa: E731
+    found = permutation_importance(
+        nae, X[200:], y[200:], scoring=score, n_repeats=3, random_state=0
+    )
+    check_ranking(pd.Series(found.importances_mean, index=X.columns))
+
+
+def test_weights_find_what_matters(functions):
+    nae, _, _ = functions
+    usage = column_usage(nae)["l1"]
+    assert usage["z3"] > 3 * usage[["z4", "noise"]].max()
+    inner = column_usage(nae, "inner")["l1"]
+    assert inner["noise"] < 0.5 * inner.drop("noise").min()
