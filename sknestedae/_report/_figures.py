@@ -1,0 +1,489 @@
+"""The figures of a report: none is left open, and none depends on the user's settings."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._compat import safe_indexing
+from .._stages import up_to_stage
+from ..plotting import HistoryDisplay, LatentDisplay, NestedDisplay, ReconstructionDisplay
+from ..plotting._base import PALETTE, core_of, shorten
+from ._content import Picture, count
+from ._facts import Intervals, Reliability
+from ._folds import Evaluation, HeldOut
+from ._task import Target, Task, distinct, stages_of
+
+_DPI = 160
+_CSS_DPI = 96
+# Points beyond this number would only hide each other.
+MAX_POINTS = 4000
+# Panels of a figure; more columns stand in the table alone.
+MAX_PANELS = 12
+
+
+def _plain_style(draw: Callable) -> Callable:
+    """Let a function draw with matplotlib's own settings, whatever the user's are."""
+
+    @wraps(draw)
+    def drawn(*args: Any, **kwargs: Any) -> Any:
+        import matplotlib.style
+
+        with matplotlib.style.context("default", after_reset=True):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def _name(text: str, width: int) -> str:
+    """Write a name in a figure: not too long, and no formula even if it has two $."""
+    return shorten(text, width).replace("$", r"\$")
+
+
+def _figure(width: float, height: float) -> Any:
+    """Make a figure that pyplot does not know."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Any, name: str, alt: str, caption: str) -> Picture:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    width, height = (round(float(x) * _CSS_DPI) for x in figure.get_size_inches())
+    return Picture(name, buffer.getvalue(), (width, height), alt, caption)
+
+
+def _tidy(ax: Any) -> Any:
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+# ---------------------------------------------------------------------------------------------
+# Data and model
+
+
+@_plain_style
+def draw_targets(task: Task) -> Picture:
+    """Draw how each target is distributed."""
+    from matplotlib.ticker import MaxNLocator
+
+    shown = task.targets[:MAX_PANELS]
+    n_cols = min(3, len(shown))
+    n_rows = -(-len(shown) // n_cols)
+    figure = _figure(3.4 * n_cols if n_cols > 1 else 5.0, 2.6 * n_rows)
+    for k, target in enumerate(shown):
+        ax = _tidy(figure.add_subplot(n_rows, n_cols, k + 1))
+        values = target.values[target.known]
+        if target.classes is None:
+            n_bins = int(np.clip(2 * len(values) ** (1 / 3), 5, 40))
+            ax.hist(values, bins=n_bins, color=PALETTE[0], edgecolor="white", linewidth=0.5)
+            ax.set(xlabel=_name(target.label, 40), ylabel="Rows")
+            ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        else:
+            counts = np.bincount(values.astype(int), minlength=len(target.classes))
+            order = np.argsort(-counts, kind="stable")[:15]
+            bars = ax.barh([_name(target.classes[c], 20) for c in order], counts[order])
+            for bar in bars:
+                bar.set_color(PALETTE[0])
+            ax.bar_label(bars, padding=3, fontsize="small")
+            ax.set(xlabel="Rows", title=_name(target.label, 40))
+            ax.invert_yaxis()
+            ax.margins(x=0.12)
+    names = ", ".join(target.name for target in shown)
+    rest = len(task.targets) - len(shown)
+    return _save(
+        figure,
+        "figure-targets",
+        f"Histogram of {names}",
+        "Known values of each target." + (f" {rest} further targets are not shown." * (rest > 0)),
+    )
+
+
+@_plain_style
+def draw_chain(task: Task) -> Picture:
+    """Draw the stages of a chain."""
+    import matplotlib
+
+    n_stages = len(task.stage_names)
+    figure = _figure(7.0, 1.7 * n_stages)
+    order = sorted(range(len(task.targets)))
+    names = [task.targets[j].name for j in order] or None
+    with matplotlib.rc_context({"text.parse_math": False}):  # names as they are
+        NestedDisplay.from_estimator(task.model, target_names=names, ax=figure.add_subplot())
+    return _save(
+        figure,
+        "figure-chain",
+        f"Diagram of the {n_stages} stages: {', '.join(task.stage_names)}",
+        "The chain: what each stage reads, encodes and predicts, and the loss it ended with.",
+    )
+
+
+def draw_histories(task: Task) -> list[Picture]:
+    """Draw the losses of each stage that has epochs."""
+    return [
+        _draw_history(task, k, name)
+        for k, (name, estimator, _) in enumerate(stages_of(task.core))
+        if hasattr(core_of(estimator), "history_") and not hasattr(core_of(estimator), "stages_")
+    ]
+
+
+@_plain_style
+def _draw_history(task: Task, k: int, name: str | None) -> Picture:
+    figure = _figure(7.2, 3.6)
+    stage = None if name is None else k
+    ax = _tidy(figure.add_subplot())
+    display = HistoryDisplay.from_estimator(task.model, stage=stage, ax=ax)
+    of = "" if name is None else f" of the stage {name}"
+    validated = any(column.startswith("valid_") for column in display.lines_)
+    held = (
+        "Dashed: rows that early stopping held out."
+        if validated
+        else "All are of the rows learnt from: no row was held out to stop early."
+    )
+    return _save(
+        figure,
+        f"figure-history-{k}",
+        f"Loss terms{of} over {len(display.history)} epochs",
+        f"Training{of} of the fitted estimator: each term of the loss after each epoch, in scaled "
+        f"units. {held}",
+    )
+
+
+def draw_latents(task: Task, rng: np.random.RandomState) -> list[Picture]:
+    """Draw the latents of each stage, coloured by each of its targets."""
+    pictures = []
+    for k, (name, estimator, _) in enumerate(stages_of(task.core)):
+        if not hasattr(estimator, "transform"):
+            continue
+        rows = np.arange(task.n_samples)
+        if task.has_own_rows and (task.scale == k).any():
+            rows = np.flatnonzero(task.scale == k)
+        n_rows = len(rows)
+        if n_rows > MAX_POINTS:
+            rows = np.sort(rng.choice(rows, MAX_POINTS, replace=False))
+        own = [t for t in task.targets if t.stage == k][:2]
+        for i, target in enumerate(own or [None]):
+            pictures.append(_draw_plane(task, k, i, name, target, rows, n_rows))
+    return pictures
+
+
+@_plain_style
+def _draw_plane(
+    task: Task,
+    k: int,
+    i: int,
+    name: str | None,
+    target: Target | None,
+    rows: np.ndarray,
+    n_rows: int,
+) -> Picture:
+    model = task.model if name is None else up_to_stage(task.model, k)
+    Z = np.asarray(model.transform(safe_indexing(task.X, rows)))
+    color = None
+    if target is not None:
+        values = target.values[rows]
+        if target.classes is None:
+            color = pd.Series(values)
+        else:
+            classes = distinct([_name(name, 40) for name in target.classes])
+            codes = np.nan_to_num(values, nan=-1).astype(int)
+            color = pd.Series(pd.Categorical.from_codes(codes, classes))
+    figure = _figure(7.2, 3.4 if Z.shape[1] == 1 else 4.8)
+    LatentDisplay.from_latents(
+        Z,
+        components="pca" if Z.shape[1] > 2 else None,
+        color=color,
+        color_label=None if target is None else _name(target.label, 40),
+        ax=_tidy(figure.add_subplot()),
+    )
+    of = "" if name is None else f" of the stage {name}"
+    by = "" if target is None else f", coloured by the measured {target.name}"
+    part = f" {len(rows):,} of {n_rows:,} rows, drawn at random." if len(rows) < n_rows else ""
+    how = (
+        f"the first two principal components of {Z.shape[1]} latents"
+        if Z.shape[1] > 2
+        else count(Z.shape[1], "latent")
+    )
+    return _save(
+        figure,
+        f"figure-latents-{k}-{i}",
+        f"Scatter plot of the rows in the plane of {how}{of}{by}",
+        f"Rows in the latent space{of} of the fitted estimator: {how}{by}.{part} These are the "
+        "rows it was shown, not rows held out.",
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Predictions
+
+
+@_plain_style
+def draw_predictions(
+    k: int, target: Target, held_out: HeldOut, note: str, rng: np.random.RandomState
+) -> Picture:
+    """Draw held-out predictions against the truth."""
+    if target.classes is not None:
+        return _draw_confusion(k, target, held_out)
+    true, predicted = held_out.truth, held_out.predicted
+    shown = np.arange(len(true))
+    if len(true) > MAX_POINTS:
+        shown = rng.choice(len(true), MAX_POINTS, replace=False)
+    figure = _figure(8.2, 3.9)
+    ax, below = figure.subplots(1, 2)
+    low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+    margin = 0.04 * (high - low) or 0.5
+    limits = (low - margin, high + margin)
+    style = {
+        "s": float(np.clip(6000 / len(shown), 6, 22)),
+        "alpha": 0.45,
+        "linewidth": 0,
+        "color": PALETTE[0],
+    }
+    _tidy(ax).plot(limits, limits, color="0.4", linestyle="--", linewidth=1, zorder=1)
+    ax.scatter(true[shown], predicted[shown], **style)
+    name = _name(target.label, 34)
+    ax.set(xlim=limits, ylim=limits, xlabel=f"Measured {name}", ylabel="Predicted, held out")
+    ax.set_aspect("equal", adjustable="box")
+    residual = true - predicted
+    _tidy(below).axhline(0, color="0.4", linestyle="--", linewidth=1, zorder=1)
+    below.scatter(predicted[shown], residual[shown], **style)
+    _draw_quantiles(below, predicted, residual)
+    below.set(xlabel=f"Predicted {name}", ylabel="Measured − predicted")  # noqa: RUF001
+    return _save(
+        figure,
+        f"figure-predictions-{k}",
+        f"Two scatter plots: predicted against measured {target.name}, and residuals against "
+        "predictions",
+        f"{target.name}: each row predicted by the fold's model that did not see it "
+        f"({len(true):,} predictions). Dashed: no error. Lines at the right: median, and 5 % and "
+        f"95 % quantiles, of the residuals in bins of about as many rows.{note}",
+    )
+
+
+def _draw_quantiles(ax: Any, predicted: np.ndarray, residual: np.ndarray) -> None:
+    """Draw quantiles of residuals in bins of predictions, where there are rows enough."""
+    n_bins = int(np.clip(len(predicted) // 40, 0, 10))
+    if n_bins < 2:
+        return
+    parts = np.array_split(np.argsort(predicted, kind="stable"), n_bins)
+    centres = [predicted[part].mean() for part in parts]
+    for q, width in ((0.05, 1.2), (0.5, 2), (0.95, 1.2)):
+        values = [np.quantile(residual[part], q) for part in parts]
+        ax.plot(centres, values, color=PALETTE[1], linewidth=width)
+
+
+def _draw_confusion(k: int, target: Target, held_out: HeldOut) -> Picture:
+    """Draw which class was taken for which, as shares of the true class."""
+    assert target.classes is not None
+    counts = np.zeros((len(target.classes),) * 2, dtype=int)
+    np.add.at(counts, (held_out.truth.astype(int), held_out.predicted.astype(int)), 1)
+    order = np.arange(len(counts))
+    is_cut = len(counts) > MAX_PANELS
+    if is_cut:  # those that are most often taken for another
+        wrong = counts.sum(axis=1) - np.diag(counts)
+        order = np.sort(np.argsort(-wrong, kind="stable")[:MAX_PANELS])
+    totals = np.maximum(counts.sum(axis=1), 1)
+    shares, shown = (counts / totals[:, None])[np.ix_(order, order)], counts[np.ix_(order, order)]
+    size = float(np.clip(1.6 + 0.62 * len(order), 3.6, 8))
+    figure = _figure(size + 1.2, size)
+    ax = figure.add_subplot()
+    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), n in np.ndenumerate(shown):
+        if n:
+            color = "white" if shares[i, j] > 0.55 else "black"
+            ax.text(j, i, str(n), ha="center", va="center", color=color, fontsize="small")
+    names = [_name(target.classes[c], 16) for c in order]
+    ax.set_xticks(range(len(order)), names, rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(order)), names)
+    ax.set(xlabel="Predicted, held out", ylabel=f"Measured {_name(target.name, 30)}")
+    figure.colorbar(image, ax=ax, label="Share of the measured class", shrink=0.85)
+    cut = f" The {len(order)} classes that are mistaken most often." if is_cut else ""
+    return _save(
+        figure,
+        f"figure-predictions-{k}",
+        f"Confusion matrix of {target.name}",
+        f"{target.name}: number of rows of each class that were predicted as each class, by the "
+        f"fold's model that did not see them ({counts.sum():,} predictions).{cut}",
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Calibration
+
+
+@_plain_style
+def draw_reliability(k: int, target: Target, curve: Reliability) -> Picture:
+    """Draw how often the predicted class is right, against its probability."""
+    figure = _figure(5.2, 4.2)
+    ax = _tidy(figure.add_subplot())
+    ax.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1, zorder=1)
+    _draw_shares(ax, curve.confidence, curve.accuracy, curve.n_rows)
+    low = min(curve.confidence.min(), curve.accuracy.min(), 0.9)
+    ax.set(
+        xlim=(max(0, low - 0.08), 1.02),
+        ylim=(max(0, low - 0.15), 1.02),
+        xlabel="Probability of the predicted class",
+        ylabel="Share that is right, held out",
+    )
+    return _save(
+        figure,
+        f"figure-calibration-{k}",
+        f"Reliability curve of {target.name}",
+        f"{target.name}: share of right predictions against the probability that the model gave "
+        f"them, in {count(len(curve.n_rows), 'bin')} of about {int(np.mean(curve.n_rows))} "
+        "held-out rows. Bars: 95 % intervals (Wilson). Below the dashed line the model is too "
+        "sure.",
+    )
+
+
+@_plain_style
+def draw_intervals(
+    k: int,
+    target: Target,
+    held_out: HeldOut,
+    by_residual: Intervals | None,
+    by_spread: Intervals | None,
+) -> Picture | None:
+    """Draw how many held-out rows lie within intervals; of an ensemble its spread as well."""
+    if by_residual is None and by_spread is None:
+        return None
+    figure = _figure(8.2, 3.9)
+    axes = figure.subplots(1, 2)
+    ax = _tidy(axes[0])
+    ax.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1, zorder=1)
+    for intervals, color, marker, label in (
+        (by_residual, PALETTE[0], "o", "residuals of other folds"),
+        (by_spread, PALETTE[1], "s", "± 1, 2, 3 standard deviations of members"),
+    ):
+        if intervals is not None:
+            style = {"color": color, "marker": marker, "label": label}
+            ax.plot(intervals.nominal, intervals.actual, **style)
+    ax.set(
+        xlim=(0, 1.02),
+        ylim=(0, 1.02),
+        xlabel="Share of rows that should lie within",
+        ylabel="Share that does, held out",
+    )
+    ax.legend(frameon=False, fontsize="small", loc="upper left")
+    words = (
+        "left: share of held-out rows within an interval around their prediction, against the "
+        "share that should be; below the dashed line intervals are too narrow."
+    )
+    if by_spread is not None:
+        words += _draw_spread(_tidy(axes[1]), target, held_out)
+    elif by_residual is not None:
+        words += _draw_coverage(_tidy(axes[1]), target, held_out, by_residual)
+    return _save(
+        figure,
+        f"figure-calibration-{k}",
+        f"Share of held-out rows within intervals of {target.name}, against the nominal share",
+        f"{target.name}: {words}",
+    )
+
+
+def _draw_shares(ax: Any, x: Any, shares: Any, n_rows: Any) -> None:
+    """Draw shares of rows with their 95 % intervals."""
+    from scipy.stats import binomtest
+
+    ends = []
+    for share, n in zip(shares, n_rows, strict=True):
+        interval = binomtest(round(share * n), int(n)).proportion_ci(0.95, "wilson")
+        ends.append([max(share - interval.low, 0), max(interval.high - share, 0)])
+    style = {"color": PALETTE[0], "marker": "o", "capsize": 2, "linewidth": 1.2}
+    ax.errorbar(x, shares, yerr=np.transpose(ends), **style)
+
+
+def _draw_coverage(ax: Any, target: Target, held_out: HeldOut, intervals: Intervals) -> str:
+    """Draw where along the prediction an interval holds; give the words for the caption."""
+    level = len(intervals.nominal) // 2
+    nominal = intervals.nominal[level]
+    predicted, inside = held_out.predicted, intervals.inside[level]
+    n_bins = int(np.clip(len(predicted) // 40, 1, 6))
+    parts = np.array_split(np.argsort(predicted, kind="stable"), n_bins)
+    shares = [inside[part].mean() for part in parts]
+    ax.axhline(nominal, color="0.4", linestyle="--", linewidth=1, zorder=1)
+    _draw_shares(ax, [predicted[p].mean() for p in parts], shares, [len(p) for p in parts])
+    ax.set(
+        ylim=(min(0.5, *shares) - 0.05, 1.02),
+        xlabel=f"Predicted {_name(target.label, 34)}",
+        ylabel=f"Share within the {100 * nominal:.0f} % interval",
+    )
+    return (
+        f" Right: the share within the {100 * nominal:.0f} % interval in {count(n_bins, 'bin')} "
+        "of predictions, with 95 % intervals (Wilson): where it leaves the dashed line, one width "
+        "for all rows is too narrow, or too wide."
+    )
+
+
+def _draw_spread(ax: Any, target: Target, held_out: HeldOut) -> str:
+    """Draw errors against the members' spread; give the words for the caption."""
+    spread, error = held_out.spread, np.abs(held_out.truth - held_out.predicted)
+    assert spread is not None
+    n_bins = int(np.clip(len(spread) // 20, 1, 10))
+    parts = np.array_split(np.argsort(spread, kind="stable"), n_bins)
+    x = [np.sqrt(np.mean(spread[part] ** 2)) for part in parts]
+    y = [np.sqrt(np.mean(error[part] ** 2)) for part in parts]
+    top = 1.08 * max(*x, *y)
+    ax.plot([0, top], [0, top], color="0.4", linestyle="--", linewidth=1, zorder=1)
+    ax.plot(x, y, color=PALETTE[0], marker="o")
+    unit = f" ({target.unit})" if target.unit else ""
+    ax.set(
+        xlim=(0, 1.1 * max(x)),
+        ylim=(0, top),
+        xlabel=f"Spread of members{unit}",
+        ylabel=f"Error, held out{unit}",
+    )
+    return (
+        " Right: root mean square of the error against that of the spread, in "
+        f"{count(n_bins, 'bin')} of about as many rows; above the dashed line errors are larger "
+        "than the members' disagreement."
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Reconstruction
+
+
+@_plain_style
+def draw_reconstruction(task: Task, evaluation: Evaluation, chosen: list[int]) -> Picture:
+    """Draw columns against their reconstruction, while rows were held out."""
+    n_cols = min(4, len(chosen))
+    n_rows = -(-len(chosen) // n_cols)
+    figure = _figure(2.75 * n_cols, 3.05 * n_rows)
+    axes = [figure.add_subplot(n_rows, n_cols, k + 1) for k in range(len(chosen))]
+    true, back, units = {}, {}, {}
+    names = distinct([_name(column.name, 60) for column in task.columns])
+    for j in chosen:
+        column, decoded = task.columns[j], evaluation.decoded[j]
+        name = names[j]
+        use = column.measured & pd.notna(decoded)
+        true[name] = column.values.where(use)
+        back[name] = pd.Series(decoded)
+        units[name] = _name(column.unit, 20)
+    ReconstructionDisplay.from_reconstruction(
+        pd.DataFrame(true), pd.DataFrame(back), units=units, ax=axes
+    )
+    n_all = len(evaluation.decoded)
+    has_text = any(task.columns[j].is_categorical for j in chosen)
+    bars = " Bars: share of a category's rows that come back right." if has_text else ""
+    which = (
+        f"The {len(chosen)} of {n_all} columns that come back worst"
+        if len(chosen) < n_all
+        else "Each column"
+    )
+    return _save(
+        figure,
+        "figure-reconstruction",
+        f"Reconstructed against true values of {count(len(chosen), 'column')}",
+        f"{which}: the value that the latents give back against the true one, of rows while they "
+        f"were held out.{bars}",
+    )

@@ -1,0 +1,498 @@
+"""The folds: how rows are held out, the model and its baselines on them, and their scores."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, r2_score, recall_score
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from .._compat import safe_indexing
+from .._scales import ScaleKFold, scale_columns, target_frame
+from .._stages import steps_before, up_to_stage
+from ..model_selection import batched_cross_validate
+from ..plotting._reconstruction import decode_as
+from ._content import count
+from ._task import Target, Task, label_text, stages_of
+
+MODEL = "this model"
+LEARNT = "this model, on rows it learnt from"
+HIGHER_IS_BETTER = {
+    "R²": True,
+    "MAE": False,
+    "accuracy": True,
+    "balanced accuracy": True,
+    "log loss": False,
+}
+_ALPHAS = np.logspace(-3, 3, 13)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions of rows while they were held out; a row may be in several folds, or in none.
+
+    Parameters
+    ----------
+    fold, row : ndarray of int, shape (n_predictions,)
+    truth, predicted : ndarray of float, shape (n_predictions,)
+        Numbers, or positions of classes.
+    spread : ndarray of shape (n_predictions,) or None
+        Standard deviation of an ensemble's members.
+    probability : ndarray of shape (n_predictions, n_classes) or None
+    """
+
+    fold: np.ndarray
+    row: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
+    spread: np.ndarray | None
+    probability: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What cross-validation gave.
+
+    Parameters
+    ----------
+    splits : list of (ndarray, ndarray)
+        Rows to learn from and rows held out, of each fold.
+    how : str
+        How the rows were split, in words.
+    held_out : list of HeldOut
+        For each target.
+    scores : DataFrame
+        One row a score, with the columns target, model, metric, fold and score.
+    reconstruction : DataFrame of shape (n_splits, 2)
+        R² of the reconstruction, with the columns "held out" and "learnt from".
+    decoded : dict of int to ndarray of shape (n_samples,)
+        Reconstruction of each column that comes back, of rows while they were held out; NaN or
+        None where they never were.
+    decoded_by_pca : dict of int to ndarray of shape (n_samples,)
+        The same of as many principal components.
+    messages : list of str
+        Warnings that were given on the way.
+    """
+
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    how: str
+    held_out: list[HeldOut]
+    scores: pd.DataFrame
+    reconstruction: pd.DataFrame
+    decoded: dict[int, np.ndarray]
+    decoded_by_pca: dict[int, np.ndarray]
+    messages: list[str]
+
+
+def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
+    """Cross-validate the model and its baselines on the same folds."""
+    splits, how = make_splits(task, cv, rng)
+    seed = rng.randint(2**31)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimators = batched_cross_validate(
+            clone(task.model),
+            task.X,
+            task.y,
+            cv=splits,
+            scoring=_no_score,
+            return_estimator=True,
+            error_score="raise",
+        )["estimator"]
+    messages = _messages(caught)
+    rows: list[dict[str, Any]] = []
+    held_out = [
+        _predict_held_out(task, j, target, splits, estimators, rows)
+        for j, target in enumerate(task.targets)
+    ]
+    for target in task.targets:
+        _score_baselines(task, target, splits, seed, rows)
+    scores = pd.DataFrame(rows, columns=["target", "model", "metric", "fold", "score"])
+    reconstruction = pd.DataFrame(
+        [
+            [_reconstruction_score(e, safe_indexing(task.X, part)) for part in (test, train)]
+            for (train, test), e in zip(splits, estimators, strict=True)
+        ],
+        columns=["held out", "learnt from"],
+    )
+    decoded = _decode_held_out(task, splits, estimators)
+    by_pca = _decode_by_pca(task, splits, estimators) if decoded else {}
+    return Evaluation(splits, how, held_out, scores, reconstruction, decoded, by_pca, messages)
+
+
+def _no_score(estimator: Any, X: Any, y: Any = None) -> float:
+    """Stand in for a score: predictions are looked at afterwards, all at once."""
+    return 0.0
+
+
+def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
+    """Give each warning of fits once; those of other kinds are none of the report's."""
+    texts: dict[str, int] = {}
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            text = f"{warning.category.__name__}: {' '.join(str(warning.message).split())}"
+            texts[text] = texts.get(text, 0) + 1
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return [text if n == 1 else f"{text} (given {n} times)" for text, n in texts.items()]
+
+
+# ---------------------------------------------------------------------------------------------
+# Splits
+
+
+def make_splits(
+    task: Task, cv: Any, rng: np.random.RandomState
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+    """Give the rows of each fold, and how they were chosen.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer rows, groups or known targets than folds, or no fold.
+    TypeError
+        If ``cv`` is neither a number, a splitter nor a list of splits.
+    """
+    if isinstance(cv, Integral) and not isinstance(cv, bool):
+        _check_enough(task, int(cv))
+        splitter, strata, how = _choose_splitter(task, int(cv), rng.randint(2**31))
+    elif hasattr(cv, "split"):
+        splitter, strata, how = cv, task.y, f"Folds of {cv!r}"
+    elif isinstance(cv, list | tuple | Iterator):
+        splitter, strata, how = None, None, "Folds as they were given"
+    else:
+        raise TypeError(
+            "The 'cv' parameter must be a number of folds, a splitter, or a list of (train, test) "
+            f"pairs, got {cv!r}."
+        )
+    with warnings.catch_warnings():
+        # classes with fewer rows than there are folds are a limit that the page states
+        warnings.filterwarnings("ignore", message="The least populated class")
+        pairs = cv if splitter is None else splitter.split(task.X, strata, task.groups)
+        splits = [(np.asarray(train), np.asarray(test)) for train, test in pairs]
+    if not splits:
+        raise ValueError(f"The 'cv' parameter gives no fold: {cv!r}.")
+    return splits, how
+
+
+def _check_enough(task: Task, n_folds: int) -> None:
+    """Refuse more folds than there is something to deal out."""
+    if n_folds < 2:
+        raise ValueError(f"The 'cv' parameter must be at least 2 folds, got {n_folds}.")
+    counts = {"X has": (task.n_samples, "row")}
+    if task.groups is not None:
+        counts["groups has"] = (len(np.unique(task.groups)), "distinct group")
+    for target in task.targets:
+        counts[f"the target {target.name!r} has"] = (int(target.known.sum()), "known value")
+    for what, (n, unit) in counts.items():
+        if n < n_folds:
+            raise ValueError(
+                f"The 'cv' parameter asks for {n_folds} folds, but {what} {count(n, unit)}."
+            )
+
+
+def _choose_splitter(task: Task, n_folds: int, seed: int) -> tuple[Any, Any, str]:
+    """Choose what splits the rows, what it takes as y, and how to say so."""
+    if task.groups is None:
+        whole = ""
+    else:
+        whole = f" of whole groups ({len(np.unique(task.groups)):,} of them)"
+    settings = {"n_splits": n_folds, "shuffle": True, "random_state": seed}
+    if task.has_own_rows and scale_columns(task.X) is not None:
+        how = f"{n_folds} shuffled folds{whole}, each scale's rows dealt out on their own"
+        return ScaleKFold(**settings), task.y, how
+    strata, by = _strata(task, n_folds)
+    grouped = task.groups is not None
+    if strata is None:
+        kind: Any = GroupKFold if grouped else KFold
+        return kind(**settings), None, f"{n_folds} shuffled folds{whole}"
+    kind = StratifiedGroupKFold if grouped else StratifiedKFold
+    return kind(**settings), strata, f"{n_folds} shuffled folds{whole}, each with its share {by}"
+
+
+def _strata(task: Task, n_folds: int) -> tuple[np.ndarray | None, str]:
+    """Say of what each fold should have its share: scales, classes, known targets."""
+    parts, by = [], []
+    if task.has_own_rows:
+        parts.append(task.scale)
+        by.append("of each scale")
+    for target in task.targets[-1:]:  # a table has one stratum a row: the last target's
+        if target.classes is not None:
+            parts.append(np.nan_to_num(target.values, nan=-1))
+            by.append("of each class")
+        elif not target.known.all():
+            parts.append(target.known)
+            by.append("of the known targets")
+    if not parts:
+        return None, ""
+    strata = pd.DataFrame(dict(enumerate(parts))).groupby(list(range(len(parts)))).ngroup()
+    if strata.value_counts().max() < n_folds or strata.nunique() < 2:
+        return None, ""
+    return strata.to_numpy(), " and ".join(by)
+
+
+# ---------------------------------------------------------------------------------------------
+# The model
+
+
+def _predict_held_out(
+    task: Task,
+    j: int,
+    target: Target,
+    splits: list[tuple[np.ndarray, np.ndarray]],
+    estimators: list[Any],
+    scores: list[dict[str, Any]],
+) -> HeldOut:
+    """Predict one target of each fold's held-out rows, and score that."""
+    parts = []
+    for k, ((train, test), estimator) in enumerate(zip(splits, estimators, strict=True)):
+        for name, rows in ((MODEL, test), (LEARNT, train)):
+            own = rows[target.known[rows]]
+            if not len(own):
+                continue
+            part = _predict(task, j, target, estimator, own, k)
+            values = metrics(target, part.truth, part.predicted, part.probability)
+            _note(scores, target, name, k, values)
+            if name == MODEL:
+                parts.append(part)
+    joined: dict[str, Any] = {}
+    for name in HeldOut.__dataclass_fields__:
+        of_folds = [getattr(part, name) for part in parts]
+        joined[name] = None if of_folds[0] is None else np.concatenate(of_folds)
+    return HeldOut(**joined)
+
+
+def _predict(
+    task: Task, j: int, target: Target, estimator: Any, rows: np.ndarray, fold: int
+) -> HeldOut:
+    """Predict one target of some rows with one fold's model."""
+    X = safe_indexing(task.X, rows)
+    spread = probability = None
+    if task.is_ensemble and target.classes is None:
+        predicted, spread = estimator.predict(X, return_std=True)
+        spread = target_frame(spread)[0].iloc[:, j].to_numpy(dtype=np.float64)
+    else:
+        predicted = estimator.predict(X)
+    if target.classes is not None:
+        part = estimator if target.stage_name is None else up_to_stage(estimator, target.stage)
+        if hasattr(part, "predict_proba"):
+            codes = [target.codes[label] for label in part.classes_.tolist()]
+            probability = _align(part.predict_proba(X), codes, len(target.classes))
+    values = target.encode(target_frame(predicted)[0].iloc[:, j])
+    truth = target.values[rows]
+    return HeldOut(np.full(len(rows), fold), rows, truth, values, spread, probability)
+
+
+def _align(probability: Any, codes: list[int], n_classes: int) -> np.ndarray:
+    """Give a column to each class, also to those that a fold did not have."""
+    aligned = np.zeros((len(probability), n_classes))
+    aligned[:, codes] = np.asarray(probability, dtype=np.float64)
+    return aligned / aligned.sum(axis=1, keepdims=True)
+
+
+def metrics(
+    target: Target, truth: np.ndarray, predicted: np.ndarray, probability: np.ndarray | None
+) -> dict[str, float]:
+    """Compute the scores of a target: of numbers R² and MAE, of classes three."""
+    if target.classes is None:
+        r2 = r2_score(truth, predicted) if len(truth) > 1 and np.ptp(truth) > 0 else np.nan
+        return {"R²": float(r2), "MAE": float(mean_absolute_error(truth, predicted))}
+    values = {
+        "accuracy": accuracy_score(truth, predicted),
+        "balanced accuracy": recall_score(
+            truth, predicted, labels=np.unique(truth), average="macro", zero_division=0
+        ),
+    }
+    if probability is not None:
+        values["log loss"] = log_loss(truth, probability, labels=np.arange(len(target.classes)))
+    return {name: float(value) for name, value in values.items()}
+
+
+def _note(
+    scores: list[dict[str, Any]], target: Target, model: str, fold: int, values: dict[str, float]
+) -> None:
+    scores += [
+        {"target": target.name, "model": model, "metric": metric, "fold": fold, "score": value}
+        for metric, value in values.items()
+    ]
+
+
+# ---------------------------------------------------------------------------------------------
+# Baselines
+
+
+def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, Any]:
+    """Give models that anybody would try first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Numbers as floats, texts as categories.
+    target : Target
+    seed : int
+    """
+    is_text = [isinstance(dtype, pd.CategoricalDtype) for dtype in table.dtypes]
+    texts = list(table.columns[is_text])
+    numbers = list(table.columns[~np.array(is_text, dtype=bool)])
+    fill = SimpleImputer(strategy="constant", fill_value="(missing)")
+    prepare = make_column_transformer(
+        (make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
+        (make_pipeline(fill, OneHotEncoder(handle_unknown="ignore")), texts),
+    )
+    if target.classes is None:
+        return {
+            "median": DummyRegressor(strategy="median"),
+            "ridge regression": make_pipeline(prepare, RidgeCV(alphas=_ALPHAS)),
+            "gradient boosting": HistGradientBoostingRegressor(
+                categorical_features="from_dtype", random_state=seed
+            ),
+        }
+    return {
+        "most frequent class": DummyClassifier(strategy="prior"),
+        "logistic regression": make_pipeline(prepare, LogisticRegression(max_iter=1000)),
+        "gradient boosting": HistGradientBoostingClassifier(
+            categorical_features="from_dtype", random_state=seed
+        ),
+    }
+
+
+def _score_baselines(
+    task: Task,
+    target: Target,
+    splits: list[tuple[np.ndarray, np.ndarray]],
+    seed: int,
+    scores: list[dict[str, Any]],
+) -> None:
+    """Fit each baseline where the target is known, and score it on the rows held out."""
+    table = task.frame(target.stage if task.stage_names else None)
+    for k, (train, test) in enumerate(splits):
+        known, held = train[target.known[train]], test[target.known[test]]
+        if not len(known) or not len(held):
+            continue
+        for name, estimator in baselines(table, target, seed).items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                estimator.fit(table.iloc[known], target.values[known])
+            probability = None
+            if target.classes is not None:
+                codes = estimator.classes_.astype(int).tolist()
+                proba = estimator.predict_proba(table.iloc[held])
+                probability = _align(proba, codes, len(target.classes))
+            predicted = estimator.predict(table.iloc[held])
+            values = metrics(target, target.values[held], predicted, probability)
+            _note(scores, target, name, k, values)
+
+
+# ---------------------------------------------------------------------------------------------
+# Reconstruction
+
+
+def _reconstruction_score(estimator: Any, X: Any) -> float:
+    """Give R² of the reconstruction; NaN where no stage is an autoencoder."""
+    try:
+        return float(estimator.score(X))
+    except ValueError:
+        return np.nan
+
+
+def _decode_held_out(
+    task: Task, splits: list[tuple[np.ndarray, np.ndarray]], estimators: list[Any]
+) -> dict[int, np.ndarray]:
+    """Encode and decode the rows of each fold by the model that did not see them."""
+    decoded: dict[int, np.ndarray] = {}
+    for (_, test), estimator in zip(splits, estimators, strict=True):
+        back = _decode(task, estimator, safe_indexing(task.X, test))
+        for j, values in back.items():
+            if j not in decoded:
+                decoded[j] = _empty(task, j)
+            decoded[j][test] = values
+    return decoded
+
+
+def _empty(task: Task, j: int) -> np.ndarray:
+    is_text = task.columns[j].is_categorical
+    return np.full(task.n_samples, None if is_text else np.nan, object if is_text else float)
+
+
+def _decode(task: Task, estimator: Any, X: Any) -> dict[int, Any]:
+    """Give the reconstruction of each column of X that comes back, by its position."""
+    if not _can_decode(task, estimator):
+        return {}
+    back = decode_as(estimator, estimator.transform(X), X)
+    labels = list(X.columns) if isinstance(X, pd.DataFrame) else list(range(X.shape[1]))
+    positions = list(range(len(labels)))
+    if isinstance(back, pd.DataFrame) and set(back.columns) <= set(labels):
+        positions = [labels.index(label) for label in back.columns]
+    frame = pd.DataFrame(back)
+    decoded = {}
+    for i, j in enumerate(positions):
+        column = frame.iloc[:, i]
+        if task.columns[j].is_categorical:
+            decoded[j] = np.array([label_text(value) for value in column.tolist()], dtype=object)
+        else:
+            decoded[j] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return decoded
+
+
+def _can_decode(task: Task, estimator: Any) -> bool:
+    """Tell whether each stage can decode."""
+    stages = stages_of(task.core)
+    has_all = all(hasattr(stage, "inverse_transform") for _, stage, _ in stages)
+    return has_all and hasattr(estimator, "inverse_transform")
+
+
+def _decode_by_pca(
+    task: Task, splits: list[tuple[np.ndarray, np.ndarray]], estimators: list[Any]
+) -> dict[int, np.ndarray]:
+    """Do the same with principal components, as many as there are latents; of one scale alone."""
+    if task.stage_names or steps_before(task.model):
+        return {}
+    decoded = {j: _empty(task, j) for j in range(len(task.columns))}
+    n_latents = task.core.transform(safe_indexing(task.X, [0])).shape[1]
+    for train, test in splits:
+        parts, layout = [], []
+        for j, column in enumerate(task.columns):
+            values = column.values
+            if column.is_categorical:
+                known = values.iloc[train].dropna().unique().tolist()
+                part = np.column_stack([(values == c).to_numpy(float) for c in known] or [[]])
+                part = part.reshape(task.n_samples, len(known))
+            else:
+                known, part = None, values.to_numpy()[:, None]
+            part = np.where(column.measured[:, None], part, np.nan)
+            parts.append(part)
+            layout.append((j, part.shape[1], known))
+        full = np.hstack(parts)
+        prepare = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler())
+        scaled = prepare.fit(full[train]).transform(full)
+        pca = PCA(min(n_latents, len(train), full.shape[1]), svd_solver="full")
+        with np.errstate(invalid="ignore"):
+            pca.fit(scaled[train])
+        back = prepare[-1].inverse_transform(pca.inverse_transform(pca.transform(scaled[test])))
+        start = 0
+        for j, width, known in layout:
+            part = back[:, start : start + width]
+            if known is None:
+                decoded[j][test] = part[:, 0]
+            elif known:
+                decoded[j][test] = np.array(known, dtype=object)[part.argmax(axis=1)]
+            start += width
+    return decoded

@@ -1,0 +1,332 @@
+"""What speaks against the model, in sentences that follow from numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+
+from ..plotting._base import core_of
+from ._content import count, enumerate_words, fixed, number, percent, short
+from ._facts import (
+    Comparison,
+    Intervals,
+    Reliability,
+    Replicates,
+    compare,
+    n_parameters,
+    scores_of,
+)
+from ._folds import HIGHER_IS_BETTER, LEARNT, Evaluation
+from ._task import Target, Task, stages_of
+
+# Below these numbers something is called few.
+FEW_IN_CLASS = 10
+FEW_MEASURED = 0.5
+FEW_HELD_OUT = 20
+# A column, of which this share is one value, tells rows hardly apart.
+_MOSTLY_ONE = 0.99
+
+
+# How a baseline is called within a sentence.
+_ARTICLES = {"median": "the median", "most frequent class": "the most frequent class"}
+
+
+def say_model(name: str) -> str:
+    """Write the name of a baseline within a sentence."""
+    return _ARTICLES.get(name, name)
+
+
+def say_score(metric: str, value: float, unit: str = "") -> str:
+    """Write a score: an error with its unit, all others with three places."""
+    return with_unit_behind(value, unit) if metric == "MAE" else fixed(value)
+
+
+def say_comparison(comparison: Comparison, unit: str) -> str:
+    """Write the scores of two models, and in how many folds the first is better or worse."""
+    c = comparison
+    scores = f"{say_score(c.metric, c.model_score, unit)} against "
+    scores += say_score(c.metric, c.baseline_score, unit)
+    if c.n_folds == 1:
+        return f"{scores}, in the one fold"
+    if not c.verdict:
+        return f"{scores}, better in {c.n_better} and worse in {c.n_worse} of {c.n_folds} folds"
+    word, n = ("worse", c.n_worse) if c.verdict < 0 else ("better", c.n_better)
+    return f"{scores}, {word} in {n} of {c.n_folds} folds"
+
+
+def with_unit_behind(value: float, unit: str) -> str:
+    """Write a number with its unit."""
+    return f"{number(value)} {unit}".strip()
+
+
+def say_verdicts(target: Target, comparisons: list[Comparison]) -> list[str]:
+    """Write for each metric which baseline is better than the model; those come first."""
+    words = {-1: "worse than", 0: "not clearly different from", 1: "better than"}
+    sentences = []
+    for metric in dict.fromkeys(c.metric for c in comparisons):
+        parts = []
+        for verdict, text in words.items():
+            own = [c for c in comparisons if c.metric == metric and c.verdict == verdict]
+            said = [f"{say_model(c.baseline)} ({say_comparison(c, target.unit)})" for c in own]
+            if said:
+                parts.append(f"{text} {enumerate_words(said)}")
+        sentences.append(f"By {metric} this model is {'; '.join(parts)}.")
+    return sentences
+
+
+def find_limits(
+    task: Task,
+    evaluation: Evaluation,
+    replicates: dict[str | None, Replicates],
+    intervals: dict[str, Intervals | None],
+    curves: dict[str, Reliability | None],
+) -> list[str]:
+    """Give all statements, those on the scores first."""
+    found: list[str] = []
+    for target in task.targets:
+        found += _of_baselines(evaluation, target)
+    for name, repeated in replicates.items():
+        found += _of_replicates(task, name, repeated)
+    for target in task.targets:
+        found += _of_overfit(task, evaluation, target)
+        found += _of_folds(evaluation, target)
+        found += _of_calibration(target, intervals.get(target.name), curves.get(target.name))
+        found += _of_target(target, task)
+    found += _of_reconstruction(task, evaluation)
+    found += _of_columns(task)
+    found += _of_settings(task)
+    found += [
+        f"A fit of a fold gave a warning. {short(text, 300)}" for text in evaluation.messages
+    ]
+    return found
+
+
+# ---------------------------------------------------------------------------------------------
+# Scores
+
+
+def _prefix(target: Target) -> str:
+    return f"{target.name}: "
+
+
+def _of_baselines(evaluation: Evaluation, target: Target) -> Iterator[str]:
+    comparisons = compare(evaluation, target)
+    for verdict in (-1, 0):
+        own = [c for c in comparisons if c.verdict == verdict]
+        for name in dict.fromkeys(c.baseline for c in own):
+            said = "; ".join(
+                f"{c.metric} {say_comparison(c, target.unit)}" for c in own if c.baseline == name
+            )
+            if verdict < 0:
+                yield f"{_prefix(target)}{say_model(name)} is better than this model: {said}."
+            else:
+                yield (
+                    f"{_prefix(target)}this model and {say_model(name)} can not be told apart: "
+                    f"{said}. No difference is larger than its standard deviation over the folds."
+                )
+
+
+def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[str]:
+    where = "" if name is None else f"{name}: "
+    if found.leak > 0:
+        remedy = (
+            "The groups given do not keep them together."
+            if task.groups is not None
+            else "No groups were given; with groups, equal rows stay in one fold."
+        )
+        yield (
+            f"{where}{percent(found.leak)} of the held-out rows are equal, in all columns, to a "
+            "row learnt from: the scores tell more of rows that are known than of new ones. "
+            f"{remedy}"
+        )
+    if found.n_contradicting:
+        target = next(t for t in task.targets if t.name == name)
+        if target.classes is not None:
+            bound = f"no model of these columns can have an accuracy above {fixed(found.ceiling)}"
+        else:
+            error = with_unit_behind(found.floor, target.unit)
+            bound = f"no model of these columns can have a mean absolute error below {error}"
+            if np.isfinite(found.ceiling):
+                bound += f", or R² above {fixed(found.ceiling)},"
+        yield (
+            f"{where}{count(found.n_contradicting, 'row')} of {found.n_rows:,} are equal to "
+            f"another in all columns and have another target: {bound} on these rows."
+        )
+
+
+def _of_overfit(task: Task, evaluation: Evaluation, target: Target) -> Iterator[str]:
+    own, learnt = (scores_of(evaluation, target, m) for m in ("this model", LEARNT))
+    metric = "MAE" if target.classes is None else "accuracy"
+    held, known = own[metric], learnt[metric].reindex(own[metric].index)
+    error, error_known = (held, known) if metric == "MAE" else (1 - held, 1 - known)
+    gap = float((error - error_known).mean())
+    spread = float(error.std(ddof=1)) if len(error) > 1 else 0.0
+    if not (gap > spread and error.mean() > 1.5 * error_known.mean()):
+        return
+    stops = [getattr(core_of(e), "early_stopping", None) for _, e, _ in stages_of(task.core)]
+    stop = "" if True in stops else " Early stopping was not asked for."
+    yield (
+        f"{_prefix(target)}the model fits the rows it learnt from better than others: {metric} "
+        f"{say_score(metric, known.mean(), target.unit)} there, "
+        f"{say_score(metric, held.mean(), target.unit)} on rows held out.{stop}"
+    )
+
+
+def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[str]:
+    own = scores_of(evaluation, target)
+    n_held = [int(target.known[test].sum()) for _, test in evaluation.splits]
+    if min(n_held) < FEW_HELD_OUT:
+        yield (
+            f"{_prefix(target)}folds hold out as few as {count(min(n_held), 'known value')}; the "
+            "score of such a fold is mostly chance."
+        )
+    if "R²" in own and (own["R²"] < 0).any():
+        n = int((own["R²"] < 0).sum())
+        yield (
+            f"{_prefix(target)}in {n} of {count(len(own['R²']), 'fold')} R² is below 0 (lowest: "
+            f"{fixed(own['R²'].min())}): there the model is worse than the mean of the fold."
+        )
+    for metric, values in own.items():
+        values = values.dropna()
+        sign = 1 if HIGHER_IS_BETTER[metric] else -1
+        if len(values) > 1 and metric != "log loss" and np.ptp(values) > 0.5 * abs(values.mean()):
+            worst, best = (sign * values).min() * sign, (sign * values).max() * sign
+            yield (
+                f"{_prefix(target)}{metric} depends on the fold: from "
+                f"{say_score(metric, worst, target.unit)} in the worst to "
+                f"{say_score(metric, best, target.unit)} in the best."
+            )
+
+
+def _of_calibration(
+    target: Target, by_spread: Intervals | None, curve: Reliability | None
+) -> Iterator[str]:
+    if by_spread is not None and by_spread.actual[1] < by_spread.nominal[1] - 0.05:
+        yield (
+            f"{_prefix(target)}the members agree more than they are right: "
+            f"{percent(by_spread.actual[1])} of the held-out rows lie within ± 2 standard "
+            f"deviations of the members, where {percent(by_spread.nominal[1])} would be if the "
+            "spread told the error."
+        )
+    if curve is not None and abs(curve.excess) > 0.05:
+        word = "more" if curve.excess > 0 else "less"
+        yield (
+            f"{_prefix(target)}the model is {word} sure than it is right: the mean probability of "
+            "the predicted class differs from the share that is right by "
+            f"{number(abs(curve.excess), 2)}."
+        )
+
+
+# ---------------------------------------------------------------------------------------------
+# Data
+
+
+def _of_target(target: Target, task: Task) -> Iterator[str]:
+    own = task.own_rows(target)
+    missing = float(1 - target.known[own].mean())
+    if missing > 0:
+        n = int((~target.known[own]).sum())
+        yield (
+            f"{_prefix(target)}the target is missing in {n:,} of {own.sum():,} rows "
+            f"({percent(missing)}); the scores tell nothing of those."
+        )
+    if target.classes is None:
+        return
+    counts = np.bincount(target.values[target.known].astype(int), minlength=len(target.classes))
+    few = [(target.classes[c], n) for c, n in enumerate(counts) if n < FEW_IN_CLASS]
+    if few:
+        said = enumerate_words([f"{short(name, 40)} ({n})" for name, n in few])
+        yield f"{_prefix(target)}classes with fewer than {FEW_IN_CLASS} rows: {said}."
+    share = counts.max() / counts.sum()
+    if share > 0.8:
+        yield (
+            f"{_prefix(target)}{percent(share)} of the rows are of the class "
+            f"{short(target.classes[int(counts.argmax())], 40)}, so that accuracy says little."
+        )
+
+
+def _of_columns(task: Task) -> Iterator[str]:
+    few, same, rare = [], [], []
+    for column in task.columns:
+        if column.stage < 0:
+            continue
+        own = task.scale >= column.stage
+        name = short(column.name, 40)
+        share = column.measured[own].mean()
+        if share < FEW_MEASURED:
+            few.append(f"{name} ({percent(share)})")
+        values = column.values[own].dropna()
+        if len(values):
+            counts = values.value_counts()
+            if counts.iloc[0] / len(values) > _MOSTLY_ONE:
+                same.append(name)
+            n_rare = int((counts[counts > 0] < 5).sum())
+            if column.is_categorical and n_rare:
+                rare.append(f"{name} ({n_rare} of {int((counts > 0).sum())})")
+    if few:
+        yield f"Columns that are measured in less than half of their rows: {enumerate_words(few)}."
+    if same:
+        yield (
+            f"Columns that have one value in more than {percent(_MOSTLY_ONE)} of their rows: "
+            f"{enumerate_words(same)}."
+        )
+    if rare:
+        yield f"Columns with categories of fewer than 5 rows: {enumerate_words(rare)}."
+
+
+def _of_reconstruction(task: Task, evaluation: Evaluation) -> Iterator[str]:
+    held, learnt = evaluation.reconstruction.mean()
+    if np.isfinite(held) and 1 - held > 1.5 * (1 - learnt) and learnt - held > 0.02:
+        yield (
+            "The latents keep the rows learnt from better than others: R² of the reconstruction "
+            f"{fixed(learnt)} there, {fixed(held)} on rows held out."
+        )
+
+
+# ---------------------------------------------------------------------------------------------
+# Settings
+
+
+def _of_settings(task: Task) -> Iterator[str]:
+    n_distinct = len(pd.DataFrame(task.frame()).drop_duplicates())
+    sizes = n_parameters(task.core)
+    n_weights = sum(n for _, n in sizes)
+    if n_weights > n_distinct:
+        yield (
+            f"There are {count(n_weights, 'parameter')} to learn and {n_distinct:,} distinct "
+            f"rows, {number(n_distinct / n_weights, 2)} of a row per parameter: what keeps the "
+            "model from learning rows by heart is its penalties and the number of epochs."
+        )
+    if task.search is not None:
+        n = len(task.search.cv_results_["params"])
+        yield (
+            f"The settings are the best of {count(n, 'candidate')} of a search. If it saw these "
+            "rows, the scores here are too good, as the rows held out had their say in the choice."
+        )
+    frozen = [name for name, e, _ in stages_of(task.core) if isinstance(e, FrozenEstimator)]
+    if frozen:
+        yield (
+            f"Frozen stages ({enumerate_words(list(map(str, frozen)))}) were not fitted anew in "
+            "the folds. If they saw these rows, the scores here are too good."
+        )
+    seeds = [getattr(core_of(e), "random_state", None) for _, e, _ in stages_of(task.core)]
+    if None in seeds and getattr(task.core, "random_state", None) is None:
+        yield "random_state is not set: another fit gives other numbers."
+    devices = {
+        str(next(net.module_.parameters()).device)
+        for _, e, _ in stages_of(task.core)
+        if (net := getattr(core_of(e), "net_", None)) is not None
+    }
+    if devices - {"cpu"}:
+        yield (
+            f"The model was trained on {', '.join(sorted(devices))}; another device gives numbers "
+            "that differ in the last digits, and with many epochs by more."
+        )
+    ranges = "Rows outside the ranges and categories listed under Data are extrapolation"
+    yield (
+        f"{ranges}, and so are rows of another origin than these: nothing on this page tells how "
+        "wrong the model is there."
+    )

@@ -1,0 +1,560 @@
+"""The sections of a report: which tables, figures and sentences stand where."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+
+from .._stages import steps_before
+from ..plotting._base import core_of
+from ._content import (
+    NOTHING,
+    Bullets,
+    Folded,
+    Pairs,
+    Section,
+    Table,
+    Text,
+    count,
+    enumerate_words,
+    fixed,
+    mean_and_sd,
+    number,
+    percent,
+    plain_number,
+    short,
+)
+from ._facts import (
+    Intervals,
+    Reliability,
+    Replicates,
+    baselines_of,
+    compare,
+    n_parameters,
+    reconstruction_table,
+    scores_of,
+)
+from ._figures import (
+    MAX_PANELS,
+    draw_chain,
+    draw_histories,
+    draw_intervals,
+    draw_latents,
+    draw_predictions,
+    draw_reconstruction,
+    draw_reliability,
+    draw_targets,
+)
+from ._folds import HIGHER_IS_BETTER, LEARNT, MODEL, Evaluation
+from ._limits import say_comparison, say_model, say_verdicts, with_unit_behind
+from ._task import Column, Target, Task, stages_of
+
+_PACKAGES = ("scikit-learn", "torch", "skorch", "numpy", "scipy", "pandas")
+# A longer table of columns is folded away.
+_MANY_COLUMNS = 20
+
+
+# ---------------------------------------------------------------------------------------------
+# At a glance, and limits
+
+
+def glance(task: Task, evaluation: Evaluation, n_limits: int) -> Section:
+    """Give what a reader wants to know first."""
+    n_stages = f", {count(len(task.stage_names), 'stage')}" if task.stage_names else ""
+    members = len(task.core.members_)
+    of_members = f", an ensemble of {members}" if members > 1 else ""
+    rows = [
+        ("Model", f"{describe_model(task)}{n_stages}{of_members}"),
+        ("Data", f"{count(task.n_samples, 'row')}, {count(len(task.columns), 'column')}"),
+        ("Held out", f"{evaluation.how}. All scores are of rows held out, unless said otherwise."),
+    ]
+    for target in task.targets:
+        own = scores_of(evaluation, target)
+        said = ", ".join(
+            f"{metric} {mean_and_sd(values, _places(metric))}{_unit_of(metric, target, ' ')}"
+            for metric, values in own.items()
+        )
+        rows.append((target.name, said))
+        rows.append((f"{target.name}, beside baselines", _headline(evaluation, target)))
+    held = evaluation.reconstruction["held out"]
+    if held.notna().any():
+        rows.append(("Reconstruction", f"R² {mean_and_sd(held, 3)}"))
+    rows.append(("Known limits", f"{count(n_limits, 'statement')}, below"))
+    return Section("glance", "At a glance", (Pairs(tuple(rows)),))
+
+
+def _headline(evaluation: Evaluation, target: Target) -> str:
+    """Say by the first of two metrics what the model is worth beside the best baseline."""
+    metric = "MAE" if target.classes is None else "balanced accuracy"
+    own = [c for c in compare(evaluation, target) if c.metric == metric]
+    if not own:
+        return NOTHING
+    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    best = max(own, key=lambda c: sign * c.baseline_score)
+    words = {-1: "Worse than", 0: "Not clearly different from", 1: "Better than"}
+    said = say_comparison(best, target.unit)
+    return f"{words[best.verdict]} {say_model(best.baseline)}, the best of them: {metric} {said}."
+
+
+def limits(statements: list[str]) -> Section:
+    """Give what speaks against the model."""
+    intro = Text(
+        "Each statement follows from numbers on this page. What can not be read from the data, "
+        "such as how they were chosen, is not in this list."
+    )
+    return Section("limits", "Known limits", (intro, Bullets(tuple(statements))))
+
+
+def describe_model(task: Task) -> str:
+    """Name the estimator, with the steps before it."""
+    names = [type(step).__name__ for step in steps_before(task.model)]
+    return " → ".join([*names, type(task.core).__name__])
+
+
+def _places(metric: str) -> int | None:
+    """Give the number of places of a score; that of an error follows from its size."""
+    return None if metric == "MAE" else 3
+
+
+def _write_score(metric: str, value: float) -> str:
+    return number(value) if metric == "MAE" else fixed(value)
+
+
+def _unit_of(metric: str, target: Target, before: str) -> str:
+    return f"{before}{target.unit}" if metric == "MAE" and target.unit else ""
+
+
+# ---------------------------------------------------------------------------------------------
+# Data
+
+
+def data(task: Task, replicates: dict[str | None, Replicates]) -> Section:
+    """Describe rows, targets and columns."""
+    parts: list[Any] = [Text(_say_rows(task))]
+    if task.targets:
+        numbers = [t for t in task.targets if t.classes is None]
+        parts += [_number_targets(task, numbers)] if numbers else []
+        parts += [_class_targets(target) for target in task.targets if target.classes]
+        parts.append(draw_targets(task))
+    repeated = [_say_replicates(name, found) for name, found in replicates.items()]
+    parts.append(Bullets(tuple(repeated)))
+    table = _columns(task)
+    is_long = len(task.columns) > _MANY_COLUMNS
+    parts.append(Folded(f"All {len(task.columns)} columns", (table,)) if is_long else table)
+    return Section("data", "Data", tuple(parts))
+
+
+def _say_rows(task: Task) -> str:
+    n_text = sum(column.is_categorical for column in task.columns)
+    n_number = len(task.columns) - n_text
+    kinds = [count(n_number, "column") + " of numbers"] if n_number else []
+    kinds += [count(n_text, "column") + " of categories"] if n_text else []
+    text = f"{count(task.n_samples, 'row')} with {enumerate_words(kinds)}."
+    measured = np.concatenate(
+        [c.measured[task.scale >= c.stage] for c in task.columns if c.stage >= 0]
+    )
+    is_complete = bool(measured.all())
+    text += (
+        " No entry is" if is_complete else f" {percent(1 - measured.mean())} of the entries are"
+    )
+    text += " missing."
+    if task.has_own_rows:
+        own = [
+            f"{int((task.scale == k).sum()):,} of {name}"
+            for k, name in enumerate(task.stage_names)
+        ]
+        text += (
+            f" Scales have rows of their own: {enumerate_words(own)}. An entry of a later scale "
+            "than its row's does not count as missing."
+        )
+    if task.groups is not None:
+        n = len(np.unique(task.groups))
+        text += f" The rows are of {count(n, 'group')}, which are held out as a whole."
+    return text
+
+
+def _number_targets(task: Task, targets: list[Target]) -> Table:
+    rows = []
+    for target in targets:
+        y = target.values[target.known]
+        n_missing = int((~target.known)[task.own_rows(target)].sum())
+        rows.append(
+            (
+                target.label,
+                *((target.stage_name or "",) if task.stage_names else ()),
+                f"{len(y):,}",
+                f"{n_missing:,}",
+                plain_number(y.min()),
+                plain_number(float(np.median(y))),
+                plain_number(y.max()),
+                number(float(y.mean())),
+                number(float(y.std(ddof=1)) if len(y) > 1 else np.nan),
+            )
+        )
+    stage = ("Stage",) if task.stage_names else ()
+    header = ("Target", *stage, "Known", "Missing", "Minimum", "Median", "Maximum", "Mean", "SD")
+    return Table("Targets that are numbers", header, tuple(rows), n_text=1 + len(stage))
+
+
+def _class_targets(target: Target) -> Table:
+    assert target.classes is not None
+    counts = np.bincount(target.values[target.known].astype(int), minlength=len(target.classes))
+    rows = [
+        (short(name, 60), f"{n:,}", percent(n / counts.sum()))
+        for name, n in zip(target.classes, counts, strict=True)
+    ]
+    if not target.known.all():
+        rows.append(("(missing)", f"{int((~target.known).sum()):,}", NOTHING))
+    return Table(f"Classes of {target.name}", ("Class", "Rows", "Share"), tuple(rows))
+
+
+def _say_replicates(name: str | None, found: Replicates) -> str:
+    where = "" if name is None else f"{name}: "
+    text = f"{where}{count(found.n_distinct, 'distinct row')} of {found.n_rows:,}"
+    if not found.n_repeated:
+        return f"{text}; none occurs twice."
+    text += f"; {count(found.n_repeated, 'row')} occur more than once"
+    if found.n_contradicting:
+        text += f", of which {found.n_contradicting:,} have an equal row with another target"
+    return f"{text}. {percent(found.leak)} of the held-out rows are equal to a row learnt from."
+
+
+def _columns(task: Task) -> Table:
+    with_stage = bool(task.stage_names)
+    rows = []
+    for column in task.columns:
+        own = task.scale >= column.stage
+        stage = task.stage_names[column.stage] if with_stage and column.stage >= 0 else "none"
+        rows.append(
+            (
+                short(f"{column.name} ({column.unit})" if column.unit else column.name, 80),
+                *((stage,) if with_stage else ()),
+                "categories" if column.is_categorical else "numbers",
+                _say_values(column),
+                f"{int(column.measured[own].sum()):,}",
+                percent(float(1 - column.measured[own].mean())),
+            )
+        )
+    header = ("Column", *(("Stage",) if with_stage else ()), "Kind", "Values")
+    caption = "Columns. Of numbers minimum, median and maximum; of categories the commonest"
+    return Table(caption, (*header, "Measured", "Missing"), tuple(rows), n_text=len(header))
+
+
+def _say_values(column: Column) -> str:
+    values = column.values.dropna()
+    if not len(values):
+        return "never measured"
+    if not column.is_categorical:
+        ends = (
+            plain_number(values.min()),
+            number(float(values.median())),
+            plain_number(values.max()),
+        )
+        return " … ".join(ends)
+    counts = values.value_counts()
+    counts = counts[counts > 0]
+    shown = [f"{short(name, 24)} ({n:,})" for name, n in counts.iloc[:3].items()]
+    rest = len(counts) - len(shown)
+    return f"{', '.join(shown)}{f', {rest} more' if rest else ''}"
+
+
+# ---------------------------------------------------------------------------------------------
+# Settings
+
+
+def settings(task: Task) -> Section:
+    """Say how the estimator is set, and with what versions it was looked at."""
+    parts: list[Any] = []
+    if task.stage_names:
+        parts.append(draw_chain(task))
+    changed: list[tuple[str, ...]] = []
+    everything: list[tuple[str, ...]] = []
+    described = _described(task)
+    for name, estimator in described:
+        for parameter, value, default in _parameters(estimator):
+            row = (name, parameter, short(repr(value)), short(repr(default)))
+            everything.append(row)
+            if repr(value) != repr(default):
+                changed.append(row)
+    header = ("Of", "Parameter", "Value", "Default")
+    if len(described) == 1:  # the same name in each row
+        header = header[1:]
+        changed, everything = [row[1:] for row in changed], [row[1:] for row in everything]
+    if changed:
+        caption = "Parameters that differ from their defaults"
+        parts.append(Table(caption, header, tuple(changed), n_text=len(header)))
+    else:
+        parts.append(Text("All parameters have their defaults."))
+    table = Table("All parameters", header, tuple(everything), n_text=len(header))
+    parts.append(Folded(f"All {len(everything)} parameters", (table,)))
+    parts.append(_sizes(task))
+    parts.append(Text(_versions()))
+    return Section("settings", "Settings", tuple(parts))
+
+
+def _described(task: Task) -> list[tuple[str, Any]]:
+    """Give all estimators that have settings, by name: steps, the chain, its stages."""
+    found = [(f"step {type(step).__name__}", step) for step in steps_before(task.model)]
+    found.append((type(task.core).__name__, task.core))
+    for name, estimator, _ in stages_of(task.core) if task.stage_names else []:
+        steps = steps_before(estimator) if not isinstance(estimator, FrozenEstimator) else []
+        found += [(f"stage {name}, {type(step).__name__}", step) for step in steps]
+        found.append((f"stage {name}", core_of(estimator)))
+    return found
+
+
+def _parameters(estimator: Any) -> list[tuple[str, Any, Any]]:
+    """Give name, value and default of each parameter."""
+    if not hasattr(estimator, "get_params"):  # such as "passthrough"
+        return []
+    signature = inspect.signature(type(estimator).__init__).parameters
+    return [
+        (name, value, signature[name].default if name in signature else inspect.Parameter.empty)
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in ("stages", "steps")  # they stand in the diagram, and below
+    ]
+
+
+def _sizes(task: Task) -> Text:
+    sizes = n_parameters(task.core)
+    if not sizes:
+        return Text("No stage is a network.")
+    said = [f"{n:,}" + (f" in the stage {name}" if name is not None else "") for name, n in sizes]
+    total = sum(n for _, n in sizes)
+    text = f"Weights and biases: {enumerate_words(said)}"
+    text += f", {total:,} together" if len(sizes) > 1 else ""
+    members = len(task.core.members_)
+    return Text(text + (f", in each of {members} members." if members > 1 else "."))
+
+
+def _versions() -> str:
+    from .. import __version__
+
+    others = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return f"Versions: sknestedae {__version__}, {others}, Python {platform.python_version()}."
+
+
+# ---------------------------------------------------------------------------------------------
+# Scores
+
+
+def scores(task: Task, evaluation: Evaluation) -> Section:
+    """Give the scores of model and baselines, and what they say."""
+    how = f"{evaluation.how}. In each fold the settings above are fitted anew to the other rows."
+    rest = (
+        "Baselines are fitted to the same rows as far as their target is known, with the columns "
+        "up to its scale. For the linear model numbers are imputed by the mean and standardised, "
+        "and categories one-hot; gradient boosting takes both as they are. Their settings are "
+        "scikit-learn's, but for the strength of ridge, chosen by leave-one-out."
+        if task.targets
+        else "There is no target; what is scored is the reconstruction."
+    )
+    parts: list[Any] = [Text(f"{how} {rest}")]
+    for target in task.targets:
+        parts += _scores_of_target(evaluation, target)
+    if task.targets:
+        parts.append(
+            Text(
+                "Better or worse is said where the mean difference over the folds is larger than "
+                "its standard deviation over them. Folds share rows to learn from, so that this "
+                "is a rough yardstick and not a test."
+            )
+        )
+    held = evaluation.reconstruction
+    if held.notna().any(axis=None):
+        header = ("Rows", "R² of the reconstruction", *_folds_header(len(held)))
+        rows = tuple(
+            (name, mean_and_sd(held[name], 3), *map(fixed, held[name]))
+            for name in ("held out", "learnt from")
+        )
+        caption = "Reconstruction of the table from the latents: mean ± SD, and each fold"
+        parts.append(Table(caption, header, rows, strong=frozenset({0})))
+    return Section("scores", "Scores", tuple(parts))
+
+
+def _folds_header(n_folds: int) -> list[str]:
+    return [f"Fold {k + 1}" for k in range(n_folds)]
+
+
+def _scores_of_target(evaluation: Evaluation, target: Target) -> list[Any]:
+    names = [MODEL, *baselines_of(evaluation, target), LEARNT]
+    by_model = {name: scores_of(evaluation, target, name) for name in names}
+    found = list(by_model[MODEL])
+    header = ("Model", *(f"{m}{_unit_in_brackets(m, target)}" for m in found))
+    rows = tuple(
+        (name, *(mean_and_sd(by_model[name].get(m, []), _places(m)) for m in found))
+        for name in names
+    )
+    n_folds = len(evaluation.splits)
+    caption = f"{target.name}: mean ± SD over {count(n_folds, 'fold')}"
+    parts: list[Any] = [Table(caption, header, rows, strong=frozenset({0}))]
+    parts.append(Bullets(tuple(say_verdicts(target, compare(evaluation, target)))))
+    tables = []
+    for metric in found:
+        by_fold = []
+        for name, own in by_model.items():
+            if metric in own:
+                of_folds = own[metric].reindex(range(n_folds))
+                by_fold.append((name, *(_write_score(metric, value) for value in of_folds)))
+        caption = f"{target.name}: {metric}{_unit_in_brackets(metric, target)} of each fold"
+        tables.append(
+            Table(
+                caption, ("Model", *_folds_header(n_folds)), tuple(by_fold), strong=frozenset({0})
+            )
+        )
+    parts.append(Folded(f"{target.name}: scores of each fold", tuple(tables)))
+    return parts
+
+
+def _unit_in_brackets(metric: str, target: Target) -> str:
+    return f" ({target.unit})" if metric == "MAE" and target.unit else ""
+
+
+# ---------------------------------------------------------------------------------------------
+# Figures with their numbers
+
+
+def training(task: Task) -> Section | None:
+    """Draw the losses."""
+    pictures = draw_histories(task)
+    return Section("training", "Training", tuple(pictures)) if pictures else None
+
+
+def latents(task: Task, rng: np.random.RandomState) -> Section:
+    """Draw the latents."""
+    return Section("latents", "Latent space", tuple(draw_latents(task, rng)))
+
+
+def predictions(
+    task: Task,
+    evaluation: Evaluation,
+    replicates: dict[str | None, Replicates],
+    rng: np.random.RandomState,
+) -> Section | None:
+    """Draw predictions against the truth."""
+    pictures = []
+    for k, (target, held_out) in enumerate(
+        zip(task.targets[:MAX_PANELS], evaluation.held_out, strict=False)
+    ):
+        found, note = replicates[target.name], ""
+        if found.leak > 0:
+            note = (
+                f" {percent(found.leak)} of the held-out rows are equal to a row learnt from, so "
+                "that errors on new rows may be larger than those drawn."
+            )
+        if found.n_contradicting and target.classes is None:
+            floor = with_unit_behind(found.floor, target.unit)
+            note += (
+                " Equal rows have one prediction and several measured values, which makes bands: "
+                f"no model of these columns can have a mean absolute error below "
+                f"{floor} here."
+            )
+        pictures.append(draw_predictions(k, target, held_out, note, rng))
+    return Section("predictions", "Predictions", tuple(pictures)) if pictures else None
+
+
+def calibration(
+    task: Task,
+    evaluation: Evaluation,
+    by_residual: dict[str, Intervals | None],
+    by_spread: dict[str, Intervals | None],
+    curves: dict[str, Reliability | None],
+) -> Section | None:
+    """Say how far probabilities, spreads and intervals can be taken at their word."""
+    parts: list[Any] = []
+    for k, (target, held_out) in enumerate(
+        zip(task.targets[:MAX_PANELS], evaluation.held_out, strict=False)
+    ):
+        curve = curves[target.name]
+        if curve is not None:
+            word = "surer" if curve.excess > 0 else "less sure"
+            parts += [
+                Text(
+                    f"{target.name}: the probability of the predicted class and the share that is "
+                    f"right differ by {number(curve.error, 2)} on average over the bins (expected "
+                    f"calibration error); taken over all rows the model is {word} than it is "
+                    f"right, by {number(abs(curve.excess), 2)}."
+                ),
+                draw_reliability(k, target, curve),
+            ]
+            continue
+        residual, spread = by_residual[target.name], by_spread[target.name]
+        if residual is not None:
+            parts.append(_interval_table(target, residual, "residuals"))
+        if spread is not None:
+            parts.append(_interval_table(target, spread, "members"))
+        picture = draw_intervals(k, target, held_out, residual, spread)
+        parts += [picture] if picture is not None else []
+    if any(intervals is not None for intervals in by_residual.values()):
+        parts.append(
+            Text(
+                "Intervals by residuals: the half-width for the rows of a fold is a quantile of "
+                "the absolute residuals of all other folds. It is the same for all rows of a "
+                "fold, and holds for rows such as these, split as they were split here. The "
+                "estimator itself gives no interval."
+            )
+        )
+    return Section("calibration", "Calibration", tuple(parts)) if parts else None
+
+
+def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
+    unit = f" ({target.unit})" if target.unit else ""
+    rows = []
+    for k, (nominal, actual, half) in enumerate(zip(*intervals[:3], strict=True)):
+        share = percent(nominal)
+        name = share if kind == "residuals" else f"± {k + 1} SD of members ({share} of a Gaussian)"
+        rows.append((name, percent(actual), f"± {number(half)}"))
+    what = "residuals of the other folds" if kind == "residuals" else "the spread of the members"
+    header = ("Nominal", "Rows within, held out", f"Half-width{unit}, mean")
+    return Table(f"{target.name}: intervals by {what}", header, tuple(rows))
+
+
+def reconstruction(task: Task, evaluation: Evaluation) -> Section | None:
+    """Give the error of each column's reconstruction."""
+    table = reconstruction_table(task, evaluation)
+    if not len(table):
+        return None
+    quality = table["r2"].fillna(table["accuracy"])
+    chosen = sorted(quality.sort_values(kind="stable").index[:MAX_PANELS])
+    parts: list[Any] = [draw_reconstruction(task, evaluation, chosen)]
+    if table["pca"].notna().any():
+        better = (table["pca"] > quality).sum()
+        both = table["pca"].notna().sum()
+        parts.append(
+            Text(
+                "As many principal components as there are latents, of the same table imputed by "
+                f"means, standardised and one-hot, give {better} of {both} columns back better. "
+                "They need not serve a target."
+            )
+        )
+    header = ("Column", "Measured", "MAE", "R²", "Right", "Commonest", "Principal components")
+    rows = [_reconstruction_row(task.columns[j], row) for j, row in table.iterrows()]
+    used = [i for i in range(len(header)) if any(row[i] != NOTHING for row in rows)]
+    caption = "Reconstruction of each column, of rows while they were held out"
+    if table["accuracy"].notna().any():
+        caption += (
+            ". Right: share of categories given back; commonest: share of the commonest category"
+        )
+    full = Table(
+        caption,
+        tuple(header[i] for i in used),
+        tuple(tuple(row[i] for i in used) for row in rows),
+    )
+    is_long = len(rows) > _MANY_COLUMNS
+    parts.append(Folded(f"All {len(rows)} columns", (full,)) if is_long else full)
+    return Section("reconstruction", "Reconstruction", tuple(parts))
+
+
+def _reconstruction_row(column: Column, row: pd.Series) -> tuple[str, ...]:
+    name, n = short(column.name, 80), f"{int(row['n']):,}"
+    if column.is_categorical:
+        shares = (percent(row[kind]) for kind in ("accuracy", "majority", "pca"))
+        return (name, n, NOTHING, NOTHING, *shares)
+    error = with_unit_behind(row["mae"], column.unit)
+    return (name, n, error, fixed(row["r2"]), NOTHING, NOTHING, fixed(row["pca"]))

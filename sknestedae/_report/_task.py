@@ -1,0 +1,443 @@
+"""What a report is about: the model, its table column by column, and its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .._base import BaseSupervisedAutoencoder, as_plain_array
+from .._compat import safe_indexing
+from .._nested import NestedAutoencoder
+from .._scales import (
+    innermost,
+    is_scale_list,
+    last_scale,
+    scale_columns,
+    stack,
+    target_frame,
+)
+from .._stages import steps_before
+from .._table import is_categorical
+from ..exceptions import NoTargetError
+from ..plotting._base import as_floats, core_of, name_of, with_unit
+
+# More categories than gradient boosting takes are put together, the rarest ones.
+_MAX_CATEGORIES = 250
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of X.
+
+    Parameters
+    ----------
+    name, unit : str
+    stage : int
+        Position of the stage that has it; 0 without stages, -1 where no stage has it.
+    is_categorical : bool
+    values : Series of shape (n_samples,)
+        Floats, or text as categories; NaN where not measured.
+    """
+
+    name: str
+    unit: str
+    stage: int
+    is_categorical: bool
+    values: pd.Series
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Tell where it was measured, of shape (n_samples,)."""
+        return self.values.notna().to_numpy()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A column of y.
+
+    Parameters
+    ----------
+    name, unit : str
+    stage : int
+        Position of the stage that predicts it; 0 without stages.
+    stage_name : str or None
+    classes : list of str or None
+        Names of the classes; None for numbers.
+    codes : dict
+        Position of each class by its label.
+    values : ndarray of float, shape (n_samples,)
+        Numbers, or positions of classes; NaN where not known.
+    """
+
+    name: str
+    unit: str
+    stage: int
+    stage_name: str | None
+    classes: list[str] | None
+    codes: dict[Hashable, int]
+    values: np.ndarray
+
+    @property
+    def known(self) -> np.ndarray:
+        """Tell where it is known, of shape (n_samples,)."""
+        return ~np.isnan(self.values)
+
+    @property
+    def label(self) -> str:
+        """Name with unit."""
+        return with_unit(self.name, self.unit)
+
+    def encode(self, predicted: pd.Series) -> np.ndarray:
+        """Give predictions as ``values`` holds the truth."""
+        if self.classes is None:
+            return predicted.to_numpy(dtype=np.float64)
+        return np.array([self.codes[label] for label in predicted.tolist()], dtype=float)
+
+
+@dataclass(frozen=True)
+class Task:
+    """The model and its data.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted; a search's best estimator.
+    search : estimator or None
+        The search that found it.
+    core : estimator
+        The autoencoder or the chain in the model.
+    X, y : table and target, as ``fit`` takes them
+    columns : list of Column
+    targets : list of Target
+    stage_names : list of str
+        Empty without stages.
+    scale : ndarray of int, shape (n_samples,)
+        Position of the last stage at which something is known of a row.
+    groups : ndarray of int, shape (n_samples,), or None
+        A row without a group is one of its own.
+    """
+
+    model: Any
+    search: Any
+    core: Any
+    X: Any
+    y: Any
+    columns: list[Column]
+    targets: list[Target]
+    stage_names: list[str]
+    scale: np.ndarray
+    groups: np.ndarray | None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return len(self.scale)
+
+    @property
+    def has_own_rows(self) -> bool:
+        """Tell whether scales have rows of their own."""
+        return len(np.unique(self.scale)) > 1
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Tell whether the model itself, and not a part of it, gives a spread."""
+        return len(self.core.members_) > 1 and not _has_search(self.model)
+
+    def own_rows(self, target: Target) -> np.ndarray:
+        """Tell which rows are of a target's scale, or all where scales share rows."""
+        own = self.scale == target.stage
+        return own if self.has_own_rows and own.any() else np.ones(self.n_samples, dtype=bool)
+
+    def frame(self, last_stage: int | None = None) -> pd.DataFrame:
+        """Give the columns up to a stage, named "x0" and so on; floats, or categories of text.
+
+        Of a categorical column with very many categories the rarest are one.
+        """
+        kept = {
+            f"x{j}": _merge_rare(column.values) if column.is_categorical else column.values
+            for j, column in enumerate(self.columns)
+            if column.stage >= 0 and (last_stage is None or column.stage <= last_stage)
+        }
+        return pd.DataFrame(kept)
+
+
+def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Any) -> Task:
+    """Check what a report is asked for, and bring it into one form.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it is, or ends in, no autoencoder of this package.
+    ValueError
+        If X, y and groups do not go together or with what was fitted.
+    """
+    model, search = estimator, None
+    _check_fitted(estimator)
+    while hasattr(model, "best_estimator_"):
+        model, search = model.best_estimator_, search or model
+    core = innermost(model)
+    if not isinstance(core, BaseSupervisedAutoencoder | NestedAutoencoder):
+        raise TypeError(
+            "The 'estimator' parameter of report must be a SupervisedAutoencoder, a "
+            "SupervisedAutoencoderClassifier, a NestedAutoencoder, or a pipeline or search that "
+            f"ends in one; got {type(core).__name__}."
+        )
+    stage_names = [name for name, _, _ in getattr(core, "stages_", [])]
+    X, y, groups = _one_table(X, y, groups, stage_names)
+    n_samples = len(X)
+    model.transform(safe_indexing(X, [0]))  # the estimator's own words on wrong columns
+    _check_target(model, X, y)
+    columns = _read_columns(model, core, X, units)
+    targets = [] if y is None else _read_targets(core, y, units)
+    scale = np.zeros(n_samples, dtype=int)
+    if stage_names:
+        measured = np.zeros((n_samples, len(stage_names)), dtype=bool)
+        for column in columns:
+            if column.stage >= 0:
+                measured[:, column.stage] |= column.measured
+        for target in targets:
+            measured[:, target.stage] |= target.known
+        scale = np.maximum(last_scale(measured), 0)
+    codes = None if groups is None else _group_codes(groups, n_samples)
+    return Task(model, search, core, X, y, columns, targets, stage_names, scale, codes)
+
+
+# ---------------------------------------------------------------------------------------------
+# The estimator
+
+
+def _check_fitted(estimator: Any) -> None:
+    if isinstance(estimator, Pipeline) and len(estimator):
+        check_is_fitted(estimator[-1])
+    check_is_fitted(estimator)
+
+
+def _has_search(model: Any) -> bool:
+    """Tell whether a pipeline ends in a search."""
+    while isinstance(model, Pipeline):
+        model = model[-1]
+    return hasattr(model, "best_estimator_")
+
+
+def stages_of(core: Any) -> list[tuple[str | None, Any, list[int]]]:
+    """Give name, estimator and own columns of each stage; of one scale, the estimator itself."""
+    if hasattr(core, "stages_"):
+        return core.stages_
+    return [(None, core, list(range(core.n_features_in_)))]
+
+
+def _check_target(model: Any, X: Any, y: Any) -> None:
+    """Refuse a target that the model was not fitted to, and none where it was."""
+    try:
+        predicted, _ = target_frame(model.predict(safe_indexing(X, [0])))
+        n_outputs = predicted.shape[1]
+    except (NoTargetError, AttributeError):
+        n_outputs = 0
+    if y is None and n_outputs:
+        raise ValueError(
+            f"The estimator was fitted to a target of {n_outputs} column(s), but y is None: pass "
+            "the y it was fitted to, so that folds can be fitted anew."
+        )
+    if y is None:
+        return
+    given, _ = target_frame(y)
+    if not n_outputs:
+        raise ValueError(
+            "y is given, but the estimator was fitted without a target: fit it with y, or pass "
+            "y=None for a report on the reconstruction alone."
+        )
+    if given.shape[1] != n_outputs:
+        raise ValueError(
+            f"y has {given.shape[1]} column(s), but the estimator was fitted to {n_outputs}."
+        )
+
+
+# ---------------------------------------------------------------------------------------------
+# Table and target
+
+
+def _one_table(X: Any, y: Any, groups: Any, stage_names: list[str]) -> tuple[Any, Any, Any]:
+    """Make one table of a list, and check that all have a value for each row."""
+    if is_scale_list(X):
+        if len(X) != len(stage_names):
+            raise ValueError(
+                f"X is a list of {len(X)} tables, but the estimator has {len(stage_names)} stages."
+            )
+        stacked = stack(X, y, stage_names)
+        X, y = stacked.X, stacked.y
+        n_rows = [len(rows) for rows in stacked.rows]
+        if groups is not None and sum(n_rows) == len(X):
+            groups = _stack_groups(groups, stacked.rows)
+    elif not isinstance(X, pd.DataFrame):
+        X = as_plain_array(X)
+        X = np.asarray(X)
+        if X.ndim != 2:
+            raise ValueError(f"X must have two dimensions, got the shape {X.shape}.")
+    for name, given in (("y", y), ("groups", groups)):
+        if given is not None and len(given) != len(X):
+            raise ValueError(
+                f"X and {name} must have as many rows, got {len(X)} and {len(given)}."
+            )
+    return X, y, groups
+
+
+def _stack_groups(groups: Any, rows: list[np.ndarray]) -> np.ndarray:
+    """Bring the groups of a list of tables into the order of the one table."""
+    lengths = [len(own) for own in rows]
+    if not isinstance(groups, list | tuple) or len(groups) != len(rows):
+        raise ValueError(
+            "The 'groups' parameter must be a list of the groups of each table's rows (or None), "
+            f"of lengths {lengths}, as X is a list of tables with rows of their own."
+        )
+    stacked = np.full(sum(lengths), None, dtype=object)
+    for own, given in zip(rows, groups, strict=True):
+        if given is None:
+            continue
+        if len(given) != len(own):
+            raise ValueError(
+                "The 'groups' parameter must be a list of the groups of each table's rows, of "
+                f"lengths {lengths}; got {len(given)} in place of {len(own)}."
+            )
+        stacked[own] = np.asarray(given, dtype=object)
+    return stacked
+
+
+def _group_codes(groups: Any, n_samples: int) -> np.ndarray:
+    """Give each group a number; a row without a group is one of its own."""
+    codes, distinct = pd.factorize(np.asarray(groups, dtype=object))
+    alone = codes < 0
+    codes[alone] = len(distinct) + np.arange(alone.sum())
+    return codes
+
+
+def _read_columns(model: Any, core: Any, X: Any, units: dict) -> list[Column]:
+    """Describe each column of X."""
+    frame = pd.DataFrame(X).infer_objects()
+    has_steps = bool(steps_before(model))
+    stage_of = _stage_of_columns(core, X, has_steps)
+    named = set() if has_steps else _fitted_categories(core)
+    is_frame = isinstance(X, pd.DataFrame)
+    names = _short_names(list(frame.columns)) if is_frame else []
+    columns = []
+    for j, label in enumerate(frame.columns):
+        values = frame.iloc[:, j].reset_index(drop=True)
+        try:
+            is_text = j in named or is_categorical(values, repr(label))
+        except TypeError:  # such as dates, of which steps before make numbers
+            is_text = True
+        values = _as_text(values) if is_text else pd.Series(as_floats(values))
+        name = names[j] if is_frame else f"Column {j}"
+        unit = _unit_of(label if is_frame else j, units)
+        columns.append(Column(name, unit, stage_of[j], is_text, values))
+    return columns
+
+
+def _fitted_categories(core: Any) -> set[int]:
+    """Give the positions of the columns that an estimator took as categories."""
+    found = set()
+    for _, estimator, own in stages_of(core):
+        table = getattr(estimator, "_table", None)  # a stage's own columns come first in its table
+        found |= {own[i] for i in getattr(table, "categories", ()) if i < len(own)}
+    return found
+
+
+def _stage_of_columns(core: Any, X: Any, has_steps: bool) -> list[int]:
+    """Give the position of each column's stage."""
+    n_columns = X.shape[1]
+    if not hasattr(core, "stages_"):
+        return [0] * n_columns
+    names = [name for name, _, _ in core.stages_]
+    scales = scale_columns(X)
+    if scales is not None and set(scales) <= set(names):
+        return [names.index(str(scale)) for scale in X.columns.get_level_values(0)]
+    if has_steps:  # they may make other columns; all are taken to be known to each stage
+        return [0] * n_columns
+    owners = [-1] * n_columns
+    for k, (_, _, own) in enumerate(core.stages_):
+        for j in own:
+            owners[j] = k
+    return owners
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    """Give a column as categories of text, NaN where missing."""
+    texts = values.astype(object).where(values.notna(), None)
+    return pd.Series(
+        pd.Categorical([None if text is None else label_text(text) for text in texts])
+    )
+
+
+def _merge_rare(values: pd.Series) -> pd.Series:
+    counts = values.value_counts()
+    if len(counts) <= _MAX_CATEGORIES:
+        return values
+    rare = counts.index[_MAX_CATEGORIES - 1 :]
+    return values.astype(object).where(~values.isin(rare), "(rare)").astype("category")
+
+
+def label_text(value: Any) -> str:
+    """Write a class or a category; a whole number without its point."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _unit_of(label: Any, units: dict) -> str:
+    """Give the unit of a column, which may be named by its feature alone."""
+    keys = [label, name_of(label), *([label[-1]] if isinstance(label, tuple) else [])]
+    return next((str(units[key]) for key in keys if key in units), "")
+
+
+def _short_names(labels: list[Any]) -> list[str]:
+    """Name columns, those of two levels by their feature alone, as far as it stands once."""
+    features = [name_of(label[-1]) if isinstance(label, tuple) else None for label in labels]
+    return [
+        name_of(label) if feature is None or features.count(feature) > 1 else feature
+        for label, feature in zip(labels, features, strict=True)
+    ]
+
+
+def distinct(names: list[str]) -> list[str]:
+    """Tell names that occur twice apart, by their position."""
+    return [f"{name} ({j})" if names.count(name) > 1 else name for j, name in enumerate(names)]
+
+
+def _read_targets(core: Any, y: Any, units: dict) -> list[Target]:
+    """Describe each column of y."""
+    frame, is_1d = target_frame(y)
+    labels: list[Any] = list(frame.columns)
+    if is_1d:
+        name = getattr(y, "name", None)
+        labels = ["y" if name is None else name]
+    elif not isinstance(y, pd.DataFrame):
+        labels = [f"y{j}" for j in labels] if len(labels) > 1 else ["y"]
+    names = distinct(_short_names(labels))
+    owner = dict.fromkeys(range(len(labels)), 0)
+    stages = stages_of(core)
+    for k, (name, _, _) in enumerate(stages if hasattr(core, "stages_") else []):
+        owner |= dict.fromkeys(core.targets_[name], k)
+    targets = []
+    for j, label in enumerate(labels):
+        stage_name, estimator, _ = stages[owner[j]]
+        values, unit = frame.iloc[:, j], _unit_of(label, units)
+        common = (names[j], unit, owner[j], stage_name)
+        if is_classifier(core_of(estimator)):
+            missing = pd.isna(values).to_numpy()
+            known = values[~missing].tolist()
+            labels_there = np.unique(np.asarray(known)).tolist()
+            codes = {value: code for code, value in enumerate(labels_there)}
+            numbers = np.full(len(values), np.nan)
+            numbers[~missing] = [codes[value] for value in known]
+            targets.append(Target(*common, list(map(label_text, labels_there)), codes, numbers))
+        else:
+            targets.append(Target(*common, None, {}, as_floats(values.reset_index(drop=True))))
+    return targets
