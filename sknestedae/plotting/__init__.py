@@ -1,8 +1,17 @@
 """Displays of latents, training, reconstruction and chains, after scikit-learn's convention."""
 
+from ._components import ComponentsDisplay
 from ._history import HistoryDisplay
 from ._latent import LatentDisplay
 from ._nested import NestedDisplay
 from ._reconstruction import ReconstructionDisplay
+from ._traversal import TraversalDisplay
 
-__all__ = ["HistoryDisplay", "LatentDisplay", "NestedDisplay", "ReconstructionDisplay"]
+__all__ = [
+    "ComponentsDisplay",
+    "HistoryDisplay",
+    "LatentDisplay",
+    "NestedDisplay",
+    "ReconstructionDisplay",
+    "TraversalDisplay",
+]

@@ -142,8 +142,10 @@ class ReconstructionDisplay:
         units = check_units(self.units)
         true, reconstructed, positions = self._tables()
         chosen = self._choose_columns(true, positions, columns)
-        categorical = self._categorical(true, reconstructed, positions)
-        self.axes_ = _make_axes(plt, ax, len(chosen), n_cols)
+        categorical = categorical_positions(
+            self.categorical_features, true, reconstructed, positions, self.X
+        )
+        self.axes_ = make_axes(plt, ax, len(chosen), n_cols)
         self.figure_ = self.axes_[0].figure
         self.artists_: list[Any] = []
         self.lines_: list[Any] = []
@@ -194,7 +196,7 @@ class ReconstructionDisplay:
         if isinstance(self.X_reconstructed, pd.DataFrame) and (
             isinstance(self.X, pd.DataFrame) or is_part
         ):
-            positions = _match_labels(true.columns, reconstructed.columns)
+            positions = match_labels(true.columns, reconstructed.columns)
             if not positions:
                 raise ValueError(
                     f"X and X_reconstructed must have columns in common, got {list(true.columns)} "
@@ -232,28 +234,6 @@ class ReconstructionDisplay:
                     "reconstructed."
                 )
         return chosen
-
-    def _categorical(
-        self, true: pd.DataFrame, reconstructed: pd.DataFrame, positions: dict[int, int]
-    ) -> set[int]:
-        """Give the positions in X of the categorical columns."""
-        given = self.categorical_features
-        named: list[int] = []
-        if given is not None and not (isinstance(given, str) and given == "from_dtype"):
-            keys = [given] if is_one_label(given, list(true.columns)) else list(given)
-            if keys and all(isinstance(key, bool | np.bool_) for key in keys):
-                keys = list(np.flatnonzero(keys))
-            is_frame = isinstance(self.X, pd.DataFrame)
-            named = [
-                column_position(true, key, "categorical_features", named=is_frame) for key in keys
-            ]
-        return {
-            j
-            for j, k in positions.items()
-            if j in named
-            or is_categorical(true.iloc[:, j], repr(true.columns[j]))
-            or is_categorical(reconstructed.iloc[:, k], repr(true.columns[j]))
-        }
 
     @classmethod
     def from_estimator(
@@ -465,7 +445,41 @@ def decode_as(estimator: Any, Z: Any, X: Any) -> Any:
     return back.loc[:, back.notna().any().to_numpy()]
 
 
-def _match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
+def categorical_positions(
+    given: Any, true: pd.DataFrame, decoded: pd.DataFrame, positions: dict[int, int], X: Any
+) -> set[int]:
+    """Give the positions of the categorical ones among a table's decoded columns.
+
+    Parameters
+    ----------
+    given : "from_dtype", array-like or None
+        Which columns are categorical, whatever their dtype.
+    true, decoded : DataFrame
+        The table and what came back.
+    positions : dict of int to int
+        For the position of each column of the table that came back, the one there.
+    X : DataFrame or ndarray
+        The table as it was given.
+    """
+    named: list[int] = []
+    if given is not None and not (isinstance(given, str) and given == "from_dtype"):
+        keys = [given] if is_one_label(given, list(true.columns)) else list(given)
+        if keys and all(isinstance(key, bool | np.bool_) for key in keys):
+            keys = list(np.flatnonzero(keys))
+        is_frame = isinstance(X, pd.DataFrame)
+        named = [
+            column_position(true, key, "categorical_features", named=is_frame) for key in keys
+        ]
+    return {
+        j
+        for j, k in positions.items()
+        if j in named
+        or is_categorical(true.iloc[:, j], repr(true.columns[j]))
+        or is_categorical(decoded.iloc[:, k], repr(true.columns[j]))
+    }
+
+
+def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
     """Give, for the position of each label that is found in the other, the position there."""
     labels = list(reconstructed)
     if reconstructed.nlevels == 2 and true.nlevels == 1:
@@ -474,8 +488,29 @@ def _match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
     return {j: labels.index(label) for j, label in enumerate(true) if label in labels}
 
 
-def _make_axes(plt: Any, ax: Any, n_panels: int, n_cols: int) -> np.ndarray:
-    """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure."""
+def make_axes(
+    plt: Any,
+    ax: Any,
+    n_panels: int,
+    n_cols: int,
+    *,
+    panel_size: tuple[float, float] = (3.2, 3.4),
+    layout: str = "compressed",
+) -> np.ndarray:
+    """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
+
+    Parameters
+    ----------
+    plt : module
+        ``matplotlib.pyplot``.
+    ax : Axes, array-like of them or None
+    n_panels, n_cols : int
+        Number of panels, and how many of them stand side by side at most.
+    panel_size : tuple of float
+        Width and height of one of several panels, in inches.
+    layout : str
+        Of the new figure.
+    """
     if ax is not None:
         axes = np.asarray(ax, dtype=object).ravel()
         if len(axes) < n_panels:
@@ -489,8 +524,8 @@ def _make_axes(plt: Any, ax: Any, n_panels: int, n_cols: int) -> np.ndarray:
     n_cols = min(int(n_cols), n_panels)
     n_rows = -(-n_panels // n_cols)
     # a single panel is as high as any other figure
-    size = (4.8, 4.8) if n_panels == 1 else (3.2 * n_cols, 3.4 * n_rows)
-    figure = plt.figure(figsize=size, layout="compressed")
+    size = (4.8, 4.8) if n_panels == 1 else (panel_size[0] * n_cols, panel_size[1] * n_rows)
+    figure = plt.figure(figsize=size, layout=layout)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # inches
     return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
 

@@ -1,0 +1,390 @@
+"""A display of cross-validated scores against the number of latents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import get_scorer
+
+from .._stages import check_one_table
+from ..model_selection import BatchedGridSearchCV
+from ._base import PALETTE, check_has, combine_styles
+from ._reconstruction import make_axes
+
+
+class ComponentsDisplay:
+    """Cross-validated scores against the number of latents, with a panel for each score.
+
+    A point is the mean over folds, with its standard error; a filled one is the smallest number of
+    latents whose mean score is within one standard error of the best, the rule of [1]_ (see also
+    [2]_, Section 7.10). The dashed line is where that is.
+
+    It is recommended to use :func:`~sknestedae.plotting.ComponentsDisplay.from_estimator` or
+    :func:`~sknestedae.plotting.ComponentsDisplay.from_search` to create a display. All parameters
+    are stored as attributes.
+
+    Parameters
+    ----------
+    n_components : array-like of shape (n_values,)
+        Numbers of latents, in ascending order.
+    scores : dict of str to array-like of shape (n_values, n_splits)
+        The scores of each fold, greater is better, by what is to stand at the axis.
+    xlabel : str, default="Number of latents"
+        Name of the number.
+
+    Attributes
+    ----------
+    summary_ : DataFrame of shape (n_values, 2 * n_scores)
+        Mean and standard error (``mean``, ``sem``) of each score, by number of latents.
+    chosen_ : dict of str to int
+        For each score the smallest number within one standard error of the best.
+    lines_ : list of matplotlib ErrorbarContainer
+        The means and standard errors of each panel.
+    points_ : list of matplotlib Line2D
+        The chosen point of each panel.
+    axes_ : ndarray of shape (n_scores,) of matplotlib Axes
+        Axes of the panels.
+    figure_ : matplotlib Figure
+        Figure with the panels.
+
+    See Also
+    --------
+    ComponentsDisplay.from_estimator : Cross-validate an estimator, and draw it.
+    ComponentsDisplay.from_search : Draw a search that was made before.
+    sknestedae.model_selection.BatchedGridSearchCV : Trains all networks at once.
+
+    Notes
+    -----
+    The folds of a cross-validation share most of the rows that they learn from. The standard error
+    takes them for independent, so that it is a yardstick, not a confidence interval.
+
+    References
+    ----------
+    .. [1] L. Breiman, J. H. Friedman, R. A. Olshen, C. J. Stone, "Classification and Regression
+       Trees", Wadsworth (1984).
+    .. [2] T. Hastie, R. Tibshirani, J. Friedman, "The Elements of Statistical Learning", 2nd ed.,
+       Springer (2009).
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sknestedae import SupervisedAutoencoder
+    >>> from sknestedae.plotting import ComponentsDisplay
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> sae = SupervisedAutoencoder(max_iter=5, random_state=0)
+    >>> display = ComponentsDisplay.from_estimator(sae, X, y, n_components=(1, 2, 4), cv=3)
+    >>> sorted(display.chosen_)
+    ['prediction', 'reconstruction']
+    >>> plt.show()  # doctest: +SKIP
+    """
+
+    def __init__(self, n_components, scores, *, xlabel="Number of latents"):
+        self.n_components = n_components
+        self.scores = scores
+        self.xlabel = xlabel
+
+    def plot(self, ax=None, *, line_kwargs=None, point_kwargs=None):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each score. If None, a new figure is made.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.errorbar`.
+        point_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for the chosen point.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.ComponentsDisplay`
+            Object that stores the values and the artists.
+        """
+        import matplotlib.pyplot as plt
+        from matplotlib.lines import Line2D
+
+        n_components = _check_numbers(self.n_components)
+        summary = {}
+        for name, values in self.scores.items():
+            values = np.asarray(values, dtype=float)
+            if values.ndim != 2 or len(values) != len(n_components) or values.shape[1] < 2:
+                raise ValueError(
+                    f"The scores {name!r} must be of shape ({len(n_components)}, n_splits), with "
+                    f"at least two folds, got {values.shape}."
+                )
+            sem = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+            summary[name, "mean"], summary[name, "sem"] = values.mean(axis=1), sem
+        self.summary_ = pd.DataFrame(summary, index=pd.Index(n_components, name="n_components"))
+        self.axes_ = make_axes(
+            plt, ax, len(self.scores), 3, panel_size=(4.2, 3.6), layout="constrained"
+        )
+        self.figure_ = self.axes_[0].figure
+        self.chosen_: dict[str, int] = {}
+        self.lines_: list[Any] = []
+        self.points_: list[Any] = []
+        for i, (axes, name) in enumerate(zip(self.axes_, self.scores, strict=True)):
+            color = PALETTE[i % len(PALETTE)]
+            mean, sem = (self.summary_[name, what].to_numpy() for what in ("mean", "sem"))
+            k, bound = one_standard_error(mean, sem, name)
+            self.chosen_[name] = int(n_components[k])
+            style = {"color": color, "marker": "o", "capsize": 3, "markerfacecolor": "white"}
+            style = combine_styles(style, line_kwargs, Line2D)
+            self.lines_.append(axes.errorbar(n_components, mean, sem, **style))
+            style = {"color": style["color"], "marker": "o", "markersize": 9, "linestyle": "none"}
+            style = combine_styles({**style, "zorder": 3}, point_kwargs, Line2D)
+            self.points_ += axes.plot(n_components[k], mean[k], **style)
+            axes.axhline(bound, color="0.6", linestyle="--", linewidth=1, zorder=1)
+            axes.set(xlabel=self.xlabel, ylabel=f"{name[:1].upper()}{name[1:]} score")
+            title = f"{n_components[k]} within one standard error of the best"
+            axes.set_title(title, fontsize="medium")
+            _set_ticks(axes, n_components)
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        n_components=(1, 2, 3, 4, 6, 8, 12),
+        param="n_components",
+        scoring=None,
+        cv=5,
+        groups=None,
+        n_jobs=None,
+        ax=None,
+        line_kwargs=None,
+        point_kwargs=None,
+    ):
+        """Cross-validate an estimator with several numbers of latents, and draw the scores.
+
+        The networks of all numbers and folds are trained in one run.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Supervised autoencoder or chain, or a pipeline that ends in one; it is cloned, and need
+            not be fitted.
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            Table to learn from. Tables of several scales: see :func:`~sknestedae.stack_scales`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target, if there is one.
+        n_components : array-like of int, default=(1, 2, 3, 4, 6, 8, 12)
+            Numbers of latents to try.
+        param : str, default="n_components"
+            Name of the parameter, such as ``"crystal__n_components"`` for one stage of a chain.
+        scoring : dict of str to (str or callable), default=None
+            Scorers, by what is to stand at the axis. None: "reconstruction" is the estimator's
+            ``score(X)``, which is R² of the reconstruction; and, with a target, "prediction" its
+            ``score(X, y)``, which is R² or accuracy.
+        cv : int, cross-validation generator or iterable, default=5
+            How rows are split.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of rows for the splitter.
+        n_jobs : int, default=None
+            As in :class:`~sknestedae.model_selection.BatchedGridSearchCV`.
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each score. If None, a new figure is made.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.errorbar`.
+        point_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for the chosen point.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.ComponentsDisplay`
+            Object that stores the values and the artists.
+
+        Raises
+        ------
+        TypeError
+            If X is a list of tables.
+        ValueError
+            If there are not at least two numbers, or the estimator has no such parameter.
+
+        Examples
+        --------
+        >>> from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
+        >>> from sknestedae.datasets import make_nested_functions
+        >>> from sknestedae.plotting import ComponentsDisplay
+        >>> X, _ = stack_scales(make_nested_functions(60, random_state=0).data)
+        >>> stages = [
+        ...     ("inner", SupervisedAutoencoder(2, max_iter=3), "scale0"),
+        ...     ("outer", SupervisedAutoencoder(2, max_iter=3), "scale1"),
+        ... ]
+        >>> nae = NestedAutoencoder(stages, random_state=0)
+        >>> display = ComponentsDisplay.from_estimator(
+        ...     nae, X, n_components=[1, 2], param="outer__n_components", cv=3
+        ... )
+        >>> display.summary_.index.to_list()
+        [1, 2]
+        """
+        caller = f"{cls.__name__}.from_estimator"
+        check_has(estimator, ["fit", "score", "get_params"], caller)
+        check_one_table(X, caller, "Make one table of them with stack_scales.")
+        numbers = _check_numbers(n_components).tolist()
+        if param not in estimator.get_params():
+            raise ValueError(
+                f"The 'param' parameter must be one of the parameters of the "
+                f"{type(estimator).__name__}, got {param!r}."
+            )
+        search = BatchedGridSearchCV(
+            estimator,
+            {param: numbers},
+            scoring=_check_scoring(scoring, y),
+            refit=False,
+            cv=cv,
+            n_jobs=n_jobs,
+        )
+        search.fit(X, y, **({} if groups is None else {"groups": groups}))
+        return cls.from_search(
+            search, param=param, ax=ax, line_kwargs=line_kwargs, point_kwargs=point_kwargs
+        )
+
+    @classmethod
+    def from_search(
+        cls,
+        search,
+        *,
+        param="n_components",
+        ax=None,
+        line_kwargs=None,
+        point_kwargs=None,
+    ):
+        """Draw a search that was made before.
+
+        Parameters
+        ----------
+        search : fitted search
+            Of scikit-learn or of :mod:`sknestedae.model_selection`, over the parameter. Where
+            others were searched over too, each number has its best candidate, by the mean of the
+            score that is drawn.
+        param : str, default="n_components"
+            Name of the parameter.
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each score. If None, a new figure is made.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.errorbar`.
+        point_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for the chosen point.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.ComponentsDisplay`
+            Object that stores the values and the artists.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.model_selection import GridSearchCV
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> from sknestedae.plotting import ComponentsDisplay
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> grid = {"n_components": [1, 2], "alpha": [0.01, 0.1]}
+        >>> sae = SupervisedAutoencoder(max_iter=3, random_state=0)
+        >>> search = GridSearchCV(sae, grid, cv=3).fit(X, y)
+        >>> list(ComponentsDisplay.from_search(search).scores)
+        ['test']
+        """
+        check_has(search, ["cv_results_", "n_splits_"], f"{cls.__name__}.from_search")
+        results = search.cv_results_
+        key = f"param_{param}"
+        if key not in results:
+            known = [name.removeprefix("param_") for name in results if name.startswith("param_")]
+            raise ValueError(
+                f"The 'param' parameter must be one of those searched over, {known}, got "
+                f"{param!r}."
+            )
+        of_candidate = np.ma.asarray(results[key]).tolist()  # masked where it was not set: None
+        numbers = _check_numbers([n for n in of_candidate if n is not None])
+        prefix = "mean_test_"
+        names = [name.removeprefix(prefix) for name in results if name.startswith(prefix)]
+        scores = {}
+        for name in names:
+            means = np.asarray(results[f"{prefix}{name}"], dtype=float)
+            splits = np.column_stack(
+                [results[f"split{i}_test_{name}"] for i in range(search.n_splits_)]
+            )
+            best = []
+            for number in numbers:
+                own = [k for k, n in enumerate(of_candidate) if n == number]
+                best.append(max(own, key=lambda k: np.nan_to_num(means[k], nan=-np.inf)))
+            scores["test" if name == "score" else name] = splits[best]
+        xlabel = "Number of latents"
+        if "__" in param and param.split("__")[-1] == "n_components":
+            xlabel += f" ({param.split('__')[-2]})"
+        display = cls(numbers, scores, xlabel=xlabel)
+        return display.plot(ax, line_kwargs=line_kwargs, point_kwargs=point_kwargs)
+
+
+def one_standard_error(mean: np.ndarray, sem: np.ndarray, name: str = "test") -> tuple[int, float]:
+    """Find the first candidate within one standard error of the best.
+
+    Parameters
+    ----------
+    mean, sem : ndarray of shape (n_candidates,)
+        Mean scores and their standard errors, the simplest candidate first; NaN is left out.
+    name : str
+        Of the score, for the message.
+
+    Returns
+    -------
+    index : int
+    bound : float
+        The best mean less its standard error.
+    """
+    finite = np.isfinite(mean)
+    if not finite.any():
+        raise ValueError(f"The score {name!r} is missing or infinite at all numbers of latents.")
+    best = int(np.argmax(np.where(finite, mean, -np.inf)))
+    bound = float(mean[best] - sem[best])
+    return int(np.flatnonzero(finite & (mean >= bound))[0]), bound
+
+
+def _check_numbers(numbers: Any) -> np.ndarray:
+    """Give distinct numbers of latents in ascending order."""
+    given = list(numbers)
+    is_int = all(isinstance(n, Integral) and not isinstance(n, bool) for n in given)
+    is_usable = is_int and min(given, default=0) > 0
+    if not is_usable or len(set(given)) < 2:
+        raise ValueError(
+            f"The numbers of latents must be at least two positive int, got {given!r}."
+        )
+    return np.unique(np.array(given, dtype=int))
+
+
+def _check_scoring(scoring: Any, y: Any) -> dict[str, Any]:
+    """Give the scorers by name."""
+    if scoring is None:
+        scorers: dict[str, Any] = {"reconstruction": _reconstruction}
+        return scorers if y is None else {**scorers, "prediction": _prediction}
+    if not isinstance(scoring, Mapping) or not scoring:
+        raise TypeError(
+            f"The 'scoring' parameter must map names to scorers, or be None, got {scoring!r}."
+        )
+    return {str(name): get_scorer(scorer) for name, scorer in scoring.items()}
+
+
+def _reconstruction(estimator: Any, X: Any, y: Any = None) -> float:
+    return estimator.score(X)
+
+
+def _prediction(estimator: Any, X: Any, y: Any) -> float:
+    return estimator.score(X, y)
+
+
+def _set_ticks(ax: Any, numbers: np.ndarray) -> None:
+    """Put ticks at the numbers, on a logarithmic axis where they span a wide range."""
+    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+    if numbers[-1] >= 12 * numbers[0]:
+        ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_locator(FixedLocator(list(numbers)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))

@@ -1,0 +1,576 @@
+"""A display of what changes in a table along one latent."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+
+from .._scales import innermost
+from .._stages import check_one_table, steps_before, up_to_stage
+from ..exceptions import NoTargetError
+from ._base import (
+    PALETTE,
+    as_floats,
+    check_has,
+    check_units,
+    column_position,
+    combine_styles,
+    is_one_label,
+    name_of,
+    shorten,
+)
+from ._reconstruction import categorical_positions, decode_as, make_axes, match_labels
+
+_BAND_COLOR = "0.92"
+
+
+class TraversalDisplay:
+    r"""What changes in a decoded table along one latent, with a panel for each column.
+
+    A numeric column is a line in its own unit; the band behind it holds the middle 90 % of the
+    data, so that a line that stays flat against the band hardly moves. A categorical column has a
+    bar where a category is the most probable one. Columns that move most come first, and the
+    predicted target, where there is one, before them.
+
+    It is recommended to use :func:`~sknestedae.plotting.TraversalDisplay.from_estimator` to create
+    a display. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_steps,)
+        Values of the latent, in ascending order.
+    decoded : {array-like, DataFrame} of shape (n_steps, n_columns)
+        The table at these values.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+        Data that says on which scale a column varies. The columns of two DataFrames are matched
+        by name, else by position.
+    predictions : DataFrame of shape (n_steps, n_outputs), default=None
+        The predicted targets at these values.
+    predictions_of_X : DataFrame of shape (n_samples, n_outputs), default=None
+        Those of the data, for the bands.
+    xlabel : str, default="Latent"
+        Name of the latent.
+    quantiles : tuple of two float, default=(0.05, 0.95)
+        Between which quantiles of the data the bands lie.
+    categorical_features : "from_dtype" or array-like, default="from_dtype"
+        Which columns are categorical: by dtype, or those of these names or indices (and those
+        that do not hold numbers).
+    units : dict, default=None
+        Unit of each column and target, by name (of two levels, also by the second alone); those
+        without a unit can be left out.
+
+    Attributes
+    ----------
+    movement_ : Series of shape (n_columns,)
+        By how many standard deviations of the data each column moves, from the smallest to the
+        largest value along the way; the largest first. For a categorical column that changes, the
+        same of its one-hot values, :math:`\sqrt{2 / (1 - \sum p^2)}` with the frequencies
+        :math:`p` of its categories. NaN where the data does not vary.
+    columns_ : list
+        Labels of the panels: those of the predicted targets, then those of the columns.
+    artists_ : list of matplotlib Line2D or BarContainer
+        The line or the bars of each panel.
+    bands_ : list of matplotlib Patch or None
+        The band of each panel; None in that of a categorical column.
+    axes_ : ndarray of shape (n_panels,) of matplotlib Axes
+        Axes of the panels.
+    figure_ : matplotlib Figure
+        Figure with the panels.
+
+    See Also
+    --------
+    TraversalDisplay.from_estimator : Walk along a latent of a fitted estimator.
+    LatentDisplay : Where samples lie in the space of the latents.
+    sknestedae.inspection.latent_correlations : What a latent goes with.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from sklearn.datasets import load_iris
+    >>> from sknestedae import SupervisedAutoencoder
+    >>> from sknestedae.plotting import TraversalDisplay
+    >>> X = load_iris(as_frame=True).data
+    >>> sae = SupervisedAutoencoder(n_components=2, max_iter=5, random_state=0).fit(X)
+    >>> display = TraversalDisplay.from_estimator(sae, X, latent=0)
+    >>> len(display.axes_)
+    4
+    >>> plt.show()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        values,
+        decoded,
+        X,
+        *,
+        predictions=None,
+        predictions_of_X=None,
+        xlabel="Latent",
+        quantiles=(0.05, 0.95),
+        categorical_features="from_dtype",
+        units=None,
+    ):
+        self.values = values
+        self.decoded = decoded
+        self.X = X
+        self.predictions = predictions
+        self.predictions_of_X = predictions_of_X
+        self.xlabel = xlabel
+        self.quantiles = quantiles
+        self.categorical_features = categorical_features
+        self.units = units
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        columns=None,
+        max_columns=8,
+        n_cols=4,
+        line_kwargs=None,
+        band_kwargs=None,
+        bar_kwargs=None,
+    ):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each panel. If None, a new figure is made.
+        columns : str, int or list of them, default=None
+            The columns to draw, by name or index, in this order. None draws those that move most.
+        max_columns : int, default=8
+            Largest number of columns that are drawn with ``columns=None``.
+        n_cols : int, default=4
+            Largest number of panels side by side in a new figure.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`.
+        band_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.axhspan`.
+        bar_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.barh`.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.TraversalDisplay`
+            Object that stores the values and the artists.
+        """
+        import matplotlib.pyplot as plt
+
+        units = check_units(self.units)
+        paths, table, categorical = self._paths()
+        movement = [
+            _movement(path, table.iloc[:, j], j in categorical) for j, path in paths.items()
+        ]
+        order = np.argsort([-m for m in movement], kind="stable")  # NaN comes last
+        ordered = [list(paths)[k] for k in order]
+        labels = pd.Index([table.columns[j] for j in ordered], tupleize_cols=False)
+        self.movement_ = pd.Series(np.array(movement)[order], index=labels, name="movement")
+        chosen = self._choose_columns(table, ordered, columns, max_columns)
+        panels = [
+            (name, before.iloc[:, 0], after.iloc[:, 0], _is_word(before.iloc[:, 0]), PALETTE[1])
+            for name, before, after in self._targets()
+        ] + [
+            (table.columns[j], table.iloc[:, j], paths[j], j in categorical, PALETTE[0])
+            for j in chosen
+        ]
+        self.axes_ = make_axes(
+            plt, ax, len(panels), n_cols, panel_size=(2.9, 2.5), layout="constrained"
+        )
+        self.figure_ = self.axes_[0].figure
+        self.columns_ = [panel[0] for panel in panels]
+        self.artists_: list[Any] = []
+        self.bands_: list[Any] = []
+        values = np.asarray(self.values, dtype=float)
+        for axes, (label, data, path, is_word, color) in zip(self.axes_, panels, strict=True):
+            if is_word:
+                artist, band = _draw_categories(axes, values, path, color, bar_kwargs), None
+            else:
+                artist, band = _draw_numbers(
+                    axes, values, data, path, self.quantiles, color, line_kwargs, band_kwargs
+                )
+            self.artists_.append(artist)
+            self.bands_.append(band)
+            is_named = isinstance(self.X, pd.DataFrame) or not isinstance(label, Integral)
+            name = name_of(label) if is_named else f"Column {label}"
+            name = f"Predicted {name}" if color == PALETTE[1] else name
+            axes.set_title(shorten(name, 30), fontsize="medium")
+            feature = label[-1] if isinstance(label, tuple) else label
+            unit = units.get(label, units.get(feature, ""))
+            axes.set(ylabel="" if is_word else unit, xlim=(values[0], values[-1]))
+        n_last = len(panels) if ax is not None else min(n_cols, len(panels))
+        for axes in self.axes_[-n_last:]:  # of a new figure the lowest panel of each column
+            axes.set_xlabel(self.xlabel)
+        return self
+
+    def _paths(self) -> tuple[dict[int, pd.Series], pd.DataFrame, set[int]]:
+        """Give the decoded column of each column of the data, the data, and what is in words."""
+        table, decoded = pd.DataFrame(self.X), pd.DataFrame(self.decoded)
+        if len(decoded) != len(self.values):
+            raise ValueError(
+                f"The table must have a row for each of the {len(self.values)} values of the "
+                f"latent, got {len(decoded)}."
+            )
+        if isinstance(self.decoded, pd.DataFrame):
+            positions = match_labels(table.columns, decoded.columns)
+        elif table.shape[1] == decoded.shape[1]:
+            positions = {j: j for j in range(table.shape[1])}
+        else:
+            positions = {}
+        if not positions:
+            raise ValueError(
+                "X and the decoded table must have the same columns, got "
+                f"{list(table.columns)} and {list(decoded.columns)}."
+            )
+        categorical = categorical_positions(
+            self.categorical_features, table, decoded, positions, self.X
+        )
+        return {j: decoded.iloc[:, k] for j, k in positions.items()}, table, categorical
+
+    def _targets(self) -> list[tuple[Any, pd.DataFrame, pd.DataFrame]]:
+        """Give name, values in the data and values along the way of each predicted target."""
+        if self.predictions is None:
+            return []
+        after = pd.DataFrame(self.predictions)
+        before = after if self.predictions_of_X is None else pd.DataFrame(self.predictions_of_X)
+        return [
+            (label, before.iloc[:, [j]], after.iloc[:, [j]])
+            for j, label in enumerate(after.columns)
+        ]
+
+    def _choose_columns(
+        self, table: pd.DataFrame, ordered: list[int], columns: Any, max_columns: Any
+    ) -> list[int]:
+        """Give the positions in X of the columns to draw."""
+        if columns is None:
+            if not isinstance(max_columns, Integral) or max_columns < 1:
+                raise ValueError(
+                    f"The 'max_columns' parameter must be a positive int, got {max_columns!r}."
+                )
+            return ordered[: int(max_columns)]
+        keys = [columns] if is_one_label(columns, list(table.columns)) else list(columns)
+        if not keys:
+            raise ValueError("The 'columns' parameter must name at least one column, got [].")
+        named = isinstance(self.X, pd.DataFrame)
+        chosen = [column_position(table, key, "columns", named=named) for key in keys]
+        for j, key in zip(chosen, keys, strict=True):
+            if j not in ordered:
+                raise ValueError(
+                    f"The 'columns' parameter names the column {key!r}, which is not decoded."
+                )
+        return chosen
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        latent=0,
+        *,
+        stage=None,
+        at="median",
+        n_steps=50,
+        quantiles=(0.05, 0.95),
+        predict="auto",
+        target_names=None,
+        columns=None,
+        max_columns=8,
+        categorical_features=None,
+        units=None,
+        n_cols=4,
+        ax=None,
+        line_kwargs=None,
+        band_kwargs=None,
+        bar_kwargs=None,
+    ):
+        """Walk along one latent, decode the table on the way, and draw it.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted estimator with ``transform`` and ``inverse_transform``, or a fitted
+            :class:`~sklearn.pipeline.Pipeline` of such steps.
+        X : {array-like, DataFrame} of shape (n_samples, n_features)
+            The columns that were fitted, of the rows that say where the latents lie.
+        latent : int, default=0
+            Position of the latent; negative ones count from the last.
+        stage : str or int, default=None
+            Name or position of a stage, where the estimator is a
+            :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are decoded, to its
+            own columns and those of the stages before. None: what the estimator gives.
+        at : "median", int or array-like of shape (n_latents,), default="median"
+            Where the other latents are held: at the median of those of X, at those of one row of
+            X (by position), or at these.
+        n_steps : int, default=50
+            Number of values of the latent.
+        quantiles : tuple of two float, default=(0.05, 0.95)
+            The way is from the first quantile of the latent in X to the second; the bands are
+            between the same quantiles of each column.
+        predict : bool or "auto", default="auto"
+            Whether the target that is predicted of the decoded table is drawn; "auto": where there
+            is one. The table goes through the encoder again for it.
+        target_names : list of str, default=None
+            Name of each predicted target. None: "target", with a number if there are several.
+        columns : str, int or list of them, default=None
+            The columns to draw, by name or index, in this order. None draws those that move most.
+        max_columns : int, default=8
+            Largest number of columns that are drawn with ``columns=None``.
+        categorical_features : "from_dtype", array-like or None, default=None
+            Which columns are categorical: by dtype, or those of these names or indices (and those
+            that do not hold numbers). None takes the estimator's own parameter of this name,
+            where it has one.
+        units : dict, default=None
+            Unit of each column and target, by name (of two levels, also by the second alone);
+            those without a unit can be left out.
+        n_cols : int, default=4
+            Largest number of panels side by side in a new figure.
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each panel. If None, a new figure is made.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`.
+        band_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.axhspan`.
+        bar_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.barh`.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.TraversalDisplay`
+            Object that stores the values and the artists.
+
+        Raises
+        ------
+        NoTargetError
+            If ``predict=True``, and the estimator was fitted without a target.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> from sknestedae.plotting import TraversalDisplay
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> sae = SupervisedAutoencoder(n_components=3, max_iter=5, random_state=0).fit(X, y)
+        >>> display = TraversalDisplay.from_estimator(
+        ...     sae, X, latent=2, columns=["bmi", "bp"], target_names=["progression"]
+        ... )
+        >>> display.columns_
+        ['progression', 'bmi', 'bp']
+        """
+        caller = f"{cls.__name__}.from_estimator"
+        check_has(estimator, ["transform", "inverse_transform"], caller)
+        check_one_table(X, caller, "Pass one of them, and the chain up to its stage.")
+        if stage is not None:
+            estimator = up_to_stage(estimator, stage)
+        Z = np.asarray(estimator.transform(X))
+        latent = _check_latent(latent, Z.shape[1])
+        path = _way(Z, X, latent, at, n_steps, quantiles)
+        decoded = decode_as(estimator, path, X)
+        predictions = predictions_of_X = None
+        if _predicts(estimator, X, predict, caller):
+            predictions = _predict(estimator, _as_input(estimator, decoded, X), target_names)
+            predictions_of_X = _predict(estimator, X, target_names)
+        if categorical_features is None:
+            own = innermost(estimator, steps=False)
+            categorical_features = getattr(own, "categorical_features", None)
+        display = cls(
+            path[:, latent],
+            decoded,
+            X,
+            predictions=predictions,
+            predictions_of_X=predictions_of_X,
+            xlabel=f"Latent {latent}",
+            quantiles=quantiles,
+            categorical_features=categorical_features,
+            units=units,
+        )
+        return display.plot(
+            ax,
+            columns=columns,
+            max_columns=max_columns,
+            n_cols=n_cols,
+            line_kwargs=line_kwargs,
+            band_kwargs=band_kwargs,
+            bar_kwargs=bar_kwargs,
+        )
+
+
+# ---------------------------------------------------------------------------------------------
+# The way
+
+
+def _check_latent(latent: Any, n_latents: int) -> int:
+    """Give the position of a latent, counted from the first."""
+    is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
+    if not is_index or not -n_latents <= int(latent) < n_latents:
+        raise ValueError(
+            f"The 'latent' parameter must be an int from {-n_latents} to {n_latents - 1}, as "
+            f"there are {n_latents} latents; got {latent!r}."
+        )
+    return int(latent) % n_latents
+
+
+def _way(Z: np.ndarray, X: Any, latent: int, at: Any, n_steps: Any, quantiles: Any) -> np.ndarray:
+    """Give latents of which one moves, of shape (n_steps, n_latents)."""
+    if not isinstance(n_steps, Integral) or n_steps < 2:
+        raise ValueError(f"The 'n_steps' parameter must be an int of at least 2, got {n_steps!r}.")
+    ends = np.asarray(quantiles, dtype=float)
+    if ends.shape != (2,) or not 0 <= ends[0] < ends[1] <= 1:
+        raise ValueError(
+            "The 'quantiles' parameter must be two ascending numbers from 0 to 1, got "
+            f"{quantiles!r}."
+        )
+    if isinstance(at, str) and at == "median":
+        start = np.median(Z, axis=0)
+    elif isinstance(at, Integral) and not isinstance(at, bool):
+        if not -len(Z) <= int(at) < len(Z):
+            raise ValueError(
+                f"The 'at' parameter must be the position of one of the {len(Z)} rows of X, got "
+                f"{at!r}."
+            )
+        start = Z[int(at)]
+    else:
+        start = np.asarray([] if isinstance(at, str) else at)
+        if start.shape != Z.shape[1:] or start.dtype.kind not in "fiu":
+            raise ValueError(
+                f"The 'at' parameter must be 'median', a row's position or {Z.shape[1]} latents, "
+                f"got {at!r}."
+            )
+    path = np.tile(start.astype(Z.dtype), (int(n_steps), 1))
+    first, last = np.quantile(Z[:, latent], ends)
+    path[:, latent] = np.linspace(first, last, int(n_steps))
+    return path
+
+
+def _predicts(estimator: Any, X: Any, predict: Any, caller: str) -> bool:
+    """Tell whether a prediction is to be drawn."""
+    if predict not in (True, False, "auto"):
+        raise ValueError(f"The 'predict' parameter must be a bool or 'auto', got {predict!r}.")
+    if predict is True:
+        check_has(estimator, ["predict"], caller)
+    if not predict or not hasattr(estimator, "predict"):
+        return False
+    try:
+        estimator.predict(X[:1])
+    except NoTargetError:
+        if predict is True:
+            raise
+        return False
+    return True
+
+
+def _as_input(estimator: Any, decoded: Any, X: Any) -> Any:
+    """Give a decoded table all columns of X; what was not decoded is missing."""
+    is_whole = np.shape(decoded)[1] >= np.shape(X)[1]
+    if is_whole or (isinstance(X, pd.DataFrame) and not steps_before(estimator)):
+        return decoded
+    if not isinstance(X, pd.DataFrame):
+        values = np.asarray(decoded)
+        full = np.full((len(values), np.shape(X)[1]), np.nan, dtype=np.result_type(values, float))
+        full[:, list(decoded.columns)] = values
+        return full
+    positions = match_labels(X.columns, decoded.columns)
+    blank = X.iloc[np.zeros(len(decoded), dtype=int)].reset_index(drop=True)
+    parts = [
+        decoded.iloc[:, positions[j]].reset_index(drop=True)
+        if j in positions
+        else blank.iloc[:, j].mask(np.ones(len(blank), dtype=bool))
+        for j in range(X.shape[1])
+    ]
+    return pd.concat(parts, axis=1).set_axis(X.columns, axis=1)
+
+
+def _predict(estimator: Any, X: Any, names: Any) -> pd.DataFrame:
+    """Predict, as a table of shape (n_samples, n_outputs) in which classes are words."""
+    values = np.asarray(estimator.predict(X))
+    frame = pd.DataFrame(values.reshape(len(values), -1)).infer_objects()
+    nested = innermost(estimator)
+    if hasattr(nested, "stages_"):
+        owners = {j: stage for name, stage, _ in nested.stages_ for j in nested.targets_[name]}
+        classes = [is_classifier(owners[j]) for j in sorted(owners)]
+    else:
+        classes = [is_classifier(estimator)] * frame.shape[1]
+    parts = [
+        frame.iloc[:, j].astype(str) if classes[j] else frame.iloc[:, j]
+        for j in range(frame.shape[1])
+    ]
+    if names is None:
+        numbered = [f"target {j}" for j in range(len(parts))]
+        names = ["target"] if len(parts) == 1 else numbered
+    if isinstance(names, str) or len(names) != len(parts):
+        raise ValueError(
+            f"The 'target_names' parameter must be a list of the names of the {len(parts)} "
+            f"predicted targets, got {names!r}."
+        )
+    return pd.concat(parts, axis=1).set_axis(pd.Index(list(names), tupleize_cols=False), axis=1)
+
+
+# ---------------------------------------------------------------------------------------------
+# Panels
+
+
+def _is_word(column: pd.Series) -> bool:
+    return column.dtype.kind not in "fiu"
+
+
+def _movement(path: pd.Series, data: pd.Series, is_word: bool) -> float:
+    """Say how far a column moves along the way, in standard deviations of the data."""
+    known = data[data.notna()]
+    if is_word:
+        frequencies = known.value_counts(normalize=True).to_numpy()
+        variance = 1 - (frequencies**2).sum()  # of all one-hot values together
+        changes = path.astype(object).nunique() > 1
+        return np.sqrt(2 / variance) * changes if variance > 0 else np.nan
+    values = as_floats(known)
+    scale = values.std() if len(values) else 0.0  # of these rows, as the frequencies above are
+    return float(np.ptp(as_floats(path))) / scale if scale > 0 else np.nan
+
+
+def _draw_numbers(
+    ax: Any,
+    values: np.ndarray,
+    data: pd.Series,
+    path: pd.Series,
+    quantiles: Any,
+    color: str,
+    line_kwargs: dict | None,
+    band_kwargs: dict | None,
+) -> tuple[Any, Any]:
+    """Draw a line, over the band that most of the data lies in."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
+
+    known, band = as_floats(data[data.notna()]), None
+    if len(known):
+        style = {"facecolor": _BAND_COLOR, "edgecolor": "none", "zorder": 0}
+        style = combine_styles(style, band_kwargs, Rectangle)
+        if "color" in style:  # matplotlib warns where the others stand beside it
+            del style["facecolor"], style["edgecolor"]
+        band = ax.axhspan(*np.quantile(known, quantiles), **style)
+    style = combine_styles({"color": color, "linewidth": 2}, line_kwargs, Line2D)
+    (line,) = ax.plot(values, as_floats(path), **style)
+    return line, band
+
+
+def _draw_categories(
+    ax: Any, values: np.ndarray, path: pd.Series, color: str, bar_kwargs: dict | None
+) -> Any:
+    """Draw a bar for each stretch of the way that one category is decoded on."""
+    from matplotlib.patches import Rectangle
+
+    codes, names = pd.factorize(path.astype(object))
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    halfway = (values[1:] + values[:-1]) / 2
+    edges = np.concatenate([values[:1], halfway[starts[1:] - 1], values[-1:]])
+    face = PALETTE[4] if color == PALETTE[0] else PALETTE[5]  # light: names stand on it
+    style = combine_styles({"color": face, "height": 0.8}, bar_kwargs, Rectangle)
+    bars = ax.barh(codes[starts], np.diff(edges), left=edges[:-1], **style)
+    ax.set_yticks(
+        np.arange(len(names)), [shorten(str(n), 24) for n in names], ha="left", fontsize="small"
+    )
+    ax.tick_params(axis="y", length=0, pad=-6)
+    ax.set_ylim(max(len(names), 3) - 0.5, -0.5)  # from the top, bars no thicker than a third
+    return bars
