@@ -19,7 +19,7 @@ from sklearn.base import (
     clone,
     is_classifier,
 )
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -31,9 +31,10 @@ from ._compat import (
     fit_context,
     stack_level_of_caller,
 )
+from ._completion import Belief, Explainer, Link
 from ._losses import ELEMENTWISE
 from ._members import fit_members, members_of, members_to_fit, strata_of, take_over
-from ._modules import ACTIVATIONS, INITIALIZATIONS, AutoencoderModule, initialize
+from ._modules import ACTIVATIONS, INITIALIZATIONS, RANGES, AutoencoderModule, initialize
 from ._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, split_rows
 from ._scales import target_frame
 from ._table import (
@@ -41,7 +42,9 @@ from ._table import (
     Encoded,
     TableEncoder,
     count_distinct_rows,
+    fill_missing,
     keeps_column_types,
+    missing_entries,
     row_keys,
 )
 from ._target import ClassTarget, NumericTarget
@@ -70,7 +73,12 @@ from ._training import (
     set_state,
 )
 from .blocks import Block, DenseBlock
-from .exceptions import DivergenceError, DivergenceWarning, NoTargetError
+from .exceptions import (
+    DivergenceError,
+    DivergenceWarning,
+    NoTargetError,
+    ToleranceWarning,
+)
 
 # Above this number of rows early_stopping="auto" holds some of them out.
 _MANY_ROWS = 10_000
@@ -335,7 +343,7 @@ class BaseSupervisedAutoencoder(
             X, y, sample_weight, target=target, resume=resume, incremental=incremental
         )
         train([job])
-        self._conclude(job.net)
+        self._conclude(job, merges=incremental and resume)
         return self
 
     def _prepare(
@@ -426,8 +434,16 @@ class BaseSupervisedAutoencoder(
             return auto_alpha(MANY_DISTINCT_ROWS)
         return auto_alpha(count_distinct_rows(X, codes, MANY_DISTINCT_ROWS))
 
-    def _conclude(self, net: AutoencoderNet) -> None:
-        """Take a trained net over, unless no epoch of it is worth keeping."""
+    def _conclude(self, job: Job, *, merges: bool) -> None:
+        """Take a trained net over, unless no epoch of it is worth keeping.
+
+        Parameters
+        ----------
+        job : Job
+        merges : bool
+            Whether its rows are a part of a stream, which adds to what was learnt of latents.
+        """
+        net = job.net
         best = dict(net.callbacks_)["_best_epoch"]
         if best.diverged_iter_ is not None:
             what = f"The loss diverged to NaN or infinity in epoch {best.diverged_iter_}"
@@ -449,6 +465,8 @@ class BaseSupervisedAutoencoder(
         self.best_iter_ = best.best_iter_
         self.alpha_ = net.criterion_.alpha
         self._seed = net.seed
+        belief = Belief.learn(net.module_, job.train, self._table.layouts)
+        self._belief: Belief = self._belief.merge(belief) if merges else belief
 
     def _target_of(self, y, *, resume: bool) -> Any:
         """Give the encoder of y: the fitted one to go on with, else a new one."""
@@ -658,6 +676,114 @@ class BaseSupervisedAutoencoder(
             )
         return self._table.inverse_transform(self._decode(Z), index)
 
+    def complete(self, X, *, n_candidates=None, tolerance=None, random_state=None):
+        """Fill what was not measured with what the latents say of it.
+
+        The latents are searched for that best explain the measured entries of a row, and decoded.
+        See the :ref:`User Guide <completion>`.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted. NaN (or None, pd.NA) where not measured.
+        n_candidates : int or None, default=None
+            None: one completed table. Else up to so many distinct completions of each row.
+        tolerance : float or None, default=None
+            Largest mismatch of a completion: the root mean square, over the measured columns of
+            a row, of the error with which its latents give back what was measured, in standard
+            deviations of the column (of a category: one minus its probability). What is above it
+            gives a warning, and is no candidate. None: any.
+        random_state : int, RandomState instance or None, default=None
+            Of the search for several candidates.
+
+        Returns
+        -------
+        completed : DataFrame or ndarray of shape (n_samples, n_features)
+            X with its gaps filled: measured entries are as they were, a DataFrame's dtypes too.
+            Of an ensemble, what is filled is the first member's.
+        candidates : :class:`~sklearn.utils.Bunch`
+            With ``n_candidates``, in place of the table, with attributes
+
+            - X : DataFrame or ndarray of shape (n_completions, n_features). The rows of X, each
+              in up to ``n_candidates`` completions that differ by a category, or by 0.1 standard
+              deviations in what was not measured; smaller mismatch first.
+            - row : ndarray of shape (n_completions,). Which row of X it completes, from 0.
+            - mismatch : ndarray of shape (n_completions,).
+            - prediction : ndarray of shape (n_completions,) or (n_completions, n_outputs).
+              Predicted target; None without one.
+
+        Warns
+        -----
+        ToleranceWarning
+            If rows have no completion within the tolerance; it says how close they came.
+        """
+        check_is_fitted(self)
+        tolerance = check_search(n_candidates, tolerance)
+        X = self._check_X(X, reset=False)
+        if n_candidates is None:
+            filled, mismatch = self._complete(X)
+            warn_of_mismatch(mismatch, tolerance, "is completed all the same")
+            return filled
+        rng = check_random_state(random_state)
+        explainer, rows = self._explainer(X)
+        found = explainer.candidates(rows, n_candidates, tolerance, rng)
+        warn_of_mismatch(found.nearest, tolerance, "has no candidate")
+        part = take_rows(X, found.rows)
+        filled = fill_missing(part, self._table.inverse_transform(found.explained.decoded[0]))
+        return Bunch(
+            X=filled,
+            row=found.rows,
+            mismatch=found.explained.mismatch,
+            prediction=None if self._target is None else self.predict(filled),
+        )
+
+    def _complete(self, X) -> tuple[Any, np.ndarray]:
+        """Fill a checked table; give it with the mismatch of each row, 0 of those without gaps."""
+        gaps = np.flatnonzero(missing_entries(X).any(axis=1))
+        mismatch = np.zeros(len(X))
+        if not len(gaps):
+            return fill_missing(X, X), mismatch
+        explainer, rows = self._explainer(take_rows(X, gaps))
+        found = explainer.explain(rows)
+        mismatch[gaps] = found.mismatch
+        completed = self._table.inverse_transform(found.decoded[0])
+        return fill_missing(X, completed, gaps), mismatch
+
+    def _explainer(self, X) -> tuple[Explainer, list[Rows]]:
+        """Give what explains a checked table, and its rows."""
+        link = self._link()
+        return Explainer([link]), [link.rows(self._table.transform(X))]
+
+    def _link(self) -> Link:
+        bounds = RANGES.get(self._architecture["latent_activation"], (-np.inf, np.inf))
+        return Link(self.net_.module_, self._table, self._belief, bounds, self._net_device)
+
+    def score_samples(self, X):
+        """Tell how much rows are like those that were learnt from.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted. NaN where not measured.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Logarithm of a probability density, but for a constant: the higher, the more alike. It
+            has two parts: how far the latents are from those of the training rows, as half of a
+            squared Mahalanobis distance, and how badly the row is reconstructed, beside the
+            errors of the training rows. Of an ensemble, the members' mean.
+
+        Notes
+        -----
+        A threshold is best taken from rows that were held out, such as the 5 % quantile of their
+        scores: training rows are reconstructed better than new ones. See the
+        :ref:`User Guide <uncertainty>`.
+        """
+        check_is_fitted(self)
+        members = self.members_
+        return np.mean([m._link().scores(m._encode(X)) for m in members], axis=0)
+
     def _predict(self, X) -> np.ndarray:
         """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
         check_is_fitted(self)
@@ -768,6 +894,42 @@ class BaseSupervisedAutoencoder(
         tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def check_search(n_candidates: int | None, tolerance: float | None) -> float:
+    """Check the parameters of a search for completions; give the tolerance as a number."""
+    is_count = isinstance(n_candidates, Integral) and not isinstance(n_candidates, bool)
+    if n_candidates is not None and not (is_count and n_candidates >= 1):
+        raise ValueError(
+            f"The 'n_candidates' parameter must be a positive int or None, got {n_candidates!r}."
+        )
+    if tolerance is None:
+        return np.inf
+    is_number = isinstance(tolerance, Real) and not isinstance(tolerance, bool)
+    if not (is_number and tolerance > 0):
+        raise ValueError(
+            f"The 'tolerance' parameter must be a positive number or None, got {tolerance!r}."
+        )
+    return float(tolerance)
+
+
+def warn_of_mismatch(mismatch: np.ndarray, tolerance: float, fate: str) -> None:
+    """Warn of rows whose best explanation is not within a tolerance."""
+    outside = np.flatnonzero(mismatch > tolerance)
+    if len(outside):
+        warnings.warn(
+            f"{len(outside)} of {len(mismatch)} rows have no completion within tolerance="
+            f"{tolerance:g}: the first of them, row {outside[0]}, {fate}. Its smallest mismatch "
+            f"is {mismatch[outside[0]]:.3g}; that of all of them is "
+            f"{mismatch[outside].min():.3g}.",
+            ToleranceWarning,
+            stacklevel=stack_level_of_caller(),
+        )
+
+
+def take_rows(X: Any, rows: Any) -> Any:
+    """Give some rows of a table."""
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
 def as_plain_array(X: Any) -> Any:

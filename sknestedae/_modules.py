@@ -26,6 +26,14 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "leaky_relu": nn.LeakyReLU,
     "softplus": nn.Softplus,
 }
+# What a latent can be, of the activations that bound it.
+RANGES = {
+    "relu": (0.0, math.inf),
+    "tanh": (-1.0, 1.0),
+    "logistic": (0.0, 1.0),
+    "elu": (-1.0, math.inf),
+    "softplus": (0.0, math.inf),
+}
 
 INITIALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "xavier_normal": nn.init.xavier_normal_,

@@ -28,7 +28,10 @@ from ._base import (
     all_or_nothing,
     as_plain_array,
     check_not_empty,
+    check_search,
     drop_weightless,
+    take_rows,
+    warn_of_mismatch,
 )
 from ._columns import Columns
 from ._compat import (
@@ -59,6 +62,7 @@ from ._scales import (
     stack,
     target_frame,
 )
+from ._stage_completion import ChainCompleter
 from ._stages import (
     Stage,
     Target,
@@ -846,6 +850,131 @@ default=None
                 )
             Z = table.iloc[:, len(columns) :].to_numpy(dtype=Z.dtype)
         return decoded
+
+    def complete(self, X, *, n_candidates=None, tolerance=None, random_state=None):
+        """Fill what was not measured with what the latents say of it.
+
+        Each stage searches for the latents that best explain what was measured of its own columns
+        and of the latents before. A scale that is wholly missing is so completed from the
+        latents of the scale before it, and one before all that was measured by decoding the
+        latents that the next stage finds for it. See the :ref:`User Guide <completion>`.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or list of them
+            As in ``transform``.
+        n_candidates : int or None, default=None
+            None: completed tables. Else up to so many distinct completions of each row by the
+            last stage; of a list, each table's own stage.
+        tolerance : float or None, default=None
+            Largest mismatch of a completion: the root mean square, over what a stage was given of
+            a row, of the error with which its latents give it back, in standard deviations of
+            the column (of a category: one minus its probability). What is above it gives a
+            warning, and is no candidate. None: any.
+        random_state : int, RandomState instance or None, default=None
+            Of the search for several candidates.
+
+        Returns
+        -------
+        completed : DataFrame or ndarray of shape (n_samples, n_features), or list of them
+            X with its gaps filled, with all columns of ``fit``; measured entries are as they
+            were. Of an ensemble, what is filled is the first chain's.
+        candidates : :class:`~sklearn.utils.Bunch`, or list of them
+            With ``n_candidates``, as
+            :meth:`SupervisedAutoencoder.complete` gives it: ``X``, ``row``, ``mismatch`` (of the
+            last stage) and ``prediction``.
+
+        Raises
+        ------
+        TypeError
+            If a stage with gaps is no supervised autoencoder, nor a pipeline that ends in one and
+            can be inverted.
+
+        Warns
+        -----
+        ToleranceWarning
+            If rows have no completion within the tolerance; it says how close they came.
+        """
+        check_is_fitted(self)
+        limit = check_search(n_candidates, tolerance)
+        rng = check_random_state(random_state)
+        if not is_scale_list(X):
+            return self._complete(self._check_X(X, reset=False), n_candidates, limit, rng)
+        completed = []
+        for (part, table), given in zip(self._parts(X), X, strict=True):
+            found = part._complete(part._check_X(table, reset=False), n_candidates, limit, rng)
+            if n_candidates is None:
+                completed.append(part._as_listed(found, given))
+            else:
+                completed.append(Bunch(**{**found, "X": part._as_listed(found.X, given)}))
+        return completed
+
+    def _complete(self, X: Any, n_candidates: int | None, tolerance: float, rng: Any) -> Any:
+        """Complete a checked table, or search for candidates."""
+        completer = ChainCompleter([Stage(*stage) for stage in self.stages_], self._columns)
+        if n_candidates is None:
+            found = completer.complete(X)
+            warn_of_mismatch(found.mismatch, tolerance, "is completed all the same")
+            return found.X
+        found = completer.candidates(X, n_candidates, tolerance, rng)
+        warn_of_mismatch(found.nearest, tolerance, "has no candidate")
+        has_target = any(self.targets_.values())
+        prediction = self.predict(found.X) if has_target else None
+        return Bunch(X=found.X, row=found.rows, mismatch=found.mismatch, prediction=prediction)
+
+    def _as_listed(self, X: Any, given: Any) -> Any:
+        """Give a table of all columns the form that it has in a list, with the given columns."""
+        columns = self._listed_columns()
+        if not self._columns.is_frame:
+            return X[:, columns]
+        X = X.iloc[:, columns].droplevel(0, axis=1) if self._columns.scales else X.iloc[:, columns]
+        return X[list(given.columns)] if isinstance(given, pd.DataFrame) else X.to_numpy()
+
+    def _listed_columns(self) -> list[int]:
+        """Give the positions of the columns that the last scale's table has in a list."""
+        if not self._has_own_rows:  # a table of the same rows has its own columns alone
+            return list(self.stages_[-1][2])
+        return sorted(j for _, _, columns in self.stages_ for j in columns)
+
+    def score_samples(self, X):
+        """Tell how much rows are like those that were learnt from.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or list of them
+            As in ``transform``.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), or list of them
+            The sum of the stages' scores, of those at which something was measured of a row: the
+            higher, the more alike. Compare rows of one scale with each other. Of an ensemble, the
+            chains' mean.
+
+        Raises
+        ------
+        AttributeError
+            If a stage has no ``score_samples``.
+
+        See Also
+        --------
+        SupervisedAutoencoder.score_samples : The score of one stage.
+        """
+        check_is_fitted(self)
+        if is_scale_list(X):
+            return [part.score_samples(table) for part, table in self._parts(X)]
+        X = self._check_X(X, reset=False)
+        measured = measured_scales(X, [columns for _, _, columns in self.stages_])
+        members = []
+        for member in self.members_:
+            scores = np.zeros(len(X))
+            for k, (stage, table) in enumerate(member._walk(X)):
+                rows = np.flatnonzero(measured[:, k])
+                if len(rows):
+                    part = as_fitted(stage.estimator, take_rows(table, rows))
+                    scores[rows] += unfrozen(stage.estimator).score_samples(part)
+            members.append(scores)
+        return np.mean(members, axis=0)
 
     def score(self, X, y=None, sample_weight=None):
         """Give the mean score of the targets, or of the reconstructions where none is given.

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ._base import BaseSupervisedAutoencoder
 from ._chain import Chain, LatentColumns
+from ._completion import Belief
 from ._training import (
     AutoencoderNet,
     BestEpoch,
@@ -294,6 +295,13 @@ def refine(
             parameter.requires_grad_(True)
         chain.eval()
     _check_divergence(net)
+    with torch.no_grad():
+        for estimator, parts, is_fixed in zip(estimators, dataset.parts, is_frozen, strict=True):
+            if not is_fixed:
+                *_, values = chain.walk(parts)
+                rows = Rows(**{**vars(parts[-1]), "values": values})
+                module, layouts = estimator.net_.module_, estimator._table.layouts
+                estimator._belief = Belief.learn(module, Subset(rows), layouts)
     history = history_to_frame(net.history)
     return history.rename(columns=lambda column: _own_name(column, names))
 

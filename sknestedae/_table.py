@@ -293,6 +293,54 @@ def column_statistics(
     return mean, scale, np.broadcast_to(n_measured, mean.shape)
 
 
+def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Tell which entries were not measured, as a bool ndarray of shape (n_samples, n_features)."""
+    if isinstance(X, pd.DataFrame):
+        return X.isna().to_numpy(dtype=bool)
+    return np.asarray(pd.isna(X))
+
+
+def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
+    """Give a table with its missing entries taken from another one.
+
+    Measured entries stay as they are. A column of a DataFrame keeps its dtype; one with nothing
+    measured takes that of the other table.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    completed : DataFrame or ndarray of shape (n_rows, n_features)
+    rows : ndarray of int, shape (n_rows,), optional
+        Which rows of X the other table has, in rising order; no other row has gaps.
+    """
+    missing = missing_entries(X)
+    if rows is None:
+        rows = np.arange(len(X))
+    if not isinstance(X, pd.DataFrame):
+        filled = np.array(X)
+        filled[missing] = np.asarray(completed)[missing[rows]]
+        return filled
+    columns = []
+    for j in range(X.shape[1]):
+        column, gaps = X.iloc[:, j], np.flatnonzero(missing[:, j])
+        values = completed.iloc[np.searchsorted(rows, gaps), j]
+        if len(gaps) == len(column) > 0:
+            columns.append(values.set_axis(X.index))
+        else:
+            columns.append(_fill_column(column, gaps, values) if len(gaps) else column)
+    return pd.concat(columns, axis=1).set_axis(X.columns, axis=1)
+
+
+def _fill_column(column: pd.Series, gaps: np.ndarray, values: pd.Series) -> pd.Series:
+    given = values.astype(object).tolist()
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        known = set(column.cat.categories)
+        column = column.cat.add_categories(sorted({v for v in given if v not in known}, key=str))
+    filled = column.astype(object)
+    filled.iloc[gaps] = given
+    return filled.astype(column.dtype)
+
+
 # ---------------------------------------------------------------------------------------------
 # The table
 

@@ -8,6 +8,7 @@ __all__ = [
     "DivergenceWarning",
     "FewRowsWarning",
     "NoTargetError",
+    "ToleranceWarning",
     "UnmeasuredScaleWarning",
     "UnseenCategoryWarning",
 ]
@@ -27,6 +28,10 @@ class NoTargetError(NotFittedError):
 
 class FewRowsWarning(UserWarning):
     """A stage has hardly any rows of its own scale, beside many of later scales."""
+
+
+class ToleranceWarning(UserWarning):
+    """A search found nothing, or not enough, within the tolerance that was asked for."""
 
 
 class UnmeasuredScaleWarning(UserWarning):

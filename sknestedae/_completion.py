@@ -1,0 +1,705 @@
+r"""Latents that explain what was measured of a row, and how well they do.
+
+Fitted networks are read as a model of rows. Latents :math:`z` of the last stage are spread as
+those of the training rows; a number :math:`x_j` is the decoder's, with the variance
+:math:`\sigma_j^2` of the training rows' errors; a category has the decoder's probabilities; and
+the latents of a stage before are numbers of the next one's table. The energy of a row is its
+negative log-probability, but for a constant; of one stage
+
+.. math::
+
+    E(z) = \tfrac12 (z - \mu)^\top \Sigma^{-1} (z - \mu)
+         + \sum_{j\ \text{measured}} \frac{(d_j(z) - x_j)^2}{2 \sigma_j^2}
+         - \sum_{c\ \text{measured}} \log p_c(z)
+
+Latents are not normal over all of a table, but nearly so among rows that are alike: :math:`\mu`
+and :math:`\Sigma` are those of training rows whose decoded values agree with what was measured,
+each with the weight of its likelihood (importance sampling). For a linear network and a normal
+table this is probabilistic principal component analysis (Tipping and Bishop, J. R. Stat. Soc. B
+61, 611, 1999), with a variance for each column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._chain import LatentColumns
+from ._table import Encoded, Layout, TableEncoder
+from ._torch import to_array
+from ._training import Rows, Subset, TensorIterator
+
+# Training rows that are enough for means and variances, and to stand for all latents.
+_ENOUGH_ROWS = 10_000
+_N_EXAMPLES = 1000
+_CHUNK_ROWS = 1024
+# A column is not trusted more than to a hundredth of its standard deviation, and a latent has at
+# least a thousandth of the latents' mean variance: else one entry could outweigh all others.
+_LEAST_ERROR = 0.01
+_LEAST_VARIANCE = 1e-3
+# An example speaks for rows around it: this is added to the variance of each number, in units of
+# the column's variance, and to the local covariance of latents, in units of the global one.
+_WIDTH = 0.03
+_REACH = 0.1
+# Of the search: damping at first, and what it is multiplied with after a step that did not help,
+# or that did (Marquardt, SIAM J. Appl. Math. 11, 431, 1963).
+_DAMPING, _WORSE, _BETTER = 1e-2, 4.0, 1 / 3
+_MAX_ITER = 50
+# Candidates are distinct if a category differs, or their numbers by this many standard deviations
+# (root mean square over columns).
+DISTINCT = 0.1
+# Draws for each candidate that is wanted: some are alike, some do not fit.
+_DRAWS = 4
+
+
+# ---------------------------------------------------------------------------------------------
+# What is learnt of the training rows
+
+
+@dataclass
+class Belief:
+    """What latents and errors of the training rows look like.
+
+    Parameters
+    ----------
+    weight : float
+        Total weight of the rows that it was learnt from.
+    mean : ndarray of shape (n_components,)
+    covariance : ndarray of shape (n_components, n_components)
+    error : dict of str to ndarray of shape (layout.n_numeric,)
+        For each block, the mean squared error of each decoded number.
+    examples : ndarray of shape (n_examples, n_components)
+        Latents of up to 1000 of the rows.
+    """
+
+    weight: float
+    mean: np.ndarray
+    covariance: np.ndarray
+    error: dict[str, np.ndarray]
+    examples: np.ndarray
+
+    @classmethod
+    def learn(cls, module: Any, dataset: Subset, layouts: Mapping[str, Layout]) -> Belief:
+        """Learn from rows, or some of them that are spread evenly where there are many."""
+        index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
+        some = index[torch.from_numpy(_evenly(len(dataset), _ENOUGH_ROWS))]
+        latents, weights = [], []
+        square: dict[str, Any] = dict.fromkeys(layouts, 0.0)
+        total: dict[str, Any] = dict.fromkeys(layouts, 0.0)
+        with torch.no_grad():
+            for rows in TensorIterator(Subset(dataset.rows, some), _ENOUGH_ROWS):
+                encoded = module.encode(rows.values)
+                decoded = module.decode(encoded)
+                weight = rows.weight if rows.weight is not None else encoded.new_ones(len(rows), 1)
+                for name, layout in layouts.items():
+                    known, error = _errors(decoded[name], rows, name, layout)
+                    square[name] += (weight * known * error**2).sum(dim=0).double().cpu().numpy()
+                    total[name] += (weight * known).sum(dim=0).double().cpu().numpy()
+                latents.append(encoded.double().cpu().numpy())
+                weights.append(weight[:, 0].double().cpu().numpy())
+        Z, share = np.concatenate(latents), np.concatenate(weights)
+        mean = np.average(Z, axis=0, weights=share)
+        covariance = (share[:, None] * (Z - mean)).T @ (Z - mean) / share.sum()
+        tiny = np.finfo(np.float64).tiny  # of a column without any entry
+        errors = {name: square[name] / np.maximum(total[name], tiny) for name in layouts}
+        examples = Z[_evenly(len(Z), _N_EXAMPLES)]
+        return cls(float(share.sum()), mean, covariance, errors, examples)
+
+    def merge(self, other: Belief) -> Belief:
+        """Combine with what was learnt from other rows."""
+        weight = self.weight + other.weight
+        a, b = self.weight / weight, other.weight / weight
+        step = other.mean - self.mean
+        covariance = a * self.covariance + b * other.covariance + a * b * np.outer(step, step)
+        error = {name: a * self.error[name] + b * other.error[name] for name in self.error}
+        examples = np.concatenate([self.examples, other.examples])
+        examples = examples[_evenly(len(examples), _N_EXAMPLES)]
+        return Belief(weight, self.mean + b * step, covariance, error, examples)
+
+    def regular_covariance(self) -> np.ndarray:
+        """Give a covariance that can be inverted, also where a latent is constant."""
+        spread = max(np.trace(self.covariance) / len(self.mean), np.finfo(np.float64).tiny)
+        return self.covariance + _LEAST_VARIANCE * spread * np.eye(len(self.mean))
+
+
+def _evenly(n: int, n_wanted: int) -> np.ndarray:
+    """Give up to so many positions, evenly spread over n."""
+    return np.linspace(0, n - 1, min(n, n_wanted)).round().astype(int)
+
+
+# ---------------------------------------------------------------------------------------------
+# Errors of one stage
+
+
+class Link:
+    """A fitted network with what it takes to explain rows of its table.
+
+    Everything but the network itself is on the CPU and in double precision.
+
+    Parameters
+    ----------
+    module : AutoencoderModule
+        In eval mode.
+    table : TableEncoder
+    belief : Belief
+    bounds : (float, float)
+        Of each latent, as its activation has them.
+    device : torch.device
+        Of the module.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        table: TableEncoder,
+        belief: Belief,
+        bounds: tuple[float, float],
+        device: torch.device,
+    ) -> None:
+        self.module = module
+        self.table = table
+        self.layouts = table.layouts
+        self.belief = belief
+        self.bounds = bounds
+        self.device = device
+        self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
+        # values are in standard deviations, unless they were not standardised
+        self.units = {
+            name: np.ones(len(numeric)) if table.standardize else table.scale[numeric]
+            for name, (numeric, _) in table.columns.items()
+        }
+        self.variance = {
+            name: torch.from_numpy(np.maximum(error, (_LEAST_ERROR * self.units[name]) ** 2))
+            for name, error in belief.error.items()
+        }
+        self.mean = torch.from_numpy(belief.mean)
+        self.covariance = torch.from_numpy(belief.regular_covariance())
+        self.n_components = len(belief.mean)
+
+    def rows(self, blocks: Mapping[str, Encoded]) -> Rows:
+        """Give encoded rows as tensors on the CPU."""
+        return Rows.from_arrays(blocks, None, None, torch.device("cpu"))
+
+    def encode(self, rows: Rows) -> Tensor:
+        """Give the latents of rows, of shape (n_rows, n_components)."""
+        values = {name: v.to(self.device) for name, v in rows.values.items()}
+        return self.module.encode(values).cpu().double()
+
+    def decode(self, latents: Tensor) -> dict[str, Tensor]:
+        """Give each block's values, of shape (n_rows, layout.n_values)."""
+        decoded = self.module.decode(latents.to(self.device, self.dtype))
+        return {name: values.cpu().double() for name, values in decoded.items()}
+
+    def decode_with_slope(self, latents: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Decode, and give derivatives, of shape (n_rows, layout.n_values, n_components).
+
+        Rows do not mix in a decoder, so that one forward derivative gives those of all rows.
+        """
+        slopes = []
+        for direction in torch.eye(self.n_components, dtype=latents.dtype):
+            tangent = direction.expand_as(latents).contiguous()
+            decoded, slope = torch.func.jvp(self.decode, (latents,), (tangent,))  # type: ignore[misc]
+            slopes.append(slope)
+        return decoded, {name: torch.stack([s[name] for s in slopes], dim=2) for name in decoded}
+
+    def misfit(self, decoded: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        """Give the energy of measured entries, of shape (n_rows,)."""
+        total = torch.zeros(len(rows), dtype=torch.float64)
+        for name, layout in self.layouts.items():
+            known, error = _errors(decoded[name], rows, name, layout)
+            total += (known * error**2 / (2 * self.variance[name])).sum(dim=1)
+            for values, target, is_known in _groups(decoded[name], rows, name, layout):
+                total -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
+        return total
+
+    def misfits(self, decoded: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        """Give the energy of each row against each of many decoded examples, with its width.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_examples)
+        """
+        n_examples = len(next(iter(decoded.values())))
+        total = torch.zeros(len(rows), n_examples, dtype=torch.float64)
+        for name, layout in self.layouts.items():
+            values = decoded[name][:, : layout.n_numeric]
+            known, error = _errors(torch.zeros_like(values[:1]), rows, name, layout)
+            x = -error
+            width = _WIDTH * torch.from_numpy(self.units[name]) ** 2
+            weight = known / (self.variance[name] + width)
+            total += (weight * x**2).sum(dim=1, keepdim=True) / 2
+            total += weight @ (values**2).T / 2 - (weight * x) @ values.T
+            known_groups = _known_groups(rows, name, layout)
+            for group, is_known in zip(layout.groups(), known_groups, strict=True):
+                target = is_known[:, None] * rows.values[name][:, group].double()
+                total -= target @ torch.log_softmax(decoded[name][:, group], dim=1).T
+        return total
+
+    def mismatch(self, decoded: Mapping[str, Tensor], rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Sum the squared errors of a row's measured columns, and count these.
+
+        Errors of numbers are in standard deviations of the column; of a category, one minus its
+        probability.
+        """
+        total, count = np.zeros(len(rows)), np.zeros(len(rows))
+        for name, layout in self.layouts.items():
+            known, error = _errors(decoded[name], rows, name, layout)
+            total += (((known * error).numpy() / self.units[name]) ** 2).sum(axis=1)
+            count += known.numpy().sum(axis=1)
+            for values, target, is_known in _groups(decoded[name], rows, name, layout):
+                p = (torch.softmax(values, dim=1) * target).sum(dim=1)
+                total += (is_known * (1 - p) ** 2).numpy()
+                count += is_known.numpy()
+        return total, count
+
+    def open_values(
+        self, decoded: Mapping[str, Tensor], rows: Rows
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give what was decoded where nothing was measured.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_rows, n_numeric)
+            In standard deviations.
+        is_open : ndarray of bool, shape (n_rows, n_numeric)
+        codes : ndarray of int, shape (n_rows, n_categorical)
+            Of categories; 0 where one was measured.
+        """
+        numbers, is_open, codes = [], [], []
+        for name, layout in self.layouts.items():
+            known, _ = _errors(decoded[name], rows, name, layout)
+            is_open.append(known.numpy() == 0)
+            numbers.append(decoded[name][:, : layout.n_numeric].numpy() / self.units[name])
+            for values, _, is_known in _groups(decoded[name], rows, name, layout):
+                codes.append(np.where(is_known.numpy() > 0, 0, values.argmax(dim=1).numpy()))
+        every = np.array(codes, dtype=int).reshape(len(codes), len(rows)).T
+        return np.hstack(numbers), np.hstack(is_open), every
+
+    @torch.no_grad()
+    def scores(self, blocks: Mapping[str, Encoded]) -> np.ndarray:
+        """Give minus the energies of the encoder's latents, of shape (n_samples,).
+
+        With the mean and the covariance of all training rows. The misfit of a row with gaps is
+        scaled up, as if all of its columns were measured.
+        """
+        precision = torch.linalg.inv(self.covariance)
+        scores = []
+        for rows in TensorIterator(Subset(self.rows(blocks)), _CHUNK_ROWS):
+            latents = self.encode(rows)
+            misfit = self.misfit(self.decode(latents), rows)
+            n_measured = torch.zeros(len(rows), dtype=torch.float64)
+            n_columns = 0
+            for name, layout in self.layouts.items():
+                n_columns += layout.n_columns
+                known = rows.measured.get(name)
+                n_measured += layout.n_columns if known is None else known.double().sum(dim=1)
+            step = latents - self.mean
+            distance = ((step @ precision) * step).sum(dim=1)
+            scores.append(to_array(-misfit * n_columns / n_measured.clamp(min=1) - distance / 2))
+        return np.concatenate(scores)
+
+
+def _errors(decoded: Tensor, rows: Rows, name: str, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Give which numbers of a block were measured, as 0 and 1, and their errors."""
+    n = layout.n_numeric
+    error = decoded[:, :n] - rows.values[name][:, :n]
+    measured = rows.measured.get(name)
+    known = torch.ones_like(error) if measured is None else measured[:, :n].to(error.dtype)
+    return known, error
+
+
+def _known_groups(rows: Rows, name: str, layout: Layout) -> Iterator[Tensor]:
+    """Tell for each categorical column in which rows it is known, as 0 and 1."""
+    measured = rows.measured.get(name)
+    for k in range(len(layout.n_categories)):
+        if measured is None:
+            yield torch.ones(len(rows), dtype=torch.float64)
+        else:
+            yield measured[:, layout.n_numeric + k].double()
+
+
+def _groups(
+    decoded: Tensor, rows: Rows, name: str, layout: Layout
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Give, for each categorical column, its logits, its one-hot values, and which are known."""
+    for group, known in zip(layout.groups(), _known_groups(rows, name, layout), strict=True):
+        yield decoded[:, group], rows.values[name][:, group].double(), known
+
+
+# ---------------------------------------------------------------------------------------------
+# Some stages of a chain, together
+
+
+class Prior(NamedTuple):
+    """Where the last latents of each row are looked for.
+
+    ``center`` is of shape (n_rows, n_components), ``precision`` of shape (n_rows, n_components,
+    n_components).
+    """
+
+    center: Tensor
+    precision: Tensor
+
+
+class Explained(NamedTuple):
+    """What explains rows.
+
+    Parameters
+    ----------
+    latents : ndarray of shape (n_rows, n_components)
+        Of the last link.
+    decoded : list of dict of str to ndarray of shape (n_rows, layout.n_values)
+        Of each link, categories as probabilities.
+    mismatch : ndarray of shape (n_rows,)
+        Root mean square, over measured columns, of what ``Link.mismatch`` sums up.
+    """
+
+    latents: np.ndarray
+    decoded: list[dict[str, np.ndarray]]
+    mismatch: np.ndarray
+
+
+class Candidates(NamedTuple):
+    """Several explanations of each row.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (n_candidates,)
+        Which row each explains; of one row, those of smaller mismatch first.
+    explained : Explained
+    nearest : ndarray of shape (n_rows,)
+        The smallest mismatch that was found for each row, also where it is above the tolerance.
+    """
+
+    rows: np.ndarray
+    explained: Explained
+    nearest: np.ndarray
+
+
+class Explainer:
+    """Find the latents that explain rows, of one stage or of some that follow each other.
+
+    Parameters
+    ----------
+    links : sequence of Link
+    between : sequence of LatentColumns
+        Where the latents of each link but the last stand in the next one's values. They are
+        unknown, and searched for together; those that the first link may have among its values
+        are data.
+    """
+
+    def __init__(self, links: Sequence[Link], between: Sequence[LatentColumns] = ()) -> None:
+        self.links = list(links)
+        self.between = list(between)
+        ends = np.cumsum([link.n_components for link in links]).tolist()
+        starts = [0, *ends[:-1]]
+        self.slices = [slice(a, b) for a, b in zip(starts, ends, strict=True)]
+        last = self.links[-1]
+        with torch.no_grad():
+            self.examples = self.decode_down(torch.from_numpy(last.belief.examples))
+
+    def decode_down(self, latents: Tensor) -> tuple[Tensor, list[dict[str, Tensor]]]:
+        """Decode the last link's latents down to the first.
+
+        Returns
+        -------
+        latents : Tensor of shape (n_rows, n_latents)
+            Of all links, side by side.
+        decoded : list of dict of str to Tensor
+            Of all links.
+        """
+        every, decoded = [latents], [self.links[-1].decode(latents)]
+        for link, columns in zip(self.links[-2::-1], self.between[::-1], strict=True):
+            every.insert(0, columns.get(decoded[0]))
+            decoded.insert(0, link.decode(every[0]))
+        return torch.cat(every, dim=1), decoded
+
+    def weigh(self, parts: Sequence[Rows]) -> Tensor:
+        """Weigh the examples by how well they explain each row, of shape (n_rows, n_examples)."""
+        _, decoded = self.examples
+        misfits = [
+            link.misfits(values, rows)
+            for link, values, rows in zip(self.links, decoded, parts, strict=True)
+        ]
+        return torch.softmax(-torch.stack(misfits).sum(dim=0), dim=1)
+
+    def local_prior(self, weights: Tensor) -> Prior:
+        """Give the weighted mean and the precision of the examples' latents."""
+        last = self.links[-1]
+        Z = torch.from_numpy(last.belief.examples)
+        center = weights @ Z
+        products = (Z[:, :, None] * Z[:, None, :]).flatten(1)
+        covariance = (weights @ products).unflatten(1, (Z.shape[1], -1))
+        covariance = covariance - center[:, :, None] * center[:, None, :]
+        return Prior(center, torch.linalg.inv(covariance + _REACH * last.covariance))
+
+    def energy(self, latents: Tensor, parts: Sequence[Rows], prior: Prior) -> Tensor:
+        """Give the energies of rows, of shape (n_rows,)."""
+        own = [latents[:, part] for part in self.slices]
+        step = own[-1] - prior.center
+        total = torch.einsum("ni,nij,nj->n", step, prior.precision, step) / 2
+        for k, (link, rows) in enumerate(zip(self.links, parts, strict=True)):
+            decoded = link.decode(own[k])
+            total = total + link.misfit(decoded, rows)
+            if k:
+                columns = self.between[k - 1]
+                gap = columns.get(decoded) - own[k - 1]
+                total = total + (gap**2 / (2 * self._gap_variance(k))).sum(dim=1)
+        return total
+
+    def _gap_variance(self, k: int) -> Tensor:
+        """Give the variance of the latents of the link before, in their own units."""
+        columns = self.between[k - 1]
+        return self.links[k].variance[columns.block][columns.index] * columns.scale**2
+
+    def slope(self, latents: Tensor, parts: Sequence[Rows], prior: Prior) -> tuple[Tensor, Tensor]:
+        """Give gradients, and the Gauss-Newton part of second derivatives.
+
+        Returns
+        -------
+        gradient : Tensor of shape (n_rows, n_latents)
+        curvature : Tensor of shape (n_rows, n_latents, n_latents)
+        """
+        n_rows, n_latents = latents.shape
+        gradient = torch.zeros(n_rows, n_latents, dtype=torch.float64)
+        curvature = torch.zeros(n_rows, n_latents, n_latents, dtype=torch.float64)
+        last = self.slices[-1]
+        step = latents[:, last] - prior.center
+        gradient[:, last] = torch.einsum("nij,nj->ni", prior.precision, step)
+        curvature[:, last, last] = prior.precision
+        for k, (link, rows, own) in enumerate(zip(self.links, parts, self.slices, strict=True)):
+            decoded, slopes = link.decode_with_slope(latents[:, own])
+            first, second = _slope_of_link(link, decoded, slopes, rows)
+            gradient[:, own] += first
+            curvature[:, own, own] += second
+            if k:
+                columns, before = self.between[k - 1], self.slices[k - 1]
+                gap = columns.get(decoded) - latents[:, before]
+                J = torch.zeros(n_rows, gap.shape[1], n_latents, dtype=torch.float64)
+                J[:, :, own] = slopes[columns.block][:, columns.index] * columns.scale[:, None]
+                J[:, :, before] = -torch.eye(gap.shape[1], dtype=torch.float64)
+                weighted = J / self._gap_variance(k)[:, None]
+                gradient += torch.einsum("njk,nj->nk", weighted, gap)
+                curvature += torch.einsum("njk,njl->nkl", weighted, J)
+        return gradient, curvature
+
+    def search(self, parts: Sequence[Rows], start: Tensor, prior: Prior) -> Tensor:
+        """Find latents of least energy, by the method of Levenberg and Marquardt.
+
+        Parameters
+        ----------
+        parts : sequence of Rows
+            The same rows as each link sees them.
+        start : Tensor of shape (n_rows, n_latents)
+            Of all links.
+        prior : Prior
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_latents)
+        """
+        latents = self._bound(start)
+        least = self.energy(latents, parts, prior)
+        damping = torch.full_like(least, _DAMPING)
+        active = torch.arange(len(start))
+        for _ in range(_MAX_ITER):
+            some = [rows[active] for rows in parts]
+            own = Prior(prior.center[active], prior.precision[active])
+            gradient, curvature = self.slope(latents[active], some, own)
+            diagonal = torch.diagonal(curvature, dim1=1, dim2=2)
+            damped = curvature + torch.diag_embed(damping[active, None] * diagonal)
+            trial = self._bound(latents[active] - torch.linalg.solve(damped, gradient))
+            found = self.energy(trial, some, own)
+            gain = least[active] - found
+            better = gain > 0  # not where it is NaN
+            chosen = active[better]
+            latents[chosen], least[chosen] = trial[better], found[better]
+            damping[active] *= torch.where(better, _BETTER, _WORSE).to(damping.dtype)
+            # a step that gains next to nothing, or hardly moves any more, ends a row's search
+            done = (better & (gain < 1e-6 * (1 + found.abs()))) | (damping[active] > 1e6)
+            active = active[~done]
+            if not len(active):
+                break
+        return latents
+
+    def _bound(self, latents: Tensor) -> Tensor:
+        parts = zip(self.links, self.slices, strict=True)
+        return torch.cat([latents[:, own].clamp(*link.bounds) for link, own in parts], dim=1)
+
+    @torch.no_grad()
+    def explain(self, parts: Sequence[Rows]) -> Explained:
+        """Give the most probable latents of rows, and what they decode to.
+
+        A category has the mean probabilities of the examples, as no one point of the latents
+        stands for what is uncertain.
+        """
+        found = []
+        for i in range(0, len(parts[0]), _CHUNK_ROWS):
+            some = [rows[i : i + _CHUNK_ROWS] for rows in parts]
+            weights = self.weigh(some)
+            prior = self.local_prior(weights)
+            start, _ = self.decode_down(prior.center)
+            latents = self.search(some, start, prior)
+            decoded = self._decode_all(latents)
+            mismatch = self._mismatch(decoded, some)
+            _, examples = self.examples
+            for link, values, of_examples in zip(self.links, decoded, examples, strict=True):
+                for name, layout in link.layouts.items():
+                    for group in layout.groups():
+                        p = torch.softmax(of_examples[name][:, group], dim=1)
+                        values[name][:, group] = weights @ p
+            found.append(self._explained(latents, decoded, mismatch))
+        return _concatenate(found)
+
+    def _decode_all(self, latents: Tensor) -> list[dict[str, Tensor]]:
+        """Decode the latents of each link."""
+        parts = zip(self.links, self.slices, strict=True)
+        return [link.decode(latents[:, own]) for link, own in parts]
+
+    def _mismatch(self, decoded: list[dict[str, Tensor]], parts: Sequence[Rows]) -> np.ndarray:
+        sums = [
+            link.mismatch(values, rows)
+            for link, values, rows in zip(self.links, decoded, parts, strict=True)
+        ]
+        total, count = (np.sum(part, axis=0) for part in zip(*sums, strict=True))
+        return np.sqrt(total / np.maximum(count, 1))
+
+    def _explained(
+        self, latents: Tensor, decoded: list[dict[str, Tensor]], mismatch: np.ndarray
+    ) -> Explained:
+        arrays = [{name: to_array(values) for name, values in part.items()} for part in decoded]
+        return Explained(to_array(latents[:, self.slices[-1]]), arrays, mismatch)
+
+    @torch.no_grad()
+    def candidates(
+        self,
+        parts: Sequence[Rows],
+        n_candidates: int,
+        tolerance: float,
+        rng: np.random.RandomState,
+    ) -> Candidates:
+        """Explain each row in several ways that differ in what was not measured.
+
+        Each search begins at an example, drawn with its weight, and is drawn to it.
+        """
+        n_draws = _DRAWS * n_candidates
+        step = max(_CHUNK_ROWS // n_draws, 1)
+        found = []
+        for i in range(0, len(parts[0]), step):
+            some = [rows[i : i + step] for rows in parts]
+            found.append(self._candidates(some, n_candidates, n_draws, tolerance, rng))
+        starts = np.cumsum([0, *(len(part.nearest) for part in found[:-1])])
+        return Candidates(
+            np.concatenate([part.rows + i for part, i in zip(found, starts, strict=True)]),
+            _concatenate([part.explained for part in found]),
+            np.concatenate([part.nearest for part in found]),
+        )
+
+    def _candidates(
+        self, parts: list[Rows], n_candidates: int, n_draws: int, tolerance: float, rng: Any
+    ) -> Candidates:
+        n_rows, last = len(parts[0]), self.links[-1]
+        cumulated = to_array(self.weigh(parts)).cumsum(axis=1)
+        drawn = [
+            np.searchsorted(sums / sums[-1], rng.uniform(size=n_draws), side="right")
+            for sums in cumulated
+        ]
+        drawn = np.minimum(np.concatenate(drawn), cumulated.shape[1] - 1)
+        center = torch.from_numpy(last.belief.examples[drawn])
+        precision = torch.linalg.inv(_REACH * last.covariance).expand(len(drawn), -1, -1)
+        every = [rows[torch.arange(n_rows).repeat_interleave(n_draws)] for rows in parts]
+        start, _ = self.decode_down(center)
+        latents = self.search(every, start, Prior(center, precision))
+        decoded = self._decode_all(latents)
+        mismatch = self._mismatch(decoded, every).reshape(n_rows, n_draws)
+        of_links = [
+            link.open_values(values, rows)
+            for link, values, rows in zip(self.links, decoded, every, strict=True)
+        ]
+        numbers, is_open, codes = (np.hstack(part) for part in zip(*of_links, strict=True))
+        chosen: list[int] = []
+        for i in range(n_rows):
+            order = np.argsort(mismatch[i], kind="stable")
+            order = order[mismatch[i][order] <= tolerance]
+            own = slice(i * n_draws, (i + 1) * n_draws)
+            found = choose_distinct(
+                numbers[own][:, is_open[own.start]], codes[own], order, n_candidates
+            )
+            chosen += [own.start + j for j in found]
+        kept = np.array(chosen, dtype=int)
+        explained = self._explained(
+            latents[kept],
+            [{name: values[kept] for name, values in part.items()} for part in decoded],
+            mismatch.ravel()[kept],
+        )
+        return Candidates(kept // n_draws, explained, mismatch.min(axis=1))
+
+
+def _slope_of_link(
+    link: Link, decoded: dict[str, Tensor], slopes: dict[str, Tensor], rows: Rows
+) -> tuple[Tensor, Tensor]:
+    """Give gradient and curvature of ``Link.misfit`` by the link's latents."""
+    gradient: Any = 0.0
+    curvature: Any = 0.0
+    for name, layout in link.layouts.items():
+        known, error = _errors(decoded[name], rows, name, layout)
+        J = slopes[name][:, : layout.n_numeric]  # (n_rows, n_numeric, n_components)
+        weighted = J * (known / link.variance[name])[:, :, None]
+        gradient = gradient + torch.einsum("njk,nj->nk", weighted, error)
+        curvature = curvature + torch.einsum("njk,njl->nkl", weighted, J)
+        groups = zip(layout.groups(), _groups(decoded[name], rows, name, layout), strict=True)
+        for group, (logits, target, is_known) in groups:
+            p, J = torch.softmax(logits, dim=1), slopes[name][:, group]
+            gradient = gradient + torch.einsum("njk,nj->nk", J, is_known[:, None] * (p - target))
+            mean = torch.einsum("njk,nj->nk", J, p)
+            second = torch.einsum("njk,nj,njl->nkl", J, p, J)
+            second = second - mean[:, :, None] * mean[:, None, :]
+            curvature = curvature + is_known[:, None, None] * second
+    return gradient, curvature
+
+
+def _concatenate(found: Sequence[Explained]) -> Explained:
+    return Explained(
+        np.concatenate([part.latents for part in found]),
+        [
+            {name: np.concatenate([link[name] for link in links]) for name in links[0]}
+            for links in zip(*(part.decoded for part in found), strict=True)
+        ],
+        np.concatenate([part.mismatch for part in found]),
+    )
+
+
+def choose_distinct(
+    numbers: np.ndarray, codes: np.ndarray, order: np.ndarray, n_wanted: int
+) -> list[int]:
+    """Choose candidates, the first in an order first, that differ from all chosen before.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_candidates, n_numbers)
+        In standard deviations.
+    codes : ndarray of int, shape (n_candidates, n_categorical)
+    order : ndarray of int
+        Candidates that may be chosen.
+    n_wanted : int
+        How many at most.
+
+    Returns
+    -------
+    list of int
+    """
+    chosen: list[int] = []
+    for j in order:
+        step = numbers[chosen] - numbers[j]
+        distance = np.sqrt((step**2).mean(axis=1)) if step.shape[1] else np.zeros(len(chosen))
+        alike = (codes[chosen] == codes[j]).all(axis=1) & (distance <= DISTINCT)
+        if not alike.any():
+            chosen.append(int(j))
+            if len(chosen) == n_wanted:
+                break
+    return chosen
