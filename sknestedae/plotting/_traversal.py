@@ -87,6 +87,12 @@ class TraversalDisplay:
     LatentDisplay : Where samples lie in the space of the latents.
     sknestedae.inspection.latent_correlations : What a latent goes with.
 
+    Notes
+    -----
+    Latents share what they know. One may go with a variable because others do, and then the
+    variable moves less along it alone than it does among the samples. And far from all samples a
+    decoded table is a guess.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
