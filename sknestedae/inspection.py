@@ -419,8 +419,7 @@ def integrated_gradients(
     output : int or class label, default=None
         Which output is divided: of several outputs (of this stage) the position; of a classifier
         the class. None: the only output; the second one of two classes.
-    baselines : array-like or DataFrame of shape (1, n_features) or (n_samples, n_features), \
-default=None
+    baselines : array-like or DataFrame of shape (1 or n_samples, n_features), default=None
         Rows with the columns of X that the lines begin at. None: the mean of each number, and the
         frequencies of each category, which is how an entry that is not measured enters.
     n_steps : int, default=50
