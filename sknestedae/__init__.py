@@ -1,6 +1,7 @@
 """Nested autoencoders for data at several scales, as scikit-learn estimators."""
 
 from ._nested import NestedAutoencoder
+from ._report import report
 from ._scales import ScaleKFold, stack_scales, stage_scorer
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 
@@ -12,6 +13,7 @@ __all__ = [
     "SupervisedAutoencoder",
     "SupervisedAutoencoderClassifier",
     "__version__",
+    "report",
     "stack_scales",
     "stage_scorer",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -176,6 +177,11 @@ def enumerate_words(words: Sequence[str], most: int = 6) -> str:
     if len(words) > most:
         words = [*words[: most - 1], f"{len(words) - most + 1} others"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def package_version() -> str:
+    """Give the version of this package, which stands where it is put together."""
+    return str(sys.modules[__name__.partition(".")[0]].__version__)
 
 
 def short(value: Any, width: int = 120) -> str:

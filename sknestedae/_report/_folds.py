@@ -104,6 +104,7 @@ def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
     """Cross-validate the model and its baselines on the same folds."""
     splits, how = make_splits(task, cv, rng)
     seed = rng.randint(2**31)
+    rows: list[dict[str, Any]] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimators = batched_cross_validate(
@@ -115,23 +116,16 @@ def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
             return_estimator=True,
             error_score="raise",
         )["estimator"]
+        held_out = [
+            _predict_held_out(task, j, target, splits, estimators, rows)
+            for j, target in enumerate(task.targets)
+        ]
+        reconstruction = _score_reconstruction(task, splits, estimators)
+        decoded = _decode_held_out(task, splits, estimators)
     messages = _messages(caught)
-    rows: list[dict[str, Any]] = []
-    held_out = [
-        _predict_held_out(task, j, target, splits, estimators, rows)
-        for j, target in enumerate(task.targets)
-    ]
     for target in task.targets:
         _score_baselines(task, target, splits, seed, rows)
     scores = pd.DataFrame(rows, columns=["target", "model", "metric", "fold", "score"])
-    reconstruction = pd.DataFrame(
-        [
-            [_reconstruction_score(e, safe_indexing(task.X, part)) for part in (test, train)]
-            for (train, test), e in zip(splits, estimators, strict=True)
-        ],
-        columns=["held out", "learnt from"],
-    )
-    decoded = _decode_held_out(task, splits, estimators)
     by_pca = _decode_by_pca(task, splits, estimators) if decoded else {}
     return Evaluation(splits, how, held_out, scores, reconstruction, decoded, by_pca, messages)
 
@@ -142,7 +136,7 @@ def _no_score(estimator: Any, X: Any, y: Any = None) -> float:
 
 
 def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Give each warning of fits once; those of other kinds are none of the report's."""
+    """Give each warning once; those of other kinds are none of the report's."""
     texts: dict[str, int] = {}
     for warning in caught:
         if issubclass(warning.category, UserWarning):
@@ -174,7 +168,7 @@ def make_splits(
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         _check_enough(task, int(cv))
         splitter, strata, how = _choose_splitter(task, int(cv), rng.randint(2**31))
-    elif hasattr(cv, "split"):
+    elif hasattr(cv, "split") and not isinstance(cv, str):
         splitter, strata, how = cv, task.y, f"Folds of {cv!r}"
     elif isinstance(cv, list | tuple | Iterator):
         splitter, strata, how = None, None, "Folds as they were given"
@@ -387,22 +381,38 @@ def _score_baselines(
         known, held = train[target.known[train]], test[target.known[test]]
         if not len(known) or not len(held):
             continue
-        for name, estimator in baselines(table, target, seed).items():
+        # a column that none of the rows has tells nothing, and gradient boosting can not have it
+        used = table.columns[table.iloc[known].notna().any()]
+        X_known, X_held = table.iloc[known][used], table.iloc[held][used]
+        for name, estimator in baselines(X_known, target, seed).items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                estimator.fit(table.iloc[known], target.values[known])
+                estimator.fit(X_known, target.values[known])
             probability = None
             if target.classes is not None:
                 codes = estimator.classes_.astype(int).tolist()
-                proba = estimator.predict_proba(table.iloc[held])
+                proba = estimator.predict_proba(X_held)
                 probability = _align(proba, codes, len(target.classes))
-            predicted = estimator.predict(table.iloc[held])
+            predicted = estimator.predict(X_held)
             values = metrics(target, target.values[held], predicted, probability)
             _note(scores, target, name, k, values)
 
 
 # ---------------------------------------------------------------------------------------------
 # Reconstruction
+
+
+def _score_reconstruction(
+    task: Task, splits: list[tuple[np.ndarray, np.ndarray]], estimators: list[Any]
+) -> pd.DataFrame:
+    """Give R² of the reconstruction of each fold, of rows held out and of rows learnt from."""
+    return pd.DataFrame(
+        [
+            [_reconstruction_score(e, safe_indexing(task.X, part)) for part in (test, train)]
+            for (train, test), e in zip(splits, estimators, strict=True)
+        ],
+        columns=["held out", "learnt from"],
+    )
 
 
 def _reconstruction_score(estimator: Any, X: Any) -> float:

@@ -70,18 +70,21 @@ body{margin:0}
   .sknestedae-report h1{font-size:1.5rem}
   .sknestedae-report dl{grid-template-columns:1fr;gap:0}
   .sknestedae-report dd{margin-bottom:.55rem}
-  .sknestedae-report th,.sknestedae-report td{padding:.28rem .45rem}}
+  .sknestedae-report th,.sknestedae-report td{padding:.28rem .45rem}
+  .sknestedae-report tbody th{min-width:7.5rem}}
 @media print{
   @page{margin:16mm}
   .sknestedae-report{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--tint:#f2f2f2;
-    --accent:#000;font-size:10.5pt}
+    --accent:#000;font-size:10pt;min-height:0}
   .sknestedae-report .sheet{max-width:none;padding:0}
   .sknestedae-report nav{display:none}
   .sknestedae-report h2{break-after:avoid}
   .sknestedae-report figure,.sknestedae-report tr,.sknestedae-report dl{break-inside:avoid}
   .sknestedae-report img{padding:0;filter:none;max-height:21cm;width:auto}
   .sknestedae-report .scroll{overflow:visible}
-  .sknestedae-report table{font-size:8.5pt}
+  .sknestedae-report table{font-size:8pt}
+  .sknestedae-report th,.sknestedae-report td{padding:.1rem .5rem}
+  .sknestedae-report h2{margin-top:1.6rem}
   .sknestedae-report details{border:0;padding:0}
   .sknestedae-report details::details-content{content-visibility:visible;block-size:auto}}
 """.strip()

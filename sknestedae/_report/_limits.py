@@ -99,7 +99,7 @@ def find_limits(
     found += _of_columns(task)
     found += _of_settings(task)
     found += [
-        f"A fit of a fold gave a warning. {short(text, 300)}" for text in evaluation.messages
+        f"In the folds a warning was given. {short(text, 300)}" for text in evaluation.messages
     ]
     return found
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from ..plotting._base import check_units
 from . import _sections
-from ._content import Page, Picture, short
+from ._content import Page, Picture, package_version, short
 from ._facts import (
     find_replicates,
     reliability,
@@ -243,12 +243,10 @@ default=None
 
 def _make_page(task: Task, title: Any, description: Any, sections: list[Any]) -> Page:
     """Put the sections under a title."""
-    from .. import __version__
-
     if title is None:
         of = ", ".join(target.name for target in task.targets[:3])
         title = f"{_sections.describe_model(task)}{f' of {of}' if of else ''}"
     date = datetime.now(timezone.utc).date().isoformat()
     lead = [] if description is None else [str(description)]
-    footer = f"Written by sknestedae {__version__} on {date}."
+    footer = f"Written by sknestedae {package_version()} on {date}."
     return Page(short(title, 200), tuple(lead), tuple(sections), footer, _CITATION)

@@ -26,6 +26,7 @@ from ._content import (
     fixed,
     mean_and_sd,
     number,
+    package_version,
     percent,
     plain_number,
     short,
@@ -251,12 +252,8 @@ def _say_values(column: Column) -> str:
     if not len(values):
         return "never measured"
     if not column.is_categorical:
-        ends = (
-            plain_number(values.min()),
-            number(float(values.median())),
-            plain_number(values.max()),
-        )
-        return " … ".join(ends)
+        ends = (values.min(), float(values.median()), values.max())
+        return "\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}".join(map(plain_number, ends))
     counts = values.value_counts()
     counts = counts[counts > 0]
     shown = [f"{short(name, 24)} ({n:,})" for name, n in counts.iloc[:3].items()]
@@ -282,7 +279,7 @@ def settings(task: Task) -> Section:
             everything.append(row)
             if repr(value) != repr(default):
                 changed.append(row)
-    header = ("Of", "Parameter", "Value", "Default")
+    header: tuple[str, ...] = ("Of", "Parameter", "Value", "Default")
     if len(described) == 1:  # the same name in each row
         header = header[1:]
         changed, everything = [row[1:] for row in changed], [row[1:] for row in everything]
@@ -334,10 +331,10 @@ def _sizes(task: Task) -> Text:
 
 
 def _versions() -> str:
-    from .. import __version__
-
     others = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    return f"Versions: sknestedae {__version__}, {others}, Python {platform.python_version()}."
+    return (
+        f"Versions: sknestedae {package_version()}, {others}, Python {platform.python_version()}."
+    )
 
 
 # ---------------------------------------------------------------------------------------------

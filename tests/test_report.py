@@ -1,0 +1,738 @@
+"""Tests of report: the page is well-formed, its numbers are right, and it does not flatter."""
+
+import re
+from html.parser import HTMLParser
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+)
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sknestedae import (
+    NestedAutoencoder,
+    ScaleKFold,
+    SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
+    report,
+    stack_scales,
+)
+from sknestedae._report import _figures
+from sknestedae._report._content import Picture, count, fixed, mean_and_sd, number, percent
+from sknestedae._report._facts import residual_intervals
+from sknestedae._report._folds import HeldOut
+from sknestedae.model_selection import BatchedGridSearchCV
+
+TINY = {"n_components": 2, "hidden_layer_sizes": (6,), "max_iter": 3, "random_state": 0}
+EVIL = '<b>a|b_$x$ & "q"</b>'
+VOID = {"meta", "img", "br", "hr", "link"}
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(60, 3)), columns=["radius", "energy", EVIL])
+    X.loc[::5, "radius"] = np.nan
+    X["phase"] = pd.Categorical(np.resize(["cubic", "hexagonal", "<i>other</i>"], 60))
+    return X
+
+
+@pytest.fixture(scope="module")
+def y(X):
+    rng = np.random.RandomState(1)
+    return (2 * X["energy"] + X[EVIL] + rng.normal(scale=0.3, size=60) + 10).rename("gap")
+
+
+@pytest.fixture(scope="module")
+def labels(y):
+    return pd.Series(np.where(y > 10, "wide <gap>", "narrow"), name="kind")
+
+
+@pytest.fixture(scope="module")
+def sae(X, y):
+    return SupervisedAutoencoder(**TINY).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def card(sae, X, y):
+    return report(sae, X, y, cv=3, units={"gap": "eV", "radius": "Å"}, random_state=0)
+
+
+SAVE = _figures._save
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures_are_made_but_not_rendered():
+    """Leave out what takes most of the time of a tiny report."""
+
+    def save(figure, name, alt, caption):
+        return Picture(name, b"\x89PNG", (100, 100), alt, caption)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_figures, "_save", save)
+        yield
+
+
+@pytest.fixture
+def rendered(monkeypatch):
+    """Render figures after all."""
+    monkeypatch.setattr(_figures, "_save", SAVE)
+    monkeypatch.setattr(_figures, "_DPI", 20)
+
+
+def two_scales(rng=0):
+    """Make two scales with rows of their own."""
+    rng = np.random.RandomState(rng)
+    crystals = pd.DataFrame(rng.normal(size=(40, 3)), columns=["a", "b", "c"])
+    devices = pd.DataFrame(rng.normal(size=(30, 3)), columns=["a", "b", "c"])
+    devices["layer"] = pd.Categorical(np.resize(["x", "y"], 30))
+    gap = (crystals["a"] + crystals["b"]).rename("gap")
+    pce = (devices["a"] + (devices["layer"] == "x")).rename("pce")
+    return [crystals, devices], [gap, pce]
+
+
+# -- what a page is: read it with the standard library alone
+
+
+class Parser(HTMLParser):
+    """Collect tags that are open, ids, addresses and tables."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.open, self.ids, self.addresses, self.tags = [], [], [], []
+        self.tables, self.images, self.text = [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        self.addresses += [
+            attrs[name] for name in ("src", "href", "srcset", "data") if name in attrs
+        ]
+        if tag == "img":
+            self.images.append(attrs)
+        if tag == "table":
+            self.tables.append({"caption": "", "rows": []})
+        elif tag == "tr":
+            self.tables[-1]["rows"].append([])
+        elif tag in ("th", "td"):
+            self.tables[-1]["rows"][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert tag not in VOID
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("th", "td"):
+            self.tables[-1]["rows"][-1][-1] += data
+        elif self.open and self.open[-1] == "caption":
+            self.tables[-1]["caption"] += data
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def table(self, caption):
+        (found,) = [t["rows"] for t in self.tables if t["caption"].startswith(caption)]
+        return pd.DataFrame(found[1:], columns=found[0]).set_index(found[0][0])
+
+
+def check_page(html):
+    """Assert what holds for every page, and give it parsed."""
+    page = Parser(html)
+    assert not page.open
+    assert html.startswith("<!DOCTYPE html>")
+    assert len(page.ids) == len(set(page.ids))
+    inside = [a[1:] for a in page.addresses if a.startswith("#")]
+    assert set(inside) <= set(page.ids)
+    outside = [a for a in page.addresses if not a.startswith(("#", "data:image/png;base64,"))]
+    assert outside == ["https://doi.org/10.1039/D3MH01484C"]
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert all(image["alt"].strip() for image in page.images)
+    assert "@import" not in html
+    assert "url(" not in html
+    for table in page.tables:
+        assert len({len(row) for row in table["rows"]}) == 1
+    return page
+
+
+def check_markdown(text):
+    """Assert that each table has as many cells in each line."""
+    lines = text.splitlines()
+    n_tables = 0
+    for before, line in zip(["", *lines[:-1]], lines, strict=True):
+        if not line.startswith("|"):
+            continue
+        n_cells = len(re.findall(r"(?<!\\)\|", line)) - 1
+        if not before.startswith("|"):
+            n_tables, width = n_tables + 1, n_cells
+        assert n_cells == width
+    return n_tables
+
+
+def test_the_page_is_whole_and_self_contained(card):
+    page = check_page(card.html)
+    headings = ["glance", "limits", "data", "settings", "scores", "predictions", "calibration"]
+    assert set(headings) < set(page.ids)
+    assert check_markdown(card.markdown) == len(page.tables)
+    assert card.markdown.count("](data:image/png;base64,") == len(page.images)
+    assert repr(card).startswith("Report('SupervisedAutoencoder of gap', n_folds=3")
+
+
+def test_names_are_escaped(card):
+    assert EVIL not in card.html
+    assert "<i>other" not in card.html
+    text = "".join(Parser(card.html).text)
+    assert EVIL in text
+    assert "<i>other</i> (20)" in text
+    assert EVIL not in card.markdown
+    assert r"\<b\>a\|b\_\$x\$ \& " in card.markdown
+
+
+def test_title_and_description_are_the_user_s(sae, X, y):
+    card = report(sae, X, y, cv=2, title="<Gaps>", description="For *you* & me.", random_state=0)
+    page = check_page(card.html)
+    assert card.title == "<Gaps>"
+    assert "<title>&lt;Gaps&gt;</title>" in card.html
+    assert "For *you* & me." in page.text
+    assert r"For \*you\* \& me." in card.markdown
+
+
+def test_a_notebook_shows_it_in_a_frame_of_its_own(card):
+    page = Parser(card._repr_html_())
+    assert not page.open
+    assert page.tags == ["iframe"]
+    (_, inside) = re.search(r"(srcdoc)=\"([^\"]*)\"", card._repr_html_()).groups()
+    assert "<" not in inside
+
+
+def test_files(card, tmp_path):
+    path = card.save(tmp_path / "card.html")
+    assert path.read_text(encoding="utf-8") == card.html
+    path = card.save(str(tmp_path / "card.md"))
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(r"\]\(<(card_files/[\w-]+\.png)>\)", text)
+    assert len(named) == len(set(named)) == len(Parser(card.html).images)
+    for name in named:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert "data:" not in text
+    with pytest.raises(ValueError, match=r"'path' parameter must end in .* got 'card.pdf'"):
+        card.save(tmp_path / "card.pdf")
+
+
+# -- its numbers are those of scikit-learn
+
+
+def scores_of(card, model, metric, target="gap"):
+    own = card.scores.query("target == @target and model == @model and metric == @metric")
+    return own.sort_values("fold")["score"].to_numpy()
+
+
+def test_scores_of_numbers(sae, X, y):
+    cv = KFold(3, shuffle=True, random_state=5)
+    card = report(sae, X, y, cv=cv, random_state=0)
+    predicted = cross_val_predict(clone(sae), X, y, cv=cv)
+    folds = [test for _, test in cv.split(X)]
+    r2 = [r2_score(y[test], predicted[test]) for test in folds]
+    mae = [mean_absolute_error(y[test], predicted[test]) for test in folds]
+    # networks trained together differ in the order of sums: a few hundred roundings
+    assert_allclose(scores_of(card, "this model", "R²"), r2, rtol=1e-6)
+    assert_allclose(scores_of(card, "this model", "MAE"), mae, rtol=1e-6)
+    median = [
+        mean_absolute_error(y[test], np.full(len(test), y[train].median()))
+        for train, test in cv.split(X)
+    ]
+    assert_allclose(scores_of(card, "median", "MAE"), median)
+    table = check_page(card.html).table("gap: mean ± SD")
+    assert table.loc["this model", "R²"] == mean_and_sd(r2, 3)
+    assert table.loc["median", "MAE"] == mean_and_sd(median)
+    by_fold = Parser(card.html).table("gap: R² of each fold")
+    assert by_fold.loc["this model"].to_list() == [fixed(value) for value in r2]
+    learnt = clone(sae).fit(
+        X.iloc[folds[0].tolist() + folds[1].tolist()].sort_index(),
+        y.iloc[folds[0].tolist() + folds[1].tolist()].sort_index(),
+    )
+    rows = np.sort(np.concatenate(folds[:2]))
+    expected = learnt.score(X.iloc[rows], y.iloc[rows])
+    known = scores_of(card, "this model, on rows it learnt from", "R²")
+    assert known[2] == pytest.approx(expected, rel=1e-6)
+
+
+def test_gradient_boosting_has_the_table_as_it_is(sae, X, y):
+    cv = KFold(3, shuffle=True, random_state=5)
+    card = report(sae, X, y, cv=cv, random_state=0)
+    boosting = HistGradientBoostingRegressor(categorical_features="from_dtype")
+    predicted = cross_val_predict(boosting, X, y, cv=cv)  # no early stopping: no randomness
+    expected = [mean_absolute_error(y[test], predicted[test]) for _, test in cv.split(X)]
+    assert_allclose(scores_of(card, "gradient boosting", "MAE"), expected)
+
+
+def test_scores_of_classes(X, labels, rendered):
+    cv = KFold(3, shuffle=True, random_state=5)
+    sae = SupervisedAutoencoderClassifier(**TINY).fit(X, labels)
+    card = report(sae, X, labels, cv=cv, random_state=0)
+    page = check_page(card.html)
+    check_markdown(card.markdown)
+    proba = cross_val_predict(clone(sae), X, labels, cv=cv, method="predict_proba")
+    predicted = sae.classes_[proba.argmax(axis=1)]
+    folds = [test for _, test in cv.split(X)]
+    for metric, function, values in [
+        ("accuracy", accuracy_score, predicted),
+        ("balanced accuracy", balanced_accuracy_score, predicted),
+        ("log loss", log_loss, proba),
+    ]:
+        expected = [function(labels[test], values[test]) for test in folds]
+        found = scores_of(card, "this model", metric, "kind")
+        assert_allclose(found, expected, rtol=1e-6)
+        cell = page.table("kind: mean ± SD").loc["this model", metric]
+        assert cell == mean_and_sd(expected, 3)
+    assert "most frequent class" in set(card.scores["model"])
+    assert "figure-calibration-0" in page.ids
+
+
+def test_reconstruction_and_its_score(card, sae, X, y):
+    folds = list(KFold(3, shuffle=True, random_state=5).split(X))
+    card = report(sae, X, y, cv=folds, random_state=0)
+    fitted = [clone(sae).fit(X.iloc[train], y[train]) for train, _ in folds]
+    r2 = [e.score(X.iloc[test]) for e, (_, test) in zip(fitted, folds, strict=True)]
+    page = Parser(card.html)
+    row = page.table("Reconstruction of the table").loc["held out"].to_list()
+    assert row == [mean_and_sd(r2, 3), *map(fixed, r2)]
+    back = pd.concat(
+        [
+            e.inverse_transform(e.transform(X.iloc[test])).set_axis(X.index[test])
+            for e, (_, test) in zip(fitted, folds, strict=True)
+        ]
+    ).sort_index()
+    table = page.table("Reconstruction of each column")
+    measured = X["radius"].notna()
+    expected = r2_score(X["radius"][measured], back["radius"][measured])
+    assert table.loc["radius", "R²"] == fixed(expected)
+    right = np.mean(X["phase"].astype(str) == back["phase"].astype(str))
+    assert table.loc["phase", "Right"] == percent(right)
+    assert table.loc["phase", "Commonest"] == percent(1 / 3)
+
+
+def test_principal_components_stand_beside(X):
+    X = X[["energy", EVIL]].assign(sum=X["energy"] + X[EVIL])
+    sae = SupervisedAutoencoder(**TINY).fit(X)
+    page = check_page(report(sae, X, cv=3, random_state=0).html)
+    table = page.table("Reconstruction of each column")
+    assert set(table["Principal components"]) == {"1.000"}  # of rank 2
+
+
+def test_intervals_are_those_of_the_other_folds():
+    rng = np.random.RandomState(0)
+    truth = rng.normal(size=2000)
+    fold = np.repeat(np.arange(4), 500)
+    zero = np.zeros(2000)
+    held_out = HeldOut(fold, np.arange(2000), truth, zero, None, None)
+    found = residual_intervals(held_out)
+    # binomial: three standard deviations of a share of 2000 rows, and of 1500 that set the width
+    margin = 3 * np.sqrt(found.nominal * (1 - found.nominal) * (1 / 2000 + 1 / 1500))
+    assert (np.abs(found.actual - found.nominal) < margin).all()
+    half = np.quantile(np.abs(truth[fold != 0]), 0.9, method="higher")
+    inside = np.abs(truth[fold == 0]) <= half
+    assert abs(found.inside[2][fold == 0].sum() - inside.sum()) <= 1
+    assert residual_intervals(HeldOut(fold * 0, fold, truth, zero, None, None)) is None
+
+
+# -- it says what speaks against the model
+
+
+def test_replicates_without_groups_are_told(X, y):
+    twice, target = pd.concat([X, X], ignore_index=True), pd.concat([y, y + 1], ignore_index=True)
+    sae = SupervisedAutoencoder(**TINY).fit(twice, target)
+    groups = np.tile(np.arange(60), 2)
+    card = report(sae, twice, target, cv=5, random_state=0)
+    said = "\n".join(card.limits)
+    assert re.search(r"gap: \d+ % of the held-out rows are equal", said)
+    assert "No groups were given" in said
+    # each pair is 0.5 off its middle
+    assert "120 rows of 120 are equal to another in all columns and have another target" in said
+    assert "mean absolute error below 0.500" in said
+    ceiling = 1 - 0.25 / np.var(target)
+    assert f"R² above {fixed(ceiling)}," in said
+    card = report(sae, twice, target, cv=5, groups=groups, random_state=0)
+    assert "held-out rows are equal" not in "\n".join(card.limits)
+    assert "5 shuffled folds of whole groups (60 of them)" in card.html
+
+
+def test_share_of_equal_rows_is_that_of_the_folds(X, y):
+    twice, target = pd.concat([X, X], ignore_index=True), pd.concat([y, y], ignore_index=True)
+    sae = SupervisedAutoencoder(**TINY).fit(twice, target)
+    cv = KFold(4, shuffle=True, random_state=1)
+    known = [np.isin(test % 60, train % 60).mean() for train, test in cv.split(twice)]
+    card = report(sae, twice, target, cv=cv, random_state=0)
+    assert f"{percent(np.mean(known))} of the held-out rows are equal" in "\n".join(card.limits)
+
+
+def test_a_better_baseline_is_named(X):
+    # a line, which ridge finds and three epochs do not
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame(rng.normal(size=(80, 2)), columns=["a", "b"])
+    target = (table["a"] * 3).rename("line")
+    sae = SupervisedAutoencoder(**TINY).fit(table, target)
+    card = report(sae, table, target, random_state=0)
+    (said,) = [s for s in card.limits if "ridge regression is better than this model" in s]
+    own, ridge = (scores_of(card, m, "MAE", "line") for m in ("this model", "ridge regression"))
+    errors = f"{number(own.mean())} against {number(ridge.mean())}"
+    assert f"MAE {errors}, worse in 5 of 5 folds" in said
+    (verdict,) = [t for t in Parser(card.html).text if t.startswith("By MAE this model is worse")]
+    assert f"ridge regression ({errors}, worse in 5 of 5 folds)" in verdict
+    assert "Worse than ridge regression, the best of them" in card.html
+
+
+def test_a_model_that_learns_by_heart_is_told(X):
+    rng = np.random.RandomState(0)
+    table, noise = rng.normal(size=(40, 4)), rng.normal(size=40)
+    settings = {"hidden_layer_sizes": (200,), "prediction_weight": 50, "learning_rate_init": 0.02}
+    sae = SupervisedAutoencoder(8, max_iter=200, alpha=0, random_state=0, **settings)
+    card = report(sae.fit(table, noise), table, noise, random_state=0)
+    said = "\n".join(card.limits)
+    assert "the model fits the rows it learnt from better than others" in said
+    assert "Early stopping was not asked for" in said
+    assert "R² is below 0" in said
+    n_weights = sum(p.numel() for p in sae.net_.module_.parameters())
+    assert f"There are {n_weights:,} parameters to learn and 40 distinct rows" in said
+
+
+def test_what_the_data_lack_is_told(X, y):
+    table, target = X.copy(), y.copy()
+    table["seldom"] = np.where(np.arange(60) < 12, np.arange(60.0), np.nan)
+    table["same"] = 1.0
+    target[:15] = np.nan
+    card = report(SupervisedAutoencoder(**TINY).fit(table, target), table, target, random_state=0)
+    said = "\n".join(card.limits)
+    assert "the target is missing in 15 of 60 rows (25 %)" in said
+    assert "measured in less than half of their rows: seldom (20 %)" in said
+    assert "one value in more than 99 % of their rows: same" in said
+    assert "each with its share of the known targets" in card.html
+    assert "folds hold out as few as 9 known values" in said
+    page = check_page(card.html)
+    assert page.table("Columns").loc["seldom", "Missing"] == "80 %"
+    assert page.table("Targets that are numbers").loc["gap", "Missing"] == "15"
+
+
+def test_few_rows_of_a_class_are_told(X):
+    labels = pd.Series(["common"] * 55 + ["rare"] * 5, name="kind")
+    sae = SupervisedAutoencoderClassifier(**TINY).fit(X, labels)
+    said = "\n".join(report(sae, X, labels, random_state=0).limits)
+    assert "classes with fewer than 10 rows: rare (5)" in said
+    assert "92 % of the rows are of the class common" in said
+
+
+def test_where_the_settings_come_from_is_told(X, y):
+    sae = SupervisedAutoencoder(**{**TINY, "random_state": None})
+    search = BatchedGridSearchCV(sae, {"alpha": [0.01, 0.1, 1]}, cv=2).fit(X, y)
+    said = "\n".join(report(search, X, y, cv=2, random_state=0).limits)
+    assert "the best of 3 candidates of a search" in said
+    assert "random_state is not set" in said
+
+
+def test_frozen_stages_and_warnings_are_told(X):
+    (crystals, devices), (gap, pce) = two_scales()
+    first = SupervisedAutoencoder(**TINY).fit(crystals, gap)
+    nae = NestedAutoencoder(
+        [
+            ("crystal", FrozenEstimator(first), ["a", "b", "c"]),
+            ("device", SupervisedAutoencoder(**TINY), ["layer"]),
+        ]
+    ).fit(devices, pce)
+    card = report(nae, devices, pce, cv=2, random_state=0)
+    assert "Frozen stages (crystal) were not fitted anew" in "\n".join(card.limits)
+    table = check_page(card.html).table("All parameters")
+    assert (table.index == "stage crystal").any()
+
+
+# -- every kind of estimator
+
+
+def test_an_ensemble_shows_its_spread(X, y, rendered):
+    sae = SupervisedAutoencoder(n_members=3, bootstrap=True, **TINY).fit(X, y)
+    folds = list(KFold(3, shuffle=True, random_state=5).split(X))
+    page = check_page(report(sae, X, y, cv=folds, random_state=0).html)
+    inside = []
+    for train, test in folds:
+        mean, sd = clone(sae).fit(X.iloc[train], y[train]).predict(X.iloc[test], return_std=True)
+        inside += (np.abs(y[test] - mean) <= 2 * sd).to_list()
+    row = page.table("gap: intervals by the spread").iloc[1]
+    assert row["Rows within, held out"] == percent(np.mean(inside))
+
+
+def test_many_targets_of_an_array(X):
+    table = X[["energy", EVIL]].to_numpy()
+    target = np.column_stack([table @ [1, 2], table @ [2, -1]])
+    sae = SupervisedAutoencoder(**TINY).fit(table, target)
+    card = report(sae, table, target, cv=2, random_state=0, units={0: "eV", "y1": "%"})
+    page = check_page(card.html)
+    assert set(card.scores["target"]) == {"y0", "y1"}
+    assert "Column 0 (eV)" in "".join(page.text)
+    assert "y1 (%)" in page.table("Targets").index
+
+
+def test_without_a_target(X, rendered):
+    card = report(SupervisedAutoencoder(**TINY).fit(X), X, cv=2, random_state=0)
+    page = check_page(card.html)
+    assert not len(card.scores)
+    assert "figure-predictions-0" not in page.ids
+    assert "figure-latents-0-0" in page.ids
+    assert card.title == "SupervisedAutoencoder"
+    check_markdown(card.markdown)
+
+
+def test_a_pipeline(X, y):
+    table = X[["energy", EVIL]]
+    model = make_pipeline(StandardScaler(), SupervisedAutoencoder(**TINY)).fit(table, y)
+    card = report(model, table, y, cv=2, random_state=0)
+    page = check_page(card.html)
+    assert card.title == "StandardScaler → SupervisedAutoencoder of gap"
+    assert (page.table("All parameters").index == "step StandardScaler").any()
+    assert "Reconstruction of each column" in [t["caption"][:29] for t in page.tables]
+
+
+def test_a_list_of_tables_is_the_one_table(rendered):
+    tables, targets = two_scales()
+    groups = [None, np.resize(["u", "v", "w"], 30)]
+    nae = NestedAutoencoder(n_components=2, max_iter=3, random_state=0).fit(tables, targets)
+    units = {"gap": "eV", "a": "Å"}
+    card = report(nae, tables, targets, cv=3, groups=groups, units=units, random_state=0)
+    page = check_page(card.html)
+    check_markdown(card.markdown)
+    assert set(card.scores["target"]) == {"gap", "pce"}
+    assert "each scale&#x27;s rows dealt out on their own" in card.html
+    assert "of whole groups (43 of them)" in card.html  # 40 rows without one
+    assert page.table("Targets").loc["gap (eV)"].to_list()[:3] == ["scale0", "40", "0"]
+    assert {"figure-chain", "figure-latents-0-0", "figure-latents-1-0"} < set(page.ids)
+
+    X, y = stack_scales(tables, targets)
+    of_rows = pd.Series(groups[1], index=range(30))
+    stacked = [of_rows.get(i) if scale == "scale1" else None for scale, i in X.index]
+    other = report(nae, X, y, cv=3, groups=stacked, units=units, random_state=0)
+    assert other.html == card.html
+
+
+def test_scores_of_a_chain():
+    X, y = stack_scales(*two_scales())
+    nae = NestedAutoencoder(n_components=2, max_iter=3, random_state=0).fit(X, y)
+    cv = ScaleKFold(3, shuffle=True, random_state=7)
+    card = report(nae, X, y, cv=cv, random_state=0)
+    for k, name in enumerate(["gap", "pce"]):
+        expected = []
+        for train, test in cv.split(X, y):
+            fitted = clone(nae).fit(X.iloc[train], y.iloc[train])
+            known = y.iloc[test, k].notna().to_numpy()
+            predicted = fitted.predict(X.iloc[test])[known, k]
+            expected.append(mean_absolute_error(y.iloc[test, k][known], predicted))
+        assert_allclose(scores_of(card, "this model", "MAE", name), expected, rtol=1e-6)
+    # the device's rows say nothing of the gap: its baseline has 40 rows less a fold
+    train, test = next(cv.split(X, y))
+    gap = y[("scale0", "gap")]
+    median = np.nanmedian(gap.iloc[train])
+    expected = np.nanmean(np.abs(gap.iloc[test] - median))
+    assert scores_of(card, "median", "MAE", "gap")[0] == pytest.approx(expected)
+
+
+def test_a_chain_that_ends_in_classes_with_other_transformers():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(50, 5)), columns=list("abcde"))
+    y = pd.Series(rng.randint(3, size=50)).astype("Int64").rename("phase")
+    y[:5] = pd.NA
+    nae = NestedAutoencoder(
+        [
+            ("first", PCA(1), ["a", "b"]),
+            ("last", SupervisedAutoencoderClassifier(**TINY), ["d", "e"]),
+        ]
+    )
+    card = report(nae.fit(X, y), X, y, cv=3, random_state=0)
+    page = check_page(card.html)
+    assert page.table("Classes of phase").index.to_list() == ["0", "1", "2", "(missing)"]
+    assert {"figure-latents-0-0", "figure-latents-1-0", "figure-history-1"} < set(page.ids)
+    assert "figure-history-0" not in page.ids
+    row = page.table("Columns").loc["c"]  # of no stage
+    assert row["Stage"] == "none"
+    assert "log loss" in set(card.scores["metric"])
+
+
+def test_categories_that_are_numbers(X, y):
+    table = pd.DataFrame({"site": np.resize([1, 2, 3], 60), "energy": X["energy"]})
+    sae = SupervisedAutoencoder(categorical_features=["site"], **TINY).fit(table, y)
+    page = check_page(report(sae, table, y, cv=2, random_state=0).html)
+    row = page.table("Columns").loc["site"]
+    assert row["Kind"] == "categories"
+    assert row["Values"].startswith("1 (20), 2 (20), 3 (20)")
+    assert page.table("Reconstruction of each column").loc["site", "Commonest"] == "33 %"
+
+
+def test_folds_that_overlap_or_leave_rows_out(sae, X, y):
+    cv = ShuffleSplit(3, test_size=0.2, random_state=0)
+    card = report(sae, X, y, cv=cv, random_state=0)
+    check_page(card.html)
+    assert card.scores["fold"].nunique() == 3
+    assert "ShuffleSplit(" in card.html
+    check_page(report(sae, X, y, cv=[(np.arange(40), np.arange(40, 60))], random_state=0).html)
+
+
+def test_columns_by_the_dozen(y):
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(60, 30))).add_prefix("c")
+    X["many"] = pd.Categorical([f"kind {i}" for i in range(60)])
+    card = report(SupervisedAutoencoder(**TINY).fit(X, y), X, y, cv=2, random_state=0)
+    page = check_page(card.html)
+    assert len(page.table("Columns")) == len(page.table("Reconstruction of each column")) == 31
+    assert "The 12 of 31 columns that come back worst" in card.html
+    said = "\n".join(card.limits)
+    assert re.search("In the folds a warning was given. UnseenCategoryWarning: .*'many'", said)
+
+
+# -- what it leaves as it was
+
+
+def test_nothing_is_left_behind(sae, X, y, rendered):
+    figure = plt.figure()
+    numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
+    weights = [p.clone() for p in sae.net_.module_.parameters()]
+    before = X.copy()
+    with plt.rc_context({"axes.facecolor": "black", "font.size": 30}):
+        settings = dict(plt.rcParams)
+        first = report(sae, X, y, cv=2, random_state=0)
+        assert dict(plt.rcParams) == settings
+    second = report(sae, X, y, cv=2, random_state=0)
+    assert first.html == second.html  # whatever the user's style is
+    assert plt.get_fignums() == [figure.number]
+    plt.close(figure)
+    assert_allclose(np.random.get_state()[1], numpy_state[1])
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    for now, then in zip(sae.net_.module_.parameters(), weights, strict=True):
+        assert torch.equal(now, then)
+    pd.testing.assert_frame_equal(X, before)
+
+
+# -- bad input
+
+
+def test_errors_of_estimators(sae, X, y):
+    with pytest.raises(NotFittedError):
+        report(SupervisedAutoencoder(), X, y)
+    with pytest.raises(NotFittedError):
+        report(make_pipeline(StandardScaler(), SupervisedAutoencoder()), X, y)
+    line = LinearRegression().fit(X[["energy"]], y)
+    with pytest.raises(TypeError, match=r"'estimator' parameter .* got LinearRegression"):
+        report(line, X[["energy"]], y)
+    with pytest.raises(ValueError, match="fitted without a target: fit it with y, or pass"):
+        report(SupervisedAutoencoder(**TINY).fit(X), X, y)
+    with pytest.raises(ValueError, match=r"fitted to a target of 1 column\(s\), but y is None"):
+        report(sae, X)
+    with pytest.raises(ValueError, match=r"y has 2 column\(s\), but the .* was fitted to 1"):
+        report(sae, X, np.column_stack([y, y]))
+
+
+def test_errors_of_tables(sae, X, y):
+    with pytest.raises(ValueError, match="X and y must have as many rows, got 60 and 59"):
+        report(sae, X, y[1:])
+    with pytest.raises(ValueError, match="X and groups must have as many rows, got 60 and 3"):
+        report(sae, X, y, groups=[1, 2, 3])
+    with pytest.raises(ValueError, match="feature names"):
+        report(sae, X.rename(columns={"energy": "other"}), y)
+    with pytest.raises(ValueError, match="X must have two dimensions"):
+        report(sae, np.ones(3), y)
+    with pytest.raises(TypeError, match=r"'units' parameter .* got 'eV'"):
+        report(sae, X, y, units="eV")
+    tables, targets = two_scales()
+    nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(tables, targets)
+    with pytest.raises(ValueError, match="list of 1 tables, but the estimator has 2 stages"):
+        report(nae, tables[:1], targets[:1])
+    with pytest.raises(ValueError, match=r"'groups' parameter .* lengths \[40, 30\]"):
+        report(nae, tables, targets, groups=np.arange(70))
+    with pytest.raises(ValueError, match=r"lengths \[40, 30\]; got 3 in place of 30"):
+        report(nae, tables, targets, groups=[None, [1, 2, 3]])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"cv": 1}, ValueError, "at least 2 folds, got 1"),
+        ({"cv": 61}, ValueError, "asks for 61 folds, but X has 60 rows"),
+        ({"cv": "five"}, TypeError, "'cv' parameter must be .* got 'five'"),
+        ({"cv": []}, ValueError, r"gives no fold: \[\]"),
+        (
+            {"cv": 4, "groups": np.resize([0, 1, 2], 60)},
+            ValueError,
+            "asks for 4 folds, but groups has 3 distinct groups",
+        ),
+    ],
+)
+def test_errors_of_folds(sae, X, y, parameters, error, message):
+    with pytest.raises(error, match=message):
+        report(sae, X, y, **parameters)
+
+
+def test_too_few_known_targets(X, y):
+    target = y.where(np.arange(60) < 4)
+    sae = SupervisedAutoencoder(**TINY).fit(X, target)
+    with pytest.raises(ValueError, match="5 folds, but the target 'gap' has 4 known values"):
+        report(sae, X, target)
+
+
+# -- how numbers are written
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (number(0.0123456), "0.0123"),
+        (number(-12345.6), "−12346"),  # noqa: RUF001
+        (number(1.5e9), "1.50e9"),
+        (number(2e-7), "2.00e−7"),  # noqa: RUF001
+        (number(np.nan), "–"),  # noqa: RUF001
+        (number(0), "0"),
+        (mean_and_sd([1.0, 2.0, 3.0]), "2.00 ± 1.00"),
+        (mean_and_sd([44.61, 41.0, 48.2]), "44.6 ± 3.6"),
+        (mean_and_sd([0.5], 3), "0.500"),
+        (mean_and_sd([np.nan]), "–"),  # noqa: RUF001
+        (mean_and_sd([0.0, 0.0]), "0 ± 0"),
+        (mean_and_sd([1e9, 3e9]), "2.00e9 ± 1.4e9"),
+        (fixed(-0.25), "−0.250"),  # noqa: RUF001
+        (percent(0), "0 %"),
+        (percent(1), "100 %"),
+        (percent(0.0001), "< 0.1 %"),
+        (percent(0.99999), "> 99.9 %"),
+        (percent(0.053), "5.3 %"),
+        (percent(0.5), "50 %"),
+        (count(1, "row"), "1 row"),
+        (count(1200, "class", "classes"), "1,200 classes"),
+    ],
+)
+def test_numbers_are_written_for_readers(written, expected):
+    assert written == expected
+
+
+def test_folds_of_groups_are_those_of_scikit_learn(sae, X, y):
+    groups = np.resize(np.arange(20), 60)
+    card = report(sae, X, y, cv=GroupKFold(4), groups=groups, random_state=0)
+    predicted = cross_val_predict(clone(sae), X, y, cv=GroupKFold(4), groups=groups)
+    expected = [
+        mean_absolute_error(y[test], predicted[test])
+        for _, test in GroupKFold(4).split(X, y, groups)
+    ]
+    assert_allclose(scores_of(card, "this model", "MAE"), expected, rtol=1e-6)
