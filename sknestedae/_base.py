@@ -43,6 +43,7 @@ from ._table import (
     TableEncoder,
     count_distinct_rows,
     fill_missing,
+    first_of_each,
     keeps_column_types,
     missing_entries,
     row_keys,
@@ -728,14 +729,17 @@ class BaseSupervisedAutoencoder(
         explainer, rows = self._explainer(X)
         found = explainer.candidates(rows, n_candidates, tolerance, rng)
         warn_of_mismatch(found.nearest, tolerance, "has no candidate")
-        part = take_rows(X, found.rows)
-        filled = fill_missing(part, self._table.inverse_transform(found.explained.decoded[0]))
-        return Bunch(
-            X=filled,
-            row=found.rows,
-            mismatch=found.explained.mismatch,
-            prediction=None if self._target is None else self.predict(filled),
-        )
+        completed = self._table.inverse_transform(found.explained.decoded[0])
+        filled = fill_missing(take_rows(X, found.rows), completed)
+        return self._bunch(filled, found.rows, found.explained.mismatch)
+
+    def _bunch(self, X, rows: np.ndarray, mismatch: np.ndarray) -> Bunch:
+        """Give candidates with their predictions, without those that are alike once decoded."""
+        kept = first_of_each(X, rows)
+        X = take_rows(X, kept)
+        has_rows = self._target is not None and len(X)
+        prediction = self.predict(X) if has_rows else None
+        return Bunch(X=X, row=rows[kept], mismatch=mismatch[kept], prediction=prediction)
 
     def _complete(self, X) -> tuple[Any, np.ndarray]:
         """Fill a checked table; give it with the mismatch of each row, 0 of those without gaps."""

@@ -198,14 +198,24 @@ class Link:
     def decode_with_slope(self, latents: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Decode, and give derivatives, of shape (n_rows, layout.n_values, n_components).
 
-        Rows do not mix in a decoder, so that one forward derivative gives those of all rows.
+        Rows do not mix in a decoder, so that one derivative in a direction gives those of all
+        rows. It is taken backward twice: torch's forward mode warns of its own imports.
         """
-        slopes = []
-        for direction in torch.eye(self.n_components, dtype=latents.dtype):
-            tangent = direction.expand_as(latents).contiguous()
-            decoded, slope = torch.func.jvp(self.decode, (latents,), (tangent,))  # type: ignore[misc]
-            slopes.append(slope)
-        return decoded, {name: torch.stack([s[name] for s in slopes], dim=2) for name in decoded}
+        with torch.enable_grad():
+            given = latents.detach().requires_grad_()
+            decoded = self.decode(given)
+            values = torch.cat(list(decoded.values()), dim=1)
+            weights = torch.zeros_like(values, requires_grad=True)
+            (gradient,) = torch.autograd.grad(values, given, weights, create_graph=True)
+            slopes = [
+                torch.autograd.grad(gradient, weights, one.expand_as(given), retain_graph=True)[0]
+                for one in torch.eye(self.n_components, dtype=given.dtype)
+            ]
+        jacobian = torch.stack(slopes, dim=2).split([v.shape[1] for v in decoded.values()], dim=1)
+        return (
+            {name: v.detach() for name, v in decoded.items()},
+            dict(zip(decoded, jacobian, strict=True)),
+        )
 
     def misfit(self, decoded: Mapping[str, Tensor], rows: Rows) -> Tensor:
         """Give the energy of measured entries, of shape (n_rows,)."""

@@ -83,6 +83,7 @@ from ._stages import (
     unfrozen,
 )
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._table import fill_missing, first_of_each
 from .exceptions import NoTargetError
 
 __all__ = ["NestedAutoencoder"]
@@ -904,9 +905,10 @@ default=None
         for (part, table), given in zip(self._parts(X), X, strict=True):
             found = part._complete(part._check_X(table, reset=False), n_candidates, limit, rng)
             if n_candidates is None:
-                completed.append(part._as_listed(found, given))
+                completed.append(part._as_listed(found, given, slice(None)))
             else:
-                completed.append(Bunch(**{**found, "X": part._as_listed(found.X, given)}))
+                found.X = part._as_listed(found.X, given, found.row)
+                completed.append(found)
         return completed
 
     def _complete(self, X: Any, n_candidates: int | None, tolerance: float, rng: Any) -> Any:
@@ -918,17 +920,22 @@ default=None
             return found.X
         found = completer.candidates(X, n_candidates, tolerance, rng)
         warn_of_mismatch(found.nearest, tolerance, "has no candidate")
-        has_target = any(self.targets_.values())
-        prediction = self.predict(found.X) if has_target else None
-        return Bunch(X=found.X, row=found.rows, mismatch=found.mismatch, prediction=prediction)
+        kept = first_of_each(found.X, found.rows)
+        X = take_rows(found.X, kept)
+        has_rows = any(self.targets_.values()) and len(X)
+        prediction = self.predict(X) if has_rows else None
+        return Bunch(
+            X=X, row=found.rows[kept], mismatch=found.mismatch[kept], prediction=prediction
+        )
 
-    def _as_listed(self, X: Any, given: Any) -> Any:
-        """Give a table of all columns the form that it has in a list, with the given columns."""
-        columns = self._listed_columns()
-        if not self._columns.is_frame:
-            return X[:, columns]
-        X = X.iloc[:, columns].droplevel(0, axis=1) if self._columns.scales else X.iloc[:, columns]
-        return X[list(given.columns)] if isinstance(given, pd.DataFrame) else X.to_numpy()
+    def _as_listed(self, X: Any, given: Any, rows: Any) -> Any:
+        """Give rows of a table of all columns the form of the one that was given in a list."""
+        X = X.iloc[:, self._listed_columns()]
+        if not isinstance(given, pd.DataFrame):
+            return X.to_numpy()
+        X = X.droplevel(0, axis=1) if self._columns.scales else X
+        given = given.iloc[rows]
+        return fill_missing(given, X[list(given.columns)])
 
     def _listed_columns(self) -> list[int]:
         """Give the positions of the columns that the last scale's table has in a list."""

@@ -331,6 +331,23 @@ def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
     return pd.concat(columns, axis=1).set_axis(X.columns, axis=1)
 
 
+def first_of_each(X: Any, rows: np.ndarray) -> np.ndarray:
+    """Tell which completions of a row are not the same table entries as one before.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_completions, n_features)
+    rows : ndarray of int, shape (n_completions,)
+        Which row each completes.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_completions,)
+    """
+    keys = pd.DataFrame({"row": rows, "content": row_keys(X)})
+    return ~keys.duplicated().to_numpy()
+
+
 def _fill_column(column: pd.Series, gaps: np.ndarray, values: pd.Series) -> pd.Series:
     given = values.astype(object).tolist()
     if isinstance(column.dtype, pd.CategoricalDtype):
