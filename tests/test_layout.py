@@ -45,7 +45,15 @@ WITHOUT_TORCH = {
 }
 AT_USE_ONLY = {"captum", "matplotlib", "mapie", "pooch", "skops", "tqdm"}
 # Test files that stand for no one source file.
-GENERAL_TESTS = {"bad_input", "cluster", "common", "layout", "persistence", "random_tables"}
+GENERAL_TESTS = {
+    "bad_input",
+    "cluster",
+    "common",
+    "intervals",
+    "layout",
+    "persistence",
+    "random_tables",
+}
 
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
 ROOMS = [path for path in SOURCES if path != ROOT / PACKAGE / "__init__.py"]
