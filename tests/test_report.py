@@ -1,6 +1,7 @@
 """Tests of report: the page is well-formed, its numbers are right, and it does not flatter."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -222,8 +223,10 @@ def test_a_notebook_shows_it_in_a_frame_of_its_own(card):
     page = Parser(card._repr_html_())
     assert not page.open
     assert page.tags == ["iframe"]
-    (_, inside) = re.search(r"(srcdoc)=\"([^\"]*)\"", card._repr_html_()).groups()
+    (inside,) = re.findall(r'srcdoc="([^"]*)"', card._repr_html_())
     assert "<" not in inside
+    # links within it stay within it, and it is the page otherwise
+    assert unescape(inside).replace('<base href="about:srcdoc">\n', "") == card.html
 
 
 def test_files(card, tmp_path):

@@ -306,7 +306,9 @@ def _draw_confusion(k: int, target: Target, held_out: HeldOut) -> Picture:
     ax.set_yticks(range(len(order)), names)
     ax.set(xlabel="Predicted, held out", ylabel=f"Measured {_name(target.name, 30)}")
     figure.colorbar(image, ax=ax, label="Share of the measured class", shrink=0.85)
-    cut = f" The {len(order)} classes that are mistaken most often." if is_cut else ""
+    cut = ""
+    if is_cut:
+        cut = f" The {len(order)} classes that are mistaken most often; others are left out."
     return _save(
         figure,
         f"figure-predictions-{k}",

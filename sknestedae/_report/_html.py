@@ -116,7 +116,8 @@ def to_html(page: Page) -> str:
 <nav aria-label="Contents"><ul>{links}</ul></nav>
 {"".join(map(_section, page.sections))}<footer>
 <p>{escape(page.footer)}</p>
-<p>{escape(text)} <a href="{escape(address)}">{escape(address)}</a></p>
+<p>{escape(text)}
+<a href="{escape(address)}" rel="noopener" target="_blank">{escape(address)}</a></p>
 </footer>
 </div>
 </body>
@@ -126,6 +127,8 @@ def to_html(page: Page) -> str:
 
 def in_frame(html: str, title: str) -> str:
     """Give a page a frame of its own within another, so that neither's style meets the other."""
+    # without a base of its own, a link to a section would load the outer page into the frame
+    html = html.replace("<head>", '<head>\n<base href="about:srcdoc">', 1)
     return (
         f'<iframe title="{escape(title)}" srcdoc="{escape(html)}" style="width:100%;height:75vh;'
         'min-height:30rem;border:1px solid #8886;border-radius:6px" loading="lazy"></iframe>'
