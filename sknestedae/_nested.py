@@ -888,8 +888,7 @@ default=None
         Raises
         ------
         TypeError
-            If a stage with gaps is no supervised autoencoder, nor a pipeline that ends in one and
-            can be inverted.
+            If a stage is no supervised autoencoder, such as a pipeline.
 
         Warns
         -----

@@ -303,8 +303,9 @@ def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
 def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
     """Give a table with its missing entries taken from another one.
 
-    Measured entries stay as they are. A column of a DataFrame keeps its dtype; one with nothing
-    measured takes that of the other table.
+    Measured entries stay as they are, and so do gaps that the other table has too. A column of a
+    DataFrame keeps its dtype (what is filled into integers is rounded); one with nothing measured
+    takes that of the other table.
 
     Parameters
     ----------
@@ -320,6 +321,7 @@ def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
         filled = np.array(X)
         filled[missing] = np.asarray(completed)[missing[rows]]
         return filled
+    completed = pd.DataFrame(completed)  # where an array was fitted
     columns = []
     for j in range(X.shape[1]):
         column, gaps = X.iloc[:, j], np.flatnonzero(missing[:, j])
@@ -349,12 +351,15 @@ def first_of_each(X: Any, rows: np.ndarray) -> np.ndarray:
 
 
 def _fill_column(column: pd.Series, gaps: np.ndarray, values: pd.Series) -> pd.Series:
-    given = values.astype(object).tolist()
+    is_given = values.notna().to_numpy()
+    gaps, values = gaps[is_given], values[is_given]
     if isinstance(column.dtype, pd.CategoricalDtype):
         known = set(column.cat.categories)
-        column = column.cat.add_categories(sorted({v for v in given if v not in known}, key=str))
+        column = column.cat.add_categories(sorted({v for v in values if v not in known}, key=str))
+    elif types.is_numeric_dtype(column.dtype) and types.is_numeric_dtype(values.dtype):
+        values = _restore_dtype(values.to_numpy(), _dtype_spec(column.dtype))
     filled = column.astype(object)
-    filled.iloc[gaps] = given
+    filled.iloc[gaps] = values.astype(object).tolist()
     return filled.astype(column.dtype)
 
 

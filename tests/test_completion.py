@@ -127,6 +127,29 @@ def test_a_column_that_is_empty_takes_the_dtype_of_fit():
     assert completed["radius"].isna().sum() == 0
 
 
+def test_what_is_filled_into_integers_is_rounded_and_in_their_range():
+    """Also where the column held other numbers in fit."""
+    X = pd.DataFrame(100 * plane(60), columns=list("abcdef"))
+    estimator = SupervisedAutoencoder(2, max_iter=5, random_state=0).fit(X)
+    gaps = X.round().astype("Int64")
+    gaps.loc[::3, "a"] = pd.NA
+    small = np.where(np.arange(60) % 2, 7, None)
+    completed = estimator.complete(gaps.assign(b=pd.array(small, dtype="Int8")))
+    assert completed["a"].dtype == "Int64"
+    assert not completed.isna().any().any()
+    assert completed["b"].dtype == "Int8"
+    assert (completed["b"][1::2] == 7).all()
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_a_frame_is_completed_by_what_learnt_of_an_array():
+    estimator, X = fitted_plane()
+    gaps, _ = hide(X)
+    completed = estimator.complete(pd.DataFrame(gaps, columns=list("abcdef")))
+    assert list(completed) == list("abcdef")
+    assert_array_equal(completed, estimator.complete(gaps))
+
+
 def test_rows_do_not_touch_each_other():
     estimator, X = fitted_plane()
     gaps, _ = hide(X)
@@ -305,6 +328,18 @@ def test_a_scale_that_is_wholly_missing_is_filled():
         assert set(completed["layer"]) <= {"TiO2", "SnO2"}
         known = [c for c in given if given[c].notna().all()]
         pd.testing.assert_frame_equal(completed[known], given[known])
+
+
+def test_tables_of_the_same_rows_are_completed_in_a_list():
+    """The first table's chain leaves the second one's gaps, of a category too, as they are."""
+    X = pd.concat({"a": cells()[0][["radius"]], "b": cells()[0].drop(columns="radius")}, axis=1)
+    chain = NestedAutoencoder(estimator=sae()).fit(X)
+    gaps, _ = hide(X)
+    completed = chain.complete([gaps["a"], gaps["b"]])
+    whole = chain.complete(gaps)
+    assert [list(table) for table in completed] == [list(X["a"]), list(X["b"])]
+    pd.testing.assert_frame_equal(completed[1], whole["b"])
+    assert not completed[0].isna().any().any()
 
 
 def test_a_first_scale_follows_from_the_second():
