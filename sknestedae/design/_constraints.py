@@ -1,0 +1,350 @@
+"""What a candidate may be: columns that are fixed, bounded, tied by a sum, or from a list."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from .._table import resolve_columns
+
+# A sum is kept to this fraction of what it sums up.
+SUM_TOLERANCE = 1e-6
+# Halvings of the interval in which the shift of a sum lies: more than a double has bits.
+_N_HALVINGS = 60
+
+
+class Kinds:
+    """The columns of a table, and what values they have.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_samples, n_features)
+        Known rows, without gaps.
+    categories : dict of int to ndarray
+        Categories that were seen in ``fit``, of each categorical column.
+
+    Attributes
+    ----------
+    labels : list
+        Of all columns.
+    numeric : list of int
+        Positions of the numeric columns.
+    low, high, scale : ndarray of shape (n_features,)
+        Range and standard deviation of the known rows; NaN of categorical columns.
+    is_integer : ndarray of bool, shape (n_features,)
+    """
+
+    def __init__(self, X: pd.DataFrame, categories: dict[int, np.ndarray]) -> None:
+        self.labels = list(X.columns)
+        self.categories = categories
+        self.numeric = [j for j in range(X.shape[1]) if j not in categories]
+        self.low, self.high, self.scale = (np.full(X.shape[1], np.nan) for _ in range(3))
+        self.is_integer = np.zeros(X.shape[1], dtype=bool)
+        for j in self.numeric:
+            values = X.iloc[:, j].to_numpy(dtype=np.float64)
+            self.low[j], self.high[j] = values.min(), values.max()
+            self.scale[j] = values.std() or 1.0
+            self.is_integer[j] = pd.api.types.is_integer_dtype(X.dtypes.iloc[j])
+
+    def position(self, key: Hashable, parameter: str) -> int:
+        """Give the position of one column that a parameter names."""
+        found = resolve_columns(
+            key, self.labels, len(self.labels), f"The '{parameter}' parameter"
+        ).tolist()
+        if len(found) != 1:
+            raise ValueError(
+                f"The '{parameter}' parameter must name single columns; {key!r} stands for "
+                f"{len(found)}."
+            )
+        return found[0]
+
+    def name(self, j: int) -> str:
+        """Give a column's label, for a message."""
+        return repr(self.labels[j])
+
+
+class Constraints:
+    """What each column of a candidate may be.
+
+    Parameters
+    ----------
+    kinds : Kinds
+    fixed, bounds, sums, library
+        As in ``propose``.
+
+    Attributes
+    ----------
+    low, high : ndarray of shape (n_features,)
+        Of numeric columns; equal where fixed.
+    allowed : dict of int to ndarray of bool, shape (n_categories,)
+        Of categorical columns.
+    sums : list of (list of int, float)
+    library : DataFrame or None
+        Allowed rows of some columns, which are its labels, as positions.
+
+    Raises
+    ------
+    ValueError
+        If they contradict each other, or name what is not there; the message has the numbers.
+    """
+
+    def __init__(
+        self,
+        kinds: Kinds,
+        fixed: Mapping[Hashable, Any] | None,
+        bounds: Mapping[Hashable, Any] | None,
+        sums: Sequence[tuple[Any, float]] | None,
+        library: pd.DataFrame | None = None,
+    ) -> None:
+        self.kinds = kinds
+        self.low, self.high = kinds.low.copy(), kinds.high.copy()
+        self.allowed = {j: np.ones(len(c), dtype=bool) for j, c in kinds.categories.items()}
+        bounded = set()
+        for key, value in _items(bounds, "bounds"):
+            j = kinds.position(key, "bounds")
+            self._bound(j, value)
+            bounded.add(j)
+        for key, value in _items(fixed, "fixed"):
+            j = kinds.position(key, "fixed")
+            self._fix(j, value, is_bounded=j in bounded)
+        self.sums: list[tuple[list[int], float]] = []
+        for entry in sums or []:
+            self._tie(entry)
+        self.library = None if library is None else self._read_library(library)
+
+    def _bound(self, j: int, value: Any) -> None:
+        name = self.kinds.name(j)
+        if j in self.allowed:
+            if isinstance(value, str) or not isinstance(value, Iterable):
+                raise ValueError(
+                    f"The 'bounds' parameter must give a list of categories for column {name}, "
+                    f"got {value!r}."
+                )
+            chosen = list(value)
+            for category in chosen:
+                self._code(j, category, "bounds")
+            if not chosen:
+                raise ValueError(f"The 'bounds' parameter leaves column {name} no category.")
+            categories = self.kinds.categories[j].tolist()
+            self.allowed[j] = np.array([category in chosen for category in categories], dtype=bool)
+            return
+        try:
+            low, high = (float(end) for end in value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The 'bounds' parameter must give (low, high) for column {name}, got {value!r}."
+            ) from error
+        if not low <= high:
+            raise ValueError(
+                f"The 'bounds' parameter must have low <= high; column {name} has "
+                f"({low:g}, {high:g})."
+            )
+        self.low[j], self.high[j] = low, high
+
+    def _fix(self, j: int, value: Any, *, is_bounded: bool) -> None:
+        name = self.kinds.name(j)
+        if j in self.allowed:
+            code = self._code(j, value, "fixed")
+            if not self.allowed[j][code]:
+                raise ValueError(
+                    f"Column {name} is fixed at {value!r}, which is not one of the categories "
+                    "that 'bounds' leaves it."
+                )
+            self.allowed[j] = np.zeros(len(self.allowed[j]), dtype=bool)
+            self.allowed[j][code] = True
+            return
+        if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(float(value)):
+            raise ValueError(
+                f"The 'fixed' parameter must give a finite number for column {name}, got "
+                f"{value!r}."
+            )
+        if is_bounded and not self.low[j] <= value <= self.high[j]:
+            raise ValueError(
+                f"Column {name} is fixed at {value:g}, outside its bounds ({self.low[j]:g}, "
+                f"{self.high[j]:g})."
+            )
+        self.low[j] = self.high[j] = float(value)
+
+    def _code(self, j: int, category: Any, parameter: str) -> int:
+        categories = self.kinds.categories[j]
+        found = np.flatnonzero(categories.astype(object) == category)
+        if not len(found):
+            raise ValueError(
+                f"The '{parameter}' parameter names the category {category!r} of column "
+                f"{self.kinds.name(j)}, which was never seen in fit; the categories are "
+                f"{categories.tolist()}."
+            )
+        return int(found[0])
+
+    def _tie(self, entry: Any) -> None:
+        try:
+            keys, total = entry
+            total = float(total)
+            keys = [keys] if isinstance(keys, str) else list(keys)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The 'sums' parameter must be a list of (columns, total), got {entry!r} in it."
+            ) from error
+        columns = [self.kinds.position(key, "sums") for key in keys]
+        taken = {j for others, _ in self.sums for j in others}
+        for j in columns:
+            name = self.kinds.name(j)
+            if j in self.allowed:
+                raise ValueError(f"The 'sums' parameter names {name}, which holds categories.")
+            if j in taken or columns.count(j) > 1:
+                raise ValueError(f"The 'sums' parameter names column {name} twice.")
+        low, high = self.low[columns].sum(), self.high[columns].sum()
+        slack = SUM_TOLERANCE * max(1.0, abs(total))
+        if not low - slack <= total <= high + slack:
+            raise ValueError(
+                f"The columns {keys} are to sum up to {total:g}, but their bounds allow only sums "
+                f"from {low:g} to {high:g}."
+            )
+        self.sums.append((columns, total))
+
+    def _read_library(self, library: Any) -> pd.DataFrame:
+        """Give the rows of the library that keep all other constraints."""
+        if not isinstance(library, pd.DataFrame) or not library.size:
+            raise ValueError(
+                "The 'library' parameter must be a DataFrame with at least one row and column, "
+                f"got {library!r}."
+            )
+        columns = [self.kinds.position(key, "library") for key in library]
+        tied = {j for own, _ in self.sums for j in own}
+        allowed = np.ones(len(library), dtype=bool)
+        for i, j in enumerate(columns):
+            name, values = self.kinds.name(j), library.iloc[:, i]
+            if j in tied or columns.count(j) > 1:
+                raise ValueError(
+                    f"The 'library' parameter has column {name}, which stands in it twice or is "
+                    "tied by a sum."
+                )
+            if values.isna().any():
+                raise ValueError(f"The 'library' parameter has gaps in column {name}.")
+            if j in self.allowed:
+                codes = [self._code(j, value, "library") for value in values.tolist()]
+                allowed &= self.allowed[j][codes]
+            else:
+                numbers = values.to_numpy(dtype=np.float64)
+                # what the library has is known, also outside of the known rows' range
+                is_free = (self.low[j], self.high[j]) == (self.kinds.low[j], self.kinds.high[j])
+                allowed &= is_free | ((numbers >= self.low[j]) & (numbers <= self.high[j]))
+        if not allowed.any():
+            raise ValueError(
+                f"None of the {len(library)} rows of the 'library' parameter keeps the bounds "
+                "and fixed values."
+            )
+        return library.set_axis(columns, axis=1)[allowed].reset_index(drop=True)
+
+    def project(self, numbers: Tensor) -> Tensor:
+        """Bring numeric columns into their bounds and sums, by the smallest shifts.
+
+        Parameters
+        ----------
+        numbers : Tensor of shape (n_candidates, n_numeric)
+            In the units of the columns.
+
+        Returns
+        -------
+        Tensor of the same shape
+            With gradients.
+        """
+        numeric = self.kinds.numeric
+        low, high = (torch.from_numpy(ends[numeric]) for ends in (self.low, self.high))
+        projected = numbers.clamp(low, high)
+        for columns, total in self.sums:
+            own = [numeric.index(j) for j in columns]
+            part = project_to_sum(numbers[:, own], low[own], high[own], total)
+            projected = projected.index_copy(1, torch.tensor(own), part)
+        return projected
+
+    def logits(self, j: int, logits: Tensor) -> Tensor:
+        """Rule out the categories of a column that are not allowed."""
+        return logits.masked_fill(~torch.from_numpy(self.allowed[j]), -torch.inf)
+
+    def snap(self, numbers: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, dict[int, Tensor]]:
+        """Bring the columns of the library to its nearest row.
+
+        Parameters
+        ----------
+        numbers : Tensor of shape (n_candidates, n_numeric)
+        shares : dict of int to Tensor of shape (n_candidates, n_categories)
+            One-hot.
+
+        Returns
+        -------
+        numbers, shares
+            Of the same shapes.
+        """
+        if self.library is None:
+            return numbers, shares
+        ours, theirs, shares = [], [], dict(shares)
+        places = {j: self.kinds.numeric.index(j) for j in self.library if j not in shares}
+        one_hot = {}
+        for j in self.library:
+            values = self.library[j]
+            if j in shares:
+                codes = [self._code(j, value, "library") for value in values.tolist()]
+                one_hot[j] = torch.eye(shares[j].shape[1], dtype=torch.float64)[codes]
+                ours.append(shares[j])
+                theirs.append(one_hot[j])
+            else:
+                scaled = values.to_numpy(dtype=np.float64) / self.kinds.scale[j]
+                theirs.append(torch.tensor(scaled)[:, None])
+                ours.append(numbers[:, [places[j]]] / self.kinds.scale[j])
+        nearest = torch.cdist(torch.cat(ours, dim=1), torch.cat(theirs, dim=1)).argmin(dim=1)
+        numbers = numbers.clone()
+        for j in self.library:
+            if j in shares:
+                shares[j] = one_hot[j][nearest]
+            else:
+                values = torch.tensor(self.library[j].to_numpy(dtype=np.float64))
+                numbers[:, places[j]] = values[nearest]
+        return numbers, shares
+
+    @property
+    def pinned(self) -> list[int]:
+        """Positions of the library's columns among the numeric ones."""
+        columns = [] if self.library is None else list(self.library)
+        return [self.kinds.numeric.index(j) for j in columns if j in self.kinds.numeric]
+
+
+def project_to_sum(values: Tensor, low: Tensor, high: Tensor, total: float) -> Tensor:
+    """Give the nearest values within bounds that sum up to a total.
+
+    They are the values shifted by one number and clipped, where the number follows from the sum.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_rows, n_columns)
+    low, high : Tensor of shape (n_columns,)
+        With ``low.sum() <= total <= high.sum()``.
+    total : float
+    """
+    with torch.no_grad():
+        below = (low - values).min(dim=1, keepdim=True).values
+        above = (high - values).max(dim=1, keepdim=True).values
+        for _ in range(_N_HALVINGS):
+            shift = (below + above) / 2
+            is_short = (values + shift).clamp(low, high).sum(dim=1, keepdim=True) < total
+            below, above = torch.where(is_short, shift, below), torch.where(is_short, above, shift)
+        shift = (below + above) / 2
+        is_free = ((values + shift > low) & (values + shift < high)).to(values.dtype)
+        n_free = is_free.sum(dim=1, keepdim=True).clamp(min=1)
+    # the shift's own derivative: what one free value gains, all free ones give back
+    moved = (is_free * values).sum(dim=1, keepdim=True) / n_free
+    return (values + shift - (moved - moved.detach())).clamp(low, high)
+
+
+def _items(given: Any, parameter: str) -> Iterable[tuple[Hashable, Any]]:
+    if given is None:
+        return []
+    if not isinstance(given, Mapping):
+        raise TypeError(f"The '{parameter}' parameter must be a dict of columns, got {given!r}.")
+    return given.items()

@@ -1,0 +1,289 @@
+"""The search in the latents: decode, keep the constraints, encode again, predict."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import is_classifier
+from torch import Tensor
+
+from .._flow import Flow
+from .._modules import RANGES
+from .._training import Rows
+from ._constraints import Constraints, Kinds
+from ._targets import Wish
+
+# How many candidates are looked at before the gradient is followed, and how many of its steps, of
+# which size in standard deviations of the latents.
+_N_POOL = 2000
+_N_STEPS = 200
+_STEP = 0.05
+# Spread of what is drawn around known rows, in standard deviations of the latents.
+_JITTER = 0.3
+# The domain ends where this fraction of the known rows lies nearer to the mean.
+_DOMAIN = 0.95
+
+
+class Draft(NamedTuple):
+    """Candidates that can still be differentiated.
+
+    ``numbers`` is of shape (n_candidates, n_numeric), in the units of the columns; ``shares``
+    holds the probabilities of each categorical column, of shape (n_candidates, n_categories).
+    """
+
+    numbers: Tensor
+    shares: dict[int, Tensor]
+
+    def take(self, rows: np.ndarray) -> Draft:
+        """Give some of the candidates."""
+        index = torch.from_numpy(rows)
+        return Draft(self.numbers[index], {j: p[index] for j, p in self.shares.items()})
+
+
+class Port:
+    """The way between a draft and the values of one stage.
+
+    Parameters
+    ----------
+    flow : Flow
+    k : int
+        Stage.
+    kinds : Kinds
+    """
+
+    def __init__(self, flow: Flow, k: int, kinds: Kinds) -> None:
+        table, own = flow.estimators[k]._table, flow.columns[k]
+        self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
+        self.layouts = table.layouts
+        self.numeric: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
+        self.categorical: dict[str, list[tuple[int, Tensor]]] = {}
+        for name, (numeric, categorical) in table.columns.items():
+            here = [(i, j) for i, j in enumerate(numeric) if j < len(own)]
+            there = [kinds.numeric.index(own[j]) for _, j in here]
+            used = [j for _, j in here]
+            mean = table.mean[used] if table.standardize else np.zeros(len(used))
+            scale = table.scale[used] if table.standardize else np.ones(len(used))
+            self.numeric[name] = (
+                torch.tensor([i for i, _ in here], dtype=torch.long),
+                torch.tensor(there, dtype=torch.long),
+                torch.from_numpy(mean),
+                torch.from_numpy(scale),
+            )
+            # a member of an ensemble may have seen fewer categories
+            self.categorical[name] = [
+                (own[j], torch.from_numpy(_same(kinds.categories[own[j]], table.categories[j])))
+                for j in categorical
+            ]
+
+    def values(self, draft: Draft) -> dict[str, Tensor]:
+        """Give each block's values of a draft; 0 where latents stand."""
+        values = {}
+        n_rows = len(draft.numbers)
+        for name, layout in self.layouts.items():
+            here, there, mean, scale = self.numeric[name]
+            numbers = torch.zeros(n_rows, layout.n_numeric, dtype=torch.float64)
+            scaled = (draft.numbers[:, there] - mean) / scale
+            parts = [numbers.index_copy(1, here, scaled)]
+            parts += [draft.shares[j] @ matrix for j, matrix in self.categorical[name]]
+            values[name] = torch.cat(parts, dim=1).to(self.dtype)
+        return values
+
+    def read(
+        self, decoded: dict[str, Tensor], numbers: list[Tensor | None], logits: dict[int, Tensor]
+    ) -> None:
+        """Take what a stage decoded, into columns of a draft."""
+        for name, layout in self.layouts.items():
+            values = decoded[name].double()
+            here, there, mean, scale = self.numeric[name]
+            own = values[:, here] * scale + mean
+            for i, j in enumerate(there.tolist()):
+                numbers[j] = own[:, i]
+            groups = zip(self.categorical[name], layout.groups(), strict=True)
+            for (j, _), group in groups:
+                logits[j] = values[:, group]
+
+
+def _same(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Give a matrix that tells which categories are the same."""
+    return (ours.astype(object)[:, None] == theirs.astype(object)[None, :]).astype(np.float64)
+
+
+class Space:
+    """Candidates as latents of the last stage of the first member.
+
+    Parameters
+    ----------
+    flows : list of Flow
+        Of each member of an ensemble, or of the one estimator.
+    constraints : Constraints
+    wishes : list of Wish
+    known : Draft
+        Known rows.
+    domain_weight : float
+        Weight of leaving the domain of the known rows, beside what is missed of the target.
+    """
+
+    def __init__(
+        self,
+        flows: list[Flow],
+        constraints: Constraints,
+        wishes: list[Wish],
+        known: Draft,
+        domain_weight: float,
+    ) -> None:
+        self.flows = flows
+        self.constraints = constraints
+        self.kinds = constraints.kinds
+        self.wishes = wishes
+        self.domain_weight = domain_weight
+        self.ports = [[Port(flow, k, self.kinds) for k in range(len(flow))] for flow in flows]
+        first = flows[0]
+        bounds = [e._architecture["latent_activation"] for e in first.estimators]
+        self.bounds = RANGES.get(bounds[-1], (-np.inf, np.inf))
+        covariances = [e._belief.regular_covariance() for e in first.estimators]
+        self.means = [torch.from_numpy(e._belief.mean) for e in first.estimators]
+        self.precisions = [torch.from_numpy(np.linalg.inv(c)) for c in covariances]
+        self.factor = torch.from_numpy(np.linalg.cholesky(covariances[-1]))
+        with torch.no_grad():
+            latents = self.latents(known)
+            self.known = latents[-1]
+            self.limits = [
+                torch.quantile(self._distance(k, z), _DOMAIN).clamp(min=1e-12)
+                for k, z in enumerate(latents)
+            ]
+
+    def _distance(self, k: int, latents: Tensor) -> Tensor:
+        step = latents - self.means[k]
+        return ((step @ self.precisions[k]) * step).sum(dim=1)
+
+    def _send(self, i: int, draft: Draft) -> list:
+        """Send a draft up one member's stages."""
+        parts = [Rows(port.values(draft)) for port in self.ports[i]]
+        return self.flows[i].forward(parts)
+
+    def latents(self, draft: Draft) -> list[Tensor]:
+        """Give the first member's latents of each stage."""
+        return [reading.latents.double() for reading in self._send(0, draft)]
+
+    def decode(self, latents: Tensor, decided: Draft | None = None) -> Draft:
+        """Decode latents, and bring what comes out into the constraints.
+
+        Parameters
+        ----------
+        latents : Tensor of shape (n_candidates, n_components)
+        decided : Draft, optional
+            Whose categories and rows of the library are decided already.
+        """
+        port = self.ports[0][-1]
+        numbers: list[Tensor | None] = [None] * len(self.kinds.numeric)
+        logits: dict[int, Tensor] = {}
+        decoded = self.flows[0].decode(latents.to(port.dtype))
+        for own, of_stage in zip(self.ports[0], decoded, strict=True):
+            own.read(of_stage, numbers, logits)
+        table = torch.stack(numbers, dim=1) if numbers else latents[:, :0]  # type: ignore[arg-type]
+        table = self.constraints.project(table)
+        if decided is not None:
+            pinned = torch.tensor(self.constraints.pinned, dtype=torch.long)
+            table = table.index_copy(1, pinned, decided.numbers[:, pinned])
+            return Draft(table, decided.shares)
+        shares = {
+            j: torch.softmax(self.constraints.logits(j, values), dim=1)
+            for j, values in logits.items()
+        }
+        return Draft(table, shares)
+
+    def predict(self, draft: Draft) -> list[Tensor]:
+        """Give each wish's mean prediction over members, of shape (n_candidates,)."""
+        sums: list[Tensor] = [torch.zeros(())] * len(self.wishes)
+        for i, flow in enumerate(self.flows):
+            readings = self._send(i, draft)
+            for w, wish in enumerate(self.wishes):
+                estimator = flow.estimators[wish.stage]
+                output = readings[wish.stage].prediction.double()
+                if is_classifier(estimator):
+                    values = torch.softmax(output, dim=1)[:, wish.code]
+                else:
+                    encoder = estimator._target._encoder
+                    values = output[:, wish.output]
+                    if encoder.standardize:
+                        values = values * encoder.scale[wish.output] + encoder.mean[wish.output]
+                sums[w] = sums[w] + values / len(self.flows)
+        return sums
+
+    def loss(self, draft: Draft) -> Tensor:
+        """Say how far candidates are from what is wanted, of shape (n_candidates,)."""
+        total = torch.zeros(len(draft.numbers), dtype=torch.float64)
+        for wish, prediction in zip(self.wishes, self.predict(draft), strict=True):
+            total = total + wish.loss(prediction)
+        if self.domain_weight:
+            for k, latents in enumerate(self.latents(draft)):
+                beyond = (self._distance(k, latents) / self.limits[k] - 1).clamp(min=0)
+                total = total + self.domain_weight * beyond
+        return total
+
+    def pool(self, rng: np.random.RandomState) -> Tensor:
+        """Draw latents around known rows and between them, of shape (n_pool, n_components)."""
+        n_known = len(self.known)
+        a, b = (self.known[rng.randint(n_known, size=_N_POOL)] for _ in range(2))
+        share = torch.from_numpy(rng.uniform(size=(_N_POOL, 1)))
+        noise = torch.from_numpy(rng.normal(size=tuple(a.shape))) @ self.factor.T
+        some = self.known[np.linspace(0, n_known - 1, min(n_known, _N_POOL)).astype(int)]
+        return torch.cat([some, a + share * (b - a) + _JITTER * noise]).clamp(*self.bounds)
+
+    def descend(self, latents: Tensor, decided: Draft | None = None) -> Tensor:
+        """Follow the gradient of the loss, by Adam in whitened latents; keep the best of each."""
+        center = latents.detach()
+        step = torch.zeros_like(center, requires_grad=True)
+        optimizer = torch.optim.Adam([step], lr=_STEP)
+        best = center.clone()
+        least = torch.full((len(center),), torch.inf, dtype=torch.float64)
+        for _ in range(_N_STEPS):
+            moved = (center + step @ self.factor.T).clamp(*self.bounds)
+            losses = self.loss(self.decode(moved, decided))
+            with torch.no_grad():
+                better = losses < least
+                best[better], least[better] = moved[better], losses[better]
+            optimizer.zero_grad()
+            (step.grad,) = torch.autograd.grad(losses.nan_to_num().sum(), step)
+            optimizer.step()
+        return best
+
+    def decide(self, draft: Draft) -> Draft:
+        """Choose the most probable categories, whole numbers, and rows of the library."""
+        whole = torch.from_numpy(self.kinds.is_integer[self.kinds.numeric])
+        numbers = torch.where(whole, draft.numbers.round(), draft.numbers)
+        shares = {
+            j: torch.nn.functional.one_hot(p.argmax(dim=1), p.shape[1]).double()
+            for j, p in draft.shares.items()
+        }
+        return Draft(*self.constraints.snap(numbers, shares))
+
+    def search(self, n_starts: int, rng: np.random.RandomState) -> tuple[Draft, Tensor]:
+        """Look for candidates: over many, then along the gradient from the best and from others.
+
+        Returns
+        -------
+        draft : Draft
+            With decided categories, also of those that the gradient did not reach.
+        losses : Tensor of shape (n_candidates,)
+        """
+        with torch.no_grad():
+            pool = self.pool(rng)
+            draft = self.decide(self.decode(pool))
+            losses = self.loss(draft)
+        order = np.argsort(losses.numpy(), kind="stable")
+        others = rng.permutation(order[n_starts // 2 :])[: n_starts - n_starts // 2]
+        starts = pool[np.concatenate([order[: n_starts // 2], others])]
+        found = self.descend(starts)
+        with torch.no_grad():
+            decided = self.decide(self.decode(found))
+        found = self.descend(found, decided)
+        with torch.no_grad():
+            ends = self.decide(self.decode(found, decided))
+            every = Draft(
+                torch.cat([ends.numbers, draft.numbers]),
+                {j: torch.cat([p, draft.shares[j]]) for j, p in ends.shares.items()},
+            )
+            return every, torch.cat([self.loss(ends), losses])
