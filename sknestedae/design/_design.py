@@ -88,8 +88,9 @@ class Design:
         if frame.columns.nlevels > 1:
             frame.columns = [": ".join(map(str, label)) for label in frame.columns]
         frame = frame.reset_index(drop=True)
-        prediction = self.prediction.reshape(len(self), -1)
-        std = self.prediction_std.reshape(len(self), -1)
+        shape = (len(self), len(self.target_names))
+        prediction = self.prediction.reshape(shape)
+        std = self.prediction_std.reshape(shape)
         for i, name in enumerate(self.target_names):
             frame[f"predicted {name}"] = prediction[:, i]
             frame[f"predicted {name}, std"] = std[:, i]
@@ -456,7 +457,7 @@ def _sort(design: Design) -> Design:
 def _warn(design: Design, wishes: list[Wish], known: np.ndarray, n_candidates: int) -> None:
     """Say if nothing meets the target, or too few candidates were found."""
     columns = known.reshape(len(known), -1)
-    if not design.meets.any():
+    if len(design) and not design.meets.any():
         told = []
         for wish in wishes:
             if wish.kind in ("max", "min"):
@@ -464,13 +465,12 @@ def _warn(design: Design, wishes: list[Wish], known: np.ndarray, n_candidates: i
             own = columns[:, wish.column]
             found = design.prediction.reshape(len(design), -1)[:, wish.column]
             text = f"{wish.name} was to be {wish.describe()}"
-            if len(found) and wish.kind == "class":
+            if wish.kind == "class":
                 text += f", predicted are {sorted(set(found.tolist()), key=str)}"
-            elif len(found):
+            else:
                 middle = np.clip(found.astype(float), wish.low, wish.high)
                 nearest = found[np.abs(found.astype(float) - middle).argmin()]
                 text += f"; nearest is {nearest:.4g}"
-            if wish.kind != "class":
                 low, high = own.astype(float).min(), own.astype(float).max()
                 text += f", and the known rows are predicted from {low:.4g} to {high:.4g}"
             told.append(text)

@@ -1,0 +1,165 @@
+"""Constraints of candidates: projections, and what contradicts itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknestedae.design._constraints import Constraints, Kinds, project_to_sum
+
+
+def kinds():
+    X = pd.DataFrame(
+        {
+            "a": [0.0, 0.2, 0.9],
+            "b": [0.1, 0.5, 1.0],
+            "c": [0.0, 0.3, 0.6],
+            "n": [1, 2, 5],
+            "layer": ["TiO2", "SnO2", "TiO2"],
+        }
+    )
+    return Kinds(X, {4: np.array(["SnO2", "TiO2"], dtype=object)})
+
+
+def constraints(fixed=None, bounds=None, sums=None, library=None):
+    return Constraints(kinds(), fixed, bounds, sums, library)
+
+
+# ---------------------------------------------------------------------------------------------
+# Projections
+
+
+def test_the_projection_to_a_sum_is_the_nearest_point():
+    """No other point with the sum, within the bounds, lies towards what was given."""
+    rng = np.random.default_rng(0)
+    low, high = torch.tensor([0.0, 0.1, -1.0]), torch.tensor([1.0, 0.6, 0.5])
+    low, high = low.double(), high.double()
+    values = torch.from_numpy(rng.normal(size=(50, 3)))
+    found = project_to_sum(values, low, high, 0.8)
+    assert_allclose(found.sum(dim=1).numpy(), 0.8, atol=1e-12)
+    assert (found >= low).all()
+    assert (found <= high).all()
+    others = rng.uniform(low.numpy(), high.numpy(), size=(5000, 3))
+    others[:, 2] = 0.8 - others[:, 0] - others[:, 1]
+    inside = others[(others[:, 2] >= -1) & (others[:, 2] <= 0.5)]
+    assert len(inside) > 100
+    outward = (values - found).numpy()
+    for given, direction in zip(found.numpy(), outward, strict=True):
+        assert ((inside - given) @ direction).max() < 1e-9
+
+
+def test_the_projection_has_gradients():
+    rng = np.random.default_rng(1)
+    low, high = torch.zeros(4).double(), torch.ones(4).double()
+    values = torch.from_numpy(rng.uniform(-0.5, 1.2, size=(6, 4))).requires_grad_()
+    assert torch.autograd.gradcheck(lambda v: project_to_sum(v, low, high, 1.0), (values,))
+
+
+def test_what_keeps_the_constraints_stays():
+    numbers = torch.tensor([[0.2, 0.3, 0.5, 2.0]]).double()
+    assert_allclose(constraints(sums=[(["a", "b", "c"], 1.0)]).project(numbers), numbers)
+    assert_allclose(constraints().project(numbers), numbers)
+
+
+def test_columns_are_bounded_by_what_is_known_unless_told_otherwise():
+    numbers = torch.full((1, 4), 99.0).double()
+    assert_array_equal(constraints().project(numbers).numpy(), [[0.9, 1.0, 0.6, 5.0]])
+    wider = constraints(bounds={"a": (0, 50)}, fixed={"b": -3.0})
+    assert_array_equal(wider.project(numbers).numpy(), [[50.0, -3.0, 0.6, 5.0]])
+
+
+def test_a_fixed_column_takes_its_part_of_a_sum():
+    free = constraints(fixed={"a": 0.5}, sums=[(["a", "b", "c"], 1.0)])
+    projected = free.project(torch.rand(20, 4, dtype=torch.float64)).numpy()
+    assert_allclose(projected[:, 0], 0.5)
+    assert_allclose(projected[:, :3].sum(axis=1), 1.0)
+
+
+def test_categories_that_are_not_allowed_have_no_share():
+    logits = torch.tensor([[9.0, 1.0]])
+    for free in (
+        constraints(bounds={"layer": ["TiO2"]}),
+        constraints(fixed={"layer": "TiO2"}),
+        constraints(fixed={4: "TiO2"}),
+    ):
+        assert_array_equal(torch.softmax(free.logits(4, logits), dim=1).numpy(), [[0, 1]])
+
+
+def test_columns_of_a_library_are_those_of_its_nearest_row():
+    library = pd.DataFrame({"a": [0.0, 0.9], "layer": ["TiO2", "SnO2"]})
+    free = constraints(library=library)
+    numbers = torch.tensor([[0.1, 0.4, 0.1, 1.0], [0.8, 0.4, 0.1, 1.0]]).double()
+    shares = {4: torch.tensor([[0.0, 1.0], [1.0, 0.0]]).double()}
+    snapped, codes = free.snap(numbers, shares)
+    assert_array_equal(snapped[:, 0].numpy(), [0.0, 0.9])
+    assert_array_equal(snapped[:, 1:].numpy(), numbers[:, 1:].numpy())
+    assert_array_equal(codes[4].numpy(), shares[4].numpy())
+    assert free.pinned == [0]
+    only = constraints(library=library, fixed={"layer": "SnO2"})
+    assert_array_equal(only.snap(numbers, shares)[0][:, 0].numpy(), [0.9, 0.9])
+
+
+# ---------------------------------------------------------------------------------------------
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fixed": {"z": 1}}, "'fixed' parameter names the column 'z'; X has columns"),
+        ({"fixed": {"a": "x"}}, "'fixed' parameter must give a finite number for column 'a'"),
+        ({"fixed": {"a": np.nan}}, "finite number for column 'a', got nan"),
+        (
+            {"fixed": {"layer": "ZnO"}},
+            r"category 'ZnO' of column 'layer', which was never seen in fit; the categories are "
+            r"\['SnO2', 'TiO2'\]",
+        ),
+        (
+            {"fixed": {"a": 3}, "bounds": {"a": (0, 1)}},
+            r"Column 'a' is fixed at 3, outside its bounds \(0, 1\)",
+        ),
+        (
+            {"fixed": {"layer": "TiO2"}, "bounds": {"layer": ["SnO2"]}},
+            "fixed at 'TiO2', which is not one of the categories that 'bounds' leaves",
+        ),
+        ({"bounds": {"a": (2, 1)}}, r"low <= high; column 'a' has \(2, 1\)"),
+        ({"bounds": {"a": 2}}, r"must give \(low, high\) for column 'a', got 2"),
+        ({"bounds": {"a": (0, np.nan)}}, "low <= high"),
+        ({"bounds": {"layer": "TiO2"}}, "list of categories for column 'layer', got 'TiO2'"),
+        ({"bounds": {"layer": []}}, "leaves column 'layer' no category"),
+        (
+            {"sums": [(["a", "b"], 5.0)]},
+            r"\['a', 'b'\] are to sum up to 5, but their bounds allow only sums from 0.1 to 1.9",
+        ),
+        (
+            {"sums": [(["a", "b"], 1.0)], "fixed": {"a": 0.9, "b": 0.9}},
+            "allow only sums from 1.8 to 1.8",
+        ),
+        ({"sums": [(["a", "layer"], 1.0)]}, "names 'layer', which holds categories"),
+        ({"sums": [(["a", "b"], 1.0), (["b", "c"], 1.0)]}, "names column 'b' twice"),
+        ({"sums": [["a", "b", "c"]]}, "must be a list of .columns, total."),
+        ({"library": [[1]]}, "'library' parameter must be a DataFrame"),
+        ({"library": pd.DataFrame({"a": [np.nan]})}, "gaps in column 'a'"),
+        (
+            {"library": pd.DataFrame({"a": [0.5]}), "sums": [(["a", "b"], 1.0)]},
+            "stands in it twice or is tied by a sum",
+        ),
+        (
+            {"library": pd.DataFrame({"a": [0.5, 0.6]}), "fixed": {"a": 0.1}},
+            "None of the 2 rows of the 'library' parameter keeps the bounds",
+        ),
+        ({"library": pd.DataFrame({"layer": ["ZnO"]})}, "'ZnO' of column 'layer'"),
+    ],
+)
+def test_constraints_that_make_no_sense_are_told_with_their_numbers(given, message):
+    with pytest.raises(ValueError, match=message):
+        constraints(**given)
+
+
+@pytest.mark.parametrize("parameter", ["fixed", "bounds"])
+def test_constraints_of_columns_are_dicts(parameter):
+    with pytest.raises(TypeError, match=f"'{parameter}' parameter must be a dict"):
+        constraints(**{parameter: [("a", 1)]})

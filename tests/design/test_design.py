@@ -1,0 +1,313 @@
+"""Candidates: they keep what was asked of them, and say honestly what they are."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from test_search import TINY, a_chain, a_classifier, one_scale, table
+
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae.design import Design, propose
+from sknestedae.exceptions import NoTargetError, ToleranceWarning
+
+
+def linear(n_rows=150, **parameters):
+    """Give an autoencoder of a linear target that it knows well, and its table."""
+    X = pd.DataFrame(np.random.default_rng(0).uniform(size=(n_rows, 3)), columns=list("abc"))
+    y = 2 * X["a"] - X["b"]
+    estimator = SupervisedAutoencoder(
+        3,
+        hidden_layer_sizes=(),
+        alpha=1e-4,
+        max_iter=150,
+        learning_rate_init=0.03,
+        random_state=0,
+        **parameters,
+    )
+    return estimator.fit(X, y), X, y
+
+
+def quietly(*args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ToleranceWarning)
+        return propose(*args, random_state=0, **kwargs)
+
+
+# ---------------------------------------------------------------------------------------------
+# Known answers
+
+
+def test_a_value_is_met_in_truth():
+    """The network knows the target to a hundredth; a tolerance of a tenth leaves room for that."""
+    estimator, X, y = linear()
+    error = np.abs(estimator.predict(X) - y).max()
+    design = propose(estimator, X, 1.2, tolerance=0.1, random_state=0)
+    true = 2 * design.X["a"] - design.X["b"]
+    assert len(design) == 10
+    assert design.meets.all()
+    assert np.abs(true - 1.2).max() <= 0.1 + 2 * error
+
+
+def test_a_maximum_is_at_the_corner():
+    estimator, X, _ = linear()
+    design = propose(estimator, X, "max", n_candidates=1, domain_weight=0, random_state=0)
+    best = design.X.iloc[0]
+    # Each step of Adam is a twentieth of a standard deviation at most, and 200 of them reach any
+    # corner; what is left of a column's range is within one step.
+    step = 0.05 * X.std()
+    assert best["a"] > X["a"].max() - step["a"]
+    assert best["b"] < X["b"].min() + step["b"]
+    least = propose(estimator, X, "min", n_candidates=1, domain_weight=0, random_state=0)
+    assert least.prediction[0] < estimator.predict(X).min()
+    assert design.prediction[0] > estimator.predict(X).max()
+
+
+def test_the_price_of_the_domain_keeps_candidates_near():
+    estimator, X, _ = linear()
+    bounds = dict.fromkeys("abc", (-9, 9))
+    distances = [
+        quietly(estimator, X, "max", bounds=bounds, domain_weight=weight).input_distance[0]
+        for weight in (0, 0.1, 1, 10)
+    ]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[0] > 10 > 1 > distances[-1]  # standard deviations
+
+
+def test_constraints_are_kept():
+    X, y = table()
+    X["w"] = 1 - X["v"]
+    estimator = SupervisedAutoencoder(3, **TINY, n_members=2).fit(X, y)
+    design = quietly(
+        estimator,
+        X,
+        (4.0, 7.0),
+        fixed={"kind": "q"},
+        bounds={"u": (2.0, 3.0)},
+        sums=[(["v", "w"], 1.0)],
+        n_candidates=6,
+    )
+    assert len(design) > 0
+    assert (design.X["kind"] == "q").all()
+    assert design.X["u"].between(2, 3).all()
+    assert_allclose(design.X["v"] + design.X["w"], 1, rtol=1e-9)
+    assert (design.X.dtypes == X.dtypes).all()
+    assert design.X["count"].between(X["count"].min(), X["count"].max()).all()
+
+
+def test_a_sum_of_whole_numbers_is_kept_too():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.integers(0, 5, size=(60, 3)), columns=list("abc"))
+    estimator = SupervisedAutoencoder(2, **TINY).fit(X, X["a"])
+    design = quietly(estimator, X, "max", sums=[(["a", "b", "c"], 6)])
+    assert (design.X.sum(axis=1) == 6).all()
+    assert all(dtype.kind == "i" for dtype in design.X.dtypes)
+
+
+def test_a_library_is_all_there_is():
+    estimator, X, _ = one_scale()
+    library = X[["u", "kind"]].drop_duplicates().iloc[:7]
+    design = quietly(estimator, X, "max", library=library)
+    assert len(design) > 0
+    pairs = set(map(tuple, library.to_numpy(dtype=object)))
+    assert set(map(tuple, design.X[["u", "kind"]].to_numpy(dtype=object))) <= pairs
+
+
+def test_candidates_are_new_distinct_and_reproducible():
+    estimator, X, target = one_scale()
+    design, again = (quietly(estimator, X, target, n_candidates=8) for _ in range(2))
+    pd.testing.assert_frame_equal(design.to_frame(), again.to_frame())
+    assert not design.X.duplicated().any()
+    assert not design.X.merge(X.drop_duplicates(), how="inner").size
+    state = np.random.get_state()[1].copy()
+    quietly(estimator, X, target, n_candidates=1)
+    assert_array_equal(np.random.get_state()[1], state)
+
+
+# ---------------------------------------------------------------------------------------------
+# What is said of them
+
+
+@pytest.mark.parametrize("make", [one_scale, a_classifier, a_chain])
+def test_predictions_are_the_estimators_own(make):
+    estimator, X, target = make()
+    design = quietly(estimator, X, target, n_candidates=4)
+    assert_array_equal(design.prediction, estimator.predict(design.X))
+    assert np.isnan(design.prediction_std).all()
+
+
+def test_an_ensemble_gives_its_spread():
+    for make in (one_scale, a_chain):
+        estimator, X, target = make(n_members=3)
+        design = quietly(estimator, X, target, n_candidates=4)
+        mean, std = estimator.predict(design.X, return_std=True)
+        assert_array_equal(design.prediction, mean)
+        assert_array_equal(design.prediction_std, std)
+
+
+def test_distances_and_nearest_rows_are_those_of_all_pairs():
+    estimator, X, target = one_scale()
+    X = X.set_axis([f"row {i}" for i in range(len(X))], axis=0)
+    design = quietly(estimator, X, target, n_candidates=5)
+    numeric, scale = ["u", "v", "count"], X[["u", "v", "count"]].std(ddof=0)
+    for i, candidate in enumerate(design.X.to_dict("records")):
+        squares = (((X[numeric] - [candidate[c] for c in numeric]) / scale) ** 2).sum(axis=1)
+        distance = np.sqrt((squares + (X["kind"] != candidate["kind"])) / 4)
+        assert_allclose(design.input_distance[i], distance.min())
+        assert design.nearest[i, 0] == distance.idxmin()
+    Z, known = estimator.transform(design.X), estimator.transform(X)
+    precision = np.linalg.inv(estimator._belief.regular_covariance())
+    for i, latents in enumerate(Z):
+        step = known - latents
+        expected = np.sqrt((step @ precision * step).sum(axis=1).min() / Z.shape[1])
+        assert_allclose(design.latent_distance[i], expected, rtol=1e-6)
+    below = estimator.score_samples(X)[None] < estimator.score_samples(design.X)[:, None]
+    assert_allclose(design.domain, below.mean(axis=1))
+
+
+def test_those_that_meet_the_target_come_first():
+    estimator, X, _ = linear()
+    design = quietly(estimator, X, 1.9, n_candidates=30, tolerance=0.02)
+    assert design.meets.any()
+    assert (np.diff(design.meets.astype(int)) <= 0).all()
+    for meets in (True, False):
+        assert (np.diff(design.loss[design.meets == meets]) >= 0).all()
+    assert_array_equal(design.meets, np.abs(design.prediction - 1.9) <= 0.02)
+
+
+def test_a_frame_has_all_of_it():
+    estimator, X, target = a_chain(n_members=2)
+    design = quietly(estimator, X, target, n_candidates=3)
+    frame = design.to_frame()
+    assert list(frame)[:4] == list(X)
+    assert_array_equal(frame["predicted b"], design.prediction[:, 1])
+    assert_array_equal(frame["predicted a, std"], design.prediction_std[:, 0])
+    assert_array_equal(frame["nearest"], design.nearest[:, 0])
+    assert isinstance(design, Design)
+    assert "3 candidates" in repr(design)
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables
+
+
+def test_lists_and_tables_of_two_levels_stand_for_the_last_scales_rows():
+    rng = np.random.default_rng(0)
+    first = pd.DataFrame(rng.normal(size=(40, 2)), columns=["r", "m"])
+    second = pd.DataFrame(rng.normal(size=(30, 2)), columns=["r", "m"])
+    second["layer"] = rng.choice(["x", "y"], 30)
+    y = [first["r"], second["r"] + (second["layer"] == "x")]
+    chain = NestedAutoencoder(
+        [
+            ("c", SupervisedAutoencoder(2, **TINY), "c"),
+            ("d", SupervisedAutoencoder(2, **TINY), "d"),
+        ]
+    ).fit([first, second], y)
+    by_list = quietly(chain, [first, second], {"d": "max"}, fixed={"layer": "x"}, n_candidates=3)
+    by_table = quietly(
+        chain,
+        chain._stack([first, second], y).X,
+        {"d": "max"},
+        fixed={("d", "layer"): "x"},
+        n_candidates=3,
+    )
+    assert list(by_list.X.columns) == [("c", "r"), ("c", "m"), ("d", "layer")]
+    assert_allclose(by_list.prediction, by_table.prediction)
+    assert set(by_list.nearest.ravel()) <= {("d", i) for i in range(30)}
+    assert "d: layer" in by_list.to_frame()
+
+
+def test_arrays_and_gaps():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3)).astype(np.float32)
+    X[3, 1] = np.nan
+    estimator = SupervisedAutoencoder(2, **TINY).fit(X, X[:, 0])
+    design = quietly(estimator, X, "max", n_candidates=3, bounds={1: (-1, 1)})
+    assert design.X.dtype == np.float32
+    assert np.isfinite(design.X).all()
+    assert set(design.nearest.ravel()) <= set(range(50))
+
+
+# ---------------------------------------------------------------------------------------------
+# Bad input, and honest warnings
+
+
+def test_a_target_out_of_reach_is_told_with_what_comes_nearest():
+    estimator, X, _ = linear()
+    low, high = estimator.predict(X).min(), estimator.predict(X).max()
+    told = (
+        r"None of the 10 candidates meets the target: target was to be 50 \+- 0.1; nearest is \d.*"
+        rf"known rows are predicted from {low:.4g} to {high:.4g}"
+    )
+    with pytest.warns(ToleranceWarning, match=told):
+        design = propose(estimator, X, 50.0, tolerance=0.1, random_state=0)
+    assert not design.meets.any()
+    assert len(design) == 10
+
+
+def test_too_few_candidates_are_told():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"kind": rng.choice(["p", "q"], 40), "sort": rng.choice(["s", "t"], 40)})
+    X = X[~((X["kind"] == "q") & (X["sort"] == "t"))]  # the one pair that is not known
+    estimator = SupervisedAutoencoder(2, **TINY).fit(X, (X["kind"] == "p").astype(float))
+    with pytest.warns(ToleranceWarning, match="Only 1 distinct candidates .* n_candidates=10"):
+        design = propose(estimator, X, "max", random_state=0)
+    assert design.X.to_dict("list") == {"kind": ["q"], "sort": ["t"]}
+    with pytest.warns(ToleranceWarning, match="Only 0 distinct"):
+        design = propose(estimator, X, "max", fixed={"kind": "p"}, random_state=0)
+    assert len(design) == len(design.to_frame()) == 0
+
+
+def test_a_class_that_is_not_reached_is_told():
+    estimator, X, _ = a_classifier()
+    found = quietly(estimator, X, "good", n_candidates=2)
+    if not found.meets.any():
+        with pytest.warns(ToleranceWarning, match="was to be 'good', predicted are"):
+            propose(estimator, X, "good", n_candidates=2, random_state=0)
+
+
+def test_an_estimator_that_can_not_be_asked():
+    X, y = table()
+    with pytest.raises(NotFittedError):
+        propose(SupervisedAutoencoder(), X, "max")
+    with pytest.raises(NoTargetError, match="without a target"):
+        propose(SupervisedAutoencoder(2, **TINY).fit(X), X, "max")
+    numbers = X[["u", "v"]]
+    pipeline = make_pipeline(StandardScaler(), SupervisedAutoencoder(2, **TINY)).fit(numbers, y)
+    with pytest.raises(TypeError, match=r"propose needs a supervised autoencoder.*Pipeline"):
+        propose(pipeline, numbers, "max")
+    chain = NestedAutoencoder(
+        [("a", PCA(1), ["u"]), ("b", SupervisedAutoencoder(2, **TINY), ["v"])]
+    ).fit(numbers, y)
+    with pytest.raises(TypeError, match="stage 'a' is a PCA"):
+        propose(chain, numbers, "max")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_candidates": 0}, "'n_candidates' parameter must be a positive int, got 0"),
+        ({"n_candidates": 2.5}, "got 2.5"),
+        ({"domain_weight": -1}, "'domain_weight' parameter must be a number of 0 or more"),
+        ({"tolerance": 0}, "'tolerance' parameter must be positive, got 0"),
+        ({"tolerance": {"gap": 1}}, "'tolerance' parameter names 'gap'"),
+        ({"fixed": {"kind": "z"}}, "never seen in fit"),
+    ],
+)
+def test_parameters_are_checked(parameters, message):
+    estimator, X, target = one_scale()
+    with pytest.raises(ValueError, match=message):
+        propose(estimator, X, target, **parameters)
+
+
+def test_rows_without_the_last_scale_are_refused():
+    estimator, X, target = a_chain()
+    with pytest.raises(ValueError, match="no row with a measured column of the last stage, 'b'"):
+        propose(estimator, X.assign(kind=np.nan, count=np.nan), target)

@@ -1,0 +1,77 @@
+"""What is wanted: how it is read, what it costs to miss it, when it is met."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from test_search import a_chain, a_classifier, one_scale
+
+from sknestedae._flow import Flow
+from sknestedae.design._targets import Wish, read_wishes
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "losses", "met"),
+    [
+        (2.0, "value", [4, 0, 1], [False, True, False]),
+        ((1.0, 2.0), "range", [1, 0, 1], [False, True, False]),
+        ("max", "max", [0, -2, -3], [True, True, True]),
+        ("min", "min", [0, 2, 3], [True, True, True]),
+    ],
+)
+def test_wishes_of_numbers(wanted, kind, losses, met):
+    estimator, _, _ = one_scale()
+    (wish,) = read_wishes(wanted, Flow(estimator))
+    assert wish.kind == kind
+    wish.tolerance = 0.1
+    prediction = torch.tensor([0.0, 2.0, 3.0])
+    assert_allclose(wish.loss(prediction).numpy(), losses)
+    assert_array_equal(wish.is_met(prediction.numpy()), met)
+
+
+def test_what_is_missed_counts_in_the_unit_of_the_target():
+    wish = Wish(0, 0, 0, "gap", "value", 1.0, 1.0, scale=0.5)
+    assert_allclose(wish.loss(torch.tensor([2.0])).numpy(), [4.0])
+
+
+def test_a_class_is_wanted_by_its_label():
+    estimator, _, _ = a_classifier()
+    (wish,) = read_wishes("good", Flow(estimator))
+    assert (wish.kind, wish.code) == ("class", list(estimator.classes_).index("good"))
+    assert_allclose(wish.loss(torch.tensor([1.0, np.exp(-2)])).numpy(), [0, 2], rtol=1e-6)
+    assert_array_equal(wish.is_met(np.array(["good", "bad"])), [True, False])
+
+
+def test_targets_of_a_chain_are_named_by_stage_or_counted():
+    estimator, _, _ = a_chain()
+    flow = Flow(estimator)
+    by_name = read_wishes({"b": "max", "a": 1.0}, flow)
+    by_position = read_wishes({1: "max", 0: 1.0}, flow)
+    assert [(w.column, w.stage) for w in by_name] == [(1, 1), (0, 0)]
+    assert by_name == by_position
+
+
+@pytest.mark.parametrize(
+    ("make", "target", "message"),
+    [
+        (one_scale, "most", r"number, a range .low, high., 'max' or 'min', got 'most'"),
+        (one_scale, (3, 1), r"low <= high, and one finite, got \(3, 1\)"),
+        (one_scale, np.nan, "must be a number"),
+        (one_scale, np.inf, "one finite"),
+        (one_scale, (1, 2, 3), r"got \(1, 2, 3\)"),
+        (one_scale, {}, "must want something"),
+        (one_scale, {"gap": 1}, r"names 'gap'; the estimator predicts \['target'\]"),
+        (one_scale, {True: 1}, "names True"),
+        (a_classifier, "best", r"one of the classes \['bad', 'good'\], got 'best'"),
+        (a_classifier, "max", "one of the classes"),
+        (a_chain, "max", r"must be a dict, as the estimator predicts \['a', 'b'\]"),
+        (a_chain, {"b": 1, 1: 2}, "names the target 'b' twice"),
+        (a_chain, {2: 1}, "names 2"),
+    ],
+)
+def test_wishes_that_make_no_sense(make, target, message):
+    estimator, _, _ = make()
+    with pytest.raises(ValueError, match=message):
+        read_wishes(target, Flow(estimator))
