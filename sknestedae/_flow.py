@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -15,7 +14,6 @@ from ._chain import Chain, LatentColumns
 from ._nested import NestedAutoencoder
 from ._scales import innermost
 from ._stages import unfrozen
-from ._table import Layout
 from ._training import Rows
 
 
@@ -80,11 +78,6 @@ class Flow:
     def __len__(self) -> int:
         return len(self.estimators)
 
-    @property
-    def layouts(self) -> list[dict[str, Layout]]:
-        """The layouts of each stage's blocks."""
-        return [stage._table.layouts for stage in self.estimators]
-
     def encode(self, X: Any) -> list[Rows]:
         """Give the values of a table as each stage sees them, the latents before included."""
         if isinstance(self.estimator, NestedAutoencoder):
@@ -139,18 +132,3 @@ class Flow:
             name: table.layouts[name].spread(position[[*numeric, *categorical]])
             for name, (numeric, categorical) in table.columns.items()
         }
-
-
-def rows_of(values: dict[str, Tensor], like: Rows) -> Rows:
-    """Give rows with other values, and the same entries measured."""
-    return Rows(values, like.measured)
-
-
-def soften(values: dict[str, Tensor], layouts: dict[str, Layout]) -> dict[str, Tensor]:
-    """Turn the decoded logits of each categorical column into probabilities."""
-    soft = {}
-    for name, layout in layouts.items():
-        parts = [values[name][:, : layout.n_numeric]]
-        parts += [torch.softmax(values[name][:, group], dim=1) for group in layout.groups()]
-        soft[name] = torch.cat(parts, dim=1)
-    return soft
