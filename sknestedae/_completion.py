@@ -55,6 +55,8 @@ _MAX_ITER = 50
 DISTINCT = 0.1
 # Draws for each candidate that is wanted: some are alike, some do not fit.
 _DRAWS = 4
+# Halvings of the interval that holds an inverse temperature: energies may differ by a million.
+_HALVINGS = 40
 
 
 # ---------------------------------------------------------------------------------------------
@@ -429,14 +431,18 @@ class Explainer:
             decoded.insert(0, link.decode(every[0]))
         return torch.cat(every, dim=1), decoded
 
-    def weigh(self, parts: Sequence[Rows]) -> Tensor:
-        """Weigh the examples by how well they explain each row, of shape (n_rows, n_examples)."""
+    def misfits(self, parts: Sequence[Rows]) -> Tensor:
+        """Give the energy of each row against each example, of shape (n_rows, n_examples)."""
         _, decoded = self.examples
         misfits = [
             link.misfits(values, rows)
             for link, values, rows in zip(self.links, decoded, parts, strict=True)
         ]
-        return torch.softmax(-torch.stack(misfits).sum(dim=0), dim=1)
+        return torch.stack(misfits).sum(dim=0)
+
+    def weigh(self, parts: Sequence[Rows]) -> Tensor:
+        """Weigh the examples by how well they explain each row, of shape (n_rows, n_examples)."""
+        return torch.softmax(-self.misfits(parts), dim=1)
 
     def local_prior(self, weights: Tensor) -> Prior:
         """Give the weighted mean and the precision of the examples' latents."""
@@ -595,7 +601,9 @@ class Explainer:
     ) -> Candidates:
         """Explain each row in several ways that differ in what was not measured.
 
-        Each search begins at an example, drawn with its weight, and is drawn to it.
+        Each search begins at an example, drawn with its weight, and is drawn to it. Where few
+        examples have nearly all of the weight, others are drawn too: they lead to completions
+        that explain a row less well, but differ.
         """
         n_draws = _DRAWS * n_candidates
         step = max(_CHUNK_ROWS // n_draws, 1)
@@ -614,7 +622,7 @@ class Explainer:
         self, parts: list[Rows], n_candidates: int, n_draws: int, tolerance: float, rng: Any
     ) -> Candidates:
         n_rows, last = len(parts[0]), self.links[-1]
-        cumulated = to_array(self.weigh(parts)).cumsum(axis=1)
+        cumulated = to_array(spread_weights(self.misfits(parts), n_draws)).cumsum(axis=1)
         drawn = [
             np.searchsorted(sums / sums[-1], rng.uniform(size=n_draws), side="right")
             for sums in cumulated
@@ -682,6 +690,35 @@ def _concatenate(found: Sequence[Explained]) -> Explained:
         ],
         np.concatenate([part.mismatch for part in found]),
     )
+
+
+def spread_weights(energies: Tensor, n_wanted: int) -> Tensor:
+    """Weigh by energy, at a temperature at which so many at least have a share.
+
+    That is the lowest one, but no lower than 1, at which the perplexity of the weights, the
+    exponential of their entropy, is ``n_wanted``; all are alike where there are no more than that.
+
+    Parameters
+    ----------
+    energies : Tensor of shape (n_rows, n_examples)
+    n_wanted : int
+
+    Returns
+    -------
+    Tensor of shape (n_rows, n_examples)
+    """
+
+    def is_spread(inverse: Tensor) -> Tensor:
+        p = torch.softmax(-inverse * energies, dim=1)
+        return torch.special.entr(p).sum(dim=1, keepdim=True) >= np.log(n_wanted)
+
+    low, high = energies.new_zeros(len(energies), 1), energies.new_ones(len(energies), 1)
+    whole = is_spread(high)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        fine = is_spread(middle)
+        low, high = torch.where(fine, middle, low), torch.where(fine, high, middle)
+    return torch.softmax(-torch.where(whole, 1.0, low) * energies, dim=1)
 
 
 def choose_distinct(

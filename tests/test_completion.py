@@ -14,7 +14,7 @@ from test_nested import cells, clf, sae, two_scales
 from test_supervised import mixed_table
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae._completion import Belief, Explainer, choose_distinct
+from sknestedae._completion import Belief, Explainer, choose_distinct, spread_weights
 from sknestedae._stage_completion import ChainCompleter
 from sknestedae._stages import Stage
 from sknestedae._training import Rows, Subset
@@ -485,6 +485,31 @@ def test_parameters_of_the_search_are_checked(parameters, message):
     for estimator in (sae().fit(X, y), NestedAutoencoder([("s", sae(), list(X))]).fit(X, y)):
         with pytest.raises(ValueError, match=message):
             estimator.complete(X, **parameters)
+
+
+def test_weights_are_spread_as_far_as_asked_for_and_no_further():
+    rng = np.random.default_rng(0)
+    energies = torch.from_numpy(rng.uniform(0, 1, (3, 50)) * np.array([[1.0], [100.0], [1e6]]))
+    weights = spread_weights(energies, 8)
+    # of the first, so many have a share as it is
+    assert_allclose(weights[0], torch.softmax(-energies[0], dim=0))
+    perplexity = torch.special.entr(weights).sum(dim=1).exp()
+    # 40 halvings leave 1e-12 of an inverse temperature, which changes energies of 1e6 by 1e-6
+    assert_allclose(perplexity[1:], 8, rtol=1e-4)
+    assert (weights.argmax(dim=1) == energies.argmin(dim=1)).all()
+    assert_allclose(spread_weights(energies, 60), 1 / 50, rtol=1e-4)
+
+
+def test_a_row_that_one_example_explains_best_has_other_candidates():
+    """Each training row is near one example alone, but the category is open."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"u": rng.uniform(-1, 1, 80), "v": rng.uniform(-1, 1, 80)})
+    X["kind"] = pd.Categorical(rng.choice(list("abc"), 80))
+    estimator = SupervisedAutoencoder(5, max_iter=200, learning_rate_init=0.01, random_state=0)
+    gaps = X.iloc[:10].assign(kind=np.nan)
+    found = estimator.fit(X).complete(gaps, n_candidates=3, random_state=0)
+    assert set(found.X["kind"]) == set("abc")
+    assert np.bincount(found.row).min() >= 2  # at their own weights, some rows have one
 
 
 def test_choose_distinct_keeps_the_first_of_those_alike():
