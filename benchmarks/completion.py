@@ -143,12 +143,12 @@ def imputers() -> dict[str, Callable[[], Any]]:
         return IterativeImputer(max_iter=max_iter, tol=0, random_state=0, **parameters)
 
     return {
-        "SimpleImputer": lambda: Constant("mean"),
-        "SimpleImputer, median": lambda: Constant("median"),
-        "KNNImputer": lambda: Imputation(KNNImputer()),
-        "KNNImputer, 15": lambda: Imputation(KNNImputer(n_neighbors=15, weights="distance")),
-        "IterativeImputer": lambda: Imputation(iterative(10)),
-        "IterativeImputer, trees": lambda: Imputation(
+        "mean": lambda: Constant("mean"),
+        "median": lambda: Constant("median"),
+        "KNN 5": lambda: Imputation(KNNImputer()),
+        "KNN 15": lambda: Imputation(KNNImputer(n_neighbors=15, weights="distance")),
+        "linear": lambda: Imputation(iterative(10)),
+        "trees": lambda: Imputation(
             iterative(5, estimator=ExtraTreesRegressor(**forest)), ExtraTreesClassifier(**forest)
         ),
     }
@@ -250,9 +250,9 @@ def main() -> None:
     )
     report.text(
         "The imputers: SimpleImputer with the mean (the best constant in RMS) or the median (in "
-        "MAE) and the most frequent category. The others see scaled numbers and one-hot "
-        "categories: KNNImputer with 5 neighbours, its default, or 15, weighted by distance; "
-        "IterativeImputer with its default, a linear model, in 10 rounds, or with 20 extremely "
+        "MAE), and the most frequent category. The others see scaled numbers and one-hot "
+        "categories: KNNImputer with 5 neighbours (its default) or 15, weighted by distance; "
+        "IterativeImputer with a linear model (its default) in 10 rounds, or with 20 extremely "
         "randomised trees in 5 rounds, and a classifier of such trees for each category. The "
         "linear one learns of one-hot categories that they add up to one, which is of no help "
         "where all of them are missing: it gives the most frequent."
