@@ -161,8 +161,9 @@ figure.suptitle(f"What was hidden of {len(test)} held-out crystals")
 # a fifth of all compositions are left out; the chain learns from the rest. Its second stage has
 # the latents of the crystal beside the layers. Where the layers are not known, it searches for
 # latents of its own that give the crystal's latents back: ``mismatch`` says how nearly, in
-# standard deviations. There are several such places, and layers are decoded from each. Five chains
-# that differ by their seeds tell how sure the efficiency is.
+# standard deviations. There are several such places: it begins at training cells that agree with
+# what is known and differ in their layers, those first that are commonest. Five chains that differ
+# by their seeds tell how sure the efficiency is.
 
 X, y = stack_scales([crystals, data.devices], [data.gap, data.pce], names=["crystal", "device"])
 is_device = X.index.get_level_values("scale") == "device"
@@ -184,7 +185,7 @@ is_wanted = data.crystal_formula == "FAPbBr_3"
 wanted = crystals[is_wanted] if is_wanted.any() else crystals.iloc[[0]]
 formula = "FAPbBr3" if is_wanted.any() else data.crystal_formula[0]
 cell = wanted.assign(ETL=None, HTL=None)
-found = nae.complete(cell, n_candidates=6, random_state=0)
+found = nae.complete(cell, n_candidates=6)
 mean, spread = nae.predict(found.X, return_std=True)
 proposals = found.X["device"].assign(
     mismatch=found.mismatch, efficiency=mean[:, 1], spread=spread[:, 1]
@@ -208,7 +209,7 @@ held_out = data.devices.loc[X.iloc[test].loc["device"].index]
 learnt = data.devices.loc[X.iloc[train].loc["device"].index]
 composition = data.device_composition[held_out.index]
 new = held_out.groupby(composition).head(1)
-asked = nae.complete(new.assign(ETL=None, HTL=None), n_candidates=8, random_state=0)
+asked = nae.complete(new.assign(ETL=None, HTL=None), n_candidates=8)
 
 
 def pairs(table):
@@ -236,10 +237,9 @@ print("whose layers are among the first proposals\n")
 print(hits.round(2).T.to_string())
 
 # %%
-# On the perovskites the first proposals are about as good as the commonest pairs: layers hardly
-# follow from the crystal, as every laboratory has its habits. And the chain runs out of further
-# ones, as it proposes no more than its latents can give. Their order is that of the mismatch,
-# which is not a probability.
+# On the perovskites the first proposal is about as good as the commonest pair: layers hardly follow
+# from the crystal, as every laboratory has its habits. Further down the list the chain's proposals
+# are the better ones.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(10, 3.8), layout="constrained", width_ratios=(1.2, 1)

@@ -677,7 +677,7 @@ class BaseSupervisedAutoencoder(
             )
         return self._table.inverse_transform(self._decode(Z), index)
 
-    def complete(self, X, *, n_candidates=None, tolerance=None, random_state=None):
+    def complete(self, X, *, n_candidates=None, tolerance=None):
         """Fill what was not measured with what the latents say of it.
 
         The latents are searched for that best explain the measured entries of a row, and decoded.
@@ -694,8 +694,6 @@ class BaseSupervisedAutoencoder(
             a row, of the error with which its latents give back what was measured, in standard
             deviations of the column (of a category: one minus its probability). What is above it
             gives a warning, and is no candidate. None: any.
-        random_state : int, RandomState instance or None, default=None
-            Of the search for several candidates.
 
         Returns
         -------
@@ -707,7 +705,7 @@ class BaseSupervisedAutoencoder(
 
             - X : DataFrame or ndarray of shape (n_completions, n_features). The rows of X, each
               in up to ``n_candidates`` completions that differ by a category, or by 0.1 standard
-              deviations in what was not measured; smaller mismatch first.
+              deviations in what was not measured; the more probable first.
             - row : ndarray of shape (n_completions,). Which row of X it completes, from 0.
             - mismatch : ndarray of shape (n_completions,).
             - prediction : ndarray of shape (n_completions,) or (n_completions, n_outputs).
@@ -725,9 +723,8 @@ class BaseSupervisedAutoencoder(
             filled, mismatch = self._complete(X)
             warn_of_mismatch(mismatch, tolerance, "is completed all the same")
             return filled
-        rng = check_random_state(random_state)
         explainer, rows = self._explainer(X)
-        found = explainer.candidates(rows, n_candidates, tolerance, rng)
+        found = explainer.candidates(rows, n_candidates, tolerance)
         warn_of_mismatch(found.nearest, tolerance, "has no candidate")
         completed = self._table.inverse_transform(found.explained.decoded[0])
         filled = fill_missing(take_rows(X, found.rows), completed)

@@ -53,10 +53,10 @@ _MAX_ITER = 50
 # Candidates are distinct if a category differs, or their numbers by this many standard deviations
 # (root mean square over columns).
 DISTINCT = 0.1
-# Draws for each candidate that is wanted: some are alike, some do not fit.
-_DRAWS = 4
-# Halvings of the interval that holds an inverse temperature: energies may differ by a million.
-_HALVINGS = 40
+# Searches for each candidate that is wanted, as some end alike or do not fit; and how many of a
+# row's best examples they begin at.
+_SEARCHES = 4
+_N_BEST = 300
 
 
 # ---------------------------------------------------------------------------------------------
@@ -269,28 +269,55 @@ class Link:
                 count += is_known.numpy()
         return total, count
 
-    def open_values(
-        self, decoded: Mapping[str, Tensor], rows: Rows
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give what was decoded where nothing was measured.
+    def points(self, decoded: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        """Give decoded numbers, in standard deviations, and codes of categories.
 
         Returns
         -------
         numbers : ndarray of shape (n_rows, n_numeric)
-            In standard deviations.
-        is_open : ndarray of bool, shape (n_rows, n_numeric)
         codes : ndarray of int, shape (n_rows, n_categorical)
-            Of categories; 0 where one was measured.
         """
-        numbers, is_open, codes = [], [], []
+        numbers, codes = [], []
         for name, layout in self.layouts.items():
-            known, _ = _errors(decoded[name], rows, name, layout)
-            is_open.append(known.numpy() == 0)
             numbers.append(decoded[name][:, : layout.n_numeric].numpy() / self.units[name])
-            for values, _, is_known in _groups(decoded[name], rows, name, layout):
-                codes.append(np.where(is_known.numpy() > 0, 0, values.argmax(dim=1).numpy()))
-        every = np.array(codes, dtype=int).reshape(len(codes), len(rows)).T
-        return np.hstack(numbers), np.hstack(is_open), every
+            codes += [decoded[name][:, group].argmax(dim=1).numpy() for group in layout.groups()]
+        n_rows = len(numbers[0])
+        return np.hstack(numbers), np.array(codes, dtype=int).reshape(len(codes), n_rows).T
+
+    def is_open(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Tell which of these numbers and categories were not measured, in the same shapes."""
+        numbers, codes = [], []
+        for name, layout in self.layouts.items():
+            measured = rows.measured.get(name)
+            if measured is None:
+                measured = torch.ones(len(rows), layout.n_columns, dtype=torch.bool)
+            numbers.append(~measured[:, : layout.n_numeric].numpy())
+            codes.append(~measured[:, layout.n_numeric :].numpy())
+        return np.hstack(numbers), np.hstack(codes)
+
+    def hold(self, rows: Rows, codes: np.ndarray) -> Rows:
+        """Give rows with their open categories as if they were measured.
+
+        Parameters
+        ----------
+        rows : Rows
+        codes : ndarray of int, shape (n_rows, n_categorical)
+        """
+        values, measured, k = dict(rows.values), dict(rows.measured), 0
+        for name, layout in self.layouts.items():
+            for i, group in enumerate(layout.groups()):
+                if name in measured:
+                    known = measured[name][:, layout.n_numeric + i]
+                    one_hot = torch.nn.functional.one_hot(
+                        torch.from_numpy(codes[:, k]), group.stop - group.start
+                    ).to(values[name].dtype)
+                    own = torch.where(known[:, None], values[name][:, group], one_hot)
+                    values[name] = values[name].clone()
+                    values[name][:, group] = own
+                    measured[name] = measured[name].clone()
+                    measured[name][:, layout.n_numeric + i] = True
+                k += 1
+        return Rows(values, measured)
 
     @torch.no_grad()
     def scores(self, blocks: Mapping[str, Encoded]) -> np.ndarray:
@@ -382,7 +409,7 @@ class Candidates(NamedTuple):
     Parameters
     ----------
     rows : ndarray of int, shape (n_candidates,)
-        Which row each explains; of one row, those of smaller mismatch first.
+        Which row each explains; of one row, the more probable first.
     explained : Explained
     nearest : ndarray of shape (n_rows,)
         The smallest mismatch that was found for each row, also where it is above the tolerance.
@@ -592,25 +619,19 @@ class Explainer:
         return Explained(to_array(latents[:, self.slices[-1]]), arrays, mismatch)
 
     @torch.no_grad()
-    def candidates(
-        self,
-        parts: Sequence[Rows],
-        n_candidates: int,
-        tolerance: float,
-        rng: np.random.RandomState,
-    ) -> Candidates:
+    def candidates(self, parts: Sequence[Rows], n_candidates: int, tolerance: float) -> Candidates:
         """Explain each row in several ways that differ in what was not measured.
 
-        Each search begins at an example, drawn with its weight, and is drawn to it. Where few
-        examples have nearly all of the weight, others are drawn too: they lead to completions
-        that explain a row less well, but differ.
+        Each search begins at an example, is drawn to it, and holds its categories. The examples
+        are distinct in what is open; those come first that, with all that are alike, have the
+        most weight.
         """
-        n_draws = _DRAWS * n_candidates
-        step = max(_CHUNK_ROWS // n_draws, 1)
+        n_searches = _SEARCHES * n_candidates
+        step = max(_CHUNK_ROWS // n_searches, 1)
         found = []
         for i in range(0, len(parts[0]), step):
             some = [rows[i : i + step] for rows in parts]
-            found.append(self._candidates(some, n_candidates, n_draws, tolerance, rng))
+            found.append(self._candidates(some, n_candidates, n_searches, tolerance))
         starts = np.cumsum([0, *(len(part.nearest) for part in found[:-1])])
         return Candidates(
             np.concatenate([part.rows + i for part, i in zip(found, starts, strict=True)]),
@@ -619,43 +640,92 @@ class Explainer:
         )
 
     def _candidates(
-        self, parts: list[Rows], n_candidates: int, n_draws: int, tolerance: float, rng: Any
+        self, parts: list[Rows], n_candidates: int, n_searches: int, tolerance: float
     ) -> Candidates:
-        n_rows, last = len(parts[0]), self.links[-1]
-        cumulated = to_array(spread_weights(self.misfits(parts), n_draws)).cumsum(axis=1)
-        drawn = [
-            np.searchsorted(sums / sums[-1], rng.uniform(size=n_draws), side="right")
-            for sums in cumulated
+        last = self.links[-1]
+        open_numbers, open_codes = self._is_open(parts)
+        numbers, codes = self._points(self.examples[1])
+        weights = to_array(self.weigh(parts))
+        begun = [
+            weightiest(numbers[:, n], codes[:, c], w, n_searches)
+            for n, c, w in zip(open_numbers, open_codes, weights, strict=True)
         ]
-        drawn = np.minimum(np.concatenate(drawn), cumulated.shape[1] - 1)
+        index = np.repeat(np.arange(len(begun)), [len(own) for own in begun])
+        drawn = np.concatenate(begun)
+        every = [rows[torch.from_numpy(index)] for rows in parts]
+        held = [
+            link.hold(rows, own)
+            for link, rows, own in zip(
+                self.links, every, self._split_codes(codes[drawn]), strict=True
+            )
+        ]
         center = torch.from_numpy(last.belief.examples[drawn])
         precision = torch.linalg.inv(_REACH * last.covariance).expand(len(drawn), -1, -1)
-        every = [rows[torch.arange(n_rows).repeat_interleave(n_draws)] for rows in parts]
         start, _ = self.decode_down(center)
-        latents = self.search(every, start, Prior(center, precision))
+        latents = self.search(held, start, Prior(center, precision))
         decoded = self._decode_all(latents)
-        mismatch = self._mismatch(decoded, every).reshape(n_rows, n_draws)
-        of_links = [
-            link.open_values(values, rows)
-            for link, values, rows in zip(self.links, decoded, every, strict=True)
-        ]
-        numbers, is_open, codes = (np.hstack(part) for part in zip(*of_links, strict=True))
+        mismatch = self._mismatch(decoded, every)
+        numbers, _ = self._points(decoded)
         chosen: list[int] = []
-        for i in range(n_rows):
-            order = np.argsort(mismatch[i], kind="stable")
-            order = order[mismatch[i][order] <= tolerance]
-            own = slice(i * n_draws, (i + 1) * n_draws)
-            found = choose_distinct(
-                numbers[own][:, is_open[own.start]], codes[own], order, n_candidates
-            )
-            chosen += [own.start + j for j in found]
+        for i, (n, c) in enumerate(zip(open_numbers, open_codes, strict=True)):
+            own = np.flatnonzero((index == i) & (mismatch <= tolerance))
+            chosen += choose_distinct(numbers[:, n], codes[drawn][:, c], own, n_candidates)
         kept = np.array(chosen, dtype=int)
-        explained = self._explained(
-            latents[kept],
-            [{name: values[kept] for name, values in part.items()} for part in decoded],
-            mismatch.ravel()[kept],
+        nearest = np.full(len(begun), np.inf)
+        np.minimum.at(nearest, index, mismatch)
+        return Candidates(
+            index[kept],
+            self._explained(
+                latents[kept], self._decoded_as_held(decoded, held, kept), mismatch[kept]
+            ),
+            nearest,
         )
-        return Candidates(kept // n_draws, explained, mismatch.min(axis=1))
+
+    def _is_open(self, parts: Sequence[Rows]) -> tuple[np.ndarray, np.ndarray]:
+        """Tell what was not measured of rows: numbers and categories, of the tables' own columns.
+
+        Latents between the stages are none of a table's own columns.
+        """
+        numbers, codes = [], []
+        for k, (link, rows) in enumerate(zip(self.links, parts, strict=True)):
+            own, of_codes = link.is_open(rows)
+            if k:
+                columns = self.between[k - 1]
+                names = list(link.layouts)
+                before = sum(
+                    link.layouts[name].n_numeric for name in names[: names.index(columns.block)]
+                )
+                own[:, before + columns.index.numpy()] = False
+            numbers.append(own)
+            codes.append(of_codes)
+        return np.hstack(numbers), np.hstack(codes)
+
+    def _points(self, decoded: Sequence[Mapping[str, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+        """Give the decoded numbers and codes of all links, side by side."""
+        points = [link.points(v) for link, v in zip(self.links, decoded, strict=True)]
+        numbers, codes = zip(*points, strict=True)
+        return np.hstack(numbers), np.hstack(codes)
+
+    def _split_codes(self, codes: np.ndarray) -> list[np.ndarray]:
+        """Give the codes of each link."""
+        counts = [
+            sum(len(layout.n_categories) for layout in link.layouts.values())
+            for link in self.links
+        ]
+        return np.split(codes, np.cumsum(counts)[:-1], axis=1)
+
+    def _decoded_as_held(
+        self, decoded: list[dict[str, Tensor]], held: list[Rows], kept: np.ndarray
+    ) -> list[dict[str, Tensor]]:
+        """Give decoded values with the categories that were held."""
+        chosen = []
+        for link, values, rows in zip(self.links, decoded, held, strict=True):
+            own = {name: v[kept].clone() for name, v in values.items()}
+            for name, layout in link.layouts.items():
+                for group in layout.groups():
+                    own[name][:, group] = rows.values[name][kept][:, group].double()
+            chosen.append(own)
+        return chosen
 
 
 def _slope_of_link(
@@ -692,33 +762,39 @@ def _concatenate(found: Sequence[Explained]) -> Explained:
     )
 
 
-def spread_weights(energies: Tensor, n_wanted: int) -> Tensor:
-    """Weigh by energy, at a temperature at which so many at least have a share.
-
-    That is the lowest one, but no lower than 1, at which the perplexity of the weights, the
-    exponential of their entropy, is ``n_wanted``; all are alike where there are no more than that.
+def weightiest(
+    numbers: np.ndarray, codes: np.ndarray, weights: np.ndarray, n_wanted: int
+) -> np.ndarray:
+    """Choose examples that differ, those first that with all that are alike weigh most.
 
     Parameters
     ----------
-    energies : Tensor of shape (n_rows, n_examples)
+    numbers : ndarray of shape (n_examples, n_numbers)
+        In standard deviations.
+    codes : ndarray of int, shape (n_examples, n_categorical)
+    weights : ndarray of shape (n_examples,)
     n_wanted : int
+        How many at most.
 
     Returns
     -------
-    Tensor of shape (n_rows, n_examples)
+    ndarray of int
     """
+    left = np.argsort(-weights, kind="stable")[:_N_BEST]
+    chosen, total = [], []
+    while len(left):
+        alike = _are_alike(numbers, codes, left, left[0])
+        chosen.append(left[0])
+        total.append(weights[left[alike]].sum())
+        left = left[~alike]
+    return np.array(chosen)[np.argsort(-np.array(total), kind="stable")[:n_wanted]]
 
-    def is_spread(inverse: Tensor) -> Tensor:
-        p = torch.softmax(-inverse * energies, dim=1)
-        return torch.special.entr(p).sum(dim=1, keepdim=True) >= np.log(n_wanted)
 
-    low, high = energies.new_zeros(len(energies), 1), energies.new_ones(len(energies), 1)
-    whole = is_spread(high)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        fine = is_spread(middle)
-        low, high = torch.where(fine, middle, low), torch.where(fine, high, middle)
-    return torch.softmax(-torch.where(whole, 1.0, low) * energies, dim=1)
+def _are_alike(numbers: np.ndarray, codes: np.ndarray, rows: Any, other: int) -> np.ndarray:
+    """Tell which rows are not distinct from another one."""
+    step = numbers[rows] - numbers[other]
+    distance = np.sqrt((step**2).mean(axis=1)) if step.shape[1] else np.zeros(len(step))
+    return (codes[rows] == codes[other]).all(axis=1) & (distance <= DISTINCT)
 
 
 def choose_distinct(
@@ -742,10 +818,7 @@ def choose_distinct(
     """
     chosen: list[int] = []
     for j in order:
-        step = numbers[chosen] - numbers[j]
-        distance = np.sqrt((step**2).mean(axis=1)) if step.shape[1] else np.zeros(len(chosen))
-        alike = (codes[chosen] == codes[j]).all(axis=1) & (distance <= DISTINCT)
-        if not alike.any():
+        if not _are_alike(numbers, codes, chosen, j).any():
             chosen.append(int(j))
             if len(chosen) == n_wanted:
                 break

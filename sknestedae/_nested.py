@@ -852,7 +852,7 @@ default=None
             Z = table.iloc[:, len(columns) :].to_numpy(dtype=Z.dtype)
         return decoded
 
-    def complete(self, X, *, n_candidates=None, tolerance=None, random_state=None):
+    def complete(self, X, *, n_candidates=None, tolerance=None):
         """Fill what was not measured with what the latents say of it.
 
         Each stage searches for the latents that best explain what was measured of its own columns
@@ -872,8 +872,6 @@ default=None
             a row, of the error with which its latents give it back, in standard deviations of
             the column (of a category: one minus its probability). What is above it gives a
             warning, and is no candidate. None: any.
-        random_state : int, RandomState instance or None, default=None
-            Of the search for several candidates.
 
         Returns
         -------
@@ -897,12 +895,11 @@ default=None
         """
         check_is_fitted(self)
         limit = check_search(n_candidates, tolerance)
-        rng = check_random_state(random_state)
         if not is_scale_list(X):
-            return self._complete(self._check_X(X, reset=False), n_candidates, limit, rng)
+            return self._complete(self._check_X(X, reset=False), n_candidates, limit)
         completed = []
         for (part, table), given in zip(self._parts(X), X, strict=True):
-            found = part._complete(part._check_X(table, reset=False), n_candidates, limit, rng)
+            found = part._complete(part._check_X(table, reset=False), n_candidates, limit)
             if n_candidates is None:
                 completed.append(part._as_listed(found, given, slice(None)))
             else:
@@ -910,14 +907,14 @@ default=None
                 completed.append(found)
         return completed
 
-    def _complete(self, X: Any, n_candidates: int | None, tolerance: float, rng: Any) -> Any:
+    def _complete(self, X: Any, n_candidates: int | None, tolerance: float) -> Any:
         """Complete a checked table, or search for candidates."""
         completer = ChainCompleter([Stage(*stage) for stage in self.stages_], self._columns)
         if n_candidates is None:
             found = completer.complete(X)
             warn_of_mismatch(found.mismatch, tolerance, "is completed all the same")
             return found.X
-        found = completer.candidates(X, n_candidates, tolerance, rng)
+        found = completer.candidates(X, n_candidates, tolerance)
         warn_of_mismatch(found.nearest, tolerance, "has no candidate")
         kept = first_of_each(found.X, found.rows)
         X = take_rows(found.X, kept)

@@ -80,11 +80,9 @@ class ChainCompleter:
         """Complete each row once."""
         return self._join(X, [self._complete(X, *group) for group in self._groups(X)])
 
-    def candidates(
-        self, X: Any, n_candidates: int, tolerance: float, rng: np.random.RandomState
-    ) -> Completions:
+    def candidates(self, X: Any, n_candidates: int, tolerance: float) -> Completions:
         """Complete each row in up to so many ways."""
-        search = (n_candidates, tolerance, rng)
+        search = (n_candidates, tolerance)
         groups = self._groups(X)
         return self._join(X, [self._complete(X, *group, search) for group in groups])
 
