@@ -42,6 +42,10 @@ _CHUNK_ROWS = 1024
 # least a thousandth of the latents' mean variance: else one entry could outweigh all others.
 _LEAST_ERROR = 0.01
 _LEAST_VARIANCE = 1e-3
+# Of more columns than this, the errors are taken as if they were independent of each other.
+_MANY_COLUMNS = 500
+# Entries of matrices that are solved together.
+_SOLVE_ENTRIES = 1 << 22
 # An example speaks for rows around it: this is added to the variance of each number, in units of
 # the column's variance, and to the local covariance of latents, in units of the global one.
 _WIDTH = 0.03
@@ -75,6 +79,9 @@ class Belief:
     covariance : ndarray of shape (n_components, n_components)
     error : dict of str to ndarray of shape (layout.n_numeric,)
         For each block, the mean squared error of each decoded number.
+    residual : ndarray of shape (n_numeric, n_numeric) or None
+        Mean products of the errors of all decoded numbers, shrunk to their squares where there
+        are few rows; None of very many columns.
     examples : ndarray of shape (n_examples, n_components)
         Latents of up to 1000 of the rows.
     """
@@ -83,6 +90,7 @@ class Belief:
     mean: np.ndarray
     covariance: np.ndarray
     error: dict[str, np.ndarray]
+    residual: np.ndarray | None
     examples: np.ndarray
 
     @classmethod
@@ -91,26 +99,37 @@ class Belief:
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
         some = index[torch.from_numpy(_evenly(len(dataset), _ENOUGH_ROWS))]
         latents, weights = [], []
-        square: dict[str, Any] = dict.fromkeys(layouts, 0.0)
-        total: dict[str, Any] = dict.fromkeys(layouts, 0.0)
+        squares: Any = 0.0
+        counts: Any = 0.0
+        n_numeric = sum(layout.n_numeric for layout in layouts.values())
         with torch.no_grad():
             for rows in TensorIterator(Subset(dataset.rows, some), _ENOUGH_ROWS):
                 encoded = module.encode(rows.values)
-                decoded = module.decode(encoded)
+                known, error = _all_errors(module.decode(encoded), rows, layouts)
                 weight = rows.weight if rows.weight is not None else encoded.new_ones(len(rows), 1)
-                for name, layout in layouts.items():
-                    known, error = _errors(decoded[name], rows, name, layout)
-                    square[name] += (weight * known * error**2).sum(dim=0).double().cpu().numpy()
-                    total[name] += (weight * known).sum(dim=0).double().cpu().numpy()
+                error = (known * error).double()
+                if n_numeric > _MANY_COLUMNS:
+                    squares = squares + (weight * error**2).sum(dim=0).cpu().numpy()
+                    counts = counts + (weight * known).double().sum(dim=0).cpu().numpy()
+                else:
+                    squares = squares + ((weight * error).T @ error).cpu().numpy()
+                    counts = counts + ((weight * known).T @ known).double().cpu().numpy()
                 latents.append(encoded.double().cpu().numpy())
                 weights.append(weight[:, 0].double().cpu().numpy())
         Z, share = np.concatenate(latents), np.concatenate(weights)
         mean = np.average(Z, axis=0, weights=share)
         covariance = (share[:, None] * (Z - mean)).T @ (Z - mean) / share.sum()
-        tiny = np.finfo(np.float64).tiny  # of a column without any entry
-        errors = {name: square[name] / np.maximum(total[name], tiny) for name in layouts}
+        products = squares / np.maximum(counts, np.finfo(np.float64).tiny)
+        residual, diagonal = None, products
+        if products.ndim == 2:
+            # with as many columns as rows, half of what errors have in common is chance
+            diagonal = np.diag(products).copy()
+            kept = len(Z) / (len(Z) + n_numeric)
+            residual = kept * products + (1 - kept) * np.diag(diagonal)
+        ends = np.cumsum([layout.n_numeric for layout in layouts.values()])[:-1]
+        errors = dict(zip(layouts, np.split(diagonal, ends), strict=True))
         examples = Z[_evenly(len(Z), _N_EXAMPLES)]
-        return cls(float(share.sum()), mean, covariance, errors, examples)
+        return cls(float(share.sum()), mean, covariance, errors, residual, examples)
 
     def merge(self, other: Belief) -> Belief:
         """Combine with what was learnt from other rows."""
@@ -119,9 +138,12 @@ class Belief:
         step = other.mean - self.mean
         covariance = a * self.covariance + b * other.covariance + a * b * np.outer(step, step)
         error = {name: a * self.error[name] + b * other.error[name] for name in self.error}
+        residual = None
+        if self.residual is not None and other.residual is not None:
+            residual = a * self.residual + b * other.residual
         examples = np.concatenate([self.examples, other.examples])
         examples = examples[_evenly(len(examples), _N_EXAMPLES)]
-        return Belief(weight, self.mean + b * step, covariance, error, examples)
+        return Belief(weight, self.mean + b * step, covariance, error, residual, examples)
 
     def regular_covariance(self) -> np.ndarray:
         """Give a covariance that can be inverted, also where a latent is constant."""
@@ -323,24 +345,59 @@ class Link:
     def scores(self, blocks: Mapping[str, Encoded]) -> np.ndarray:
         """Give minus the energies of the encoder's latents, of shape (n_samples,).
 
-        With the mean and the covariance of all training rows. The misfit of a row with gaps is
-        scaled up, as if all of its columns were measured.
+        With the mean and the covariance of all training rows, and with what the errors of columns
+        have in common. The misfit of a row with gaps is scaled up, as if all of its columns were
+        measured.
         """
         precision = torch.linalg.inv(self.covariance)
         scores = []
         for rows in TensorIterator(Subset(self.rows(blocks)), _CHUNK_ROWS):
             latents = self.encode(rows)
-            misfit = self.misfit(self.decode(latents), rows)
-            n_measured = torch.zeros(len(rows), dtype=torch.float64)
-            n_columns = 0
+            decoded = self.decode(latents)
+            known, error = _all_errors(decoded, rows, self.layouts)
+            misfit = self._correlated_misfit(known, error)
+            n_measured = known.sum(dim=1)
             for name, layout in self.layouts.items():
-                n_columns += layout.n_columns
-                known = rows.measured.get(name)
-                n_measured += layout.n_columns if known is None else known.double().sum(dim=1)
+                for values, target, is_known in _groups(decoded[name], rows, name, layout):
+                    misfit -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
+                    n_measured += is_known
+            n_columns = sum(layout.n_columns for layout in self.layouts.values())
             step = latents - self.mean
             distance = ((step @ precision) * step).sum(dim=1)
             scores.append(to_array(-misfit * n_columns / n_measured.clamp(min=1) - distance / 2))
         return np.concatenate(scores)
+
+    def _correlated_misfit(self, known: Tensor, error: Tensor) -> Tensor:
+        """Give half of the squared Mahalanobis distances of errors, of shape (n_rows,).
+
+        Of a row with gaps, by the covariance of what was measured of it.
+        """
+        least = np.concatenate([(_LEAST_ERROR * units) ** 2 for units in self.units.values()])
+        if self.belief.residual is None:
+            variance = torch.cat(list(self.variance.values()))
+            return (known * error**2 / (2 * variance)).sum(dim=1)
+        covariance = torch.from_numpy(self.belief.residual + np.diag(least))
+        error = known * error
+        misfit = ((error @ torch.linalg.inv(covariance)) * error).sum(dim=1) / 2
+        gaps = torch.nonzero((known == 0).any(dim=1))[:, 0]
+        for some in gaps.split(max(_SOLVE_ENTRIES // max(covariance.numel(), 1), 1)):
+            own = known[some]
+            # unmeasured columns stand by themselves, with an error of 0
+            part = own[:, :, None] * own[:, None, :] * covariance + torch.diag_embed(1 - own)
+            solved = torch.linalg.solve(part, error[some])
+            misfit[some] = (solved * error[some]).sum(dim=1) / 2
+        return misfit
+
+
+def _all_errors(
+    decoded: Mapping[str, Tensor], rows: Rows, layouts: Mapping[str, Layout]
+) -> tuple[Tensor, Tensor]:
+    """Give which numbers of all blocks were measured, as 0 and 1, and their errors."""
+    known, errors = zip(
+        *(_errors(decoded[name], rows, name, layout) for name, layout in layouts.items()),
+        strict=True,
+    )
+    return torch.cat(known, dim=1), torch.cat(errors, dim=1)
 
 
 def _errors(decoded: Tensor, rows: Rows, name: str, layout: Layout) -> tuple[Tensor, Tensor]:

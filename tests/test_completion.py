@@ -571,3 +571,30 @@ def test_the_score_of_an_ensemble_is_the_mean_of_its_members():
     many = sae(n_members=2).fit(X, y)
     expected = np.mean([member.score_samples(X) for member in many.members_], axis=0)
     assert_allclose(many.score_samples(X), expected)
+
+
+@pytest.mark.parametrize("n_columns_at_most", [500, 3])
+def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at_most):
+    """Each row by itself, by the covariance of what was measured of it; of many columns, alone."""
+    monkeypatch.setattr("sknestedae._completion._MANY_COLUMNS", n_columns_at_most)
+    X = plane()
+    estimator = SupervisedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+    link, (gaps, _) = estimator._link(), hide(X[:20])
+    gaps[0] = X[0]
+    Z = estimator.transform(gaps)
+    scaled = (gaps - estimator._table.mean) / estimator._table.scale
+    decoded = link.decode(torch.from_numpy(Z))["table"].detach().numpy()
+    belief = link.belief
+    if n_columns_at_most == 3:
+        assert belief.residual is None
+        covariance = np.diag(np.maximum(belief.error["table"], 1e-4))
+    else:
+        covariance = belief.residual + 1e-4 * np.eye(6)
+        assert np.abs(belief.residual - np.diag(belief.error["table"])).max() > 0.1
+    precision = np.linalg.inv(belief.regular_covariance())
+    for i, score in enumerate(estimator.score_samples(gaps)):
+        own = ~np.isnan(gaps[i])
+        error = (decoded[i] - scaled[i])[own]
+        misfit = error @ np.linalg.solve(covariance[np.ix_(own, own)], error) / 2
+        step = Z[i] - belief.mean
+        assert_allclose(score, -misfit * 6 / own.sum() - step @ precision @ step / 2, rtol=1e-8)
