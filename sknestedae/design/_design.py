@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
 from .._compat import stack_level_of_caller
-from .._completion import choose_distinct
+from .._completion import DISTINCT, choose_distinct
 from .._flow import Flow
 from .._nested import NestedAutoencoder
 from .._scales import is_scale_list, last_scale, measured_scales
@@ -28,6 +28,9 @@ _TOLERANCE = 0.1
 # Searches along the gradient, for each candidate and at least.
 _STARTS, _MIN_STARTS = 4, 48
 _N_NEAREST = 3
+# What is as good as known is chosen only where it is better than what is new by more than this:
+# the loss of a value that is missed by the tolerance.
+_PRICE_OF_KNOWN = _TOLERANCE**2
 
 
 @dataclass(repr=False)
@@ -149,8 +152,8 @@ def propose(
         Some columns with the combinations of values that they may have, one a row: such as the
         properties of compounds that can be had. Each candidate has one of these rows.
     tolerance : float or dict of floats, default=None
-        Within which a wanted value is met, in its units. None: a tenth of the standard deviation
-        of the predictions of the known rows.
+        Within which a wanted value is met, in its units; a range is aimed at that far within its
+        ends. None: a tenth of the standard deviation of the predictions of the known rows.
     domain_weight : float, default=1.0
         Price of leaving the domain in which 95 % of the known rows lie, by the Mahalanobis
         distance of each stage's latents: what its square is above theirs costs as much, in
@@ -163,7 +166,8 @@ def propose(
     -------
     design : Design
         The candidates with predictions, spread, distances and nearest known rows. Those that meet
-        the target come first, then by ``loss``. Known rows are none of them.
+        the target come first, then by ``loss``. Known rows are none of them, and rows that are
+        hardly different come only where they are better.
 
     Raises
     ------
@@ -335,12 +339,23 @@ def _choose(
     points, codes = _coordinates(draft, kinds)
     known_points, known_codes = _coordinates(known, kinds)
     is_usable = np.isfinite(losses.numpy()) & _keeps_sums(draft, space.constraints)
-    order = np.argsort(losses.numpy(), kind="stable")
+    price = _PRICE_OF_KNOWN * _is_alike(points, codes, known_points, known_codes)
+    order = np.argsort(losses.numpy() + price, kind="stable")
     order = order[is_usable[order]]
     rows = {row.tobytes() for row in np.hstack([known_points.round(9), known_codes]) + 0.0}
     every = np.hstack([points.round(9), codes]) + 0.0
     order = np.array([i for i in order if every[i].tobytes() not in rows], dtype=int)
     return np.array(choose_distinct(points, codes, order, n_candidates), dtype=int)
+
+
+def _is_alike(
+    points: np.ndarray, codes: np.ndarray, known_points: np.ndarray, known_codes: np.ndarray
+) -> np.ndarray:
+    """Tell which candidates a known row is so near to that of two candidates one would stay."""
+    scale = np.sqrt(max(points.shape[1], 1))
+    near = NearestNeighbors(n_neighbors=1).fit(np.hstack([known_points / scale, known_codes]))
+    distance, _ = near.kneighbors(np.hstack([points / scale, codes]))
+    return distance[:, 0] <= DISTINCT  # codes that differ are 1 apart at least
 
 
 def _coordinates(draft: Draft, kinds: Kinds) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ class Wish:
     scale : float
         Unit of what is missed: the standard deviation of the known rows' predictions.
     tolerance : float
-        Within which a value is met.
+        Within which a value is met; how far within its ends a range is aimed at, at most.
     """
 
     column: int
@@ -62,7 +62,10 @@ class Wish:
             return -prediction.clamp(min=torch.finfo(prediction.dtype).tiny).log()
         if self.kind in ("max", "min"):
             return (prediction if self.kind == "min" else -prediction) / self.scale
-        missed = (self.low - prediction).clamp(min=0) + (prediction - self.high).clamp(min=0)
+        # a range is aimed at from within: at its very end, half of what is true is outside
+        margin = min((self.high - self.low) / 4, self.tolerance)
+        low, high = self.low + margin, self.high - margin
+        missed = (low - prediction).clamp(min=0) + (prediction - high).clamp(min=0)
         return (missed / self.scale) ** 2
 
     def is_met(self, prediction: np.ndarray) -> np.ndarray:

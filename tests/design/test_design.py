@@ -16,6 +16,7 @@ from test_search import TINY, a_chain, a_classifier, one_scale, table
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae.design import Design, propose
+from sknestedae.design._design import _is_alike
 from sknestedae.exceptions import NoTargetError, ToleranceWarning
 
 
@@ -129,6 +130,25 @@ def test_candidates_are_new_distinct_and_reproducible():
     state = np.random.get_state()[1].copy()
     quietly(estimator, X, target, n_candidates=1)
     assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_rows_that_hardly_differ_from_known_ones():
+    """The root mean square of the numbers decides, and another category is another row."""
+    known, of_known = np.array([[0.0, 0.0], [5.0, 5.0]]), np.array([[0], [1]])
+    points = np.array([[0.09, 0.09], [0.11, 0.11], [0.0, 0.13], [5.0, 5.0]])
+    codes = np.array([[0], [0], [0], [0]])
+    assert_array_equal(_is_alike(points, codes, known, of_known), [True, False, True, False])
+
+
+def test_where_all_is_met_what_is_new_comes_first():
+    estimator, X, _ = one_scale()
+    design = quietly(estimator, X, (-100.0, 100.0), n_candidates=8)
+    assert design.meets.all()
+    scale = X[["u", "v", "count"]].std(ddof=0)
+    for _, row in design.X.iterrows():
+        known = X[X["kind"] == row["kind"]]
+        steps = (known[list(scale.index)] - row[list(scale.index)].astype(float)) / scale
+        assert np.sqrt((steps**2).mean(axis=1)).min() > 0.1
 
 
 # ---------------------------------------------------------------------------------------------
