@@ -773,7 +773,8 @@ class BaseSupervisedAutoencoder(
             Logarithm of a probability density, but for a constant: the higher, the more alike. It
             has two parts: how far the latents are from those of the training rows, as half of a
             squared Mahalanobis distance, and how badly the row is reconstructed, beside the
-            errors of the training rows. Of an ensemble, the members' mean.
+            errors of the training rows, and with what these have in common (their covariance). Of
+            an ensemble, the members' median.
 
         Notes
         -----
@@ -783,7 +784,7 @@ class BaseSupervisedAutoencoder(
         """
         check_is_fitted(self)
         members = self.members_
-        return np.mean([m._link().scores(m._encode(X)) for m in members], axis=0)
+        return np.median([m._link().scores(m._encode(X)) for m in members], axis=0)
 
     def _predict(self, X) -> np.ndarray:
         """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""

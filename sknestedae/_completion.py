@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor
 
 from ._chain import LatentColumns
@@ -42,8 +43,10 @@ _CHUNK_ROWS = 1024
 # least a thousandth of the latents' mean variance: else one entry could outweigh all others.
 _LEAST_ERROR = 0.01
 _LEAST_VARIANCE = 1e-3
-# Of more columns than this, the errors are taken as if they were independent of each other.
+# Of more columns than this, the errors are taken as if they were independent of each other. A sum
+# of errors is not trusted more than to a thousandth of a standard deviation.
 _MANY_COLUMNS = 500
+_LEAST_SUM = 0.001
 # Entries of matrices that are solved together.
 _SOLVE_ENTRIES = 1 << 22
 # An example speaks for rows around it: this is added to the variance of each number, in units of
@@ -80,8 +83,8 @@ class Belief:
     error : dict of str to ndarray of shape (layout.n_numeric,)
         For each block, the mean squared error of each decoded number.
     residual : ndarray of shape (n_numeric, n_numeric) or None
-        Mean products of the errors of all decoded numbers, shrunk to their squares where there
-        are few rows; None of very many columns.
+        Mean products of the errors of all decoded numbers, shrunk towards their squares after
+        Ledoit and Wolf (J. Multivar. Anal. 88, 365, 2004); None of very many columns.
     examples : ndarray of shape (n_examples, n_components)
         Latents of up to 1000 of the rows.
     """
@@ -98,38 +101,22 @@ class Belief:
         """Learn from rows, or some of them that are spread evenly where there are many."""
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
         some = index[torch.from_numpy(_evenly(len(dataset), _ENOUGH_ROWS))]
-        latents, weights = [], []
-        squares: Any = 0.0
-        counts: Any = 0.0
-        n_numeric = sum(layout.n_numeric for layout in layouts.values())
+        parts: list[list[np.ndarray]] = []
         with torch.no_grad():
             for rows in TensorIterator(Subset(dataset.rows, some), _ENOUGH_ROWS):
                 encoded = module.encode(rows.values)
                 known, error = _all_errors(module.decode(encoded), rows, layouts)
                 weight = rows.weight if rows.weight is not None else encoded.new_ones(len(rows), 1)
-                error = (known * error).double()
-                if n_numeric > _MANY_COLUMNS:
-                    squares = squares + (weight * error**2).sum(dim=0).cpu().numpy()
-                    counts = counts + (weight * known).double().sum(dim=0).cpu().numpy()
-                else:
-                    squares = squares + ((weight * error).T @ error).cpu().numpy()
-                    counts = counts + ((weight * known).T @ known).double().cpu().numpy()
-                latents.append(encoded.double().cpu().numpy())
-                weights.append(weight[:, 0].double().cpu().numpy())
-        Z, share = np.concatenate(latents), np.concatenate(weights)
+                found = (encoded, weight[:, 0], known, known * error)
+                parts.append([values.double().cpu().numpy() for values in found])
+        Z, share, knowns, errors = (np.concatenate(part) for part in zip(*parts, strict=True))
         mean = np.average(Z, axis=0, weights=share)
         covariance = (share[:, None] * (Z - mean)).T @ (Z - mean) / share.sum()
-        products = squares / np.maximum(counts, np.finfo(np.float64).tiny)
-        residual, diagonal = None, products
-        if products.ndim == 2:
-            # with as many columns as rows, half of what errors have in common is chance
-            diagonal = np.diag(products).copy()
-            kept = len(Z) / (len(Z) + n_numeric)
-            residual = kept * products + (1 - kept) * np.diag(diagonal)
+        squares, residual = _products(errors, knowns, share)
         ends = np.cumsum([layout.n_numeric for layout in layouts.values()])[:-1]
-        errors = dict(zip(layouts, np.split(diagonal, ends), strict=True))
+        by_block = dict(zip(layouts, np.split(squares, ends), strict=True))
         examples = Z[_evenly(len(Z), _N_EXAMPLES)]
-        return cls(float(share.sum()), mean, covariance, errors, residual, examples)
+        return cls(float(share.sum()), mean, covariance, by_block, residual, examples)
 
     def merge(self, other: Belief) -> Belief:
         """Combine with what was learnt from other rows."""
@@ -149,6 +136,36 @@ class Belief:
         """Give a covariance that can be inverted, also where a latent is constant."""
         spread = max(np.trace(self.covariance) / len(self.mean), np.finfo(np.float64).tiny)
         return self.covariance + _LEAST_VARIANCE * spread * np.eye(len(self.mean))
+
+
+def _products(
+    error: np.ndarray, known: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Give the mean squares of errors, and their mean products, shrunk towards independence.
+
+    Parameters
+    ----------
+    error, known : ndarray of shape (n_rows, n_numeric)
+        0 where nothing was measured.
+    weight : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    squares : ndarray of shape (n_numeric,)
+    products : ndarray of shape (n_numeric, n_numeric), or None of very many columns
+    """
+    tiny = np.finfo(np.float64).tiny  # of a column without any entry
+    squares = weight @ error**2 / np.maximum(weight @ known, tiny)
+    n_numeric = error.shape[1]
+    if n_numeric > _MANY_COLUMNS:
+        return squares, None
+    counts = (weight[:, None] * known).T @ known
+    products = (weight[:, None] * error).T @ error / np.maximum(counts, tiny)
+    if n_numeric > 1 and len(error) > 1:
+        scaled = error / np.sqrt(np.where(squares > 0, squares, 1))
+        shrinkage = ledoit_wolf_shrinkage(scaled, assume_centered=True)
+        products = (1 - shrinkage) * products + shrinkage * np.diag(squares)
+    return squares, products
 
 
 def _evenly(n: int, n_wanted: int) -> np.ndarray:
@@ -372,7 +389,7 @@ class Link:
 
         Of a row with gaps, by the covariance of what was measured of it.
         """
-        least = np.concatenate([(_LEAST_ERROR * units) ** 2 for units in self.units.values()])
+        least = np.concatenate([(_LEAST_SUM * units) ** 2 for units in self.units.values()])
         if self.belief.residual is None:
             variance = torch.cat(list(self.variance.values()))
             return (known * error**2 / (2 * variance)).sum(dim=1)

@@ -952,7 +952,7 @@ default=None
         scores : ndarray of shape (n_samples,), or list of them
             The sum of the stages' scores, of those at which something was measured of a row: the
             higher, the more alike. Compare rows of one scale with each other. Of an ensemble, the
-            chains' mean.
+            chains' median.
 
         Raises
         ------
@@ -977,7 +977,7 @@ default=None
                     part = as_fitted(stage.estimator, take_rows(table, rows))
                     scores[rows] += unfrozen(stage.estimator).score_samples(part)
             members.append(scores)
-        return np.mean(members, axis=0)
+        return np.median(members, axis=0)
 
     def score(self, X, y=None, sample_weight=None):
         """Give the mean score of the targets, or of the reconstructions where none is given.

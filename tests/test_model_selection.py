@@ -298,10 +298,10 @@ def test_shared_rows_on_the_way_to_a_worker(table):
 def test_memory_does_not_grow_with_networks_times_rows(as_frame):
     """Sixteen networks more on the same folds need less than one table more."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(4000, 50))
+    X = rng.normal(size=(8000, 50))  # large beside what each fit keeps, whatever the rows
     n_bytes = X.nbytes
     X = pd.DataFrame(X).add_prefix("x") if as_frame else X
-    y = rng.normal(size=4000)
+    y = rng.normal(size=8000)
     model = sae(max_iter=1, batch_size=200, hidden_layer_sizes=())
 
     def peak(n_candidates):
