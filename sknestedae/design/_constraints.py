@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.types import is_bool_dtype, is_integer_dtype
 from torch import Tensor
 
 from .._table import resolve_columns
@@ -38,6 +39,7 @@ class Kinds:
     low, high, scale : ndarray of shape (n_features,)
         Range and standard deviation of the known rows; NaN of categorical columns.
     is_integer : ndarray of bool, shape (n_features,)
+        Whether values are whole numbers; also of columns of True and False.
     """
 
     def __init__(self, X: pd.DataFrame, categories: dict[int, np.ndarray]) -> None:
@@ -50,7 +52,8 @@ class Kinds:
             values = X.iloc[:, j].to_numpy(dtype=np.float64)
             self.low[j], self.high[j] = values.min(), values.max()
             self.scale[j] = values.std() or 1.0
-            self.is_integer[j] = pd.api.types.is_integer_dtype(X.dtypes.iloc[j])
+            dtype = X.dtypes.iloc[j]
+            self.is_integer[j] = is_integer_dtype(dtype) or is_bool_dtype(dtype)
 
     def position(self, key: Hashable, parameter: str) -> int:
         """Give the position of one column that a parameter names."""
@@ -145,6 +148,13 @@ class Constraints:
                 f"The 'bounds' parameter must have low <= high; column {name} has "
                 f"({low:g}, {high:g})."
             )
+        if self.kinds.is_integer[j]:
+            if np.ceil(low) > np.floor(high):
+                raise ValueError(
+                    f"The 'bounds' parameter leaves column {name}, which has whole numbers, none "
+                    f"between {low:g} and {high:g}."
+                )
+            low, high = np.ceil(low), np.floor(high)
         self.low[j], self.high[j] = low, high
 
     def _fix(self, j: int, value: Any, *, is_bounded: bool) -> None:
@@ -159,10 +169,17 @@ class Constraints:
             self.allowed[j] = np.zeros(len(self.allowed[j]), dtype=bool)
             self.allowed[j][code] = True
             return
-        if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(float(value)):
+        is_whole = self.kinds.is_integer[j]
+        is_number = isinstance(value, Real) and (is_whole or not isinstance(value, bool))
+        if not (is_number or isinstance(value, np.bool_)) or not np.isfinite(float(value)):
             raise ValueError(
                 f"The 'fixed' parameter must give a finite number for column {name}, got "
                 f"{value!r}."
+            )
+        if is_whole and float(value) != round(float(value)):
+            raise ValueError(
+                f"The 'fixed' parameter must give a whole number for column {name}, as all of its "
+                f"known values are, got {value!r}."
             )
         if is_bounded and not self.low[j] <= value <= self.high[j]:
             raise ValueError(
@@ -210,10 +227,11 @@ class Constraints:
 
     def _read_library(self, library: Any) -> pd.DataFrame:
         """Give the rows of the library that keep all other constraints."""
-        if not isinstance(library, pd.DataFrame) or not library.size:
+        is_frame = isinstance(library, pd.DataFrame)
+        if not is_frame or not library.size:
             raise ValueError(
                 "The 'library' parameter must be a DataFrame with at least one row and column, "
-                f"got {library!r}."
+                f"got {f'one of shape {library.shape}' if is_frame else type(library).__name__}."
             )
         columns = [self.kinds.position(key, "library") for key in library]
         tied = {j for own, _ in self.sums for j in own}

@@ -114,7 +114,7 @@ def propose(
     sums=None,
     library=None,
     tolerance=None,
-    domain_weight=1.0,
+    domain_weight=0.3,
     random_state=None,
 ):
     """Propose rows that are predicted to have a wanted target.
@@ -154,7 +154,7 @@ def propose(
     tolerance : float or dict of floats, default=None
         Within which a wanted value is met, in its units; a range is aimed at that far within its
         ends. None: a tenth of the standard deviation of the predictions of the known rows.
-    domain_weight : float, default=1.0
+    domain_weight : float, default=0.3
         Price of leaving the domain in which 95 % of the known rows lie, by the Mahalanobis
         distance of each stage's latents: what its square is above theirs costs as much, in
         fractions of it, as that many standard deviations of a target that is maximised. 0:
@@ -310,7 +310,7 @@ def _as_draft(X: pd.DataFrame, kinds: Kinds) -> Draft:
         values = X.iloc[:, j].to_numpy(dtype=object)
         one_hot = values[:, None] == categories.astype(object)[None, :]
         shares[j] = torch.from_numpy(one_hot.astype(np.float64))
-    return Draft(torch.from_numpy(np.ascontiguousarray(numbers)), shares)
+    return Draft(torch.from_numpy(np.array(numbers, order="C")), shares)  # pandas' is read-only
 
 
 def _as_table(draft: Draft, like: pd.DataFrame, kinds: Kinds) -> pd.DataFrame:

@@ -128,6 +128,9 @@ def test_columns_of_a_library_are_those_of_its_nearest_row():
         ({"bounds": {"a": (2, 1)}}, r"low <= high; column 'a' has \(2, 1\)"),
         ({"bounds": {"a": 2}}, r"must give \(low, high\) for column 'a', got 2"),
         ({"bounds": {"a": (0, np.nan)}}, "low <= high"),
+        ({"bounds": {"n": (2.1, 2.9)}}, "'n', which has whole numbers, none between 2.1 and 2.9"),
+        ({"fixed": {"n": 1.5}}, "whole number for column 'n', .* got 1.5"),
+        ({"fixed": {"a": True}}, "finite number for column 'a', got True"),
         ({"bounds": {"layer": "TiO2"}}, "list of categories for column 'layer', got 'TiO2'"),
         ({"bounds": {"layer": []}}, "leaves column 'layer' no category"),
         (
@@ -141,7 +144,7 @@ def test_columns_of_a_library_are_those_of_its_nearest_row():
         ({"sums": [(["a", "layer"], 1.0)]}, "names 'layer', which holds categories"),
         ({"sums": [(["a", "b"], 1.0), (["b", "c"], 1.0)]}, "names column 'b' twice"),
         ({"sums": [["a", "b", "c"]]}, "must be a list of .columns, total."),
-        ({"library": [[1]]}, "'library' parameter must be a DataFrame"),
+        ({"library": [[1]]}, "'library' parameter must be a DataFrame .* got list"),
         ({"library": pd.DataFrame({"a": [np.nan]})}, "gaps in column 'a'"),
         (
             {"library": pd.DataFrame({"a": [0.5]}), "sums": [(["a", "b"], 1.0)]},
@@ -157,6 +160,16 @@ def test_columns_of_a_library_are_those_of_its_nearest_row():
 def test_constraints_that_make_no_sense_are_told_with_their_numbers(given, message):
     with pytest.raises(ValueError, match=message):
         constraints(**given)
+
+
+def test_whole_numbers_are_bounded_by_whole_numbers():
+    """So that rounding does not leave the bounds; True and False are whole numbers."""
+    bounded = constraints(bounds={"n": (1.5, 4.5)})
+    assert (bounded.low[3], bounded.high[3]) == (2, 4)
+    flags = Kinds(pd.DataFrame({"on": [True, False], "a": [0.5, 1.0]}), {})
+    assert_array_equal(flags.is_integer, [True, False])
+    fixed = Constraints(flags, {"on": True}, None, None)
+    assert fixed.low[0] == fixed.high[0] == 1
 
 
 @pytest.mark.parametrize("parameter", ["fixed", "bounds"])

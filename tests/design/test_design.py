@@ -255,6 +255,14 @@ def test_arrays_and_gaps():
     assert set(design.nearest.ravel()) <= set(range(50))
 
 
+def test_one_column():
+    """Of which pandas gives a read-only view; torch would warn of it."""
+    X = pd.DataFrame({"u": np.linspace(0, 1, 40)})
+    estimator = SupervisedAutoencoder(1, **TINY).fit(X, X["u"])
+    design = propose(estimator, X, "max", n_candidates=1, random_state=0)
+    assert design.X.shape == (1, 1)
+
+
 # ---------------------------------------------------------------------------------------------
 # Bad input, and honest warnings
 
