@@ -293,11 +293,11 @@ right.legend(frameon=False, loc="lower right")
 
 # %%
 # So: entries at random are filled well, and a good imputer does that too; the first table tells
-# where which is better. For a new crystal the chain gives a list of layers, about as good as what
-# everybody does anyway, and with it the efficiency that it expects of each. Where a measured cell,
-# the star, lies far beside its bar, it shows what the spread of chains is not: an error bar for a
-# composition unlike those that were learnt from. :ref:`The guide <completion>` has the rest,
-# :doc:`the benchmarks </benchmarks>` more splits and other imputers.
+# where which is better. For a new crystal the chain gives a list of layers, which the right panel
+# holds against what everybody does anyway, and the efficiency that it expects of each. Where a
+# measured cell, the star, lies far beside its bar, it shows what the spread of chains is not: an
+# error bar for a composition unlike those that were learnt from. :ref:`The guide <completion>` has
+# the rest, :doc:`the benchmarks </benchmarks>` more splits and other imputers.
 #
 # .. rubric:: References
 #
