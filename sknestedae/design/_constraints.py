@@ -302,29 +302,39 @@ class Constraints:
         """
         if self.library is None:
             return numbers, shares
-        ours, theirs, shares = [], [], dict(shares)
+        ours, theirs = [], []
         places = {j: self.kinds.numeric.index(j) for j in self.library if j not in shares}
-        one_hot = {}
         for j in self.library:
-            values = self.library[j]
             if j in shares:
-                codes = [self._code(j, value, "library") for value in values.tolist()]
-                one_hot[j] = torch.eye(shares[j].shape[1], dtype=torch.float64)[codes]
                 ours.append(shares[j])
-                theirs.append(one_hot[j])
+                theirs.append(self._one_hot(j))
             else:
-                scaled = values.to_numpy(dtype=np.float64) / self.kinds.scale[j]
-                theirs.append(torch.tensor(scaled)[:, None])
+                theirs.append(self._numbers(j)[:, None] / self.kinds.scale[j])
                 ours.append(numbers[:, [places[j]]] / self.kinds.scale[j])
         nearest = torch.cdist(torch.cat(ours, dim=1), torch.cat(theirs, dim=1)).argmin(dim=1)
-        numbers = numbers.clone()
+        return self.place(numbers, shares, nearest)
+
+    def place(
+        self, numbers: Tensor, shares: dict[int, Tensor], rows: Tensor
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Give candidates rows of the library, by their positions in it."""
+        assert self.library is not None
+        numbers, shares = numbers.clone(), dict(shares)
         for j in self.library:
             if j in shares:
-                shares[j] = one_hot[j][nearest]
+                shares[j] = self._one_hot(j)[rows]
             else:
-                values = torch.tensor(self.library[j].to_numpy(dtype=np.float64))
-                numbers[:, places[j]] = values[nearest]
+                numbers[:, self.kinds.numeric.index(j)] = self._numbers(j)[rows]
         return numbers, shares
+
+    def _one_hot(self, j: int) -> Tensor:
+        assert self.library is not None
+        codes = [self._code(j, value, "library") for value in self.library[j].tolist()]
+        return torch.eye(len(self.kinds.categories[j]), dtype=torch.float64)[codes]
+
+    def _numbers(self, j: int) -> Tensor:
+        assert self.library is not None
+        return torch.tensor(self.library[j].to_numpy(dtype=np.float64))
 
     @property
     def pinned(self) -> list[int]:

@@ -123,7 +123,8 @@ def propose(
     the constraints, encoded again and predicted, so that what is wanted is wanted of the
     estimator's own prediction of the very row that is proposed. First known rows, mixtures of
     them and latents around them are looked at, then the gradient is followed from the best and
-    from some others, at last with the categories decided. See the :ref:`User Guide <design>`.
+    from some others, then with the categories decided; at last other categories and rows of the
+    library are tried on the best. See the :ref:`User Guide <design>`.
 
     Parameters
     ----------

@@ -22,6 +22,10 @@ _N_STEPS = 200
 _STEP = 0.05
 # Spread of what is drawn around known rows, in standard deviations of the latents.
 _JITTER = 0.3
+# How often the best are varied by single categories and rows of the library, of which at most so
+# many are tried on each.
+_N_ROUNDS = 2
+_N_ROWS = 500
 # The domain ends where this fraction of the known rows lies nearer to the mean.
 _DOMAIN = 0.95
 
@@ -40,6 +44,11 @@ class Draft(NamedTuple):
         """Give some of the candidates."""
         index = torch.from_numpy(rows)
         return Draft(self.numbers[index], {j: p[index] for j, p in self.shares.items()})
+
+    def joined(self, other: Draft) -> Draft:
+        """Give these candidates and others."""
+        shares = {j: torch.cat([p, other.shares[j]]) for j, p in self.shares.items()}
+        return Draft(torch.cat([self.numbers, other.numbers]), shares)
 
 
 class Port:
@@ -263,6 +272,8 @@ class Space:
     def search(self, n_starts: int, rng: np.random.RandomState) -> tuple[Draft, Tensor]:
         """Look for candidates: over many, then along the gradient from the best and from others.
 
+        Last, the best are varied where no gradient leads.
+
         Returns
         -------
         draft : Draft
@@ -282,8 +293,41 @@ class Space:
         found = self.descend(found, decided)
         with torch.no_grad():
             ends = self.decide(self.decode(found, decided))
-            every = Draft(
-                torch.cat([ends.numbers, draft.numbers]),
-                {j: torch.cat([p, draft.shares[j]]) for j, p in ends.shares.items()},
-            )
-            return every, torch.cat([self.loss(ends), losses])
+            every, losses = ends.joined(draft), torch.cat([self.loss(ends), losses])
+            for _ in range(_N_ROUNDS):
+                varied = self.vary(every.take(_best(every, losses, n_starts // 4)), rng)
+                every, losses = every.joined(varied), torch.cat([losses, self.loss(varied)])
+            return every, losses
+
+    def vary(self, draft: Draft, rng: np.random.RandomState) -> Draft:
+        """Give each candidate every other category, column by column, and rows of the library.
+
+        No gradient leads from one to the next, and what decoded latents come nearest to need not
+        be the best.
+        """
+        library = self.constraints.library
+        parts = [draft]
+        for j, allowed in self.constraints.allowed.items():
+            if library is not None and j in library:
+                continue
+            for code in np.flatnonzero(allowed):
+                share = torch.zeros_like(draft.shares[j])
+                share[:, code] = 1.0
+                parts.append(Draft(draft.numbers, {**draft.shares, j: share}))
+        if library is not None:
+            rows = rng.permutation(len(library))[:_N_ROWS]
+            each = np.repeat(np.arange(len(draft.numbers)), len(rows))
+            tried = torch.from_numpy(np.tile(rows, len(draft.numbers)))
+            parts.append(Draft(*self.constraints.place(*draft.take(each), tried)))
+        joined = parts[0]
+        for part in parts[1:]:
+            joined = joined.joined(part)
+        return joined
+
+
+def _best(draft: Draft, losses: Tensor, n: int) -> np.ndarray:
+    """Give the positions of the best that differ."""
+    table = torch.cat([draft.numbers, *draft.shares.values()], dim=1).numpy()
+    _, first = np.unique(table, axis=0, return_index=True)
+    order = np.argsort(losses.numpy()[first], kind="stable")
+    return first[order[:n]]

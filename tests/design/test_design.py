@@ -121,6 +121,22 @@ def test_a_library_is_all_there_is():
     assert set(map(tuple, design.X[["u", "kind"]].to_numpy(dtype=object))) <= pairs
 
 
+def test_the_best_row_of_a_library_is_found():
+    """Where the library has all columns, predicting all of its rows is the answer."""
+    estimator, X, _ = one_scale()
+    library, _ = table(n_rows=200, seed=1)
+    design = quietly(estimator, X, "max", library=library, n_candidates=3, domain_weight=0.0)
+    assert_allclose(design.prediction[0], estimator.predict(library).max())
+
+
+def test_no_other_category_of_the_best_is_better():
+    estimator, X, _ = one_scale()
+    design = quietly(estimator, X, "max", n_candidates=2, domain_weight=0.0)
+    for kind in "pqr":
+        other = design.X.assign(kind=pd.Categorical([kind] * len(design), list("pqr")))
+        assert (estimator.predict(other) <= design.prediction[0] + 1e-6).all()
+
+
 def test_candidates_are_new_distinct_and_reproducible():
     estimator, X, target = one_scale()
     design, again = (quietly(estimator, X, target, n_candidates=8) for _ in range(2))
