@@ -237,9 +237,9 @@ print("whose layers are among the first proposals\n")
 print(hits.round(2).T.to_string())
 
 # %%
-# On the perovskites the first proposal is about as good as the commonest pair: layers hardly follow
-# from the crystal, as every laboratory has its habits. Further down the list the chain's proposals
-# are the better ones.
+# On the perovskites the first proposal is about as good as the commonest pair: layers hardly
+# follow from the crystal, as every laboratory has its habits. Further down the list the chain's
+# proposals are the better ones.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(10, 3.8), layout="constrained", width_ratios=(1.2, 1)

@@ -155,7 +155,7 @@ def _wish(wanted: Any, wish: Wish, flow: Flow) -> Wish:
         wish.kind = wanted
         return wish
     ends = (wanted, wanted) if isinstance(wanted, Real) else wanted
-    is_pair = isinstance(ends, tuple | list) and len(ends) == 2
+    is_pair = isinstance(ends, tuple | list | np.ndarray) and np.shape(ends) == (2,)
     if not is_pair or not all(isinstance(e, Real) and not np.isnan(float(e)) for e in ends):
         raise ValueError(
             f"{where} must be a number, a range (low, high), 'max' or 'min', got {wanted!r}."

@@ -31,6 +31,11 @@ def test_wishes_of_numbers(wanted, kind, losses, met):
     assert_array_equal(wish.is_met(prediction.numpy()), met)
 
 
+def test_a_range_may_be_an_array():
+    estimator, _, _ = one_scale()
+    assert read_wishes(np.array([1, 2]), Flow(estimator)) == read_wishes((1, 2), Flow(estimator))
+
+
 def test_what_is_missed_counts_in_the_unit_of_the_target():
     wish = Wish(0, 0, 0, "gap", "value", 1.0, 1.0, scale=0.5)
     assert_allclose(wish.loss(torch.tensor([2.0])).numpy(), [4.0])
