@@ -42,6 +42,7 @@ from ._table import (
     Encoded,
     TableEncoder,
     count_distinct_rows,
+    fill_candidates,
     fill_missing,
     first_of_each,
     keeps_column_types,
@@ -705,7 +706,8 @@ class BaseSupervisedAutoencoder(
 
             - X : DataFrame or ndarray of shape (n_completions, n_features). The rows of X, each
               in up to ``n_candidates`` completions that differ by a category, or by 0.1 standard
-              deviations in what was not measured; the more probable first.
+              deviations in what was not measured; the more probable first. A row without gaps
+              once, as it is.
             - row : ndarray of shape (n_completions,). Which row of X it completes, from 0.
             - mismatch : ndarray of shape (n_completions,).
             - prediction : ndarray of shape (n_completions,) or (n_completions, n_outputs).
@@ -723,20 +725,32 @@ class BaseSupervisedAutoencoder(
             filled, mismatch = self._complete(X)
             warn_of_mismatch(mismatch, tolerance, "is completed all the same")
             return filled
-        explainer, rows = self._explainer(X)
+        gaps = np.flatnonzero(missing_entries(X).any(axis=1))
+        if not len(gaps):
+            return self._bunch(X, X[:0], gaps, np.zeros(0))
+        explainer, rows = self._explainer(take_rows(X, gaps))
         found = explainer.candidates(rows, n_candidates, tolerance)
-        warn_of_mismatch(found.nearest, tolerance, "has no candidate")
+        nearest = np.zeros(len(X))
+        nearest[gaps] = found.nearest
+        warn_of_mismatch(nearest, tolerance, "has no candidate")
         completed = self._table.inverse_transform(found.explained.decoded[0])
-        filled = fill_missing(take_rows(X, found.rows), completed)
-        return self._bunch(filled, found.rows, found.explained.mismatch)
+        return self._bunch(X, completed, gaps[found.rows], found.explained.mismatch)
 
-    def _bunch(self, X, rows: np.ndarray, mismatch: np.ndarray) -> Bunch:
+    def _bunch(self, X, completed, rows: np.ndarray, mismatch: np.ndarray) -> Bunch:
         """Give candidates with their predictions, without those that are alike once decoded."""
-        kept = first_of_each(X, rows)
-        X = take_rows(X, kept)
-        has_rows = self._target is not None and len(X)
-        prediction = self.predict(X) if has_rows else None
-        return Bunch(X=X, row=rows[kept], mismatch=mismatch[kept], prediction=prediction)
+        filled, rows, position = fill_candidates(X, completed, rows)
+        kept = first_of_each(filled, rows)
+        filled, position = take_rows(filled, kept), position[kept]
+        prediction = None
+        if self._target is not None:
+            # without any candidate, nothing of the right shape
+            prediction = self.predict(filled) if len(filled) else self.predict(X[:1])[:0]
+        return Bunch(
+            X=filled,
+            row=rows[kept],
+            mismatch=np.where(position >= 0, np.append(mismatch, 0.0)[position], 0.0),
+            prediction=prediction,
+        )
 
     def _complete(self, X) -> tuple[Any, np.ndarray]:
         """Fill a checked table; give it with the mismatch of each row, 0 of those without gaps."""

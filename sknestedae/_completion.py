@@ -39,14 +39,21 @@ from ._training import Rows, Subset, TensorIterator
 _ENOUGH_ROWS = 10_000
 _N_EXAMPLES = 1000
 _CHUNK_ROWS = 1024
+# Values of derivatives that are computed together.
+_CHUNK_VALUES = 1 << 23
 # A column is not trusted more than to a hundredth of its standard deviation, and a latent has at
 # least a thousandth of the latents' mean variance: else one entry could outweigh all others.
 _LEAST_ERROR = 0.01
 _LEAST_VARIANCE = 1e-3
 # Of more columns than this, the errors are taken as if they were independent of each other. A sum
 # of errors is not trusted more than to a thousandth of a standard deviation.
-_MANY_COLUMNS = 500
+_MANY_COLUMNS = 200
 _LEAST_SUM = 0.001
+# Of a table with gaps, mean products of pairs may contradict each other: the correlations are
+# shrunk until this is left of the variance in every direction.
+_LEAST_SHARE = 0.02
+# What an earlier part of a stream counts beside a new one, as the network has changed since.
+_MEMORY = 0.9
 # Entries of matrices that are solved together.
 _SOLVE_ENTRIES = 1 << 22
 # An example speaks for rows around it: this is added to the variance of each number, in units of
@@ -100,14 +107,16 @@ class Belief:
     def learn(cls, module: Any, dataset: Subset, layouts: Mapping[str, Layout]) -> Belief:
         """Learn from rows, or some of them that are spread evenly where there are many."""
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
-        some = index[torch.from_numpy(_evenly(len(dataset), _ENOUGH_ROWS))]
+        n_rows = len(dataset)
+        some = index[torch.from_numpy(_evenly(n_rows, _ENOUGH_ROWS))]
         parts: list[list[np.ndarray]] = []
         with torch.no_grad():
             for rows in TensorIterator(Subset(dataset.rows, some), _ENOUGH_ROWS):
                 encoded = module.encode(rows.values)
                 known, error = _all_errors(module.decode(encoded), rows, layouts)
-                weight = rows.weight if rows.weight is not None else encoded.new_ones(len(rows), 1)
-                found = (encoded, weight[:, 0], known, known * error)
+                ones = encoded.new_ones(len(rows), 1)
+                weights = ones if rows.weight is None else rows.weight
+                found = (encoded, weights[:, 0], known, known * error)
                 parts.append([values.double().cpu().numpy() for values in found])
         Z, share, knowns, errors = (np.concatenate(part) for part in zip(*parts, strict=True))
         mean = np.average(Z, axis=0, weights=share)
@@ -115,26 +124,41 @@ class Belief:
         squares, residual = _products(errors, knowns, share)
         ends = np.cumsum([layout.n_numeric for layout in layouts.values()])[:-1]
         by_block = dict(zip(layouts, np.split(squares, ends), strict=True))
-        examples = Z[_evenly(len(Z), _N_EXAMPLES)]
-        return cls(float(share.sum()), mean, covariance, by_block, residual, examples)
+        examples = Z[_by_weight(share, _N_EXAMPLES)]
+        return cls(
+            float(share.sum() * n_rows / len(share)),
+            mean,
+            covariance,
+            by_block,
+            residual,
+            examples,
+        )
 
     def merge(self, other: Belief) -> Belief:
-        """Combine with what was learnt from other rows."""
-        weight = self.weight + other.weight
-        a, b = self.weight / weight, other.weight / weight
+        """Combine with what was learnt, later, from other rows of a stream."""
+        weight = _MEMORY * self.weight + other.weight
+        a, b = _MEMORY * self.weight / weight, other.weight / weight
         step = other.mean - self.mean
         covariance = a * self.covariance + b * other.covariance + a * b * np.outer(step, step)
         error = {name: a * self.error[name] + b * other.error[name] for name in self.error}
         residual = None
         if self.residual is not None and other.residual is not None:
             residual = a * self.residual + b * other.residual
-        examples = np.concatenate([self.examples, other.examples])
-        examples = examples[_evenly(len(examples), _N_EXAMPLES)]
-        return Belief(weight, self.mean + b * step, covariance, error, residual, examples)
+        n_examples = min(len(self.examples) + len(other.examples), _N_EXAMPLES)
+        n_old = round(a * n_examples)
+        examples = [
+            own[_by_weight(np.ones(len(own)), n)]
+            for own, n in ((self.examples, n_old), (other.examples, n_examples - n_old))
+        ]
+        return Belief(
+            weight, self.mean + b * step, covariance, error, residual, np.concatenate(examples)
+        )
 
     def regular_covariance(self) -> np.ndarray:
         """Give a covariance that can be inverted, also where a latent is constant."""
-        spread = max(np.trace(self.covariance) / len(self.mean), np.finfo(np.float64).tiny)
+        spread = np.trace(self.covariance) / len(self.mean)
+        if spread < np.finfo(np.float64).eps:  # all are: any unit is as good
+            spread = 1.0
         return self.covariance + _LEAST_VARIANCE * spread * np.eye(len(self.mean))
 
 
@@ -161,11 +185,29 @@ def _products(
         return squares, None
     counts = (weight[:, None] * known).T @ known
     products = (weight[:, None] * error).T @ error / np.maximum(counts, tiny)
-    if n_numeric > 1 and len(error) > 1:
-        scaled = error / np.sqrt(np.where(squares > 0, squares, 1))
-        shrinkage = ledoit_wolf_shrinkage(scaled, assume_centered=True)
-        products = (1 - shrinkage) * products + shrinkage * np.diag(squares)
-    return squares, products
+    if n_numeric < 2 or len(error) < 2:
+        return squares, products
+    scale = np.sqrt(np.where(squares > 0, squares, 1))
+    # their shrinkage falls with the number of rows; of a pair, only some rows count
+    pairs = counts.mean() / weight.sum()
+    shrinkage = min(ledoit_wolf_shrinkage(error / scale, assume_centered=True) / pairs, 1.0)
+    if not known.all():
+        least = np.linalg.eigvalsh(products / np.outer(scale, scale))[0]
+        if (1 - shrinkage) * least + shrinkage < _LEAST_SHARE:
+            shrinkage = (_LEAST_SHARE - least) / (1 - least)
+    return squares, (1 - shrinkage) * products + shrinkage * np.diag(squares)
+
+
+def _by_weight(weight: np.ndarray, n_wanted: int) -> np.ndarray:
+    """Give positions of examples that stand for weighted rows; heavy ones more than once.
+
+    Of rows that weigh alike, each once at most.
+    """
+    if np.ptp(weight) == 0:
+        n_wanted = min(n_wanted, len(weight))
+    total = np.cumsum(weight)
+    position = np.searchsorted(total, (np.arange(n_wanted) + 0.5) / n_wanted * total[-1])
+    return np.minimum(position, len(weight) - 1)
 
 
 def _evenly(n: int, n_wanted: int) -> np.ndarray:
@@ -513,6 +555,12 @@ class Explainer:
         starts = [0, *ends[:-1]]
         self.slices = [slice(a, b) for a, b in zip(starts, ends, strict=True)]
         last = self.links[-1]
+        width = sum(
+            layout.n_values * link.n_components
+            for link in self.links
+            for layout in link.layouts.values()
+        )
+        self.n_rows = max(min(_CHUNK_ROWS, _CHUNK_VALUES // max(width, 1)), 1)
         with torch.no_grad():
             self.examples = self.decode_down(torch.from_numpy(last.belief.examples))
 
@@ -528,7 +576,7 @@ class Explainer:
         """
         every, decoded = [latents], [self.links[-1].decode(latents)]
         for link, columns in zip(self.links[-2::-1], self.between[::-1], strict=True):
-            every.insert(0, columns.get(decoded[0]))
+            every.insert(0, columns.get(decoded[0]).clamp(*link.bounds))
             decoded.insert(0, link.decode(every[0]))
         return torch.cat(every, dim=1), decoded
 
@@ -656,8 +704,8 @@ class Explainer:
         stands for what is uncertain.
         """
         found = []
-        for i in range(0, len(parts[0]), _CHUNK_ROWS):
-            some = [rows[i : i + _CHUNK_ROWS] for rows in parts]
+        for i in range(0, len(parts[0]), self.n_rows):
+            some = [rows[i : i + self.n_rows] for rows in parts]
             weights = self.weigh(some)
             prior = self.local_prior(weights)
             start, _ = self.decode_down(prior.center)
@@ -701,7 +749,7 @@ class Explainer:
         most weight.
         """
         n_searches = _SEARCHES * n_candidates
-        step = max(_CHUNK_ROWS // n_searches, 1)
+        step = max(self.n_rows // n_searches, 1)
         found = []
         for i in range(0, len(parts[0]), step):
             some = [rows[i : i + step] for rows in parts]

@@ -83,7 +83,7 @@ from ._stages import (
     unfrozen,
 )
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from ._table import fill_missing, first_of_each
+from ._table import fill_candidates, fill_missing, first_of_each
 from .exceptions import NoTargetError
 
 __all__ = ["NestedAutoencoder"]
@@ -881,7 +881,7 @@ default=None
         candidates : :class:`~sklearn.utils.Bunch`, or list of them
             With ``n_candidates``, as
             :meth:`SupervisedAutoencoder.complete` gives it: ``X``, ``row``, ``mismatch`` (of the
-            last stage) and ``prediction``.
+            last stage) and ``prediction`` (as ``predict`` gives it).
 
         Raises
         ------
@@ -899,7 +899,8 @@ default=None
             return self._complete(self._check_X(X, reset=False), n_candidates, limit)
         completed = []
         for (part, table), given in zip(self._parts(X), X, strict=True):
-            found = part._complete(part._check_X(table, reset=False), n_candidates, limit)
+            table = part._check_X(table, reset=False)
+            found = part._complete(table, n_candidates, limit, only_last=True)
             if n_candidates is None:
                 completed.append(part._as_listed(found, given, slice(None)))
             else:
@@ -907,21 +908,28 @@ default=None
                 completed.append(found)
         return completed
 
-    def _complete(self, X: Any, n_candidates: int | None, tolerance: float) -> Any:
-        """Complete a checked table, or search for candidates."""
+    def _complete(
+        self, X: Any, n_candidates: int | None, tolerance: float, *, only_last: bool = False
+    ) -> Any:
+        """Complete a checked table, or search for candidates, with the last target or with all."""
         completer = ChainCompleter([Stage(*stage) for stage in self.stages_], self._columns)
         if n_candidates is None:
-            found = completer.complete(X)
-            warn_of_mismatch(found.mismatch, tolerance, "is completed all the same")
-            return found.X
+            completed, mismatch = completer.complete(X)
+            warn_of_mismatch(mismatch, tolerance, "is completed all the same")
+            return completed
         found = completer.candidates(X, n_candidates, tolerance)
         warn_of_mismatch(found.nearest, tolerance, "has no candidate")
-        kept = first_of_each(found.X, found.rows)
-        X = take_rows(found.X, kept)
-        has_rows = any(self.targets_.values()) and len(X)
-        prediction = self.predict(X) if has_rows else None
+        filled, rows, position = fill_candidates(X, found.X, found.rows)
+        kept = first_of_each(filled, rows)
+        filled, position = take_rows(filled, kept), position[kept]
+        # without any candidate, nothing of the right shape
+        source = filled if len(filled) else take_rows(X, slice(0, 1))
+        prediction = self._predict_columns(source, only_last=only_last)
         return Bunch(
-            X=X, row=found.rows[kept], mismatch=found.mismatch[kept], prediction=prediction
+            X=filled,
+            row=rows[kept],
+            mismatch=np.where(position >= 0, np.append(found.mismatch, 0.0)[position], 0.0),
+            prediction=None if prediction is None else prediction[: len(filled)],
         )
 
     def _as_listed(self, X: Any, given: Any, rows: Any) -> Any:

@@ -76,15 +76,36 @@ class ChainCompleter:
             for earlier, later in zip(self.links[:-1], self.links[1:], strict=True)
         ]
 
-    def complete(self, X: Any) -> Completions:
-        """Complete each row once."""
-        return self._join(X, [self._complete(X, *group) for group in self._groups(X)])
+    def complete(self, X: Any) -> tuple[Any, np.ndarray]:
+        """Complete each row once.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+        mismatch : ndarray of shape (n_samples,)
+            0 of rows without gaps.
+        """
+        gaps = np.flatnonzero(missing_entries(X).any(axis=1))
+        mismatch = np.zeros(len(X))
+        if not len(gaps):
+            return fill_missing(X, X), mismatch
+        part = take_rows(X, gaps)
+        found = self._join(part, [self._complete(part, *group) for group in self._groups(part)])
+        mismatch[gaps] = found.mismatch
+        return fill_missing(X, found.X, gaps), mismatch
 
     def candidates(self, X: Any, n_candidates: int, tolerance: float) -> Completions:
-        """Complete each row in up to so many ways."""
+        """Complete each row with gaps in up to so many ways."""
+        gaps = np.flatnonzero(missing_entries(X).any(axis=1))
+        nearest = np.zeros(len(X))
+        if not len(gaps):
+            return Completions(X[:0], gaps, np.zeros(0), nearest)
+        part = take_rows(X, gaps)
         search = (n_candidates, tolerance)
-        groups = self._groups(X)
-        return self._join(X, [self._complete(X, *group, search) for group in groups])
+        groups = self._groups(part)
+        found = self._join(part, [self._complete(part, *group, search) for group in groups])
+        nearest[gaps] = found.nearest
+        return found._replace(rows=gaps[found.rows], nearest=nearest)
 
     def _groups(self, X: Any) -> Iterator[tuple[np.ndarray, int]]:
         """Give the rows whose last measured scale is the same, and that scale."""

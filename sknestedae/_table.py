@@ -333,6 +333,39 @@ def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
     return pd.concat(columns, axis=1).set_axis(X.columns, axis=1)
 
 
+def fill_candidates(
+    X: Any, completed: Any, rows: np.ndarray
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Fill the gaps of each row in several ways; give rows without gaps once, as they are.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    completed : DataFrame or ndarray of shape (n_completions, n_features)
+    rows : ndarray of int, shape (n_completions,)
+        Which row each completes.
+
+    Returns
+    -------
+    filled : DataFrame or ndarray of shape (n_filled, n_features)
+    rows : ndarray of int, shape (n_filled,)
+        In rising order.
+    position : ndarray of int, shape (n_filled,)
+        Of the completion; -1 of a row without gaps.
+    """
+    whole = np.flatnonzero(~missing_entries(X).any(axis=1))
+    every = np.concatenate([whole, rows])
+    position = np.concatenate([np.full(len(whole), -1), np.arange(len(rows))])
+    order = np.argsort(every, kind="stable")
+    every, position = every[order], position[order]
+    take = X.iloc if isinstance(X, pd.DataFrame) else X
+    if not len(rows):
+        return fill_missing(take[every], take[every]), every, position
+    source = completed.iloc if isinstance(completed, pd.DataFrame) else completed
+    # of rows without gaps nothing is taken
+    return fill_missing(take[every], source[np.maximum(position, 0)]), every, position
+
+
 def first_of_each(X: Any, rows: np.ndarray) -> np.ndarray:
     """Tell which completions of a row are not the same table entries as one before.
 

@@ -256,24 +256,75 @@ def test_misfits_of_examples_are_those_of_the_rows():
         link.variance = narrow
 
 
-def test_belief_merges_to_that_of_all_rows():
+def test_belief_merges_to_that_of_all_rows_the_earlier_ones_counting_less():
     X = plane(60)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
-    layouts, module = estimator._table.layouts, estimator.net_.module_
 
-    def learn(rows):
-        blocks = estimator._encode(X[rows])
-        return Belief.learn(
-            module, Subset(Rows.from_arrays(blocks, None, None, torch.device("cpu"))), layouts
-        )
+    def learn(rows, weight=None):
+        data = Rows.from_arrays(estimator._encode(X[rows]), None, weight, torch.device("cpu"))
+        return Belief.learn(estimator.net_.module_, Subset(data), estimator._table.layouts)
 
-    whole = learn(slice(None))
+    weight = np.repeat([0.9, 1.0], [20, 40])
+    whole = learn(slice(None), weight)
     merged = learn(slice(0, 20)).merge(learn(slice(20, None)))
-    assert merged.weight == whole.weight == 60
+    assert_allclose(merged.weight, whole.weight)
     assert_allclose(merged.mean, whole.mean)
     assert_allclose(merged.covariance, whole.covariance)
     assert_allclose(merged.error["table"], whole.error["table"])
-    assert_array_equal(merged.examples, whole.examples)
+    assert 58 <= len(merged.examples) <= 60  # in shares of their weights
+    assert {tuple(z) for z in merged.examples} <= {tuple(z) for z in learn(slice(None)).examples}
+
+
+def test_the_weight_of_a_belief_is_that_of_all_rows(monkeypatch):
+    monkeypatch.setattr("sknestedae._completion._ENOUGH_ROWS", 20)
+    estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(plane(60))
+    assert_allclose(estimator._belief.weight, 60)
+
+
+def test_a_weight_fills_as_repeated_rows_do():
+    """Of two kinds in numbers of 5 to 3, the rarer one is three times as heavy."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=80), "kind": ["x"] * 50 + ["y"] * 30})
+    weight = np.repeat([1, 3], [50, 30])
+    settings = {"hidden_layer_sizes": (), "max_iter": 30, "random_state": 0}
+    weighted = SupervisedAutoencoder(2, **settings).fit(X, sample_weight=weight)
+    repeated = SupervisedAutoencoder(2, **settings).fit(X.loc[np.repeat(np.arange(80), weight)])
+    gaps = pd.DataFrame({"a": [np.nan], "kind": [None]})
+    for estimator in (weighted, repeated):
+        assert estimator.complete(gaps)["kind"].item() == "y"
+        is_y = estimator.inverse_transform(estimator._belief.examples)["kind"] == "y"
+        assert abs(is_y.mean() - 90 / 140) < 0.02  # of 1000 examples, or of 140 rows
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 0.7, 0.9])
+def test_the_covariance_of_errors_is_one_whatever_was_measured(fraction):
+    """Pairs of columns are seen in rows of their own, so that their products may disagree."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(120, 3)) @ rng.normal(size=(3, 12)) + 0.02 * rng.normal(size=(120, 12))
+    X[rng.uniform(size=X.shape) < fraction] = np.nan
+    X = X[np.isfinite(X).any(axis=1)]
+    estimator = SupervisedAutoencoder(1, max_iter=20, random_state=0).fit(X)
+    residual, squares = estimator._belief.residual, estimator._belief.error["table"]
+    assert_allclose(np.diag(residual), squares)
+    scale = np.sqrt(squares)
+    # 0.02 of the variance in each direction with gaps; without, what rounding leaves of 0
+    least = 0.0199 if fraction else -1e-12
+    assert np.linalg.eigvalsh(residual / np.outer(scale, scale))[0] >= least
+
+
+def test_latents_that_are_all_constant_give_scores_and_fill():
+    X = plane(40)
+    estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
+    with torch.no_grad():
+        for parameter in estimator.net_.module_.encoder.parameters():
+            parameter.zero_()
+    estimator._belief = Belief.learn(
+        estimator.net_.module_,
+        Subset(Rows.from_arrays(estimator._encode(X), None, None, torch.device("cpu"))),
+        estimator._table.layouts,
+    )
+    assert np.isfinite(estimator.score_samples(X)).all()
+    assert np.isfinite(estimator.complete(hide(X)[0])).all()
 
 
 def test_partial_fit_adds_to_the_belief_and_early_stopping_leaves_rows_out():
@@ -281,7 +332,7 @@ def test_partial_fit_adds_to_the_belief_and_early_stopping_leaves_rows_out():
     estimator = SupervisedAutoencoder(2, random_state=0)
     for part in (X[:20], X[20:]):
         estimator.partial_fit(part)
-    assert estimator._belief.weight == 60
+    assert_allclose(estimator._belief.weight, 0.9 * 20 + 40)
     stopped = SupervisedAutoencoder(
         2, early_stopping=True, validation_fraction=0.25, max_iter=2, random_state=0
     ).fit(X)
@@ -448,7 +499,9 @@ def test_candidates_are_distinct_within_tolerance_and_reproducible():
         pd.testing.assert_frame_equal(
             candidates.X[known].dropna(), given[known].iloc[candidates.row].fillna(candidates.X)
         )
-    assert free.prediction.shape == (len(free.row), 2)
+    # of a list, each table's own target, as predict gives it
+    completed = [X[0], free.X]
+    assert_allclose(free.prediction, chain.predict(completed)[1])
 
 
 def test_one_candidate_predicts_as_predict_does():
@@ -468,7 +521,12 @@ def test_a_tolerance_that_nothing_meets_is_told_with_its_numbers():
     assert np.isfinite(completed).all()
     with pytest.warns(ToleranceWarning, match="has no candidate"):
         found = estimator.complete(gaps, n_candidates=2, tolerance=1e-6)
-    assert len(found.row) == len(found.X) == len(found.mismatch) == 0
+    whole = np.flatnonzero(np.isfinite(gaps).all(axis=1))  # need none
+    assert_array_equal(found.row, whole)
+    assert_array_equal(found.X, gaps[whole])
+    assert_array_equal(found.mismatch, 0)
+    none = estimator.complete(X[:3], n_candidates=2, tolerance=1e-6)
+    assert_array_equal(none.X, X[:3])
 
 
 @pytest.mark.parametrize(
