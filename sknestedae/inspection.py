@@ -33,8 +33,10 @@ from .exceptions import NoTargetError
 
 __all__ = ["column_usage", "encoder_weights", "integrated_gradients", "latent_correlations"]
 
-# Rows times steps that pass through the network at once, with their gradients.
+# Rows times steps that pass through the network at once, with their gradients; and how many values
+# these may have together, which is what bounds the memory that a wide table takes.
 _CHUNK_POINTS = 65_536
+_CHUNK_VALUES = 2**22
 
 
 # ---------------------------------------------------------------------------------------------
@@ -639,7 +641,8 @@ def _attribute(
     n_features = flow.estimator.n_features_in_
     attributions, outputs = np.zeros((len(X), n_features)), np.zeros(len(X))
     method = IntegratedGradients(forward)
-    for chunk in gen_batches(len(X), max(_CHUNK_POINTS // n_steps, 1)):
+    n_values = sum(values.shape[1] for values in ends)
+    for chunk in gen_batches(len(X), _rows_at_once(n_values, n_steps)):
         start, end = tuple(t[chunk] for t in starts), tuple(t[chunk] for t in ends)
         mask = tuple(t[chunk] for t in measured)
         found = method.attribute(end, start, additional_forward_args=mask, n_steps=n_steps)
@@ -649,6 +652,12 @@ def _attribute(
         with torch.no_grad():
             outputs[chunk] = forward(*start, *mask).cpu().numpy()
     return attributions, outputs
+
+
+def _rows_at_once(n_values: int, n_steps: int) -> int:
+    """Give how many rows fit into the memory at once; at least one, with all its steps."""
+    n_points = min(_CHUNK_POINTS, _CHUNK_VALUES // max(n_values, 1))
+    return max(n_points // n_steps, 1)
 
 
 def _starts(

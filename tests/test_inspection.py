@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logit
 from scipy.stats import f_oneway, pearsonr, spearmanr
@@ -427,6 +428,25 @@ def test_rows_do_not_meet_each_other(chain, X, monkeypatch):
     assert_allclose(integrated_gradients(chain, X), expected)
     part = integrated_gradients(chain, X.iloc[[4, 50]])
     assert_allclose(part, expected.iloc[[4, 50]])
+
+
+@pytest.mark.parametrize(("width", "n_rows"), [(4, 10), (10, 4), (100, 1)])
+def test_a_wider_table_goes_in_fewer_rows_at_once(width, n_rows, monkeypatch):
+    """Memory goes with the values that pass at once, of which there is at least a row's line."""
+    table = np.random.RandomState(0).normal(size=(20, width))
+    sae = SupervisedAutoencoder(**TINY).fit(table, table[:, 0])
+    expected = integrated_gradients(sae, table, n_steps=5)
+    sizes, attribute = [], IntegratedGradients.attribute
+
+    def note_size(self, inputs, *args, **kwargs):
+        sizes.append(len(inputs[0]))
+        return attribute(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(IntegratedGradients, "attribute", note_size)
+    monkeypatch.setattr(inspection, "_CHUNK_VALUES", 5 * 40)  # 40 values at each of five steps
+    found = integrated_gradients(sae, table, n_steps=5)
+    assert sizes == [n_rows] * (20 // n_rows)
+    assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
 
 
 def test_attributions_of_arrays_blocks_float32_and_dropout(with_block, X, y):

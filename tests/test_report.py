@@ -607,6 +607,25 @@ def test_folds_that_overlap_or_leave_rows_out(sae, X, y):
     check_page(report(sae, X, y, cv=[(np.arange(40), np.arange(40, 60))], random_state=0).html)
 
 
+def test_folds_may_be_masks_of_rows(sae, X, y):
+    rows = np.arange(60)
+    folds = [(rows % 3 != k, rows % 3 == k) for k in range(3)]
+    card = report(sae, X, y, cv=folds, random_state=0)
+    positions = [(rows[train], rows[test]) for train, test in folds]
+    expected = report(sae, X, y, cv=positions, random_state=0)
+    pd.testing.assert_frame_equal(card.scores, expected.scores)
+    assert card.html == expected.html
+
+
+def test_a_fold_without_a_known_target_has_no_score(X, y):
+    target = y.mask(np.arange(60) < 20)
+    sae = SupervisedAutoencoder(**TINY).fit(X, target)
+    rows = np.arange(60)
+    folds = [(rows[20:], rows[:20]), (rows[:40], rows[40:])]
+    card = report(sae, X, target, cv=folds, random_state=0)
+    assert set(card.scores.query("model == 'this model'")["fold"]) == {1}
+
+
 def test_columns_by_the_dozen(y):
     rng = np.random.RandomState(0)
     X = pd.DataFrame(rng.normal(size=(60, 30))).add_prefix("c")
@@ -706,6 +725,27 @@ def test_too_few_known_targets(X, y):
     sae = SupervisedAutoencoder(**TINY).fit(X, target)
     with pytest.raises(ValueError, match="5 folds, but the target 'gap' has 4 known values"):
         report(sae, X, target)
+
+
+def test_folds_that_hold_out_no_known_target(X, y):
+    target = y.mask(np.arange(60) < 30)
+    sae = SupervisedAutoencoder(**TINY).fit(X, target)
+    rows = np.arange(60)
+    said = "the target 'gap' is known, got 1 fold with 20 held-out rows and no known value"
+    with pytest.raises(ValueError, match=said):
+        report(sae, X, target, cv=[(rows[20:], rows[:20])])
+    # of a chain it is enough that one target is never held out
+    table, both = stack_scales(*two_scales())
+    nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(table, both)
+    is_device = table.index.get_level_values("scale") == "scale1"
+    crystals, devices = np.flatnonzero(~is_device), np.flatnonzero(is_device)
+    folds = [
+        (np.r_[crystals, devices[10:]], devices[:10]),
+        (np.r_[crystals, devices[:10]], devices[10:]),
+    ]
+    said = "the target 'gap' is known, got 2 folds with 30 held-out rows and no known value"
+    with pytest.raises(ValueError, match=said):
+        report(nae, table, both, cv=folds)
 
 
 # -- how numbers are written

@@ -161,7 +161,8 @@ def make_splits(
     Raises
     ------
     ValueError
-        If there are fewer rows, groups or known targets than folds, or no fold.
+        If there are fewer rows, groups or known targets than folds, no fold, or a target of which
+        the folds hold out no known value.
     TypeError
         If ``cv`` is neither a number, a splitter nor a list of splits.
     """
@@ -181,10 +182,26 @@ def make_splits(
         # classes with fewer rows than there are folds are a limit that the page states
         warnings.filterwarnings("ignore", message="The least populated class")
         pairs = cv if splitter is None else splitter.split(task.X, strata, task.groups)
-        splits = [(np.asarray(train), np.asarray(test)) for train, test in pairs]
+        positions = np.arange(task.n_samples)  # a split may be a mask of rows
+        splits = [
+            (positions[np.asarray(train)], positions[np.asarray(test)]) for train, test in pairs
+        ]
     if not splits:
         raise ValueError(f"The 'cv' parameter gives no fold: {cv!r}.")
+    _check_held_out(task, splits)
     return splits, how
+
+
+def _check_held_out(task: Task, splits: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Refuse folds after which there is nothing to score a target on."""
+    held_out = np.unique(np.concatenate([test for _, test in splits]))
+    for target in task.targets:
+        if not target.known[held_out].any():
+            raise ValueError(
+                "The folds of the 'cv' parameter must hold out rows in which the target "
+                f"{target.name!r} is known, got {count(len(splits), 'fold')} with "
+                f"{count(len(held_out), 'held-out row')} and no known value among them."
+            )
 
 
 def _check_enough(task: Task, n_folds: int) -> None:

@@ -186,13 +186,18 @@ default=None
         If it is or ends in another kind of estimator, or ``cv`` can not split.
     ValueError
         If X has other columns than it was fitted to; if y is given to an estimator without a
-        target, or is not given to one with a target; if lengths differ; or if there are fewer
-        rows, groups or known targets than folds.
+        target, or is not given to one with a target; if lengths differ; if there are fewer rows,
+        groups or known targets than folds; or if the folds hold out no known value of a target.
 
     See Also
     --------
     sknestedae.model_selection.batched_cross_validate : The scores alone.
     sknestedae.plotting.LatentDisplay : One of the figures.
+
+    Notes
+    -----
+    A fitted estimator does not keep the ``sample_weight`` that it was fitted with, so that in the
+    folds all rows count alike, for the model as for its baselines, and in the scores too.
 
     Examples
     --------
