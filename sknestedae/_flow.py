@@ -109,13 +109,17 @@ class Flow:
         return readings
 
     def decode(self, latents: Tensor) -> list[dict[str, Tensor]]:
-        """Send latents of the last stage down the chain; give each stage's decoded values."""
+        """Send latents of the last stage down the chain; give each stage's decoded values.
+
+        Each stage's are of its own dtype, which need not be that of the stage after it.
+        """
         decoded: list[dict[str, Tensor]] = []
         for k in reversed(range(len(self))):
             values = self.chain.stages[k].decode(latents)  # type: ignore[operator]
             decoded.insert(0, values)
             if k:
-                latents = self.chain.latent_columns[k - 1].get(values)
+                before = next(self.chain.stages[k - 1].parameters())
+                latents = self.chain.latent_columns[k - 1].get(values).to(before)
         return decoded
 
     def columns_of_values(self, k: int) -> dict[str, np.ndarray]:

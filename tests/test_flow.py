@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -53,6 +54,21 @@ def test_down_the_chain_are_the_columns_of_inverse_transform():
         )
         for i, j in enumerate(flow.columns[k]):
             assert_array_equal(table.iloc[:, i].to_numpy(), expected.iloc[:, j].to_numpy())
+
+
+def test_each_stage_decodes_in_its_own_dtype():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=["a", "b"])
+    X = X.astype({"a": np.float32})
+    chain = NestedAutoencoder([("a", sae(3), ["a"]), ("b", sae(2), ["b"])]).fit(X, X["b"])
+    flow = Flow(chain)
+    Z = chain.transform(X)
+    with torch.no_grad():
+        decoded = flow.decode(torch.from_numpy(Z))
+    assert [part["table"].dtype for part in decoded] == [torch.float32, torch.float64]
+    latents = flow.chain.latent_columns[0].get(decoded[1])
+    with torch.no_grad():
+        given = flow.chain.stages[0].decode(latents.float())
+    assert torch.equal(given["table"], decoded[0]["table"])
 
 
 def test_the_gradient_of_the_last_stage_reaches_the_first_scale():

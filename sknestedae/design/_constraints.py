@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -29,23 +29,38 @@ class Kinds:
         Known rows, without gaps.
     categories : dict of int to ndarray
         Categories that were seen in ``fit``, of each categorical column.
+    used : collection of int, optional
+        Positions of the columns that a stage has; nothing is said of the others. All by default.
+    seen : str
+        Where categories were seen, for messages.
 
     Attributes
     ----------
     labels : list
         Of all columns.
     numeric : list of int
-        Positions of the numeric columns.
+        Positions of the numeric columns that a stage has.
+    n_columns : int
+        Number of columns that a stage has.
     low, high, scale : ndarray of shape (n_features,)
-        Range and standard deviation of the known rows; NaN of categorical columns.
+        Range and standard deviation of the known rows; NaN of all but numeric columns.
     is_integer : ndarray of bool, shape (n_features,)
         Whether values are whole numbers; also of columns of True and False.
     """
 
-    def __init__(self, X: pd.DataFrame, categories: dict[int, np.ndarray]) -> None:
+    def __init__(
+        self,
+        X: pd.DataFrame,
+        categories: dict[int, np.ndarray],
+        used: Collection[int] | None = None,
+        seen: str = "in fit",
+    ) -> None:
         self.labels = list(X.columns)
         self.categories = categories
-        self.numeric = [j for j in range(X.shape[1]) if j not in categories]
+        self.seen = seen
+        used = sorted(range(X.shape[1]) if used is None else used)
+        self.numeric = [j for j in used if j not in categories]
+        self.n_columns = len(used)
         self.low, self.high, self.scale = (np.full(X.shape[1], np.nan) for _ in range(3))
         self.is_integer = np.zeros(X.shape[1], dtype=bool)
         for j in self.numeric:
@@ -64,6 +79,11 @@ class Kinds:
             raise ValueError(
                 f"The '{parameter}' parameter must name single columns; {key!r} stands for "
                 f"{len(found)}."
+            )
+        if found[0] not in self.categories and found[0] not in self.numeric:
+            raise ValueError(
+                f"The '{parameter}' parameter names column {self.name(found[0])}, which no stage "
+                "has: nothing can be said of it."
             )
         return found[0]
 
@@ -88,6 +108,8 @@ class Constraints:
     allowed : dict of int to ndarray of bool, shape (n_categories,)
         Of categorical columns.
     sums : list of (list of int, float)
+    told : set of int
+        Columns of ``bounds`` and ``fixed``.
     library : DataFrame or None
         Allowed rows of some columns, which are its labels, as positions.
 
@@ -108,16 +130,17 @@ class Constraints:
         self.kinds = kinds
         self.low, self.high = kinds.low.copy(), kinds.high.copy()
         self.allowed = {j: np.ones(len(c), dtype=bool) for j, c in kinds.categories.items()}
-        bounded = set()
+        self.told: set[int] = set()
         for key, value in _items(bounds, "bounds"):
             j = kinds.position(key, "bounds")
             self._bound(j, value)
-            bounded.add(j)
+            self.told.add(j)
         for key, value in _items(fixed, "fixed"):
             j = kinds.position(key, "fixed")
-            self._fix(j, value, is_bounded=j in bounded)
+            self._fix(j, value, is_bounded=j in self.told)
+            self.told.add(j)
         self.sums: list[tuple[list[int], float]] = []
-        for entry in sums or []:
+        for entry in _entries(sums):
             self._tie(entry)
         self.library = None if library is None else self._read_library(library)
 
@@ -143,10 +166,10 @@ class Constraints:
             raise ValueError(
                 f"The 'bounds' parameter must give (low, high) for column {name}, got {value!r}."
             ) from error
-        if not low <= high:
+        if not low <= high or low == np.inf or high == -np.inf:
             raise ValueError(
-                f"The 'bounds' parameter must have low <= high; column {name} has "
-                f"({low:g}, {high:g})."
+                "The 'bounds' parameter must leave finite numbers, with low <= high; column "
+                f"{name} has ({low:g}, {high:g})."
             )
         if self.kinds.is_integer[j]:
             if np.ceil(low) > np.floor(high):
@@ -169,18 +192,7 @@ class Constraints:
             self.allowed[j] = np.zeros(len(self.allowed[j]), dtype=bool)
             self.allowed[j][code] = True
             return
-        is_whole = self.kinds.is_integer[j]
-        is_number = isinstance(value, Real) and (is_whole or not isinstance(value, bool))
-        if not (is_number or isinstance(value, np.bool_)) or not np.isfinite(float(value)):
-            raise ValueError(
-                f"The 'fixed' parameter must give a finite number for column {name}, got "
-                f"{value!r}."
-            )
-        if is_whole and float(value) != round(float(value)):
-            raise ValueError(
-                f"The 'fixed' parameter must give a whole number for column {name}, as all of its "
-                f"known values are, got {value!r}."
-            )
+        self._check_number(j, value, "fixed")
         if is_bounded and not self.low[j] <= value <= self.high[j]:
             raise ValueError(
                 f"Column {name} is fixed at {value:g}, outside its bounds ({self.low[j]:g}, "
@@ -188,14 +200,29 @@ class Constraints:
             )
         self.low[j] = self.high[j] = float(value)
 
+    def _check_number(self, j: int, value: Any, parameter: str) -> None:
+        """Check a value of a numeric column."""
+        name, is_whole = self.kinds.name(j), self.kinds.is_integer[j]
+        is_number = isinstance(value, Real) and (is_whole or not isinstance(value, bool))
+        if not (is_number or isinstance(value, np.bool_)) or not np.isfinite(float(value)):
+            raise ValueError(
+                f"The '{parameter}' parameter must give a finite number for column {name}, got "
+                f"{value!r}."
+            )
+        if is_whole and float(value) != round(float(value)):
+            raise ValueError(
+                f"The '{parameter}' parameter must give a whole number for column {name}, as all "
+                f"of its known values are, got {value!r}."
+            )
+
     def _code(self, j: int, category: Any, parameter: str) -> int:
         categories = self.kinds.categories[j]
         found = np.flatnonzero(categories.astype(object) == category)
         if not len(found):
             raise ValueError(
                 f"The '{parameter}' parameter names the category {category!r} of column "
-                f"{self.kinds.name(j)}, which was never seen in fit; the categories are "
-                f"{categories.tolist()}."
+                f"{self.kinds.name(j)}, which was never seen {self.kinds.seen}; the categories "
+                f"are {categories.tolist()}."
             )
         return int(found[0])
 
@@ -208,6 +235,10 @@ class Constraints:
             raise ValueError(
                 f"The 'sums' parameter must be a list of (columns, total), got {entry!r} in it."
             ) from error
+        if not keys or not np.isfinite(total):
+            raise ValueError(
+                f"The 'sums' parameter must tie columns to a finite total, got {entry!r} in it."
+            )
         columns = [self.kinds.position(key, "sums") for key in keys]
         taken = {j for others, _ in self.sums for j in others}
         for j in columns:
@@ -223,7 +254,24 @@ class Constraints:
                 f"The columns {keys} are to sum up to {total:g}, but their bounds allow only sums "
                 f"from {low:g} to {high:g}."
             )
+        self._close(columns, total)
         self.sums.append((columns, total))
+
+    def _close(self, columns: list[int], total: float) -> None:
+        """Replace infinite ends within a sum by what the other columns leave."""
+        low, high = self.low.copy(), self.high.copy()
+        for j in columns:
+            others = [i for i in columns if i != j]
+            if np.isinf(high[j]):
+                self.high[j] = max(total - low[others].sum(), low[j])
+            if np.isinf(low[j]):
+                self.low[j] = min(total - high[others].sum(), self.high[j])
+            if not np.isfinite([self.low[j], self.high[j]]).all():
+                raise ValueError(
+                    f"The 'sums' parameter needs finite bounds: column {self.kinds.name(j)} has "
+                    f"({low[j]:g}, {high[j]:g}), and the other columns leave it "
+                    f"({self.low[j]:g}, {self.high[j]:g})."
+                )
 
     def _read_library(self, library: Any) -> pd.DataFrame:
         """Give the rows of the library that keep all other constraints."""
@@ -249,10 +297,12 @@ class Constraints:
                 codes = [self._code(j, value, "library") for value in values.tolist()]
                 allowed &= self.allowed[j][codes]
             else:
-                numbers = values.to_numpy(dtype=np.float64)
+                for value in values.tolist():
+                    self._check_number(j, value, "library")
                 # what the library has is known, also outside of the known rows' range
-                is_free = (self.low[j], self.high[j]) == (self.kinds.low[j], self.kinds.high[j])
-                allowed &= is_free | ((numbers >= self.low[j]) & (numbers <= self.high[j]))
+                if j in self.told:
+                    numbers = values.to_numpy(dtype=np.float64)
+                    allowed &= (numbers >= self.low[j]) & (numbers <= self.high[j])
         if not allowed.any():
             raise ValueError(
                 f"None of the {len(library)} rows of the 'library' parameter keeps the bounds "
@@ -368,6 +418,14 @@ def project_to_sum(values: Tensor, low: Tensor, high: Tensor, total: float) -> T
     # the shift's own derivative: what one free value gains, all free ones give back
     moved = (is_free * values).sum(dim=1, keepdim=True) / n_free
     return (values + shift - (moved - moved.detach())).clamp(low, high)
+
+
+def _entries(sums: Any) -> Iterable[Any]:
+    if sums is None:
+        return []
+    if isinstance(sums, str) or not isinstance(sums, Iterable):
+        raise TypeError(f"The 'sums' parameter must be a list of (columns, total), got {sums!r}.")
+    return sums
 
 
 def _items(given: Any, parameter: str) -> Iterable[tuple[Hashable, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
+from .._base import take_rows
 from .._compat import stack_level_of_caller
 from .._completion import DISTINCT, choose_distinct
 from .._flow import Flow
@@ -21,7 +23,7 @@ from .._scales import is_scale_list, last_scale, measured_scales
 from ..exceptions import NoTargetError, ToleranceWarning
 from ._constraints import SUM_TOLERANCE, Constraints, Kinds
 from ._search import Draft, Space
-from ._targets import Wish, outputs_of, read_wishes
+from ._targets import Wish, outputs_of, position_of, read_wishes
 
 # Without a tolerance, a value is met within this fraction of the spread of the predictions.
 _TOLERANCE = 0.1
@@ -58,7 +60,9 @@ class Design:
         Fraction of the known rows whose ``score_samples`` is lower: near 0, the candidate is less
         like the training rows than nearly all that is known.
     nearest : ndarray of shape (n_candidates, n_nearest)
-        Index (of an array: position) of the known rows that are nearest in the columns.
+        Index of the known rows that are nearest in the columns; of an array the position in X.
+        Of a list of tables, labels of the one table that they make: ``(scale, index)``, where
+        index is that of the scale's own table.
     target_names : list of str
         Of the predictions.
     """
@@ -138,12 +142,12 @@ def propose(
     target : float, (float, float), "max", "min", class label, or dict of these
         What is wanted: a value, a range, as much or as little as possible, or a class. Where the
         estimator predicts several targets, a dict by stage (where it has one target), by
-        ``"stage i"``, or by column of y.
+        ``"stage i"``, or by the position of a column of y.
     n_candidates : int, default=10
         Number of distinct candidates, at most.
     fixed : dict, default=None
         Values of columns, by name or position; of a categorical column, a category seen in
-        ``fit``.
+        ``fit`` (by the first member, where members of an ensemble see different rows).
     bounds : dict, default=None
         (low, high) of numeric columns, a list of categories of categorical ones. Others are
         bounded by what is known: the range of the known rows, and the categories of ``fit``.
@@ -154,7 +158,8 @@ def propose(
         properties of compounds that can be had. Each candidate has one of these rows.
     tolerance : float or dict of floats, default=None
         Within which a wanted value is met, in its units; a range is aimed at that far within its
-        ends. None: a tenth of the standard deviation of the predictions of the known rows.
+        ends. A dict names targets as ``target`` does. None: a tenth of the standard deviation of
+        the predictions of the known rows.
     domain_weight : float, default=0.3
         Price of leaving the domain in which 95 % of the known rows lie, by the Mahalanobis
         distance of each stage's latents: what its square is above theirs costs as much, in
@@ -168,7 +173,8 @@ def propose(
     design : Design
         The candidates with predictions, spread, distances and nearest known rows. Those that meet
         the target come first, then by ``loss``. Known rows are none of them, and rows that are
-        hardly different come only where they are better.
+        hardly different come only where they are better. Columns that no stage has are missing in
+        them.
 
     Raises
     ------
@@ -214,13 +220,13 @@ def propose(
             "nothing that candidates could be proposed for."
         )
     rng = check_random_state(random_state)
-    known = _known_rows(flow, X)
+    known, index = _known_rows(flow, X)
     is_frame = isinstance(known, pd.DataFrame)
     frame = known if is_frame else pd.DataFrame(known)
-    kinds = Kinds(frame, _categories(flow))
+    kinds = _kinds(flow, frame)
     constraints = Constraints(kinds, fixed, bounds, sums, library)
     wishes = read_wishes(target, flow)
-    _set_scales(wishes, flow.estimator.predict(known), tolerance)
+    _set_scales(wishes, flow.estimator.predict(known), tolerance, _target_names(flow))
 
     flows = [Flow(member) for member in flow.estimator.members_]
     draft = _as_draft(frame, kinds)
@@ -232,6 +238,7 @@ def propose(
     design = _describe(
         flow, table if is_frame else _as_array(table, known), known, found, draft, space, wishes
     )
+    design.nearest = index[design.nearest]
     design.loss = losses.numpy()[chosen]
     design = _sort(design)
     _warn(design, wishes, flow.estimator.predict(known), n_candidates)
@@ -254,14 +261,21 @@ def _check_parameters(n_candidates: Any, domain_weight: Any) -> None:
         )
 
 
-def _known_rows(flow: Flow, X: Any) -> Any:
-    """Give the checked rows of the last scale, without gaps."""
+def _known_rows(flow: Flow, X: Any) -> tuple[Any, np.ndarray]:
+    """Give the checked rows of the last scale, without gaps, and what to call them.
+
+    Which is their index, or of an array their positions in X.
+    """
     estimator = flow.estimator
+    index = X.index.to_numpy() if isinstance(X, pd.DataFrame) else None
     if not isinstance(estimator, NestedAutoencoder):
-        return estimator.complete(estimator._check_X(X, reset=False))
+        X = estimator.complete(estimator._check_X(X, reset=False))
+        return X, np.arange(len(X)) if index is None else index
     if is_scale_list(X):
         X = estimator._stack(X).X
+        index = X.index.to_numpy()
     X = estimator._check_X(X, reset=False)
+    index = np.arange(len(X)) if index is None else index
     measured = measured_scales(X, flow.columns)
     rows = np.flatnonzero(last_scale(measured) == len(flow) - 1)
     if not len(rows):
@@ -269,7 +283,17 @@ def _known_rows(flow: Flow, X: Any) -> Any:
             f"X has no row with a measured column of the last stage, {flow.names[-1]!r}, among "
             f"its {len(X)} rows."
         )
-    return estimator.complete(X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows])
+    return estimator.complete(take_rows(X, rows)), index[rows]
+
+
+def _kinds(flow: Flow, X: pd.DataFrame) -> Kinds:
+    """Give the kinds of the columns of known rows."""
+    used = {j for own in flow.columns for j in own}
+    ensembles = [e for e in (flow.estimator, *flow.estimators) if len(e.members_) > 1]
+    seen = "in fit"
+    if any(ensemble.bootstrap for ensemble in ensembles):  # others may have seen other categories
+        seen += " by the ensemble's first member, whose decoder gives the candidates"
+    return Kinds(X, _categories(flow), used, seen)
 
 
 def _categories(flow: Flow) -> dict[int, np.ndarray]:
@@ -281,30 +305,48 @@ def _categories(flow: Flow) -> dict[int, np.ndarray]:
     }
 
 
-def _set_scales(wishes: list[Wish], prediction: np.ndarray, tolerance: Any) -> None:
+def _set_scales(
+    wishes: list[Wish], prediction: np.ndarray, tolerance: Any, names: list[str]
+) -> None:
     """Take each target's unit from what is predicted of the known rows."""
     columns = prediction.reshape(len(prediction), -1)
-    given = tolerance if isinstance(tolerance, dict) else {w.name: tolerance for w in wishes}
-    for name, value in given.items():
-        if name not in [wish.name for wish in wishes]:
-            raise ValueError(
-                f"The 'tolerance' parameter names {name!r}, of which nothing is wanted."
-            )
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if value is not None and not (is_number and value > 0):
-            raise ValueError(
-                f"The 'tolerance' parameter must be positive, got {value!r} for {name!r}."
-            )
+    given = _tolerances(wishes, tolerance, names)
     for wish in wishes:
         if wish.kind == "class":
             continue
         wish.scale = float(columns[:, wish.column].astype(float).std()) or 1.0
-        own = given.get(wish.name)
+        own = given.get(wish.column)
         wish.tolerance = _TOLERANCE * wish.scale if own is None else float(own)
 
 
+def _tolerances(wishes: list[Wish], tolerance: Any, names: list[str]) -> dict[int, Any]:
+    """Give the tolerance of each column of y."""
+    wanted = [wish.column for wish in wishes]
+    items = (
+        tolerance.items() if isinstance(tolerance, Mapping) else [(j, tolerance) for j in wanted]
+    )
+    given: dict[int, Any] = {}
+    for key, value in items:
+        column = position_of(key, names, "tolerance")
+        if column not in wanted:
+            raise ValueError(
+                f"The 'tolerance' parameter names {key!r}, of which nothing is wanted."
+            )
+        if column in given:
+            raise ValueError(
+                f"The 'tolerance' parameter names the target {names[column]!r} twice."
+            )
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if value is not None and not (is_number and value > 0):
+            raise ValueError(
+                f"The 'tolerance' parameter must be positive, got {value!r} for {names[column]!r}."
+            )
+        given[column] = value
+    return given
+
+
 def _as_draft(X: pd.DataFrame, kinds: Kinds) -> Draft:
-    """Give known rows as numbers and one-hot categories."""
+    """Give known rows as numbers and one-hot categories; all 0 of one that was never seen."""
     numbers = X.iloc[:, kinds.numeric].to_numpy(dtype=np.float64)
     shares = {}
     for j, categories in kinds.categories.items():
@@ -315,11 +357,18 @@ def _as_draft(X: pd.DataFrame, kinds: Kinds) -> Draft:
 
 
 def _as_table(draft: Draft, like: pd.DataFrame, kinds: Kinds) -> pd.DataFrame:
-    """Give candidates as a table with the columns and dtypes of the known rows."""
+    """Give candidates as a table with the columns and dtypes of the known rows.
+
+    Columns that no stage has are missing, where need be in a dtype that can be.
+    """
     columns: list[pd.Series] = []
+    nothing = like.iloc[:0].reset_index(drop=True).reindex(range(len(draft.numbers)))
     for j, dtype in enumerate(like.dtypes):
         if j in kinds.categories:
             values: Any = kinds.categories[j][draft.shares[j].argmax(dim=1).numpy()]
+        elif j not in kinds.numeric:
+            columns.append(nothing.iloc[:, j])
+            continue
         else:
             values = draft.numbers[:, kinds.numeric.index(j)].numpy()
         if isinstance(dtype, pd.CategoricalDtype) and not set(values) <= set(dtype.categories):
@@ -360,9 +409,12 @@ def _is_alike(
 
 
 def _coordinates(draft: Draft, kinds: Kinds) -> tuple[np.ndarray, np.ndarray]:
-    """Give numbers in standard deviations, and codes of categories."""
+    """Give numbers in standard deviations, and codes of categories; -1 where never seen."""
     points = draft.numbers.numpy() / kinds.scale[kinds.numeric]
-    codes = [shares.argmax(dim=1).numpy() for shares in draft.shares.values()]
+    codes = [
+        torch.where(shares.any(dim=1), shares.argmax(dim=1), -1).numpy()
+        for shares in draft.shares.values()
+    ]
     return points, np.array(codes, dtype=int).reshape(len(codes), len(points)).T
 
 
@@ -385,11 +437,13 @@ def _describe(
     space: Space,
     wishes: list[Wish],
 ) -> Design:
-    """Predict the candidates, and say how far they are from what is known."""
+    """Predict the candidates, and say how far they are from what is known.
+
+    ``nearest`` are positions among the known rows.
+    """
     estimator = flow.estimator
     n_found = len(found.numbers)
     n_nearest = min(_N_NEAREST, len(known))
-    index = known.index.to_numpy() if isinstance(known, pd.DataFrame) else np.arange(len(known))
     if not n_found:
         shape = (0, *estimator.predict(known[:1]).shape[1:])
         empty = np.empty(0)
@@ -403,7 +457,7 @@ def _describe(
             empty,
             empty,
             empty,
-            np.empty((0, n_nearest), dtype=object),
+            np.empty((0, n_nearest), dtype=int),
             _target_names(flow),
         )
     if len(estimator.members_) > 1:
@@ -431,7 +485,7 @@ def _describe(
         latent_distance=in_latents[:, 0] / np.sqrt(latents.shape[1]),
         input_distance=distance[:, 0],
         domain=(known_scores[None, :] < scores[:, None]).mean(axis=1),
-        nearest=index[position],
+        nearest=position,
         target_names=_target_names(flow),
     )
 
@@ -448,8 +502,11 @@ def _predict_with_spread(estimator: Any, X: Any) -> tuple[np.ndarray, np.ndarray
 def _embed(draft: Draft, kinds: Kinds) -> np.ndarray:
     """Give points whose Euclidean distance is the root mean square over columns."""
     points, _ = _coordinates(draft, kinds)
-    one_hot = [shares.numpy() / np.sqrt(2) for shares in draft.shares.values()]
-    return np.hstack([points, *one_hot]) / np.sqrt(max(len(kinds.labels), 1))
+    one_hot = []
+    for shares in draft.shares.values():
+        never_seen = 1 - shares.sum(dim=1, keepdim=True)  # is as far from each as these are
+        one_hot.append(torch.cat([shares, never_seen], dim=1).numpy() / np.sqrt(2))
+    return np.hstack([points, *one_hot]) / np.sqrt(max(kinds.n_columns, 1))
 
 
 def _target_names(flow: Flow) -> list[str]:

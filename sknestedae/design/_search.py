@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.base import is_classifier
 from torch import Tensor
 
-from .._flow import Flow
+from .._flow import Flow, Reading
 from .._modules import RANGES
+from .._nested import NestedAutoencoder
 from .._training import Rows
 from ._constraints import Constraints, Kinds
 from ._targets import Wish
@@ -45,10 +46,11 @@ class Draft(NamedTuple):
         index = torch.from_numpy(rows)
         return Draft(self.numbers[index], {j: p[index] for j, p in self.shares.items()})
 
-    def joined(self, other: Draft) -> Draft:
+    def joined(self, *others: Draft) -> Draft:
         """Give these candidates and others."""
-        shares = {j: torch.cat([p, other.shares[j]]) for j, p in self.shares.items()}
-        return Draft(torch.cat([self.numbers, other.numbers]), shares)
+        every = (self, *others)
+        shares = {j: torch.cat([draft.shares[j] for draft in every]) for j in self.shares}
+        return Draft(torch.cat([draft.numbers for draft in every]), shares)
 
 
 class Port:
@@ -65,6 +67,7 @@ class Port:
     def __init__(self, flow: Flow, k: int, kinds: Kinds) -> None:
         table, own = flow.estimators[k]._table, flow.columns[k]
         self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
+        self.device = flow.estimators[k]._net_device
         self.layouts = table.layouts
         self.numeric: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
         self.categorical: dict[str, list[tuple[int, Tensor]]] = {}
@@ -87,7 +90,7 @@ class Port:
             ]
 
     def values(self, draft: Draft) -> dict[str, Tensor]:
-        """Give each block's values of a draft; 0 where latents stand."""
+        """Give each block's values of a draft, where the network is; 0 where latents stand."""
         values = {}
         n_rows = len(draft.numbers)
         for name, layout in self.layouts.items():
@@ -96,7 +99,7 @@ class Port:
             scaled = (draft.numbers[:, there] - mean) / scale
             parts = [numbers.index_copy(1, here, scaled)]
             parts += [draft.shares[j] @ matrix for j, matrix in self.categorical[name]]
-            values[name] = torch.cat(parts, dim=1).to(self.dtype)
+            values[name] = torch.cat(parts, dim=1).to(self.device, self.dtype)
         return values
 
     def read(
@@ -104,7 +107,7 @@ class Port:
     ) -> None:
         """Take what a stage decoded, into columns of a draft."""
         for name, layout in self.layouts.items():
-            values = decoded[name].double()
+            values = decoded[name].cpu().double()
             here, there, mean, scale = self.numeric[name]
             own = values[:, here] * scale + mean
             for i, j in enumerate(there.tolist()):
@@ -117,6 +120,62 @@ class Port:
 def _same(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """Give a matrix that tells which categories are the same."""
     return (ours.astype(object)[:, None] == theirs.astype(object)[None, :]).astype(np.float64)
+
+
+class Route:
+    """A flow, with the ports that lead a draft into its stages.
+
+    Drafts, latents and predictions are on the CPU and in double precision, whatever the networks
+    are.
+    """
+
+    def __init__(self, flow: Flow, kinds: Kinds) -> None:
+        self.flow = flow
+        self.ports = [Port(flow, k, kinds) for k in range(len(flow))]
+
+    def send(self, draft: Draft) -> list[Reading]:
+        """Send a draft up the stages."""
+        return self.flow.forward([Rows(port.values(draft)) for port in self.ports])
+
+    def latents(self, draft: Draft) -> list[Tensor]:
+        """Give the latents of each stage."""
+        return [reading.latents.cpu().double() for reading in self.send(draft)]
+
+    def decode(self, latents: Tensor) -> list[dict[str, Tensor]]:
+        """Send latents of the last stage down."""
+        port = self.ports[-1]
+        return self.flow.decode(latents.to(port.device, port.dtype))
+
+    def wished(self, wish: Wish, reading: Reading) -> Tensor:
+        """Give what a stage's reading predicts of a wish, in the units of y; of a class its share.
+
+        Of shape (n_candidates,).
+        """
+        estimator = self.flow.estimators[wish.stage]
+        output: Any = reading.prediction
+        output = output.cpu().double()
+        if is_classifier(estimator):
+            return torch.softmax(output, dim=1)[:, wish.code]
+        encoder, values = estimator._target._encoder, output[:, wish.output]
+        if encoder.standardize:
+            values = values * encoder.scale[wish.output] + encoder.mean[wish.output]
+        return values
+
+
+def _flows_of_others(flow: Flow, k: int) -> list[Flow]:
+    """Give flows that end in the other members of a stage which is an ensemble itself.
+
+    The latents that it is given, as those that it passes on, are the first members'.
+    """
+    if not isinstance(flow.estimator, NestedAutoencoder):
+        return []
+    flows = []
+    for member in flow.estimators[k].members_[1:]:
+        part = flow.estimator[: k + 1]
+        name, _, columns = part.stages_[-1]
+        part.stages_ = [*part.stages_[:-1], (name, member, columns)]
+        flows.append(Flow(part))
+    return flows
 
 
 class Space:
@@ -142,12 +201,19 @@ class Space:
         known: Draft,
         domain_weight: float,
     ) -> None:
-        self.flows = flows
         self.constraints = constraints
         self.kinds = constraints.kinds
         self.wishes = wishes
         self.domain_weight = domain_weight
-        self.ports = [[Port(flow, k, self.kinds) for k in range(len(flow))] for flow in flows]
+        self.routes = [Route(flow, self.kinds) for flow in flows]
+        # for each of the flows and each stage of which something is wanted
+        self.others = [
+            {
+                k: [Route(own, self.kinds) for own in _flows_of_others(flow, k)]
+                for k in {wish.stage for wish in wishes}
+            }
+            for flow in flows
+        ]
         first = flows[0]
         bounds = [e._architecture["latent_activation"] for e in first.estimators]
         self.bounds = RANGES.get(bounds[-1], (-np.inf, np.inf))
@@ -167,14 +233,9 @@ class Space:
         step = latents - self.means[k]
         return ((step @ self.precisions[k]) * step).sum(dim=1)
 
-    def _send(self, i: int, draft: Draft) -> list:
-        """Send a draft up one member's stages."""
-        parts = [Rows(port.values(draft)) for port in self.ports[i]]
-        return self.flows[i].forward(parts)
-
     def latents(self, draft: Draft) -> list[Tensor]:
         """Give the first member's latents of each stage."""
-        return [reading.latents.double() for reading in self._send(0, draft)]
+        return self.routes[0].latents(draft)
 
     def decode(self, latents: Tensor, decided: Draft | None = None) -> Draft:
         """Decode latents, and bring what comes out into the constraints.
@@ -185,12 +246,11 @@ class Space:
         decided : Draft, optional
             Whose categories and rows of the library are decided already.
         """
-        port = self.ports[0][-1]
+        route = self.routes[0]
         numbers: list[Tensor | None] = [None] * len(self.kinds.numeric)
         logits: dict[int, Tensor] = {}
-        decoded = self.flows[0].decode(latents.to(port.dtype))
-        for own, of_stage in zip(self.ports[0], decoded, strict=True):
-            own.read(of_stage, numbers, logits)
+        for port, of_stage in zip(route.ports, route.decode(latents), strict=True):
+            port.read(of_stage, numbers, logits)
         table = torch.stack(numbers, dim=1) if numbers else latents[:, :0]  # type: ignore[arg-type]
         table = self.constraints.project(table)
         if decided is not None:
@@ -204,22 +264,24 @@ class Space:
         return Draft(table, shares)
 
     def predict(self, draft: Draft) -> list[Tensor]:
-        """Give each wish's mean prediction over members, of shape (n_candidates,)."""
-        sums: list[Tensor] = [torch.zeros(())] * len(self.wishes)
-        for i, flow in enumerate(self.flows):
-            readings = self._send(i, draft)
-            for w, wish in enumerate(self.wishes):
-                estimator = flow.estimators[wish.stage]
-                output = readings[wish.stage].prediction.double()
-                if is_classifier(estimator):
-                    values = torch.softmax(output, dim=1)[:, wish.code]
-                else:
-                    encoder = estimator._target._encoder
-                    values = output[:, wish.output]
-                    if encoder.standardize:
-                        values = values * encoder.scale[wish.output] + encoder.mean[wish.output]
-                sums[w] = sums[w] + values / len(self.flows)
-        return sums
+        """Give each wish's mean prediction over members, of shape (n_candidates,).
+
+        Members are those of an ensemble of chains, and those of a stage that is an ensemble.
+        """
+        found = [self._predict(i, draft) for i in range(len(self.routes))]
+        return [torch.stack(own).mean(dim=0) for own in zip(*found, strict=True)]
+
+    def _predict(self, i: int, draft: Draft) -> list[Tensor]:
+        """Give what one chain predicts of each wish."""
+        route, others = self.routes[i], self.others[i]
+        readings = route.send(draft)
+        more = {k: [(own, own.send(draft)[k]) for own in routes] for k, routes in others.items()}
+        found = []
+        for wish in self.wishes:
+            every = [(route, readings[wish.stage]), *more[wish.stage]]
+            values = [own.wished(wish, reading) for own, reading in every]
+            found.append(torch.stack(values).mean(dim=0))
+        return found
 
     def loss(self, draft: Draft) -> Tensor:
         """Say how far candidates are from what is wanted, of shape (n_candidates,)."""
@@ -241,6 +303,7 @@ class Space:
         some = self.known[np.linspace(0, n_known - 1, min(n_known, _N_POOL)).astype(int)]
         return torch.cat([some, a + share * (b - a) + _JITTER * noise]).clamp(*self.bounds)
 
+    @torch.enable_grad()
     def descend(self, latents: Tensor, decided: Draft | None = None) -> Tensor:
         """Follow the gradient of the loss, by Adam in whitened latents; keep the best of each."""
         center = latents.detach()
@@ -306,7 +369,7 @@ class Space:
         be the best.
         """
         library = self.constraints.library
-        parts = [draft]
+        parts = []
         for j, allowed in self.constraints.allowed.items():
             if library is not None and j in library:
                 continue
@@ -319,10 +382,7 @@ class Space:
             each = np.repeat(np.arange(len(draft.numbers)), len(rows))
             tried = torch.from_numpy(np.tile(rows, len(draft.numbers)))
             parts.append(Draft(*self.constraints.place(*draft.take(each), tried)))
-        joined = parts[0]
-        for part in parts[1:]:
-            joined = joined.joined(part)
-        return joined
+        return draft.joined(*parts)
 
 
 def _best(draft: Draft, losses: Tensor, n: int) -> np.ndarray:

@@ -108,7 +108,7 @@ def read_wishes(target: Any, flow: Flow) -> list[Wish]:
         raise ValueError("The 'target' parameter must want something, got {}.")
     wishes: list[Wish] = []
     for key, wanted in target.items():
-        column = _column(key, names)
+        column = position_of(key, names, "target")
         if column in [wish.column for wish in wishes]:
             raise ValueError(f"The 'target' parameter names the target {names[column]!r} twice.")
         name, stage, output = outputs[column]
@@ -131,14 +131,16 @@ def outputs_of(flow: Flow) -> list[tuple[str, int, int]]:
     return [found[column] for column in sorted(found)]
 
 
-def _column(key: Any, names: list[str]) -> int:
+def position_of(key: Any, names: list[str], parameter: str) -> int:
+    """Give the position of the column of y that a key of a parameter names, or counts."""
     if key in names:
         return names.index(key)
     is_index = isinstance(key, Integral) and not isinstance(key, bool)
     if is_index and 0 <= key < len(names):
         return int(key)
     raise ValueError(
-        f"The 'target' parameter names {key!r}; the estimator predicts {names}, counted from 0."
+        f"The '{parameter}' parameter names {key!r}; the estimator predicts {names}, counted "
+        "from 0."
     )
 
 

@@ -102,6 +102,32 @@ def test_columns_of_a_library_are_those_of_its_nearest_row():
     assert_array_equal(only.snap(numbers, shares)[0][:, 0].numpy(), [0.9, 0.9])
 
 
+@pytest.mark.parametrize("given", [{"bounds": {"a": (0, 0.9)}}, {"fixed": {"a": 0.5}}])
+def test_a_library_keeps_bounds_that_are_those_of_the_known_rows(given):
+    """Only what nothing was said of may be as the library has it."""
+    library = pd.DataFrame({"a": [0.5, 40.0]})
+    assert constraints(library=library).library[0].tolist() == [0.5, 40.0]
+    assert constraints(library=library, **given).library[0].tolist() == [0.5]
+    same = Kinds(pd.DataFrame({"a": [0.5, 0.5]}), {})
+    assert Constraints(same, {"a": 0.5}, None, None, library).library[0].tolist() == [0.5]
+
+
+def test_infinite_bounds_within_a_sum_are_what_the_others_leave():
+    open_ends = constraints(
+        bounds={"a": (0, np.inf), "b": (0.1, np.inf), "c": (0, 0.6)}, sums=[(["a", "b", "c"], 1.0)]
+    )
+    assert_allclose(open_ends.low[:3], [0, 0.1, 0])
+    assert_allclose(open_ends.high[:3], [0.9, 1.0, 0.6])
+    below = constraints(bounds={"a": (-np.inf, 0.5)}, sums=[(["a", "b"], 1.0)])
+    assert_allclose((below.low[0], below.high[0]), (0, 0.5))  # b is 1 at most
+    alone = constraints(bounds={"a": (-np.inf, np.inf)}, sums=[(["a"], 3.0)])
+    assert alone.low[0] == alone.high[0] == 3
+    for free in (open_ends, below):
+        columns, total = free.sums[0]
+        found = free.project(torch.randn(20, 4, dtype=torch.float64)).numpy()[:, columns]
+        assert_allclose(found.sum(axis=1), total)
+
+
 # ---------------------------------------------------------------------------------------------
 # Bad input
 
@@ -155,6 +181,23 @@ def test_columns_of_a_library_are_those_of_its_nearest_row():
             "None of the 2 rows of the 'library' parameter keeps the bounds",
         ),
         ({"library": pd.DataFrame({"layer": ["ZnO"]})}, "'ZnO' of column 'layer'"),
+        (
+            {"library": pd.DataFrame({"n": [1.0, 1.5]})},
+            "'library' parameter must give a whole number for column 'n', .* got 1.5",
+        ),
+        (
+            {"library": pd.DataFrame({"a": [0.5, "some"]})},
+            "'library' parameter must give a finite number for column 'a', got 'some'",
+        ),
+        ({"library": pd.DataFrame({"a": [np.inf]})}, "finite number for column 'a', got inf"),
+        ({"sums": [(["a", "b"], np.inf)]}, r"finite total, got \(\['a', 'b'\], inf\)"),
+        ({"sums": [(["a", "b"], np.nan)]}, r"finite total, got \(\['a', 'b'\], nan\)"),
+        ({"sums": [([], 0.0)]}, r"must tie columns to a finite total, got \(\[\], 0.0\)"),
+        (
+            {"sums": [(["a", "b"], 1.0)], "bounds": {"a": (-np.inf, 1), "b": (0, np.inf)}},
+            r"needs finite bounds: column 'a' has \(-inf, 1\), and the other .* \(-inf, 1\)",
+        ),
+        ({"bounds": {"a": (np.inf, np.inf)}}, r"finite numbers.*column 'a' has \(inf, inf\)"),
     ],
 )
 def test_constraints_that_make_no_sense_are_told_with_their_numbers(given, message):
@@ -170,6 +213,12 @@ def test_whole_numbers_are_bounded_by_whole_numbers():
     assert_array_equal(flags.is_integer, [True, False])
     fixed = Constraints(flags, {"on": True}, None, None)
     assert fixed.low[0] == fixed.high[0] == 1
+
+
+@pytest.mark.parametrize("sums", [3, "ab"])
+def test_sums_are_a_list(sums):
+    with pytest.raises(TypeError, match=rf"'sums' parameter must be a list .* got {sums!r}"):
+        constraints(sums=sums)
 
 
 @pytest.mark.parametrize("parameter", ["fixed", "bounds"])

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -15,8 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from test_search import TINY, a_chain, a_classifier, one_scale, table
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae._flow import Flow
 from sknestedae.design import Design, propose
-from sknestedae.design._design import _is_alike
+from sknestedae.design._design import _as_draft, _coordinates, _embed, _is_alike, _kinds
 from sknestedae.exceptions import NoTargetError, ToleranceWarning
 
 
@@ -218,6 +220,23 @@ def test_those_that_meet_the_target_come_first():
     assert_array_equal(design.meets, np.abs(design.prediction - 1.9) <= 0.02)
 
 
+def test_a_category_that_was_never_seen_is_none_of_those_that_were():
+    estimator, X, _ = one_scale()
+    X = X.assign(kind=["z", *X["kind"].astype(str)[1:]])
+    flow = Flow(estimator)
+    kinds = _kinds(flow, X)
+    draft = _as_draft(X, kinds)
+    points, codes = _coordinates(draft, kinds)
+    assert codes[0] == -1
+    assert (codes[1:] >= 0).all()
+    asked = draft.take(np.zeros(3, dtype=int))._replace(shares={2: torch.eye(3).double()})
+    _, of_asked = _coordinates(asked, kinds)
+    known = points[:1].repeat(3, axis=0)
+    assert not _is_alike(known, of_asked, points[:1], codes[:1]).any()
+    step = _embed(asked, kinds) - _embed(draft, kinds)[0]
+    assert_allclose(np.sqrt((step**2).sum(axis=1)), np.sqrt(1 / 4))  # one of four columns
+
+
 def test_a_frame_has_all_of_it():
     estimator, X, target = a_chain(n_members=2)
     design = quietly(estimator, X, target, n_candidates=3)
@@ -269,6 +288,92 @@ def test_arrays_and_gaps():
     assert design.X.dtype == np.float32
     assert np.isfinite(design.X).all()
     assert set(design.nearest.ravel()) <= set(range(50))
+
+
+def two_scales_in_an_array():
+    """Give a chain and its table, of which every other row has the first scale alone."""
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    X[::2, 2] = np.nan
+    stage = SupervisedAutoencoder(2, **TINY)
+    chain = NestedAutoencoder([("a", stage, [0, 1]), ("b", stage, [2])], random_state=0)
+    return chain.fit(X, X[:, 0] + np.nan_to_num(X[:, 2])), X
+
+
+def test_nearest_rows_of_an_array_are_positions_in_it():
+    chain, X = two_scales_in_an_array()
+    design = quietly(chain, X, "max", n_candidates=3)
+    known = X[1::2]
+    scaled = (design.X[:, None] - known) / known.std(axis=0)
+    expected = 1 + 2 * (scaled**2).sum(axis=2).argmin(axis=1)
+    assert_array_equal(design.nearest[:, 0], expected)
+    frame = pd.DataFrame(X, index=[f"row {i}" for i in range(len(X))])  # of an array's chain
+    by_label = quietly(chain, frame, "max", n_candidates=3)
+    assert_array_equal(by_label.nearest[:, 0], [f"row {i}" for i in expected])
+
+
+def a_chain_that_leaves_columns_out():
+    X, y = table()
+    X = X.assign(
+        number=np.arange(60),
+        name=[f"cell {i}" for i in range(60)],
+        flag=np.arange(60) > 20,
+        when=pd.Timestamp("2020-01-01"),
+        group=pd.Categorical(["g"] * 60),
+        share=0.5,
+    )
+    stage = SupervisedAutoencoder(2, **TINY)
+    stages = [("a", stage, ["u", "v"]), ("b", stage, ["kind", "count"])]
+    return NestedAutoencoder(stages, random_state=0).fit(X, y), X
+
+
+def test_columns_of_no_stage_are_missing():
+    chain, X = a_chain_that_leaves_columns_out()
+    design = quietly(chain, X, "max", n_candidates=3)
+    assert list(design.X) == list(X)
+    own = ["u", "v", "kind", "count"]
+    assert design.X[own].notna().all(axis=None)
+    assert (design.X[own].dtypes == X[own].dtypes).all()
+    assert design.X.drop(columns=own).isna().all(axis=None)
+    assert_array_equal(design.prediction, chain.predict(design.X))
+    numbers, scale = X[["u", "v", "count"]], X[["u", "v", "count"]].std(ddof=0)
+    for distance, (_, row) in zip(design.input_distance, design.X.iterrows(), strict=True):
+        squares = (((numbers - row[list(scale.index)].astype(float)) / scale) ** 2).sum(axis=1)
+        assert_allclose(distance, np.sqrt((squares + (X["kind"] != row["kind"])) / 4).min())
+    assert "name" in design.to_frame()
+
+
+def test_columns_of_no_stage_in_an_array():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    stage = SupervisedAutoencoder(2, **TINY)
+    chain = NestedAutoencoder([("a", stage, [0]), ("b", stage, [2])]).fit(X, X[:, 2])
+    design = quietly(chain, X, "max", n_candidates=2)
+    assert_array_equal(np.isnan(design.X), [[False, True, False]] * 2)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fixed": {"number": 1}},
+        {"bounds": {"number": (0, 1)}},
+        {"sums": [(["u", "number"], 1.0)]},
+        {"library": pd.DataFrame({"number": [1]})},
+    ],
+)
+def test_columns_of_no_stage_can_not_be_asked_for(given):
+    chain, X = a_chain_that_leaves_columns_out()
+    (parameter,) = given
+    message = f"'{parameter}' parameter names column 'number', which no stage has"
+    with pytest.raises(ValueError, match=message):
+        propose(chain, X, "max", **given)
+
+
+def test_stages_of_two_dtypes():
+    X, y = table()
+    X = X.astype({"u": np.float32, "v": np.float32})
+    stage = SupervisedAutoencoder(2, **TINY)
+    chain = NestedAutoencoder([("a", stage, ["u", "v"]), ("b", stage, ["kind", "count"])])
+    design = quietly(chain.fit(X, y), X, "max", n_candidates=2)
+    assert (design.X.dtypes == X.dtypes).all()
 
 
 def test_one_column():
@@ -342,6 +447,9 @@ def test_an_estimator_that_can_not_be_asked():
         ({"domain_weight": -1}, "'domain_weight' parameter must be a number of 0 or more"),
         ({"tolerance": 0}, "'tolerance' parameter must be positive, got 0"),
         ({"tolerance": {"gap": 1}}, "'tolerance' parameter names 'gap'"),
+        ({"tolerance": {1: 1}}, "'tolerance' parameter names 1; the estimator predicts"),
+        ({"tolerance": {0: 1, "target": 1}}, "'tolerance' parameter names .* 'target' twice"),
+        ({"tolerance": {0: -1}}, "must be positive, got -1 for 'target'"),
         ({"fixed": {"kind": "z"}}, "never seen in fit"),
     ],
 )
@@ -349,6 +457,32 @@ def test_parameters_are_checked(parameters, message):
     estimator, X, target = one_scale()
     with pytest.raises(ValueError, match=message):
         propose(estimator, X, target, **parameters)
+
+
+def test_tolerances_are_named_or_counted_as_targets_are():
+    estimator, X, _ = a_chain()
+    by_name, by_position = (
+        quietly(estimator, X, {"b": 5.0}, tolerance={key: 0.5}, n_candidates=3) for key in ("b", 1)
+    )
+    assert_array_equal(by_name.meets, np.abs(by_name.prediction[:, 1] - 5) <= 0.5)
+    pd.testing.assert_frame_equal(by_name.to_frame(), by_position.to_frame())
+    with pytest.raises(ValueError, match="names 'a', of which nothing is wanted"):
+        propose(estimator, X, {"b": 5.0}, tolerance={"a": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "seen"),
+    [
+        ({}, "in fit; "),
+        ({"n_members": 2}, "in fit; "),
+        ({"n_members": 2, "bootstrap": True}, "in fit by the ensemble's first member"),
+    ],
+)
+def test_whose_categories_they_are(parameters, seen):
+    """Members that see other rows may see other categories; the first one's are proposed."""
+    estimator, X, target = one_scale(**parameters)
+    with pytest.raises(ValueError, match=f"never seen {seen}"):
+        propose(estimator, X, target, fixed={"kind": "z"})
 
 
 def test_rows_without_the_last_scale_are_refused():

@@ -14,12 +14,14 @@ from sknestedae import (
     SupervisedAutoencoderClassifier,
 )
 from sknestedae._flow import Flow
-from sknestedae.design._constraints import Constraints, Kinds
-from sknestedae.design._design import _as_draft, _as_table, _categories, _known_rows
-from sknestedae.design._search import Space
+from sknestedae.design._constraints import Constraints
+from sknestedae.design._design import _as_draft, _as_table, _kinds, _known_rows
+from sknestedae.design._search import Route, Space
 from sknestedae.design._targets import read_wishes
 
 TINY = {"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
+
+ENSEMBLE = {"n_members": 3, "bootstrap": True}
 
 
 def table(n_rows=60, seed=0):
@@ -41,12 +43,10 @@ def a_classifier():
     return SupervisedAutoencoderClassifier(3, **TINY).fit(X, labels), X, "good"
 
 
-def a_chain(**parameters):
+def a_chain(of_stages=None, **parameters):
     X, y = table()
-    stages = [
-        ("a", SupervisedAutoencoder(2, **TINY), ["u", "v"]),
-        ("b", SupervisedAutoencoder(2, **TINY), ["kind", "count"]),
-    ]
+    stage = SupervisedAutoencoder(2, **TINY, **(of_stages or {}))
+    stages = [("a", stage, ["u", "v"]), ("b", stage, ["kind", "count"])]
     targets = np.column_stack([X["u"] + X["v"], y])
     chain = NestedAutoencoder(stages, random_state=0, **parameters)
     return chain.fit(X, targets), X, {"a": 1.0, "b": "max"}
@@ -59,13 +59,15 @@ CASES = {
     "classifier": a_classifier,
     "chain": a_chain,
     "ensemble of chains": lambda: a_chain(n_members=2, bootstrap=True),
+    "chain of ensembles": lambda: a_chain(ENSEMBLE),
+    "ensemble of chains of ensembles": lambda: a_chain(ENSEMBLE, n_members=2, bootstrap=True),
 }
 
 
 def space_of(estimator, X, target, **constraints):
     flow = Flow(estimator)
-    known = _known_rows(flow, X)
-    kinds = Kinds(known, _categories(flow))
+    known, _ = _known_rows(flow, X)
+    kinds = _kinds(flow, known)
     limits = {"fixed": None, "bounds": None, "sums": None, **constraints}
     flows = [Flow(member) for member in estimator.members_]
     draft = _as_draft(known, kinds)
@@ -86,6 +88,37 @@ def test_the_search_predicts_as_the_estimator_does(case):
         expected = estimator.predict(known).reshape(len(known), -1)
     assert len(found) == expected.shape[1]
     assert_allclose(np.column_stack([p.numpy() for p in found]), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_classes_of_a_stage_that_is_an_ensemble():
+    """Have the mean probability of its members, other chains included."""
+    X, y = table()
+    stages = [
+        ("a", SupervisedAutoencoder(2, **TINY), ["u", "v"]),
+        ("b", SupervisedAutoencoderClassifier(2, **TINY, **ENSEMBLE), ["kind", "count"]),
+    ]
+    for n_members in (1, 2):
+        chain = NestedAutoencoder(stages, random_state=0, n_members=n_members)
+        chain.fit(X, np.where(y > y.median(), "good", "bad"))
+        space, draft, known = space_of(chain, X, "good")
+        with torch.no_grad():
+            (found,) = space.predict(draft)
+        assert_allclose(found.numpy(), chain.predict_proba(known)[:, 1], rtol=1e-6)
+
+
+def test_values_are_sent_to_where_the_networks_are():
+    """As far as a device without storage shows: its tensors have a place, and no numbers."""
+    estimator, X, target = a_chain()
+    space, draft, _ = space_of(estimator, X, target)
+    for _, stage, _ in estimator.stages_:
+        stage.net_.module_.to("meta")
+    route = Route(Flow(estimator), space.kinds)
+    readings = route.send(draft)
+    decoded = route.decode(space.known)
+    values = [v for part in decoded for v in part.values()]
+    for tensor in [*values, *(r.latents for r in readings), *(r.prediction for r in readings)]:
+        assert tensor.device.type == "meta"
+        assert len(tensor) == len(X)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -120,6 +153,27 @@ def test_the_gradient_is_followed_down(case):
         after = space.loss(space.decode(found))
     assert (after <= before + 1e-9).all()
     assert (after < before).any()
+
+
+def test_the_gradient_is_followed_where_others_want_none():
+    estimator, X, target = one_scale()
+    space, _, _ = space_of(estimator, X, target)
+    expected = space.descend(space.known[:4])
+    with torch.no_grad():
+        assert torch.equal(space.descend(space.known[:4]), expected)
+        assert not torch.is_grad_enabled()
+
+
+def test_the_best_are_varied_in_each_category():
+    estimator, X, target = one_scale()
+    space, draft, _ = space_of(estimator, X, target, bounds={"kind": ["p", "r"]})
+    some = draft.take(np.arange(5))
+    varied = space.vary(some, np.random.RandomState(0))
+    assert torch.equal(varied.numbers, some.numbers.repeat(3, 1))
+    codes = varied.shares[2].argmax(dim=1).reshape(3, 5)
+    assert torch.equal(
+        codes, torch.stack([some.shares[2].argmax(dim=1), *torch.tensor([[0], [2]]).expand(2, 5)])
+    )
 
 
 def test_the_domain_has_its_price():
