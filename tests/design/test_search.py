@@ -164,6 +164,15 @@ def test_the_gradient_is_followed_where_others_want_none():
         assert not torch.is_grad_enabled()
 
 
+def test_many_drafts_are_joined_at_once():
+    estimator, X, target = one_scale()
+    _, draft, _ = space_of(estimator, X, target)
+    parts = [draft.take(np.arange(i, i + 2)) for i in range(0, 6, 2)]
+    joined = parts[0].joined(*parts[1:])
+    assert torch.equal(joined.numbers, draft.numbers[:6])
+    assert torch.equal(joined.shares[2], draft.shares[2][:6])
+
+
 def test_the_best_are_varied_in_each_category():
     estimator, X, target = one_scale()
     space, draft, _ = space_of(estimator, X, target, bounds={"kind": ["p", "r"]})
