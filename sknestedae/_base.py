@@ -19,11 +19,12 @@ from sklearn.base import (
     clone,
     is_classifier,
 )
-from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from ._belief import Belief, Link
 from ._compat import (
     Interval,
     StrOptions,
@@ -31,7 +32,8 @@ from ._compat import (
     fit_context,
     stack_level_of_caller,
 )
-from ._completion import Belief, Explainer, Link
+from ._completion import Explainer
+from ._gaps import Completions, Search, fill_gaps
 from ._losses import ELEMENTWISE
 from ._members import fit_members, members_of, members_to_fit, strata_of, take_over
 from ._modules import ACTIVATIONS, INITIALIZATIONS, RANGES, AutoencoderModule, initialize
@@ -42,11 +44,7 @@ from ._table import (
     Encoded,
     TableEncoder,
     count_distinct_rows,
-    fill_candidates,
-    fill_missing,
-    first_of_each,
     keeps_column_types,
-    missing_entries,
     row_keys,
 )
 from ._target import ClassTarget, NumericTarget
@@ -79,7 +77,6 @@ from .exceptions import (
     DivergenceError,
     DivergenceWarning,
     NoTargetError,
-    ToleranceWarning,
 )
 
 # Above this number of rows early_stopping="auto" holds some of them out.
@@ -719,55 +716,17 @@ class BaseSupervisedAutoencoder(
             If rows have no completion within the tolerance; it says how close they came.
         """
         check_is_fitted(self)
-        tolerance = check_search(n_candidates, tolerance)
-        X = self._check_X(X, reset=False)
-        if n_candidates is None:
-            filled, mismatch = self._complete(X)
-            warn_of_mismatch(mismatch, tolerance, "is completed all the same")
-            return filled
-        gaps = np.flatnonzero(missing_entries(X).any(axis=1))
-        if not len(gaps):
-            return self._bunch(X, X[:0], gaps, np.zeros(0))
-        explainer, rows = self._explainer(take_rows(X, gaps))
-        found = explainer.candidates(rows, n_candidates, tolerance)
-        nearest = np.zeros(len(X))
-        nearest[gaps] = found.nearest
-        warn_of_mismatch(nearest, tolerance, "has no candidate")
-        completed = self._table.inverse_transform(found.explained.decoded[0])
-        return self._bunch(X, completed, gaps[found.rows], found.explained.mismatch)
-
-    def _bunch(self, X, completed, rows: np.ndarray, mismatch: np.ndarray) -> Bunch:
-        """Give candidates with their predictions, without those that are alike once decoded."""
-        filled, rows, position = fill_candidates(X, completed, rows)
-        kept = first_of_each(filled, rows)
-        filled, position = take_rows(filled, kept), position[kept]
-        prediction = None
-        if self._target is not None:
-            # without any candidate, nothing of the right shape
-            prediction = self.predict(filled) if len(filled) else self.predict(X[:1])[:0]
-        return Bunch(
-            X=filled,
-            row=rows[kept],
-            mismatch=np.where(position >= 0, np.append(mismatch, 0.0)[position], 0.0),
-            prediction=prediction,
+        predict = None if self._target is None else self.predict
+        return fill_gaps(
+            self._check_X(X, reset=False), self._find, predict, n_candidates, tolerance
         )
 
-    def _complete(self, X) -> tuple[Any, np.ndarray]:
-        """Fill a checked table; give it with the mismatch of each row, 0 of those without gaps."""
-        gaps = np.flatnonzero(missing_entries(X).any(axis=1))
-        mismatch = np.zeros(len(X))
-        if not len(gaps):
-            return fill_missing(X, X), mismatch
-        explainer, rows = self._explainer(take_rows(X, gaps))
-        found = explainer.explain(rows)
-        mismatch[gaps] = found.mismatch
-        completed = self._table.inverse_transform(found.decoded[0])
-        return fill_missing(X, completed, gaps), mismatch
-
-    def _explainer(self, X) -> tuple[Explainer, list[Rows]]:
-        """Give what explains a checked table, and its rows."""
+    def _find(self, X, search: Search | None) -> Completions:
+        """Complete rows of a checked table, each once or as a search wants it."""
         link = self._link()
-        return Explainer([link]), [link.rows(self._table.transform(X))]
+        found = Explainer([link]).find([link.rows(self._table.transform(X))], search)
+        completed = self._table.inverse_transform(found.decoded[0])
+        return Completions(completed, found.rows, found.mismatch, found.nearest)
 
     def _link(self) -> Link:
         bounds = RANGES.get(self._architecture["latent_activation"], (-np.inf, np.inf))
@@ -910,42 +869,6 @@ class BaseSupervisedAutoencoder(
         tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def check_search(n_candidates: int | None, tolerance: float | None) -> float:
-    """Check the parameters of a search for completions; give the tolerance as a number."""
-    is_count = isinstance(n_candidates, Integral) and not isinstance(n_candidates, bool)
-    if n_candidates is not None and not (is_count and n_candidates >= 1):
-        raise ValueError(
-            f"The 'n_candidates' parameter must be a positive int or None, got {n_candidates!r}."
-        )
-    if tolerance is None:
-        return np.inf
-    is_number = isinstance(tolerance, Real) and not isinstance(tolerance, bool)
-    if not (is_number and tolerance > 0):
-        raise ValueError(
-            f"The 'tolerance' parameter must be a positive number or None, got {tolerance!r}."
-        )
-    return float(tolerance)
-
-
-def warn_of_mismatch(mismatch: np.ndarray, tolerance: float, fate: str) -> None:
-    """Warn of rows whose best explanation is not within a tolerance."""
-    outside = np.flatnonzero(mismatch > tolerance)
-    if len(outside):
-        warnings.warn(
-            f"{len(outside)} of {len(mismatch)} rows have no completion within tolerance="
-            f"{tolerance:g}: the first of them, row {outside[0]}, {fate}. Its smallest mismatch "
-            f"is {mismatch[outside[0]]:.3g}; that of all of them is "
-            f"{mismatch[outside].min():.3g}.",
-            ToleranceWarning,
-            stacklevel=stack_level_of_caller(),
-        )
-
-
-def take_rows(X: Any, rows: Any) -> Any:
-    """Give some rows of a table."""
-    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
 def as_plain_array(X: Any) -> Any:

@@ -9,11 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ._base import BaseSupervisedAutoencoder
 from ._chain import Chain, LatentColumns
 from ._nested import NestedAutoencoder
 from ._scales import innermost
-from ._stages import unfrozen
+from ._stages import autoencoder_of, unfrozen
 from ._training import Rows
 
 
@@ -53,15 +52,7 @@ class Flow:
         self.estimator = estimator
         stages: list[Any] = getattr(estimator, "stages_", None) or [("", estimator, None)]
         self.names = [name for name, _, _ in stages]
-        self.estimators = [unfrozen(innermost(stage, steps=False)) for _, stage, _ in stages]
-        for name, stage in zip(self.names, self.estimators, strict=True):
-            if not isinstance(stage, BaseSupervisedAutoencoder):
-                where = f", but stage {name!r} is" if name else ", got"
-                raise TypeError(
-                    f"{caller} needs a supervised autoencoder or a chain of them{where} a "
-                    f"{type(stage).__name__}. Of a pipeline, pass the last step, and the table "
-                    "that it sees."
-                )
+        self.estimators = [autoencoder_of(stage, caller, name) for name, stage, _ in stages]
         first = self.estimators[0]
         self.columns = [
             list(range(first.n_features_in_)) if own is None else list(own) for _, _, own in stages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import wraps
+from functools import partial, wraps
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -28,10 +28,7 @@ from ._base import (
     all_or_nothing,
     as_plain_array,
     check_not_empty,
-    check_search,
     drop_weightless,
-    take_rows,
-    warn_of_mismatch,
 )
 from ._columns import Columns
 from ._compat import (
@@ -43,6 +40,7 @@ from ._compat import (
     check_sample_weight,
     fit_context,
 )
+from ._gaps import fill_gaps, fill_missing, take_rows
 from ._members import (
     fit_members,
     mean_and_spread,
@@ -70,7 +68,6 @@ from ._stages import (
     check_stage,
     check_stages,
     encode_alike,
-    encode_stage,
     find_stages,
     fit_stage,
     names_of_latents,
@@ -81,9 +78,9 @@ from ._stages import (
     training_rows,
     transform_stage,
     unfrozen,
+    walk,
 )
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from ._table import fill_candidates, fill_missing, first_of_each
 from .exceptions import NoTargetError
 
 __all__ = ["NestedAutoencoder"]
@@ -551,15 +548,7 @@ default=None
 
     def _walk(self, X: Any) -> Iterator[tuple[Stage, Any]]:
         """Send a checked table through the fitted chain; give each stage with its table."""
-        stages = [Stage(*stage) for stage in self.stages_]
-        measured = measured_scales(X, [stage.columns for stage in stages])
-        latents = before = None
-        for k, stage in enumerate(stages):
-            table = stage_table(X, slice(None), self._columns, stage, before, latents)
-            yield stage, table
-            if k + 1 < len(stages):
-                seen = np.asarray(measured[:, : k + 1].any(axis=1))
-                latents, before = encode_stage(stage.estimator, table, seen), stage
+        return walk(X, self._columns, [Stage(*stage) for stage in self.stages_])
 
     def _refine(self, X: Any, rows: list[np.ndarray], data: list[StageData]) -> None:
         """Train all stages together."""
@@ -880,8 +869,8 @@ default=None
             were. Of an ensemble, what is filled is the first chain's.
         candidates : :class:`~sklearn.utils.Bunch`, or list of them
             With ``n_candidates``, as
-            :meth:`SupervisedAutoencoder.complete` gives it: ``X``, ``row``, ``mismatch`` (of the
-            last stage) and ``prediction`` (as ``predict`` gives it).
+            :meth:`SupervisedAutoencoder.complete` gives it: ``X``, ``row``, ``mismatch`` (the
+            largest of the stages') and ``prediction`` (as ``predict`` gives it).
 
         Raises
         ------
@@ -894,43 +883,26 @@ default=None
             If rows have no completion within the tolerance; it says how close they came.
         """
         check_is_fitted(self)
-        limit = check_search(n_candidates, tolerance)
         if not is_scale_list(X):
-            return self._complete(self._check_X(X, reset=False), n_candidates, limit)
+            X = self._check_X(X, reset=False)
+            return self._complete(X, self._predict_columns, n_candidates, tolerance)
         completed = []
         for (part, table), given in zip(self._parts(X), X, strict=True):
+            predict = partial(part._predict_columns, only_last=True)
             table = part._check_X(table, reset=False)
-            found = part._complete(table, n_candidates, limit, only_last=True)
+            found = part._complete(table, predict, n_candidates, tolerance)
             if n_candidates is None:
                 completed.append(part._as_listed(found, given, slice(None)))
             else:
-                found.X = part._as_listed(found.X, given, found.row)
-                completed.append(found)
+                completed.append(
+                    Bunch(**{**found, "X": part._as_listed(found.X, given, found.row)})
+                )
         return completed
 
-    def _complete(
-        self, X: Any, n_candidates: int | None, tolerance: float, *, only_last: bool = False
-    ) -> Any:
-        """Complete a checked table, or search for candidates, with the last target or with all."""
+    def _complete(self, X: Any, predict: Any, n_candidates: Any, tolerance: Any) -> Any:
+        """Complete a checked table."""
         completer = ChainCompleter([Stage(*stage) for stage in self.stages_], self._columns)
-        if n_candidates is None:
-            completed, mismatch = completer.complete(X)
-            warn_of_mismatch(mismatch, tolerance, "is completed all the same")
-            return completed
-        found = completer.candidates(X, n_candidates, tolerance)
-        warn_of_mismatch(found.nearest, tolerance, "has no candidate")
-        filled, rows, position = fill_candidates(X, found.X, found.rows)
-        kept = first_of_each(filled, rows)
-        filled, position = take_rows(filled, kept), position[kept]
-        # without any candidate, nothing of the right shape
-        source = filled if len(filled) else take_rows(X, slice(0, 1))
-        prediction = self._predict_columns(source, only_last=only_last)
-        return Bunch(
-            X=filled,
-            row=rows[kept],
-            mismatch=np.where(position >= 0, np.append(found.mismatch, 0.0)[position], 0.0),
-            prediction=None if prediction is None else prediction[: len(filled)],
-        )
+        return fill_gaps(X, completer.find, predict, n_candidates, tolerance)
 
     def _as_listed(self, X: Any, given: Any, rows: Any) -> Any:
         """Give rows of a table of all columns the form of the one that was given in a list."""

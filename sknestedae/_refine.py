@@ -19,8 +19,8 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 
 from ._base import BaseSupervisedAutoencoder
+from ._belief import Belief
 from ._chain import Chain, LatentColumns
-from ._completion import Belief
 from ._training import (
     AutoencoderNet,
     BestEpoch,

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from ._base import BaseSupervisedAutoencoder, take_rows
 from ._chain import LatentColumns
 from ._columns import Columns
 from ._completion import Explained, Explainer
-from ._scales import innermost, last_scale, measured_scales
-from ._stages import Stage, as_fitted, stage_table, transform_stage, unfrozen
-from ._table import fill_missing, missing_entries
+from ._gaps import Completions, Search, fill_missing, missing_entries, take_rows
+from ._scales import last_scale, measured_scales
+from ._stages import Stage, as_fitted, autoencoder_of, stage_table, transform_stage, walk
 from ._training import Rows
-
-
-class Completions(NamedTuple):
-    """Completed rows of a chain's table.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_completions, n_features)
-    rows : ndarray of int, shape (n_completions,)
-        Which row each completes.
-    mismatch : ndarray of shape (n_completions,)
-    nearest : ndarray of shape (n_samples,)
-        The smallest mismatch of each row.
-    """
-
-    X: Any
-    rows: np.ndarray
-    mismatch: np.ndarray
-    nearest: np.ndarray
 
 
 class ChainCompleter:
@@ -61,51 +41,39 @@ class ChainCompleter:
     def __init__(self, stages: list[Stage], columns: Columns) -> None:
         self.stages = stages
         self.columns = columns
-        self.estimators = []
-        for stage in stages:
-            estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
-            if not isinstance(estimator, BaseSupervisedAutoencoder):
-                raise TypeError(
-                    "complete needs a supervised autoencoder at each stage; stage "
-                    f"{stage.name!r} is a {type(estimator).__name__}."
-                )
-            self.estimators.append(estimator)
+        self.estimators = [
+            autoencoder_of(stage.estimator, "complete", stage.name) for stage in stages
+        ]
         self.links = [estimator._link() for estimator in self.estimators]
         self.between = [
             LatentColumns.of(later.table, earlier.n_components, torch.device("cpu"))
             for earlier, later in zip(self.links[:-1], self.links[1:], strict=True)
         ]
 
-    def complete(self, X: Any) -> tuple[Any, np.ndarray]:
-        """Complete each row once.
+    def find(self, X: Any, search: Search | None) -> Completions:
+        """Complete rows, each once or as a search wants it.
 
-        Returns
-        -------
+        Parameters
+        ----------
         X : DataFrame or ndarray of shape (n_samples, n_features)
-        mismatch : ndarray of shape (n_samples,)
-            0 of rows without gaps.
+            Rows with gaps.
+        search : (int, float) or None
+            How many completions of each row, at most, and within which mismatch: the largest of
+            the stages'.
         """
-        gaps = np.flatnonzero(missing_entries(X).any(axis=1))
-        mismatch = np.zeros(len(X))
-        if not len(gaps):
-            return fill_missing(X, X), mismatch
-        part = take_rows(X, gaps)
-        found = self._join(part, [self._complete(part, *group) for group in self._groups(part)])
-        mismatch[gaps] = found.mismatch
-        return fill_missing(X, found.X, gaps), mismatch
-
-    def candidates(self, X: Any, n_candidates: int, tolerance: float) -> Completions:
-        """Complete each row with gaps in up to so many ways."""
-        gaps = np.flatnonzero(missing_entries(X).any(axis=1))
         nearest = np.zeros(len(X))
-        if not len(gaps):
-            return Completions(X[:0], gaps, np.zeros(0), nearest)
-        part = take_rows(X, gaps)
-        search = (n_candidates, tolerance)
-        groups = self._groups(part)
-        found = self._join(part, [self._complete(part, *group, search) for group in groups])
-        nearest[gaps] = found.nearest
-        return found._replace(rows=gaps[found.rows], nearest=nearest)
+        found = []
+        for rows, last in self._groups(X):
+            part = self._find(take_rows(X, rows), last, search)
+            nearest[rows] = part.nearest
+            found.append(part._replace(rows=rows[part.rows]))
+        rows = np.concatenate([part.rows for part in found])
+        order = np.argsort(rows, kind="stable")
+        tables = [part.X for part in found]
+        is_frame = isinstance(X, pd.DataFrame)
+        whole = pd.concat(tables) if is_frame else np.concatenate(tables)
+        mismatch = np.concatenate([part.mismatch for part in found])
+        return Completions(take_rows(whole, order), rows[order], mismatch[order], nearest)
 
     def _groups(self, X: Any) -> Iterator[tuple[np.ndarray, int]]:
         """Give the rows whose last measured scale is the same, and that scale."""
@@ -114,33 +82,29 @@ class ChainCompleter:
         for k in np.unique(last):
             yield np.flatnonzero(last == k), int(k)
 
-    def _complete(self, X: Any, rows: np.ndarray, last: int, search: Any = None) -> Completions:
-        """Complete rows of one group; with a search, in several ways."""
-        part = take_rows(X, rows)
+    def _find(self, X: Any, last: int, search: Search | None) -> Completions:
+        """Complete rows whose last measured scale is the same."""
         n_stages = len(self.stages)
+        some, later = range(last + 1), range(last + 1, n_stages)
         explainer = Explainer(self.links[: last + 1], self.between[:last])
-        parts = self._parts(part, range(last + 1), None)
-        if last + 1 == n_stages and search is not None:
-            found = explainer.candidates(parts, *search)
-            own, explained = found.rows, found.explained
-            X = self._decoded(take_rows(part, own), explained, range(n_stages))
-            return Completions(X, rows[own], explained.mismatch, found.nearest)
-        explained = explainer.explain(parts)
-        X = self._decoded(part, explained, range(last + 1))
-        nearest = np.where(self._has_gaps(part, range(last + 1)), explained.mismatch, 0)
-        if last + 1 == n_stages:
-            return Completions(X, rows, nearest, nearest)
-        later = range(last + 1, n_stages)
+        found = explainer.find(self._parts(X, some, None), None if later else search)
+        completed = self._decoded(take_rows(X, found.rows), found, some)
+        has_gaps = self._has_gaps(X, some)
+        mismatch = np.where(has_gaps[found.rows], found.mismatch, 0.0)
+        nearest = np.where(has_gaps, found.nearest, 0.0)
+        if not later:
+            return Completions(completed, found.rows, mismatch, nearest)
         explainer = Explainer(self.links[last + 1 :], self.between[last + 1 :])
-        parts = self._parts(X, later, self._latents(X, last))
-        if search is None:
-            explained = explainer.explain(parts)
-            mismatch = np.maximum(nearest, explained.mismatch)
-            return Completions(self._decoded(X, explained, later), rows, mismatch, mismatch)
-        found = explainer.candidates(parts, *search)
-        own = found.rows
-        X = self._decoded(take_rows(X, own), found.explained, later)
-        return Completions(X, rows[own], found.explained.mismatch, found.nearest)
+        found = explainer.find(
+            self._parts(completed, later, self._latents(completed, last)), search
+        )
+        completed = self._decoded(take_rows(completed, found.rows), found, later)
+        mismatch = np.maximum(mismatch[found.rows], found.mismatch)
+        nearest = np.maximum(nearest, found.nearest)
+        is_near = np.full(len(mismatch), True) if search is None else mismatch <= search[1]
+        return Completions(
+            take_rows(completed, is_near), found.rows[is_near], mismatch[is_near], nearest
+        )
 
     def _has_gaps(self, X: Any, stages: range) -> np.ndarray:
         """Tell which rows lack an own column of some stages."""
@@ -169,12 +133,8 @@ class ChainCompleter:
 
     def _latents(self, X: Any, last: int) -> np.ndarray:
         """Encode completed rows up to a stage."""
-        latents = before = None
-        for k in range(last + 1):
-            table = self._table(X, k, before, latents)
-            latents, before = transform_stage(self.estimators[k], table), self.stages[k]
-        assert latents is not None
-        return latents
+        *_, (stage, table) = walk(X, self.columns, self.stages[: last + 1])
+        return transform_stage(stage.estimator, table)
 
     def _decoded(self, X: Any, explained: Explained, stages: range) -> Any:
         """Fill the own columns of some stages with what was decoded."""
@@ -193,21 +153,3 @@ class ChainCompleter:
         for j, column in completed.items():
             whole[:, j] = column
         return fill_missing(X, whole)
-
-    def _join(self, X: Any, found: list[Completions]) -> Completions:
-        """Put the groups of rows together, in the order of the rows."""
-        rows = np.concatenate([part.rows for part in found])
-        order = np.argsort(rows, kind="stable")
-        nearest = np.zeros(len(X))
-        for part, (own, _) in zip(found, self._groups(X), strict=True):
-            nearest[own] = part.nearest
-        tables = [part.X for part in found]
-        if isinstance(X, pd.DataFrame):
-            whole = pd.concat(tables) if len(tables) > 1 else tables[0]
-            whole = whole.iloc[order]
-        else:
-            whole = np.concatenate(tables)[order]
-        mismatch = np.concatenate([part.mismatch for part in found])[order]
-        return Completions(
-            fill_missing(take_rows(X, rows[order]), whole), rows[order], mismatch, nearest
-        )

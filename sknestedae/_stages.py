@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from ._base import BaseSupervisedAutoencoder
 from ._columns import Columns
 from ._compat import stack_level_of_caller
 from ._refine import StageData
@@ -411,6 +412,37 @@ def encode_alike(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
         return encode_stage(estimator, table, seen)
     take = table.iloc if isinstance(table, pd.DataFrame) else table
     return encode_stage(estimator, take[first], seen[first])[group]
+
+
+def walk(X: Any, columns: Columns, stages: list[Stage]) -> Iterator[tuple[Stage, Any]]:
+    """Send a checked table through fitted stages; give each stage with its table."""
+    measured = measured_scales(X, [stage.columns for stage in stages])
+    latents = before = None
+    for k, stage in enumerate(stages):
+        table = stage_table(X, slice(None), columns, stage, before, latents)
+        yield stage, table
+        if k + 1 < len(stages):
+            seen = np.asarray(measured[:, : k + 1].any(axis=1))
+            latents, before = encode_stage(stage.estimator, table, seen), stage
+
+
+def autoencoder_of(estimator: Any, caller: str, stage: str = "") -> BaseSupervisedAutoencoder:
+    """Give the supervised autoencoder that an estimator is, frozen or found by a search.
+
+    Raises
+    ------
+    TypeError
+        If it is another one; the message names the caller and the stage.
+    """
+    found = unfrozen(innermost(unfrozen(estimator), steps=False))
+    if not isinstance(found, BaseSupervisedAutoencoder):
+        where = f", but stage {stage!r} is" if stage else ", got"
+        raise TypeError(
+            f"{caller} needs a supervised autoencoder or a chain of them{where} a "
+            f"{type(found).__name__}. Of a pipeline, pass the last step, and the table that it "
+            "sees."
+        )
+    return found
 
 
 def names_of_latents(estimator: Any, n_latents: int) -> list[str]:

@@ -293,109 +293,6 @@ def column_statistics(
     return mean, scale, np.broadcast_to(n_measured, mean.shape)
 
 
-def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
-    """Tell which entries were not measured, as a bool ndarray of shape (n_samples, n_features)."""
-    if isinstance(X, pd.DataFrame):
-        return X.isna().to_numpy(dtype=bool)
-    return np.asarray(pd.isna(X))
-
-
-def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
-    """Give a table with its missing entries taken from another one.
-
-    Measured entries stay as they are, and so do gaps that the other table has too. A column of a
-    DataFrame keeps its dtype (what is filled into integers is rounded); one with nothing measured
-    takes that of the other table.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_samples, n_features)
-    completed : DataFrame or ndarray of shape (n_rows, n_features)
-    rows : ndarray of int, shape (n_rows,), optional
-        Which rows of X the other table has, in rising order; no other row has gaps.
-    """
-    missing = missing_entries(X)
-    if rows is None:
-        rows = np.arange(len(X))
-    if not isinstance(X, pd.DataFrame):
-        filled = np.array(X)
-        filled[missing] = np.asarray(completed)[missing[rows]]
-        return filled
-    completed = pd.DataFrame(completed)  # where an array was fitted
-    columns = []
-    for j in range(X.shape[1]):
-        column, gaps = X.iloc[:, j], np.flatnonzero(missing[:, j])
-        values = completed.iloc[np.searchsorted(rows, gaps), j]
-        if len(gaps) == len(column) > 0:
-            columns.append(values.set_axis(X.index))
-        else:
-            columns.append(_fill_column(column, gaps, values) if len(gaps) else column)
-    return pd.concat(columns, axis=1).set_axis(X.columns, axis=1)
-
-
-def fill_candidates(
-    X: Any, completed: Any, rows: np.ndarray
-) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Fill the gaps of each row in several ways; give rows without gaps once, as they are.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_samples, n_features)
-    completed : DataFrame or ndarray of shape (n_completions, n_features)
-    rows : ndarray of int, shape (n_completions,)
-        Which row each completes.
-
-    Returns
-    -------
-    filled : DataFrame or ndarray of shape (n_filled, n_features)
-    rows : ndarray of int, shape (n_filled,)
-        In rising order.
-    position : ndarray of int, shape (n_filled,)
-        Of the completion; -1 of a row without gaps.
-    """
-    whole = np.flatnonzero(~missing_entries(X).any(axis=1))
-    every = np.concatenate([whole, rows])
-    position = np.concatenate([np.full(len(whole), -1), np.arange(len(rows))])
-    order = np.argsort(every, kind="stable")
-    every, position = every[order], position[order]
-    take = X.iloc if isinstance(X, pd.DataFrame) else X
-    if not len(rows):
-        return fill_missing(take[every], take[every]), every, position
-    source = completed.iloc if isinstance(completed, pd.DataFrame) else completed
-    # of rows without gaps nothing is taken
-    return fill_missing(take[every], source[np.maximum(position, 0)]), every, position
-
-
-def first_of_each(X: Any, rows: np.ndarray) -> np.ndarray:
-    """Tell which completions of a row are not the same table entries as one before.
-
-    Parameters
-    ----------
-    X : DataFrame or ndarray of shape (n_completions, n_features)
-    rows : ndarray of int, shape (n_completions,)
-        Which row each completes.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_completions,)
-    """
-    keys = pd.DataFrame({"row": rows, "content": row_keys(X)})
-    return ~keys.duplicated().to_numpy()
-
-
-def _fill_column(column: pd.Series, gaps: np.ndarray, values: pd.Series) -> pd.Series:
-    is_given = values.notna().to_numpy()
-    gaps, values = gaps[is_given], values[is_given]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        known = set(column.cat.categories)
-        column = column.cat.add_categories(sorted({v for v in values if v not in known}, key=str))
-    elif types.is_numeric_dtype(column.dtype) and types.is_numeric_dtype(values.dtype):
-        values = _restore_dtype(values.to_numpy(), _dtype_spec(column.dtype))
-    filled = column.astype(object)
-    filled.iloc[gaps] = values.astype(object).tolist()
-    return filled.astype(column.dtype)
-
-
 # ---------------------------------------------------------------------------------------------
 # The table
 
@@ -810,6 +707,11 @@ def _dtype_spec(dtype: Any) -> Any:
         "dtype": str(categories.dtype),
         "ordered": bool(dtype.ordered),
     }
+
+
+def with_dtype(column: np.ndarray, dtype: Any) -> pd.Series:
+    """Give a column of decoded values a dtype; integers by rounding, within their range."""
+    return _restore_dtype(column, _dtype_spec(dtype))
 
 
 def _restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:

@@ -14,7 +14,8 @@ from test_nested import cells, clf, sae, two_scales
 from test_supervised import mixed_table
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae._completion import Belief, Explainer, choose_distinct, weightiest
+from sknestedae._belief import Belief
+from sknestedae._completion import Explainer, choose_distinct, weightiest
 from sknestedae._stage_completion import ChainCompleter
 from sknestedae._stages import Stage
 from sknestedae._training import Rows, Subset
@@ -178,9 +179,10 @@ def test_latents_stay_where_their_activation_can_bring_them(activation):
         2, latent_activation=activation, max_iter=5, random_state=0
     ).fit(X)
     gaps, _ = hide(10 * X[:20])  # far from anything that was learnt from
-    explainer, rows = estimator._explainer(gaps)
+    link = estimator._link()
+    explainer, rows = Explainer([link]), [link.rows(link.table.transform(gaps))]
     low, high = estimator._link().bounds
-    latents = explainer.explain(rows).latents
+    latents = explainer.find(rows).latents
     assert latents.min() >= low
     assert latents.max() <= high
 
@@ -276,7 +278,7 @@ def test_belief_merges_to_that_of_all_rows_the_earlier_ones_counting_less():
 
 
 def test_the_weight_of_a_belief_is_that_of_all_rows(monkeypatch):
-    monkeypatch.setattr("sknestedae._completion._ENOUGH_ROWS", 20)
+    monkeypatch.setattr("sknestedae._belief._ENOUGH_ROWS", 20)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(plane(60))
     assert_allclose(estimator._belief.weight, 60)
 
@@ -634,7 +636,7 @@ def test_the_score_of_an_ensemble_is_the_median_of_its_members():
 @pytest.mark.parametrize("n_columns_at_most", [500, 3])
 def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at_most):
     """Each row by itself, by the covariance of what was measured of it; of many columns, alone."""
-    monkeypatch.setattr("sknestedae._completion._MANY_COLUMNS", n_columns_at_most)
+    monkeypatch.setattr("sknestedae._belief._MANY_COLUMNS", n_columns_at_most)
     X = plane()
     estimator = SupervisedAutoencoder(1, max_iter=5, random_state=0).fit(X)
     link, (gaps, _) = estimator._link(), hide(X[:20])

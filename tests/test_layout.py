@@ -13,13 +13,13 @@ PACKAGE = "sknestedae"
 LAYERS = [
     {"exceptions", "_compat"},
     {"_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
-    {"_columns", "_target"},
+    {"_columns", "_gaps", "_target"},
     {"blocks", "_losses"},
     {"_modules"},
     {"_stacked", "_training"},
     {"_batches", "_chain"},
-    {"_batched", "_completion"},
-    {"_together"},
+    {"_batched", "_belief"},
+    {"_completion", "_together"},
     {"_members"},
     {"_base"},
     {"_refine", "_supervised"},
@@ -41,6 +41,7 @@ WITHOUT_TORCH = {
     "_target",
     "_scales",
     "_columns",
+    "_gaps",
     "datasets",
 }
 AT_USE_ONLY = {"captum", "matplotlib", "mapie", "pooch", "skops", "tqdm"}

@@ -14,10 +14,10 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from .._base import take_rows
 from .._compat import stack_level_of_caller
 from .._completion import DISTINCT, choose_distinct
 from .._flow import Flow
+from .._gaps import take_rows
 from .._nested import NestedAutoencoder
 from .._scales import is_scale_list, last_scale, measured_scales
 from ..exceptions import NoTargetError, ToleranceWarning
