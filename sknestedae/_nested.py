@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin, clone, is_classifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import (
     Bunch,
     check_array,
@@ -48,6 +47,13 @@ from ._members import (
     members_to_fit,
     strata_of,
     take_over,
+)
+from ._outputs import (
+    decode_stages,
+    join_columns,
+    mean_of_members,
+    predict_stages,
+    score_of_members,
 )
 from ._refine import StageData, refine
 from ._scales import (
@@ -674,66 +680,31 @@ default=None
         }
         if not wanted:
             return None
-        members = self.members_
-        if len(members) == 1 and not return_std:
-            return self._join(self._outputs(X, wanted, as_labels=True), only_last)
-        outputs = [member._outputs(X, wanted, as_labels=False) for member in members]
-        means, spreads = {}, {}
-        for j in outputs[0]:
-            mean, spread = mean_and_spread([own[j] for own in outputs], True)
-            if mean.ndim == 2:  # probabilities
-                best = mean.argmax(axis=1)
-                spread = spread[np.arange(len(spread)), best]
-                mean = self._classes_of_target(j)[best]
-            means[j], spreads[j] = mean, spread
+        if len(self.members_) == 1 and not return_std:
+            return self._join(predict_stages(self._walk(X), wanted, as_labels=True), only_last)
+        means, spreads = mean_of_members(self._outputs(X, wanted), self._classes_of_targets)
         mean = self._join(means, only_last)
         return (mean, self._join(spreads, only_last)) if return_std else mean
 
-    def _outputs(
-        self, X: Any, wanted: dict[str, list[int]], *, as_labels: bool
-    ) -> dict[int, np.ndarray]:
-        """Give the prediction of each wanted column of y.
+    def _outputs(self, X: Any, wanted: dict[str, list[int]]) -> list[dict[int, np.ndarray]]:
+        """Give each member's prediction of each wanted column of y, classes as probabilities."""
+        return [predict_stages(m._walk(X), wanted, as_labels=False) for m in self.members_]
 
-        Parameters
-        ----------
-        X : DataFrame or ndarray
-            Checked.
-        wanted : dict of str to list of int
-            Columns of y, by stage.
-        as_labels : bool
-            Whether a class is given as its label; else as the probabilities of all classes, of
-            shape (n_samples, n_classes).
-        """
-        outputs: dict[int, np.ndarray] = {}
-        for stage, table in self._walk(X):
-            if stage.name not in wanted:
-                continue
-            estimator, table = stage.estimator, as_fitted(stage.estimator, table)
-            if not as_labels and is_classifier(estimator):
-                if hasattr(estimator, "predict_proba"):
-                    values = estimator.predict_proba(table)
-                else:
-                    is_class = estimator.predict(table)[:, None] == estimator.classes_
-                    values = is_class.astype(float)
-                outputs[wanted[stage.name][0]] = values
-            else:
-                values = np.asarray(estimator.predict(table))
-                columns = values.reshape(len(values), -1).T
-                outputs |= dict(zip(wanted[stage.name], columns, strict=True))
-        return outputs
-
-    def _classes_of_target(self, j: int) -> np.ndarray:
-        """Give the classes of a column of y."""
-        (name,) = (name for name, columns in self.targets_.items() if j in columns)
-        return self[name].classes_
+    @property
+    def _classes_of_targets(self) -> dict[int, np.ndarray]:
+        """Classes of the columns of y that hold some."""
+        return {
+            j: self[name].classes_
+            for name, columns in self.targets_.items()
+            for j in columns
+            if is_classifier(self[name])
+        }
 
     def _join(self, columns: dict[int, np.ndarray], only_last: bool) -> np.ndarray:
         """Make an array of predicted columns, with the dimensions of the y that was fitted."""
-        ordered = [columns[j] for j in sorted(columns)]
-        if len(ordered) == 1 and (self._y_is_1d or only_last):
-            return ordered[0]
-        is_number = all(np.issubdtype(column.dtype, np.number) for column in ordered)
-        return np.column_stack(ordered if is_number else [c.astype(object) for c in ordered])
+        if len(columns) == 1 and (self._y_is_1d or only_last):
+            return next(iter(columns.values()))
+        return join_columns(columns)
 
     @available_if(_has_classifier_last)
     def predict_proba(self, X, return_std=False):
@@ -789,11 +760,19 @@ default=None
         if isinstance(Z, list | tuple) and is_scale_list(Z):
             return [self[: k + 1]._inverse_table(latents) for k, latents in enumerate(Z)]
         index = Z.index if isinstance(Z, pd.DataFrame) else None
-        decoded = self._decode(check_array(Z, dtype=[np.float64, np.float32], input_name="Z"))
-        columns = [decoded[j] for j in sorted(decoded)]
+        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
+        of_all = self.latents == "all"
+        expected = sum(self._n_latents) if of_all else self._n_latents[-1]
+        if Z.shape[1] != expected:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but the chain gives {expected} latents "
+                f"(latents={self.latents!r})."
+            )
+        stages = [Stage(*stage) for stage in self.stages_]
+        decoded = decode_stages(stages, Z, self._n_latents, of_all=of_all)
         if not self._columns.is_frame:
-            is_number = all(np.issubdtype(column.dtype, np.number) for column in columns)
-            return np.column_stack(columns if is_number else [c.astype(object) for c in columns])
+            return join_columns(decoded)
+        columns = [decoded[j] for j in sorted(decoded)]
         frame = pd.concat(columns, axis=1)
         frame.columns = self._columns.index()[sorted(decoded)]
         return frame if index is None else frame.set_axis(index, axis=0)
@@ -807,39 +786,6 @@ default=None
         if not self._has_own_rows:  # a table of the same rows has its own columns alone
             frame = frame.loc[:, [self._columns.labels[j] for j in columns]]
         return frame if self._columns.scales is None else frame.droplevel(0, axis=1)
-
-    def _decode(self, Z: np.ndarray) -> dict[int, Any]:
-        """Give the own columns of all stages, by position in X."""
-        n_latents = self._n_latents
-        expected = sum(n_latents) if self.latents == "all" else n_latents[-1]
-        if Z.shape[1] != expected:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but the chain gives {expected} latents "
-                f"(latents={self.latents!r})."
-            )
-        given = np.split(Z, np.cumsum(n_latents)[:-1], axis=1) if self.latents == "all" else None
-        decoded: dict[int, Any] = {}
-        for k in reversed(range(len(self.stages_))):
-            name, estimator, columns = self.stages_[k]
-            if not hasattr(estimator, "inverse_transform"):
-                raise AttributeError(
-                    f"Stage {name!r} is a {type(estimator).__name__} and has no inverse_transform."
-                )
-            table = estimator.inverse_transform(Z if given is None else given[k])
-            if not isinstance(table, pd.DataFrame):
-                table = pd.DataFrame(np.asarray(table))
-            n_columns = len(columns) + (n_latents[k - 1] if k else 0)
-            if table.shape[1] != n_columns:
-                raise ValueError(
-                    f"Stage {name!r} gives {table.shape[1]} columns back, and not its own "
-                    f"{len(columns)} with the {n_columns - len(columns)} latents before."
-                )
-            for i, j in enumerate(columns):
-                decoded[j] = (
-                    table.iloc[:, i] if self._columns.is_frame else table.iloc[:, i].to_numpy()
-                )
-            Z = table.iloc[:, len(columns) :].to_numpy(dtype=Z.dtype)
-        return decoded
 
     def complete(self, X, *, n_candidates=None, tolerance=None):
         """Fill what was not measured with what the latents say of it.
@@ -1005,7 +951,9 @@ default=None
         check_consistent_length(X, y)
         target = self._fitted_target(y)
         if len(self.members_) > 1:
-            scores = self._scores_of_mean(X, target, sample_weight)
+            wanted = {name: own for name, own in self.targets_.items() if own}
+            outputs = self._outputs(X, wanted)
+            scores = score_of_members(outputs, target, self._classes_of_targets, sample_weight)
         for stage, table in [] if scores else self._walk(X):
             rows = np.flatnonzero(target.known_of(stage.name))
             if len(rows):
@@ -1019,31 +967,6 @@ default=None
         if not scores:
             raise ValueError("y has no labelled row to score with: all targets are missing.")
         return float(np.mean(scores))
-
-    def _scores_of_mean(self, X: Any, target: Target, sample_weight: Any) -> list[float]:
-        """Score the mean prediction of an ensemble, stage by stage."""
-        members, frame = self.members_, target.frame
-        assert frame is not None
-        columns = {name: own for name, own in self.targets_.items() if own}
-        outputs = [member._outputs(X, columns, as_labels=False) for member in members]
-        scores = []
-        for name, own in columns.items():
-            of_stage = []
-            for j in own:
-                known = frame.iloc[:, j].notna().to_numpy()
-                if not known.any():
-                    continue
-                truth = np.asarray(frame.iloc[known, j].tolist())
-                mean = np.mean([output[j][known] for output in outputs], axis=0)
-                metric = r2_score
-                if mean.ndim == 2:  # probabilities
-                    metric, mean = accuracy_score, self._classes_of_target(j)[mean.argmax(axis=1)]
-                weight = None if sample_weight is None else sample_weight[known]
-                with naming(name):
-                    of_stage.append(metric(truth, mean, sample_weight=weight))
-            if of_stage:
-                scores.append(float(np.mean(of_stage)))
-        return scores
 
     def _fitted_target(self, y: Any) -> Target:
         """Read a target that has the columns of the one that was fitted."""

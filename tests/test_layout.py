@@ -24,7 +24,7 @@ LAYERS = [
     {"_base"},
     {"_refine", "_supervised"},
     {"_stages"},
-    {"_stage_completion"},
+    {"_outputs", "_stage_completion"},
     {"_nested"},
     {"_flow", "model_selection"},
     {"design", "inspection"},
