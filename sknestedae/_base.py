@@ -714,6 +714,21 @@ class BaseSupervisedAutoencoder(
         -----
         ToleranceWarning
             If rows have no completion within the tolerance; it says how close they came.
+
+        Examples
+        --------
+        The second column is twice the first:
+
+        >>> import numpy as np
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> X = np.linspace(-1, 1, 100)[:, None] * [1, 2]
+        >>> sae = SupervisedAutoencoder(1, random_state=0).fit(X)
+        >>> print(sae.complete([[0.5, np.nan], [np.nan, -1.0], [0.1, 0.2]]).round(1))
+        [[ 0.5  1. ]
+         [-0.5 -1. ]
+         [ 0.1  0.2]]
+        >>> sae.complete([[0.5, np.nan]], n_candidates=1).X.round(1)
+        array([[0.5, 1. ]])
         """
         check_is_fitted(self)
         predict = None if self._target is None else self.predict
@@ -754,6 +769,16 @@ class BaseSupervisedAutoencoder(
         A threshold is best taken from rows that were held out, such as the 5 % quantile of their
         scores: training rows are reconstructed better than new ones. See the
         :ref:`User Guide <uncertainty>`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> X = np.linspace(-1, 1, 100)[:, None] * [1, 2]
+        >>> sae = SupervisedAutoencoder(1, random_state=0).fit(X)
+        >>> known, far, off = sae.score_samples([[0.5, 1.0], [5.0, 10.0], [0.5, -1.0]])
+        >>> bool(known > far), bool(known > off)
+        (True, True)
         """
         check_is_fitted(self)
         members = self.members_

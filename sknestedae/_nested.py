@@ -827,6 +827,19 @@ default=None
         -----
         ToleranceWarning
             If rows have no completion within the tolerance; it says how close they came.
+
+        Examples
+        --------
+        Rows of which the second scale is not known:
+
+        >>> from sknestedae import NestedAutoencoder
+        >>> from sknestedae.datasets import make_nested_functions
+        >>> X = make_nested_functions(100, random_state=0).data
+        >>> nae = NestedAutoencoder(n_components=[2, 5], max_iter=5, random_state=0).fit(X)
+        >>> unknown = X[1][:3] * float("nan")
+        >>> _, completed = nae.complete([X[0][:3], unknown])
+        >>> completed.shape, int(completed.isna().sum().sum())
+        ((3, 9), 0)
         """
         check_is_fitted(self)
         if not is_scale_list(X):
@@ -888,6 +901,15 @@ default=None
         See Also
         --------
         SupervisedAutoencoder.score_samples : The score of one stage.
+
+        Examples
+        --------
+        >>> from sknestedae import NestedAutoencoder
+        >>> from sknestedae.datasets import make_nested_functions
+        >>> X = make_nested_functions(100, random_state=0).data
+        >>> nae = NestedAutoencoder(n_components=[2, 5], max_iter=5, random_state=0).fit(X)
+        >>> [scores.shape for scores in nae.score_samples(X)]
+        [(100,), (100,)]
         """
         check_is_fitted(self)
         if is_scale_list(X):

@@ -90,6 +90,19 @@ class Design:
         Returns
         -------
         DataFrame of shape (n_candidates, n_columns)
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from sklearn.datasets import load_iris
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> from sknestedae.design import propose
+        >>> iris = load_iris(as_frame=True).data
+        >>> X, y = iris.iloc[:, :2], iris["petal length (cm)"]
+        >>> sae = SupervisedAutoencoder(2, max_iter=20, random_state=0).fit(X, y)
+        >>> frame = propose(sae, X, "max", n_candidates=2, random_state=0).to_frame()
+        >>> frame.columns.to_list()[2:5]
+        ['predicted target', 'predicted target, std', 'meets']
         """
         frame = pd.DataFrame(self.X)
         if frame.columns.nlevels > 1:
