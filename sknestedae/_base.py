@@ -19,6 +19,7 @@ from sklearn.base import (
     clone,
     is_classifier,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
@@ -465,7 +466,8 @@ class BaseSupervisedAutoencoder(
         self.alpha_ = net.criterion_.alpha
         self._seed = net.seed
         belief = Belief.learn(net.module_, job.train, self._table.layouts)
-        self._belief: Belief = self._belief.merge(belief) if merges else belief
+        before: Belief | None = vars(self).get("_belief") if merges else None
+        self._belief = belief if before is None else before.merge(belief)
 
     def _target_of(self, y, *, resume: bool) -> Any:
         """Give the encoder of y: the fitted one to go on with, else a new one."""
@@ -744,6 +746,11 @@ class BaseSupervisedAutoencoder(
         return Completions(completed, found.rows, found.mismatch, found.nearest)
 
     def _link(self) -> Link:
+        if "_belief" not in vars(self):  # from a file of version 0.1.0
+            raise NotFittedError(
+                f"This {type(self).__name__} was fitted by a version that kept nothing to "
+                "complete rows or to score them with; fit it anew."
+            )
         bounds = RANGES.get(self._architecture["latent_activation"], (-np.inf, np.inf))
         return Link(self.net_.module_, self._table, self._belief, bounds, self._net_device)
 

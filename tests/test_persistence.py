@@ -13,6 +13,7 @@ import pytest
 import skops.io
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -26,6 +27,7 @@ from sknestedae import (
     SupervisedAutoencoderClassifier,
     stack_scales,
 )
+from sknestedae.design import propose
 from sknestedae.exceptions import DeviceWarning
 
 
@@ -192,3 +194,19 @@ def assert_equal_tables(first, second):
         pd.testing.assert_frame_equal(first, second)
     else:
         assert_array_equal(first, second)
+
+
+def test_what_an_earlier_version_stored_predicts_and_goes_on():
+    """Of version 0.1.0: nothing was kept to complete rows with."""
+    X, y = regression()
+    estimator = SupervisedAutoencoder(**TINY).fit(X, y)
+    expected = estimator.predict(X)
+    del estimator._belief
+    loaded = through_pickle(estimator)
+    assert_array_equal(loaded.predict(X), expected)
+    for method in (loaded.complete, loaded.score_samples):
+        with pytest.raises(NotFittedError, match="fitted by a version that kept nothing"):
+            method(np.full_like(X, np.nan))
+    with pytest.raises(NotFittedError, match="fit it anew"):
+        propose(loaded, X, "max")
+    assert np.isfinite(loaded.partial_fit(X, y).score_samples(X)).all()

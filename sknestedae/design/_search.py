@@ -10,7 +10,6 @@ from sklearn.base import is_classifier
 from torch import Tensor
 
 from .._flow import Flow, Reading
-from .._modules import RANGES
 from .._nested import NestedAutoencoder
 from .._training import Rows
 from ._constraints import Constraints, Kinds
@@ -214,13 +213,11 @@ class Space:
             }
             for flow in flows
         ]
-        first = flows[0]
-        bounds = [e._architecture["latent_activation"] for e in first.estimators]
-        self.bounds = RANGES.get(bounds[-1], (-np.inf, np.inf))
-        covariances = [e._belief.regular_covariance() for e in first.estimators]
-        self.means = [torch.from_numpy(e._belief.mean) for e in first.estimators]
-        self.precisions = [torch.from_numpy(np.linalg.inv(c)) for c in covariances]
-        self.factor = torch.from_numpy(np.linalg.cholesky(covariances[-1]))
+        links = [estimator._link() for estimator in flows[0].estimators]
+        self.bounds = links[-1].bounds
+        self.means = [link.mean for link in links]
+        self.precisions = [torch.linalg.inv(link.covariance) for link in links]
+        self.factor = torch.linalg.cholesky(links[-1].covariance)
         with torch.no_grad():
             latents = self.latents(known)
             self.known = latents[-1]
