@@ -34,7 +34,8 @@ from ._compat import (
     stack_level_of_caller,
 )
 from ._completion import Explainer
-from ._gaps import Completions, Search, fill_gaps
+from ._gaps import Completions, Search, fill_gaps, give_back_filled
+from ._input import FrameKind, give_back, read_rows, read_table
 from ._losses import ELEMENTWISE
 from ._members import fit_members, members_of, members_to_fit, strata_of, take_over
 from ._modules import ACTIVATIONS, INITIALIZATIONS, RANGES, AutoencoderModule, initialize
@@ -46,6 +47,7 @@ from ._table import (
     TableEncoder,
     count_distinct_rows,
     keeps_column_types,
+    kinds_by_content,
     row_keys,
 )
 from ._target import ClassTarget, NumericTarget
@@ -268,6 +270,8 @@ class BaseSupervisedAutoencoder(
         self, X, y, sample_weight, *, resume: bool, method: str = "fit", **parameters
     ) -> BaseSupervisedAutoencoder:
         """Fit all members of an ensemble, and become the first of them."""
+        kind = FrameKind.of(X)
+        X, y, sample_weight = read_rows(X, y, sample_weight)
         strata = None
         if self.bootstrap:
             strata = np.zeros(len(X) if hasattr(X, "__len__") else X.shape[0], dtype=int)
@@ -276,9 +280,26 @@ class BaseSupervisedAutoencoder(
                 frame, _ = target_frame(y)
                 strata = strata_of(frame, [is_classifier(self)] * frame.shape[1])
         members = members_to_fit(self, resume=resume)
+        if self.bootstrap:
+            self._hold_kinds(members, X, resume=resume)
         fit_members(members, X, y, sample_weight, strata, method, **parameters)
+        for member in members:
+            member._frame_kind = self._frame_kind if resume else kind
         take_over(self, members)
         return self
+
+    def _hold_kinds(self, members: list[Any], X: Any, *, resume: bool) -> None:
+        """Let the whole table say what a column is, and not the rows that a member draws.
+
+        Of objects, a draw may miss all words, or all of some kind.
+        """
+        chosen = self.categorical_features
+        if not (isinstance(chosen, str) and chosen == "from_dtype"):
+            return
+        for member in members:
+            held = member._settings["categorical_features"] if resume else kinds_by_content(X)
+            if held is not None:
+                member.set_params(categorical_features=held)
 
     @property
     def members_(self) -> list:
@@ -295,8 +316,8 @@ class BaseSupervisedAutoencoder(
         return self._is_fitted
 
     def _check_X(self, X, *, reset: bool) -> Any:
-        """Check names and number of columns; give a DataFrame as it is, all else as floats."""
-        X = as_plain_array(X)
+        """Check names and number of columns; give a DataFrame of pandas, all else as floats."""
+        X = read_table(X)
         fitted_categories = not reset and bool(self._table.categories)
         if not keeps_column_types(X, self.categorical_features, fitted_categories):
             try:
@@ -414,7 +435,11 @@ class BaseSupervisedAutoencoder(
             The target as its encoder reads it.
         sample_weight : ndarray of shape (n_rows,) or None
         """
+        kind = FrameKind.of(X)
+        X, y, sample_weight = read_rows(X, y, sample_weight)
         X = self._check_X(X, reset=reset)
+        if reset:
+            self._frame_kind = kind
         if y is not None:
             check_consistent_length(X, y)
         kept: Any = slice(None)
@@ -675,7 +700,7 @@ class BaseSupervisedAutoencoder(
                 f"Z has {Z.shape[1]} columns, but the estimator has n_components="
                 f"{self._n_features_out} latents."
             )
-        return self._table.inverse_transform(self._decode(Z), index)
+        return give_back(self._table.inverse_transform(self._decode(Z), index), self._frame_kind)
 
     def complete(self, X, *, n_candidates=None, tolerance=None):
         """Fill what was not measured with what the latents say of it.
@@ -734,9 +759,10 @@ class BaseSupervisedAutoencoder(
         """
         check_is_fitted(self)
         predict = None if self._target is None else self.predict
-        return fill_gaps(
+        found = fill_gaps(
             self._check_X(X, reset=False), self._find, predict, n_candidates, tolerance
         )
+        return give_back_filled(found, FrameKind.of(X))
 
     def _find(self, X, search: Search | None) -> Completions:
         """Complete rows of a checked table, each once or as a search wants it."""
@@ -810,6 +836,7 @@ class BaseSupervisedAutoencoder(
         mean: a categorical column counts with its one-hot values against its probabilities.
         """
         check_is_fitted(self)
+        X, _, sample_weight = read_rows(X, None, sample_weight)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         blocks = self._encode(X)
@@ -901,17 +928,6 @@ class BaseSupervisedAutoencoder(
         tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def as_plain_array(X: Any) -> Any:
-    """Turn None and pd.NA in an array of objects into NaN, and refuse an array of dates."""
-    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
-        raise TypeError(f"X holds {X.dtype}; its columns must hold numbers. Convert it first.")
-    if not (isinstance(X, list) or (isinstance(X, np.ndarray) and X.dtype == object)):
-        return X
-    values = np.asarray(X, dtype=object)
-    missing = pd.isna(values)
-    return np.where(missing, np.nan, values) if missing.any() else X
 
 
 def check_not_empty(X: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ from pandas.api import types
 from sklearn.utils import Bunch
 
 from ._compat import stack_level_of_caller
+from ._input import FrameKind, give_back
 from ._table import row_keys, with_dtype
 from .exceptions import ToleranceWarning
 
@@ -89,6 +90,14 @@ def fill_gaps(
         mismatch=np.where(position >= 0, np.append(found.mismatch, 0.0)[position], 0.0),
         prediction=None if prediction is None else prediction[: len(filled)],
     )
+
+
+def give_back_filled(found: Any, kind: FrameKind | None) -> Any:
+    """Give what ``fill_gaps`` gave as the kind of frame that came in."""
+    if isinstance(found, Bunch):
+        found.X = give_back(found.X, kind)
+        return found
+    return give_back(found, kind)
 
 
 def check_search(n_candidates: int | None, tolerance: float | None) -> float:

@@ -25,7 +25,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._base import (
     BaseSupervisedAutoencoder,
     all_or_nothing,
-    as_plain_array,
     check_not_empty,
     drop_weightless,
 )
@@ -39,7 +38,8 @@ from ._compat import (
     check_sample_weight,
     fit_context,
 )
-from ._gaps import fill_gaps, fill_missing, take_rows
+from ._gaps import fill_gaps, fill_missing, give_back_filled, take_rows
+from ._input import FrameKind, give_back, read_rows, read_table
 from ._members import (
     fit_members,
     mean_and_spread,
@@ -76,6 +76,7 @@ from ._stages import (
     encode_alike,
     find_stages,
     fit_stage,
+    hold_kinds,
     names_of_latents,
     naming,
     pass_on,
@@ -133,6 +134,10 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         ``alpha="auto"``, so that few rows are enough for it.
     n_components : int, sequence of {int, None} or None, default=None
         Number of latents: of every stage, or one number per stage. None: as the estimators say.
+    same_rows : bool or "auto", default="auto"
+        Whether the tables of a list describe the same rows, as in :func:`stack_scales`. "auto":
+        if they have as many rows and no column in common. Later lists of arrays mean what the
+        list in ``fit`` meant.
     train_rows : {"own", "all"}, default="own"
         Rows that a stage is trained on. "own", as in [1]_: those of its own scale, which is the
         last one at which they have a measured column or a known target; where there are none,
@@ -245,6 +250,7 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         "stages": [list, None],
         "estimator": [HasMethods(["fit", "transform"]), None],
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "same_rows": ["boolean", StrOptions({"auto"})],
         "train_rows": [StrOptions({"own", "all"})],
         "latents": [StrOptions({"last", "all"})],
         "refine_iter": [Interval(Integral, 0, None, closed="left")],
@@ -261,6 +267,7 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         *,
         estimator=None,
         n_components=None,
+        same_rows="auto",
         train_rows="own",
         latents="last",
         refine_iter=0,
@@ -273,6 +280,7 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
         self.stages = stages
         self.estimator = estimator
         self.n_components = n_components
+        self.same_rows = same_rows
         self.train_rows = train_rows
         self.latents = latents
         self.refine_iter = refine_iter
@@ -372,20 +380,32 @@ default=None
             if is_scale_list(X):
                 refuse_folded_lists()
                 stacked = self._stack(X, y, reset=True)
-                sample_weight = stack_weights(sample_weight, stacked.rows)
+                sample_weight = stack_weights(sample_weight, stacked.rows, X)
+                kinds, same_rows = [FrameKind.of(table) for table in X], stacked.same_rows
                 X, y = stacked.X, stacked.y
+            else:
+                kinds, same_rows = [FrameKind.of(X)], None
+            X, y, sample_weight = read_rows(X, y, sample_weight)
             if self.n_members > 1:
-                return self._fit_members(X, y, sample_weight)
-            self.__dict__.pop("_others", None)  # of an ensemble before
-            return self._fit(X, y, sample_weight)
+                self._fit_members(X, y, sample_weight)
+            else:
+                self.__dict__.pop("_others", None)  # of an ensemble before
+                self._fit(X, y, sample_weight)
+            for member in (self, *vars(self).get("_others", ())):
+                member._frame_kinds = kinds
+                member._same_rows = not self._has_own_rows if same_rows is None else same_rows
+            return self
 
-    def _fit_members(self, X: Any, y: Any, sample_weight: Any) -> NestedAutoencoder:
+    def _fit_members(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Fit all chains of an ensemble, and become the first of them."""
         members = members_to_fit(self, resume=False)
-        strata = self._strata(X, y) if self.bootstrap else None
+        strata = None
+        if self.bootstrap:
+            strata = self._strata(X, y)
+            for member in members:  # a draw of some rows must not say what a column is
+                member._whole_table = X
         fit_members(members, X, y, sample_weight, strata)
         take_over(self, members)
-        return self
 
     def _strata(self, X: Any, y: Any) -> np.ndarray:
         """Say which rows are of a kind, that a draw must keep as many of."""
@@ -408,8 +428,9 @@ default=None
             is_class += [j in classes for j in range(target.frame.shape[1])]
         return strata_of(kinds, is_class)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> NestedAutoencoder:
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Check everything, then fit stage after stage."""
+        whole = self.__dict__.pop("_whole_table", X)
         X = self._check_X(X, reset=True)
         if y is not None:
             check_consistent_length(X, y)
@@ -427,6 +448,8 @@ default=None
             y = y if get_tags(self).target_tags.multi_output else column_or_1d(y, warn=True)
         target = Target.of(y, kept, [name for name, _, _ in stages])
         stages = self._configure(stages, target)
+        for stage in stages:
+            hold_kinds(stage, whole)
         measured = measured_scales(X, [columns for _, _, columns in stages])
         rows = training_rows(measured, target.known(len(X)), stages, X, self.train_rows)
         for stage, own in zip(stages, rows, strict=True):
@@ -461,7 +484,6 @@ default=None
         self.__dict__.pop("refine_history_", None)  # of an earlier fit
         if self.refine_iter:
             self._refine(X, rows, fit_data)
-        return self
 
     def _stack(self, X_list: Any, y_list: Any = None, *, reset: bool = False) -> Stack:
         """Make one table of a list, with the scales named as the stages are.
@@ -473,7 +495,7 @@ default=None
             Whether it is to be fitted. If not, later scales may be missing.
         """
         if reset and self.stages is None:
-            return stack(X_list, y_list)
+            return stack(X_list, y_list, None, self.same_rows)
         if reset:
             names = check_stages(self.stages, self.get_params(deep=False))
         else:
@@ -484,19 +506,20 @@ default=None
                 f"{names}. Pass one table per stage; or, where the list is a part of a longer "
                 "one, such as a fold, make one table of the whole with stack_scales first."
             )
-        return stack(X_list, y_list, names[: len(X_list)])
+        same_rows = self.same_rows
+        if not reset:  # names of columns tell by themselves; what arrays mean, fit has decided
+            frames = [isinstance(read_table(table), pd.DataFrame) for table in X_list]
+            same_rows = "auto" if any(frames) else self._same_rows
+        return stack(X_list, y_list, names[: len(X_list)], same_rows)
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:
         """Check a table; give a DataFrame, or an array of floats or of objects."""
-        X = as_plain_array(X)
+        X = read_table(X)
         if not reset and self._columns.is_frame:
             if not isinstance(X, pd.DataFrame):
                 X = self._columns.name_columns_of(self._check_array(X, reset=False))
             X = self._columns.align(X, {name: own for name, _, own in self.stages_})
         if isinstance(X, pd.DataFrame) and (reset or self._columns.is_frame):
-            if not X.columns.is_unique:
-                twice = X.columns[X.columns.duplicated()].unique().tolist()
-                raise ValueError(f"X has the columns {twice} more than once.")
             validate_data(self, X, reset=reset, skip_check_array=True)
             check_not_empty(X)
         else:
@@ -759,6 +782,11 @@ default=None
         check_is_fitted(self)
         if isinstance(Z, list | tuple) and is_scale_list(Z):
             return [self[: k + 1]._inverse_table(latents) for k, latents in enumerate(Z)]
+        is_plain = self._columns.scales is None  # only pandas has columns of two levels
+        return give_back(self._decode(Z), self._frame_kinds[0] if is_plain else None)
+
+    def _decode(self, Z: Any) -> Any:
+        """Give the own columns of all stages, as a DataFrame of pandas or an array."""
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
         of_all = self.latents == "all"
@@ -779,13 +807,16 @@ default=None
 
     def _inverse_table(self, Z: Any) -> Any:
         """Give the table of the last scale as it stands in a list."""
-        frame = self.inverse_transform(Z)
+        frame = self._decode(Z)
         _, _, columns = self.stages_[-1]
         if not self._columns.is_frame:
             return frame
-        if not self._has_own_rows:  # a table of the same rows has its own columns alone
+        if self._same_rows:  # such a table has its own columns alone
             frame = frame.loc[:, [self._columns.labels[j] for j in columns]]
-        return frame if self._columns.scales is None else frame.droplevel(0, axis=1)
+        if self._columns.scales is not None:
+            frame = frame.droplevel(0, axis=1)
+        kinds = dict(enumerate(self._frame_kinds))
+        return give_back(frame, kinds.get(len(self.stages_) - 1))
 
     def complete(self, X, *, n_candidates=None, tolerance=None):
         """Fill what was not measured with what the latents say of it.
@@ -843,8 +874,10 @@ default=None
         """
         check_is_fitted(self)
         if not is_scale_list(X):
+            kind = FrameKind.of(X)
             X = self._check_X(X, reset=False)
-            return self._complete(X, self._predict_columns, n_candidates, tolerance)
+            found = self._complete(X, self._predict_columns, n_candidates, tolerance)
+            return give_back_filled(found, kind)
         completed = []
         for (part, table), given in zip(self._parts(X), X, strict=True):
             predict = partial(part._predict_columns, only_last=True)
@@ -866,15 +899,16 @@ default=None
     def _as_listed(self, X: Any, given: Any, rows: Any) -> Any:
         """Give rows of a table of all columns the form of the one that was given in a list."""
         X = X.iloc[:, self._listed_columns()]
+        kind, given = FrameKind.of(given), read_table(given)
         if not isinstance(given, pd.DataFrame):
             return X.to_numpy()
         X = X.droplevel(0, axis=1) if self._columns.scales else X
         given = given.iloc[rows]
-        return fill_missing(given, X[list(given.columns)])
+        return give_back(fill_missing(given, X[list(given.columns)]), kind)
 
     def _listed_columns(self) -> list[int]:
         """Give the positions of the columns that the last scale's table has in a list."""
-        if not self._has_own_rows:  # a table of the same rows has its own columns alone
+        if self._same_rows:  # such a table has its own columns alone
             return list(self.stages_[-1][2])
         return sorted(j for _, _, columns in self.stages_ for j in columns)
 
@@ -956,8 +990,9 @@ default=None
         if is_scale_list(X):
             refuse_folded_lists()
             stacked = self._stack(X, y)
-            sample_weight = stack_weights(sample_weight, stacked.rows)
+            sample_weight = stack_weights(sample_weight, stacked.rows, X)
             X, y = stacked.X, stacked.y
+        X, y, sample_weight = read_rows(X, y, sample_weight)
         X = self._check_X(X, reset=False)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)

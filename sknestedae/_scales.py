@@ -6,6 +6,7 @@ the last scale at which anything was measured of them. Nothing here knows of tor
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import tables_in_model_selection
+from ._compat import stack_level_of_caller, tables_in_model_selection
+from ._input import check_same_rows, n_dims, read_table, read_target
+from .exceptions import SameRowsWarning
 
 __all__ = ["ScaleKFold", "stack_scales", "stage_scorer"]
 
@@ -32,13 +35,7 @@ _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
 def is_scale_list(X: Any) -> bool:
     """Tell a list of tables, one a scale, from a list of rows: its elements are 2-D."""
-    return isinstance(X, list | tuple) and bool(X) and all(_n_dims(table) == 2 for table in X)
-
-
-def _n_dims(table: Any) -> int:
-    if isinstance(table, list | tuple):
-        return 1 + (_n_dims(table[0]) if table else 0)
-    return getattr(table, "ndim", 0)
+    return isinstance(X, list | tuple) and bool(X) and all(n_dims(table) == 2 for table in X)
 
 
 def refuse_folded_lists() -> None:
@@ -105,6 +102,7 @@ def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Numbers or labels. A column of one dimension has no name.
     """
+    y = read_target(y)
     if isinstance(y, pd.DataFrame):
         return y, False
     if isinstance(y, pd.Series):
@@ -157,14 +155,18 @@ def match_targets(y: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
 
 
 class Stack(NamedTuple):
-    """One table made of many, its target, and where each scale's rows are in it."""
+    """One table made of many, its target, and where each scale's rows are in it.
+
+    ``same_rows`` tells whether the tables describe the same rows.
+    """
 
     X: pd.DataFrame
     y: pd.DataFrame | None
     rows: list[np.ndarray]
+    same_rows: bool
 
 
-def stack_scales(X_list, y_list=None, names=None):
+def stack_scales(X_list, y_list=None, names=None, *, same_rows="auto"):
     """Make one table, and one target, of one table per scale.
 
     The result goes wherever scikit-learn takes X and y: into ``cross_validate``, a grid search or
@@ -183,6 +185,10 @@ default=None
         belongs to the last scale.
     names : list of str, default=None
         Names of the scales; "scale0", "scale1", ... by default.
+    same_rows : bool or "auto", default="auto"
+        Whether the tables describe the same rows, or each has rows of its own. "auto": as said
+        above. Arrays have no names of columns, so that with as many rows in each both may be
+        meant: then they are taken to describe the same rows, with a warning.
 
     Returns
     -------
@@ -199,8 +205,14 @@ default=None
     Raises
     ------
     ValueError
-        If rows can not be matched, with the missing columns in the message; if a scale has no
-        column of its own, a column stands twice, or ``y_list`` has another length than ``X_list``.
+        If rows cannot be matched, with the missing columns in the message; if a scale has no
+        column of its own, a column stands twice, ``y_list`` has another length than ``X_list``,
+        or a table and its target have the same row labels in another order.
+
+    Warns
+    -----
+    SameRowsWarning
+        If arrays have as many rows each, and may be tables of the same rows or not.
 
     See Also
     --------
@@ -230,11 +242,16 @@ default=None
     0        NaN   19.0
     1        NaN   14.0
     """
-    X, y, _ = stack(X_list, y_list, names)
-    return X, y
+    stacked = stack(X_list, y_list, names, same_rows)
+    return stacked.X, stacked.y
 
 
-def stack(X_list: Any, y_list: Any = None, names: Sequence[str] | None = None) -> Stack:
+def stack(
+    X_list: Any,
+    y_list: Any = None,
+    names: Sequence[str] | None = None,
+    same_rows: bool | str = "auto",
+) -> Stack:
     """Do what ``stack_scales`` does, and give the positions of each scale's rows beside."""
     if not is_scale_list(X_list):
         raise ValueError(
@@ -248,7 +265,7 @@ def stack(X_list: Any, y_list: Any = None, names: Sequence[str] | None = None) -
         raise ValueError(f"There are {len(X_list)} tables, but {len(names)} scales: {names}.")
     X_list = [_dense(table, name) for table, name in zip(X_list, names, strict=True)]
     targets = _target_tables(y_list, X_list, names)
-    same_rows = _describe_same_rows(X_list)
+    same_rows = _describe_same_rows(X_list, names, same_rows)
     tables = _as_frames(X_list, names, same_rows=same_rows)
     if same_rows:
         _check_same_index(tables, X_list, names)
@@ -275,7 +292,8 @@ def stack(X_list: Any, y_list: Any = None, names: Sequence[str] | None = None) -
         for j, label in enumerate(target.columns):
             columns.append((name, label))
             data.append(_scatter([target.iloc[:, j]], [own_rows], len(index)))
-    return Stack(X, _two_levels(columns, data, index) if columns else None, rows)
+    y = _two_levels(columns, data, index) if columns else None
+    return Stack(X, y, rows, same_rows)
 
 
 def check_names(names: Sequence[Any], parameter: str) -> list[str]:
@@ -298,15 +316,8 @@ def check_names(names: Sequence[Any], parameter: str) -> list[str]:
 
 def _dense(table: Any, name: str) -> pd.DataFrame | np.ndarray:
     """Give a table as a DataFrame or an array."""
-    if isinstance(table, pd.DataFrame):
-        return table
-    values = np.asarray(table)
-    if values.ndim != 2:  # such as a sparse matrix
-        raise TypeError(
-            f"The table of scale {name!r} must be a DataFrame or a dense array, got "
-            f"{type(table).__name__}."
-        )
-    return values
+    table = read_table(table, f"The table of scale {name!r}")
+    return table if isinstance(table, pd.DataFrame) else np.asarray(table)
 
 
 def _target_tables(y_list: Any, X_list: Any, names: list[str]) -> list[pd.DataFrame | None]:
@@ -316,7 +327,7 @@ def _target_tables(y_list: Any, X_list: Any, names: list[str]) -> list[pd.DataFr
     if isinstance(y_list, list | tuple):
         is_one = bool(y_list) and all(np.isscalar(value) or value is pd.NA for value in y_list)
     else:
-        is_one = getattr(y_list, "ndim", 0) == 1
+        is_one = n_dims(y_list) == 1
     if is_one:
         y_list = [None] * (len(names) - 1) + [y_list]
     elif not isinstance(y_list, list | tuple):
@@ -334,6 +345,7 @@ def _target_tables(y_list: Any, X_list: Any, names: list[str]) -> list[pd.DataFr
         if y is None:
             targets.append(None)
             continue
+        y = read_target(y, f"the target of scale {name!r}")
         target, is_1d = target_frame(y)
         if len(target) != len(X):
             raise ValueError(
@@ -342,16 +354,52 @@ def _target_tables(y_list: Any, X_list: Any, names: list[str]) -> list[pd.DataFr
         if is_1d:
             label = getattr(y, "name", None)
             target = target.set_axis(["y" if label is None else label], axis=1)
+        check_same_rows(X, **{f"the target of scale {name!r}": target})
         targets.append(target)
     return targets
 
 
-def _describe_same_rows(X_list: Any) -> bool:
-    """Tell whether all tables have as many rows, and no two of them a column in common."""
-    if len({len(table) for table in X_list}) > 1:
-        return False
+def _describe_same_rows(X_list: Any, names: list[str], same_rows: bool | str) -> bool:
+    """Tell whether all tables have as many rows, and no two of them a column in common.
+
+    Raises
+    ------
+    ValueError
+        If it was said that they do, and they cannot.
+    """
+    if not (isinstance(same_rows, bool | np.bool_) or same_rows == "auto"):
+        raise ValueError(
+            f"The 'same_rows' parameter must be True, False or 'auto', got {same_rows!r}."
+        )
+    n_rows = [len(table) for table in X_list]
     labels = [label for table in X_list for label in set(getattr(table, "columns", []))]
-    return len(labels) == len(set(labels))
+    common = sorted({label for label in labels if labels.count(label) > 1}, key=str)
+    can_be_same = len(set(n_rows)) == 1 and not common
+    if same_rows == "auto":
+        if can_be_same and _may_carry(X_list):
+            warnings.warn(
+                f"The arrays of scales {names} have {n_rows[0]} rows each. They are taken to "
+                "describe the same rows; if each has rows of its own, which carry the columns of "
+                "the scales before, set same_rows=False (and same_rows=True for no warning).",
+                SameRowsWarning,
+                stacklevel=stack_level_of_caller(),
+            )
+        return can_be_same
+    if same_rows and not can_be_same:
+        what = f"both have the columns {common}" if common else f"have {n_rows} rows"
+        raise ValueError(
+            "The 'same_rows' parameter is True, so that tables must have as many rows and no "
+            f"column in common; but those of scales {names} {what}."
+        )
+    return bool(same_rows)
+
+
+def _may_carry(X_list: Any) -> bool:
+    """Tell whether each array may hold the columns of those before, as rows of its own would."""
+    widths = [table.shape[1] for table in X_list]
+    is_named = any(isinstance(table, pd.DataFrame) for table in X_list)
+    grows = all(before < after for before, after in zip(widths[:-1], widths[1:], strict=True))
+    return len(widths) > 1 and not is_named and grows
 
 
 def _as_frames(X_list: Any, names: list[str], *, same_rows: bool) -> list[pd.DataFrame]:
@@ -369,9 +417,6 @@ def _as_frames(X_list: Any, names: list[str], *, same_rows: bool) -> list[pd.Dat
                 f"The table of scale {name!r} has columns of {table.columns.nlevels} levels; the "
                 "tables of a list have one. A table with columns (scale, feature) needs no list."
             )
-        twice = table.columns[table.columns.duplicated()].unique().tolist()
-        if twice:
-            raise ValueError(f"The table of scale {name!r} has the columns {twice} twice.")
         if 0 in table.shape:
             raise ValueError(
                 f"The table of scale {name!r} has {table.shape[0]} rows and {table.shape[1]} "
@@ -560,6 +605,9 @@ class ScaleKFold:
                 "X is a list of tables, one a scale. Pass one table: X, y = stack_scales(X_list, "
                 "y_list)."
             )
+        X = read_table(X)
+        groups = None if groups is None else read_target(groups, "groups")
+        check_same_rows(X, groups=groups)
         fold = self._folds(X, y, groups)
         for k in range(self.n_splits):
             yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
@@ -604,6 +652,7 @@ class ScaleKFold:
 
 def _scale_of_rows(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
     """Give the scales of a table, and of each row the position of its own."""
+    X = read_table(X)
     columns = scale_columns(X)
     if columns is None:
         return ["scale0"], np.zeros(len(X), dtype=int)
@@ -612,6 +661,7 @@ def _scale_of_rows(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
     if y is not None:
         target, _ = target_frame(y)
         check_consistent_length(X, target)
+        check_same_rows(X, y=target)
         measured |= measured_scales(target, match_targets(target, names))
     return names, last_scale(measured)
 
@@ -699,6 +749,7 @@ class StageScorer:
         """Score the predictions of a fitted estimator."""
         columns = _target_columns(innermost(estimator), self.stage)
         truth, _ = target_frame(y_true)
+        check_same_rows(read_table(X), y=truth)
         prediction, _ = target_frame(estimator.predict(X))
         check_consistent_length(truth, prediction)
         truth, prediction = truth.iloc[:, columns], prediction.iloc[:, columns].infer_objects()

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from ._base import BaseSupervisedAutoencoder
 from ._columns import Columns
 from ._compat import stack_level_of_caller
+from ._input import check_same_rows, read_table, read_target
 from ._refine import StageData
 from ._scales import (
     check_names,
@@ -28,7 +29,7 @@ from ._scales import (
     scale_columns,
     target_frame,
 )
-from ._table import is_categorical, resolve_columns, row_keys
+from ._table import is_categorical, kinds_by_content, resolve_columns, row_keys
 from .exceptions import DivergenceError, FewRowsWarning
 
 # With fewer rows of its own, and this many times more of later scales, a stage gives a warning.
@@ -200,7 +201,9 @@ class Target(NamedTuple):
             return cls(None, True, {name: [] for name in names})
         frame, is_1d = target_frame(y)
         columns = match_targets(frame, names)
-        return cls(frame[rows], is_1d, dict(zip(names, columns, strict=True)))
+        # labels were compared with those of X; from here on rows go by position
+        frame = frame[rows].reset_index(drop=True)
+        return cls(frame, is_1d, dict(zip(names, columns, strict=True)))
 
     def stage(self, name: str, rows: np.ndarray) -> Any:
         """Give a stage's target in some rows: a column, a DataFrame of several, or None."""
@@ -273,7 +276,7 @@ def training_rows(
     return rows
 
 
-def stack_weights(sample_weight: Any, rows: list[np.ndarray]) -> Any:
+def stack_weights(sample_weight: Any, rows: list[np.ndarray], X_list: Any) -> Any:
     """Bring the weights of a list of tables into the order of the one table."""
     if sample_weight is None:
         return None
@@ -290,7 +293,10 @@ def stack_weights(sample_weight: Any, rows: list[np.ndarray]) -> Any:
             f"{n_rows}."
         )
     weights = np.empty(n_samples)
-    for own, weight in zip(rows, sample_weight, strict=True):
+    for k, (own, weight) in enumerate(zip(rows, sample_weight, strict=True)):
+        name = f"sample_weight[{k}]"
+        weight = read_target(weight, name)
+        check_same_rows(read_table(X_list[k]), **{name: weight})
         weights[own] = weight
     return weights
 
@@ -324,6 +330,18 @@ def pass_on(estimator: Any, values: dict[str, Any]) -> None:
     estimator.set_params(
         **{name: v for name, v in values.items() if v is not None and name in known}
     )
+
+
+def hold_kinds(stage: Stage, X: Any) -> None:
+    """Let a whole table say what a stage's columns are, and not the rows of its scale alone."""
+    estimator = stage.estimator
+    if not isinstance(estimator, BaseSupervisedAutoencoder):
+        return
+    chosen = estimator.categorical_features
+    if isinstance(chosen, str) and chosen == "from_dtype":
+        held = kinds_by_content(X, stage.columns)  # in a stage's table its own columns come first
+        if held is not None:
+            estimator.set_params(categorical_features=held)
 
 
 def check_stage(stage: Stage, target: Target, rows: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseSupervisedAutoencoder, all_or_nothing
 from ._compat import StrOptions, check_sample_weight, fit_context
+from ._input import read_rows
 from ._losses import ELEMENTWISE
 from ._members import mean_and_spread
 from ._target import ClassTarget, NumericTarget, read_labels, read_numbers
@@ -354,6 +355,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         """
         if y is None:
             return self._reconstruction_score(X, sample_weight)
+        X, y, sample_weight = read_rows(X, y, sample_weight)
         prediction = self.predict(X)
         prediction = prediction.reshape(len(prediction), -1)
         truth = read_numbers(y)
@@ -676,6 +678,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         """
         if y is None:
             return self._reconstruction_score(X, sample_weight)
+        X, y, sample_weight = read_rows(X, y, sample_weight)
         labels, known = read_labels(y)
         prediction = self.predict(X)
         check_consistent_length(known, prediction)

@@ -20,6 +20,7 @@ from pandas.api import types
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
+from ._input import holds_categories
 from .exceptions import UnseenCategoryWarning
 
 # Rows looked at together: it bounds what a pass over a large table needs beside the table.
@@ -82,37 +83,14 @@ class Encoded(NamedTuple):
 
 
 def is_categorical(column: pd.Series, label: str) -> bool:
-    """Tell whether a DataFrame's column holds categories rather than numbers, by its dtype.
-
-    Categories, booleans and strings are categorical; so are objects, if they are not all numbers.
+    """Tell whether a DataFrame's column holds categories rather than numbers.
 
     Raises
     ------
     TypeError
         If the column holds neither, such as dates.
     """
-    dtype = column.dtype
-    if isinstance(dtype, pd.CategoricalDtype) or types.is_bool_dtype(dtype):
-        return True
-    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
-        return False
-    if types.is_object_dtype(dtype):
-        kinds = {type(value) for value in column[column.notna()]}
-        if all(issubclass(kind, Real | Decimal) and kind is not bool for kind in kinds):
-            return False
-        if all(issubclass(kind, str | Real | Decimal | np.bool_) for kind in kinds):
-            return True
-        names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise TypeError(
-            f"Column {label} holds {names}; a column must hold numbers, strings, booleans or "
-            "categories."
-        )
-    if types.is_string_dtype(dtype):
-        return True
-    raise TypeError(
-        f"Column {label} has dtype {dtype}; a column must hold numbers, strings, booleans or "
-        "categories. Convert it first, such as a date to a number of days."
-    )
+    return holds_categories(column, f"Column {label}")
 
 
 def _words(column: pd.Series) -> pd.Series:
@@ -310,6 +288,39 @@ def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: boo
         return False
     dtype = getattr(X, "dtype", None)
     return not (isinstance(dtype, np.dtype) and dtype.kind in "fiub")
+
+
+def kinds_by_content(X: Any, columns: Sequence[int] | None = None) -> list[int] | None:
+    """Tell which columns are categorical, where some hold words beside numbers.
+
+    Of such a column, some rows may hold numbers alone; so what it is must be decided once, by the
+    whole table.
+
+    Parameters
+    ----------
+    X : DataFrame or array
+    columns : sequence of int, optional
+        Which columns to look at, by position; all of them by default.
+
+    Returns
+    -------
+    list of int or None
+        Positions among these columns; None where any rows of them tell the same.
+    """
+    if not isinstance(X, pd.DataFrame):
+        return None
+    columns = range(X.shape[1]) if columns is None else columns
+    objects = [X.iloc[:, j] for j in columns if types.is_object_dtype(X.dtypes.iloc[j])]
+    if not any(map(_mixes_kinds, objects)):
+        return None
+    return [i for i, j in enumerate(columns) if is_categorical(X.iloc[:, j], repr(X.columns[j]))]
+
+
+def _mixes_kinds(column: pd.Series) -> bool:
+    """Tell whether a column of objects holds numbers beside words or booleans."""
+    kinds = {type(value) for value in column[column.notna()]}
+    is_number = [issubclass(kind, Real | Decimal) and kind is not bool for kind in kinds]
+    return any(is_number) and not all(is_number)
 
 
 class TableEncoder:

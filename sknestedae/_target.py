@@ -16,6 +16,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from ._input import read_target
 from ._table import DEFAULT_BLOCK, Encoded, Layout, TableEncoder
 
 
@@ -30,15 +31,10 @@ def read_numbers(y: Any) -> np.ndarray:
     -------
     ndarray of float64, of the same shape
     """
-    kind = getattr(getattr(y, "dtype", None), "kind", "")
-    if kind in ("m", "M"):
-        raise TypeError(f"y holds {y.dtype}; it must hold numbers. Convert it first.")
+    y = read_target(y)
     try:
         if isinstance(y, pd.Series | pd.DataFrame):  # None and pd.NA become NaN
             y = y.to_numpy(dtype=np.float64, na_value=np.nan)
-        elif isinstance(y, list) or kind == "O":
-            values = np.asarray(y, dtype=object)
-            y = np.where(pd.isna(values), np.nan, values)
         return check_array(
             y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
         )
@@ -70,17 +66,17 @@ def read_labels(
         Of one type, of the labelled rows.
     labelled : ndarray of bool, shape (n_rows,)
     """
+    for label in y if isinstance(y, list) else ():
+        if isinstance(label, tuple):  # NumPy would make columns of them
+            raise TypeError(
+                f"y contains {label!r}; a label must be a string, a number or a boolean."
+            )
+    y = read_target(y)
     if not isinstance(getattr(y, "dtype", None), np.dtype):
         # NumPy would make the word "nan" of a NaN beside words, and floats of nullable
         # integers and booleans.
-        y = list(y) if isinstance(y, list | tuple) else np.asarray(y, dtype=object)
-        for label in y if isinstance(y, list) else []:
-            _check_scalar(label)
         y = np.asarray(y, dtype=object)
     y = column_or_1d(y, warn=True)[rows]
-    if y.dtype == object:
-        for label in y:
-            _check_scalar(label)
     labelled = ~np.asarray(pd.isna(y), dtype=bool)
     if needs_label and not labelled.any():
         raise ValueError(f"y has no labelled row: all {len(y)} are missing.")
@@ -93,11 +89,6 @@ def read_labels(
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
     return labels, labelled
-
-
-def _check_scalar(label: Any) -> None:
-    if isinstance(label, tuple | dict | set):
-        raise TypeError(f"y contains {label!r}; a label must be a string, a number or a boolean.")
 
 
 class NumericTarget:

@@ -8,6 +8,9 @@ __all__ = [
     "DivergenceWarning",
     "FewRowsWarning",
     "NoTargetError",
+    "RowLabelWarning",
+    "SameRowsWarning",
+    "TextColumnWarning",
     "ToleranceWarning",
     "UnmeasuredScaleWarning",
     "UnseenCategoryWarning",
@@ -39,7 +42,19 @@ class UnmeasuredScaleWarning(UserWarning):
 
 
 class UnseenCategoryWarning(UserWarning):
-    """No value of a categorical column was seen in ``fit``; all enter as zeros."""
+    """A categorical column has values that ``fit`` did not see; they enter as zeros."""
+
+
+class RowLabelWarning(UserWarning):
+    """Two tables have some row labels in common and others not; rows are taken by position."""
+
+
+class SameRowsWarning(UserWarning):
+    """A list of arrays may be tables of the same rows, or of rows of their own."""
+
+
+class TextColumnWarning(UserWarning):
+    """A column of text seems to hold numbers, dates or names of rows, and no categories."""
 
 
 class DeviceWarning(UserWarning):

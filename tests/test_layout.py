@@ -12,6 +12,7 @@ PACKAGE = "sknestedae"
 # A file imports only from layers above its own, or from its own folder. A new file joins a layer.
 LAYERS = [
     {"exceptions", "_compat"},
+    {"_input"},
     {"_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
     {"_columns", "_gaps", "_target"},
     {"blocks", "_losses"},
@@ -35,6 +36,7 @@ RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 WITHOUT_TORCH = {
     "exceptions",
     "_compat",
+    "_input",
     "_epochs",
     "_rows",
     "_table",
@@ -44,7 +46,17 @@ WITHOUT_TORCH = {
     "_gaps",
     "datasets",
 }
-AT_USE_ONLY = {"captum", "matplotlib", "mapie", "pooch", "skops", "tqdm"}
+AT_USE_ONLY = {
+    "captum",
+    "mapie",
+    "matplotlib",
+    "narwhals",
+    "polars",
+    "pooch",
+    "pyarrow",
+    "skops",
+    "tqdm",
+}
 # Test files that stand for no one source file.
 GENERAL_TESTS = {
     "bad_input",

@@ -144,7 +144,7 @@ def test_three_scales():
         ([np.ones(3)], None, None, "must be a list of tables"),
         ([], None, None, "must be a list of tables"),
         ([crystals().iloc[:0]], None, None, "0 rows and 3 columns"),
-        ([crystals()[["radius", "radius"]]], None, None, r"columns \['radius'\] twice"),
+        ([crystals()[["radius", "radius"]]], None, None, r"columns \['radius'\] more than once"),
         ([pd.concat({"a": crystals()}, axis=1)], None, None, "columns of 2 levels"),
         (
             [crystals(), pd.DataFrame({"layer": list("ababab")})],
@@ -161,7 +161,7 @@ def test_what_can_not_be_stacked(X_list, y_list, names, message):
 
 def test_sparse_tables_are_refused():
     sparse = pytest.importorskip("scipy.sparse")
-    with pytest.raises(TypeError, match="must be a DataFrame or a dense array, got csr"):
+    with pytest.raises(TypeError, match=r"scale 'scale0' is a sparse csr.*sparse_output=False"):
         stack_scales([sparse.eye(3, format="csr"), sparse.eye(4, format="csr")])
 
 

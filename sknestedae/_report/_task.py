@@ -12,8 +12,9 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._base import BaseSupervisedAutoencoder, as_plain_array
+from .._base import BaseSupervisedAutoencoder
 from .._compat import safe_indexing
+from .._input import check_same_rows, read_table, read_target
 from .._nested import NestedAutoencoder
 from .._scales import (
     innermost,
@@ -277,11 +278,14 @@ def _one_table(X: Any, y: Any, groups: Any, stage_names: list[str]) -> tuple[Any
         n_rows = [len(rows) for rows in stacked.rows]
         if groups is not None and sum(n_rows) == len(X):
             groups = _stack_groups(groups, stacked.rows)
-    elif not isinstance(X, pd.DataFrame):
-        X = as_plain_array(X)
-        X = np.asarray(X)
+    else:
+        X = read_table(X)
+        X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
         if X.ndim != 2:
             raise ValueError(f"X must have two dimensions, got the shape {X.shape}.")
+        y = None if y is None else read_target(y)
+        groups = None if groups is None else read_target(groups, "groups")
+        check_same_rows(X, y=y, groups=groups)
     for name, given in (("y", y), ("groups", groups)):
         if given is not None and len(given) != len(X):
             raise ValueError(
