@@ -5,7 +5,7 @@ from ._report import report
 from ._scales import ScaleKFold, stack_scales, stage_scorer
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "NestedAutoencoder",

@@ -19,7 +19,6 @@ from sklearn.base import (
     clone,
     is_classifier,
 )
-from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
@@ -39,6 +38,7 @@ from ._input import FrameKind, give_back, read_rows, read_table
 from ._losses import ELEMENTWISE
 from ._members import fit_members, members_of, members_to_fit, strata_of, take_over
 from ._modules import ACTIVATIONS, INITIALIZATIONS, RANGES, AutoencoderModule, initialize
+from ._persistence import check_stamp, stamp
 from ._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, split_rows
 from ._scales import target_frame
 from ._table import (
@@ -49,8 +49,9 @@ from ._table import (
     keeps_column_types,
     kinds_by_content,
     row_keys,
+    share_unlearnt,
 )
-from ._target import ClassTarget, NumericTarget
+from ._target import ClassTarget, NumericTarget, target_from_state, target_to_state
 from ._together import train
 from ._torch import (
     available_device,
@@ -283,6 +284,8 @@ class BaseSupervisedAutoencoder(
         if self.bootstrap:
             self._hold_kinds(members, X, resume=resume)
         fit_members(members, X, y, sample_weight, strata, method, **parameters)
+        if self.bootstrap:
+            share_unlearnt([member._table for member in members])
         for member in members:
             member._frame_kind = self._frame_kind if resume else kind
         take_over(self, members)
@@ -327,10 +330,12 @@ class BaseSupervisedAutoencoder(
             except ValueError as error:
                 if "could not convert" not in str(error):
                     raise
-                raise ValueError(
-                    f"{error}. An array is read as numbers: name its categorical columns in "
-                    "categorical_features, or pass a DataFrame."
-                ) from error
+                advice = (
+                    "name its categorical columns in categorical_features, or pass a DataFrame"
+                )
+                if not reset:
+                    advice = "convert it to numbers, as it was in fit"
+                raise ValueError(f"{error}. An array is read as numbers: {advice}.") from error
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not reset:
@@ -772,11 +777,6 @@ class BaseSupervisedAutoencoder(
         return Completions(completed, found.rows, found.mismatch, found.nearest)
 
     def _link(self) -> Link:
-        if "_belief" not in vars(self):  # from a file of version 0.1.0
-            raise NotFittedError(
-                f"This {type(self).__name__} was fitted by a version that kept nothing to "
-                "complete rows or to score them with; fit it anew."
-            )
         bounds = RANGES.get(self._architecture["latent_activation"], (-np.inf, np.inf))
         return Link(self.net_.module_, self._table, self._belief, bounds, self._net_device)
 
@@ -901,19 +901,31 @@ class BaseSupervisedAutoencoder(
     # -- state
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give parameters and plain arrays: the net is rebuilt from them."""
+        """Give parameters and plain values: what was fitted is made anew from them."""
         state = dict(super().__getstate__())
         if self._is_fitted:
             state["_net_state"] = get_state(state.pop("net_"))
             state["history_"] = {name: column.to_numpy() for name, column in self.history_.items()}
-        return state
+            state["_table"] = self._table.to_state()
+            state["_target"] = target_to_state(self._target)
+            state["_belief"] = dict(vars(self._belief))
+            state["_frame_kind"] = FrameKind.to_state(self._frame_kind)
+            architecture = dict(self._architecture)
+            del architecture["layouts"]  # those of the table
+            state["_architecture"] = architecture
+        return stamp(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the net, on the CPU if its device is not there."""
-        state = dict(state)
+        """Rebuild what was fitted, on the CPU if its device is not there."""
+        state = check_stamp(state, self)
         net_state = state.pop("_net_state", None)
         super().__setstate__(state)
         if net_state is not None:
+            self._table = TableEncoder.from_state(state["_table"])
+            self._target = target_from_state(state["_target"])
+            self._belief = Belief(**state["_belief"])
+            self._frame_kind = FrameKind.from_state(state["_frame_kind"])
+            self._architecture = {**state["_architecture"], "layouts": self._table.layouts}
             self.history_ = history_to_frame(pd.DataFrame(self.history_).to_dict("records"))
             device = available_device(self.device)
             self.net_ = self._make_net(device, self._seed, self.alpha_, trains=False)

@@ -37,6 +37,13 @@ class Columns:
         columns = scale_columns(X)
         self.scales = None if columns is None else list(columns)
 
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Columns:
+        """Make columns of their attributes."""
+        columns = cls.__new__(cls)
+        vars(columns).update(state)
+        return columns
+
     def name(self, j: int) -> str:
         """Give a column's label or position, for a message."""
         return repr(self.labels[j]) if self.is_frame else f"{j}"

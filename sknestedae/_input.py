@@ -252,9 +252,7 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
         kind
         for kind in kinds
         if kind not in missing
-        and (
-            not issubclass(kind, str | Real | Decimal | np.bool_) or issubclass(kind, _TIMES)
-        )
+        and (not issubclass(kind, str | Real | Decimal | np.bool_) or issubclass(kind, _TIMES))
     }
     if others:
         names = ", ".join(sorted(kind.__name__ for kind in others))
@@ -365,6 +363,16 @@ class FrameKind:
     package: str
     dtypes: dict[str, dict[str, Any]]
 
+    @staticmethod
+    def to_state(kind: FrameKind | None) -> dict[str, Any] | None:
+        """Give a kind as plain values."""
+        return None if kind is None else {"package": kind.package, "dtypes": kind.dtypes}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any] | None) -> FrameKind | None:
+        """Make a kind of what ``to_state`` gave."""
+        return None if state is None else cls(**state)
+
     @classmethod
     def of(cls, X: Any) -> FrameKind | None:
         """Read the kind of a table; None where it is given back by pandas or NumPy."""
@@ -443,12 +451,14 @@ def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
     missing = column.isna().to_numpy()
     values = column.astype(object).tolist()
     if scale is not None:
-        step = Decimal(1).scaleb(-scale)
-        values = [
-            value if gone else Decimal(str(value)).quantize(step)
-            for value, gone in zip(values, missing, strict=True)
-        ]
+        values = decimals(values, scale)
     return [None if gone else value for value, gone in zip(values, missing, strict=True)]
+
+
+def decimals(values: Any, scale: int) -> list[Any]:
+    """Give numbers as decimals with so many places, and None where there is no number."""
+    step = Decimal(1).scaleb(-scale)
+    return [None if pd.isna(v) else Decimal(str(v)).quantize(step) for v in values]
 
 
 def arrow_spec(dtype: Any) -> str:
@@ -463,5 +473,3 @@ def arrow_dtype(spec: str) -> Any:
     import pyarrow
 
     return pyarrow.ipc.read_schema(pyarrow.py_buffer(bytes.fromhex(spec))).field(0).type
-
-

@@ -55,6 +55,7 @@ from ._outputs import (
     predict_stages,
     score_of_members,
 )
+from ._persistence import check_stamp, public, stamp
 from ._refine import StageData, refine
 from ._scales import (
     Stack,
@@ -88,6 +89,7 @@ from ._stages import (
     walk,
 )
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._table import share_unlearnt
 from .exceptions import NoTargetError
 
 __all__ = ["NestedAutoencoder"]
@@ -105,6 +107,7 @@ def _can_predict(nae: NestedAutoencoder) -> bool:
     return any(hasattr(stage[1], "predict") for stage in stages)
 
 
+@public("sknestedae")
 class NestedAutoencoder(TransformerMixin, BaseComposition):
     r"""Chain of autoencoders over scales, each on the latents of the one before.
 
@@ -405,6 +408,11 @@ default=None
             for member in members:  # a draw of some rows must not say what a column is
                 member._whole_table = X
         fit_members(members, X, y, sample_weight, strata)
+        if self.bootstrap:
+            for stages in zip(*(member.stages_ for member in members), strict=True):
+                estimators = [unfrozen(innermost(estimator)) for _, estimator, _ in stages]
+                if all(isinstance(e, BaseSupervisedAutoencoder) for e in estimators):
+                    share_unlearnt([e._table for e in estimators])
         take_over(self, members)
 
     def _strata(self, X: Any, y: Any) -> np.ndarray:
@@ -555,6 +563,8 @@ default=None
             estimator = stage.estimator if self.stages is not None else self.estimator
             if estimator is None:
                 labels = target.holds_labels(stage.name)
+                if labels:
+                    target.doubt_labels(stage.name)
                 kind = SupervisedAutoencoderClassifier if labels else SupervisedAutoencoder
                 # a later scale may have few rows, and must not learn the latents' noise by heart
                 estimator = kind(alpha="auto") if k else kind()
@@ -1169,11 +1179,17 @@ default=None
         state = dict(super().__getstate__())
         if "refine_history_" in state:
             state["refine_history_"] = state["refine_history_"].to_dict("list")
-        return state
+        if self.__sklearn_is_fitted__():
+            state["_columns"] = dict(vars(self._columns))
+            state["_frame_kinds"] = [FrameKind.to_state(kind) for kind in self._frame_kinds]
+        return stamp(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore what ``__getstate__`` gave."""
-        state = dict(state)
+        state = check_stamp(state, self)
+        if "stages_" in state:
+            state["_columns"] = Columns.from_state(state["_columns"])
+            state["_frame_kinds"] = [FrameKind.from_state(kind) for kind in state["_frame_kinds"]]
         if "refine_history_" in state:
             history = pd.DataFrame(state["refine_history_"])
             history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import stack_level_of_caller, tables_in_model_selection
 from ._input import check_same_rows, n_dims, read_table, read_target
+from ._persistence import public
 from .exceptions import SameRowsWarning
 
 __all__ = ["ScaleKFold", "stack_scales", "stage_scorer"]
@@ -509,6 +510,7 @@ def _two_levels(columns: list[tuple], data: list[pd.Series], index: pd.Index) ->
 # Folds and scores
 
 
+@public("sknestedae")
 class ScaleKFold:
     """Folds of the rows of each scale on its own.
 
@@ -720,6 +722,7 @@ def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
     return StageScorer(metric, stage, 1 if greater_is_better else -1, kwargs)
 
 
+@public("sknestedae.model_selection")
 class StageScorer:
     """What ``stage_scorer`` makes.
 

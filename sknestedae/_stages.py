@@ -18,6 +18,7 @@ from ._base import BaseSupervisedAutoencoder
 from ._columns import Columns
 from ._compat import stack_level_of_caller
 from ._input import check_same_rows, read_table, read_target
+from ._notices import notice
 from ._refine import StageData
 from ._scales import (
     check_names,
@@ -30,7 +31,8 @@ from ._scales import (
     target_frame,
 )
 from ._table import is_categorical, kinds_by_content, resolve_columns, row_keys
-from .exceptions import DivergenceError, FewRowsWarning
+from ._text import doubt
+from .exceptions import DivergenceError, FewRowsWarning, TextColumnWarning
 
 # With fewer rows of its own, and this many times more of later scales, a stage gives a warning.
 _FEW_ROWS = 10
@@ -232,6 +234,18 @@ class Target(NamedTuple):
         if self.frame is None or len(columns) != 1:
             return False
         return is_categorical(self.frame.iloc[:, columns[0]], f"of y for stage {name!r}")
+
+    def doubt_labels(self, name: str) -> None:
+        """Warn of labels that seem to be numbers, dates or names of rows."""
+        assert self.frame is not None
+        said = doubt(self.frame.iloc[:, self.columns[name][0]])
+        if said is not None:
+            notice(
+                f"The target of stage {name!r} {said}. As it stands, the stage learns to tell "
+                "classes; if that is meant, give it a SupervisedAutoencoderClassifier or the "
+                "target the dtype 'category'.",
+                TextColumnWarning,
+            )
 
 
 def training_rows(

@@ -16,11 +16,13 @@ from ._compat import StrOptions, check_sample_weight, fit_context
 from ._input import read_rows
 from ._losses import ELEMENTWISE
 from ._members import mean_and_spread
+from ._persistence import public
 from ._target import ClassTarget, NumericTarget, read_labels, read_numbers
 
 __all__ = ["SupervisedAutoencoder", "SupervisedAutoencoderClassifier"]
 
 
+@public("sknestedae")
 class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     r"""Autoencoder whose latents also predict numbers.
 
@@ -390,6 +392,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         return tags
 
 
+@public("sknestedae")
 class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder):
     r"""Autoencoder whose latents also predict a class.
 

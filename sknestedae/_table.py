@@ -7,7 +7,6 @@ categorical column. Nothing here knows of torch.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,8 +19,11 @@ from pandas.api import types
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
-from ._input import holds_categories
-from .exceptions import UnseenCategoryWarning
+from ._input import arrow_dtype, arrow_spec, decimals, holds_categories
+from ._notices import notice
+from ._persistence import public
+from ._text import doubt, hint_of_spelling
+from .exceptions import TextColumnWarning, UnseenCategoryWarning
 
 # Rows looked at together: it bounds what a pass over a large table needs beside the table.
 _CHUNK_ROWS = 16_384
@@ -29,6 +31,7 @@ _CHUNK_ROWS = 16_384
 DEFAULT_BLOCK = "table"
 
 
+@public("sknestedae.blocks")
 @dataclass(frozen=True)
 class Layout:
     """How the last axis of a block's values is made up.
@@ -316,6 +319,16 @@ def kinds_by_content(X: Any, columns: Sequence[int] | None = None) -> list[int] 
     return [i for i, j in enumerate(columns) if is_categorical(X.iloc[:, j], repr(X.columns[j]))]
 
 
+def share_unlearnt(tables: Sequence[TableEncoder]) -> None:
+    """Let encoders that learnt from parts of one table know what the other parts held."""
+    for j in tables[0].categories:
+        seen = [value for table in tables for value in (*table.categories[j], *table.unlearnt[j])]
+        every = pd.unique(np.array(seen, dtype=object))
+        for table in tables:
+            own = pd.Index(table.categories[j]).get_indexer(every)
+            table.unlearnt[j] = every[own < 0]
+
+
 def _mixes_kinds(column: pd.Series) -> bool:
     """Tell whether a column of objects holds numbers beside words or booleans."""
     kinds = {type(value) for value in column[column.notna()]}
@@ -382,11 +395,14 @@ class TableEncoder:
         self.dtype_name = self._float_dtype(X).name
         self._learn_numeric(X, rows, sample_weight)
         self._learn_categories(X, rows, sample_weight)
+        self._lay_out()
+        return self
+
+    def _lay_out(self) -> None:
         self.layouts = {
             name: Layout(len(numeric), tuple(len(self.categories[j]) for j in categorical))
             for name, (numeric, categorical) in self.columns.items()
         }
-        return self
 
     def _learn_columns(self, X: Any) -> None:
         self.n_features = X.shape[1]
@@ -401,14 +417,27 @@ class TableEncoder:
         if isinstance(chosen, str) and chosen == "from_dtype":
             if not self.is_frame:
                 return np.zeros(self.n_features, dtype=bool)
-            return np.array(
+            mask = np.array(
                 [is_categorical(X.iloc[:, j], self._label(j)) for j in range(self.n_features)],
                 dtype=bool,
             )
+            for j in np.flatnonzero(mask):
+                self._doubt_text(X.iloc[:, j], j)
+            return mask
         mask = np.zeros(self.n_features, dtype=bool)
         if chosen is not None:
             mask[self._resolve_columns(chosen, "categorical_features")] = True
         return mask
+
+    def _doubt_text(self, column: pd.Series, j: int) -> None:
+        """Warn of a column of text that seems to be no category."""
+        said = doubt(column)
+        if said is not None:
+            notice(
+                f"Column {self._label(j)} {said}. If it holds categories all the same, say so: "
+                "name it in categorical_features, or give it the dtype 'category'.",
+                TextColumnWarning,
+            )
 
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
         """Give the positions of columns that are named, indexed or masked."""
@@ -497,6 +526,8 @@ class TableEncoder:
     ) -> None:
         self.categories: dict[int, np.ndarray] = {}
         self.frequencies: dict[int, np.ndarray] = {}
+        # what stood in the table, but in no row that was learnt from
+        self.unlearnt: dict[int, np.ndarray] = {}
         for j in self._categorical:
             codes, distinct = factorize(self._column(X, j), self._label(j))
             weight = np.ones(len(codes)) if sample_weight is None else sample_weight
@@ -509,7 +540,24 @@ class TableEncoder:
             present = sort_categories(distinct[total > 0])
             order = pd.Index(distinct).get_indexer(present)
             self.categories[j] = present
+            self.unlearnt[j] = distinct[total == 0]
             self.frequencies[j] = total[order] / total.sum()
+
+    # -- in files
+
+    def to_state(self) -> dict[str, Any]:
+        """Give what was learnt as plain values."""
+        state = dict(vars(self))
+        del state["layouts"]
+        return state
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> TableEncoder:
+        """Make an encoder of what ``to_state`` gave."""
+        encoder = cls()
+        vars(encoder).update(state)
+        encoder._lay_out()
+        return encoder
 
     # -- transform
 
@@ -571,18 +619,33 @@ class TableEncoder:
         self._check_kind(j, distinct)
         missing = codes < 0
         lookup = pd.Index(self.categories[j]).get_indexer(distinct)
-        if len(distinct) and (lookup < 0).all():
-            warnings.warn(
-                f"No value of column {self._label(j)} (such as {distinct[0]!r}) is one of the "
-                f"{len(self.categories[j])} categories seen in fit; all enter as zeros.",
-                UnseenCategoryWarning,
-                stacklevel=2,
-            )
+        self._warn_of_unseen(j, codes, distinct[lookup < 0], lookup)
         position = np.where(missing, -1, np.append(lookup, -1)[codes])
         known = position >= 0
         out[np.flatnonzero(known), position[known]] = 1.0
         out[missing] = self.frequencies[j]
         return ~known
+
+    def _warn_of_unseen(
+        self, j: int, codes: np.ndarray, unknown: np.ndarray, lookup: np.ndarray
+    ) -> None:
+        """Warn of values of a column that were not in the table of ``fit``."""
+        unseen = unknown[pd.Index(self.unlearnt[j]).get_indexer(unknown) < 0]
+        if not len(unseen):
+            return
+        is_unseen = np.append(lookup < 0, False)
+        n_rows = int(is_unseen[codes].sum())
+        shown = ", ".join(map(repr, unseen[:5].tolist())) + (", ..." if len(unseen) > 5 else "")
+        known = self.categories[j]
+        hints = (hint_of_spelling(value, known) for value in unseen[:50])
+        notice(
+            f"{n_rows} of {len(codes)} rows have a value in column {self._label(j)} that fit did "
+            f"not see ({shown}); there the column enters as zeros, as none of the {len(known)} "
+            f"categories, such as {known[0]!r}.{next(filter(None, hints), '')}",
+            UnseenCategoryWarning,
+            key=(UnseenCategoryWarning, self._label(j), shown),
+            weight=n_rows,
+        )
 
     def _check_kind(self, j: int, distinct: np.ndarray) -> None:
         """Refuse numbers in a column of words, and words in a column of numbers."""
@@ -678,7 +741,7 @@ class TableEncoder:
             if words is not None and len(words):
                 raise TypeError(
                     f"Column {self._label(j)} is numeric and must hold numbers; it holds "
-                    f"{words.iloc[0]!r}. Name it in categorical_features if it is categorical."
+                    f"{words.iloc[0]!r}. {self._advise_on_words()}"
                 )
             try:
                 out[:, k] = column.to_numpy(dtype=self.dtype, na_value=np.nan)
@@ -687,6 +750,11 @@ class TableEncoder:
                     f"Column {self._label(j)} holds an integer too large for {self.dtype}."
                 ) from error
         return out
+
+    def _advise_on_words(self) -> str:
+        if "layouts" in vars(self):  # what a column is was decided in fit
+            return "It held numbers in fit; convert it to numbers, with NaN where it has none."
+        return "Name it in categorical_features if it is categorical."
 
     def _check_finite(self, values: np.ndarray, columns: list[int], first_row: int) -> None:
         """Refuse infinity in some rows of the numeric columns."""
@@ -705,19 +773,40 @@ class TableEncoder:
 
 
 def _dtype_spec(dtype: Any) -> Any:
-    """Describe a dtype by its name; a categorical one by its categories and order."""
-    if not isinstance(dtype, pd.CategoricalDtype):
-        try:
-            types.pandas_dtype(str(dtype))
-        except (TypeError, NotImplementedError):  # the name does not tell all, as of a decimal
-            return "object"
-        return str(dtype)
-    categories = dtype.categories
-    return {
-        "categories": np.asarray(categories, dtype=object),
-        "dtype": str(categories.dtype),
-        "ordered": bool(dtype.ordered),
-    }
+    """Describe a dtype by its name, or by plain values where the name does not tell all."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        return {
+            "categories": np.asarray(dtype.categories, dtype=object),
+            "dtype": _dtype_spec(dtype.categories.dtype),
+            "ordered": bool(dtype.ordered),
+        }
+    try:
+        if types.pandas_dtype(str(dtype)) == dtype:
+            return str(dtype)
+    except (TypeError, NotImplementedError):  # there is no such name
+        pass
+    if isinstance(dtype, pd.ArrowDtype):
+        return {"arrow": arrow_spec(dtype.pyarrow_dtype)}
+    if isinstance(dtype, pd.SparseDtype):
+        return {"sparse": str(dtype.subtype), "fill": dtype.fill_value}
+    if isinstance(dtype, pd.StringDtype):
+        return {"string": dtype.storage, "missing": "NA" if dtype.na_value is pd.NA else "nan"}
+    return "object"
+
+
+def _dtype_of(spec: Any) -> Any:
+    """Give the dtype that was described."""
+    if not isinstance(spec, dict):
+        return types.pandas_dtype(spec)
+    if "arrow" in spec:
+        return pd.ArrowDtype(arrow_dtype(spec["arrow"]))
+    if "sparse" in spec:
+        return pd.SparseDtype(spec["sparse"], spec["fill"])
+    if "string" in spec:
+        missing = {} if spec["missing"] == "NA" else {"na_value": np.nan}
+        return pd.StringDtype(spec["string"], **missing)
+    categories = pd.Index(spec["categories"], dtype=_dtype_of(spec["dtype"]))
+    return pd.CategoricalDtype(categories, spec["ordered"])
 
 
 def with_dtype(column: np.ndarray, dtype: Any) -> pd.Series:
@@ -727,10 +816,11 @@ def with_dtype(column: np.ndarray, dtype: Any) -> pd.Series:
 
 def _restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:
     """Give a column the dtype of a description; integers by rounding."""
-    if isinstance(spec, dict):
-        categories = pd.Index(spec["categories"], dtype=spec["dtype"])
-        return pd.Series(pd.Categorical(column, categories=categories, ordered=spec["ordered"]))
-    dtype = types.pandas_dtype(spec)
+    dtype = _dtype_of(spec)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return pd.Series(pd.Categorical(column, dtype=dtype))
+    if isinstance(dtype, pd.ArrowDtype) and hasattr(dtype.pyarrow_dtype, "scale"):
+        return pd.Series(decimals(column, dtype.pyarrow_dtype.scale)).astype(dtype)
     if types.is_bool_dtype(dtype) and column.dtype != object:
         column = column > 0.5
     plain = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))

@@ -91,6 +91,30 @@ def read_labels(
     return labels, labelled
 
 
+def target_to_state(target: NumericTarget | ClassTarget | None) -> dict[str, Any] | None:
+    """Give a fitted target as plain values."""
+    if target is None:
+        return None
+    if isinstance(target, ClassTarget):
+        return {"classes": target.classes}
+    encoder = target._encoder.to_state()
+    return {"standardize": target.standardize, "is_1d": target.is_1d, "encoder": encoder}
+
+
+def target_from_state(state: dict[str, Any] | None) -> NumericTarget | ClassTarget | None:
+    """Make a target of what ``target_to_state`` gave."""
+    if state is None:
+        return None
+    if "classes" in state:
+        classes = ClassTarget()
+        classes.classes = state["classes"]
+        return classes
+    numbers = NumericTarget(state["standardize"])
+    numbers.is_1d = state["is_1d"]
+    numbers._encoder = TableEncoder.from_state(state["encoder"])
+    return numbers
+
+
 class NumericTarget:
     """One or more numbers a row, standardised; NaN where a row is not labelled.
 

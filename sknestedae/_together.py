@@ -18,6 +18,7 @@ import torch
 from sklearn import config_context, get_config
 
 from ._batched import bytes_per_network, train_together
+from ._notices import Notices, current
 from ._torch import holds_generators
 from ._training import Job, Rows
 
@@ -69,6 +70,7 @@ class Task:
         self.error: BaseException | None = None
         self._call: Callable[[], Any] | None = call
         self._config = get_config()
+        self._noticed = current()  # by the call that this one is a part of
         self._may_go_on = threading.Semaphore(0)
         self._has_stopped = threading.Semaphore(0)
         self._is_cancelled = False
@@ -112,7 +114,7 @@ class Task:
         torch.set_num_threads(1)  # else each thread of ours would have a team of its own
         try:
             assert self._call is not None
-            with config_context(**self._config):
+            with config_context(**self._config), Notices(self._noticed):
                 self.value = self._call()
         except BaseException as error:
             self.error = error

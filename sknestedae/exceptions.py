@@ -10,6 +10,7 @@ __all__ = [
     "NoTargetError",
     "RowLabelWarning",
     "SameRowsWarning",
+    "StateFormatError",
     "TextColumnWarning",
     "ToleranceWarning",
     "UnmeasuredScaleWarning",
@@ -27,6 +28,10 @@ class DivergenceWarning(UserWarning):
 
 class NoTargetError(NotFittedError):
     """A prediction was asked of an autoencoder that was fitted without a target."""
+
+
+class StateFormatError(ValueError):
+    """A stored estimator has a format that this version does not read."""
 
 
 class FewRowsWarning(UserWarning):

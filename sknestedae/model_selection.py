@@ -23,6 +23,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
 from ._compat import Interval, fit_context
+from ._scales import StageScorer  # noqa: F401 - a stored search finds its scorer here
 from ._together import run_together
 
 __all__ = [

@@ -12,7 +12,7 @@ PACKAGE = "sknestedae"
 # A file imports only from layers above its own, or from its own folder. A new file joins a layer.
 LAYERS = [
     {"exceptions", "_compat"},
-    {"_input"},
+    {"_input", "_notices", "_persistence", "_text"},
     {"_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
     {"_columns", "_gaps", "_target"},
     {"blocks", "_losses"},
@@ -37,6 +37,9 @@ WITHOUT_TORCH = {
     "exceptions",
     "_compat",
     "_input",
+    "_notices",
+    "_persistence",
+    "_text",
     "_epochs",
     "_rows",
     "_table",
@@ -61,6 +64,7 @@ AT_USE_ONLY = {
 GENERAL_TESTS = {
     "bad_input",
     "cluster",
+    "docstrings",
     "common",
     "intervals",
     "layout",

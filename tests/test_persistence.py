@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import pickle
 import zipfile
@@ -9,11 +10,12 @@ import zipfile
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import skops.io
 import torch
 from numpy.testing import assert_array_equal
-from sklearn.exceptions import NotFittedError
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -25,10 +27,11 @@ from sknestedae import (
     NestedAutoencoder,
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
+    __version__,
     stack_scales,
 )
-from sknestedae.design import propose
-from sknestedae.exceptions import DeviceWarning
+from sknestedae.blocks import DenseBlock
+from sknestedae.exceptions import DeviceWarning, StateFormatError
 
 
 def through_pickle(estimator):
@@ -196,17 +199,98 @@ def assert_equal_tables(first, second):
         assert_array_equal(first, second)
 
 
-def test_what_an_earlier_version_stored_predicts_and_goes_on():
-    """Of version 0.1.0: nothing was kept to complete rows with."""
-    X, y = regression()
-    estimator = SupervisedAutoencoder(**TINY).fit(X, y)
-    expected = estimator.predict(X)
-    del estimator._belief
-    loaded = through_pickle(estimator)
-    assert_array_equal(loaded.predict(X), expected)
-    for method in (loaded.complete, loaded.score_samples):
-        with pytest.raises(NotFittedError, match="fitted by a version that kept nothing"):
-            method(np.full_like(X, np.nan))
-    with pytest.raises(NotFittedError, match="fit it anew"):
-        propose(loaded, X, "max")
-    assert np.isfinite(loaded.partial_fit(X, y).score_samples(X)).all()
+# -- what a file holds
+
+
+def fitted_estimators():
+    """Fit one estimator of each kind, with all that a state may hold."""
+    X, y = mixed_table()
+    labels = np.where(y > y.mean(), "wide", "narrow")
+    X_list, y_list = two_scales()
+    block = [("spectrum", DenseBlock(), ["radius"])]
+    return {
+        "regressor": SupervisedAutoencoder(**TINY, blocks=block).fit(X, y),
+        "classifier": SupervisedAutoencoderClassifier(**TINY).fit(X, labels),
+        "ensemble": SupervisedAutoencoder(**TINY, n_members=2).fit(X, y),
+        "polars": SupervisedAutoencoder(**TINY).fit(pl.from_pandas(X), y),
+        "chain": NestedAutoencoder(estimator=sae(), refine_iter=1).fit(X_list, y_list),
+    }
+
+
+def values_in(state):
+    """Give every value of a state, those inside of others too."""
+    if isinstance(state, dict):
+        for key, value in state.items():
+            yield from values_in(key)
+            yield from values_in(value)
+    elif isinstance(state, list | tuple):
+        for value in state:
+            yield from values_in(value)
+    elif isinstance(state, BaseEstimator):
+        yield state
+        yield from values_in(state.__getstate__())
+    else:
+        yield state
+
+
+def test_states_hold_plain_values_and_public_classes():
+    """So that a file outlives the rooms that its estimators were made in."""
+    plain = (str, bool, int, float, type(None), np.ndarray, np.generic)
+    for name, estimator in fitted_estimators().items():
+        for value in values_in(estimator):
+            if isinstance(value, plain):
+                continue
+            cls = type(value)
+            module = importlib.import_module(cls.__module__)
+            assert isinstance(value, BaseEstimator), (name, value)
+            assert not any(part.startswith("_") for part in cls.__module__.split(".")), cls
+            assert getattr(module, cls.__name__) is cls
+
+
+def test_files_name_public_classes_alone():
+    dumped = {
+        name: skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
+        for name, estimator in fitted_estimators().items()
+    }
+    named = set().union(*dumped.values())
+    assert {name for name in named if "._" in name} == set()
+    assert {"sknestedae.SupervisedAutoencoder", "sknestedae.blocks.DenseBlock"} <= named
+
+
+@pytest.mark.parametrize("number", [None, 0, 2])
+@pytest.mark.parametrize("kind", ["regressor", "chain"])
+def test_another_format_is_refused_by_both_versions(kind, number):
+    estimator = fitted_estimators()[kind]
+    state = estimator.__getstate__()
+    assert state["_format"] == 1
+    if number is None:  # as before there was one
+        del state["_format"], state["_sknestedae_version"]
+        written = "an early version of sknestedae, in the format None"
+    else:
+        state |= {"_format": number, "_sknestedae_version": "9.8.7"}
+        written = f"version 9.8.7 of sknestedae, in the format {number}"
+    empty = type(estimator).__new__(type(estimator))
+    with pytest.raises(StateFormatError, match=f"{written}; version {__version__} reads"):
+        empty.__setstate__(state)
+    assert vars(empty) == {}
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+@pytest.mark.parametrize("kind", ["regressor", "classifier", "ensemble", "polars", "chain"])
+def test_everything_works_as_before(through, kind):
+    estimator = fitted_estimators()[kind]
+    loaded = through(estimator)
+    X = two_scales()[0] if kind == "chain" else mixed_table()[0]
+    holed = X
+    if kind != "chain":
+        holed = X.assign(radius=X["radius"].where(np.arange(len(X)) % 7 > 0))
+    for method in ("transform", "predict", "score_samples", "complete"):
+        given, expected = (getattr(e, method)(holed) for e in (loaded, estimator))
+        pairs = zip(given, expected, strict=True) if kind == "chain" else [(given, expected)]
+        for ours, theirs in pairs:
+            assert_equal_tables(ours, theirs)
+    Z = estimator.transform(X)
+    ours, theirs = loaded.inverse_transform(Z), estimator.inverse_transform(Z)
+    assert type(ours) is type(theirs)
+    if kind == "polars":
+        assert ours.equals(theirs)

@@ -239,16 +239,37 @@ def test_missing_category_enters_as_frequencies(weighted):
 
 def test_unseen_category_enters_as_zeros_and_is_not_measured():
     encoder = TableEncoder().fit(pd.DataFrame({"word": ["a", "b"]}))
-    values, measured = encoder.transform(pd.DataFrame({"word": ["b", "new"]}))[DEFAULT_BLOCK]
+    with pytest.warns(UnseenCategoryWarning):
+        values, measured = encoder.transform(pd.DataFrame({"word": ["b", "new"]}))[DEFAULT_BLOCK]
     assert values.tolist() == [[0, 1], [0, 0]]
     assert measured.ravel().tolist() == [True, False]
 
 
-def test_warns_only_if_no_category_was_seen():
+def test_every_unseen_category_is_counted_and_named():
     encoder = TableEncoder().fit(pd.DataFrame({"word": ["a", "b"]}))
-    with pytest.warns(UnseenCategoryWarning, match=r"column 'word' \(such as 'new'\)"):
-        encoder.transform(pd.DataFrame({"word": ["new", None]}))
-    encoder.transform(pd.DataFrame({"word": [None, None]}, dtype=object))
+    words = ["a"] * 97 + ["new", "other", None]
+    with pytest.warns(UnseenCategoryWarning) as caught:
+        encoder.transform(pd.DataFrame({"word": words}))
+    (said,) = caught
+    assert "2 of 100 rows have a value in column 'word'" in str(said.message)
+    assert "('new', 'other')" in str(said.message)
+    encoder.transform(pd.DataFrame({"word": [None, "a", "b"]}, dtype=object))
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [(" b", "but for blanks"), ("B", "but for capitals"), ("B ", "but for blanks and")]
+)
+def test_an_unseen_category_that_is_nearly_a_known_one(word, hint):
+    encoder = TableEncoder().fit(pd.DataFrame({"word": ["a", "b"]}))
+    with pytest.warns(UnseenCategoryWarning, match=f"{word!r} is 'b' {hint}"):
+        encoder.transform(pd.DataFrame({"word": ["a", word]}))
+
+
+def test_categories_of_rows_held_out_are_no_news():
+    X = pd.DataFrame({"word": ["a", "b", "c"]})
+    encoder = TableEncoder().fit(X, np.array([0, 2]))
+    (block,) = encoder.transform(X).values()
+    assert block.values.tolist() == [[1, 0], [0, 0], [0, 1]]
 
 
 def test_categories_are_those_of_the_rows_to_learn_from():
@@ -392,12 +413,14 @@ COLUMNS = {
     "Float32": pd.array([1, 2, 3, 4], "Float32"),
     "Float64": pd.array([0.25, 2, 3, 4], "Float64"),
     "sparse": pd.arrays.SparseArray([0, 0, 1, 2]),
+    "sparse floats": pd.arrays.SparseArray([0.0, 0.0, 1.5, 2.5], fill_value=0.0),
     "constant": [7, 7, 7, 7],
     "bool": [True, False, False, True],
     "boolean": pd.array([True, False, True, True], "boolean"),
     "str": ["x", "y", "", "x"],
     "string": pd.array(["x", "y", "", "x"], "string"),
-    "objects": np.array(["x", 1, True, 2.5], object),
+    "string of Python": pd.array(["x", "y", "", "x"], pd.StringDtype("python")),
+    "objects": np.array(["x", "y", True, 2.5], object),
     "numbers as objects": np.array([1.0, 2, 3, 4], object),
     "category": pd.Categorical(list("abca"), categories=list("zcba")),
     "ordered": pd.Categorical(list("abca"), categories=list("zcba"), ordered=True),

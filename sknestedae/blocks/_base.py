@@ -7,9 +7,11 @@ from abc import ABC, abstractmethod
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from .._persistence import public
 from .._table import Layout
 
 
+@public("sknestedae.blocks")
 class Block(BaseEstimator, ABC):
     """How one kind of data enters the encoder and comes back from the decoder.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
+from .._persistence import public
 from .._table import Layout
 from ._base import Block
 
 
+@public("sknestedae.blocks")
 class DenseBlock(Block):
     """Ordinary columns: they enter the encoder as they are, and come back by one linear layer.
 

@@ -19,6 +19,7 @@ from .._completion import DISTINCT, choose_distinct
 from .._flow import Flow
 from .._gaps import take_rows
 from .._nested import NestedAutoencoder
+from .._persistence import public
 from .._scales import is_scale_list, last_scale, measured_scales
 from ..exceptions import NoTargetError, ToleranceWarning
 from ._constraints import SUM_TOLERANCE, Constraints, Kinds
@@ -35,6 +36,7 @@ _N_NEAREST = 3
 _PRICE_OF_KNOWN = _TOLERANCE**2
 
 
+@public("sknestedae.design")
 @dataclass(repr=False)
 class Design:
     """Candidates for a wanted target, the best first; made by :func:`propose`.

@@ -1,0 +1,73 @@
+"""Warnings about data: each is given once by a public call, and points at the user's own line.
+
+A table may pass through many encoders in one call, such as those of an ensemble's members or of a
+chain's stages, and each of them notices the same.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import Any
+
+from ._compat import stack_level_of_caller
+
+# What the public call that runs in a thread has noticed so far: by key, a weight and a warning.
+Found = dict[Any, tuple[int, str, type[Warning]]]
+_LOCAL = threading.local()
+
+
+def notice(text: str, category: type[Warning], key: Any = None, weight: int = 0) -> None:
+    """Warn at the end of the public call that is running, or here and now without one.
+
+    Parameters
+    ----------
+    text : str
+    category : type
+        Of the warning.
+    key : object, optional
+        Of warnings with one key, that of the largest weight is given; by default the text.
+    weight : int
+    """
+    found = current()
+    if found is None:
+        warnings.warn(text, category, stacklevel=stack_level_of_caller())
+        return
+    key = text if key is None else key
+    if key not in found or found[key][0] < weight:
+        found[key] = (weight, text, category)
+
+
+def current() -> Found | None:
+    """Give what the public call that is running has noticed; None without one."""
+    return getattr(_LOCAL, "found", None)
+
+
+class Notices:
+    """Gather what is noticed inside; the outermost one warns at its end.
+
+    Parameters
+    ----------
+    found : dict, optional
+        What is to be added to, such as that of a call that runs in another thread; it is the
+        other's to warn.
+    """
+
+    def __init__(self, found: Found | None = None) -> None:
+        self._given = found
+        self._is_outermost = False
+
+    def __enter__(self) -> Notices:
+        self._before = current()
+        if self._given is not None:
+            _LOCAL.found = self._given
+        elif self._before is None:
+            self._is_outermost = True
+            _LOCAL.found = {}
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        found, _LOCAL.found = current() or {}, self._before
+        if self._is_outermost and error is None:
+            for _, text, category in found.values():
+                warnings.warn(text, category, stacklevel=stack_level_of_caller())

@@ -1,0 +1,59 @@
+"""What a stored estimator holds: plain values and names of public classes, under a number.
+
+A file must outlive the rooms that its estimators were made in. So a state has numbers, strings,
+arrays, and lists and dicts of these; what is more is made anew from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .exceptions import StateFormatError
+
+# Raised when a state of the version before can no longer be read.
+FORMAT = 1
+_FORMAT, _VERSION = "_format", "_sknestedae_version"
+
+T = TypeVar("T", bound=type | Callable)
+
+
+def public(module: str) -> Callable[[T], T]:
+    """Give a class the address where users import it, which is what a file holds of it."""
+
+    def set_module(named: T) -> T:
+        named.__module__ = module
+        return named
+
+    return set_module
+
+
+def stamp(state: dict[str, Any]) -> dict[str, Any]:
+    """Add the number of the format, and the version that writes it."""
+    return {**state, _FORMAT: FORMAT, _VERSION: _version()}
+
+
+def check_stamp(state: dict[str, Any], owner: Any) -> dict[str, Any]:
+    """Take the number of the format out of a state.
+
+    Raises
+    ------
+    StateFormatError
+        If it is another one than this version reads.
+    """
+    state = dict(state)
+    number, version = state.pop(_FORMAT, None), state.pop(_VERSION, None)
+    if number != FORMAT:
+        written = "an early version" if version is None else f"version {version}"
+        raise StateFormatError(
+            f"This {type(owner).__name__} was stored by {written} of sknestedae, in the format "
+            f"{number}; version {_version()} reads the format {FORMAT}. Load it with the version "
+            "that stored it, or fit it anew."
+        )
+    return state
+
+
+def _version() -> str:
+    from . import __version__
+
+    return __version__
