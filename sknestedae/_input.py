@@ -57,7 +57,7 @@ def read_table(X: Any, name: str = "X") -> Any:
     ValueError
         If two columns have one name.
     """
-    X = _to_pandas(X, name)
+    X = to_pandas(X, name)
     if isinstance(X, pd.DataFrame):
         if not X.columns.is_unique:
             twice = X.columns[X.columns.duplicated()].unique().tolist()
@@ -72,7 +72,28 @@ def read_table(X: Any, name: str = "X") -> Any:
             "give dense arrays, such as OneHotEncoder(sparse_output=False), or pass "
             f"{name}.toarray()."
         )
+    _refuse_other_tables(X, name)
     return _read_array(X, name)
+
+
+def _refuse_other_tables(X: Any, name: str) -> None:
+    """Refuse what holds tables or named columns, and is none itself."""
+    if isinstance(X, list | tuple) and any(_is_table(table) for table in X):
+        raise TypeError(
+            f"{name} is a list of {len(X)} tables, but one table is needed here. A "
+            "NestedAutoencoder takes a list of one table per scale, and stack_scales makes one "
+            "table of it."
+        )
+    if isinstance(X, dict) or getattr(getattr(X, "dtype", None), "names", None):
+        raise TypeError(
+            f"{name} is a {type(X).__name__} of named columns; make a table of it, such as "
+            f"pd.DataFrame({name})."
+        )
+
+
+def _is_table(X: Any) -> bool:
+    is_array = isinstance(X, np.ndarray | pd.DataFrame)
+    return (is_array or _is_foreign(X) or sparse.issparse(X)) and n_dims(X) == 2
 
 
 def read_target(y: Any, name: str = "y") -> Any:
@@ -87,7 +108,7 @@ def read_target(y: Any, name: str = "y") -> Any:
     TypeError
         If the values are neither numbers nor labels, such as dates.
     """
-    y = _to_pandas(y, name)
+    y = to_pandas(y, name)
     if isinstance(y, pd.DataFrame):
         for j in range(y.shape[1]):
             holds_categories(y.iloc[:, j], f"Column {y.columns[j]!r} of {name}")
@@ -114,7 +135,7 @@ def _is_foreign(X: Any) -> bool:
     return type(X).__module__.split(".")[0] in _FRAME_PACKAGES
 
 
-def _to_pandas(X: Any, name: str) -> Any:
+def to_pandas(X: Any, name: str = "X") -> Any:
     """Give what has named columns as pandas holds it, and all else as it is."""
     if X is None or isinstance(X, np.ndarray | list | tuple | pd.DataFrame | pd.Series):
         return X
@@ -194,7 +215,7 @@ def _unmask(X: np.ma.MaskedArray) -> np.ndarray:
     if not np.ma.is_masked(X):
         return np.asarray(X)
     dtype = X.dtype if X.dtype.kind == "f" else np.float64 if X.dtype.kind in "biu" else object
-    return X.astype(dtype).filled(np.nan)
+    return np.ma.filled(X.astype(dtype), np.nan)
 
 
 def _as_objects(X: Any) -> np.ndarray:
@@ -296,19 +317,19 @@ def check_same_rows(X: Any, **others: Any) -> None:
         differ = np.flatnonzero(ours != theirs)
         if not len(differ):
             continue
+        here, there = (labels[differ[:1]].tolist()[0] for labels in (index, given))
+        example = f"row {differ[0]} is {here!r} in X and {there!r} in {name}"
         if np.array_equal(np.sort(ours), np.sort(theirs)):
             raise ValueError(
-                f"X and {name} have the same row labels in another order: row {differ[0]} is "
-                f"{index[differ[0]]!r} in X and {given[differ[0]]!r} in {name}. Bring them into "
-                f"one order, such as {name}.loc[X.index]; or drop the labels of {name} with "
-                "to_numpy(), where its rows are those of X by position."
+                f"X and {name} have the same row labels in another order: {example}. Bring them "
+                "into one order, such as with .loc[X.index]; or drop the labels of one of them with "
+                "to_numpy(), where its rows are those of the other by position."
             )
         n_common = int(np.isin(ours, theirs).sum())
         if n_common and not (_is_default(index) or _is_default(given)):
             warnings.warn(
                 f"{n_common} of the {len(index)} row labels of X are in {name} too, the others "
-                f"are not; rows are taken by position. Row {differ[0]} is {index[differ[0]]!r} in "
-                f"X and {given[differ[0]]!r} in {name}.",
+                f"are not, such as where {example}; rows are taken by position.",
                 RowLabelWarning,
                 stacklevel=stack_level_of_caller(),
             )

@@ -745,19 +745,29 @@ default=None
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            As in ``predict``.
+        X : array-like or DataFrame of shape (n_samples, n_features), or list of them
+            As in ``predict``. Of a list, each table gives the probabilities of its own stage, or
+            None where that has no classes.
         return_std : bool, default=False
             Whether to give the spread of an ensemble's members as well.
 
         Returns
         -------
-        p : ndarray of shape (n_samples, n_classes)
+        p : ndarray of shape (n_samples, n_classes), or list of them
             In the order of ``classes_``. Of an ensemble the members' mean.
-        p_std : ndarray of the same shape
+        p_std : ndarray of the same shape, or list of them
             Only with ``return_std=True``: the standard deviation of the members' probabilities.
         """
         check_is_fitted(self)
+        if is_scale_list(X):
+            found = [
+                part.predict_proba(table, return_std) if _has_classifier_last(part) else None
+                for part, table in self._parts(X)
+            ]
+            if not return_std:
+                return found
+            p, p_std = zip(*((None, None) if own is None else own for own in found), strict=True)
+            return list(p), list(p_std)
         X = self._check_X(X, reset=False)
         members = []
         for member in self.members_:

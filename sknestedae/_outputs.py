@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
+from ._input import to_pandas
 from ._members import mean_and_spread
 from ._stages import Stage, Target, as_fitted, naming
 
@@ -154,7 +155,7 @@ def decode_stages(
             raise AttributeError(
                 f"Stage {name!r} is a {type(estimator).__name__} and has no inverse_transform."
             )
-        table = estimator.inverse_transform(Z if given is None else given[k])
+        table = to_pandas(estimator.inverse_transform(Z if given is None else given[k]))
         if not isinstance(table, pd.DataFrame):
             table = pd.DataFrame(np.asarray(table))
         n_columns = len(columns) + (n_latents[k - 1] if k else 0)

@@ -421,7 +421,7 @@ class TableEncoder:
                 [is_categorical(X.iloc[:, j], self._label(j)) for j in range(self.n_features)],
                 dtype=bool,
             )
-            for j in np.flatnonzero(mask):
+            for j in np.flatnonzero(mask).tolist():
                 self._doubt_text(X.iloc[:, j], j)
             return mask
         mask = np.zeros(self.n_features, dtype=bool)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ._base import BaseSupervisedAutoencoder
 from ._flow import Flow, Reading
+from ._input import check_same_rows, to_pandas
 from ._nested import NestedAutoencoder
 from ._scales import innermost
 from ._stages import check_one_table, names_of_latents, stage_position, unfrozen, up_to_stage
@@ -328,6 +329,8 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
             f"The 'method' parameter must be 'pearson' or 'spearman', got {method!r}."
         )
     check_one_table(X, "latent_correlations", "Pass one table, and stage=... for its latents.")
+    X, variables = to_pandas(X), to_pandas(variables, "variables")
+    check_same_rows(X, variables=variables)
     if stage is not None:
         estimator = up_to_stage(estimator, stage)
     Z = estimator.transform(X)
@@ -488,6 +491,7 @@ def integrated_gradients(
     """
     caller = "integrated_gradients"
     check_one_table(X, caller, "Pass one table, such as stack_scales makes of them.")
+    X = to_pandas(X)
     if not isinstance(n_steps, Integral) or n_steps < 1:
         raise ValueError(f"The 'n_steps' parameter must be a positive int, got {n_steps!r}.")
     if latent is not None and output is not None:

@@ -257,7 +257,8 @@ def test_every_unseen_category_is_counted_and_named():
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [(" b", "but for blanks"), ("B", "but for capitals"), ("B ", "but for blanks and")]
+    ("word", "hint"),
+    [(" b", "but for blanks"), ("B", "but for capitals"), ("B ", "but for blanks and")],
 )
 def test_an_unseen_category_that_is_nearly_a_known_one(word, hint):
     encoder = TableEncoder().fit(pd.DataFrame({"word": ["a", "b"]}))

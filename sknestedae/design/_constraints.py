@@ -12,6 +12,7 @@ import torch
 from pandas.api.types import is_bool_dtype, is_integer_dtype
 from torch import Tensor
 
+from .._input import to_pandas
 from .._table import resolve_columns
 
 # A sum is kept to this fraction of what it sums up.
@@ -275,6 +276,7 @@ class Constraints:
 
     def _read_library(self, library: Any) -> pd.DataFrame:
         """Give the rows of the library that keep all other constraints."""
+        library = to_pandas(library, "library")
         is_frame = isinstance(library, pd.DataFrame)
         if not is_frame or not library.size:
             raise ValueError(

@@ -18,6 +18,7 @@ from .._compat import stack_level_of_caller
 from .._completion import DISTINCT, choose_distinct
 from .._flow import Flow
 from .._gaps import take_rows
+from .._input import to_pandas
 from .._nested import NestedAutoencoder
 from .._persistence import public
 from .._scales import is_scale_list, last_scale, measured_scales
@@ -282,6 +283,7 @@ def _known_rows(flow: Flow, X: Any) -> tuple[Any, np.ndarray]:
     Which is their index, or of an array their positions in X.
     """
     estimator = flow.estimator
+    X = to_pandas(X)
     index = X.index.to_numpy() if isinstance(X, pd.DataFrame) else None
     if not isinstance(estimator, NestedAutoencoder):
         X = estimator.complete(estimator._check_X(X, reset=False))

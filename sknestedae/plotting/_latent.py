@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
+from .._input import check_same_rows, to_pandas
 from .._stages import check_one_table, up_to_stage
 from .._table import is_categorical
 from ._base import (
@@ -314,6 +315,8 @@ class LatentDisplay:
         caller = f"{cls.__name__}.from_estimator"
         check_has(estimator, ["transform"], caller)
         check_one_table(X, caller, "Pass the latents of one scale to from_latents.")
+        X, color = to_pandas(X), to_pandas(color, "color")
+        check_same_rows(X, color=color)
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
         Z = estimator.transform(X)

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.pipeline import make_pipeline
 
+from .._input import to_pandas
 from .._scales import innermost
 from .._stages import check_one_table, steps_before, up_to_stage
 from .._table import is_categorical
@@ -313,6 +314,7 @@ class ReconstructionDisplay:
         check_has(estimator, ["transform", "inverse_transform"], caller)
         remedy = "Pass one of them, and its reconstruction, to from_reconstruction."
         check_one_table(X, caller, remedy)
+        X = to_pandas(X)
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
         X_reconstructed = decode_as(estimator, estimator.transform(X), X)
@@ -402,6 +404,7 @@ class ReconstructionDisplay:
         length          2  0.5  0.0       NaN
         phase           3  NaN  NaN      0.67
         """
+        X, X_reconstructed = to_pandas(X), to_pandas(X_reconstructed, "X_reconstructed")
         display = cls(X, X_reconstructed, categorical_features=categorical_features, units=units)
         return display.plot(
             ax,
@@ -425,10 +428,10 @@ def decode_as(estimator: Any, Z: Any, X: Any) -> Any:
     """
     nested = innermost(estimator)
     if not hasattr(nested, "stages_"):
-        return estimator.inverse_transform(Z)
+        return to_pandas(estimator.inverse_transform(Z))
     steps = steps_before(estimator)
     head = make_pipeline(*steps, "passthrough")
-    back = nested.inverse_transform(Z)
+    back = to_pandas(nested.inverse_transform(Z))
     columns = sorted(j for _, _, own in nested.stages_ for j in own)
     labels = X.columns if isinstance(X, pd.DataFrame) else pd.RangeIndex(np.shape(X)[1])
     if len(columns) == nested.n_features_in_:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 
+from .._input import to_pandas
 from .._scales import innermost
 from .._stages import check_one_table, steps_before, up_to_stage
 from ..exceptions import NoTargetError
@@ -369,6 +370,7 @@ class TraversalDisplay:
         caller = f"{cls.__name__}.from_estimator"
         check_has(estimator, ["transform", "inverse_transform"], caller)
         check_one_table(X, caller, "Pass one of them, and the chain up to its stage.")
+        X = to_pandas(X)
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
         Z = np.asarray(estimator.transform(X))
