@@ -199,6 +199,8 @@ def _read_array(X: Any, name: str) -> Any:
     if isinstance(X, np.ma.MaskedArray):
         X = _unmask(X)
     kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind == "c":
+        raise ValueError(f"{name} holds {X.dtype}. Complex data not supported: take real numbers.")
     if kind in ("m", "M"):
         raise TypeError(f"{name} holds {X.dtype}; it must hold numbers. Convert it first.")
     if not (isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and kind == "O")):
@@ -322,8 +324,8 @@ def check_same_rows(X: Any, **others: Any) -> None:
         if np.array_equal(np.sort(ours), np.sort(theirs)):
             raise ValueError(
                 f"X and {name} have the same row labels in another order: {example}. Bring them "
-                "into one order, such as with .loc[X.index]; or drop the labels of one of them with "
-                "to_numpy(), where its rows are those of the other by position."
+                "into one order, such as with .loc[X.index]; or drop the labels of one of them "
+                "with to_numpy(), where its rows are those of the other by position."
             )
         n_common = int(np.isin(ours, theirs).sum())
         if n_common and not (_is_default(index) or _is_default(given)):
