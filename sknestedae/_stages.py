@@ -442,6 +442,8 @@ def encode_alike(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
     _, first, group = np.unique(row_keys(table), return_index=True, return_inverse=True)
     if len(first) == len(group):
         return encode_stage(estimator, table, seen)
+    if isinstance(unfrozen(estimator), BaseSupervisedAutoencoder):
+        unfrozen(estimator)._table.notice_unseen(table)  # counted in all rows
     take = table.iloc if isinstance(table, pd.DataFrame) else table
     return encode_stage(estimator, take[first], seen[first])[group]
 

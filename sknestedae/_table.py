@@ -293,6 +293,17 @@ def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: boo
     return not (isinstance(dtype, np.dtype) and dtype.kind in "fiub")
 
 
+def notice_doubt(column: pd.Series, label: str) -> None:
+    """Warn of a column of text that seems to be no category."""
+    said = doubt(column)
+    if said is not None:
+        notice(
+            f"Column {label} {said}. If it holds categories all the same, say so: name it in "
+            "categorical_features, or give it the dtype 'category'.",
+            TextColumnWarning,
+        )
+
+
 def kinds_by_content(X: Any, columns: Sequence[int] | None = None) -> list[int] | None:
     """Tell which columns are categorical, where some hold words beside numbers.
 
@@ -316,7 +327,13 @@ def kinds_by_content(X: Any, columns: Sequence[int] | None = None) -> list[int] 
     objects = [X.iloc[:, j] for j in columns if types.is_object_dtype(X.dtypes.iloc[j])]
     if not any(map(_mixes_kinds, objects)):
         return None
-    return [i for i, j in enumerate(columns) if is_categorical(X.iloc[:, j], repr(X.columns[j]))]
+    found = []
+    for i, j in enumerate(columns):
+        column, label = X.iloc[:, j], repr(X.columns[j])
+        if is_categorical(column, label):
+            notice_doubt(column, label)  # who takes the answer asks no more
+            found.append(i)
+    return found
 
 
 def share_unlearnt(tables: Sequence[TableEncoder]) -> None:
@@ -422,22 +439,12 @@ class TableEncoder:
                 dtype=bool,
             )
             for j in np.flatnonzero(mask).tolist():
-                self._doubt_text(X.iloc[:, j], j)
+                notice_doubt(X.iloc[:, j], self._label(j))
             return mask
         mask = np.zeros(self.n_features, dtype=bool)
         if chosen is not None:
             mask[self._resolve_columns(chosen, "categorical_features")] = True
         return mask
-
-    def _doubt_text(self, column: pd.Series, j: int) -> None:
-        """Warn of a column of text that seems to be no category."""
-        said = doubt(column)
-        if said is not None:
-            notice(
-                f"Column {self._label(j)} {said}. If it holds categories all the same, say so: "
-                "name it in categorical_features, or give it the dtype 'category'.",
-                TextColumnWarning,
-            )
 
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
         """Give the positions of columns that are named, indexed or masked."""
@@ -625,6 +632,13 @@ class TableEncoder:
         out[np.flatnonzero(known), position[known]] = 1.0
         out[missing] = self.frequencies[j]
         return ~known
+
+    def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Warn of values that were not in the table of ``fit``, of all rows of a table."""
+        for j in self._categorical:
+            codes, distinct = factorize(self._column(X, j), self._label(j))
+            lookup = pd.Index(self.categories[j]).get_indexer(distinct)
+            self._warn_of_unseen(j, codes, distinct[lookup < 0], lookup)
 
     def _warn_of_unseen(
         self, j: int, codes: np.ndarray, unknown: np.ndarray, lookup: np.ndarray

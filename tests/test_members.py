@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -16,6 +17,7 @@ from test_nested import two_scales
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from sknestedae._members import strata_of
 from sknestedae._rows import bootstrap_rows
+from sknestedae.exceptions import TextColumnWarning, UnseenCategoryWarning
 
 SMALL = {**SMALL, "max_iter": 6}
 
@@ -323,3 +325,53 @@ def test_chain_of_classes():
     expected = [r2_score(y["first"], mean[:, 0].astype(float))]
     expected.append(accuracy_score(y["second"], mean[:, 1]))
     assert_allclose(ensemble.score(X, y), np.mean(expected))
+
+
+# -- what a column is, is decided by the whole table
+
+
+MIXED = pd.DataFrame({"n": range(6), "o": pd.Series(["a", 1, 2, 3, 4, 5], dtype=object)})
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_draw_does_not_say_what_a_column_is(method):
+    """Five of six values are numbers, so that many draws have numbers alone."""
+    ensemble = sae(8, bootstrap=True, random_state=0, batch_size=6)
+    with pytest.warns(TextColumnWarning, match="numbers beside the text 'a'"):
+        getattr(ensemble, method)(MIXED, np.arange(6.0))
+    drawn = [member._table.categories[1].tolist() for member in ensemble.members_]
+    assert sum("a" in categories for categories in drawn) < len(drawn)
+    assert np.isfinite(ensemble.predict(MIXED)).all()
+    back = ensemble.inverse_transform(ensemble.transform(MIXED))
+    assert back.dtypes.tolist() == MIXED.dtypes.tolist()
+    assert ensemble.categorical_features == "from_dtype"
+    assert np.isfinite(ensemble.partial_fit(MIXED, np.arange(6.0)).predict(MIXED)).all()
+
+
+def test_a_draw_of_a_chain_does_not_say_what_a_column_is():
+    ensemble = NestedAutoencoder(n_members=8, bootstrap=True, max_iter=1, random_state=0)
+    with pytest.warns(TextColumnWarning):
+        ensemble.fit(MIXED, np.arange(6.0))
+    assert np.isfinite(ensemble.predict(MIXED)).all()
+
+
+def test_the_rows_of_a_stage_do_not_say_what_a_column_is():
+    """Of the first scale's rows the column has numbers alone, of the second's a word too."""
+    first = pd.DataFrame({"o": pd.Series([1, 2, 3, 4] * 3, dtype=object)})
+    second = pd.DataFrame({"o": pd.Series([1, "a"] * 4, dtype=object), "z": np.arange(8.0)})
+    chain = NestedAutoencoder(max_iter=1, random_state=0)
+    with (
+        pytest.warns(TextColumnWarning, match="Column .*'o'.* beside the text 'a'"),
+        pytest.warns(UnseenCategoryWarning, match="4 of 8 rows have a value in column 'o'"),
+    ):
+        chain.fit([first, second], [np.arange(12.0), np.arange(8.0)])
+    assert 0 in chain[0]._table.categories
+
+
+def test_the_kind_of_frame_is_that_of_every_member():
+    X, y = two_scales()[0][1], two_scales()[1][1]
+    given = pl.from_pandas(X.drop(columns="layer"))
+    for estimator in (sae(2, bootstrap=True), chain(2)):
+        estimator.fit(given, y)
+        for fitted in (estimator, *estimator.members_):
+            assert isinstance(fitted.inverse_transform(fitted.transform(given)), pl.DataFrame)

@@ -690,6 +690,41 @@ def test_a_list_of_arrays_in_and_out():
     assert_array_equal(chain.predict(tables[1])[:, 1], chain.predict(tables)[1])
 
 
+def test_a_list_means_what_it_meant_in_fit():
+    """Whatever the numbers of rows are then."""
+    rng = np.random.default_rng(0)
+    X_list = [rng.normal(size=(20, 2)), rng.normal(size=(15, 3))]
+    chain = NestedAutoencoder(estimator=sae()).fit(X_list, [None, X_list[1][:, 0]])
+    assert chain.n_features_in_ == 3
+    parts = [X_list[0][:10], X_list[1][:10]]  # as many rows, which may be the same ones
+    for Z, whole in zip(chain.transform(parts), chain.transform(X_list), strict=True):
+        assert_allclose(Z, whole[:10], rtol=1e-10, atol=1e-12)
+    assert [table.shape for table in chain.complete(parts)] == [(10, 2), (10, 3)]
+    same = NestedAutoencoder(estimator=sae(), same_rows=True)
+    same.fit([X_list[0][:15], X_list[1]], [None, X_list[1][:, 0]])
+    assert same.n_features_in_ == 5
+    with pytest.raises(ValueError, match=r"have \[20, 15\] rows"):
+        same.predict(X_list)
+    own = NestedAutoencoder(estimator=sae(), same_rows=False)
+    own.fit([X_list[0][:15], X_list[1]], [None, X_list[1][:, 0]])
+    assert own.n_features_in_ == 3
+
+
+def test_probabilities_of_a_list():
+    (first, second), (gap, pce) = two_scales()
+    kinds, classes = np.where(gap > gap.mean(), "u", "v"), np.where(pce > pce.mean(), "w", "n")
+    both = NestedAutoencoder(max_iter=2, random_state=0).fit([first, second], [kinds, classes])
+    coarse, fine = both.predict_proba([first, second])
+    assert_array_equal(fine, both.predict_proba(second))
+    assert_array_equal(coarse, both[:1].predict_proba(first))
+    one = NestedAutoencoder(max_iter=2, random_state=0, n_members=2)
+    one.fit([first, second], [gap, classes])
+    (nothing, mean), (no_spread, spread) = one.predict_proba([first, second], return_std=True)
+    assert nothing is None
+    assert no_spread is None
+    assert mean.shape == spread.shape == (30, 2)
+
+
 def test_a_failed_fit_leaves_nothing_behind():
     X_list, y_list = two_scales()
     chain = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)

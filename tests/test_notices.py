@@ -46,11 +46,15 @@ def test_without_a_call_it_is_said_at_once():
 
 
 def test_nothing_is_said_of_a_call_that_fails():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", TextColumnWarning)
-        with pytest.raises(KeyError), Notices():
+    def fail():
+        with Notices():
             notice("lost", TextColumnWarning)
             raise KeyError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TextColumnWarning)
+        with pytest.raises(KeyError):
+            fail()
     assert current() is None
 
 

@@ -21,6 +21,7 @@ from sknestedae import (
     stage_scorer,
 )
 from sknestedae._scales import is_scale_list, last_scale, match_targets, measured_scales
+from sknestedae.exceptions import SameRowsWarning
 
 
 def crystals(n_rows=6):
@@ -345,3 +346,50 @@ def test_scorers_that_can_not_score(fitted):
     unsupervised = NestedAutoencoder(max_iter=1).fit(X)
     with pytest.raises(ValueError, match="'cell' was fitted without a target"):
         stage_scorer(mean_absolute_error, "cell")(unsupervised, X, y)
+
+
+# -- what a list of bare arrays means
+
+
+def test_arrays_that_may_be_both_say_what_they_were_taken_for():
+    first, second = np.zeros((6, 2)), np.ones((6, 3))
+    with pytest.warns(SameRowsWarning, match=r"have 6 rows each.*same_rows=False"):
+        stacked, _ = stack_scales([first, second])
+    assert stacked.shape == (6, 5)
+    same, _ = stack_scales([first, second], same_rows=True)
+    pd.testing.assert_frame_equal(same, stacked)
+    own, _ = stack_scales([first, second], same_rows=False)
+    assert own.shape == (12, 3)
+
+
+@pytest.mark.parametrize(
+    ("X_list", "same"),
+    [
+        ([np.zeros((6, 2)), np.ones((5, 3))], False),  # other numbers of rows
+        ([np.zeros((6, 3)), np.ones((6, 2))], True),  # nothing can be carried
+        ([np.zeros((6, 2)), np.ones((6, 2))], True),
+        ([crystals()[["radius"]], crystals()[["count", "mixed"]]], True),  # names tell
+        ([crystals()[["radius"]], crystals()[["radius", "count"]]], False),
+        ([np.zeros((6, 2))], True),
+    ],
+)
+def test_lists_that_tell_what_they_are_give_no_warning(X_list, same):
+    stacked, _ = stack_scales(X_list)
+    n_columns = sum(table.shape[1] for table in X_list)
+    assert (len(stacked) == len(X_list[0]) and stacked.shape[1] == n_columns) is same
+
+
+def test_tables_that_can_not_be_what_was_said():
+    for X_list, problem in (
+        ([np.zeros((6, 2)), np.ones((5, 3))], r"have \[6, 5\] rows"),
+        (
+            [crystals()[["radius"]], crystals()[["radius", "count"]]],
+            r"both have the columns \['ra",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"'same_rows' parameter is True.*{problem}"):
+            stack_scales(X_list, same_rows=True)
+    with pytest.raises(ValueError, match=r"lacks \['radius'\]"):
+        stack_scales([crystals()[["radius"]], crystals()[["count"]]], same_rows=False)
+    with pytest.raises(ValueError, match=r"'same_rows' parameter must be True, False or 'auto'"):
+        stack_scales([np.zeros((6, 2))], same_rows="own")
