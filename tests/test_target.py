@@ -111,8 +111,6 @@ def test_later_targets_may_have_no_label():
 
 
 def test_errors_of_the_scale_name_y():
-    with pytest.raises(ValueError, match="In y: Column 0 has values too large"):
-        learn([-1e300, 1e300])
     with pytest.raises(ValueError, match="In y: Column 0 has no measured value"):
         learn([np.nan, 1.0], rows=np.array([0]))
     target, _ = learn([0, 1e-150])
