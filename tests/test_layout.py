@@ -51,6 +51,7 @@ GENERAL_TESTS = {
     "cluster",
     "common",
     "intervals",
+    "invariances",
     "layout",
     "persistence",
     "random_tables",
