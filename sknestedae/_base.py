@@ -39,7 +39,7 @@ from ._losses import ELEMENTWISE
 from ._members import fit_members, members_of, members_to_fit, strata_of, take_over
 from ._modules import ACTIVATIONS, INITIALIZATIONS, RANGES, AutoencoderModule, initialize
 from ._persistence import check_stamp, stamp
-from ._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, split_rows
+from ._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, scale_weights, split_rows
 from ._scales import target_frame
 from ._table import (
     DEFAULT_BLOCK,
@@ -377,7 +377,7 @@ class BaseSupervisedAutoencoder(
     ) -> Job:
         """Learn columns and scales, and make the net that is to be trained, as ``_fit`` says."""
         needs_label = not (incremental and resume)  # a later part of a stream may have none
-        X, codes, sample_weight = self._read(
+        X, codes, sample_weight, power = self._read(
             X, y, sample_weight, target, reset=not resume, needs_label=needs_label
         )
         device = resolve_device(self.device)
@@ -389,6 +389,10 @@ class BaseSupervisedAutoencoder(
             learnt, held_out = split_rows(
                 row_keys(X), strata, self.validation_fraction, seed, sample_weight
             )
+            if sample_weight is not None:  # each part is near 1, wherever the heaviest row is
+                sample_weight[held_out], _ = scale_weights(sample_weight[held_out])
+                sample_weight[learnt], more = scale_weights(sample_weight[learnt])
+                power += more
 
         blocks = self._check_blocks()
         if resume:
@@ -428,6 +432,7 @@ class BaseSupervisedAutoencoder(
             None if held_out is None else Subset(rows, torch.from_numpy(held_out)),
             1 if incremental else self.max_iter,
             self._architecture,
+            power,
         )
 
     def _read(self, X, y, sample_weight, target: Any, *, reset: bool, needs_label: bool) -> tuple:
@@ -439,6 +444,9 @@ class BaseSupervisedAutoencoder(
         codes : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
             The target as its encoder reads it.
         sample_weight : ndarray of shape (n_rows,) or None
+            Divided by a power of two, which leaves proportions as they are.
+        power : int
+            Which one.
         """
         kind = FrameKind.of(X)
         X, y, sample_weight = read_rows(X, y, sample_weight)
@@ -448,13 +456,14 @@ class BaseSupervisedAutoencoder(
         if y is not None:
             check_consistent_length(X, y)
         kept: Any = slice(None)
+        power = 0
         if sample_weight is not None:
-            sample_weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            sample_weight, power = scale_weights(
+                check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
             )
             X, sample_weight, kept = drop_weightless(X, sample_weight)
         codes = None if target is None else target.read(y, kept, needs_label=needs_label)
-        return X, codes, sample_weight
+        return X, codes, sample_weight, power
 
     def _choose_alpha(self, X: Any, codes: np.ndarray | None, *, incremental: bool) -> float:
         """Give the strength of the L2 penalty; a part of a stream is one of many rows."""
@@ -495,7 +504,7 @@ class BaseSupervisedAutoencoder(
         self.best_iter_ = best.best_iter_
         self.alpha_ = net.criterion_.alpha
         self._seed = net.seed
-        belief = Belief.learn(net.module_, job.train, self._table.layouts)
+        belief = Belief.learn(net.module_, job.train, self._table.layouts, job.weight_power)
         before: Belief | None = vars(self).get("_belief") if merges else None
         self._belief = belief if before is None else before.merge(belief)
 
@@ -839,15 +848,21 @@ class BaseSupervisedAutoencoder(
         X, _, sample_weight = read_rows(X, None, sample_weight)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            sample_weight, _ = scale_weights(sample_weight)
         blocks = self._encode(X)
         latents = self._apply(blocks, lambda module, values: module.encode(values))
         decoded = self._decode(latents)
+        for name, layout in self._table.layouts.items():
+            for group in layout.groups():
+                logits = torch.from_numpy(decoded[name][:, group])
+                decoded[name][:, group] = torch.softmax(logits, dim=1).numpy()
+        # divided by a power of two, so that squares stay in the range of floats
+        pairs = [(blocks[name].values, decoded[name]) for name in blocks]
+        power = np.frexp(max(np.abs(values).max() for pair in pairs for values in pair))[1]
         error = deviation = 0.0
         for name, (values, measured) in blocks.items():
-            layout, output = self._table.layouts[name], decoded[name]
-            for group in layout.groups():
-                logits = torch.from_numpy(output[:, group])
-                output[:, group] = torch.softmax(logits, dim=1).numpy()
+            layout = self._table.layouts[name]
+            values, output = np.ldexp(values, -power), np.ldexp(decoded[name], -power)
             weight = np.ones((len(values), layout.n_columns)) if measured is None else measured
             if sample_weight is not None:
                 weight = weight * sample_weight[:, None]

@@ -23,6 +23,8 @@ _CHUNK_ROWS = 1024
 # least a thousandth of the latents' mean variance: else one entry could outweigh all others.
 _LEAST_ERROR = 0.01
 _LEAST_VARIANCE = 1e-3
+# What is divided by is not 0, where columns that were not standardised have very small numbers.
+_LEAST_SQUARE = 1e-300
 # Of more columns than this, the errors are taken as if they were independent of each other. A sum
 # of errors is not trusted more than to a thousandth of a standard deviation.
 _MANY_COLUMNS = 200
@@ -50,7 +52,7 @@ class Belief:
     Parameters
     ----------
     weight : float
-        Total weight of the rows that it was learnt from.
+        Total weight of the rows that it was learnt from, divided by two to the ``power``.
     mean : ndarray of shape (n_components,)
     covariance : ndarray of shape (n_components, n_components)
     error : dict of str to ndarray of shape (layout.n_numeric,)
@@ -60,6 +62,8 @@ class Belief:
         Ledoit and Wolf (J. Multivar. Anal. 88, 365, 2004); None of very many columns.
     examples : ndarray of shape (n_examples, n_components)
         Latents of up to 1000 of the rows.
+    power : int, default=0
+        So that a total of the largest weights is a number, and one of the smallest not 0.
     """
 
     weight: float
@@ -68,9 +72,12 @@ class Belief:
     error: dict[str, np.ndarray]
     residual: np.ndarray | None
     examples: np.ndarray
+    power: int = 0
 
     @classmethod
-    def learn(cls, module: Any, dataset: Subset, layouts: Mapping[str, Layout]) -> Belief:
+    def learn(
+        cls, module: Any, dataset: Subset, layouts: Mapping[str, Layout], power: int = 0
+    ) -> Belief:
         """Learn from rows, or some of them that are spread evenly where there are many."""
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
         n_rows = len(dataset)
@@ -98,12 +105,15 @@ class Belief:
             by_block,
             residual,
             examples,
+            power,
         )
 
     def merge(self, other: Belief) -> Belief:
         """Combine with what was learnt, later, from other rows of a stream."""
-        weight = _MEMORY * self.weight + other.weight
-        a, b = _MEMORY * self.weight / weight, other.weight / weight
+        power = max(self.power, other.power)
+        old, new = (np.ldexp(one.weight, one.power - power) for one in (self, other))
+        weight = float(_MEMORY * old + new)
+        a, b = _MEMORY * old / weight, new / weight
         step = other.mean - self.mean
         covariance = a * self.covariance + b * other.covariance + a * b * np.outer(step, step)
         error = {name: a * self.error[name] + b * other.error[name] for name in self.error}
@@ -117,7 +127,13 @@ class Belief:
             for own, n in ((self.examples, n_old), (other.examples, n_examples - n_old))
         ]
         return Belief(
-            weight, self.mean + b * step, covariance, error, residual, np.concatenate(examples)
+            weight,
+            self.mean + b * step,
+            covariance,
+            error,
+            residual,
+            np.concatenate(examples),
+            power,
         )
 
     def regular_covariance(self) -> np.ndarray:
@@ -222,8 +238,9 @@ class Link:
             name: np.ones(len(numeric)) if table.standardize else table.scale[numeric]
             for name, (numeric, _) in table.columns.items()
         }
+        least = {name: _least_square(_LEAST_ERROR, units) for name, units in self.units.items()}
         self.variance = {
-            name: torch.from_numpy(np.maximum(error, (_LEAST_ERROR * self.units[name]) ** 2))
+            name: torch.from_numpy(np.maximum(error, least[name]))
             for name, error in belief.error.items()
         }
         self.mean = torch.from_numpy(belief.mean)
@@ -434,7 +451,7 @@ class Link:
 
         Of a row with gaps, by the covariance of what was measured of it.
         """
-        least = np.concatenate([(_LEAST_SUM * units) ** 2 for units in self.units.values()])
+        least = np.concatenate([_least_square(_LEAST_SUM, u) for u in self.units.values()])
         if self.belief.residual is None:
             variance = torch.cat(list(self.variance.values()))
             return (known * error**2 / (2 * variance)).sum(dim=1)
@@ -449,6 +466,11 @@ class Link:
             solved = torch.linalg.solve(part, error[some])
             misfit[some] = (solved * error[some]).sum(dim=1) / 2
         return misfit
+
+
+def _least_square(share: float, units: np.ndarray) -> np.ndarray:
+    """Give the least variance of errors, of a share of each column's unit."""
+    return np.maximum((share * units) ** 2, _LEAST_SQUARE)
 
 
 def _all_errors(

@@ -123,13 +123,21 @@ def mean_and_spread(values: list[np.ndarray], return_std: bool) -> Any:
         If a spread is asked of one member.
     """
     if not return_std:
-        return values[0] if len(values) == 1 else np.mean(values, axis=0)
+        return values[0] if len(values) == 1 else _moments(values)[0]
     if len(values) == 1:
         raise ValueError(
             "return_std=True needs an ensemble: the 'n_members' parameter must have been 2 or "
             "more in fit, got 1."
         )
-    return np.mean(values, axis=0), np.std(values, axis=0, ddof=1)
+    return _moments(values)
+
+
+def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Give mean and standard deviation of the largest and the smallest numbers as of others."""
+    _, power = np.frexp(np.max(np.abs(values), axis=0))
+    scaled = np.ldexp(values, -power)
+    mean, spread = np.mean(scaled, axis=0), np.std(scaled, axis=0, ddof=1)
+    return np.ldexp(mean, power), np.ldexp(spread, power)
 
 
 def strata_of(y: Any, is_class: Any) -> np.ndarray:

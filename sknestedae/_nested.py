@@ -1018,10 +1018,11 @@ default=None
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
         scores = []
         if y is None:
+            weight = {} if sample_weight is None else {"sample_weight": sample_weight}
             for stage, table in self._walk(X):
                 if isinstance(unfrozen(innermost(stage.estimator)), BaseSupervisedAutoencoder):
                     with naming(stage.name):
-                        scores.append(stage.estimator.score(table))
+                        scores.append(stage.estimator.score(table, **weight))
             if not scores:
                 raise ValueError("Without y only supervised autoencoders have a score.")
             return float(np.mean(scores))

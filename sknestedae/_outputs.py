@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score
 
 from ._input import to_pandas
 from ._members import mean_and_spread
+from ._rows import scale_weights
 from ._stages import Stage, Target, as_fitted, naming
+from ._target import r2
 
 
 def predict_stages(
@@ -111,11 +113,11 @@ def score_of_members(
             if not known.any():
                 continue
             truth = np.asarray(frame.iloc[known, j].tolist())
-            mean = np.mean([output[j][known] for output in outputs], axis=0)
-            metric = r2_score
+            mean, _ = mean_and_spread([output[j][known] for output in outputs], True)
+            metric = r2
             if j in classes:
                 metric, mean = accuracy_score, classes[j][mean.argmax(axis=1)]
-            weight = None if sample_weight is None else sample_weight[known]
+            weight = None if sample_weight is None else scale_weights(sample_weight[known])[0]
             with naming(name):
                 of_stage.append(metric(truth, mean, sample_weight=weight))
         if of_stage:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ._base import BaseSupervisedAutoencoder
 from ._belief import Belief
 from ._chain import Chain, LatentColumns
+from ._rows import scale_weights
 from ._training import (
     AutoencoderNet,
     BestEpoch,
@@ -296,12 +297,16 @@ def refine(
         chain.eval()
     _check_divergence(net)
     with torch.no_grad():
-        for estimator, parts, is_fixed in zip(estimators, dataset.parts, is_frozen, strict=True):
+        for estimator, parts, is_fixed, own in zip(
+            estimators, dataset.parts, is_frozen, data, strict=True
+        ):
             if not is_fixed:
                 *_, values = chain.walk(parts)
                 rows = Rows(**{**vars(parts[-1]), "values": values})
                 module, layouts = estimator.net_.module_, estimator._table.layouts
-                estimator._belief = Belief.learn(module, Subset(rows), layouts)
+                weight = own.sample_weight
+                power = 0 if weight is None else scale_weights(weight)[1]
+                estimator._belief = Belief.learn(module, Subset(rows), layouts, power)
     history = history_to_frame(net.history)
     return history.rename(columns=lambda column: _own_name(column, names))
 
@@ -317,6 +322,8 @@ def _stage_rows(
         if is_own and estimator._target is not None:
             target = estimator._target.encode(estimator._target.read(data.y, needs_label=False))
         weight = data.sample_weight if is_own else None
+        if weight is not None:
+            weight, _ = scale_weights(weight)
         parts.append(Rows.from_arrays(estimator._encode(table), target, weight, device))
     return parts
 

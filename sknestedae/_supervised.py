@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,7 +17,8 @@ from ._input import read_rows
 from ._losses import ELEMENTWISE
 from ._members import mean_and_spread
 from ._persistence import public
-from ._target import ClassTarget, NumericTarget, read_labels, read_numbers
+from ._rows import scale_weights
+from ._target import ClassTarget, NumericTarget, r2, read_labels, read_numbers
 
 __all__ = ["SupervisedAutoencoder", "SupervisedAutoencoderClassifier"]
 
@@ -376,7 +377,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             if not known.any():
                 raise ValueError("y has no labelled row to score with: all are NaN.")
             weight = None if sample_weight is None else sample_weight[known]
-            scores.append(r2_score(truth[known, k], prediction[known, k], sample_weight=weight))
+            scores.append(r2(truth[known, k], prediction[known, k], weight))
         return float(np.mean(scores))
 
     def _make_target(self, y) -> NumericTarget | None:
@@ -686,7 +687,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         prediction = self.predict(X)
         check_consistent_length(known, prediction)
         if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)[known]
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            sample_weight, _ = scale_weights(sample_weight[known])
         return accuracy_score(labels, prediction[known], sample_weight=sample_weight)
 
     def _make_target(self, y) -> ClassTarget:

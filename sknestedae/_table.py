@@ -232,15 +232,30 @@ def count_distinct_rows(X: pd.DataFrame | np.ndarray, y: np.ndarray | None, enou
     return len(seen)
 
 
+# A column is brought near 1, by a power of two, if its largest absolute value is beyond these:
+# else its squares, or what weights make of them, could leave the range of floats.
+_FAR = 2.0**300
+# Numbers are taken from one of them if they span less than this share of the largest: else what
+# rounding leaves of a mean is not small beside a standard deviation.
+_NEAR = 2.0**-20
+# A number that is computed in n steps errs by n / 2 units in its last place at most, and in two
+# orders, each way. Up to so many steps, equal numbers are seen as equal.
+_STEPS = 8
+
+
 def column_statistics(
     chunks: Iterator[tuple[np.ndarray, np.ndarray | None]],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute mean and standard deviation of each column's measured entries, chunk by chunk.
 
+    A column in another unit, by a power of two, has the same numbers in that unit, to the last
+    bit. A column is constant if its values span no more than a computation of them may err by:
+    whatever the number of rows, their weights and the chunks.
+
     Parameters
     ----------
     chunks : iterator of (ndarray of shape (n_rows, n_columns), ndarray of shape (n_rows,) or None)
-        Rows and their weights.
+        Rows and their weights; a row of weight 0 is left out.
 
     Returns
     -------
@@ -249,12 +264,31 @@ def column_statistics(
     n_measured : ndarray of shape (n_columns,)
         Total weight of the measured entries.
     """
+    low: Any = np.inf
+    high: Any = -np.inf
+    power: Any = 0
+    shift: Any = 0.0
     mean: Any = 0.0
     variance: Any = 0.0
     n_measured: Any = 0.0
-    n_rows: Any = 0.0
-    with np.errstate(all="ignore"):  # overflow shows in the result, which the caller checks
+    dtype = np.dtype(np.float64)
+    with np.errstate(all="ignore"):  # of a column without any value so far, infinities meet
         for rows, weight in chunks:
+            dtype = rows.dtype
+            if weight is not None and not weight.all():
+                rows = np.where(weight[:, None] > 0, rows, np.nan)
+            low = np.fmin(low, np.fmin.reduce(rows, axis=0, initial=np.inf))
+            high = np.fmax(high, np.fmax.reduce(rows, axis=0, initial=-np.inf))
+            new_power, new_shift = _frame(low, high, power, shift)
+            less = power - new_power
+            moved = np.ldexp(mean, less) + (np.ldexp(shift, less) - new_shift)
+            mean = np.where(n_measured > 0, moved, 0.0)
+            variance = np.ldexp(variance, 2 * less)
+            power, shift = new_power, new_shift
+            if power.any():
+                rows = np.ldexp(rows, -power)
+            if shift.any():
+                rows = rows - shift
             scaler = StandardScaler().fit(rows, sample_weight=weight)
             total = n_measured + scaler.n_samples_seen_
             share = np.where(total > 0, scaler.n_samples_seen_ / total, 0.0)
@@ -264,14 +298,60 @@ def column_statistics(
             variance = variance + share * within + (share * step) * ((1 - share) * step)
             mean = mean + share * step
             n_measured = total
-            n_rows = n_rows + (~np.isnan(rows)).sum(axis=0)
-        # What rounding leaves of a constant column's variance, as in StandardScaler, but of rows:
-        # whether a column is constant must not depend on the unit of the weights.
-        eps = np.finfo(np.float64).eps
-        noise = n_rows * eps * variance + (n_rows * mean * eps) ** 2
-        constant = (variance <= noise) & np.isfinite(variance)
-        scale = np.where(constant, 1.0, np.sqrt(variance))
+        # a mean of the largest numbers may be rounded up to infinity
+        bound = np.finfo(np.float64)
+        mean = np.clip(np.ldexp(mean + shift, power), bound.min, bound.max)
+        scale = np.ldexp(np.sqrt(np.maximum(variance, 0)), power)
+        scale = np.maximum(scale, bound.smallest_subnormal)  # which may be rounded down to 0
+        scale = np.where(_is_constant(low, high, dtype), 1.0, scale)
     return mean, scale, np.broadcast_to(n_measured, mean.shape)
+
+
+def standard_deviation(values: np.ndarray) -> float:
+    """Give the standard deviation of measured numbers of any size; 0 if they are constant."""
+    values = np.asarray(values, np.float64)
+    if not len(values):
+        return 0.0
+    low, high = values.min(keepdims=True), values.max(keepdims=True)
+    if _is_constant(low, high, values.dtype).item():
+        return 0.0
+    power, shift = _frame(low, high, 0, 0.0)
+    return float(np.ldexp((np.ldexp(values, -power) - shift).std(), power).item())
+
+
+def _frame(
+    low: np.ndarray, high: np.ndarray, power: Any, shift: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the power of two and the number that columns are counted in, and from.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (n_columns,)
+        Smallest and largest value so far; infinite where there was none.
+    power, shift : ndarray of shape (n_columns,), or 0
+        Those so far; the shift is in units of the power.
+
+    Returns
+    -------
+    power : ndarray of int, shape (n_columns,)
+        0 of columns of any usual unit.
+    shift : ndarray of shape (n_columns,)
+        0 of columns that are not all near one number; else it stays the same.
+    """
+    largest = np.maximum(np.abs(low), np.abs(high))
+    is_far = np.isfinite(largest) & ((largest > _FAR) | (largest < 1 / _FAR))
+    new = np.where(is_far, np.frexp(largest)[1], 0)
+    is_near = (low <= high) & (high - low <= _NEAR * largest)
+    shift = np.where(shift != 0, np.ldexp(shift, power - new), np.ldexp(low, -new))
+    return new, np.where(is_near, shift, 0.0)
+
+
+def _is_constant(low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Tell which columns span no more than some units in the last place of the largest number."""
+    bound = np.finfo(dtype)
+    _, power = np.frexp(np.maximum(np.abs(low), np.abs(high)))
+    unit = np.maximum(np.ldexp(float(bound.eps), power - 1), float(bound.smallest_subnormal))
+    return high - low <= _STEPS * unit
 
 
 # ---------------------------------------------------------------------------------------------
@@ -511,14 +591,9 @@ class TableEncoder:
             for chunk in gen_batches(len(order), _CHUNK_ROWS)
         )
         mean, scale, n_measured = column_statistics(chunks)
-        finite = np.isfinite(mean) & np.isfinite(scale)
-        for j, is_measured, is_finite in zip(numeric, n_measured > 0, finite, strict=True):
+        for j, is_measured in zip(numeric, n_measured > 0, strict=True):
             if not is_measured:
                 raise ValueError(self._nothing_measured(j, rows))
-            if not is_finite:
-                raise ValueError(
-                    f"Column {self._label(j)} has values too large to be standardised; rescale it."
-                )
         self.mean[numeric], self.scale[numeric] = mean, scale
 
     def _nothing_measured(self, j: int, rows: np.ndarray | None) -> str:
@@ -602,14 +677,19 @@ class TableEncoder:
     def _standardise(self, values: np.ndarray, numeric: list[int]) -> np.ndarray | None:
         """Standardise in place, with the mean where nothing was measured; say what was."""
         mean, scale = self.mean[numeric], self.scale[numeric]
+        # twice the largest number is no number, but its half is
+        bound = np.finfo(self.dtype)
+        factor = np.where(np.abs(mean) >= float(bound.max) * float(bound.eps) / 4, 0.5, 1.0)
         measured = None
         for chunk in gen_batches(len(values), _CHUNK_ROWS):
             part = values[chunk]
             missing = np.isnan(part)
             if self.standardize:
                 with np.errstate(over="ignore"):  # overflow is infinity, which raises
-                    part -= mean
-                    part /= scale
+                    if (factor < 1).any():
+                        part *= factor
+                    part -= mean * factor
+                    part /= scale * factor
             self._check_finite(part, numeric, chunk.start)
             if missing.any():
                 if measured is None:
@@ -696,7 +776,7 @@ class TableEncoder:
             for k, j in enumerate(numeric):
                 columns[j] = values[:, k]
                 if self.standardize:
-                    columns[j] = columns[j] * self.scale[j] + self.mean[j]
+                    columns[j] = _unscale(columns[j], self.mean[j], self.scale[j])
             for j, group in zip(categorical, layout.groups(), strict=True):
                 columns[j] = self.categories[j][values[:, group].argmax(axis=1)]
         ordered = [columns[j] for j in range(self.n_features)]
@@ -847,6 +927,18 @@ def _restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:
         top = np.nextafter(float(bounds.max), 0) if plain.itemsize == 8 else bounds.max
         column = np.clip(np.rint(column.astype(np.float64)), bounds.min, top).astype(plain)
     return pd.Series(column).astype(dtype)
+
+
+def _unscale(column: np.ndarray, mean: float, scale: float) -> np.ndarray:
+    """Undo a scaling; what is out of the range of floats becomes its end."""
+    with np.errstate(over="ignore"):
+        decoded = column * scale + mean
+        lost = np.isinf(decoded) & np.isfinite(column)
+        if lost.any():  # a product may be out of range where the sum is not
+            bound = np.finfo(decoded.dtype).max / 2
+            half = column[lost] * (scale / 2) + mean / 2
+            decoded[lost] = 2 * np.clip(half, -bound, bound)
+    return decoded
 
 
 def _clip_to_float(column: np.ndarray, dtype: np.dtype) -> np.ndarray:

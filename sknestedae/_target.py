@@ -12,14 +12,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import r2_score
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ._input import read_target
+from ._rows import scale_weights
 from ._table import DEFAULT_BLOCK, Encoded, Layout, TableEncoder
 
+# An error that many times the largest true value is as large as any: its square is a number.
+_HUGE = 2.0**400
 
+
+@np.errstate(invalid="ignore")  # scikit-learn adds all up, and so the largest of both signs
 def read_numbers(y: Any) -> np.ndarray:
     """Check a numeric target and give it as floats, NaN where it is not known.
 
@@ -113,6 +119,24 @@ def target_from_state(state: dict[str, Any] | None) -> NumericTarget | ClassTarg
     numbers.is_1d = state["is_1d"]
     numbers._encoder = TableEncoder.from_state(state["encoder"])
     return numbers
+
+
+def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
+    """Give R² of a prediction, which is the same in any unit, of any scale of the weights.
+
+    Parameters
+    ----------
+    truth, prediction : ndarray of shape (n_samples,)
+    sample_weight : ndarray of shape (n_samples,), optional
+    """
+    truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+    _, power = np.frexp(np.max(np.abs(truth), initial=0.0))
+    with np.errstate(over="ignore"):
+        scaled = np.clip(np.ldexp(prediction, -power), -_HUGE, _HUGE)
+    scaled = np.where(np.isinf(prediction), prediction, scaled)
+    if sample_weight is not None:
+        sample_weight, _ = scale_weights(sample_weight)
+    return r2_score(np.ldexp(truth, -power), scaled, sample_weight=sample_weight)
 
 
 class NumericTarget:

@@ -586,6 +586,8 @@ class Job:
         Number of epochs at most.
     architecture : dict
         What the module was built from.
+    weight_power : int, default=0
+        Power of two that the weights of the rows to learn from were divided by.
 
     Attributes
     ----------
@@ -598,6 +600,7 @@ class Job:
     valid: Subset | None
     max_iter: int
     architecture: dict[str, Any]
+    weight_power: int = 0
     error: Exception | None = None
 
     def run(self) -> None:

@@ -27,7 +27,7 @@ from ._input import check_same_rows, to_pandas
 from ._nested import NestedAutoencoder
 from ._scales import innermost
 from ._stages import check_one_table, names_of_latents, stage_position, unfrozen, up_to_stage
-from ._table import TableEncoder, factorize, is_categorical
+from ._table import TableEncoder, factorize, is_categorical, standard_deviation
 from ._training import Rows
 from .blocks import DenseBlock
 from .exceptions import NoTargetError
@@ -361,8 +361,9 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 def _correlation(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Correlate columns with values of shape (n_samples,); NaN where one is constant."""
     result = np.full(Z.shape[1], np.nan)
-    if not len(values) or np.ptp(values) == 0:
+    if standard_deviation(values) == 0:
         return result
+    values = np.ldexp(values, -np.frexp(np.abs(values).max())[1])  # near 1, to be squared
     varies = np.ptp(Z, axis=0) > 0
     Z, values = Z[:, varies] - Z[:, varies].mean(axis=0), values - values.mean()
     norms = np.linalg.norm(Z, axis=0) * np.linalg.norm(values)

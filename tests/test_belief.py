@@ -49,6 +49,31 @@ def test_belief_merges_to_that_of_all_rows_the_earlier_ones_counting_less():
     assert {tuple(z) for z in merged.examples} <= {tuple(z) for z in learn(slice(None)).examples}
 
 
+@pytest.mark.parametrize("powers", [(1000, 1000), (-1000, -1000), (3, 0), (0, 3), (-1000, 1000)])
+def test_beliefs_merge_by_weights_of_any_size(powers):
+    X = plane(60)
+    estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
+
+    def learn(rows, power):
+        data = Rows.from_arrays(estimator._encode(X[rows]), None, None, torch.device("cpu"))
+        layouts = estimator._table.layouts
+        return Belief.learn(estimator.net_.module_, Subset(data), layouts, power)
+
+    old, new = learn(slice(0, 20), powers[0]), learn(slice(20, None), powers[1])
+    merged = old.merge(new)
+    ratio = 0.9 * 20 / 40 * 2.0 ** max(powers[0] - powers[1], -1000)
+    assert_allclose(merged.mean, (ratio * old.mean + new.mean) / (1 + ratio))
+    assert_allclose(merged.weight * 2.0 ** (merged.power - powers[1]), 40 * (1 + ratio))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-150])
+def test_very_small_numbers_that_are_not_standardised_give_scores_and_fill(unit):
+    X = plane(40) * unit
+    estimator = SupervisedAutoencoder(2, max_iter=2, standardize=False, random_state=0).fit(X)
+    assert np.isfinite(estimator.score_samples(X)).all()
+    assert np.isfinite(estimator.complete(hide(X)[0])).all()
+
+
 def test_the_weight_of_a_belief_is_that_of_all_rows(monkeypatch):
     monkeypatch.setattr("sknestedae._belief._ENOUGH_ROWS", 20)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(plane(60))

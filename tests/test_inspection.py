@@ -208,6 +208,16 @@ def test_correlations_are_those_of_scipy_where_measured(sae, X, method, referenc
             assert correlations[name].iloc[k] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("power", [-900, 900])
+def test_a_correlation_is_the_same_in_any_unit(sae, X, power):
+    variables = pd.DataFrame({"a": X["mass"] ** 3, "constant": 0.1 * 3})
+    variables.loc[::2, "constant"] = 0.3  # the same but for rounding
+    expected = latent_correlations(sae, X, variables)
+    assert expected["constant"].isna().all()
+    found = latent_correlations(sae, X, np.ldexp(variables, power))
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_the_correlation_ratio_is_that_of_an_analysis_of_variance(sae, X):
     phase = X["phase"].astype(object).mask(np.arange(60) % 5 == 0)
     eta = latent_correlations(sae, X, phase)["phase"]

@@ -67,6 +67,7 @@ GENERAL_TESTS = {
     "docstrings",
     "common",
     "intervals",
+    "invariances",
     "layout",
     "persistence",
     "random_tables",

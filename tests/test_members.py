@@ -15,7 +15,7 @@ from test_batched import ATOL, SMALL, data
 from test_nested import two_scales
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae._members import strata_of
+from sknestedae._members import mean_and_spread, strata_of
 from sknestedae._rows import bootstrap_rows
 from sknestedae.exceptions import TextColumnWarning, UnseenCategoryWarning
 
@@ -70,6 +70,18 @@ def test_mean_and_spread_of_numbers():
     assert_array_equal(ensemble.predict(X), mean)
     known = ~np.isnan(y)
     assert ensemble.score(X, y) == r2_score(y[known], mean[known])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_mean_and_spread_of_numbers_of_any_size(dtype):
+    most = np.finfo(dtype).maxexp - 4
+    values = np.random.default_rng(0).normal(size=(3, 20)).astype(dtype)
+    powers = np.linspace(-most, most, 20).astype(int)
+    scaled = list(np.ldexp(values, powers))
+    mean, spread = mean_and_spread(scaled, True)
+    assert_array_equal(mean, np.ldexp(values.mean(axis=0), powers))
+    assert_array_equal(spread, np.ldexp(values.std(axis=0, ddof=1), powers))
+    assert_array_equal(mean_and_spread(scaled, False), mean)
 
 
 def test_members_keep_the_shape_of_y():

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknestedae._rows import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size, split_rows
+from sknestedae._rows import (
+    MANY_DISTINCT_ROWS,
+    auto_alpha,
+    auto_batch_size,
+    scale_weights,
+    split_rows,
+)
 
 
 def test_split_rows_keeps_replicates_together():
@@ -36,6 +42,21 @@ def test_split_rows_counts_weights_as_repeated_rows():
     assert set(keys[weighted]) == set(keys[repeated][plain])
     _, unweighted = split_rows(keys, strata, 0.3, 0)
     assert set(keys[unweighted]) != set(keys[weighted])
+
+
+@pytest.mark.parametrize("power", [-1074, -300, 0, 300, 1019])
+def test_scaled_weights_are_near_1_in_the_same_proportions(power):
+    weight = np.array([1.0, 0.0, 3.0, 17.0])
+    scaled, found = scale_weights(np.ldexp(weight, power))
+    assert_array_equal(scaled, weight / 16)
+    assert found == power + 4
+
+
+def test_a_weight_is_0_where_its_inverse_would_leave_single_precision():
+    scaled, _ = scale_weights(np.array([1.0, 2.0**-100, 2.0**-101, 5e-324]))
+    assert_array_equal(scaled, [1.0, 2.0**-100, 0.0, 0.0])
+    assert np.isfinite(np.float32(len(scaled) << 24) / np.float32(scaled[1]))
+    assert_array_equal(scale_weights(np.zeros(3))[0], 0)
 
 
 def test_auto_batch_size():

@@ -1,6 +1,7 @@
 """A table to blocks of arrays and back: equivalences with scikit-learn and pandas."""
 
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from sknestedae._table import (
     resolve_columns,
     row_keys,
     sort_categories,
+    standard_deviation,
 )
 from sknestedae.exceptions import UnseenCategoryWarning
 
@@ -164,8 +166,6 @@ def test_constant_column_has_scale_one(value, weight):
 
 
 def test_values_too_large_to_standardise_raise():
-    with pytest.raises(ValueError, match=r"Column 1 has values too large to be standardised"):
-        TableEncoder().fit(np.array([[1.0, 1e300], [2.0, -1e300]]))
     encoder = TableEncoder().fit(np.array([[0.0], [1e-150]]))
     with pytest.raises(ValueError, match=r"Column 0 contains infinity or a value too large"):
         encoder.transform(np.array([[1e200]]))
@@ -182,6 +182,133 @@ def test_large_mean_with_large_scale_is_standardised():
     _, (values, _) = encode(X)
     # The two values are 64 spacings apart, and a mean is rounded to one of them.
     np.testing.assert_allclose(values, [[-1], [1]], atol=1 / 16)
+
+
+def exact_statistics(values, weight):
+    """Compute mean and standard deviation without any rounding but the last."""
+    values, weight = [[Fraction(float(v)) for v in part] for part in (values, weight)]
+    total = sum(weight)
+    mean = sum(w * v for w, v in zip(weight, values, strict=True)) / total
+    variance = sum(w * (v - mean) ** 2 for w, v in zip(weight, values, strict=True)) / total
+    power = int(np.frexp(float(max(np.abs(values))))[1])  # the root of a number near 1
+    return float(mean), float(np.ldexp(np.sqrt(float(variance / Fraction(4) ** power)), power))
+
+
+SPREADS = {
+    "usual": (3.0, 1.0),
+    "no offset": (0.0, 1.0),
+    "an offset": (1e9, 0.002),
+    "an offset, a few spacings": (-1e9, 40 * np.spacing(1e9)),
+    "a small unit": (1e-200, 1e-200),
+    "a smaller unit": (0.0, 1e-300),
+    "a small unit, an offset": (-1e-200, 1e-212),
+    "a large unit": (1e200, 1e201),
+    "a large unit, an offset": (1e200, 1e188),
+    "the largest numbers": (0.0, 1.7e308 / 4),
+}
+
+
+@pytest.mark.parametrize(("center", "spread"), SPREADS.values(), ids=SPREADS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_statistics_are_exact_but_for_rounding(monkeypatch, center, spread, weighted):
+    """Of any size, and of any offset; in chunks of which the first is constant."""
+    monkeypatch.setattr(_table, "_CHUNK_ROWS", 7)
+    rng = np.random.default_rng(0)
+    x = center + spread * rng.uniform(-4, 4, 60)
+    x[:7] = x[0]
+    weight = rng.integers(1, 1000, 60) if weighted else np.ones(60)
+    encoder = TableEncoder().fit(x[:, None], None, weight.astype(float) if weighted else None)
+    mean, scale = exact_statistics(x, weight)
+    # Sums of 60 numbers, and of their squares, lose less than twice 60 eps of what they hold: of
+    # the span, and of an offset what its own last place rounds.
+    lost = 120 * EPS * np.max(np.abs(x - x[0]) if spread < 1e-6 * abs(center) else np.abs(x))
+    assert abs(encoder.mean[0] - mean) <= lost + np.spacing(abs(center))
+    assert abs(encoder.scale[0] - scale) <= lost
+    values = encoder.transform(x[:, None])[DEFAULT_BLOCK].values
+    assert np.abs(values).max() < 10
+    back = encoder.inverse_transform({DEFAULT_BLOCK: values})[:, 0]
+    np.testing.assert_allclose(back / 4, x / 4, rtol=8 * EPS, atol=8 * EPS * scale)
+
+
+@pytest.mark.parametrize("n_rows", [20, 108_000])
+def test_a_number_at_a_large_offset_is_not_constant(n_rows):
+    x = 1e9 + 0.002 * np.random.default_rng(0).normal(size=n_rows)
+    encoder = TableEncoder().fit(x[:, None])
+    # x - 1e9 is exact; the rest is the rounding of sums of numbers of both signs
+    np.testing.assert_allclose(encoder.scale[0], (x - 1e9).std(), rtol=n_rows * EPS)
+
+
+@pytest.mark.parametrize("n_rows", [3, 40_000])
+@pytest.mark.parametrize("weight", [None, 1e-300, "random"])
+@pytest.mark.parametrize("power", [0, 900, -900])
+def test_what_differs_by_the_order_of_a_computation_is_constant(n_rows, weight, power):
+    """Eight fractions sum up to 1 but for rounding; the same, and 64 spacings more, is no sum."""
+    rng = np.random.default_rng(0)
+    part = rng.dirichlet(np.ones(8), size=n_rows)
+    x = np.array([np.add.accumulate(row)[-1] for row in part])
+    assert len(set(x)) > 1
+    X = np.ldexp(np.column_stack([x, np.where(np.arange(n_rows) == 1, 1 + 64 * EPS, x)]), power)
+    weight = rng.uniform(1, 2, n_rows) if weight == "random" else weight
+    weight = np.full(n_rows, weight) if isinstance(weight, float) else weight
+    constant, varied = TableEncoder().fit(X, None, weight).scale
+    assert constant == 1
+    assert varied < np.ldexp(64 * EPS, power)
+
+
+def test_a_row_of_weight_0_makes_no_column_vary():
+    rows = np.array([[1.0], [1e300], [1.0]])
+    mean, scale, n_measured = column_statistics(iter([(rows, np.array([1.0, 0.0, 1.0]))]))
+    assert (mean, scale, n_measured) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("power", [-700, -300, -40, 40, 300, 700])
+def test_a_unit_changes_mean_and_scale_alone(monkeypatch, power):
+    """To the last bit, for a power of two."""
+    monkeypatch.setattr(_table, "_CHUNK_ROWS", 16)
+    X = gappy(np.hstack([numbers(), numbers() + 1e9]))
+    plain, scaled = TableEncoder().fit(X), TableEncoder().fit(np.ldexp(X, power))
+    np.testing.assert_array_equal(scaled.mean, np.ldexp(plain.mean, power))
+    np.testing.assert_array_equal(scaled.scale, np.ldexp(plain.scale, power))
+    a, b = plain.transform(X)[DEFAULT_BLOCK], scaled.transform(np.ldexp(X, power))[DEFAULT_BLOCK]
+    np.testing.assert_array_equal(a.values, b.values)
+
+
+def test_chunks_of_very_different_size(monkeypatch):
+    monkeypatch.setattr(_table, "_CHUNK_ROWS", 2)
+    x = np.array([0, 0, 1e-200, 3e-200, 1e-3, 2, 5e250, -1e250, 1, np.nan, 7e-300, np.nan])
+    encoder = TableEncoder().fit(x[:, None])
+    mean, scale = exact_statistics(x[~np.isnan(x)], np.ones(10))
+    np.testing.assert_allclose([encoder.mean[0], encoder.scale[0]], [mean, scale], rtol=60 * EPS)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_and_the_smallest_numbers(dtype):
+    """A difference of the largest is no number, nor is a product that a decoder may ask for."""
+    top, least = np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal
+    X = np.array([[top, 0], [-top, 40 * least]] + [[-top, 80 * least]] * 3, dtype)
+    encoder, (values, _) = encode(X)
+    assert values.dtype == dtype
+    # five rows, of which one differs by 5 / 2 standard deviations and the others by -1 / 2
+    np.testing.assert_allclose(values[:, 0], [2, *[-0.5] * 4], rtol=8 * np.finfo(dtype).eps)
+    # 58, the mean's distance, and 32, the scale, are whole numbers of the smallest
+    expected = (np.array([0, 40, 80, 80, 80]) - 56) / 32
+    np.testing.assert_allclose(values[:, 1], expected, atol=1 / 32)
+    np.testing.assert_allclose(
+        encoder.inverse_transform({DEFAULT_BLOCK: values}).astype(np.float64) / 2,
+        X.astype(np.float64) / 2,
+        rtol=8 * np.finfo(dtype).eps,
+        atol=float(least),
+    )
+    decoded = encoder.inverse_transform({DEFAULT_BLOCK: np.array([[9, 0], [-9, 0]], dtype)})
+    assert decoded[:, 0].tolist() == [top, -top]
+
+
+def test_standard_deviation_of_numbers_of_any_size():
+    x = numbers()[:, 1]
+    for power in (-900, -1, 0, 900):
+        assert standard_deviation(np.ldexp(x, power)) == np.ldexp(x.std(), power)
+    assert standard_deviation(np.full(7, 0.1)) == standard_deviation(np.array([])) == 0
+    assert np.full(7, 0.1).std() > 0  # what rounding leaves
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from sknestedae._table import Layout
-from sknestedae._target import ClassTarget, NumericTarget
+from sknestedae._target import ClassTarget, NumericTarget, r2
 
 EPS = np.finfo(np.float64).eps
 
@@ -111,13 +112,27 @@ def test_later_targets_may_have_no_label():
 
 
 def test_errors_of_the_scale_name_y():
-    with pytest.raises(ValueError, match="In y: Column 0 has values too large"):
-        learn([-1e300, 1e300])
     with pytest.raises(ValueError, match="In y: Column 0 has no measured value"):
         learn([np.nan, 1.0], rows=np.array([0]))
     target, _ = learn([0, 1e-150])
     with pytest.raises(ValueError, match="In y: Column 0 contains infinity"):
         target.encode(target.read([1e200]))
+
+
+@pytest.mark.parametrize("power", [-900, 0, 900])
+def test_r2_is_that_of_scikit_learn_in_any_unit(power):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=20)
+    prediction, weight = truth + 0.1 * rng.normal(size=20), rng.uniform(1, 2, 20)
+    found = r2(np.ldexp(truth, power), np.ldexp(prediction, power), np.ldexp(weight, power // 2))
+    assert found == r2_score(truth, prediction, sample_weight=weight)
+
+
+def test_r2_of_a_prediction_that_is_far_out_is_a_number():
+    truth = np.array([1e-300, 2e-300])
+    assert r2(truth, np.array([1e300, -1e300])) < -1e200
+    with pytest.raises(ValueError, match="infinity"):
+        r2(truth, np.array([1.0, np.inf]))
 
 
 # -- classes

@@ -13,7 +13,7 @@ from pandas.api.types import is_bool_dtype, is_integer_dtype
 from torch import Tensor
 
 from .._input import to_pandas
-from .._table import resolve_columns
+from .._table import resolve_columns, standard_deviation
 
 # A sum is kept to this fraction of what it sums up.
 SUM_TOLERANCE = 1e-6
@@ -67,7 +67,7 @@ class Kinds:
         for j in self.numeric:
             values = X.iloc[:, j].to_numpy(dtype=np.float64)
             self.low[j], self.high[j] = values.min(), values.max()
-            self.scale[j] = values.std() or 1.0
+            self.scale[j] = standard_deviation(values) or 1.0
             dtype = X.dtypes.iloc[j]
             self.is_integer[j] = is_integer_dtype(dtype) or is_bool_dtype(dtype)
 

@@ -22,6 +22,7 @@ from .._input import to_pandas
 from .._nested import NestedAutoencoder
 from .._persistence import public
 from .._scales import is_scale_list, last_scale, measured_scales
+from .._table import standard_deviation
 from ..exceptions import NoTargetError, ToleranceWarning
 from ._constraints import SUM_TOLERANCE, Constraints, Kinds
 from ._search import Draft, Space
@@ -331,7 +332,7 @@ def _set_scales(
     for wish in wishes:
         if wish.kind == "class":
             continue
-        wish.scale = float(columns[:, wish.column].astype(float).std()) or 1.0
+        wish.scale = standard_deviation(columns[:, wish.column].astype(float)) or 1.0
         own = given.get(wish.column)
         wish.tolerance = _TOLERANCE * wish.scale if own is None else float(own)
 

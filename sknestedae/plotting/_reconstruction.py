@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.metrics import mean_absolute_error
 from sklearn.pipeline import make_pipeline
 
 from .._input import to_pandas
 from .._scales import innermost
 from .._stages import check_one_table, steps_before, up_to_stage
 from .._table import is_categorical
+from .._target import r2
 from ._base import (
     MISSING_COLOR,
     PALETTE,
@@ -537,7 +538,7 @@ def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, f
     """Compute the errors of a column; a column without variance has no R²."""
     values = {"mae": float(mean_absolute_error(true, reconstructed))}
     if np.ptp(true) > 0:
-        values["r2"] = float(r2_score(true, reconstructed))
+        values["r2"] = float(r2(true, reconstructed))
     return values
 
 

@@ -12,6 +12,7 @@ from sklearn.base import is_classifier
 from .._input import to_pandas
 from .._scales import innermost
 from .._stages import check_one_table, steps_before, up_to_stage
+from .._table import standard_deviation
 from ..exceptions import NoTargetError
 from ._base import (
     PALETTE,
@@ -532,8 +533,7 @@ def _movement(path: pd.Series, data: pd.Series, is_word: bool) -> float:
         variance = 1 - (frequencies**2).sum()  # of all one-hot values together
         changes = path.astype(object).nunique() > 1
         return np.sqrt(2 / variance) * changes if variance > 0 else np.nan
-    values = as_floats(known)
-    scale = values.std() if len(values) else 0.0  # of these rows, as the frequencies above are
+    scale = standard_deviation(as_floats(known))  # of these rows, as the frequencies above are
     return float(np.ptp(as_floats(path))) / scale if scale > 0 else np.nan
 
 

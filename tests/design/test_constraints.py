@@ -28,6 +28,12 @@ def constraints(fixed=None, bounds=None, sums=None, library=None):
     return Constraints(kinds(), fixed, bounds, sums, library)
 
 
+def test_scales_are_standard_deviations_and_1_of_constants():
+    X = pd.DataFrame({"small": [0, 1e-200, 2e-200], "large": [0, 1e200, 2e200], "same": 0.1})
+    assert np.std(np.full(3, 0.1)) > 0  # by rounding
+    assert_allclose(Kinds(X, {}).scale, [np.sqrt(2 / 3) * 1e-200, np.sqrt(2 / 3) * 1e200, 1])
+
+
 # ---------------------------------------------------------------------------------------------
 # Projections
 
