@@ -21,6 +21,7 @@ from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ._ambient import isolated, isolated_but_output
 from ._base import BaseSupervisedAutoencoder
 from ._flow import Flow, Reading
 from ._nested import NestedAutoencoder
@@ -43,6 +44,7 @@ _CHUNK_VALUES = 2**22
 # Weights
 
 
+@isolated
 def encoder_weights(estimator, stage=None):
     """Give the weights of the encoder's first layer, by input.
 
@@ -123,6 +125,7 @@ def encoder_weights(estimator, stage=None):
     return pd.DataFrame(weights[order], index=index, columns=units)
 
 
+@isolated
 def column_usage(estimator, stage=None, *, threshold=0.01):
     """Sum up by column with which weights the encoder's first layer takes it.
 
@@ -260,6 +263,7 @@ def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]
 # Correlations
 
 
+@isolated_but_output
 def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"):
     """Correlate the latents of rows with variables that are known of them.
 
@@ -386,6 +390,7 @@ def _correlation_ratio(Z: np.ndarray, codes: np.ndarray) -> np.ndarray:
 # Attributions
 
 
+@isolated
 def integrated_gradients(
     estimator,
     X,

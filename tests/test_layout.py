@@ -12,7 +12,7 @@ PACKAGE = "sknestedae"
 # A file imports only from layers above its own, or from its own folder. A new file joins a layer.
 LAYERS = [
     {"exceptions", "_compat"},
-    {"_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
+    {"_ambient", "_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
     {"_columns", "_gaps", "_target"},
     {"blocks", "_losses"},
     {"_modules"},

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
+from .._ambient import isolated_but_output
 from .._stages import check_one_table, up_to_stage
 from .._table import is_categorical
 from ._base import (
@@ -236,6 +237,7 @@ class LatentDisplay:
             handle.set(alpha=1, sizes=[36])
 
     @classmethod
+    @isolated_but_output
     def from_estimator(
         cls,
         estimator,
@@ -432,6 +434,7 @@ def _choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list
     n_components = Z.shape[1]
     if isinstance(components, str) and components == "pca":
         pca = PCA(n_components=min(2, *Z.shape), svd_solver="full")
+        pca.set_output(transform="default")
         with np.errstate(invalid="ignore"):  # latents that are all equal explain nothing
             coordinates = pca.fit_transform(Z)
         share = np.nan_to_num(pca.explained_variance_ratio_)
