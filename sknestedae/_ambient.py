@@ -42,50 +42,73 @@ _AUTOCAST_DEVICES = ("cpu", "cuda", "mps", "xpu")
 # torch
 
 
+class _Precision(NamedTuple):
+    """The precision of products of float32 matrices.
+
+    From 2.9 on torch has one for each backend beside the old one for all, and the old one can
+    not be read where they do not agree. To set it to "highest" makes all of them agree.
+
+    Parameters
+    ----------
+    common : str or None
+        The old setting; None where it can not be read.
+    backends : tuple of str
+        Those of each backend; empty before torch 2.9, and where all are as in a new process.
+    """
+
+    common: str | None
+    backends: tuple[str, ...]
+
+    @classmethod
+    def read(cls) -> _Precision:
+        """Give the precision that is set; all that round to no fewer digits are the same."""
+        try:
+            common = torch.get_float32_matmul_precision()
+        except RuntimeError:
+            common = None
+        backends = tuple(backend.fp32_precision for backend in _BACKENDS)
+        is_plain = common == "highest" and set(backends) <= {"none", "ieee"}
+        return cls("highest", ()) if is_plain else cls(common, backends)
+
+    def write(self) -> None:
+        """Set it."""
+        torch.set_float32_matmul_precision(self.common or "highest")
+        for backend, value in zip(_BACKENDS, self.backends, strict=False):
+            if backend.fp32_precision != value:
+                backend.fp32_precision = value
+
+
+_backends: list[Any] = [torch.backends.mkldnn, torch.backends.cuda]
+_BACKENDS = tuple(
+    backend.matmul
+    for backend in _backends
+    if hasattr(getattr(backend, "matmul", None), "fp32_precision")
+)
+
+
 class _Setting(NamedTuple):
     """A setting of torch that holds for all threads.
 
     Parameters
     ----------
     read, write : callable
-    plain : tuple
-        The values that change nothing; the first is the one to set.
+    plain : object
+        Its value in a new process.
     """
 
     read: Callable[[], Any]
     write: Callable[[Any], Any]
-    plain: tuple
-
-
-def _matmul_settings() -> list[_Setting]:
-    """Give the precision of products of float32 matrices, in the words of the torch that is here.
-
-    From 2.9 on torch has one setting for each backend. The old one then raises an error where
-    the backends do not agree.
-    """
-    if not hasattr(torch.backends, "fp32_precision"):
-        read, write = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
-        return [_Setting(read, write, ("highest",))]
-    backends: list[Any] = [torch.backends.mkldnn, torch.backends.cuda]
-    return [_backend_setting(backend.matmul) for backend in backends]
-
-
-def _backend_setting(backend: Any) -> _Setting:
-    return _Setting(
-        lambda: backend.fp32_precision,
-        lambda value: setattr(backend, "fp32_precision", value),
-        ("ieee", "none"),
-    )
+    plain: Any
 
 
 _SETTINGS = (
-    _Setting(torch.get_default_dtype, torch.set_default_dtype, (torch.float32,)),
+    _Setting(torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     _Setting(
         torch.__future__.get_overwrite_module_params_on_conversion,
         torch.__future__.set_overwrite_module_params_on_conversion,
-        (False,),
+        False,
     ),
-    *_matmul_settings(),
+    _Setting(_Precision.read, _Precision.write, _Precision("highest", ())),
 )
 
 
@@ -126,14 +149,17 @@ class _ProcessSettings:
     @contextmanager
     def let_go(self) -> Iterator[None]:
         """Restore the settings while this thread waits."""
-        if not getattr(self._local, "depth", 0):
+        depth = getattr(self._local, "depth", 0)
+        if not depth:
             yield
             return
+        self._local.depth = 0
         with self._lock:
             self._leave()
         try:
             yield
         finally:
+            self._local.depth = depth
             with self._lock:
                 self._outside.update(self._make_plain())
                 self._n_threads += 1
@@ -149,9 +175,9 @@ class _ProcessSettings:
         found = {}
         for setting in _SETTINGS:
             value = setting.read()
-            if value not in setting.plain:
+            if value != setting.plain:
                 found[setting] = value
-                setting.write(setting.plain[0])
+                setting.write(setting.plain)
         return found
 
     @staticmethod

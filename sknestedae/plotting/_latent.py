@@ -391,7 +391,7 @@ class LatentDisplay:
         >>> display.ax_.get_xlabel()
         'Principal component 1 (90.9 % of variance)'
         """
-        Z = check_array(Z, input_name="Z")
+        Z = check_array(Z, order="C", input_name="Z")  # equal in any layout, to the last bit
         coordinates, labels = _choose_components(Z, components)
         if color is not None:
             color = _as_column(color, len(Z))
