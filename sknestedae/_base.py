@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from ._ambient import isolated, plain_torch
 from ._belief import Belief, Link
 from ._compat import (
     Interval,
@@ -233,6 +234,7 @@ class BaseSupervisedAutoencoder(
     # -- fit
 
     @fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def fit(self, X, y=None, sample_weight=None):
         """Fit the autoencoder and, where there is a target, its predictor.
 
@@ -676,6 +678,7 @@ class BaseSupervisedAutoencoder(
 
     # -- after fit
 
+    @isolated
     def transform(self, X):
         """Give the latents of X.
 
@@ -692,6 +695,7 @@ class BaseSupervisedAutoencoder(
         check_is_fitted(self)
         return self._apply(self._encode(X), lambda module, values: module.encode(values))
 
+    @isolated
     def inverse_transform(self, Z):
         """Give the table that latents stand for.
 
@@ -716,6 +720,7 @@ class BaseSupervisedAutoencoder(
             )
         return give_back(self._table.inverse_transform(self._decode(Z), index), self._frame_kind)
 
+    @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
         """Fill what was not measured with what the latents say of it.
 
@@ -789,6 +794,7 @@ class BaseSupervisedAutoencoder(
         bounds = RANGES.get(self._architecture["latent_activation"], (-np.inf, np.inf))
         return Link(self.net_.module_, self._table, self._belief, bounds, self._net_device)
 
+    @isolated
     def score_samples(self, X):
         """Tell how much rows are like those that were learnt from.
 
@@ -943,10 +949,11 @@ class BaseSupervisedAutoencoder(
             self._architecture = {**state["_architecture"], "layouts": self._table.layouts}
             self.history_ = history_to_frame(pd.DataFrame(self.history_).to_dict("records"))
             device = available_device(self.device)
-            self.net_ = self._make_net(device, self._seed, self.alpha_, trains=False)
-            self.net_.history = history_from_frame(self.history_)
-            set_state(self.net_, net_state)
-            self.net_.module_.eval()
+            with plain_torch():
+                self.net_ = self._make_net(device, self._seed, self.alpha_, trains=False)
+                self.net_.history = history_from_frame(self.history_)
+                set_state(self.net_, net_state)
+                self.net_.module_.eval()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -20,6 +20,7 @@ import torch
 from sklearn import get_config
 from torch import Tensor, nn
 
+from ._ambient import isolated
 from ._batches import Batches, Orders, gather
 from ._epochs import BestEpochs, LearningRates, epoch_means
 from ._losses import add_penalty_gradients, l1_penalty, l2_penalty
@@ -42,6 +43,7 @@ _MOST_NETWORKS = 128
 _N_COPIES = 6
 
 
+@isolated
 def train_together(jobs: Sequence[Job], working_memory: float | None = None) -> None:
     """Train nets, those of one shape at once; then each is as if it had been trained alone.
 

@@ -194,8 +194,7 @@ def _nulls(column: Any) -> np.ndarray:
 
 def _read_array(X: Any, name: str) -> Any:
     """Turn every missing entry of an array or a list into NaN, and refuse what is no value."""
-    if "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor):
-        X = X.detach().cpu().numpy()
+    X = as_array(X)
     if isinstance(X, np.ma.MaskedArray):
         X = _unmask(X)
     kind = getattr(getattr(X, "dtype", None), "kind", "")
@@ -211,6 +210,33 @@ def _read_array(X: Any, name: str) -> Any:
     if not missing.any():
         return X
     return np.where(missing, np.nan, values)
+
+
+def as_array(value: Any) -> Any:
+    """Give a tensor as an array, also one of a list; leave all else as it is.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    object
+        A tensor on the CPU shares its memory with the array.
+    """
+    torch = sys.modules.get("torch")  # without torch there is no tensor
+    if torch is None:
+        return value
+    if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
+        return type(value)([as_array(v) for v in value])
+    if not isinstance(value, torch.Tensor):
+        return value
+    value = value.detach().cpu()
+    if value.layout != torch.strided:
+        value = value.to_dense()
+    if value.dtype == torch.bfloat16:  # NumPy has no such numbers
+        value = value.float()
+    return np.asarray(value.resolve_conj().resolve_neg().numpy())
 
 
 def _unmask(X: np.ma.MaskedArray) -> np.ndarray:

@@ -22,6 +22,7 @@ from sklearn.utils import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._ambient import isolated
 from ._base import (
     BaseSupervisedAutoencoder,
     all_or_nothing,
@@ -350,6 +351,7 @@ class NestedAutoencoder(TransformerMixin, BaseComposition):
     # -- fit
 
     @fit_context(prefer_skip_nested_validation=False)
+    @isolated
     def fit(self, X, y=None, sample_weight=None):
         """Fit the stages, one after the other.
 
@@ -625,6 +627,7 @@ default=None
 
     # -- after fit
 
+    @isolated
     def transform(self, X):
         """Give the latents of X.
 
@@ -653,6 +656,7 @@ default=None
         return np.hstack([transform_stage(stage.estimator, table) for stage, table in tables])
 
     @available_if(_can_predict)
+    @isolated
     def predict(self, X, return_std=False):
         """Predict the target of every stage that has one.
 
@@ -740,6 +744,7 @@ default=None
         return join_columns(columns)
 
     @available_if(_has_classifier_last)
+    @isolated
     def predict_proba(self, X, return_std=False):
         """Give the probabilities of the last stage's classes.
 
@@ -775,6 +780,7 @@ default=None
             members.append(stage.estimator.predict_proba(as_fitted(stage.estimator, table)))
         return mean_and_spread(members, return_std)
 
+    @isolated
     def inverse_transform(self, Z):
         """Walk back down the chain, from latents to the columns of every scale.
 
@@ -838,6 +844,7 @@ default=None
         kinds = dict(enumerate(self._frame_kinds))
         return give_back(frame, kinds.get(len(self.stages_) - 1))
 
+    @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
         """Fill what was not measured with what the latents say of it.
 
@@ -932,6 +939,7 @@ default=None
             return list(self.stages_[-1][2])
         return sorted(j for _, _, columns in self.stages_ for j in columns)
 
+    @isolated
     def score_samples(self, X):
         """Tell how much rows are like those that were learnt from.
 
@@ -981,6 +989,7 @@ default=None
             members.append(scores)
         return np.median(members, axis=0)
 
+    @isolated
     def score(self, X, y=None, sample_weight=None):
         """Give the mean score of the targets, or of the reconstructions where none is given.
 

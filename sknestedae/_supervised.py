@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from ._ambient import isolated
 from ._base import BaseSupervisedAutoencoder, all_or_nothing
 from ._compat import StrOptions, check_sample_weight, fit_context
 from ._input import read_rows
@@ -270,6 +271,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         self.prediction_loss = prediction_loss
 
     @fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one epoch on the rows given, at a constant learning rate.
 
@@ -303,6 +305,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             target = self._target_of(y, resume=resume)
             return self._fit(X, y, sample_weight, target=target, resume=resume, incremental=True)
 
+    @isolated
     def predict(self, X, return_std=False):
         """Predict the target of X.
 
@@ -333,6 +336,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         decoded = [m._target.decode(own) for m, own in zip(self.members_, outputs, strict=True)]
         return mean_and_spread(decoded, return_std)
 
+    @isolated
     def score(self, X, y=None, sample_weight=None):
         """Give R² of the prediction, or of the reconstruction where no target is given.
 
@@ -560,6 +564,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     """
 
     @fit_context(prefer_skip_nested_validation=True)
+    @isolated
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch on the rows given, at a constant learning rate.
 
@@ -616,6 +621,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
             raise AttributeError(f"This {type(self).__name__} has no classes_ before fit.")
         return self._target.classes
 
+    @isolated
     def predict(self, X):
         """Predict the class of X.
 
@@ -632,6 +638,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    @isolated
     def predict_proba(self, X, return_std=False):
         """Give the probabilities of classes.
 
@@ -658,6 +665,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         outputs = [softmax(m._predict(X), axis=1) for m in self.members_]
         return mean_and_spread(outputs, return_std)
 
+    @isolated
     def score(self, X, y=None, sample_weight=None):
         """Give the accuracy, or R² of the reconstruction where no classes are given.
 

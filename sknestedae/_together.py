@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import torch
 from sklearn import config_context, get_config
 
+from ._ambient import let_go
 from ._batched import bytes_per_network, train_together
 from ._notices import Notices, current
 from ._torch import holds_generators
@@ -93,8 +94,9 @@ class Task:
         """Wait, in the task's own thread, until its networks are trained."""
         self.jobs = jobs
         filters = warnings.filters
-        self._has_stopped.release()
-        self._may_go_on.acquire()
+        with let_go():  # others that run meanwhile see the user's own settings
+            self._has_stopped.release()
+            self._may_go_on.acquire()
         warnings.filters = filters
         if self._is_cancelled:
             raise Cancelled

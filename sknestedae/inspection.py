@@ -21,6 +21,7 @@ from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ._ambient import isolated, isolated_but_output
 from ._base import BaseSupervisedAutoencoder
 from ._flow import Flow, Reading
 from ._input import check_same_rows, to_pandas
@@ -44,6 +45,7 @@ _CHUNK_VALUES = 2**22
 # Weights
 
 
+@isolated
 def encoder_weights(estimator, stage=None):
     """Give the weights of the encoder's first layer, by input.
 
@@ -124,6 +126,7 @@ def encoder_weights(estimator, stage=None):
     return pd.DataFrame(weights[order], index=index, columns=units)
 
 
+@isolated
 def column_usage(estimator, stage=None, *, threshold=0.01):
     """Sum up by column with which weights the encoder's first layer takes it.
 
@@ -261,6 +264,7 @@ def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]
 # Correlations
 
 
+@isolated_but_output
 def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"):
     """Correlate the latents of rows with variables that are known of them.
 
@@ -334,7 +338,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
     if stage is not None:
         estimator = up_to_stage(estimator, stage)
     Z = estimator.transform(X)
-    Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=float)
+    Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=float, order="C")
     frame = pd.DataFrame(variables)
     check_consistent_length(Z, frame)
     correlations = {}
@@ -390,6 +394,7 @@ def _correlation_ratio(Z: np.ndarray, codes: np.ndarray) -> np.ndarray:
 # Attributions
 
 
+@isolated
 def integrated_gradients(
     estimator,
     X,

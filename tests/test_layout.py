@@ -13,7 +13,7 @@ PACKAGE = "sknestedae"
 LAYERS = [
     {"exceptions", "_compat"},
     {"_input", "_notices", "_persistence", "_text"},
-    {"_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
+    {"_ambient", "_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
     {"_columns", "_gaps", "_target"},
     {"blocks", "_losses"},
     {"_modules"},

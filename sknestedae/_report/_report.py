@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from .._ambient import isolated_but_output
 from ..plotting._base import check_units
 from . import _sections
 from ._content import Page, Picture, package_version, short
@@ -125,6 +126,7 @@ class Report:
         return in_frame(self.html, self.title)
 
 
+@isolated_but_output
 def report(
     estimator,
     X,

@@ -14,6 +14,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
+from .._ambient import isolated
 from .._compat import stack_level_of_caller
 from .._completion import DISTINCT, choose_distinct
 from .._flow import Flow
@@ -124,6 +125,7 @@ class Design:
         return frame
 
 
+@isolated
 def propose(
     estimator,
     X,

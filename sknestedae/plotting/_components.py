@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import get_scorer
 
+from .._ambient import isolated_but_output
 from .._stages import check_one_table
 from ..model_selection import BatchedGridSearchCV
 from ._base import PALETTE, check_has, combine_styles
@@ -146,6 +147,7 @@ class ComponentsDisplay:
         return self
 
     @classmethod
+    @isolated_but_output
     def from_estimator(
         cls,
         estimator,

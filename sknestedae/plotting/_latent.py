@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
+from .._ambient import isolated_but_output
 from .._input import check_same_rows, to_pandas
 from .._stages import check_one_table, up_to_stage
 from .._table import is_categorical
@@ -237,6 +238,7 @@ class LatentDisplay:
             handle.set(alpha=1, sizes=[36])
 
     @classmethod
+    @isolated_but_output
     def from_estimator(
         cls,
         estimator,
@@ -392,7 +394,7 @@ class LatentDisplay:
         >>> display.ax_.get_xlabel()
         'Principal component 1 (90.9 % of variance)'
         """
-        Z = check_array(Z, input_name="Z")
+        Z = check_array(Z, order="C", input_name="Z")  # equal in any layout, to the last bit
         coordinates, labels = _choose_components(Z, components)
         if color is not None:
             color = _as_column(color, len(Z))
@@ -435,6 +437,7 @@ def _choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list
     n_components = Z.shape[1]
     if isinstance(components, str) and components == "pca":
         pca = PCA(n_components=min(2, *Z.shape), svd_solver="full")
+        pca.set_output(transform="default")
         with np.errstate(invalid="ignore"):  # latents that are all equal explain nothing
             coordinates = pca.fit_transform(Z)
         share = np.nan_to_num(pca.explained_variance_ratio_)

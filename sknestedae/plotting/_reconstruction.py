@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import mean_absolute_error
 from sklearn.pipeline import make_pipeline
 
+from .._ambient import isolated_but_output
 from .._input import to_pandas
 from .._scales import innermost
 from .._stages import check_one_table, steps_before, up_to_stage
@@ -238,6 +239,7 @@ class ReconstructionDisplay:
         return chosen
 
     @classmethod
+    @isolated_but_output
     def from_estimator(
         cls,
         estimator,
@@ -318,7 +320,7 @@ class ReconstructionDisplay:
         X = to_pandas(X)
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
-        X_reconstructed = decode_as(estimator, estimator.transform(X), X)
+        X_reconstructed = decode_as(estimator, np.asarray(estimator.transform(X)), X)
         if categorical_features is None:
             # Behind other steps of a pipeline, positions and names would be of other columns.
             own = innermost(estimator, steps=False)

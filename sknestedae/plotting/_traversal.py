@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 
+from .._ambient import isolated_but_output
 from .._input import to_pandas
 from .._scales import innermost
 from .._stages import check_one_table, steps_before, up_to_stage
@@ -273,6 +274,7 @@ class TraversalDisplay:
         return chosen
 
     @classmethod
+    @isolated_but_output
     def from_estimator(
         cls,
         estimator,
