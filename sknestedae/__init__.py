@@ -4,8 +4,7 @@ from ._nested import NestedAutoencoder
 from ._report import report
 from ._scales import ScaleKFold, stack_scales, stage_scorer
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-
-__version__ = "0.2.0.dev0"
+from ._version import __version__
 
 __all__ = [
     "NestedAutoencoder",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ._version import __version__
 from .exceptions import StateFormatError
 
 # Raised when a state of the version before can no longer be read.
@@ -30,7 +31,7 @@ def public(module: str) -> Callable[[T], T]:
 
 def stamp(state: dict[str, Any]) -> dict[str, Any]:
     """Add the number of the format, and the version that writes it."""
-    return {**state, _FORMAT: FORMAT, _VERSION: _version()}
+    return {**state, _FORMAT: FORMAT, _VERSION: __version__}
 
 
 def check_stamp(state: dict[str, Any], owner: Any) -> dict[str, Any]:
@@ -47,13 +48,7 @@ def check_stamp(state: dict[str, Any], owner: Any) -> dict[str, Any]:
         written = "an early version" if version is None else f"version {version}"
         raise StateFormatError(
             f"This {type(owner).__name__} was stored by {written} of sknestedae, in the format "
-            f"{number}; version {_version()} reads the format {FORMAT}. Load it with the version "
+            f"{number}; version {__version__} reads the format {FORMAT}. Load it with the version "
             "that stored it, or fit it anew."
         )
     return state
-
-
-def _version() -> str:
-    from . import __version__
-
-    return __version__

@@ -11,7 +11,7 @@ PACKAGE = "sknestedae"
 
 # A file imports only from layers above its own, or from its own folder. A new file joins a layer.
 LAYERS = [
-    {"exceptions", "_compat"},
+    {"exceptions", "_compat", "_version"},
     {"_input", "_notices", "_persistence", "_text"},
     {"_ambient", "_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
     {"_columns", "_gaps", "_target"},
@@ -40,6 +40,7 @@ WITHOUT_TORCH = {
     "_notices",
     "_persistence",
     "_text",
+    "_version",
     "_epochs",
     "_rows",
     "_table",
