@@ -31,6 +31,7 @@ from ._compat import (
     StrOptions,
     check_sample_weight,
     fit_context,
+    safe_indexing,
     stack_level_of_caller,
 )
 from ._completion import Explainer
@@ -277,6 +278,7 @@ class BaseSupervisedAutoencoder(
         X, y, sample_weight = read_rows(X, y, sample_weight)
         strata = None
         if self.bootstrap:
+            X, y, sample_weight = leave_out_weightless(X, y, sample_weight)
             strata = np.zeros(len(X) if hasattr(X, "__len__") else X.shape[0], dtype=int)
             if y is not None:
                 check_consistent_length(X, y)
@@ -981,6 +983,20 @@ def drop_weightless(X: Any, sample_weight: np.ndarray) -> tuple[Any, np.ndarray,
     if not kept.any():
         raise ValueError("sample_weight is 0 for all rows; at least one must be positive.")
     return X[kept], sample_weight[kept], kept
+
+
+def leave_out_weightless(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Leave out rows of weight 0 before members draw rows: no draw may have only such."""
+    if sample_weight is None:
+        return X, y, sample_weight
+    sample_weight = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    kept = np.flatnonzero(sample_weight > 0)
+    if len(kept) in (0, len(sample_weight)):
+        return X, y, sample_weight
+    X, y = (None if part is None else safe_indexing(part, kept) for part in (X, y))
+    return X, y, sample_weight[kept]
 
 
 def _layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:

@@ -384,14 +384,21 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     Returns
     -------
     X, y, sample_weight
-        As ``read_table`` and ``read_target`` give them; None stays None.
+        As ``read_table`` and ``read_target`` give them, with the row labels of X; None stays None.
     """
     X = read_table(X)
     y = None if y is None else read_target(y)
     if sample_weight is not None:
         sample_weight = read_target(sample_weight, "sample_weight")
     check_same_rows(X, y=y, sample_weight=sample_weight)
-    return X, y, sample_weight
+    return X, _label_rows(y, X), _label_rows(sample_weight, X)
+
+
+def _label_rows(y: Any, X: Any) -> Any:
+    """Give y the row labels of X, so that parts of both are not compared anew by old ones."""
+    index = _row_labels(X)
+    has_both = index is not None and _row_labels(y) is not None
+    return y.set_axis(index, axis=0) if has_both and len(y) == len(index) else y
 
 
 # ---------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from ._base import (
     all_or_nothing,
     check_not_empty,
     drop_weightless,
+    leave_out_weightless,
 )
 from ._columns import Columns
 from ._compat import (
@@ -406,6 +407,7 @@ default=None
         members = members_to_fit(self, resume=False)
         strata = None
         if self.bootstrap:
+            X, y, sample_weight = leave_out_weightless(X, y, sample_weight)
             strata = self._strata(X, y)
             for member in members:  # a draw of some rows must not say what a column is
                 member._whole_table = X

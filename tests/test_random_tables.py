@@ -2,18 +2,28 @@
 
 import traceback
 import warnings
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import sklearn
+import torch
 from hypothesis import HealthCheck, given, settings
 
 import sknestedae
-from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae.exceptions import DivergenceWarning
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._input import read_table
+from sknestedae.exceptions import (
+    DivergenceWarning,
+    FewRowsWarning,
+    TextColumnWarning,
+    UnseenCategoryWarning,
+)
 
 # Nothing may fail but by these; a message has to come from here (see ``is_ours``).
 REFUSALS = (ValueError, TypeError)
@@ -95,6 +105,78 @@ def tables(draw):
     return X
 
 
+def as_masked(X):
+    return np.ma.masked_invalid(X) if X.dtype.kind == "f" else np.ma.masked_array(X)
+
+
+# How a table may be spelled; an array by the last four.
+SPELLINGS = {
+    "polars": pl.from_pandas,
+    "pyarrow": lambda X: pa.Table.from_pandas(X, preserve_index=False),
+    "nullable": lambda X: X.convert_dtypes(dtype_backend="numpy_nullable"),
+    "arrow dtypes": lambda X: X.convert_dtypes(dtype_backend="pyarrow"),
+    "objects": lambda X: X.astype(object),
+    "list": lambda X: X.tolist(),
+    "masked": as_masked,
+    "tensor": torch.from_numpy,
+    "objects of an array": lambda X: X.astype(object),
+}
+
+
+NO_SUCH_SPELLING = (
+    TypeError,
+    ValueError,
+    OverflowError,
+    pa.ArrowException,
+    pl.exceptions.PolarsError,
+)
+
+
+@st.composite
+def spelled(draw, X):
+    """Spell a table in another way, if there is one: mixed columns are objects of pandas alone."""
+    names = list(SPELLINGS)[:5] if isinstance(X, pd.DataFrame) else list(SPELLINGS)[5:]
+    name = draw(st.sampled_from(["as it is", "as it is", *names]))
+    if name == "as it is":
+        return X
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas and pyarrow, on their conversions
+        try:
+            return SPELLINGS[name](X)
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+            pa.ArrowException,
+            pl.exceptions.PolarsError,
+        ):
+            return X
+
+
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+# What may be set around a call, and must not reach it.
+AROUND = {
+    "nothing": nullcontext,
+    "float64": lambda: default_dtype(torch.float64),
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "device": lambda: torch.device("meta"),
+    "pandas out": lambda: sklearn.config_context(transform_output="pandas"),
+    "finite": lambda: sklearn.config_context(assume_finite=True),
+    "routing": lambda: sklearn.config_context(enable_metadata_routing=True),
+}
+
+
 def numeric_target(draw, n_rows):
     if draw(st.booleans()):
         return None
@@ -126,38 +208,81 @@ def assert_finite(array):
     assert np.isfinite(np.asarray(array, dtype=float)).all()
 
 
-def check(estimator, X, y, sample_weight):
+def values_of(X):
+    """Give the entries of a table of any kind as objects, None where missing."""
+    X = pd.DataFrame(read_table(X))
+    return X.astype(object).where(X.notna(), None)
+
+
+def check_same_kind(back, X):
+    """A table comes back as the kind of table that came in."""
+    assert len(back) == len(X)
+    if isinstance(X, list | np.ma.MaskedArray | torch.Tensor):
+        assert type(back) is np.ndarray
+        return
+    assert type(back) is type(X)
+    if isinstance(X, pl.DataFrame | pa.Table):
+        assert list(back.schema) == list(X.schema)
+    elif isinstance(X, pd.DataFrame):
+        assert list(back.columns) == list(X.columns)
+        assert back.dtypes.tolist() == X.dtypes.tolist()
+    else:
+        assert back.shape == X.shape
+        assert back.dtype == X.dtype or X.dtype == object
+
+
+def check_round_trip(estimator, X):
+    Z = np.asarray(estimator.transform(X))
+    assert len(Z) == len(X)
+    assert_finite(Z)
+    back = estimator.inverse_transform(Z)
+    check_same_kind(back, X)
+    back = values_of(back)
+    assert not back.isna().any(axis=None)
+    for name in back:
+        assert_finite([value for value in back[name] if not isinstance(value, str)])
+
+
+def check_completion(estimator, X):
+    completed = estimator.complete(X)
+    check_same_kind(completed, X)
+    given, filled = values_of(X), values_of(completed)
+    assert not filled.isna().any(axis=None)
+    given.index, given.columns = filled.index, filled.columns
+    measured = given.notna()
+    assert (filled.where(measured, None) == given).where(measured, True).all(axis=None)
+    assert_finite(estimator.score_samples(X))
+
+
+def check_prediction(estimator, X, y):
+    prediction = estimator.predict(X)
+    assert len(prediction) == len(X)
+    if hasattr(estimator, "classes_"):
+        assert np.isin(prediction, estimator.classes_).all()
+        assert_finite(estimator.predict_proba(X))
+    else:
+        assert prediction.shape == np.shape(y)
+        assert_finite(prediction)
+    known = pd.DataFrame(y).notna().sum().min()
+    if known > 1:  # R² of one row is not defined
+        assert np.isfinite(estimator.score(X, y))
+
+
+def check(estimator, X, y, sample_weight, around):
     """Fit and use an estimator; nothing but a refusal by ``fit`` is in order."""
     try:
-        estimator.fit(X, y, sample_weight=sample_weight)
+        with around():
+            estimator.fit(X, y, sample_weight=sample_weight)
     except REFUSALS as error:
         if not is_ours(error):
             raise
         return False
-    Z = estimator.transform(X)
-    assert Z.shape == (len(X), estimator.n_components)
-    assert_finite(Z)
-    back = estimator.inverse_transform(Z)
-    assert len(back) == len(X)
-    if isinstance(X, pd.DataFrame):
-        assert list(back.columns) == list(X.columns)
-        assert back.dtypes.tolist() == X.dtypes.tolist()
-        assert not back.isna().any(axis=None)
-        for name in back.select_dtypes("number"):
-            assert_finite(back[name])
-    else:
-        assert back.shape == X.shape
-        assert back.dtype == X.dtype
-        assert_finite(back)
-    if y is not None:
-        prediction = estimator.predict(X)
-        assert len(prediction) == len(X)
-        if hasattr(estimator, "classes_"):
-            assert np.isin(prediction, estimator.classes_).all()
-            assert_finite(estimator.predict_proba(X))
-        else:
-            assert prediction.shape == y.shape
-            assert_finite(prediction)
+    with around():
+        check_round_trip(estimator, X)
+        check_completion(estimator, X)
+        assert np.isfinite(estimator.score(X))
+        if y is not None:
+            check_prediction(estimator, X, y)
     return True
 
 
@@ -181,13 +306,27 @@ def problems(draw):
         standardize=draw(st.sampled_from([True, True, True, False])),
         early_stopping=draw(st.sampled_from([False, False, True])),
     )
-    return estimator, X, y, sample_weight
+    n_features = X.shape[1]
+    if n_features > 1 and draw(st.sampled_from([False, False, True])):
+        k = draw(st.integers(1, n_features - 1))
+        first = SupervisedAutoencoder(2, hidden_layer_sizes=(3,), max_iter=2, random_state=0)
+        stages = [("a", first, list(range(k))), ("b", estimator, list(range(k, n_features)))]
+        estimator = NestedAutoencoder(stages)
+    if draw(st.sampled_from([False, False, False, True])):
+        estimator.set_params(n_members=2, bootstrap=draw(st.booleans()))
+    around = AROUND[draw(st.sampled_from([*AROUND, "nothing", "nothing"]))]
+    return estimator, draw(spelled(X)), y, sample_weight, around
 
 
 def run(problem):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.simplefilter("ignore", DivergenceWarning)
+        for category in (DivergenceWarning, FewRowsWarning, TextColumnWarning):
+            warnings.simplefilter("ignore", category)
+        _, _, _, sample_weight, _ = problem
+        if sample_weight is not None and not np.all(sample_weight):
+            # a category may stand in rows of weight 0 alone, which are left out
+            warnings.simplefilter("ignore", UnseenCategoryWarning)
         return check(*problem)
 
 
@@ -219,5 +358,9 @@ def test_ordinary_tables_are_fitted(standardize):
     y = np.where(np.arange(n_rows) % 5, np.arange(n_rows), np.nan)
     labels = pd.Series(["u", "v", None] * 4)
     shape = {"n_components": 2, "max_iter": 2, "standardize": standardize}
-    assert run((SupervisedAutoencoder(**shape), X, y, None))
-    assert run((SupervisedAutoencoderClassifier(**shape), X, labels, np.arange(n_rows) / 2))
+    for name in ("as it is", *list(SPELLINGS)[:5]):
+        given = SPELLINGS.get(name, lambda X: X)(X)
+        for around in AROUND.values():
+            assert run((SupervisedAutoencoder(**shape), given, y, None, around))
+        classifier = SupervisedAutoencoderClassifier(**shape)
+        assert run((classifier, given, labels, np.arange(n_rows) / 2, nullcontext))
