@@ -455,7 +455,7 @@ class Link:
         if self.belief.residual is None:
             variance = torch.cat(list(self.variance.values()))
             return (known * error**2 / (2 * variance)).sum(dim=1)
-        covariance = torch.from_numpy(self.belief.residual + np.diag(least))
+        covariance = invertible(torch.from_numpy(self.belief.residual + np.diag(least)))
         error = known * error
         misfit = ((error @ torch.linalg.inv(covariance)) * error).sum(dim=1) / 2
         gaps = torch.nonzero((known == 0).any(dim=1))[:, 0]
@@ -466,6 +466,27 @@ class Link:
             solved = torch.linalg.solve(part, error[some])
             misfit[some] = (solved * error[some]).sum(dim=1) / 2
         return misfit
+
+
+def invertible(covariance: Tensor) -> Tensor:
+    """Give a covariance as it is, or where rounding made it singular, one that is not.
+
+    Parameters
+    ----------
+    covariance : Tensor of shape (n, n)
+        With a positive diagonal.
+
+    Returns
+    -------
+    Tensor of shape (n, n)
+        Correlations are shrunk by a few units of rounding, n of them for n columns.
+    """
+    _, info = torch.linalg.inv_ex(covariance)
+    if not info:
+        return covariance
+    shrink = 1 - 8 * len(covariance) * torch.finfo(covariance.dtype).eps
+    diagonal = torch.diag_embed(torch.diagonal(covariance))
+    return diagonal + shrink * (covariance - diagonal)
 
 
 def _least_square(share: float, units: np.ndarray) -> np.ndarray:

@@ -391,10 +391,10 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     if sample_weight is not None:
         sample_weight = read_target(sample_weight, "sample_weight")
     check_same_rows(X, y=y, sample_weight=sample_weight)
-    return X, _label_rows(y, X), _label_rows(sample_weight, X)
+    return X, label_rows(y, X), label_rows(sample_weight, X)
 
 
-def _label_rows(y: Any, X: Any) -> Any:
+def label_rows(y: Any, X: Any) -> Any:
     """Give y the row labels of X, so that parts of both are not compared anew by old ones."""
     index = _row_labels(X)
     has_both = index is not None and _row_labels(y) is not None

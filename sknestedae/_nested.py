@@ -41,7 +41,7 @@ from ._compat import (
     fit_context,
 )
 from ._gaps import fill_gaps, fill_missing, give_back_filled, take_rows
-from ._input import FrameKind, give_back, read_rows, read_table
+from ._input import FrameKind, give_back, label_rows, read_rows, read_table
 from ._members import (
     fit_members,
     mean_and_spread,
@@ -422,10 +422,10 @@ default=None
     def _strata(self, X: Any, y: Any) -> np.ndarray:
         """Say which rows are of a kind, that a draw must keep as many of."""
         X = self._check_X(X, reset=True)
-        stages = find_stages(self.stages, X, self._columns)
-        target = Target.of(y, slice(None), [stage.name for stage in stages])
         if y is not None:
             check_consistent_length(X, y)
+        stages = find_stages(self.stages, X, self._columns)
+        target = Target.of(y, slice(None), [stage.name for stage in stages], X)
         measured = measured_scales(X, [stage.columns for stage in stages])
         kinds = pd.DataFrame({"scale": last_scale(measured | target.known(len(X)))})
         is_class = [True]
@@ -458,7 +458,7 @@ default=None
         if isinstance(y, np.ndarray) and y.shape[1:] == (1,):
             # one column belongs to the last of many stages, as if it had one dimension
             y = y if get_tags(self).target_tags.multi_output else column_or_1d(y, warn=True)
-        target = Target.of(y, kept, [name for name, _, _ in stages])
+        target = Target.of(y, kept, [name for name, _, _ in stages], X)
         stages = self._configure(stages, target)
         for stage in stages:
             hold_kinds(stage, whole)
@@ -1038,7 +1038,7 @@ default=None
                 raise ValueError("Without y only supervised autoencoders have a score.")
             return float(np.mean(scores))
         check_consistent_length(X, y)
-        target = self._fitted_target(y)
+        target = self._fitted_target(y, X)
         if len(self.members_) > 1:
             wanted = {name: own for name, own in self.targets_.items() if own}
             outputs = self._outputs(X, wanted)
@@ -1057,7 +1057,7 @@ default=None
             raise ValueError("y has no labelled row to score with: all targets are missing.")
         return float(np.mean(scores))
 
-    def _fitted_target(self, y: Any) -> Target:
+    def _fitted_target(self, y: Any, X: Any) -> Target:
         """Read a target that has the columns of the one that was fitted."""
         frame, _ = target_frame(y)
         n_outputs = sum(len(columns) for columns in self.targets_.values())
@@ -1069,7 +1069,7 @@ default=None
             raise ValueError(
                 f"y has {frame.shape[1]} columns, but the chain was fitted with {n_outputs}."
             )
-        return Target(frame, self._y_is_1d, self.targets_)
+        return Target(label_rows(frame, X), self._y_is_1d, self.targets_)
 
     def get_feature_names_out(self, input_features=None):
         """Get the names of the latents.

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from ._base import BaseSupervisedAutoencoder
 from ._columns import Columns
 from ._compat import stack_level_of_caller
-from ._input import check_same_rows, read_table, read_target
+from ._input import check_same_rows, label_rows, read_table, read_target
 from ._notices import notice
 from ._refine import StageData
 from ._scales import (
@@ -197,15 +197,13 @@ class Target(NamedTuple):
     columns: dict[str, list[int]]
 
     @classmethod
-    def of(cls, y: Any, rows: Any, names: list[str]) -> Target:
-        """Read what ``fit`` was given, in some of its rows."""
+    def of(cls, y: Any, rows: Any, names: list[str], X: Any) -> Target:
+        """Read what ``fit`` was given, in those of its rows that a table has."""
         if y is None:
             return cls(None, True, {name: [] for name in names})
         frame, is_1d = target_frame(y)
         columns = match_targets(frame, names)
-        # labels were compared with those of X; from here on rows go by position
-        frame = frame[rows].reset_index(drop=True)
-        return cls(frame, is_1d, dict(zip(names, columns, strict=True)))
+        return cls(label_rows(frame[rows], X), is_1d, dict(zip(names, columns, strict=True)))
 
     def stage(self, name: str, rows: np.ndarray) -> Any:
         """Give a stage's target in some rows: a column, a DataFrame of several, or None."""

@@ -11,7 +11,7 @@ from test_completion import explainer_of_chain, fitted_chain, fitted_plane, hide
 from test_nested import cells, sae
 
 from sknestedae import SupervisedAutoencoder
-from sknestedae._belief import Belief
+from sknestedae._belief import Belief, invertible
 from sknestedae._training import Rows, Subset
 
 
@@ -220,3 +220,17 @@ def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at
         misfit = error @ np.linalg.solve(covariance[np.ix_(own, own)], error) / 2
         step = Z[i] - belief.mean
         assert_allclose(score, -misfit * 6 / own.sum() - step @ precision @ step / 2, rtol=1e-8)
+
+
+def test_a_covariance_that_rounding_made_singular_can_be_inverted():
+    """Two columns that are the same up to rounding, of errors as large as 1e10."""
+    size = torch.tensor([1e10, 2e9, 3e-4], dtype=torch.float64)
+    singular = size[:, None] * size
+    with pytest.raises(RuntimeError, match="singular"):
+        torch.linalg.inv(singular)
+    mended = invertible(singular)
+    assert torch.linalg.inv(mended).isfinite().all()
+    relative = (mended / singular - 1).abs().max()
+    assert relative <= 8 * 3 * torch.finfo(torch.float64).eps * 1.5
+    regular = singular + torch.diag(size**2)
+    assert invertible(regular) is regular

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import sklearn
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 import sknestedae
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
@@ -336,6 +336,8 @@ def run(problem):
     max_examples=120,
     derandomize=True,
     database=None,
+    phases=[Phase.generate],  # to shrink a table takes longer than all the rest
+    report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(problem=problems())
