@@ -19,7 +19,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import stack_level_of_caller, tables_in_model_selection
-from ._input import check_same_rows, n_dims, read_table, read_target
+from ._input import check_same_rows, n_dims, read_table, read_target, to_pandas
 from ._persistence import public
 from .exceptions import SameRowsWarning
 
@@ -608,7 +608,7 @@ class ScaleKFold:
                 "y_list)."
             )
         X = read_table(X)
-        groups = None if groups is None else read_target(groups, "groups")
+        groups = to_pandas(groups, "groups")  # of any kind: a date may name one
         check_same_rows(X, groups=groups)
         fold = self._folds(X, y, groups)
         for k in range(self.n_splits):

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.metrics import accuracy_score, mean_absolute_error
@@ -393,3 +394,16 @@ def test_tables_that_can_not_be_what_was_said():
         stack_scales([crystals()[["radius"]], crystals()[["count"]]], same_rows=False)
     with pytest.raises(ValueError, match=r"'same_rows' parameter must be True, False or 'auto'"):
         stack_scales([np.zeros((6, 2))], same_rows="own")
+
+
+def test_groups_may_be_anything():
+    X, _ = stack_scales([crystals(6)[["radius"]], crystals(6)[["count", "mixed"]]])
+    for groups in (
+        pd.Series([(1, "a"), (2, "b"), (3, "c")] * 2, X.index),
+        pd.date_range("2024-01-01", periods=3).repeat(2),
+        pl.Series(["u", "v", "w"] * 2),
+        [("a", 1), ("b", 2), None] * 2,
+    ):
+        for train, test in ScaleKFold(2).split(X, groups=groups):
+            names = pd.Series(list(groups), dtype=object)
+            assert not set(names[train].dropna()) & set(names[test].dropna())

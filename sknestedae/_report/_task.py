@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseSupervisedAutoencoder
 from .._compat import safe_indexing
-from .._input import check_same_rows, read_table, read_target
+from .._input import check_same_rows, read_table, read_target, to_pandas
 from .._nested import NestedAutoencoder
 from .._scales import (
     innermost,
@@ -284,7 +284,7 @@ def _one_table(X: Any, y: Any, groups: Any, stage_names: list[str]) -> tuple[Any
         if X.ndim != 2:
             raise ValueError(f"X must have two dimensions, got the shape {X.shape}.")
         y = None if y is None else read_target(y)
-        groups = None if groups is None else read_target(groups, "groups")
+        groups = to_pandas(groups, "groups")  # of any kind: a date may name one
         check_same_rows(X, y=y, groups=groups)
     for name, given in (("y", y), ("groups", groups)):
         if given is not None and len(given) != len(X):
