@@ -278,8 +278,8 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
         The columns that were fitted.
     variables : DataFrame, Series or array-like of shape (n_samples, n_variables) or (n_samples,)
         Of the same rows, in the same order (row labels, where both have some, must be in one
-        order too): numbers or, by their dtype, categories, strings or booleans. A row counts for a variable where it is not
-        missing.
+        order too): numbers or, by their dtype, categories, strings or booleans. A row counts for
+        a variable where it is not missing.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`, whose latents are
         taken. None: the latents that the estimator gives.
