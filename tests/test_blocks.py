@@ -308,6 +308,24 @@ def test_block_that_does_not_keep_its_promise(cls, settings, message, cause):
     )
 
 
+class Mode(nn.Identity):
+    """Note whether what comes is learnt from."""
+
+    seen: list[bool] = []  # noqa: RUF012
+
+    def forward(self, values):
+        self.seen.append(self.training)
+        return values
+
+
+def test_modules_of_a_block_know_that_they_are_trained():
+    """Although they were tried out, as after training."""
+    Mode.seen.clear()
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    SupervisedAutoencoder(blocks=[("a", MadeOf(lambda: (Mode(), 2)), [0, 1])], max_iter=1).fit(X)
+    assert Mode.seen[:2] == [False, True]
+
+
 class DenseWith(DenseBlock):
     """A dense block with a layer before, and one without a bias."""
 

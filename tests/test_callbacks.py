@@ -316,8 +316,9 @@ def neptune(monkeypatch):
 
 
 @pytest.mark.parametrize("name", of_skorch.__all__)
-def test_callback_of_skorch_works_or_is_refused(name, tmp_path, neptune, capsys):
+def test_callback_of_skorch_works_or_is_refused(name, tmp_path, neptune, capsys, monkeypatch):
     """A callback that skorch adds fails here until somebody has decided."""
+    monkeypatch.chdir(tmp_path)  # where it writes if it is not refused
     assert getattr(of_skorch, name) in DECISIONS
     assert name in WORKS or name in REFUSED
     X, y = regression()
@@ -497,6 +498,15 @@ def test_schedule_begins_anew_after_a_file(tmp_path):
         sae = make(*callbacks, learning_rate_init=0.006).fit(X, y)
         expected = rates_alone(lr_scheduler.StepLR, 5, step_size=2)
         assert_array_equal(sae.history_["learning_rate"], [*expected, *(2 * np.array(expected))])
+
+
+def test_the_epoch_that_is_kept_is_saved_in_the_end(tmp_path):
+    X, y = regression()
+    settings = {"early_stopping": True, "learning_rate_init": 1.0, "max_iter": 30}  # it rises, too
+    sae = make(TrainEndCheckpoint(dirname=str(tmp_path)), **settings).fit(X, y)
+    assert sae.best_iter_ < sae.n_iter_
+    saved = torch.load(tmp_path / "train_end_params.pt", weights_only=True)
+    assert torch.equal(saved[WEIGHT], weights_of(sae))
 
 
 def test_no_file_is_loaded_where_training_goes_on(tmp_path):
