@@ -489,15 +489,24 @@ def test_learning_rate_is_not_loaded(tmp_path, learning_rate):
     assert_array_equal(sae.history_["learning_rate"], [*rates, *(2 * rates)])
 
 
-def test_schedule_begins_anew_after_a_file(tmp_path):
+def half(epoch):
+    return 0.5**epoch
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings"),
+    [(lr_scheduler.StepLR, {"step_size": 2}), (lr_scheduler.LambdaLR, {"lr_lambda": half})],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_schedule_begins_anew_after_a_file(tmp_path, order, policy, settings):
+    """A policy may begin at the last rate of the file's optimizer, or at its first."""
     X, y = regression()
     saved = TrainEndCheckpoint(dirname=str(tmp_path))
-    make(LRScheduler("StepLR", step_size=2), saved).fit(X, y)
-    for order in (1, -1):
-        callbacks = [LoadInitState(saved), LRScheduler("StepLR", step_size=2)][::order]
-        sae = make(*callbacks, learning_rate_init=0.006).fit(X, y)
-        expected = rates_alone(lr_scheduler.StepLR, 5, step_size=2)
-        assert_array_equal(sae.history_["learning_rate"], [*expected, *(2 * np.array(expected))])
+    make(LRScheduler(policy, **settings), saved).fit(X, y)
+    callbacks = [LoadInitState(saved), LRScheduler(policy, **settings)][::order]
+    sae = make(*callbacks, learning_rate_init=0.006).fit(X, y)
+    expected = rates_alone(policy, 5, **settings)
+    assert_array_equal(sae.history_["learning_rate"], [*expected, *(2 * np.array(expected))])
 
 
 def test_the_epoch_that_is_kept_is_saved_in_the_end(tmp_path):
