@@ -6,6 +6,9 @@ from pathlib import Path
 
 import matplotlib
 
+# The gallery looks up the names that an example imports without running it.
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+
 import sknestedae
 
 matplotlib.use("Agg")

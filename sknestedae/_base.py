@@ -21,11 +21,11 @@ from sklearn.base import (
 )
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch.callbacks import Callback
 from torch import Tensor
 
 from ._ambient import isolated, plain_torch
 from ._belief import Belief, Link
+from ._callbacks import Fit, check_callbacks
 from ._compat import (
     Interval,
     StrOptions,
@@ -425,6 +425,7 @@ class BaseSupervisedAutoencoder(
             n_samples=len(rows) if learnt is None else len(learnt),
             stops_early=stops_early,
             incremental=incremental,
+            resume=resume,
         )
         if resume:
             state = get_state(self.net_)
@@ -609,18 +610,6 @@ class BaseSupervisedAutoencoder(
             )
         return n_samples
 
-    def _check_callbacks(self) -> list:
-        """Check the parameter ``callbacks``."""
-        for entry in self.callbacks or []:
-            callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
-            is_class = isinstance(callback, type) and issubclass(callback, Callback)
-            if not (is_class or isinstance(callback, Callback)):
-                raise ValueError(
-                    "The 'callbacks' parameter must be a list of callbacks of skorch, or of "
-                    f"(name, callback) pairs, got {entry!r} in it."
-                )
-        return list(self.callbacks or [])
-
     def _make_net(
         self,
         device: torch.device,
@@ -631,12 +620,16 @@ class BaseSupervisedAutoencoder(
         trains: bool = True,
         stops_early: bool = False,
         incremental: bool = False,
+        resume: bool = False,
     ) -> AutoencoderNet:
         """Build the skorch net, with parameters drawn anew if it is to be trained."""
         monitor = "valid_loss" if stops_early else "train_loss"
         max_iter = 1 if incremental else self.max_iter
         patience = self.n_iter_no_change
-        callbacks = self._check_callbacks() if trains else []
+        callbacks: list = []
+        if trains:
+            fit = Fit(self.learning_rate, stops_early, incremental, resume, not self.verbose)
+            callbacks = check_callbacks(self.callbacks, fit)
         # The epoch is judged before a user's callback can stop.
         best = BestEpoch(monitor, self.tol, patience if stops_early else None)
         callbacks.insert(0, ("_best_epoch", best))
@@ -674,7 +667,7 @@ class BaseSupervisedAutoencoder(
             max_epochs=max_iter,
             callbacks=callbacks,
             device=device,
-            verbose=0,
+            verbose=int(self.verbose),  # for callbacks of skorch that print
         )
         return net.initialize()
 

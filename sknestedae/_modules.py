@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -184,6 +185,72 @@ def dense_stack(sizes: Sequence[int], activation: str, dropout: float) -> list[n
     return layers
 
 
+def make_block_encoder(name: str, block: Block, layout: Layout) -> tuple[nn.Module, int]:
+    """Let a block make its encoder, with the width of what it gives, and check both.
+
+    Raises
+    ------
+    ValueError
+        With the name of the block, what is promised and what came.
+    """
+    made = _ask(name, block, "make_encoder", layout)
+    parts = made if isinstance(made, tuple | list) else (made,)
+    is_pair = len(parts) == 2 and isinstance(parts[1], Integral)
+    if not is_pair or not isinstance(parts[0], nn.Module):
+        what = ", ".join(type(part).__name__ for part in parts)
+        raise ValueError(
+            f"The block {name!r} ({type(block).__name__}): make_encoder must return a tuple of a "
+            f"torch module and the number of its outputs, an int, but returned {what}."
+        )
+    encoder, n_outputs = parts[0], int(parts[1])
+    _check_widths(name, block, "make_encoder", encoder, layout.n_values, n_outputs)
+    return encoder, n_outputs
+
+
+def make_block_decoder(name: str, block: Block, layout: Layout, n_inputs: int) -> nn.Module:
+    """Let a block make its decoder, and check it as ``make_block_encoder`` does."""
+    made = _ask(name, block, "make_decoder", layout, n_inputs)
+    if not isinstance(made, nn.Module):
+        raise ValueError(
+            f"The block {name!r} ({type(block).__name__}): make_decoder must return a torch "
+            f"module, but returned {type(made).__name__}."
+        )
+    _check_widths(name, block, "make_decoder", made, n_inputs, layout.n_values)
+    return made
+
+
+def _ask(name: str, block: Block, method: str, *args: Any) -> Any:
+    try:
+        return getattr(block, method)(*args)
+    except Exception as error:
+        raise ValueError(
+            f"The block {name!r} ({type(block).__name__}): {method}"
+            f"({', '.join(map(str, args))}) fails: {error}"
+        ) from error
+
+
+def _check_widths(
+    name: str, block: Block, method: str, module: nn.Module, n_given: int, n_promised: int
+) -> None:
+    """Send two rows through a module of a block, and compare with what the block promised."""
+    if type(block) is DenseBlock:  # a subclass may make anything
+        return
+    rule = (
+        f"The block {name!r} ({type(block).__name__}): the module of {method} must give the shape "
+        f"(2, {n_promised}) for two rows of the shape (2, {n_given})"
+    )
+    try:
+        with torch.no_grad():
+            given = module.eval()(torch.zeros(2, n_given))
+    except Exception as error:
+        raise ValueError(f"{rule}, but fails: {error}") from error
+    if not isinstance(given, Tensor):
+        raise ValueError(f"{rule}, but gives {type(given).__name__}.")
+    if given.shape != (2, n_promised):
+        raise ValueError(f"{rule}, but gives the shape {tuple(given.shape)}.")
+    module.train()
+
+
 class AutoencoderModule(nn.Module):
     """A supervised autoencoder.
 
@@ -213,7 +280,7 @@ class AutoencoderModule(nn.Module):
     encoder_weights, weights : list of Parameter
         What the L1 and the L2 penalty act on: no biases.
     dense_layers : list of torch.nn.Linear
-        All but what blocks of other kinds bring with them.
+        All but what blocks of other kinds than DenseBlock bring with them.
     """
 
     def __init__(
@@ -234,7 +301,9 @@ class AutoencoderModule(nn.Module):
         widths = {}
         self.block_encoders = nn.ModuleDict()
         for name, block in blocks.items():
-            self.block_encoders[name], widths[name] = block.make_encoder(layouts[name])
+            self.block_encoders[name], widths[name] = make_block_encoder(
+                name, block, layouts[name]
+            )
         encoder_sizes = (sum(widths.values()), *hidden_layer_sizes)
         self.encoder = nn.Sequential(
             *dense_stack(encoder_sizes, activation, dropout),
@@ -246,7 +315,7 @@ class AutoencoderModule(nn.Module):
         self.decoder = nn.Sequential(*dense_stack(decoder_sizes, activation, dropout))
         self.block_decoders = nn.ModuleDict(
             {
-                name: block.make_decoder(layouts[name], decoder_sizes[-1])
+                name: make_block_decoder(name, block, layouts[name], decoder_sizes[-1])
                 for name, block in blocks.items()
             }
         )
@@ -263,34 +332,15 @@ class AutoencoderModule(nn.Module):
             self.decoder,
             *([self.predictor] if self.predictor else []),
         ]
-        dense += [self.block_decoders[name] for name in blocks if type(blocks[name]) is DenseBlock]
+        for name, block in blocks.items():
+            if isinstance(block, DenseBlock):
+                dense += [self.block_encoders[name], self.block_decoders[name]]
         self.dense_layers = [
             layer for part in dense for layer in part.modules() if isinstance(layer, nn.Linear)
         ]
         encoding = (self.block_encoders, self.encoder)
         self.encoder_weights = [p for part in encoding for p in part.parameters() if p.ndim > 1]
         self.weights = [p for p in self.parameters() if p.ndim > 1]
-        for name in blocks:
-            if type(blocks[name]) is not DenseBlock:
-                self._check_widths(name, layouts[name], widths[name], decoder_sizes[-1])
-
-    def _check_widths(self, name: str, layout: Layout, n_outputs: int, n_inputs: int) -> None:
-        """Send two rows through the modules of a block, and compare with what it promised."""
-        encoder, decoder = self.block_encoders[name].eval(), self.block_decoders[name].eval()
-        with torch.no_grad():
-            encoded = encoder(torch.zeros(2, layout.n_values))
-            decoded = decoder(torch.zeros(2, n_inputs))
-        for what, given, expected in (
-            ("make_encoder promises", encoded, n_outputs),
-            ("make_decoder must give", decoded, layout.n_values),
-        ):
-            if given.shape != (2, expected):
-                raise ValueError(
-                    f"The block {name!r}: {what} {expected} outputs a row, but of two rows its "
-                    f"module makes the shape {tuple(given.shape)}."
-                )
-        encoder.train()
-        decoder.train()
 
     def encode(self, values: Mapping[str, Tensor]) -> Tensor:
         """Give the latents, of shape (n_samples, n_components), of each block's values."""
@@ -333,4 +383,5 @@ def initialize(layers: Sequence[nn.Linear], method: str) -> None:
     """
     for layer in layers:
         INITIALIZATIONS[method](layer.weight)
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:  # a block may make a layer without one
+            nn.init.zeros_(layer.bias)

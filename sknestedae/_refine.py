@@ -285,7 +285,8 @@ def refine(
         device=device,
         verbose=0,
     )
-    frozen = [p for m, f in zip(modules, is_frozen, strict=True) if f for p in m.parameters()]
+    still = [p for m, f in zip(modules, is_frozen, strict=True) if f for p in m.parameters()]
+    frozen = [p for p in still if p.requires_grad]  # others stay frozen after it, too
     for parameter in frozen:
         parameter.requires_grad_(False)
     try:

@@ -85,8 +85,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         estimator: to search over them, search over ``blocks``.
     initialization : str, default="xavier_uniform"
         How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
-        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block of another
-        kind brings with it stays as the block made it.
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
+        it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
@@ -113,8 +113,11 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
         Callbacks of skorch, or (name, callback) pairs. They see a
-        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
-        Scoring callbacks, which unpack batches into X and y, do not work.
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches. What
+        cannot work is refused before training: scores of batches or epochs
+        (:class:`skorch.callbacks.EpochScoring`), :class:`skorch.callbacks.LRScheduler` unless
+        ``learning_rate="constant"`` and in ``partial_fit``, and a monitor of ``valid_loss`` where
+        no rows are held out. See the :ref:`User Guide <callbacks>`.
     n_members : int, default=1
         Number of networks of an ensemble, which differ by their seeds and are trained together.
         Predictions are their mean. Latents, reconstructions, ``net_`` and ``history_`` are the
@@ -457,8 +460,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         estimator: to search over them, search over ``blocks``.
     initialization : str, default="xavier_uniform"
         How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
-        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block of another
-        kind brings with it stays as the block made it.
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
+        it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
@@ -485,8 +488,11 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
         Callbacks of skorch, or (name, callback) pairs. They see a
-        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
-        Scoring callbacks, which unpack batches into X and y, do not work.
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches. What
+        cannot work is refused before training: scores of batches or epochs
+        (:class:`skorch.callbacks.EpochScoring`), :class:`skorch.callbacks.LRScheduler` unless
+        ``learning_rate="constant"`` and in ``partial_fit``, and a monitor of ``valid_loss`` where
+        no rows are held out. See the :ref:`User Guide <callbacks>`.
     n_members : int, default=1
         Number of networks of an ensemble, which differ by their seeds and are trained together.
         Predictions are their mean. Latents, reconstructions, ``net_`` and ``history_`` are the

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from skorch.history import History
 from torch import Tensor, nn
 
+from ._callbacks import check_monitored
 from ._epochs import BestEpochs, LearningRates, epoch_means
 from ._losses import add_penalty_gradients, block_error, l1_penalty, l2_penalty
 from ._modules import AutoencoderModule, Outputs, draws_from_torch, seed_dropout
@@ -363,6 +364,8 @@ class AutoencoderNet(NeuralNet):
     """
 
     def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
+        # skorch's progress bar counts batches by it
+        kwargs.setdefault("iterator_valid__batch_size", _CHUNK_ROWS)
         super().__init__(*args, **kwargs)
         self.seed = seed
 
@@ -377,14 +380,44 @@ class AutoencoderNet(NeuralNet):
                 getattr(callback, method_name)(self, **kwargs)
         elif method_name == "on_epoch_end":
             self._end_epoch(**kwargs)
+        elif method_name == "on_train_begin":
+            self._begin_training(**kwargs)
         else:
             super().notify(method_name, **kwargs)
+
+    def _begin_training(self, **kwargs: Any) -> None:
+        """Let all callbacks begin; a schedule begins anew, whatever history there is."""
+        self.on_train_begin(self, **kwargs)
+        for _, callback in self.callbacks_:
+            if not isinstance(callback, LRScheduler):
+                callback.on_train_begin(self, **kwargs)
+                continue
+            # it would go on from the history's last epoch, whose rate this optimizer lacks
+            history: History = self.history  # type: ignore[has-type]
+            self.history = History()
+            try:
+                callback.on_train_begin(self, **kwargs)
+            finally:
+                self.history = history
+
+    def load_params(self, *args: Any, **kwargs: Any) -> None:
+        """Load parameters, moments and history as skorch does, but no learning rate.
+
+        The rate is the estimator's, as where training goes on.
+        """
+        own = [{**group, "params": None} for group in self.optimizer_.param_groups]
+        super().load_params(*args, **kwargs)
+        for group, settings in zip(self.optimizer_.param_groups, own, strict=True):
+            tensors = group["params"]
+            group.clear()
+            group.update(settings, params=tensors)
 
     def _end_epoch(self, **kwargs: Any) -> None:
         """Judge the epoch, let all callbacks see it, and stop where one of them wished to."""
         self.on_epoch_end(self, **kwargs)
         is_over = False
         for _, callback in self.callbacks_:
+            check_monitored(callback, self.history[-1])
             try:
                 callback.on_epoch_end(self, **kwargs)
             except StopTraining:
@@ -486,7 +519,7 @@ class AutoencoderNet(NeuralNet):
         if training:
             settings = self.get_params_for("iterator_train")
             return self.iterator_train(dataset, self.batch_size, generator=self._order, **settings)
-        return TensorIterator(dataset, _CHUNK_ROWS)
+        return TensorIterator(dataset, self.iterator_valid__batch_size)
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -805,7 +838,7 @@ def flatten_parameters(module: nn.Module) -> nn.Parameter:
 
 
 def get_state(net: AutoencoderNet) -> dict[str, dict[str, np.ndarray]]:
-    """Give a net's parameters and its optimizer's moments as arrays, by name."""
+    """Give a net's parameters, its optimizer's moments, and what is frozen, as arrays by name."""
     named = list(net.module_.named_parameters())
     moments = {}
     for tensor, own in _parameters_by_tensor(net, named):
@@ -818,6 +851,7 @@ def get_state(net: AutoencoderNet) -> dict[str, dict[str, np.ndarray]]:
     return {
         "module": {name: to_array(value) for name, value in net.module_.state_dict().items()},
         "optimizer": moments,
+        "trained": {name: np.array(parameter.requires_grad) for name, parameter in named},
     }
 
 
@@ -831,7 +865,7 @@ def _parameters_by_tensor(
 
 
 def set_state(net: AutoencoderNet, state: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Give an initialized net the parameters and moments of another."""
+    """Give an initialized net the parameters and moments of another, and freeze as it does."""
     net.module_.load_state_dict(
         {name: torch.from_numpy(np.array(value)) for name, value in state["module"].items()}
     )
@@ -841,6 +875,14 @@ def set_state(net: AutoencoderNet, state: Mapping[str, Mapping[str, np.ndarray]]
         entries.setdefault(name, {})[entry] = torch.from_numpy(np.array(value, order="C"))
     states: dict[int, dict[str, Tensor]] = {}
     named = list(net.module_.named_parameters())
+    trained = state.get("trained", {})
+    changed = [
+        p for name, p in named if p.requires_grad != bool(trained.get(name, p.requires_grad))
+    ]
+    if changed:
+        for parameter in changed:
+            parameter.requires_grad_(not parameter.requires_grad)
+        net.initialize_optimizer()  # which sees frozen parameters one by one
     for position, (tensor, own) in enumerate(_parameters_by_tensor(net, named)):
         known = [entries[name] for name, _ in own if name in entries]
         for entry, first in known[0].items() if known else ():

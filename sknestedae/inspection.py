@@ -244,7 +244,8 @@ def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]
     labels = table.labels if table.is_frame else labels or list(range(table.n_features))
     module: Any = core.net_.module_
     for name, (numeric, categorical) in table.columns.items():
-        if type(core._architecture["blocks"][name]) is not DenseBlock:
+        is_dense = isinstance(core._architecture["blocks"][name], DenseBlock)
+        if not (is_dense and isinstance(module.block_encoders[name], torch.nn.Identity)):
             with torch.no_grad():
                 values = torch.zeros(
                     (1, table.layouts[name].n_values), dtype=module.encoder[0].weight.dtype

@@ -269,6 +269,14 @@ def test_learning_rate_that_is_far_too_high():
         sae.fit(X, y)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C raise KeyboardInterrupt; where tests run in the background it may be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Interrupt(Callback):
     """Send this process what Ctrl-C sends, in some epoch."""
 
@@ -280,6 +288,7 @@ class Interrupt(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_interrupt_is_raised_and_nothing_is_half_fitted(epoch):
     X, y = regression()
@@ -291,6 +300,7 @@ def test_interrupt_is_raised_and_nothing_is_half_fitted(epoch):
         sae.predict(X)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_interrupt_leaves_the_last_fit_as_it_was(method):
     X, y = regression()

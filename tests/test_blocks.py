@@ -241,13 +241,145 @@ def test_block_without_biases_keeps_what_it_drew():
     torch.testing.assert_close(*weights, rtol=0, atol=1e-9)
 
 
+class MadeOf(Block):
+    """A block of what it is given."""
+
+    def __init__(self, encoder=None, decoder=None):
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def make_encoder(self, layout):
+        return (nn.Identity(), 2) if self.encoder is None else self.encoder()
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, 2) if self.decoder is None else self.decoder()
+
+
+class DenseMadeOf(MadeOf, DenseBlock):
+    """The same of a dense block."""
+
+
+class Pair(nn.Module):
+    def forward(self, values):
+        return values, values
+
+
+def fails():
+    raise RuntimeError("no such kernel")
+
+
+ENCODER = r"the module of make_encoder must give the shape \(2, -?\d\) for .* \(2, 2\), but "
+DECODER = r"the module of make_decoder must give the shape \(2, 2\) for .* \(2, 100\), but "
+TUPLE = "make_encoder must return a tuple of a torch module and the number of its outputs, an int"
+
+
 @pytest.mark.parametrize(
-    ("block", "message"),
+    ("settings", "message", "cause"),
     [
-        (BlockOfWidths(promised=5), r"'a': make_encoder promises 5 outputs.*shape \(2, 3\)"),
-        (BlockOfWidths(decoded=7), r"'a': make_decoder must give 2 outputs.*shape \(2, 7\)"),
+        ({"encoder": lambda: (nn.Linear(2, 3), 5)}, rf"{ENCODER}gives the shape \(2, 3\)", None),
+        (
+            {"encoder": lambda: (nn.Linear(3, 5), 5)},
+            f"{ENCODER}fails: mat1 and mat2",
+            RuntimeError,
+        ),
+        ({"encoder": lambda: (Pair(), 5)}, f"{ENCODER}gives tuple", None),
+        ({"encoder": lambda: (nn.Linear(2, 3), -5)}, f"{ENCODER}gives", None),
+        ({"encoder": lambda: nn.Linear(2, 3)}, f"{TUPLE}, but returned Linear", None),
+        ({"encoder": lambda: (nn.Linear(2, 3), 3.0)}, f"{TUPLE}, .* Linear, float", None),
+        ({"encoder": lambda: (torch.tanh, 2)}, f"{TUPLE}, but returned .*, int", None),
+        ({"encoder": lambda: (nn.Linear(2, 3), 3, 3)}, f"{TUPLE}, .* Linear, int, int", None),
+        ({"encoder": fails}, r"make_encoder\(Layout.* fails: no such kernel", RuntimeError),
+        ({"decoder": lambda: nn.Linear(100, 7)}, rf"{DECODER}gives the shape \(2, 7\)", None),
+        ({"decoder": lambda: nn.Linear(5, 2)}, f"{DECODER}fails: mat1 and mat2", RuntimeError),
+        ({"decoder": Pair}, f"{DECODER}gives tuple", None),
+        ({"decoder": lambda: 2}, "make_decoder must return a torch module, .* int", None),
+        ({"decoder": fails}, r"make_decoder\(Layout.* 100\) fails: no such kernel", RuntimeError),
     ],
 )
-def test_block_of_another_width_than_it_says(block, message):
-    with pytest.raises(ValueError, match=message):
-        SupervisedAutoencoder(blocks=[("a", block, [0, 1])]).fit(np.ones((5, 3)))
+@pytest.mark.parametrize("cls", [MadeOf, DenseMadeOf])
+def test_block_that_does_not_keep_its_promise(cls, settings, message, cause):
+    estimator = SupervisedAutoencoder(blocks=[("a", cls(**settings), [0, 1])])
+    with pytest.raises(
+        ValueError, match=rf"The block 'a' \({cls.__name__}\): {message}"
+    ) as caught:
+        estimator.fit(np.ones((5, 3)))
+    assert (
+        caught.value.__cause__ is None if cause is None else type(caught.value.__cause__) is cause
+    )
+
+
+class Mode(nn.Identity):
+    """Note whether what comes is learnt from."""
+
+    seen: list[bool] = []  # noqa: RUF012
+
+    def forward(self, values):
+        self.seen.append(self.training)
+        return values
+
+
+def test_modules_of_a_block_know_that_they_are_trained():
+    """Although they were tried out, as after training."""
+    Mode.seen.clear()
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    SupervisedAutoencoder(blocks=[("a", MadeOf(lambda: (Mode(), 2)), [0, 1])], max_iter=1).fit(X)
+    assert Mode.seen[:2] == [False, True]
+
+
+class DenseWith(DenseBlock):
+    """A dense block with a layer before, and one without a bias."""
+
+    def __init__(self, bias=True):
+        self.bias = bias
+
+    def make_encoder(self, layout):
+        return nn.Sequential(nn.Linear(layout.n_values, 3, bias=self.bias), nn.SiLU()), 3
+
+
+class Plain(DenseBlock):
+    """A dense block by another name."""
+
+
+def test_subclass_of_dense_block_is_what_its_base_is():
+    X, y = make_data()
+    X = X[WAVELENGTHS]
+    fits = [
+        make_estimator(blocks=[("all", block, WAVELENGTHS)], initialization="kaiming_normal")
+        for block in (DenseBlock(), Plain())
+    ]
+    first, second = (fitted.fit(X, y).predict(X) for fitted in fits)
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_initialization_of_a_subclass_of_dense_block(bias):
+    """All layers are drawn as asked: uniform within the bound of Glorot and Bengio, no biases."""
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    estimator = SupervisedAutoencoder(
+        blocks=[("a", DenseWith(bias), [0, 1])], max_iter=1, learning_rate_init=1e-12
+    )
+    methods = ("xavier_uniform", "xavier_normal")
+    modules = [
+        clone(estimator).set_params(initialization=m, random_state=0).fit(X).net_.module_
+        for m in methods
+    ]
+    for part, shape in (("block_encoders", (3, 2)), ("block_decoders", (2, 100))):
+        layers = [
+            next(m for m in getattr(module, part)["a"].modules() if isinstance(m, nn.Linear))
+            for module in modules
+        ]
+        assert all(layer.weight.shape == shape for layer in layers)
+        assert layers[0].weight.abs().max() <= np.sqrt(6 / sum(shape)) + 1e-9
+        assert not torch.allclose(layers[0].weight, layers[1].weight)
+        if layers[0].bias is not None:
+            assert layers[0].bias.abs().max() <= 1e-9  # one step of the rate
+
+
+def test_subclass_of_dense_block_is_stacked(caplog):
+    X, y = make_data()
+    X = X[WAVELENGTHS]
+    caplog.set_level("INFO", logger="sknestedae")
+    ensemble = make_estimator(blocks=[("a", DenseWith(), WAVELENGTHS)], n_members=2).fit(X, y)
+    assert "alone" not in caplog.text
+    alone = make_estimator(blocks=[("a", DenseWith(), WAVELENGTHS)]).fit(X, y)
+    np.testing.assert_allclose(ensemble.members_[0].predict(X), alone.predict(X), rtol=1e-9)

@@ -25,7 +25,7 @@ from sknestedae import (
     SupervisedAutoencoderClassifier,
     inspection,
 )
-from sknestedae.blocks import Block
+from sknestedae.blocks import Block, DenseBlock
 from sknestedae.datasets import make_nested_functions
 from sknestedae.exceptions import NoTargetError
 from sknestedae.inspection import (
@@ -183,6 +183,28 @@ def test_weights_of_a_block_are_of_its_outputs(with_block):
     assert weights.loc["twice"].index.to_list() == [0, 1, 2, 3]
     assert weights.loc["radius"].shape == (1, 8)
     assert len(weights) == with_block.net_.module_.encoder[0].in_features
+
+
+class Renamed(DenseBlock):
+    """A dense block whose columns enter as they are."""
+
+
+class Before(DenseBlock):
+    """A dense block with a layer before."""
+
+    def make_encoder(self, layout):
+        return torch.nn.Linear(layout.n_values, 3), 3
+
+
+@pytest.mark.parametrize(
+    ("block", "index"), [(DenseBlock(), [""]), (Renamed(), [""]), (Before(), [0, 1, 2])]
+)
+def test_weights_of_subclasses_of_dense_block(X, y, block, index):
+    """A column is named where it enters as it is, else the block is."""
+    sae = SupervisedAutoencoder(**TINY, blocks=[("mine", block, ["mass"])])
+    weights = encoder_weights(sae.fit(X[["radius", "mass"]], y))
+    name = "mine" if isinstance(block, Before) else "mass"
+    assert weights.loc[name].index.to_list() == index
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1, "1%"])

@@ -11,7 +11,7 @@ PACKAGE = "sknestedae"
 
 # A file imports only from layers above its own, or from its own folder. A new file joins a layer.
 LAYERS = [
-    {"exceptions", "_compat", "_version"},
+    {"exceptions", "_callbacks", "_compat", "_version"},
     {"_input", "_notices", "_persistence", "_text"},
     {"_ambient", "_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
     {"_columns", "_gaps", "_target"},

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
+from skorch.callbacks import Freezer
 from test_nested import AB, cells, crystals, sae, same_rows, two_scales
 
 from sknestedae import NestedAutoencoder
@@ -102,6 +103,21 @@ def test_a_frozen_stage_does_not_move():
     assert not moved(before, after, "")
     assert all(p.requires_grad for p in fitted.net_.module_.parameters())
     assert not [column for column in chain.refine_history_ if column == "a__l2"]
+
+
+@pytest.mark.parametrize("wrap", [FrozenEstimator, lambda stage: stage])
+def test_what_a_callback_froze_stays_frozen(wrap):
+    """In a stage that is refined, and after the refinement of one that is not."""
+    (first, gap), (second, pce) = crystals(), cells()
+    fitted = sae(callbacks=[Freezer("encoder.0.weight")]).fit(first, gap)
+    chain = NestedAutoencoder([("a", wrap(fitted), ["radius", "mass"]), AB[1]], random_state=0)
+    before = weights(clone(chain).fit([first, second], [gap, pce])["a"])
+    chain = chain.set_params(refine_iter=2).fit([first, second], [gap, pce])
+    after = weights(chain["a"])
+    assert torch.equal(before["encoder.0.weight"], after["encoder.0.weight"])
+    named = dict(chain["a"].net_.module_.named_parameters())
+    assert [name for name in named if not named[name].requires_grad] == ["encoder.0.weight"]
+    assert moved(before, after, "encoder.0.bias") == (wrap is not FrozenEstimator)
 
 
 def test_rows_without_latents_keep_the_mean():

@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Freezer, Unfreezer
 from test_supervised import TINY, regression
 from torch import nn
 
@@ -254,6 +254,31 @@ def test_what_was_frozen_can_be_saved():
     loaded = pickle.loads(pickle.dumps(fitted))
     assert_array_equal(loaded.predict(X), fitted.predict(X))
     assert_array_equal(loaded.partial_fit(X, y).predict(X), fitted.partial_fit(X, y).predict(X))
+
+
+def first_weights(estimator):
+    return estimator.net_.module_.encoder[0].weight.detach().clone()
+
+
+@pytest.mark.parametrize("callbacks", [None, [Freezer("encoder.0.weight")]])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_what_was_frozen_stays_so_where_training_goes_on(method, callbacks):
+    """Though there are moments of it; a file keeps it as the estimator does."""
+    X, y = regression()
+    freezer = Freezer("encoder.0.weight", at=3)
+    fitted = SupervisedAutoencoder(**TINY, warm_start=True, alpha=0.1, callbacks=[freezer])
+    fitted.fit(X, y)
+    for estimator in (pickle.loads(pickle.dumps(fitted)), fitted):
+        before, bias = first_weights(estimator), estimator.net_.module_.encoder[0].bias.clone()
+        getattr(estimator.set_params(callbacks=callbacks), method)(X, y)
+        assert torch.equal(first_weights(estimator), before)
+        assert not torch.equal(estimator.net_.module_.encoder[0].bias, bias)
+    n_iter = fitted.n_iter_
+    fitted.set_params(callbacks=[Unfreezer("encoder.0.weight", at=n_iter + 1)]).fit(X, y)
+    assert not torch.equal(first_weights(fitted), before)
+    again = first_weights(fitted)
+    assert not torch.equal(first_weights(fitted.set_params(callbacks=None).fit(X, y)), again)
+    assert len(fitted.net_._tensors) == 1  # all are trained, as one
 
 
 class Shakes(Callback):

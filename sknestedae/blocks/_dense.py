@@ -13,6 +13,10 @@ from ._base import Block
 class DenseBlock(Block):
     """Ordinary columns: they enter the encoder as they are, and come back by one linear layer.
 
+    A subclass may make other modules. It is a dense block, too: the parameter ``initialization``
+    of the estimator draws the weights of all linear layers that it makes, and sets their biases
+    to 0. Its modules are checked as those of any block are.
+
     See Also
     --------
     Block : The interface, for kinds of data of your own.
