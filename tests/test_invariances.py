@@ -177,17 +177,19 @@ SCORED = {
 }
 
 
-def scored_chain(X, y, n_members):
-    chain = make("chain").fit(X, y)
-    return NestedAutoencoder(chain.stages, n_members=n_members).fit(X, y)
+def ensemble_of_chains(kind):
+    stages = [("a", make("regressor"), ["x0"]), ("b", make(kind), ["x1", "x2"])]
+    return NestedAutoencoder(stages, n_members=2, random_state=0)
 
 
-@pytest.mark.parametrize("name", [*SCORED, "chains"])
+@pytest.mark.parametrize("name", [*SCORED, "chains of regressor", "chains of classifier"])
 def test_the_size_of_weights_does_not_matter_in_a_score(name):
     X = table()
-    kind, parameters = SCORED.get(name, ("chain", {}))
+    kind, parameters = SCORED.get(name, (name.split()[-1], {}))
     y = target(X, kind)
-    estimator = scored_chain(X, y, 2) if name == "chains" else make(kind, **parameters).fit(X, y)
+    is_plain = name in SCORED
+    estimator = make(kind, **parameters) if is_plain else ensemble_of_chains(kind)
+    estimator.fit(X, y)
 
     @few
     @given(weight=WEIGHTS, power=POWERS, with_y=st.booleans())
