@@ -393,10 +393,6 @@ class BaseSupervisedAutoencoder(
             learnt, held_out = split_rows(
                 row_keys(X), strata, self.validation_fraction, seed, sample_weight
             )
-            if sample_weight is not None:  # each part is near 1, wherever the heaviest row is
-                sample_weight[held_out], _ = scale_weights(sample_weight[held_out])
-                sample_weight[learnt], more = scale_weights(sample_weight[learnt])
-                power += more
 
         blocks = self._check_blocks()
         if resume:

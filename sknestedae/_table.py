@@ -298,11 +298,10 @@ def column_statistics(
             variance = variance + share * within + (share * step) * ((1 - share) * step)
             mean = mean + share * step
             n_measured = total
-        # a mean of the largest numbers may be rounded up to infinity
-        bound = np.finfo(np.float64)
-        mean = np.clip(np.ldexp(mean + shift, power), bound.min, bound.max)
-        scale = np.ldexp(np.sqrt(np.maximum(variance, 0)), power)
-        scale = np.maximum(scale, bound.smallest_subnormal)  # which may be rounded down to 0
+        mean = np.ldexp(mean + shift, power)
+        # a scale of the smallest numbers may be rounded down to 0
+        least = np.finfo(np.float64).smallest_subnormal
+        scale = np.maximum(np.ldexp(np.sqrt(variance), power), least)
         scale = np.where(_is_constant(low, high, dtype), 1.0, scale)
     return mean, scale, np.broadcast_to(n_measured, mean.shape)
 

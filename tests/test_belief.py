@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_completion import explainer_of_chain, fitted_chain, fitted_plane, hide, plane
 from test_nested import cells, sae
 
-from sknestedae import SupervisedAutoencoder
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae._belief import Belief, invertible
 from sknestedae._training import Rows, Subset
 
@@ -146,6 +146,16 @@ def test_refinement_learns_latents_anew():
     latents = stage.estimator.transform(table)
     assert_allclose(stage.estimator._belief.mean, latents.mean(axis=0), rtol=1e-6)
     assert len(rows) == len(latents)
+
+
+@pytest.mark.parametrize("weight", [2.0**-900, 3.0, 2.0**900])
+def test_the_weight_of_a_belief_is_that_of_all_rows_after_refinement_too(weight):
+    X, y = cells()
+    stages = [("a", sae(1), [0]), ("b", sae(2), list(range(1, X.shape[1])))]
+    chain = NestedAutoencoder(stages, refine_iter=1, random_state=0)
+    chain.fit(X, y, sample_weight=np.full(len(X), weight))
+    belief = chain["b"]._belief
+    assert belief.weight * 2.0 ** (belief.power - np.log2(weight)) == pytest.approx(len(X))
 
 
 def test_held_categories_are_those_that_were_open():

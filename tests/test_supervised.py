@@ -86,6 +86,19 @@ def test_reconstruction_score_is_explained_variance():
     assert sae.score(X) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("power", [-900, 600])
+def test_reconstruction_score_of_numbers_of_any_size(power):
+    """A network without biases and hidden layers is linear: a unit is a factor of it all."""
+    X, _ = regression()
+    settings = {"standardize": False, "hidden_layer_sizes": (), "max_iter": 1}
+    sae = SupervisedAutoencoder(2, **settings, learning_rate_init=1e-3, random_state=0).fit(X)
+    with torch.no_grad():
+        for name, parameter in sae.net_.module_.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+    assert sae.score(X) == sae.score(np.ldexp(X, power))
+
+
 @pytest.mark.parametrize("zero_weight", [True, False])
 @pytest.mark.parametrize("gaps", [True, False])
 @pytest.mark.parametrize("early_stopping", [True, False])

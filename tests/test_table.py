@@ -303,6 +303,15 @@ def test_the_largest_and_the_smallest_numbers(dtype):
     assert decoded[:, 0].tolist() == [top, -top]
 
 
+def test_a_scale_is_never_0():
+    """One number of many differs, by twenty of the smallest: a deviation of a fifth of it."""
+    X = np.zeros((10_000, 1))
+    X[7] = 20 * 5e-324
+    _, (values, _) = encode(X)
+    assert values[7] == 20
+    assert values.sum() == 20
+
+
 def test_standard_deviation_of_numbers_of_any_size():
     x = numbers()[:, 1]
     for power in (-900, -1, 0, 900):

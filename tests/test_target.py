@@ -128,6 +128,14 @@ def test_r2_is_that_of_scikit_learn_in_any_unit(power):
     assert found == r2_score(truth, prediction, sample_weight=weight)
 
 
+def test_the_largest_numbers_of_both_signs_are_read():
+    y = [1.7e308, -1.7e308] * 16
+    target, read = learn(y)
+    scaled, _ = target.encode(read)
+    assert scaled.ravel().tolist() == [1, -1] * 16
+    assert target.decode(scaled).tolist() == y
+
+
 def test_r2_of_a_prediction_that_is_far_out_is_a_number():
     truth = np.array([1e-300, 2e-300])
     assert r2(truth, np.array([1e300, -1e300])) < -1e200

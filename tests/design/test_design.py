@@ -18,8 +18,24 @@ from test_search import TINY, a_chain, a_classifier, one_scale, table
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae._flow import Flow
 from sknestedae.design import Design, propose
-from sknestedae.design._design import _as_draft, _coordinates, _embed, _is_alike, _kinds
+from sknestedae.design._design import (
+    _as_draft,
+    _coordinates,
+    _embed,
+    _is_alike,
+    _kinds,
+    _set_scales,
+)
+from sknestedae.design._targets import Wish
 from sknestedae.exceptions import NoTargetError, ToleranceWarning
+
+
+@pytest.mark.parametrize("unit", [2.0**-900, 1.0, 2.0**900])
+def test_a_target_is_missed_in_standard_deviations_of_any_unit(unit):
+    wishes = [Wish(k, 0, k, "y", "max") for k in range(2)]
+    _set_scales(wishes, np.array([[1, 0.1], [2, 0.1], [4, 0.1]]) * unit, None, ["y", "constant"])
+    assert wishes[0].scale == np.std([1, 2, 4]) * unit
+    assert wishes[1].scale == 1
 
 
 def linear(n_rows=150, **parameters):

@@ -65,6 +65,14 @@ def test_errors_are_in_the_title_in_the_column_s_own_unit(sae, X):
     assert display.axes_[1].get_xlabel() == "True"
 
 
+@pytest.mark.parametrize("unit", [2.0**-900, 2.0**900])
+def test_r2_is_the_same_in_any_unit(unit):
+    true = pd.DataFrame({"a": [1.0, 2.0, 4.0]})
+    back = pd.DataFrame({"a": [1.5, 2.0, 3.5]})
+    plain = ReconstructionDisplay(true, back).plot().metrics_.loc["a", "r2"]
+    assert ReconstructionDisplay(true * unit, back * unit).plot().metrics_.loc["a", "r2"] == plain
+
+
 def test_the_identity_line_goes_from_corner_to_corner(sae, X):
     display = ReconstructionDisplay.from_estimator(sae, X, columns="energy")
     ax, line = display.axes_[0], display.lines_[0]

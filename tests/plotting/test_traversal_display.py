@@ -110,6 +110,15 @@ def test_movement_is_in_standard_deviations():
     pd.testing.assert_series_equal(display.movement_, pd.Series(expected, name="movement"))
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_movement_is_in_standard_deviations_of_any_unit(unit):
+    X = pd.DataFrame({"a": np.array([0.0, 2.0, 4.0]) * unit, "constant": 0.1})
+    assert X["constant"].to_numpy().std() > 0  # by rounding
+    decoded = pd.DataFrame({"a": np.array([1.0, 4.0]) * unit, "constant": [0.1, 0.2]})
+    display = TraversalDisplay([0.0, 1.0], decoded, X).plot()
+    assert_allclose(display.movement_[["a", "constant"]], [3 / np.sqrt(8 / 3), np.nan])
+
+
 def test_bars_are_the_stretches_of_a_category():
     X = pd.DataFrame({"phase": ["cubic", "hexagonal", "tetragonal"]})
     decoded = X.iloc[[0, 0, 1, 0]]
