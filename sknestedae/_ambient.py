@@ -201,7 +201,7 @@ def _thread_contexts() -> list[AbstractContextManager]:
     """
     contexts: list[AbstractContextManager] = []
     if torch.is_inference_mode_enabled():
-        pass
+        contexts.append(torch.inference_mode(False))
     if not torch.is_grad_enabled():
         contexts.append(torch.enable_grad())
     contexts += [
@@ -210,7 +210,7 @@ def _thread_contexts() -> list[AbstractContextManager]:
         if torch.is_autocast_enabled(device)
     ]
     if torch.empty(0).device.type != "cpu":  # faster than to ask for the default device
-        pass
+        contexts.append(torch.device("cpu"))
     return contexts
 
 

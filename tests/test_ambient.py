@@ -362,8 +362,15 @@ def test_the_outermost_transform_gives_the_frame_that_was_set(name, output):
             np.testing.assert_array_equal(frame.to_numpy(), expected)
 
 
+class Named(DenseBlock):
+    """A block with a parameter, which is printed where it is the default only if all are."""
+
+    def __init__(self, name="own"):
+        self.name = name
+
+
 def test_how_a_block_is_printed_is_no_part_of_its_settings():
-    first = sae(blocks=[("own", DenseBlock(), [0])]).fit(X, Y)
+    first = sae(blocks=[("own", Named(), [0])]).fit(X, Y)
     second = clone(first).fit(X, Y).partial_fit(X, Y)
     with config_context(print_changed_only=False):
         first.partial_fit(X, Y)
