@@ -497,10 +497,16 @@ def fitted():
     }
 
 
-def both(call):
+@pytest.fixture(params=["pandas", "polars"])
+def output(request):
+    pytest.importorskip(request.param)
+    return request.param
+
+
+def both(call, output="pandas"):
     """Give what a call gives without and with all settings."""
     plain = call()
-    with everything():
+    with everything(output):
         before = state()
         found = call()
         assert state() == before
@@ -508,7 +514,7 @@ def both(call):
 
 
 @pytest.mark.parametrize("name", ["frame", "chain"])
-def test_inspection_gives_the_same(fitted, name):
+def test_inspection_gives_the_same(fitted, name, output):
     estimator = fitted[name]
     pytest.importorskip("captum")
     for call in (
@@ -517,7 +523,7 @@ def test_inspection_gives_the_same(fitted, name):
         lambda: inspection.column_usage(estimator),
         lambda: inspection.latent_correlations(estimator, FRAME, FRAME),
     ):
-        pd.testing.assert_frame_equal(*both(call), check_exact=True)
+        pd.testing.assert_frame_equal(*both(call, output), check_exact=True)
 
 
 @pytest.mark.parametrize("name", ["frame", "chain"])
@@ -529,7 +535,7 @@ def test_proposals_are_the_same(fitted, name):
     pd.testing.assert_frame_equal(*both(call), check_exact=True)
 
 
-def test_displays_are_the_same(fitted):
+def test_displays_are_the_same(fitted, output):
     import matplotlib.pyplot as plt
 
     estimator = fitted["frame"]
@@ -548,14 +554,14 @@ def test_displays_are_the_same(fitted):
             "scores": scores.scores["prediction"],
         }
 
-    plain, found = both(call)
+    plain, found = both(call, output)
     plt.close("all")
     assert_same(found, plain)
 
 
 def test_a_report_is_the_same(fitted):
     def call():
-        return report(fitted["chain"], FRAME, Y, cv=2, random_state=0)
+        return report(fitted["frame"], FRAME, Y, cv=2, random_state=0)
 
     plain, found = both(call)
     pd.testing.assert_frame_equal(found.scores, plain.scores, check_exact=True)
@@ -578,6 +584,23 @@ def test_torch_is_plain_inside(setting):
             assert torch.zeros(1).device.type == "cpu"
             assert torch.ones(1, requires_grad=True).mul(2).requires_grad
         assert state() == before
+
+
+PASSED_ON = {
+    "assume_finite",
+    "display",
+    "skip_parameter_validation",
+    "sparse_interface",
+    "working_memory",
+}
+
+
+@pytest.mark.parametrize("key", sorted(CONFIG.keys() & get_config().keys()))
+def test_scikit_learn_is_plain_inside_but_for_wishes_of_the_user(key):
+    new = get_config()[key]
+    with config_context(**{key: CONFIG[key]}):
+        assert isolated(get_config)()[key] == (CONFIG[key] if key in PASSED_ON else new)
+        assert get_config()[key] == CONFIG[key]
 
 
 def test_nothing_is_entered_where_torch_is_plain_already(monkeypatch):
