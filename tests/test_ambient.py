@@ -412,14 +412,19 @@ def dispatch(request):
 
 
 @pytest.mark.usefixtures("dispatch")
-@pytest.mark.parametrize("name", ["regressor", "classifier", "ensemble", "chain"])
+@pytest.mark.parametrize("name", ["regressor", "classifier", "ensemble", "chain", "labels"])
 def test_tensors_are_read_as_arrays(name):
-    y = (LABELS == "p").astype(int) if name == "classifier" else Y
-    own = ESTIMATORS[name]().fit(X, y, sample_weight=WEIGHT)
+    y = (LABELS == "p").astype(int) if name in ("classifier", "labels") else Y
+    labels = chain((sae(), [0, 1]), (SupervisedAutoencoderClassifier(2, **QUICK), [2, 3]))
+    own = labels if name == "labels" else ESTIMATORS[name]()
+    own.fit(X, y, sample_weight=WEIGHT)
     table = torch.tensor(X, requires_grad=True)
     target, weight = torch.tensor(y), torch.tensor(WEIGHT)
     fitted = clone(own).fit(table, target, sample_weight=weight)
-    for method in ("predict", "transform", "score_samples", "complete"):
+    methods = ["predict", "transform", "score_samples", "complete"]
+    if hasattr(own, "predict_proba"):
+        methods.append("predict_proba")
+    for method in methods:
         found = getattr(fitted, method)(table)
         assert type(found) is np.ndarray
         np.testing.assert_array_equal(found, getattr(own, method)(X))
@@ -454,6 +459,17 @@ def test_a_list_of_tensors_is_a_list_of_scales():
     np.testing.assert_array_equal(found[1], expected[1])
     for own, other in zip(nae.transform(as_tensors), nae.transform(tables), strict=True):
         np.testing.assert_array_equal(own, other)
+
+
+def test_functions_take_tensors():
+    fitted, table, target = sae().fit(X, Y), torch.tensor(X, requires_grad=True), torch.tensor(Y)
+    np.testing.assert_array_equal(
+        inspection.latent_correlations(fitted, table, table),
+        inspection.latent_correlations(fitted, X, X),
+    )
+    found = report(fitted, table, target, cv=2, random_state=0)
+    expected = report(fitted, X, Y, cv=2, random_state=0)
+    pd.testing.assert_frame_equal(found.scores, expected.scores, check_exact=True)
 
 
 @pytest.mark.parametrize(
