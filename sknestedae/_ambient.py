@@ -68,9 +68,10 @@ class _Precision(NamedTuple):
             common = torch.get_float32_matmul_precision()
         except RuntimeError:
             common = None
-        backends = tuple(backend.fp32_precision for backend in _BACKENDS)
-        is_plain = common == "highest" and set(backends) <= {"none", "ieee"}
-        return cls("highest", ()) if is_plain else cls(common, backends)
+        backends = tuple([backend.fp32_precision for backend in _BACKENDS])
+        if common == "highest" and "tf32" not in backends and "bf16" not in backends:
+            return _FULL_PRECISION
+        return cls(common, backends)
 
     def write(self) -> None:
         """Set it."""
@@ -80,6 +81,7 @@ class _Precision(NamedTuple):
                 backend.fp32_precision = value
 
 
+_FULL_PRECISION = _Precision("highest", ())
 _backends: list[Any] = [torch.backends.mkldnn, torch.backends.cuda]
 _BACKENDS = tuple(
     backend.matmul
@@ -110,7 +112,7 @@ _SETTINGS = (
         torch.__future__.set_overwrite_module_params_on_conversion,
         False,
     ),
-    _Setting(_Precision.read, _Precision.write, _Precision("highest", ())),
+    _Setting(_Precision.read, _Precision.write, _FULL_PRECISION),
 )
 
 
@@ -209,7 +211,7 @@ def _thread_contexts() -> list[AbstractContextManager]:
         for device in _AUTOCAST_DEVICES
         if torch.is_autocast_enabled(device)
     ]
-    if torch.get_default_device().type != "cpu":
+    if torch.empty(0).device.type != "cpu":  # faster than to ask for the default device
         contexts.append(torch.device("cpu"))
     return contexts
 
@@ -224,8 +226,12 @@ def plain_torch() -> Iterator[None]:
     """
     found = _PROCESS.hold()
     try:
+        contexts = _thread_contexts()
+        if not contexts:
+            yield
+            return
         with ExitStack() as stack:
-            for context in _thread_contexts():
+            for context in contexts:
                 stack.enter_context(context)
             yield
     finally:

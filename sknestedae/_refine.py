@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ._base import BaseSupervisedAutoencoder
 from ._belief import Belief
 from ._chain import Chain, LatentColumns
+from ._compat import stack_level_of_caller
 from ._rows import scale_weights
 from ._training import (
     AutoencoderNet,
@@ -340,7 +341,7 @@ def _check_divergence(net: ChainNet) -> None:
     warnings.warn(
         f"{what}; training stopped and the best epoch, {best.best_iter_}, is kept. {remedy}",
         DivergenceWarning,
-        stacklevel=6,
+        stacklevel=stack_level_of_caller(),
     )
 
 

@@ -339,7 +339,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
     if stage is not None:
         estimator = up_to_stage(estimator, stage)
     Z = estimator.transform(X)
-    Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=float, order="C")
+    Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=float)
     frame = pd.DataFrame(variables)
     check_consistent_length(Z, frame)
     correlations = {}

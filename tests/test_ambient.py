@@ -362,8 +362,15 @@ def test_the_outermost_transform_gives_the_frame_that_was_set(name, output):
             np.testing.assert_array_equal(frame.to_numpy(), expected)
 
 
+class Named(DenseBlock):
+    """A block with a parameter, which is printed where it is the default only if all are."""
+
+    def __init__(self, name="own"):
+        self.name = name
+
+
 def test_how_a_block_is_printed_is_no_part_of_its_settings():
-    first = sae(blocks=[("own", DenseBlock(), [0])]).fit(X, Y)
+    first = sae(blocks=[("own", Named(), [0])]).fit(X, Y)
     second = clone(first).fit(X, Y).partial_fit(X, Y)
     with config_context(print_changed_only=False):
         first.partial_fit(X, Y)
@@ -405,14 +412,19 @@ def dispatch(request):
 
 
 @pytest.mark.usefixtures("dispatch")
-@pytest.mark.parametrize("name", ["regressor", "classifier", "ensemble", "chain"])
+@pytest.mark.parametrize("name", ["regressor", "classifier", "ensemble", "chain", "labels"])
 def test_tensors_are_read_as_arrays(name):
-    y = (LABELS == "p").astype(int) if name == "classifier" else Y
-    own = ESTIMATORS[name]().fit(X, y, sample_weight=WEIGHT)
+    y = (LABELS == "p").astype(int) if name in ("classifier", "labels") else Y
+    labels = chain((sae(), [0, 1]), (SupervisedAutoencoderClassifier(2, **QUICK), [2, 3]))
+    own = labels if name == "labels" else ESTIMATORS[name]()
+    own.fit(X, y, sample_weight=WEIGHT)
     table = torch.tensor(X, requires_grad=True)
     target, weight = torch.tensor(y), torch.tensor(WEIGHT)
     fitted = clone(own).fit(table, target, sample_weight=weight)
-    for method in ("predict", "transform", "score_samples", "complete"):
+    methods = ["predict", "transform", "score_samples", "complete"]
+    if hasattr(own, "predict_proba"):
+        methods.append("predict_proba")
+    for method in methods:
         found = getattr(fitted, method)(table)
         assert type(found) is np.ndarray
         np.testing.assert_array_equal(found, getattr(own, method)(X))
@@ -447,6 +459,17 @@ def test_a_list_of_tensors_is_a_list_of_scales():
     np.testing.assert_array_equal(found[1], expected[1])
     for own, other in zip(nae.transform(as_tensors), nae.transform(tables), strict=True):
         np.testing.assert_array_equal(own, other)
+
+
+def test_functions_take_tensors():
+    fitted, table, target = sae().fit(X, Y), torch.tensor(X, requires_grad=True), torch.tensor(Y)
+    np.testing.assert_array_equal(
+        inspection.latent_correlations(fitted, table, table),
+        inspection.latent_correlations(fitted, X, X),
+    )
+    found = report(fitted, table, target, cv=2, random_state=0)
+    expected = report(fitted, X, Y, cv=2, random_state=0)
+    pd.testing.assert_frame_equal(found.scores, expected.scores, check_exact=True)
 
 
 @pytest.mark.parametrize(
@@ -490,10 +513,16 @@ def fitted():
     }
 
 
-def both(call):
+@pytest.fixture(params=["pandas", "polars"])
+def output(request):
+    pytest.importorskip(request.param)
+    return request.param
+
+
+def both(call, output="pandas"):
     """Give what a call gives without and with all settings."""
     plain = call()
-    with everything():
+    with everything(output):
         before = state()
         found = call()
         assert state() == before
@@ -501,7 +530,7 @@ def both(call):
 
 
 @pytest.mark.parametrize("name", ["frame", "chain"])
-def test_inspection_gives_the_same(fitted, name):
+def test_inspection_gives_the_same(fitted, name, output):
     estimator = fitted[name]
     pytest.importorskip("captum")
     for call in (
@@ -510,7 +539,7 @@ def test_inspection_gives_the_same(fitted, name):
         lambda: inspection.column_usage(estimator),
         lambda: inspection.latent_correlations(estimator, FRAME, FRAME),
     ):
-        pd.testing.assert_frame_equal(*both(call), check_exact=True)
+        pd.testing.assert_frame_equal(*both(call, output), check_exact=True)
 
 
 @pytest.mark.parametrize("name", ["frame", "chain"])
@@ -522,7 +551,7 @@ def test_proposals_are_the_same(fitted, name):
     pd.testing.assert_frame_equal(*both(call), check_exact=True)
 
 
-def test_displays_are_the_same(fitted):
+def test_displays_are_the_same(fitted, output):
     import matplotlib.pyplot as plt
 
     estimator = fitted["frame"]
@@ -541,14 +570,14 @@ def test_displays_are_the_same(fitted):
             "scores": scores.scores["prediction"],
         }
 
-    plain, found = both(call)
+    plain, found = both(call, output)
     plt.close("all")
     assert_same(found, plain)
 
 
 def test_a_report_is_the_same(fitted):
     def call():
-        return report(fitted["chain"], FRAME, Y, cv=2, random_state=0)
+        return report(fitted["frame"], FRAME, Y, cv=2, random_state=0)
 
     plain, found = both(call)
     pd.testing.assert_frame_equal(found.scores, plain.scores, check_exact=True)
@@ -571,6 +600,23 @@ def test_torch_is_plain_inside(setting):
             assert torch.zeros(1).device.type == "cpu"
             assert torch.ones(1, requires_grad=True).mul(2).requires_grad
         assert state() == before
+
+
+PASSED_ON = {
+    "assume_finite",
+    "display",
+    "skip_parameter_validation",
+    "sparse_interface",
+    "working_memory",
+}
+
+
+@pytest.mark.parametrize("key", sorted(CONFIG.keys() & get_config().keys()))
+def test_scikit_learn_is_plain_inside_but_for_wishes_of_the_user(key):
+    new = get_config()[key]
+    with config_context(**{key: CONFIG[key]}):
+        assert isolated(get_config)()[key] == (CONFIG[key] if key in PASSED_ON else new)
+        assert get_config()[key] == CONFIG[key]
 
 
 def test_nothing_is_entered_where_torch_is_plain_already(monkeypatch):

@@ -463,7 +463,7 @@ def _decode(task: Task, estimator: Any, X: Any) -> dict[int, Any]:
     """Give the reconstruction of each column of X that comes back, by its position."""
     if not _can_decode(task, estimator):
         return {}
-    back = decode_as(estimator, np.asarray(estimator.transform(X)), X)
+    back = decode_as(estimator, estimator.transform(X), X)
     labels = list(X.columns) if isinstance(X, pd.DataFrame) else list(range(X.shape[1]))
     positions = list(range(len(labels)))
     if isinstance(back, pd.DataFrame) and set(back.columns) <= set(labels):
@@ -512,7 +512,6 @@ def _decode_by_pca(
         prepare.set_output(transform="default")
         scaled = prepare.fit(full[train]).transform(full)
         pca = PCA(min(n_latents, len(train), full.shape[1]), svd_solver="full")
-        pca.set_output(transform="default")
         with np.errstate(invalid="ignore"):
             pca.fit(scaled[train])
         back = prepare[-1].inverse_transform(pca.inverse_transform(pca.transform(scaled[test])))

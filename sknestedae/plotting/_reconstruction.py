@@ -320,7 +320,7 @@ class ReconstructionDisplay:
         X = to_pandas(X)
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
-        X_reconstructed = decode_as(estimator, np.asarray(estimator.transform(X)), X)
+        X_reconstructed = decode_as(estimator, estimator.transform(X), X)
         if categorical_features is None:
             # Behind other steps of a pipeline, positions and names would be of other columns.
             own = innermost(estimator, steps=False)
