@@ -334,7 +334,8 @@ def check_same_rows(X: Any, **others: Any) -> None:
     Warns
     -----
     RowLabelWarning
-        If some labels are the same and others are not, so that rows may not belong together.
+        If some labels are the same and others are not, so that rows may not belong together; not
+        of integers, which may count rows.
     """
     index = _row_labels(X)
     for name, other in others.items():
@@ -354,7 +355,7 @@ def check_same_rows(X: Any, **others: Any) -> None:
                 "with to_numpy(), where its rows are those of the other by position."
             )
         n_common = int(np.isin(ours, theirs).sum())
-        if n_common and not (_is_default(index) or _is_default(given)):
+        if n_common and not (_counts(index) or _counts(given)):
             warnings.warn(
                 f"{n_common} of the {len(index)} row labels of X are in {name} too, the others "
                 f"are not, such as where {example}; rows are taken by position.",
@@ -374,8 +375,9 @@ def _label_keys(index: pd.Index) -> np.ndarray:
     return pd.util.hash_pandas_object(index, index=False).to_numpy()
 
 
-def _is_default(index: pd.Index) -> bool:
-    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+def _counts(index: pd.Index) -> bool:
+    """Tell whether labels are integers, which may be positions in a table that this is a part of."""
+    return index.nlevels == 1 and types.is_integer_dtype(index.dtype)
 
 
 def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:

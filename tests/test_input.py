@@ -494,9 +494,17 @@ def test_rows_go_by_position_where_labels_do_not_speak():
 
 
 def test_labels_that_are_partly_the_same_give_a_warning():
-    given = X.set_axis(range(10, 10 + N))
+    names = [f"row {k}" for k in range(N + 1)]
+    given, shifted = X.set_axis(names[:-1]), Y.set_axis(names[1:])
     with pytest.warns(RowLabelWarning, match=f"{N - 1} of the {N} row labels of X are in y too"):
-        check_same_rows(given, y=Y.set_axis(range(11, 11 + N)))
+        check_same_rows(given, y=shifted)
+
+
+def test_folds_of_rows_that_go_by_position_give_no_warning():
+    """The target counts anew, beside rows of a table of which some were left out."""
+    part = X.iloc[5:]
+    scores = cross_val_score(SupervisedAutoencoder(**TINY), part, Y[5:].reset_index(drop=True))
+    assert_array_equal(scores, cross_val_score(SupervisedAutoencoder(**TINY), part, Y[5:]))
 
 
 def test_equal_labels_that_stand_twice():
