@@ -376,7 +376,7 @@ def _label_keys(index: pd.Index) -> np.ndarray:
 
 
 def _counts(index: pd.Index) -> bool:
-    """Tell whether labels are integers, which may be positions in a table that this is a part of."""
+    """Tell whether labels are integers, which may be positions in a larger table."""
     return index.nlevels == 1 and types.is_integer_dtype(index.dtype)
 
 
