@@ -1,10 +1,12 @@
 """A table to blocks of arrays and back: equivalences with scikit-learn and pandas."""
 
 import tracemalloc
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal
 from sklearn.preprocessing import StandardScaler
@@ -557,6 +559,13 @@ COLUMNS = {
     "str": ["x", "y", "", "x"],
     "string": pd.array(["x", "y", "", "x"], "string"),
     "string of Python": pd.array(["x", "y", "", "x"], pd.StringDtype("python")),
+    "Arrow's strings": pd.array(["x", "y", "", "x"], pd.ArrowDtype(pa.string())),
+    "Arrow's integers": pd.array([1, 100, 3, 7], pd.ArrowDtype(pa.int16())),
+    "Arrow's booleans": pd.array([True, False, True, True], pd.ArrowDtype(pa.bool_())),
+    "Arrow's decimals": pd.array(
+        [Decimal("1.25"), Decimal("2.50"), Decimal("3.00"), Decimal("-4.75")],
+        pd.ArrowDtype(pa.decimal128(9, 2)),
+    ),
     "objects": np.array(["x", "y", True, 2.5], object),
     "numbers as objects": np.array([1.0, 2, 3, 4], object),
     "category": pd.Categorical(list("abca"), categories=list("zcba")),
