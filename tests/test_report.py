@@ -1,6 +1,7 @@
 """Tests of report: the page is well-formed, its numbers are right, and it does not flatter."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -10,12 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from scipy.stats import ttest_1samp
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -25,7 +27,8 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknestedae import (
     NestedAutoencoder,
@@ -35,12 +38,13 @@ from sknestedae import (
     report,
     stack_scales,
 )
-from sknestedae._report import _figures
+from sknestedae._report import _figures, _report, _task
 from sknestedae._report._content import Picture, count, fixed, mean_and_sd, number, percent
-from sknestedae._report._facts import residual_intervals
+from sknestedae._report._facts import interval_of_gain, judge, residual_intervals
 from sknestedae._report._folds import HeldOut
 from sknestedae.datasets import fetch_perovskites
 from sknestedae.model_selection import BatchedGridSearchCV
+from sknestedae.plotting._base import with_unit
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (6,), "max_iter": 3, "random_state": 0}
 EVIL = '<b>a|b_$x$ & "q"</b>'
@@ -417,6 +421,149 @@ def test_a_better_baseline_is_named(X):
     assert "Worse than ridge regression, the best of them" in card.html
 
 
+# -- one rule says which model is better
+
+
+@pytest.fixture
+def with_scores(monkeypatch):
+    """Write a report of scores that are given, as {(model, metric): a score a fold}."""
+    evaluate = _report.evaluate
+
+    def write(estimator, X, y, scores, **settings):
+        def invent(*args):
+            evaluation = evaluate(*args)
+            rows = evaluation.scores.copy()
+            for (model, metric), values in scores.items():
+                own = (rows["model"] == model) & (rows["metric"] == metric)
+                rows.loc[own, "score"] = np.resize(values, own.sum())
+            return replace(evaluation, scores=rows)
+
+        monkeypatch.setattr(_report, "evaluate", invent)
+        return report(estimator, X, y, random_state=0, **settings)
+
+    return write
+
+
+def verdicts_of(card, baseline):
+    """Give what is said of a baseline, in the scores and among the limits: 1, 0 or -1."""
+    (scores,) = [t for t in Parser(card.html).text if t.startswith("By ") and "this model" in t]
+    parts = {
+        1: re.search(r"better than (.*?)(; |$)", scores),
+        0: re.search(r"not told apart from (.*?)(; |$)", scores),
+        -1: re.search(r"worse than (.*?)(; |$)", scores),
+    }
+    (in_scores,) = [v for v, found in parts.items() if found and f"{baseline} (" in found[1]]
+    own = [limit for limit in card.limits if f"{baseline} is better than this model" in limit]
+    undecided = [limit for limit in card.limits if f"{baseline} cannot be told apart" in limit]
+    assert len(own) + len(undecided) <= 1
+    return in_scores, -len(own) if own else int(not undecided)
+
+
+def test_a_baseline_has_one_verdict(sae, X, y, with_scores):
+    scores = {
+        ("this model", "MAE"): [1.0, 1.1, 0.9, 1.0, 1.0],
+        ("ridge regression", "MAE"): [2.0, 2.1, 1.9, 2.1, 1.9],
+        ("gradient boosting", "MAE"): [5.0, 0.5, 4.0, 0.6, 4.0],
+        ("median", "MAE"): [4.0],
+        # R² is better in each fold, but by less than it differs between folds
+        ("this model", "R²"): [0.9, 0.9, 0.9, 0.9, 0.9],
+        ("ridge regression", "R²"): [0.85, 0.85, 0.85, 0.85, -3.0],
+    }
+    card = with_scores(sae, X, y, scores)
+    assert not [limit for limit in card.limits if "ridge" in limit]
+    (undecided,) = [limit for limit in card.limits if "told apart" in limit]
+    assert "this model and gradient boosting cannot be told apart: MAE 1.00 against" in undecided
+    assert "better in 3 and worse in 2 of 5 folds; better by −" in undecided  # noqa: RUF001
+    said = "Better than ridge regression, the best of them: MAE 1.00 against 2.00, better in 5 of"
+    assert said in card.html
+    assert verdicts_of(card, "ridge regression") == (1, 1)
+    assert verdicts_of(card, "gradient boosting") == (0, 0)
+    # the table has the other scores all the same
+    assert "R²" in Parser(card.html).table("gap: mean ± SD")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_verdicts_do_not_contradict_each_other(sae, X, y, with_scores, seed):
+    rng = np.random.RandomState(seed)
+    shifts = {"the median": 0.7, "ridge regression": 0.0, "gradient boosting": -0.7}
+    own = rng.uniform(1, 2, size=5)
+    gains = {name: rng.normal(shift, 0.3, size=5) for name, shift in shifts.items()}
+    scores = {(name.removeprefix("the "), "MAE"): own + gain for name, gain in gains.items()}
+    card = with_scores(sae, X, y, {("this model", "MAE"): own, **scores})
+    expected = {name: judge(*interval_of_gain(gain, 12 / 48)) for name, gain in gains.items()}
+    for name, verdict in expected.items():
+        assert verdicts_of(card, name) == (verdict, verdict)
+    best = min(gains, key=lambda name: gains[name].mean())
+    words = {1: "Better than", 0: "Not told apart from", -1: "Worse than"}
+    assert f"{words[expected[best]]} {best}, the best of them: MAE" in card.html
+
+
+def test_classes_are_judged_by_balanced_accuracy(X, labels, with_scores):
+    sae = SupervisedAutoencoderClassifier(**TINY).fit(X, labels)
+    scores = {
+        ("this model", "balanced accuracy"): [0.9, 0.91, 0.9, 0.89, 0.9],
+        ("logistic regression", "balanced accuracy"): [0.7, 0.7, 0.72, 0.7, 0.69],
+        ("this model", "log loss"): [9.0],
+        ("this model", "accuracy"): [0.0],
+    }
+    card = with_scores(sae, X, labels, scores)
+    assert verdicts_of(card, "logistic regression") == (1, 1)
+    assert "differences in balanced accuracy between this model and a baseline" in card.html
+
+
+def test_one_fold_has_no_verdict(sae, X, y):
+    card = report(sae, X, y, cv=[(np.arange(40), np.arange(40, 60))], random_state=0)
+    (said,) = [limit for limit in card.limits if "one fold cannot tell" in limit]
+    assert said.startswith("gap: By MAE, one fold cannot tell whether this model is better than")
+    assert all(name in said for name in ("the median (", "ridge regression (", "boosting ("))
+    assert "One fold cannot tell which is better. The best of them is" in card.html
+    for word in ("Better than", "Worse than", "this model is worse", "is better than this"):
+        assert word not in card.html
+
+
+def test_equal_scores_are_no_difference(sae, X, y, with_scores):
+    own = np.linspace(1, 2, 5)
+    rounded = own * (1 - 1e-8)  # below the spacing of 24 bits
+    scores = {("this model", "MAE"): own, ("median", "MAE"): rounded}
+    card = with_scores(sae, X, y, scores)
+    (said,) = [limit for limit in card.limits if "and the median cannot" in limit]
+    assert "better in 0 and worse in 0 of 5 folds; better by 0 to 0 (95 % interval)" in said
+
+
+def test_intervals_of_gains_are_those_of_a_t_test():
+    gains = np.random.RandomState(0).normal(0.3, 1, size=7)
+    expected = ttest_1samp(gains, 0).confidence_interval(0.95)
+    assert_allclose(interval_of_gain(gains, 0), expected)  # folds that share no rows
+    low, high = interval_of_gain(gains, 0.25)
+    assert low + high == pytest.approx(2 * gains.mean())
+    # Nadeau and Bengio: the variance of the mean is 1 / n + test / train of that of the gains
+    ratio = (high - low) / (expected.high - expected.low)
+    assert ratio == pytest.approx(np.sqrt((1 / 7 + 0.25) / (1 / 7)))
+    assert_allclose(interval_of_gain(-gains, 0.25), (-high, -low))
+    assert interval_of_gain([5.0], 0.25) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("interval", "verdict"),
+    [((0.1, 0.2), 1), ((-0.2, -0.1), -1), ((-0.1, 0.2), 0), ((0, 0), 0), ((-np.inf, np.inf), 0)],
+)
+def test_a_verdict_needs_an_interval_without_zero(interval, verdict):
+    assert judge(*interval) == verdict
+
+
+def test_intervals_know_how_many_rows_are_known(sae, X, y, with_scores):
+    # 20 rows are learnt from, of which 10, 10 and 20 have a target; all others are held out
+    target = y.mask(np.isin(np.arange(60), [*range(10), *range(20, 30)]))
+    parts = np.split(np.arange(60), 3)
+    folds = [(part, np.setdiff1d(np.arange(60), part)) for part in parts]
+    gain = np.array([-0.2, 0.1, 0.3])
+    scores = {("this model", "MAE"): [1.0], ("median", "MAE"): 1 + gain}
+    card = with_scores(sae, X, target, scores, cv=folds)
+    low, high = interval_of_gain(gain, np.mean([30 / 10, 30 / 10, 20 / 20]))
+    (said,) = [limit for limit in card.limits if "and the median cannot" in limit]
+    assert f"better by {number(low)} to {number(high)} (95 % interval)" in said
+
+
 def test_a_model_that_learns_by_heart_is_told(X):
     rng = np.random.RandomState(0)
     table, noise = rng.normal(size=(40, 4)), rng.normal(size=40)
@@ -446,6 +593,58 @@ def test_what_the_data_lack_is_told(X, y):
     page = check_page(card.html)
     assert page.table("Columns").loc["seldom", "Missing"] == "80 %"
     assert page.table("Targets that are numbers").loc["gap", "Missing"] == "15"
+
+
+def test_columns_that_tell_nothing_are_named():
+    rng = np.random.RandomState(0)
+    rows = np.arange(40)
+    gappy = np.where(rows < 5, np.nan, rng.normal(size=40))
+    kinds = np.resize(["u", "v", "w"], 40)
+    X = pd.DataFrame(
+        {
+            "order": rows,
+            "any order": rng.permutation(40) - 7.0,
+            "with a gap": np.where(rows > 30, rows + 1, rows),
+            "twice": np.maximum(rows, 1),
+            "halves": rows / 2,
+            "shifted": rows + 0.5,
+            "missing": np.where(rows == 3, np.nan, rows),
+            "far": np.full(40, 1e18),
+            "a": gappy,
+            "b": gappy,
+            "elsewhere": np.where(rows == 20, np.nan, gappy),
+            "text": pd.Categorical(kinds),
+            "same text": pd.Series(kinds, dtype=object),
+            "another text": pd.Categorical(kinds[::-1]),
+        }
+    )
+    card = report(SupervisedAutoencoder(**TINY).fit(X), X, cv=2, random_state=0)
+    (said,) = [t for t in Parser(card.html).text if t.startswith("Only counting rows")]
+    assert said.startswith("Only counting rows: order and any order. ")
+    (said,) = [t for t in Parser(card.html).text if t.startswith("Equal in all rows")]
+    assert said.startswith("Equal in all rows: a and b; text and same text. ")
+
+
+def test_columns_that_are_never_measured_are_not_equal():
+    X = pd.DataFrame({"a": np.random.RandomState(0).normal(size=30), "b": np.nan, "c": np.nan})
+    fill = FunctionTransformer(np.nan_to_num)
+    model = make_pipeline(fill, SupervisedAutoencoder(**TINY)).fit(X)
+    assert "Equal in all rows" not in report(model, X, cv=2, random_state=0).html
+
+
+def test_few_consecutive_numbers_may_be_a_property():
+    X = pd.DataFrame({"dose": np.arange(9), "a": np.random.RandomState(0).normal(size=9)})
+    card = report(SupervisedAutoencoder(**TINY).fit(X), X, cv=2, random_state=0)
+    assert "Only counting rows" not in card.html
+    assert "Equal in all rows" not in card.html
+
+
+def test_an_index_may_begin_anew_with_each_scale():
+    tables, targets = two_scales()
+    tables = [table.assign(number=np.arange(len(table))) for table in tables]
+    nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(tables, targets)
+    card = report(nae, tables, targets, cv=2, random_state=0)
+    assert "Only counting rows: number. " in card.html
 
 
 def test_few_rows_of_a_class_are_told(X):
@@ -503,6 +702,201 @@ def test_many_targets_of_an_array(X):
     assert set(card.scores["target"]) == {"y0", "y1"}
     assert "Column 0 (eV)" in "".join(page.text)
     assert "y1 (%)" in page.table("Targets").index
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "expected"),
+    [
+        ("PCE", "%", "PCE (%)"),
+        ("PCE (%)", "%", "PCE (%)"),
+        ("PCE [%]", "%", "PCE [%]"),
+        ("E / eV", "eV", "E / eV"),
+        ("E/eV", "eV", "E/eV"),
+        ("gap in eV", "eV", "gap in eV"),
+        ("gap, eV", "eV", "gap, eV"),
+        ("PCE (%)", "ppm", "PCE (%) (ppm)"),
+        ("level", "el", "level (el)"),
+        ("PCE (%)", "", "PCE (%)"),
+    ],
+)
+def test_a_unit_is_written_once(name, unit, expected):
+    assert with_unit(name, unit) == expected
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_units_stand_once_and_on_each_axis(monkeypatch, n_members):
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(60, 2)), columns=["T (K)", "energy"])
+    name = "a long name of the power conversion efficiency (%)"
+    y = pd.DataFrame({"PCE (%)": X["energy"], name: X["T (K)"]})
+    labels = {}
+
+    def save(figure, name, alt, caption):
+        labels[name] = [(ax.get_xlabel(), ax.get_ylabel()) for ax in figure.axes]
+        return Picture(name, b"\x89PNG", (100, 100), alt, caption)
+
+    monkeypatch.setattr(_figures, "_save", save)
+    sae = SupervisedAutoencoder(n_members=n_members, **TINY).fit(X, y)
+    units = dict.fromkeys(y.columns, "%") | {"T (K)": "K", "energy": "eV"}
+    card = report(sae, X, y, cv=2, units=units, random_state=0)
+    text = "".join(Parser(card.html).text)
+    drawn = [label for own in labels.values() for pair in own for label in pair]
+    for said in [text, *drawn]:
+        assert "(%) (%)" not in said
+        assert "(K) (K)" not in said
+    page = Parser(card.html)
+    assert "PCE (%)" in page.table("Targets that are numbers").index
+    assert {"T (K)", "energy (eV)"} == set(page.table("Columns").index)
+    for k in (0, 1):
+        for label in [
+            *labels[f"figure-predictions-{k}"][0],
+            *labels[f"figure-predictions-{k}"][1],
+        ]:
+            assert label.endswith("(%)")
+    assert labels["figure-targets"][0] == ("PCE (%)", "Rows")
+    assert labels["figure-latents-0-0"][1][1] == "PCE (%)"
+    spread = [label for label in labels["figure-calibration-0"][1] if "Share" not in label]
+    assert len(spread) == n_members
+    assert all(label.endswith("(%)") for label in spread)
+    assert labels["figure-history-0"] == [("Epoch", "Loss (scaled units)")]
+    assert labels["figure-reconstruction"][1] == ("True (eV)", "Reconstructed (eV)")
+
+
+# -- many targets are spoken of together
+
+
+def many(n_targets, X):
+    """Make targets of a table: lines, and noise in every third."""
+    rng = np.random.RandomState(0)
+    table = X[["energy", EVIL]]
+    y = table.to_numpy() @ rng.normal(size=(2, n_targets))
+    y[:, ::3] = rng.normal(size=y[:, ::3].shape)
+    y = pd.DataFrame(y + rng.normal(scale=0.1, size=y.shape)).add_prefix("t")
+    return table, y, SupervisedAutoencoder(**TINY).fit(table, y)
+
+
+def test_statements_that_are_alike_are_one(X):
+    table, y, sae = many(6, X)
+    card = report(sae, table, y, cv=3, random_state=0)
+    page = check_page(card.html)
+    check_markdown(card.markdown)
+    mean = card.scores.query("metric == 'MAE'").groupby(["target", "model"])["score"].mean()
+    own = mean.xs("this model", level="model")
+    ridge = mean.xs("ridge regression", level="model")
+    found = [limit for limit in card.limits if "ridge regression is better" in limit]
+    assert len(found) == 1
+    n, names, worst, error, other = re.search(
+        r"For (\d) of 6 targets \((.*)\) ridge regression is better than this model. "
+        r"The worst is (t\d): MAE (\S+) against (\S+), worse in 3 of 3 folds.",
+        found[0],
+    ).groups()
+    names = re.split(", | and ", names)
+    assert 1 < len(names) == int(n) < 6
+    assert worst == (own / ridge)[names].idxmax()
+    assert (error, other) == (number(own[worst]), number(ridge[worst]))
+    table = page.table("Targets of numbers")
+    assert list(table.index) == list(y.columns)
+    best = mean.drop(["this model", "this model, on rows it learnt from"], level="model")
+    assert table["Best baseline"].to_list() == [best[name].idxmin() for name in y.columns]
+    is_best = table["Best baseline"] == "ridge regression"
+    is_worse = table["This model is"] == "worse"
+    assert set(table.index[is_best & is_worse]) == set(names) & set(table.index[is_best])
+    text = "".join(page.text)
+    assert f"beside ridge regression, not told apart for {6 - int(n)}, worse for {n} of 6" in text
+    counts = table["This model is"].value_counts()
+    assert f"Not told apart for {counts['not told apart']}, worse for {counts['worse']} of" in text
+    assert "For all 6 targets: 60 distinct rows of 60; none occurs twice." in page.text
+    assert {f"figure-predictions-{k}" for k in range(6)} < set(page.ids)
+
+
+def test_statements_together_are_those_of_each_target(X, monkeypatch):
+    table, y, sae = many(8, X)
+    y.loc[:9, ["t1", "t4"]] = np.nan
+    sae.fit(table, y)
+    card = report(sae, table, y, cv=3, random_state=0)
+    monkeypatch.setattr(_task, "FEW_TARGETS", 8)
+    each = [s for s in report(sae, table, y, cv=3, random_state=0).limits if re.match(r"t\d:", s)]
+    together = re.findall(r"^For (?:all )?(\d)(?: of 8)? targets", "\n".join(card.limits), re.M)
+    alone = [s for s in card.limits if re.match(r"t\d:", s)]
+    assert set(alone) < set(each)
+    assert sum(map(int, together)) + len(alone) == len(each)
+    assert "For 2 of 8 targets (t1 and t4) the target is missing in some rows." in "\n".join(
+        card.limits
+    )
+    kinds = [s.partition(") ")[2].partition(".")[0] for s in card.limits if s.startswith("For ")]
+    assert len(kinds) == len(set(kinds))
+
+
+def test_few_targets_are_spoken_of_one_by_one(X):
+    table, y, sae = many(4, X)
+    card = report(sae, table, y, cv=3, random_state=0)
+    assert not [limit for limit in card.limits if limit.startswith("For ")]
+    text = Parser(card.html).text
+    assert {f"{name}, beside baselines" for name in y.columns} < set(text)
+
+
+def test_figures_of_very_many_targets_are_of_the_worst(X):
+    table, y, sae = many(13, X)
+    card = report(sae, table, y, cv=2, random_state=0)
+    page = check_page(card.html)
+    r2 = card.scores.query("metric == 'R²' and model == 'this model'")
+    worst = r2.groupby("target")["score"].mean().nsmallest(4).index
+    expected = {f"figure-predictions-{name[1:]}" for name in worst}
+    assert expected == {name for name in page.ids if name.startswith("figure-predictions")}
+    assert len(page.table("Intervals of 90 %")) == 13
+
+
+def test_baselines_of_many_targets_are_those_of_each(X):
+    table, y, sae = many(3, X)  # noise asks for another strength of ridge than a line
+    y.loc[:9, "t2"] = np.nan
+    sae.fit(table, y)
+    folds = list(KFold(3, shuffle=True, random_state=5).split(table))
+    card = report(sae, table, y, cv=folds, random_state=0)
+    for name in y.columns:
+        ridge, boosting, median = [], [], []
+        for train, test in folds:
+            train, test = (part[y[name].iloc[part].notna()] for part in (train, test))
+            (A, a), (B, b) = ((table.iloc[p], y[name].iloc[p]) for p in (train, test))
+            line = make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-3, 3, 13)))
+            ridge.append(mean_absolute_error(b, line.fit(A, a).predict(B)))
+            trees = HistGradientBoostingRegressor().fit(A, a)
+            boosting.append(mean_absolute_error(b, trees.predict(B)))
+            median.append(np.mean(np.abs(b - a.median())))
+        assert_allclose(scores_of(card, "ridge regression", "MAE", name), ridge)
+        assert_allclose(scores_of(card, "gradient boosting", "MAE", name), boosting)
+        assert_allclose(scores_of(card, "median", "MAE", name), median)
+
+
+def test_more_targets_need_no_more_predictions(X, monkeypatch):
+    predict, counts = SupervisedAutoencoder.predict, []
+
+    def counted(self, X, *args, **kwargs):
+        counts[-1] += len(X) > 1
+        return predict(self, X, *args, **kwargs)
+
+    monkeypatch.setattr(SupervisedAutoencoder, "predict", counted)
+    for n_targets in (1, 6):
+        table, y, sae = many(n_targets, X)
+        counts.append(0)
+        report(sae, table, y, cv=3, random_state=0)
+    assert counts == [6, 6]  # rows held out, and rows learnt from, of each fold
+
+
+def test_baselines_of_few_rows_take_one_thread(sae, X, y, monkeypatch):
+    fit, seen = HistGradientBoostingRegressor.fit, []
+
+    def threads():
+        return {p["num_threads"] for p in threadpool_info() if p["user_api"] == "openmp"}
+
+    def watched(self, *args, **kwargs):
+        seen.append(threads())
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(HistGradientBoostingRegressor, "fit", watched)
+    with threadpool_limits(2, "openmp"):
+        report(sae, X, y, cv=2, random_state=0)
+        assert threads() == {2}
+    assert seen == [{1}, {1}]
 
 
 def test_without_a_target(X, rendered):

@@ -11,10 +11,16 @@ from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 from .._table import row_keys
 from ..plotting._base import core_of
 from ._folds import HIGHER_IS_BETTER, LEARNT, MODEL, Evaluation, HeldOut
-from ._task import Target, Task, stages_of
+from ._task import Column, Target, Task, stages_of
 
 # Nominal shares of rows that intervals should hold.
 NOMINAL = (0.5, 0.8, 0.9, 0.95)
+# Of the test that says which of two models is better.
+LEVEL = 0.05
+# Scores that differ by less, relative to their size, are equal: a network's numbers have 24 bits.
+_ROUNDING = 8 * float(np.finfo(np.float32).eps)
+# Fewer consecutive integers may well be a property.
+_FEWEST_COUNTED = 10
 
 
 class Replicates(NamedTuple):
@@ -78,7 +84,7 @@ def find_replicates(task: Task, evaluation: Evaluation, target: Target | None) -
 
 
 class Comparison(NamedTuple):
-    """The model beside a baseline, by one metric.
+    """The model beside a baseline, by the leading metric of a target.
 
     Parameters
     ----------
@@ -87,8 +93,8 @@ class Comparison(NamedTuple):
         Means over folds.
     gain : float
         Mean over folds of how much better the model is; negative where it is worse.
-    sd : float
-        Standard deviation of the gain over folds; NaN of one fold.
+    low, high : float
+        Ends of its interval, see :func:`interval_of_gain`.
     n_better, n_worse, n_folds : int
         Folds in which the model is better, or worse.
     """
@@ -98,60 +104,125 @@ class Comparison(NamedTuple):
     model_score: float
     baseline_score: float
     gain: float
-    sd: float
+    low: float
+    high: float
     n_better: int
     n_worse: int
     n_folds: int
 
     @property
     def verdict(self) -> int:
-        """1 where the model is better by more than the folds differ, -1 where worse, else 0."""
-        sd = 0.0 if np.isnan(self.sd) else self.sd
-        return int(np.sign(self.gain)) if abs(self.gain) > sd else 0
+        """1 where the model is better, -1 where it is worse, 0 where this cannot be told."""
+        return judge(self.low, self.high)
+
+
+def leading_metric(target: Target) -> str:
+    """Give the metric that decides what is better.
+
+    Of numbers the mean absolute error: a fold has it even if its target is constant, and the
+    median, the simplest baseline, has the least of all constants. Of classes the balanced
+    accuracy: each class counts alike, a constant is worth chance, and a model without
+    probabilities has it.
+    """
+    return "MAE" if target.classes is None else "balanced accuracy"
+
+
+def interval_of_gain(gains: Any, test_to_train: float) -> tuple[float, float]:
+    """Give the 95 % interval of how much better one of two models is, from folds.
+
+    It is that of the corrected resampled t-test of C. Nadeau and Y. Bengio, Machine Learning 52,
+    239 (2003). Folds share rows to learn from, so that the differences of their scores depend on
+    each other: the variance of their mean counts as (1 / n_folds + test_to_train) of theirs, in
+    place of 1 / n_folds.
+
+    Parameters
+    ----------
+    gains : array-like of shape (n_folds,)
+        How much better the first model is in each fold.
+    test_to_train : float
+        Number of rows that a fold holds out, over that of rows it learns from.
+
+    Returns
+    -------
+    low, high : float
+        Infinite of one fold.
+    """
+    from scipy.stats import t
+
+    gains = np.asarray(gains, dtype=float)
+    n_folds = len(gains)
+    if n_folds < 2:
+        return -np.inf, np.inf
+    error = gains.std(ddof=1) * np.sqrt(1 / n_folds + test_to_train)
+    half = t.ppf(1 - LEVEL / 2, n_folds - 1) * error
+    return float(gains.mean() - half), float(gains.mean() + half)
+
+
+def judge(low: float, high: float) -> int:
+    """Tell from an interval of the gain whether a model is better, 1, or worse, -1, or neither."""
+    return int(low > 0) - int(high < 0)
 
 
 def scores_of(evaluation: Evaluation, target: Target, model: str = MODEL) -> dict[str, pd.Series]:
     """Give the scores of a model by metric; a series over folds each."""
-    scores = evaluation.scores
-    own = scores[(scores["target"] == target.name) & (scores["model"] == model)]
-    return {
-        metric: part.set_index("fold")["score"]
-        for metric, part in own.groupby("metric", sort=False)
-    }
+    return evaluation.by_model.get((target.name, model), {})
 
 
 def baselines_of(evaluation: Evaluation, target: Target) -> list[str]:
     """Give the names of the baselines, from the simplest on."""
-    scores = evaluation.scores
-    names = scores.loc[scores["target"] == target.name, "model"].unique()
+    names = [model for name, model in evaluation.by_model if name == target.name]
     return [name for name in names if name not in (MODEL, LEARNT)]
 
 
 def compare(evaluation: Evaluation, target: Target) -> list[Comparison]:
-    """Hold the model against each baseline, fold by fold."""
-    own = scores_of(evaluation, target)
+    """Hold the model against each baseline, fold by fold; none where there is no score."""
+    metric = leading_metric(target)
+    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    own = scores_of(evaluation, target)[metric]
     comparisons = []
-    for metric, values in own.items():
-        sign = 1 if HIGHER_IS_BETTER[metric] else -1
-        for name in baselines_of(evaluation, target):
-            other = scores_of(evaluation, target, name)[metric]
-            gain = (sign * (values - other)).dropna()
-            if not len(gain):
-                continue
-            comparisons.append(
-                Comparison(
-                    metric,
-                    name,
-                    float(values[gain.index].mean()),
-                    float(other[gain.index].mean()),
-                    float(gain.mean()),
-                    float(gain.std(ddof=1)) if len(gain) > 1 else np.nan,
-                    int((gain > 0).sum()),
-                    int((gain < 0).sum()),
-                    len(gain),
-                )
+    for name in baselines_of(evaluation, target):
+        other = scores_of(evaluation, target, name)[metric]
+        gain = (sign * (own - other)).dropna()
+        if not len(gain):
+            continue
+        model, baseline = own[gain.index], other[gain.index]
+        # what rounding alone can make of two equal scores is no difference
+        gain[gain.abs() <= _ROUNDING * (model.abs() + baseline.abs())] = 0.0
+        counts = [
+            [target.known[rows].sum() for rows in evaluation.splits[fold]] for fold in gain.index
+        ]
+        ratio = float(np.mean([held / learnt for learnt, held in counts]))
+        comparisons.append(
+            Comparison(
+                metric,
+                name,
+                float(model.mean()),
+                float(baseline.mean()),
+                float(gain.mean()),
+                *interval_of_gain(gain, ratio),
+                int((gain > 0).sum()),
+                int((gain < 0).sum()),
+                len(gain),
             )
+        )
     return comparisons
+
+
+def best_baseline(comparisons: list[Comparison]) -> Comparison | None:
+    """Give the comparison with the best of the baselines, if there is one."""
+    if not comparisons:
+        return None
+    sign = 1 if HIGHER_IS_BETTER[comparisons[0].metric] else -1
+    return max(comparisons, key=lambda c: sign * c.baseline_score)
+
+
+def worth(evaluation: Evaluation, target: Target) -> float:
+    """Give a score that is 0 for a constant and 1 for the truth, whatever the target."""
+    own = scores_of(evaluation, target)
+    if target.classes is None:
+        return float(own["R²"].mean())
+    chance = 1 / max(len(target.classes), 2)
+    return float((own["balanced accuracy"].mean() - chance) / (1 - chance))
 
 
 class Intervals(NamedTuple):
@@ -241,6 +312,43 @@ def reliability(held_out: HeldOut) -> Reliability | None:
     error = float(np.average(np.abs(means[:, 0] - means[:, 1]), weights=means[:, 2]))
     excess = float(confidence.mean() - right.mean())
     return Reliability(means[:, 0], means[:, 1], means[:, 2].astype(int), error, excess)
+
+
+def counts_rows(task: Task, column: Column) -> bool:
+    """Tell whether a column has the values of an index: n consecutive integers, one a row.
+
+    Their order does not matter. Where scales have rows of their own, each may count on its own.
+    """
+    own = task.scale >= column.stage
+    if column.is_categorical or column.stage < 0:
+        return False
+    values = column.values.to_numpy()
+
+    def is_index(rows: np.ndarray) -> bool:
+        part = np.sort(values[rows])  # a missing value comes last
+        return (
+            len(part) >= _FEWEST_COUNTED
+            and float(part[0]).is_integer()
+            and bool((np.diff(part) == 1).all())
+        )
+
+    of_scales = [own & (task.scale == k) for k in np.unique(task.scale[own])]
+    return bool(own.any()) and (is_index(own) or all(is_index(rows) for rows in of_scales))
+
+
+def equal_columns(task: Task) -> list[list[Column]]:
+    """Give columns that are equal in all rows, and missing in the same ones, together."""
+    alike: dict[Any, list[Column]] = {}
+    for column in task.columns:
+        if column.stage < 0 or not column.measured.any():
+            continue
+        values = column.values
+        if column.is_categorical:
+            key: Any = tuple(values.astype(object).where(column.measured, None))
+        else:  # one zero, and one missing value
+            key = np.where(column.measured, values.to_numpy() + 0.0, np.nan).tobytes()
+        alike.setdefault(key, []).append(column)
+    return [columns for columns in alike.values() if len(columns) > 1]
 
 
 def reconstruction_table(task: Task, evaluation: Evaluation) -> pd.DataFrame:

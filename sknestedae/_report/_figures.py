@@ -13,7 +13,7 @@ import pandas as pd
 from .._compat import safe_indexing
 from .._stages import up_to_stage
 from ..plotting import HistoryDisplay, LatentDisplay, NestedDisplay, ReconstructionDisplay
-from ..plotting._base import PALETTE, core_of, shorten
+from ..plotting._base import PALETTE, core_of, shorten, with_unit
 from ._content import Picture, count
 from ._facts import Intervals, Reliability
 from ._folds import Evaluation, HeldOut
@@ -43,6 +43,19 @@ def _plain_style(draw: Callable) -> Callable:
 def _name(text: str, width: int) -> str:
     """Write a name in a figure: not too long, and no formula even if it has two $."""
     return shorten(text, width).replace("$", r"\$")
+
+
+def _label(target: Target, width: int) -> str:
+    """Write the name of a target in a figure, with its unit also where the name is too long."""
+    if len(target.label) <= width:
+        return _name(target.label, width)
+    unit = _name(target.unit, 20)
+    return with_unit(_name(target.name, max(width - len(unit) - 3, 8)), unit)
+
+
+def _unit(target: Target) -> str:
+    """Write the unit behind a label of an axis that does not name the target."""
+    return f" ({_name(target.unit, 20)})" if target.unit else ""
 
 
 def _figure(width: float, height: float) -> Any:
@@ -86,7 +99,7 @@ def draw_targets(task: Task) -> Picture:
         if target.classes is None:
             n_bins = int(np.clip(2 * len(values) ** (1 / 3), 5, 40))
             ax.hist(values, bins=n_bins, color=PALETTE[0], edgecolor="white", linewidth=0.5)
-            ax.set(xlabel=_name(target.label, 40), ylabel="Rows")
+            ax.set(xlabel=_label(target, 40), ylabel="Rows")
             ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         else:
             counts = np.bincount(values.astype(int), minlength=len(target.classes))
@@ -142,6 +155,7 @@ def _draw_history(task: Task, k: int, name: str | None) -> Picture:
     stage = None if name is None else k
     ax = _tidy(figure.add_subplot())
     display = HistoryDisplay.from_estimator(task.model, stage=stage, ax=ax)
+    ax.set_ylabel("Loss (scaled units)")
     of = "" if name is None else f" of the stage {name}"
     validated = any(column.startswith("valid_") for column in display.lines_)
     held = (
@@ -202,7 +216,7 @@ def _draw_plane(
         Z,
         components="pca" if Z.shape[1] > 2 else None,
         color=color,
-        color_label=None if target is None else _name(target.label, 40),
+        color_label=None if target is None else _label(target, 40),
         ax=_tidy(figure.add_subplot()),
     )
     of = "" if name is None else f" of the stage {name}"
@@ -250,14 +264,19 @@ def draw_predictions(
     }
     _tidy(ax).plot(limits, limits, color="0.4", linestyle="--", linewidth=1, zorder=1)
     ax.scatter(true[shown], predicted[shown], **style)
-    name = _name(target.label, 34)
-    ax.set(xlim=limits, ylim=limits, xlabel=f"Measured {name}", ylabel="Predicted, held out")
+    name, unit = _label(target, 34), _unit(target)
+    ax.set(
+        xlim=limits,
+        ylim=limits,
+        xlabel=f"Measured {name}",
+        ylabel=f"Predicted, held out{unit}",
+    )
     ax.set_aspect("equal", adjustable="box")
     residual = true - predicted
     _tidy(below).axhline(0, color="0.4", linestyle="--", linewidth=1, zorder=1)
     below.scatter(predicted[shown], residual[shown], **style)
     _draw_quantiles(below, predicted, residual)
-    below.set(xlabel=f"Predicted {name}", ylabel="Measured − predicted")  # noqa: RUF001
+    below.set(xlabel=f"Predicted {name}", ylabel=f"Measured − predicted{unit}")  # noqa: RUF001
     return _save(
         figure,
         f"figure-predictions-{k}",
@@ -416,7 +435,7 @@ def _draw_coverage(ax: Any, target: Target, held_out: HeldOut, intervals: Interv
     _draw_shares(ax, [predicted[p].mean() for p in parts], shares, [len(p) for p in parts])
     ax.set(
         ylim=(min(0.5, *shares) - 0.05, 1.02),
-        xlabel=f"Predicted {_name(target.label, 34)}",
+        xlabel=f"Predicted {_label(target, 34)}",
         ylabel=f"Share within the {100 * nominal:.0f} % interval",
     )
     return (
@@ -437,7 +456,7 @@ def _draw_spread(ax: Any, target: Target, held_out: HeldOut) -> str:
     top = 1.08 * max(*x, *y)
     ax.plot([0, top], [0, top], color="0.4", linestyle="--", linewidth=1, zorder=1)
     ax.plot(x, y, color=PALETTE[0], marker="o")
-    unit = f" ({target.unit})" if target.unit else ""
+    unit = _unit(target)
     ax.set(
         xlim=(0, 1.1 * max(x)),
         ylim=(0, top),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -22,6 +24,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, r2_sc
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from .._compat import safe_indexing
 from .._scales import ScaleKFold, scale_columns, target_frame
@@ -41,6 +44,11 @@ HIGHER_IS_BETTER = {
     "log loss": False,
 }
 _ALPHAS = np.logspace(-3, 3, 13)
+# With fewer rows gradient boosting's threads wait for each other, on a shared machine 50 times
+# longer than one of them works.
+_WORTH_THREADS = 10_000
+# Baselines that learn many numbers in one fit as they would one by one.
+_LEARN_MANY = ("median", "ridge regression")
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,17 @@ class Evaluation:
     decoded_by_pca: dict[int, np.ndarray]
     messages: list[str]
 
+    @cached_property
+    def by_model(self) -> dict[tuple[str, str], dict[str, pd.Series]]:
+        """The scores by target and model, then by metric; a series over folds each."""
+        found: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
+        for target, model, metric, fold, score in self.scores.itertuples(index=False):
+            found.setdefault((target, model), {}).setdefault(metric, {})[fold] = score
+        return {
+            key: {metric: pd.Series(of_folds) for metric, of_folds in own.items()}
+            for key, own in found.items()
+        }
+
 
 def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
     """Cross-validate the model and its baselines on the same folds."""
@@ -116,15 +135,15 @@ def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
             return_estimator=True,
             error_score="raise",
         )["estimator"]
+        last: _Last = {}
         held_out = [
-            _predict_held_out(task, j, target, splits, estimators, rows)
+            _predict_held_out(task, j, target, splits, estimators, rows, last)
             for j, target in enumerate(task.targets)
         ]
         reconstruction = _score_reconstruction(task, splits, estimators)
         decoded = _decode_held_out(task, splits, estimators)
     messages = _messages(caught)
-    for target in task.targets:
-        _score_baselines(task, target, splits, seed, rows)
+    rows += _score_baselines(task, splits, seed)
     scores = pd.DataFrame(rows, columns=["target", "model", "metric", "fold", "score"])
     by_pca = _decode_by_pca(task, splits, estimators) if decoded else {}
     return Evaluation(splits, how, held_out, scores, reconstruction, decoded, by_pca, messages)
@@ -264,6 +283,11 @@ def _strata(task: Task, n_folds: int) -> tuple[np.ndarray | None, str]:
 # The model
 
 
+# The last predictions of a fold's model, of rows held out or learnt from: the rows, and with the
+# spread of its members or without. Targets that are known in the same rows share them.
+_Last = dict[tuple[int, str, bool], tuple[np.ndarray, pd.DataFrame, pd.DataFrame | None]]
+
+
 def _predict_held_out(
     task: Task,
     j: int,
@@ -271,6 +295,7 @@ def _predict_held_out(
     splits: list[tuple[np.ndarray, np.ndarray]],
     estimators: list[Any],
     scores: list[dict[str, Any]],
+    last: _Last,
 ) -> HeldOut:
     """Predict one target of each fold's held-out rows, and score that."""
     parts = []
@@ -279,7 +304,11 @@ def _predict_held_out(
             own = rows[target.known[rows]]
             if not len(own):
                 continue
-            part = _predict(task, j, target, estimator, own, k)
+            with_spread = task.is_ensemble and target.classes is None
+            key = (k, name, with_spread)
+            if key not in last or not np.array_equal(last[key][0], own):
+                last[key] = (own, *_predict_all(task, estimator, own, with_spread))
+            part = _pick(task, j, target, estimator, k, last[key])
             values = metrics(target, part.truth, part.predicted, part.probability)
             _note(scores, target, name, k, values)
             if name == MODEL:
@@ -291,23 +320,37 @@ def _predict_held_out(
     return HeldOut(**joined)
 
 
-def _predict(
-    task: Task, j: int, target: Target, estimator: Any, rows: np.ndarray, fold: int
-) -> HeldOut:
-    """Predict one target of some rows with one fold's model."""
+def _predict_all(
+    task: Task, estimator: Any, rows: np.ndarray, with_spread: bool
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Predict all targets of some rows with one fold's model."""
     X = safe_indexing(task.X, rows)
+    if not with_spread:
+        return target_frame(estimator.predict(X))[0], None
+    predicted, spread = estimator.predict(X, return_std=True)
+    return target_frame(predicted)[0], target_frame(spread)[0]
+
+
+def _pick(
+    task: Task,
+    j: int,
+    target: Target,
+    estimator: Any,
+    fold: int,
+    predictions: tuple[np.ndarray, pd.DataFrame, pd.DataFrame | None],
+) -> HeldOut:
+    """Pick one target out of one fold's predictions, of a class with its probabilities."""
+    rows, predicted, spreads = predictions
     spread = probability = None
-    if task.is_ensemble and target.classes is None:
-        predicted, spread = estimator.predict(X, return_std=True)
-        spread = target_frame(spread)[0].iloc[:, j].to_numpy(dtype=np.float64)
-    else:
-        predicted = estimator.predict(X)
+    if spreads is not None:
+        spread = spreads.iloc[:, j].to_numpy(dtype=np.float64)
     if target.classes is not None:
         part = estimator if target.stage_name is None else up_to_stage(estimator, target.stage)
         if hasattr(part, "predict_proba"):
             codes = [target.codes[label] for label in part.classes_.tolist()]
-            probability = _align(part.predict_proba(X), codes, len(target.classes))
-    values = target.encode(target_frame(predicted)[0].iloc[:, j])
+            proba = part.predict_proba(safe_indexing(task.X, rows))
+            probability = _align(proba, codes, len(target.classes))
+    values = target.encode(predicted.iloc[:, j])
     truth = target.values[rows]
     return HeldOut(np.full(len(rows), fold), rows, truth, values, spread, probability)
 
@@ -371,7 +414,9 @@ def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, Any]:
     if target.classes is None:
         return {
             "median": DummyRegressor(strategy="median"),
-            "ridge regression": make_pipeline(prepare, RidgeCV(alphas=_ALPHAS)),
+            "ridge regression": make_pipeline(
+                prepare, RidgeCV(alphas=_ALPHAS, alpha_per_target=True)
+            ),
             "gradient boosting": HistGradientBoostingRegressor(
                 categorical_features="from_dtype", random_state=seed
             ),
@@ -386,33 +431,59 @@ def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, Any]:
 
 
 def _score_baselines(
-    task: Task,
-    target: Target,
-    splits: list[tuple[np.ndarray, np.ndarray]],
+    task: Task, splits: list[tuple[np.ndarray, np.ndarray]], seed: int
+) -> list[dict[str, Any]]:
+    """Fit each baseline where a target is known, and score it on the rows held out."""
+    alike: dict[Any, list[Target]] = {}
+    for target in task.targets:
+        key: Any = (target.stage, target.known.tobytes())
+        alike.setdefault(key if target.classes is None else target.name, []).append(target)
+    scores: dict[str, list[dict[str, Any]]] = {target.name: [] for target in task.targets}
+    is_small = task.n_samples < _WORTH_THREADS
+    with threadpool_limits(1, "openmp") if is_small else nullcontext():
+        for targets in alike.values():
+            table = task.frame(targets[0].stage if task.stage_names else None)
+            known = targets[0].known
+            for k, (train, test) in enumerate(splits):
+                learnt, held = train[known[train]], test[known[test]]
+                if len(learnt) and len(held):
+                    _score_baselines_of_fold(table, targets, learnt, held, k, seed, scores)
+    return [row for target in task.targets for row in scores[target.name]]
+
+
+def _score_baselines_of_fold(
+    table: pd.DataFrame,
+    targets: list[Target],
+    learnt: np.ndarray,
+    held: np.ndarray,
+    fold: int,
     seed: int,
-    scores: list[dict[str, Any]],
+    scores: dict[str, list[dict[str, Any]]],
 ) -> None:
-    """Fit each baseline where the target is known, and score it on the rows held out."""
-    table = task.frame(target.stage if task.stage_names else None)
-    for k, (train, test) in enumerate(splits):
-        known, held = train[target.known[train]], test[target.known[test]]
-        if not len(known) or not len(held):
-            continue
-        # a column that none of the rows has tells nothing, and gradient boosting can not have it
-        used = table.columns[table.iloc[known].notna().any()]
-        X_known, X_held = table.iloc[known][used], table.iloc[held][used]
-        for name, estimator in baselines(X_known, target, seed).items():
+    """Score the baselines of targets that are known in the same rows, or of one of classes."""
+    # a column that none of the rows has tells nothing, and gradient boosting can not have it
+    used = table.columns[table.iloc[learnt].notna().any()]
+    X_learnt, X_held = table.iloc[learnt][used], table.iloc[held][used]
+    has_text = any(isinstance(dtype, pd.CategoricalDtype) for dtype in X_learnt.dtypes)
+    for name, estimator in baselines(X_learnt, targets[0], seed).items():
+        given: tuple[Any, Any] = (X_learnt, X_held)
+        if name == "gradient boosting" and not has_text:  # it is quicker with arrays
+            given = (X_learnt.to_numpy(), X_held.to_numpy())
+        parts = [targets] if name in _LEARN_MANY else [[target] for target in targets]
+        for part in parts:
+            y = np.column_stack([target.values[learnt] for target in part])
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                estimator.fit(X_known, target.values[known])
-            probability = None
-            if target.classes is not None:
-                codes = estimator.classes_.astype(int).tolist()
-                proba = estimator.predict_proba(X_held)
-                probability = _align(proba, codes, len(target.classes))
-            predicted = estimator.predict(X_held)
-            values = metrics(target, target.values[held], predicted, probability)
-            _note(scores, target, name, k, values)
+                estimator.fit(given[0], y[:, 0] if len(part) == 1 else y)
+            predicted = estimator.predict(given[1]).reshape(len(held), -1)
+            for i, target in enumerate(part):
+                probability = None
+                if target.classes is not None:
+                    codes = estimator.classes_.astype(int).tolist()
+                    proba = estimator.predict_proba(given[1])
+                    probability = _align(proba, codes, len(target.classes))
+                values = metrics(target, target.values[held], predicted[:, i], probability)
+                _note(scores[target.name], target, name, fold, values)
 
 
 # ---------------------------------------------------------------------------------------------

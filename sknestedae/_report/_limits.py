@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from ..plotting._base import core_of
-from ._content import count, enumerate_words, fixed, number, percent, short
+from ._content import NOTHING, count, enumerate_words, fixed, number, percent, short
 from ._facts import (
+    LEVEL,
     Comparison,
     Intervals,
     Reliability,
     Replicates,
-    compare,
+    best_baseline,
     n_parameters,
     scores_of,
 )
@@ -30,6 +32,7 @@ FEW_HELD_OUT = 20
 _MOSTLY_ONE = 0.99
 
 
+ONE_FOLD = "one fold cannot tell"
 # How a baseline is called within a sentence.
 _ARTICLES = {"median": "the median", "most frequent class": "the most frequent class"}
 
@@ -62,32 +65,80 @@ def with_unit_behind(value: float, unit: str) -> str:
     return f"{number(value)} {unit}".strip()
 
 
-def say_verdicts(target: Target, comparisons: list[Comparison]) -> list[str]:
-    """Write for each metric which baseline is better than the model; those come first."""
-    words = {-1: "worse than", 0: "not clearly different from", 1: "better than"}
-    sentences = []
-    for metric in dict.fromkeys(c.metric for c in comparisons):
-        parts = []
-        for verdict, text in words.items():
-            own = [c for c in comparisons if c.metric == metric and c.verdict == verdict]
-            said = [f"{say_model(c.baseline)} ({say_comparison(c, target.unit)})" for c in own]
-            if said:
-                parts.append(f"{text} {enumerate_words(said)}")
-        sentences.append(f"By {metric} this model is {'; '.join(parts)}.")
-    return sentences
+def say_verdicts(target: Target, comparisons: list[Comparison]) -> str:
+    """Write which baselines are better than the model; those come first."""
+    metric = comparisons[0].metric
+    if comparisons[0].n_folds == 1:
+        said = [f"{say_model(c.baseline)} ({say_comparison(c, target.unit)})" for c in comparisons]
+        return (
+            f"By {metric}, {ONE_FOLD} whether this model is better than {enumerate_words(said)}."
+        )
+    words = {-1: "worse than", 0: "not told apart from", 1: "better than"}
+    parts = []
+    for verdict, text in words.items():
+        own = [c for c in comparisons if c.verdict == verdict]
+        said = [f"{say_model(c.baseline)} ({say_comparison(c, target.unit)})" for c in own]
+        if said:
+            parts.append(f"{text} {enumerate_words(said)}")
+    return f"By {metric} this model is {'; '.join(parts)}."
+
+
+def say_best(target: Target, comparisons: list[Comparison]) -> str:
+    """Write what the model is worth beside the best baseline."""
+    best = best_baseline(comparisons)
+    if best is None:
+        return NOTHING
+    said = f"{best.metric} {say_comparison(best, target.unit)}"
+    if best.n_folds == 1:
+        return (
+            f"{ONE_FOLD.capitalize()} which is better. The best of them is "
+            f"{say_model(best.baseline)}: {said}."
+        )
+    words = {-1: "Worse than", 0: "Not told apart from", 1: "Better than"}
+    return f"{words[best.verdict]} {say_model(best.baseline)}, the best of them: {said}."
+
+
+def count_verdicts(comparisons: list[Comparison]) -> str:
+    """Write for how many targets the model is better, not told apart, and worse."""
+    told = [c.verdict for c in comparisons if c.n_folds > 1]
+    words = {1: "better for", 0: "not told apart for", -1: "worse for"}
+    parts = [f"{text} {told.count(verdict)}" for verdict, text in words.items() if verdict in told]
+    if len(told) < len(comparisons):
+        parts.append(f"one fold cannot tell for {len(comparisons) - len(told)}")
+    return f"{', '.join(parts)} of {count(len(comparisons), 'target')}"
+
+
+class Finding(NamedTuple):
+    """A statement about one target, which may have others like it.
+
+    Parameters
+    ----------
+    target, said : str
+        Name of the target, and the whole statement.
+    alike : str
+        What statements of its kind have in common, behind "For 3 of 8 targets".
+    size : float
+        Larger where it is worse.
+    """
+
+    target: str
+    said: str
+    alike: str
+    size: float
 
 
 def find_limits(
     task: Task,
     evaluation: Evaluation,
+    comparisons: dict[str, list[Comparison]],
     replicates: dict[str | None, Replicates],
     intervals: dict[str, Intervals | None],
     curves: dict[str, Reliability | None],
 ) -> list[str]:
     """Give all statements, those on the scores first."""
-    found: list[str] = []
+    found: list[Finding] = []
     for target in task.targets:
-        found += _of_baselines(evaluation, target)
+        found += _of_baselines(target, comparisons[target.name])
     for name, repeated in replicates.items():
         found += _of_replicates(task, name, repeated)
     for target in task.targets:
@@ -95,13 +146,39 @@ def find_limits(
         found += _of_folds(evaluation, target)
         found += _of_calibration(target, intervals.get(target.name), curves.get(target.name))
         found += _of_target(target, task)
-    found += _of_reconstruction(task, evaluation)
-    found += _of_columns(task)
-    found += _of_settings(task)
-    found += [
+    statements = (
+        _put_together(found, len(task.targets))
+        if task.has_many_targets
+        else [finding.said for finding in found]
+    )
+    statements += _of_reconstruction(task, evaluation)
+    statements += _of_columns(task)
+    statements += _of_settings(task)
+    statements += [
         f"In the folds a warning was given. {short(text, 300)}" for text in evaluation.messages
     ]
-    return found
+    return statements
+
+
+def _put_together(found: list[Finding], n_targets: int) -> list[str]:
+    """Make one statement of those that are alike: of how many targets, and the worst."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in found:
+        kinds.setdefault(finding.alike, []).append(finding)
+    statements = []
+    for alike, own in kinds.items():
+        worst = max(own, key=lambda finding: finding.size)
+        if len(own) == 1:
+            statements.append(worst.said)
+            continue
+        if len(own) == n_targets:
+            which = f"all {n_targets} targets"
+        else:
+            names = enumerate_words([short(finding.target, 40) for finding in own])
+            which = f"{len(own)} of {n_targets} targets ({names})"
+        said = worst.said.replace(f": {alike}: ", ": ", 1)
+        statements.append(f"For {which} {alike}. The worst is {said}")
+    return statements
 
 
 # ---------------------------------------------------------------------------------------------
@@ -112,24 +189,34 @@ def _prefix(target: Target) -> str:
     return f"{target.name}: "
 
 
-def _of_baselines(evaluation: Evaluation, target: Target) -> Iterator[str]:
-    comparisons = compare(evaluation, target)
+def _of_baselines(target: Target, comparisons: list[Comparison]) -> Iterator[Finding]:
+    if not comparisons:
+        return
+    if comparisons[0].n_folds == 1:
+        said = f"{_prefix(target)}{say_verdicts(target, comparisons)}"
+        yield Finding(target.name, said, f"{ONE_FOLD} whether a baseline is better", 0.0)
+        return
     for verdict in (-1, 0):
-        own = [c for c in comparisons if c.verdict == verdict]
-        for name in dict.fromkeys(c.baseline for c in own):
-            said = "; ".join(
-                f"{c.metric} {say_comparison(c, target.unit)}" for c in own if c.baseline == name
+        for c in comparisons:
+            if c.verdict != verdict:
+                continue
+            name = say_model(c.baseline)
+            alike = (
+                f"{name} is better than this model"
+                if verdict < 0
+                else f"this model and {name} cannot be told apart"
             )
-            if verdict < 0:
-                yield f"{_prefix(target)}{say_model(name)} is better than this model: {said}."
-            else:
-                yield (
-                    f"{_prefix(target)}this model and {say_model(name)} can not be told apart: "
-                    f"{said}. No difference is larger than its standard deviation over the folds."
+            said = f"{_prefix(target)}{alike}: {c.metric} {say_comparison(c, target.unit)}"
+            if not verdict:  # all folds may agree, and yet be too few
+                ends = (
+                    f"{say_score(c.metric, c.low)} to {say_score(c.metric, c.high, target.unit)}"
                 )
+                said += f"; better by {ends} ({percent(1 - LEVEL)} interval)"
+            size = abs(c.model_score) + abs(c.baseline_score)
+            yield Finding(target.name, f"{said}.", alike, -c.gain / size if size else 0.0)
 
 
-def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[str]:
+def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[Finding]:
     where = "" if name is None else f"{name}: "
     if found.leak > 0:
         remedy = (
@@ -137,11 +224,13 @@ def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[
             if task.groups is not None
             else "No groups were given; with groups, equal rows stay in one fold."
         )
-        yield (
+        said = (
             f"{where}{percent(found.leak)} of the held-out rows are equal, in all columns, to a "
             "row learnt from: the scores tell more of rows that are known than of new ones. "
             f"{remedy}"
         )
+        alike = "some rows held out are equal, in all columns, to a row learnt from"
+        yield Finding(name or "", said, alike, found.leak)
     if found.n_contradicting:
         target = next(t for t in task.targets if t.name == name)
         if target.classes is not None:
@@ -151,13 +240,15 @@ def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[
             bound = f"no model of these columns can have a mean absolute error below {error}"
             if np.isfinite(found.ceiling):
                 bound += f", or R² above {fixed(found.ceiling)},"
-        yield (
+        said = (
             f"{where}{count(found.n_contradicting, 'row')} of {found.n_rows:,} are equal to "
             f"another in all columns and have another target: {bound} on these rows."
         )
+        alike = "some rows are equal to another in all columns and have another target"
+        yield Finding(name or "", said, alike, found.n_contradicting / found.n_rows)
 
 
-def _of_overfit(task: Task, evaluation: Evaluation, target: Target) -> Iterator[str]:
+def _of_overfit(task: Task, evaluation: Evaluation, target: Target) -> Iterator[Finding]:
     own, learnt = (scores_of(evaluation, target, m) for m in ("this model", LEARNT))
     metric = "MAE" if target.classes is None else "accuracy"
     held, known = own[metric], learnt[metric].reindex(own[metric].index)
@@ -168,84 +259,102 @@ def _of_overfit(task: Task, evaluation: Evaluation, target: Target) -> Iterator[
         return
     stops = [getattr(core_of(e), "early_stopping", None) for _, e, _ in stages_of(task.core)]
     stop = "" if True in stops else " Early stopping was not asked for."
-    yield (
-        f"{_prefix(target)}the model fits the rows it learnt from better than others: {metric} "
+    alike = "the model fits the rows it learnt from better than others"
+    said = (
+        f"{_prefix(target)}{alike}: {metric} "
         f"{say_score(metric, known.mean(), target.unit)} there, "
         f"{say_score(metric, held.mean(), target.unit)} on rows held out.{stop}"
     )
+    yield Finding(target.name, said, alike, float(gap / error.mean()))
 
 
-def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[str]:
+def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[Finding]:
     own = scores_of(evaluation, target)
     n_held = [int(target.known[test].sum()) for _, test in evaluation.splits]
     if min(n_held) < FEW_HELD_OUT:
-        yield (
+        said = (
             f"{_prefix(target)}folds hold out as few as {count(min(n_held), 'known value')}; the "
             "score of such a fold is mostly chance."
         )
+        alike = f"folds hold out fewer than {FEW_HELD_OUT} known values"
+        yield Finding(target.name, said, alike, -min(n_held))
     if "R²" in own and (own["R²"] < 0).any():
         n = int((own["R²"] < 0).sum())
-        yield (
+        said = (
             f"{_prefix(target)}in {n} of {count(len(own['R²']), 'fold')} R² is below 0 (lowest: "
             f"{fixed(own['R²'].min())}): there the model is worse than the mean of the fold."
         )
+        yield Finding(target.name, said, "R² is below 0 in some folds", -float(own["R²"].min()))
     for metric, values in own.items():
         values = values.dropna()
         sign = 1 if HIGHER_IS_BETTER[metric] else -1
         if len(values) > 1 and metric != "log loss" and np.ptp(values) > 0.5 * abs(values.mean()):
             worst, best = (sign * values).min() * sign, (sign * values).max() * sign
-            yield (
-                f"{_prefix(target)}{metric} depends on the fold: from "
+            alike = f"{metric} depends on the fold"
+            said = (
+                f"{_prefix(target)}{alike}: from "
                 f"{say_score(metric, worst, target.unit)} in the worst to "
                 f"{say_score(metric, best, target.unit)} in the best."
+            )
+            mean = abs(values.mean())
+            yield Finding(
+                target.name, said, alike, float(np.ptp(values) / mean) if mean else np.inf
             )
 
 
 def _of_calibration(
     target: Target, by_spread: Intervals | None, curve: Reliability | None
-) -> Iterator[str]:
+) -> Iterator[Finding]:
     if by_spread is not None and by_spread.actual[1] < by_spread.nominal[1] - 0.05:
-        yield (
-            f"{_prefix(target)}the members agree more than they are right: "
+        alike = "the members agree more than they are right"
+        said = (
+            f"{_prefix(target)}{alike}: "
             f"{percent(by_spread.actual[1])} of the held-out rows lie within ± 2 standard "
             f"deviations of the members, where {percent(by_spread.nominal[1])} would be if the "
             "spread told the error."
         )
+        yield Finding(target.name, said, alike, -float(by_spread.actual[1]))
     if curve is not None and abs(curve.excess) > 0.05:
         word = "more" if curve.excess > 0 else "less"
-        yield (
-            f"{_prefix(target)}the model is {word} sure than it is right: the mean probability of "
+        alike = f"the model is {word} sure than it is right"
+        said = (
+            f"{_prefix(target)}{alike}: the mean probability of "
             "the predicted class differs from the share that is right by "
             f"{number(abs(curve.excess), 2)}."
         )
+        yield Finding(target.name, said, alike, abs(curve.excess))
 
 
 # ---------------------------------------------------------------------------------------------
 # Data
 
 
-def _of_target(target: Target, task: Task) -> Iterator[str]:
+def _of_target(target: Target, task: Task) -> Iterator[Finding]:
     own = task.own_rows(target)
     missing = float(1 - target.known[own].mean())
     if missing > 0:
         n = int((~target.known[own]).sum())
-        yield (
+        said = (
             f"{_prefix(target)}the target is missing in {n:,} of {own.sum():,} rows "
             f"({percent(missing)}); the scores tell nothing of those."
         )
+        yield Finding(target.name, said, "the target is missing in some rows", missing)
     if target.classes is None:
         return
     counts = np.bincount(target.values[target.known].astype(int), minlength=len(target.classes))
     few = [(target.classes[c], n) for c, n in enumerate(counts) if n < FEW_IN_CLASS]
     if few:
         said = enumerate_words([f"{short(name, 40)} ({n})" for name, n in few])
-        yield f"{_prefix(target)}classes with fewer than {FEW_IN_CLASS} rows: {said}."
+        said = f"{_prefix(target)}classes with fewer than {FEW_IN_CLASS} rows: {said}."
+        alike = f"there are classes with fewer than {FEW_IN_CLASS} rows"
+        yield Finding(target.name, said, alike, len(few))
     share = counts.max() / counts.sum()
     if share > 0.8:
-        yield (
+        said = (
             f"{_prefix(target)}{percent(share)} of the rows are of the class "
             f"{short(target.classes[int(counts.argmax())], 40)}, so that accuracy says little."
         )
+        yield Finding(target.name, said, "most rows are of one class", float(share))
 
 
 def _of_columns(task: Task) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ..plotting._base import check_units
 from . import _sections
 from ._content import Page, Picture, package_version, short
 from ._facts import (
+    compare,
     find_replicates,
     reliability,
     residual_intervals,
@@ -231,13 +232,14 @@ default=None
         has_spread = held_out.spread is not None
         by_spread[target.name] = spread_intervals(held_out) if has_spread else None
         curves[target.name] = reliability(held_out)
-    statements = find_limits(task, evaluation, replicates, by_spread, curves)
+    comparisons = {target.name: compare(evaluation, target) for target in task.targets}
+    statements = find_limits(task, evaluation, comparisons, replicates, by_spread, curves)
     sections = [
-        _sections.glance(task, evaluation, len(statements)),
+        _sections.glance(task, evaluation, comparisons, len(statements)),
         _sections.limits(statements),
         _sections.data(task, replicates),
         _sections.settings(task),
-        _sections.scores(task, evaluation),
+        _sections.scores(task, evaluation, comparisons),
         _sections.predictions(task, evaluation, replicates, rng),
         _sections.calibration(task, evaluation, by_residual, by_spread, curves),
         _sections.reconstruction(task, evaluation),

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from .._stages import steps_before
-from ..plotting._base import core_of
+from ..plotting._base import core_of, with_unit
 from ._content import (
     NOTHING,
     Bullets,
@@ -32,14 +32,21 @@ from ._content import (
     short,
 )
 from ._facts import (
+    LEVEL,
+    NOMINAL,
+    Comparison,
     Intervals,
     Reliability,
     Replicates,
     baselines_of,
-    compare,
+    best_baseline,
+    counts_rows,
+    equal_columns,
+    leading_metric,
     n_parameters,
     reconstruction_table,
     scores_of,
+    worth,
 )
 from ._figures import (
     MAX_PANELS,
@@ -52,20 +59,34 @@ from ._figures import (
     draw_reliability,
     draw_targets,
 )
-from ._folds import HIGHER_IS_BETTER, LEARNT, MODEL, Evaluation
-from ._limits import say_comparison, say_model, say_verdicts, with_unit_behind
-from ._task import Column, Target, Task, stages_of
+from ._folds import LEARNT, MODEL, Evaluation
+from ._limits import (
+    count_verdicts,
+    say_best,
+    say_model,
+    say_score,
+    say_verdicts,
+    with_unit_behind,
+)
+from ._task import FEW_TARGETS, Column, Target, Task, stages_of
 
 _PACKAGES = ("scikit-learn", "torch", "skorch", "numpy", "scipy", "pandas")
-# A longer table of columns is folded away.
-_MANY_COLUMNS = 20
+# A longer table of columns or targets is folded away.
+_MANY_ROWS = 20
+# Of more kinds the rest is counted.
+_MOST_KINDS = 6
 
 
 # ---------------------------------------------------------------------------------------------
 # At a glance, and limits
 
 
-def glance(task: Task, evaluation: Evaluation, n_limits: int) -> Section:
+def glance(
+    task: Task,
+    evaluation: Evaluation,
+    comparisons: dict[str, list[Comparison]],
+    n_limits: int,
+) -> Section:
     """Give what a reader wants to know first."""
     n_stages = f", {count(len(task.stage_names), 'stage')}" if task.stage_names else ""
     members = len(task.core.members_)
@@ -75,14 +96,17 @@ def glance(task: Task, evaluation: Evaluation, n_limits: int) -> Section:
         ("Data", f"{count(task.n_samples, 'row')}, {count(len(task.columns), 'column')}"),
         ("Held out", f"{evaluation.how}. All scores are of rows held out, unless said otherwise."),
     ]
-    for target in task.targets:
+    if task.has_many_targets:
+        rows += _glance_at_many(task, evaluation, comparisons)
+    for target in task.targets if not task.has_many_targets else []:
         own = scores_of(evaluation, target)
         said = ", ".join(
             f"{metric} {mean_and_sd(values, _places(metric))}{_unit_of(metric, target, ' ')}"
             for metric, values in own.items()
         )
         rows.append((target.name, said))
-        rows.append((f"{target.name}, beside baselines", _headline(evaluation, target)))
+        beside = say_best(target, comparisons[target.name])
+        rows.append((f"{target.name}, beside baselines", beside))
     held = evaluation.reconstruction["held out"]
     if held.notna().any():
         rows.append(("Reconstruction", f"R² {mean_and_sd(held, 3)}"))
@@ -90,17 +114,34 @@ def glance(task: Task, evaluation: Evaluation, n_limits: int) -> Section:
     return Section("glance", "At a glance", (Pairs(tuple(rows)),))
 
 
-def _headline(evaluation: Evaluation, target: Target) -> str:
-    """Say by the first of two metrics what the model is worth beside the best baseline."""
-    metric = "MAE" if target.classes is None else "balanced accuracy"
-    own = [c for c in compare(evaluation, target) if c.metric == metric]
-    if not own:
-        return NOTHING
-    sign = 1 if HIGHER_IS_BETTER[metric] else -1
-    best = max(own, key=lambda c: sign * c.baseline_score)
-    words = {-1: "Worse than", 0: "Not clearly different from", 1: "Better than"}
-    said = say_comparison(best, target.unit)
-    return f"{words[best.verdict]} {say_model(best.baseline)}, the best of them: {metric} {said}."
+def _glance_at_many(
+    task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
+) -> list[tuple[str, str]]:
+    """Give the scores of many targets in a line for each kind, and their verdicts in another."""
+    rows = []
+    for metric, is_number in (("R²", True), ("balanced accuracy", False)):
+        means = pd.Series(
+            {
+                target.name: scores_of(evaluation, target)[metric].mean()
+                for target in task.targets
+                if (target.classes is None) == is_number
+            },
+            dtype=float,
+        )
+        known = means.dropna()
+        if not len(known):
+            continue
+        low, high = (
+            f"{fixed(known[name])} ({short(name, 40)})"
+            for name in (known.idxmin(), known.idxmax())
+        )
+        what = count(len(means), "target")
+        said = f"{metric} from {low} to {high}, median {fixed(known.median())}"
+        rows.append((f"{what} of {'numbers' if is_number else 'classes'}", said))
+    best = [b for own in comparisons.values() if (b := best_baseline(own)) is not None]
+    said = count_verdicts(best)
+    rows.append(("Beside the best baseline", f"{said[:1].upper()}{said[1:]}" if best else NOTHING))
+    return rows
 
 
 def limits(statements: list[str]) -> Section:
@@ -140,15 +181,21 @@ def data(task: Task, replicates: dict[str | None, Replicates]) -> Section:
     parts: list[Any] = [Text(_say_rows(task))]
     if task.targets:
         numbers = [t for t in task.targets if t.classes is None]
-        parts += [_number_targets(task, numbers)] if numbers else []
-        parts += [_class_targets(target) for target in task.targets if target.classes]
+        if numbers:
+            table = _number_targets(task, numbers)
+            parts.append(_fold_long(table, f"All {len(numbers)} targets that are numbers"))
+        classes = tuple(_class_targets(target) for target in task.targets if target.classes)
+        is_many = len(classes) > FEW_TARGETS
+        parts += [Folded(f"Classes of {len(classes)} targets", classes)] if is_many else classes
         parts.append(draw_targets(task))
-    repeated = [_say_replicates(name, found) for name, found in replicates.items()]
-    parts.append(Bullets(tuple(repeated)))
-    table = _columns(task)
-    is_long = len(task.columns) > _MANY_COLUMNS
-    parts.append(Folded(f"All {len(task.columns)} columns", (table,)) if is_long else table)
+    parts.append(Bullets((*_say_all_replicates(task, replicates), *_say_columns(task))))
+    parts.append(_fold_long(_columns(task), f"All {len(task.columns)} columns"))
     return Section("data", "Data", tuple(parts))
+
+
+def _fold_long(table: Table, summary: str) -> Any:
+    """Fold a table away if it is long."""
+    return Folded(summary, (table,)) if len(table.rows) > _MANY_ROWS else table
 
 
 def _say_rows(task: Task) -> str:
@@ -215,9 +262,48 @@ def _class_targets(target: Target) -> Table:
     return Table(f"Classes of {target.name}", ("Class", "Rows", "Share"), tuple(rows))
 
 
-def _say_replicates(name: str | None, found: Replicates) -> str:
-    where = "" if name is None else f"{name}: "
-    text = f"{where}{count(found.n_distinct, 'distinct row')} of {found.n_rows:,}"
+def _say_all_replicates(task: Task, replicates: dict[str | None, Replicates]) -> list[str]:
+    """Say for each target which rows occur more than once, of many targets those together."""
+    said = {name: _say_replicates(found) for name, found in replicates.items()}
+    if not task.has_many_targets:
+        return [text if name is None else f"{name}: {text}" for name, text in said.items()]
+    kinds: dict[str, list[str]] = {}
+    for name, text in said.items():
+        kinds.setdefault(text, []).append(short(name, 40))
+    if len(kinds) == 1:
+        return [f"For all {len(said)} targets: {text}" for text in kinds]
+    common = sorted(kinds.items(), key=lambda kind: -len(kind[1]))
+    lines = [f"{enumerate_words(names)}: {text}" for text, names in common[:_MOST_KINDS]]
+    n_rest = sum(len(names) for _, names in common[_MOST_KINDS:])
+    return [*lines, f"{count(n_rest, 'further target')}: other numbers."] if n_rest else lines
+
+
+def _say_columns(task: Task) -> list[str]:
+    """Say which columns tell nothing, or nothing that another one does not tell."""
+    lines = []
+    indices = [short(column.name, 40) for column in task.columns if counts_rows(task, column)]
+    if indices:
+        lines.append(
+            f"Only counting rows: {enumerate_words(indices)}. The values are consecutive whole "
+            "numbers, one a row. An index is no property: leave it out, as it tells nothing of a "
+            "new row."
+        )
+    equal = [
+        enumerate_words([short(column.name, 40) for column in columns])
+        for columns in equal_columns(task)
+    ]
+    if equal:
+        rest = len(equal) - _MOST_KINDS
+        said = [*equal[:_MOST_KINDS], f"{rest} further sets"] if rest > 0 else equal
+        lines.append(
+            f"Equal in all rows: {'; '.join(said)}. One column of them tells as much as all, and "
+            "together they count more often in the reconstruction."
+        )
+    return lines
+
+
+def _say_replicates(found: Replicates) -> str:
+    text = f"{count(found.n_distinct, 'distinct row')} of {found.n_rows:,}"
     if not found.n_repeated:
         return f"{text}; none occurs twice."
     text += f"; {count(found.n_repeated, 'row')} occur more than once"
@@ -234,7 +320,7 @@ def _columns(task: Task) -> Table:
         stage = task.stage_names[column.stage] if with_stage and column.stage >= 0 else "none"
         rows.append(
             (
-                short(f"{column.name} ({column.unit})" if column.unit else column.name, 80),
+                short(with_unit(column.name, column.unit), 80),
                 *((stage,) if with_stage else ()),
                 "categories" if column.is_categorical else "numbers",
                 _say_values(column),
@@ -341,7 +427,9 @@ def _versions() -> str:
 # Scores
 
 
-def scores(task: Task, evaluation: Evaluation) -> Section:
+def scores(
+    task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
+) -> Section:
     """Give the scores of model and baselines, and what they say."""
     how = f"{evaluation.how}. In each fold the settings above are fitted anew to the other rows."
     rest = (
@@ -353,16 +441,15 @@ def scores(task: Task, evaluation: Evaluation) -> Section:
         else "There is no target; what is scored is the reconstruction."
     )
     parts: list[Any] = [Text(f"{how} {rest}")]
+    every: list[Any] = []
     for target in task.targets:
-        parts += _scores_of_target(evaluation, target)
+        every += _scores_of_target(evaluation, target, comparisons[target.name])
+    if task.has_many_targets:
+        parts += _scores_of_many(task, evaluation, comparisons)
+        every = [Folded(f"Scores of each of {len(task.targets)} targets", tuple(every))]
+    parts += every
     if task.targets:
-        parts.append(
-            Text(
-                "Better or worse is said where the mean difference over the folds is larger than "
-                "its standard deviation over them. Folds share rows to learn from, so that this "
-                "is a rough yardstick and not a test."
-            )
-        )
+        parts.append(Text(_say_rule(task)))
     held = evaluation.reconstruction
     if held.notna().any(axis=None):
         header = ("Rows", "R² of the reconstruction", *_folds_header(len(held)))
@@ -375,11 +462,63 @@ def scores(task: Task, evaluation: Evaluation) -> Section:
     return Section("scores", "Scores", tuple(parts))
 
 
+def _say_rule(task: Task) -> str:
+    """Say what better and worse mean, and what they do not."""
+    metrics = enumerate_words(list(dict.fromkeys(map(leading_metric, task.targets))))
+    return (
+        f"Better or worse is said on this page by one rule: the differences in {metrics} between "
+        "this model and a baseline, on the same folds, are put to the corrected resampled t-test "
+        "(C. Nadeau and Y. Bengio, Machine Learning 52, 239, 2003), two-sided at "
+        f"{percent(LEVEL)}. It allows for folds that learn from the same rows. It does not allow "
+        "for the number of comparisons, it tells nothing from one fold, and models that are not "
+        "told apart need not be equal. The other scores have no part in it."
+    )
+
+
+def _scores_of_many(
+    task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
+) -> list[Any]:
+    """Give a row for each target, and count what is said of each baseline."""
+    words = {1: "better", 0: "not told apart", -1: "worse"}
+    parts: list[Any] = []
+    for kind in ("numbers", "classes"):
+        targets = [t for t in task.targets if (t.classes is None) == (kind == "numbers")]
+        if not targets:
+            continue
+        metrics = list(scores_of(evaluation, targets[0]))
+        rows = []
+        for target in targets:
+            own, best = scores_of(evaluation, target), best_baseline(comparisons[target.name])
+            if best is None:
+                beside = [NOTHING] * 3
+            else:
+                score = say_score(best.metric, best.baseline_score)
+                verdict = words[best.verdict] if best.n_folds > 1 else "one fold cannot tell"
+                beside = [best.baseline, score, verdict]
+            means = [mean_and_sd(own.get(m, []), _places(m)) for m in metrics]
+            rows.append((short(target.label, 60), *means, *beside))
+        leading = leading_metric(targets[0])
+        header = ("Target", *metrics, "Best baseline", f"Its {leading}", "This model is")
+        caption = f"Targets of {kind}: mean ± SD over {count(len(evaluation.splits), 'fold')}"
+        caption += ", MAE in the unit of each" if kind == "numbers" else ""
+        summary = f"Scores of {len(targets)} targets of {kind}"
+        parts.append(_fold_long(Table(caption, header, tuple(rows)), summary))
+        own_comparisons = [c for target in targets for c in comparisons[target.name]]
+        lines = []
+        for name in dict.fromkeys(c.baseline for c in own_comparisons):
+            counted = count_verdicts([c for c in own_comparisons if c.baseline == name])
+            lines.append(f"By {leading} this model is, beside {say_model(name)}, {counted}.")
+        parts.append(Bullets(tuple(lines)))
+    return parts
+
+
 def _folds_header(n_folds: int) -> list[str]:
     return [f"Fold {k + 1}" for k in range(n_folds)]
 
 
-def _scores_of_target(evaluation: Evaluation, target: Target) -> list[Any]:
+def _scores_of_target(
+    evaluation: Evaluation, target: Target, comparisons: list[Comparison]
+) -> list[Any]:
     names = [MODEL, *baselines_of(evaluation, target), LEARNT]
     by_model = {name: scores_of(evaluation, target, name) for name in names}
     found = list(by_model[MODEL])
@@ -391,7 +530,8 @@ def _scores_of_target(evaluation: Evaluation, target: Target) -> list[Any]:
     n_folds = len(evaluation.splits)
     caption = f"{target.name}: mean ± SD over {count(n_folds, 'fold')}"
     parts: list[Any] = [Table(caption, header, rows, strong=frozenset({0}))]
-    parts.append(Bullets(tuple(say_verdicts(target, compare(evaluation, target)))))
+    if comparisons:
+        parts.append(Bullets((say_verdicts(target, comparisons),)))
     tables = []
     for metric in found:
         by_fold = []
@@ -435,10 +575,18 @@ def predictions(
     rng: np.random.RandomState,
 ) -> Section | None:
     """Draw predictions against the truth."""
-    pictures = []
-    for k, (target, held_out) in enumerate(
-        zip(task.targets[:MAX_PANELS], evaluation.held_out, strict=False)
-    ):
+    pictures: list[Any] = []
+    chosen = _targets_to_draw(task, evaluation)
+    if len(chosen) < len(task.targets):
+        names = enumerate_words([short(task.targets[k].name, 40) for k in chosen])
+        pictures.append(
+            Text(
+                f"Here and under Calibration, figures are of the {len(chosen)} of "
+                f"{len(task.targets)} targets that are predicted worst: {names}."
+            )
+        )
+    for k in chosen:
+        target, held_out = task.targets[k], evaluation.held_out[k]
         found, note = replicates[target.name], ""
         if found.leak > 0:
             note = (
@@ -456,6 +604,15 @@ def predictions(
     return Section("predictions", "Predictions", tuple(pictures)) if pictures else None
 
 
+def _targets_to_draw(task: Task, evaluation: Evaluation) -> list[int]:
+    """Give the positions of targets that have figures: all or, of very many, the worst."""
+    positions = list(range(len(task.targets)))
+    if len(positions) <= MAX_PANELS:
+        return positions
+    value = np.array([worth(evaluation, target) for target in task.targets])
+    return sorted(np.argsort(value, kind="stable")[:FEW_TARGETS].tolist())  # NaN comes last
+
+
 def calibration(
     task: Task,
     evaluation: Evaluation,
@@ -465,9 +622,11 @@ def calibration(
 ) -> Section | None:
     """Say how far probabilities, spreads and intervals can be taken at their word."""
     parts: list[Any] = []
-    for k, (target, held_out) in enumerate(
-        zip(task.targets[:MAX_PANELS], evaluation.held_out, strict=False)
-    ):
+    chosen = _targets_to_draw(task, evaluation)
+    if len(chosen) < len(task.targets):
+        parts += _intervals_of_many(task, by_residual)
+    for k in chosen:
+        target, held_out = task.targets[k], evaluation.held_out[k]
         curve = curves[target.name]
         if curve is not None:
             word = "surer" if curve.excess > 0 else "less sure"
@@ -498,6 +657,22 @@ def calibration(
             )
         )
     return Section("calibration", "Calibration", tuple(parts)) if parts else None
+
+
+def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> list[Any]:
+    """Give one interval of each target that is a number."""
+    rows, level = [], len(NOMINAL) // 2
+    for target in task.targets:
+        found = by_residual[target.name]
+        if found is not None:
+            half = f"± {with_unit_behind(found.half_width[level], target.unit)}"
+            rows.append((short(target.name, 60), percent(found.actual[level]), half))
+    if not rows:
+        return []
+    header = ("Target", "Rows within, held out", "Half-width, mean")
+    caption = f"Intervals of {percent(NOMINAL[level])} by residuals of the other folds"
+    summary = f"Intervals of {len(rows)} targets"
+    return [_fold_long(Table(caption, header, tuple(rows)), summary)]
 
 
 def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
@@ -543,8 +718,7 @@ def reconstruction(task: Task, evaluation: Evaluation) -> Section | None:
         tuple(header[i] for i in used),
         tuple(tuple(row[i] for i in used) for row in rows),
     )
-    is_long = len(rows) > _MANY_COLUMNS
-    parts.append(Folded(f"All {len(rows)} columns", (full,)) if is_long else full)
+    parts.append(_fold_long(full, f"All {len(rows)} columns"))
     return Section("reconstruction", "Reconstruction", tuple(parts))
 
 

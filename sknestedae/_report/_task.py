@@ -29,6 +29,8 @@ from .._table import is_categorical
 from ..exceptions import NoTargetError
 from ..plotting._base import as_floats, core_of, name_of, with_unit
 
+# With more targets the page speaks of them together.
+FEW_TARGETS = 4
 # More categories than gradient boosting takes are put together, the rarest ones.
 _MAX_CATEGORIES = 250
 
@@ -145,6 +147,11 @@ class Task:
     def has_own_rows(self) -> bool:
         """Tell whether scales have rows of their own."""
         return len(np.unique(self.scale)) > 1
+
+    @property
+    def has_many_targets(self) -> bool:
+        """Tell whether targets are spoken of together."""
+        return len(self.targets) > FEW_TARGETS
 
     @property
     def is_ensemble(self) -> bool:

@@ -47,8 +47,11 @@ def check_has(estimator: Any, names: Iterable[str], caller: str) -> None:
 
 
 def with_unit(name: str, unit: str | None) -> str:
-    """Write a unit behind a name, where there is one."""
-    return f"{name} ({unit})".strip() if unit else name
+    """Write a unit behind a name, where there is one and the name does not end in it."""
+    if not unit:
+        return name
+    ends = (f"({unit})", f"[{unit}]", f", {unit}", f"/{unit}", f"/ {unit}", f" in {unit}")
+    return name if name.rstrip().endswith(ends) else f"{name} ({unit})".strip()
 
 
 def name_of(label: Hashable) -> str:
