@@ -51,7 +51,6 @@ from ._table import (
     keeps_column_types,
     kinds_by_content,
     row_keys,
-    share_unlearnt,
 )
 from ._target import ClassTarget, NumericTarget, target_from_state, target_to_state
 from ._together import train
@@ -277,6 +276,7 @@ class BaseSupervisedAutoencoder(
         kind = FrameKind.of(X)
         X, y, sample_weight = read_rows(X, y, sample_weight)
         strata = None
+        whole = X
         if self.bootstrap:
             X, y, sample_weight = leave_out_weightless(X, y, sample_weight)
             strata = np.zeros(len(X) if hasattr(X, "__len__") else X.shape[0], dtype=int)
@@ -288,8 +288,9 @@ class BaseSupervisedAutoencoder(
         if self.bootstrap:
             self._hold_kinds(members, X, resume=resume)
         fit_members(members, X, y, sample_weight, strata, method, **parameters)
-        if self.bootstrap:
-            share_unlearnt([member._table for member in members])
+        if self.bootstrap and not resume:
+            for member in members:
+                member._table.know_unlearnt(whole)
         for member in members:
             member._frame_kind = self._frame_kind if resume else kind
         take_over(self, members)
@@ -381,7 +382,7 @@ class BaseSupervisedAutoencoder(
     ) -> Job:
         """Learn columns and scales, and make the net that is to be trained, as ``_fit`` says."""
         needs_label = not (incremental and resume)  # a later part of a stream may have none
-        X, codes, sample_weight, power = self._read(
+        whole, X, codes, sample_weight, power = self._read(
             X, y, sample_weight, target, reset=not resume, needs_label=needs_label
         )
         device = resolve_device(self.device)
@@ -403,6 +404,8 @@ class BaseSupervisedAutoencoder(
                 self.standardize,
                 [(name, columns) for name, _, columns in blocks],
             ).fit(X, learnt, sample_weight)
+            if len(whole) > len(X):
+                self._table.know_unlearnt(whole)
             if target is not None:
                 target.fit(codes, learnt, sample_weight)
             self._target = target
@@ -441,7 +444,8 @@ class BaseSupervisedAutoencoder(
 
         Returns
         -------
-        X : DataFrame or ndarray of shape (n_rows, n_features)
+        whole, X : DataFrame or ndarray of shape (n_samples, n_features), (n_rows, n_features)
+            The table, and its rows with a positive weight.
         codes : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
             The target as its encoder reads it.
         sample_weight : ndarray of shape (n_rows,) or None
@@ -451,7 +455,7 @@ class BaseSupervisedAutoencoder(
         """
         kind = FrameKind.of(X)
         X, y, sample_weight = read_rows(X, y, sample_weight)
-        X = self._check_X(X, reset=reset)
+        X = whole = self._check_X(X, reset=reset)
         if reset:
             self._frame_kind = kind
         if y is not None:
@@ -464,7 +468,7 @@ class BaseSupervisedAutoencoder(
             )
             X, sample_weight, kept = drop_weightless(X, sample_weight)
         codes = None if target is None else target.read(y, kept, needs_label=needs_label)
-        return X, codes, sample_weight, power
+        return whole, X, codes, sample_weight, power
 
     def _choose_alpha(self, X: Any, codes: np.ndarray | None, *, incremental: bool) -> float:
         """Give the strength of the L2 penalty; a part of a stream is one of many rows."""

@@ -51,17 +51,20 @@ class Notices:
     found : dict, optional
         What is to be added to, such as that of a call that runs in another thread; it is the
         other's to warn.
+    apart : bool, default=False
+        Whether to warn at its own end, within another call too, such as where warnings are caught.
     """
 
-    def __init__(self, found: Found | None = None) -> None:
+    def __init__(self, found: Found | None = None, *, apart: bool = False) -> None:
         self._given = found
+        self._apart = apart
         self._is_outermost = False
 
     def __enter__(self) -> Notices:
         self._before = current()
         if self._given is not None:
             _LOCAL.found = self._given
-        elif self._before is None:
+        elif self._before is None or self._apart:
             self._is_outermost = True
             _LOCAL.found = {}
         return self

@@ -624,6 +624,13 @@ class TableEncoder:
             self.unlearnt[j] = distinct[total == 0]
             self.frequencies[j] = total[order] / total.sum()
 
+    def know_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Note categories that a table of ``fit`` has in no row that was learnt from."""
+        for j in self._categorical:
+            _, distinct = factorize(self._column(X, j), self._label(j))
+            own = pd.Index(self.categories[j]).get_indexer(distinct)
+            self.unlearnt[j] = distinct[own < 0]
+
     # -- in files
 
     def to_state(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 import warnings
 from decimal import Decimal
 
+import matplotlib.pyplot as plt
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -205,6 +206,7 @@ def test_what_follows_a_fit_reads_frames(spell):
     ]
     assert_frame_equal(*metrics)
     plotting.TraversalDisplay.from_estimator(model, given)
+    plt.close("all")
     assert_array_equal(
         cross_val_score(SupervisedAutoencoder(**TINY), given, Y.to_numpy()),
         cross_val_score(SupervisedAutoencoder(**TINY), X, Y),

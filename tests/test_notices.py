@@ -40,6 +40,30 @@ def test_the_outermost_call_warns():
         current().clear()
 
 
+def test_apart_from_the_call_around():
+    def call():
+        with Notices(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with Notices(apart=True):
+                notice("within", TextColumnWarning)
+            assert said(caught) == ["within"]
+            notice("around", TextColumnWarning)
+            assert list(current()) == ["around"]
+
+    with pytest.warns(TextColumnWarning) as caught:
+        call()
+    assert said(caught) == ["around"]
+
+
+def test_categories_of_rows_without_weight_are_no_news():
+    rare = X.assign(kind=["rare"] + ["a", "b"] * 14 + ["a"])
+    weight = np.r_[0.0, np.ones(29)]
+    for parameters in ({}, {"n_members": 2, "bootstrap": True}):
+        model = SupervisedAutoencoder(**TINY, **parameters).fit(rare, X["x"], sample_weight=weight)
+        assert "rare" not in model._table.categories[1]
+        model.predict(rare)
+
+
 def test_without_a_call_it_is_said_at_once():
     with pytest.warns(TextColumnWarning, match="now"):
         notice("now", TextColumnWarning)
@@ -122,6 +146,10 @@ def test_categories_that_a_member_did_not_draw_are_no_news():
 
 def test_rows_held_out_are_no_news():
     rare = X.assign(kind=["rare"] + ["a", "b"] * 14 + ["a"])
-    for seed in range(12):
-        model = SupervisedAutoencoder(**{**TINY, "random_state": seed}, early_stopping=True)
-        model.fit(rare, X["x"]).predict(rare)
+    settings = {**TINY, "early_stopping": True, "validation_fraction": 0.4}
+    learnt = []
+    for seed in range(6):
+        model = SupervisedAutoencoder(**{**settings, "random_state": seed}).fit(rare, X["x"])
+        model.predict(rare)
+        learnt.append("rare" in model._table.categories[1])
+    assert len(set(learnt)) == 2  # it was held out in some fits, and not in others

@@ -27,6 +27,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from .._compat import safe_indexing
+from .._notices import Notices
 from .._scales import ScaleKFold, scale_columns, target_frame
 from .._stages import steps_before, up_to_stage
 from ..model_selection import batched_cross_validate
@@ -126,22 +127,23 @@ def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
     rows: list[dict[str, Any]] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimators = batched_cross_validate(
-            clone(task.model),
-            task.X,
-            task.y,
-            cv=splits,
-            scoring=_no_score,
-            return_estimator=True,
-            error_score="raise",
-        )["estimator"]
-        last: _Last = {}
-        held_out = [
-            _predict_held_out(task, j, target, splits, estimators, rows, last)
-            for j, target in enumerate(task.targets)
-        ]
-        reconstruction = _score_reconstruction(task, splits, estimators)
-        decoded = _decode_held_out(task, splits, estimators)
+        with Notices(apart=True):
+            estimators = batched_cross_validate(
+                clone(task.model),
+                task.X,
+                task.y,
+                cv=splits,
+                scoring=_no_score,
+                return_estimator=True,
+                error_score="raise",
+            )["estimator"]
+            last: _Last = {}
+            held_out = [
+                _predict_held_out(task, j, target, splits, estimators, rows, last)
+                for j, target in enumerate(task.targets)
+            ]
+            reconstruction = _score_reconstruction(task, splits, estimators)
+            decoded = _decode_held_out(task, splits, estimators)
     messages = _messages(caught)
     rows += _score_baselines(task, splits, seed)
     scores = pd.DataFrame(rows, columns=["target", "model", "metric", "fold", "score"])
