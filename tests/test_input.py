@@ -17,6 +17,7 @@ import pytest
 import scipy.sparse
 import torch
 from numpy.testing import assert_array_equal
+from pandas.api.types import is_string_dtype
 from pandas.testing import assert_frame_equal
 from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import OneHotEncoder
@@ -74,7 +75,7 @@ SPELLINGS = {
     "nullable": lambda X: X.convert_dtypes(dtype_backend="numpy_nullable"),
     "arrow dtypes": lambda X: X.convert_dtypes(dtype_backend="pyarrow"),
     "objects": lambda X: X.astype(object),
-    "categories": lambda X: X.astype({"kind": "category"}),
+    "categories": lambda X: X.astype({j: "category" for j in X if is_string_dtype(X[j])}),
 }
 FRAMES = {name: SPELLINGS[name] for name in ("polars", "pyarrow")}
 

@@ -14,6 +14,7 @@ import pytest
 import sklearn
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
+from test_input import SPELLINGS
 
 import sknestedae
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
@@ -109,17 +110,12 @@ def as_masked(X):
     return np.ma.masked_invalid(X) if X.dtype.kind == "f" else np.ma.masked_array(X)
 
 
-# How a table may be spelled; an array by the last four.
-SPELLINGS = {
-    "polars": pl.from_pandas,
-    "pyarrow": lambda X: pa.Table.from_pandas(X, preserve_index=False),
-    "nullable": lambda X: X.convert_dtypes(dtype_backend="numpy_nullable"),
-    "arrow dtypes": lambda X: X.convert_dtypes(dtype_backend="pyarrow"),
-    "objects": lambda X: X.astype(object),
+# How an array may be spelled otherwise; a table of pandas as tests/test_input.py does.
+ARRAYS = {
     "list": lambda X: X.tolist(),
     "masked": as_masked,
     "tensor": torch.from_numpy,
-    "objects of an array": lambda X: X.astype(object),
+    "objects": lambda X: X.astype(object),
 }
 
 
@@ -135,14 +131,14 @@ NO_SUCH_SPELLING = (
 @st.composite
 def spelled(draw, X):
     """Spell a table in another way, if there is one: mixed columns are objects of pandas alone."""
-    names = list(SPELLINGS)[:5] if isinstance(X, pd.DataFrame) else list(SPELLINGS)[5:]
-    name = draw(st.sampled_from(["as it is", "as it is", *names]))
+    spellings = SPELLINGS if isinstance(X, pd.DataFrame) else ARRAYS
+    name = draw(st.sampled_from(["as it is", "as it is", *spellings]))
     if name == "as it is":
         return X
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pandas and pyarrow, on their conversions
         try:
-            return SPELLINGS[name](X)
+            return spellings[name](X)
         except (
             TypeError,
             ValueError,
@@ -360,8 +356,8 @@ def test_ordinary_tables_are_fitted(standardize):
     y = np.where(np.arange(n_rows) % 5, np.arange(n_rows), np.nan)
     labels = pd.Series(["u", "v", None] * 4)
     shape = {"n_components": 2, "max_iter": 2, "standardize": standardize}
-    for name in ("as it is", *list(SPELLINGS)[:5]):
-        given = SPELLINGS.get(name, lambda X: X)(X)
+    for spell in (lambda X: X, *SPELLINGS.values()):
+        given = spell(X)
         for around in AROUND.values():
             assert run((SupervisedAutoencoder(**shape), given, y, None, around))
         classifier = SupervisedAutoencoderClassifier(**shape)
