@@ -353,6 +353,7 @@ class Link:
                 total -= target @ torch.log_softmax(decoded[name][:, group], dim=1).T
         return total
 
+    @np.errstate(over="ignore")  # a mismatch may be infinite
     def mismatch(self, decoded: Mapping[str, Tensor], rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Sum the squared errors of a row's measured columns, and count these.
 
@@ -444,7 +445,8 @@ class Link:
             step = latents - self.mean
             distance = ((step @ precision) * step).sum(dim=1)
             scores.append(to_array(-misfit * n_columns / n_measured.clamp(min=1) - distance / 2))
-        return np.concatenate(scores)
+        found = np.concatenate(scores)
+        return np.where(np.isnan(found), -np.inf, found)  # errors further away than numbers go
 
     def _correlated_misfit(self, known: Tensor, error: Tensor) -> Tensor:
         """Give half of the squared Mahalanobis distances of errors, of shape (n_rows,).

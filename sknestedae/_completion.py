@@ -147,7 +147,9 @@ class Explainer:
 
     def weigh(self, parts: Sequence[Rows]) -> Tensor:
         """Weigh the examples by how well they explain each row, of shape (n_rows, n_examples)."""
-        return torch.softmax(-self.misfits(parts), dim=1)
+        misfits = self.misfits(parts)
+        # to a row further away than numbers go, all examples are alike
+        return torch.softmax(-misfits.clamp(max=torch.finfo(misfits.dtype).max), dim=1)
 
     def local_prior(self, weights: Tensor) -> Prior:
         """Give the weighted mean and the precision of the examples' latents."""

@@ -399,8 +399,9 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
 def label_rows(y: Any, X: Any) -> Any:
     """Give y the row labels of X, so that parts of both are not compared anew by old ones."""
     index = _row_labels(X)
-    has_both = index is not None and _row_labels(y) is not None
-    return y.set_axis(index, axis=0) if has_both and len(y) == len(index) else y
+    if index is None or _row_labels(y) is None or len(y) != len(index):
+        return y
+    return y.set_axis(index, axis=0)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -501,6 +502,8 @@ def _arrow_column(column: pd.Series, spec: dict[str, Any]) -> Any:
         made = pyarrow.array(column.to_numpy(), from_pandas=True)
         return made if is_null else made.cast(dtype)
     values = _plain_values(column, getattr(dtype, "scale", None))
+    if pyarrow.types.is_dictionary(dtype):
+        return pyarrow.array(values, type=dtype.value_type).dictionary_encode().cast(dtype)
     return pyarrow.array(values, type=None if is_null else dtype)
 
 

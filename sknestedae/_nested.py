@@ -85,6 +85,7 @@ from ._stages import (
     pass_on,
     stack_weights,
     stage_table,
+    tell_mixed,
     training_rows,
     transform_stage,
     unfrozen,
@@ -479,6 +480,7 @@ default=None
             )
             with naming(stage.name):
                 fit_stage(stage.estimator, data)
+                tell_mixed(stage, whole)
                 # what later stages are trained on; of the last stage, a row to count its latents
                 later = np.unique(np.concatenate(rows[k + 1 :] or [own[:1]]))
                 table = stage_table(X, later, self._columns, stage, before, latents)

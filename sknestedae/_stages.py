@@ -356,6 +356,12 @@ def hold_kinds(stage: Stage, X: Any) -> None:
             estimator.set_params(categorical_features=held)
 
 
+def tell_mixed(stage: Stage, X: Any) -> None:
+    """Tell a fitted stage which of its columns hold numbers beside words in the whole table."""
+    if isinstance(stage.estimator, BaseSupervisedAutoencoder) and isinstance(X, pd.DataFrame):
+        stage.estimator._table.know_mixed(X.iloc[:, stage.columns])
+
+
 def check_stage(stage: Stage, target: Target, rows: np.ndarray) -> None:
     """Refuse, before anything is trained, what a stage can not be trained on."""
     if isinstance(stage.estimator, FrozenEstimator):

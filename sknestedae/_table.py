@@ -403,8 +403,7 @@ def kinds_by_content(X: Any, columns: Sequence[int] | None = None) -> list[int] 
     if not isinstance(X, pd.DataFrame):
         return None
     columns = range(X.shape[1]) if columns is None else columns
-    objects = [X.iloc[:, j] for j in columns if types.is_object_dtype(X.dtypes.iloc[j])]
-    if not any(map(_mixes_kinds, objects)):
+    if not any(_mixes_kinds(X.iloc[:, j]) for j in columns):
         return None
     found = []
     for i, j in enumerate(columns):
@@ -427,6 +426,8 @@ def share_unlearnt(tables: Sequence[TableEncoder]) -> None:
 
 def _mixes_kinds(column: pd.Series) -> bool:
     """Tell whether a column of objects holds numbers beside words or booleans."""
+    if not types.is_object_dtype(column.dtype):
+        return False
     kinds = {type(value) for value in column[column.notna()]}
     is_number = [issubclass(kind, Real | Decimal) and kind is not bool for kind in kinds]
     return any(is_number) and not all(is_number)
@@ -609,6 +610,7 @@ class TableEncoder:
         self.frequencies: dict[int, np.ndarray] = {}
         # what stood in the table, but in no row that was learnt from
         self.unlearnt: dict[int, np.ndarray] = {}
+        self.mixed: list[int] = []
         for j in self._categorical:
             codes, distinct = factorize(self._column(X, j), self._label(j))
             weight = np.ones(len(codes)) if sample_weight is None else sample_weight
@@ -626,10 +628,25 @@ class TableEncoder:
 
     def know_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
         """Note categories that a table of ``fit`` has in no row that was learnt from."""
+        self.know_mixed(X)
         for j in self._categorical:
             _, distinct = factorize(self._column(X, j), self._label(j))
             own = pd.Index(self.categories[j]).get_indexer(distinct)
             self.unlearnt[j] = distinct[own < 0]
+
+    def know_mixed(self, X: Any) -> None:
+        """Note in which columns a whole table, of which this one was a part, mixes kinds.
+
+        Any rows of such a column may hold numbers alone, or words alone.
+
+        Parameters
+        ----------
+        X : DataFrame or array
+            Of the first columns, or all.
+        """
+        if isinstance(X, pd.DataFrame):
+            found = [j for j in self._categorical if j < X.shape[1] and _mixes_kinds(X.iloc[:, j])]
+            self.mixed = sorted({*self.mixed, *found})
 
     # -- in files
 
@@ -750,8 +767,9 @@ class TableEncoder:
     def _check_kind(self, j: int, distinct: np.ndarray) -> None:
         """Refuse numbers in a column of words, and words in a column of numbers."""
         fitted = self.categories[j]
-        words = {isinstance(value, str) for value in fitted}
-        if len(distinct) and words.isdisjoint(isinstance(value, str) for value in distinct):
+        words = {isinstance(value, str) for value in (*fitted, *self.unlearnt[j])}
+        given = {isinstance(value, str) for value in distinct}
+        if j not in self.mixed and given and words.isdisjoint(given):
             raise TypeError(
                 f"Column {self._label(j)} was categorical in fit, with categories such as "
                 f"{fitted[0]!r}; it holds {type(distinct[0]).__name__} such as {distinct[0]!r} "

@@ -464,3 +464,15 @@ def test_choose_distinct_keeps_the_first_of_those_alike():
     assert choose_distinct(numbers, codes, np.array([1, 0, 2, 3]), 2) == [1, 2]
     empty = np.empty((4, 0))
     assert choose_distinct(empty, codes, np.arange(4), 9) == [0, 3]
+
+
+def test_a_row_further_away_than_numbers_go():
+    """Its errors squared are infinite; what is filled and scored is a number all the same."""
+    sae, X = fitted_plane()
+    far = np.array(X[:2], dtype=float)
+    far[0, 0], far[0, 1] = 1e200, np.nan
+    filled = sae.complete(far)
+    assert np.isfinite(filled).all()
+    near, distant = sae.score_samples(np.where(np.isnan(far), 0.0, far))[::-1]
+    assert distant == -np.inf
+    assert np.isfinite(near)

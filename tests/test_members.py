@@ -387,3 +387,14 @@ def test_the_kind_of_frame_is_that_of_every_member():
         estimator.fit(given, y)
         for fitted in (estimator, *estimator.members_):
             assert isinstance(fitted.inverse_transform(fitted.transform(given)), pl.DataFrame)
+
+
+def test_rows_of_numbers_alone_are_rows_of_a_mixed_column():
+    """A stage that saw words alone takes numbers, which the whole table has too."""
+    first = pd.DataFrame({"o": pd.Series(["a", "b"] * 6, dtype=object)})
+    second = pd.DataFrame({"o": pd.Series([1, 2] * 4, dtype=object), "z": np.arange(8.0)})
+    chain = NestedAutoencoder(max_iter=1, random_state=0)
+    with pytest.warns(TextColumnWarning), pytest.warns(UnseenCategoryWarning):
+        chain.fit([first, second], [np.arange(12.0), np.arange(8.0)])
+    with pytest.warns(UnseenCategoryWarning, match="8 of 8 rows"):
+        assert np.isfinite(chain.predict([first, second])[1]).all()
