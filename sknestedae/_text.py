@@ -80,6 +80,12 @@ def doubt(column: pd.Series) -> str | None:
             "Convert it, such as to a number of days with (pd.to_datetime(column) - "
             "pd.Timestamp(2020, 1, 1)).dt.days"
         )
+    twins = _twins(words)
+    if twins:
+        return (
+            f"has categories that differ by blanks alone, such as {_examples(twins)}. Make them "
+            "one, such as with column.str.strip()"
+        )
     n_rows = int(column.notna().sum())
     if len(values) >= _FEW_VALUES and n_rows < _ROWS_PER_VALUE * len(values):
         return (
@@ -88,6 +94,16 @@ def doubt(column: pd.Series) -> str | None:
             "those of a compound for its formula"
         )
     return None
+
+
+def _twins(words: list[str]) -> list[str]:
+    """Give two words that are one but for blanks, if there are such."""
+    known: dict[str, str] = {}
+    for word in words:
+        twin = known.setdefault(" ".join(word.split()), word)
+        if twin != word:
+            return [twin, word]
+    return []
 
 
 def _beside_numbers(words: list[str], values: Any) -> str | None:

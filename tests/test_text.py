@@ -32,6 +32,10 @@ DOUBTFUL = {
     "formulas": (FORMULAS, f"{N} values in {N} rows"),
     "names of samples": ([f"sample {k:03}" for k in range(N)], f"{N} values in {N} rows"),
     "numbers of samples": ([str(k) for k in range(N)], f"{N} values in {N} rows"),
+    "blanks": (
+        ["SnO2", "TiO2", "SnO2 ", "ZnO"] * 10,
+        "differ by blanks alone, such as 'SnO2', 'S",
+    ),
     "a word beside numbers": ([*NUMBERS[1:].tolist(), "n/a"], "numbers beside the text 'n/a'"),
 }
 CATEGORIES = {
