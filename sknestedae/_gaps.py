@@ -229,7 +229,8 @@ def _fill_column(column: pd.Series, gaps: np.ndarray, values: pd.Series) -> pd.S
     gaps, values = gaps[is_given], values[is_given]
     if isinstance(column.dtype, pd.CategoricalDtype):
         known = set(column.cat.categories)
-        column = column.cat.add_categories(sorted({v for v in values if v not in known}, key=str))
+        new = sorted({v for v in values if v not in known}, key=str)
+        column = column.cat.add_categories(new) if new else column  # else their dtype may change
     elif types.is_numeric_dtype(column.dtype) and types.is_numeric_dtype(values.dtype):
         values = with_dtype(values.to_numpy(), column.dtype)
     filled = column.astype(object)

@@ -85,3 +85,12 @@ def test_only_rows_with_gaps_are_asked_for():
         assert search in (None, (3, 0.5))
     assert_array_equal(fill_gaps(X[:1], find, None, None, None), X[:1])
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("dtype", ["str", "string", pd.StringDtype("python"), object])
+def test_a_filled_category_keeps_its_dtype(dtype):
+    categories = pd.CategoricalDtype(pd.Index(["a", "b"], dtype=dtype))
+    X = pd.DataFrame({"kind": pd.Series(["a", None, "b"]).astype(categories)})
+    filled = fill_missing(X, pd.DataFrame({"kind": ["b"] * 3}))
+    assert filled["kind"].tolist() == ["a", "b", "b"]
+    assert filled["kind"].dtype == X["kind"].dtype
