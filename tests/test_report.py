@@ -871,6 +871,23 @@ def test_baselines_of_many_targets_are_those_of_each(X):
         assert_allclose(scores_of(card, "median", "MAE", name), median)
 
 
+def test_baselines_have_the_columns_up_to_their_stage():
+    rng = np.random.RandomState(0)
+    tables = [
+        pd.DataFrame(rng.normal(size=(40, 2)), columns=list(names)) for names in ("ab", "cd")
+    ]
+    both = pd.concat(tables, axis=1)
+    y = [both.sum(axis=1).rename("first"), (both["a"] - both["d"]).rename("last")]
+    nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(tables, y)
+    folds = list(KFold(2, shuffle=True, random_state=5).split(both))
+    card = report(nae, tables, y, cv=folds, random_state=0)
+    for table, target in ((tables[0], y[0]), (both, y[1])):
+        line = make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-3, 3, 13)))
+        predicted = cross_val_predict(line, table, target, cv=folds)
+        expected = [mean_absolute_error(target[test], predicted[test]) for _, test in folds]
+        assert_allclose(scores_of(card, "ridge regression", "MAE", target.name), expected)
+
+
 def test_more_targets_need_no_more_predictions_or_lines(X, monkeypatch):
     predict, counts = SupervisedAutoencoder.predict, []
     fit, n_lines = RidgeCV.fit, []
