@@ -1213,3 +1213,10 @@ def test_folds_of_groups_are_those_of_scikit_learn(sae, X, y):
         for _, test in GroupKFold(4).split(X, y, groups)
     ]
     assert_allclose(scores_of(card, "this model", "MAE"), expected, rtol=1e-6)
+
+
+def test_a_target_of_none_of_the_classes(X, y):
+    labels = np.where(y > y.mean(), "wide", "narrow")
+    model = SupervisedAutoencoderClassifier(2, max_iter=2, random_state=0).fit(X, labels)
+    with pytest.raises(ValueError, match=r"none of the classes .* \['narrow', 'wide'\]"):
+        report(model, X, y, cv=2)

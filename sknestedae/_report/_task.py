@@ -28,6 +28,7 @@ from .._stages import steps_before
 from .._table import is_categorical
 from ..exceptions import NoTargetError
 from ..plotting._base import as_floats, core_of, name_of, with_unit
+from ._content import short
 
 # With more targets the page speaks of them together.
 FEW_TARGETS = 4
@@ -445,6 +446,13 @@ def _read_targets(core: Any, y: Any, units: dict) -> list[Target]:
             missing = pd.isna(values).to_numpy()
             known = values[~missing].tolist()
             labels_there = np.unique(np.asarray(known)).tolist()
+            classes = core_of(estimator).classes_.tolist()
+            if known and not set(labels_there) & set(classes):
+                raise ValueError(
+                    f"The target {names[j]!r} has none of the classes that the estimator was "
+                    f"fitted to, which are {short(classes, 200)}; got {labels_there[0]!r} and "
+                    "others. Pass the y that it was fitted to."
+                )
             codes = {value: code for code, value in enumerate(labels_there)}
             numbers = np.full(len(values), np.nan)
             numbers[~missing] = [codes[value] for value in known]
