@@ -21,6 +21,7 @@ import sknestedae
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from sknestedae._input import read_table
 from sknestedae.exceptions import (
+    DivergenceError,
     DivergenceWarning,
     FewRowsWarning,
     TextColumnWarning,
@@ -267,6 +268,16 @@ def check_prediction(estimator, X, y):
         assert np.isfinite(estimator.score(X, y))
 
 
+def check_going_on(estimator, X, y, sample_weight):
+    """A further epoch learns from the same table, or diverges and leaves all as it was."""
+    before = np.asarray(estimator.transform(X))
+    try:
+        estimator.partial_fit(X, y, sample_weight=sample_weight)
+    except DivergenceError:
+        np.testing.assert_array_equal(np.asarray(estimator.transform(X)), before)
+    assert_finite(estimator.transform(X))
+
+
 def check(estimator, X, y, sample_weight, around):
     """Fit and use an estimator; nothing but a refusal by ``fit`` is in order."""
     try:
@@ -282,6 +293,8 @@ def check(estimator, X, y, sample_weight, around):
         assert np.isfinite(estimator.score(X))
         if y is not None:
             check_prediction(estimator, X, y)
+        if hasattr(estimator, "partial_fit"):
+            check_going_on(estimator, X, y, sample_weight)
     return True
 
 
