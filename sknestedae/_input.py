@@ -334,8 +334,8 @@ def check_same_rows(X: Any, **others: Any) -> None:
     Warns
     -----
     RowLabelWarning
-        If some labels are the same and others are not, so that rows may not belong together; not
-        of integers, which may count rows.
+        If most labels are the same and others are not, so that rows may not belong together; not
+        of integers that count rows in the same order.
     """
     index = _row_labels(X)
     for name, other in others.items():
@@ -355,7 +355,8 @@ def check_same_rows(X: Any, **others: Any) -> None:
                 "with to_numpy(), where its rows are those of the other by position."
             )
         n_common = int(np.isin(ours, theirs).sum())
-        if n_common and not (_counts(index) or _counts(given)):
+        name_rows = index.is_unique and given.is_unique
+        if name_rows and n_common > len(index) / 2 and not _count_alike(index, given):
             warnings.warn(
                 f"{n_common} of the {len(index)} row labels of X are in {name} too, the others "
                 f"are not, such as where {example}; rows are taken by position.",
@@ -375,9 +376,16 @@ def _label_keys(index: pd.Index) -> np.ndarray:
     return pd.util.hash_pandas_object(index, index=False).to_numpy()
 
 
-def _counts(index: pd.Index) -> bool:
-    """Tell whether labels are integers, which may be positions in a larger table."""
-    return index.nlevels == 1 and types.is_integer_dtype(index.dtype)
+def _count_alike(first: pd.Index, second: pd.Index) -> bool:
+    """Tell whether labels are but numbers of rows, of the table or of a larger one.
+
+    Those of a part, such as a fold, are in one order if those of the whole were.
+    """
+    if any(isinstance(i, pd.RangeIndex) and (i.start, i.step) == (0, 1) for i in (first, second)):
+        return True
+    if not all(i.nlevels == 1 and types.is_integer_dtype(i.dtype) for i in (first, second)):
+        return False
+    return np.array_equal(np.argsort(first, kind="stable"), np.argsort(second, kind="stable"))
 
 
 def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:

@@ -51,7 +51,7 @@ class UnseenCategoryWarning(UserWarning):
 
 
 class RowLabelWarning(UserWarning):
-    """Two tables have some row labels in common and others not; rows are taken by position."""
+    """Two tables have most row labels in common, but not all; rows are taken by position."""
 
 
 class SameRowsWarning(UserWarning):

@@ -509,6 +509,14 @@ def test_folds_of_rows_that_go_by_position_give_no_warning():
     part = X.iloc[5:]
     scores = cross_val_score(SupervisedAutoencoder(**TINY), part, Y[5:].reset_index(drop=True))
     assert_array_equal(scores, cross_val_score(SupervisedAutoencoder(**TINY), part, Y[5:]))
+    order = np.random.default_rng(0).permutation(N - 5)  # as a shuffled split takes rows
+    check_same_rows(part.iloc[order], y=Y[5:].reset_index(drop=True).iloc[order])
+
+
+def test_folds_of_a_shuffled_target_give_a_warning():
+    """Within a fold the labels are not the same ones, but most of them are, in another order."""
+    with pytest.warns(RowLabelWarning, match="row labels of X are in y too"):
+        cross_val_score(SupervisedAutoencoder(**TINY), X, Y.sample(frac=1, random_state=0))
 
 
 def test_equal_labels_that_stand_twice():
