@@ -476,3 +476,6 @@ def test_a_row_further_away_than_numbers_go():
     near, distant = sae.score_samples(np.where(np.isnan(far), 0.0, far))[::-1]
     assert distant == -np.inf
     assert np.isfinite(near)
+    both = np.array(X[:1], dtype=float)
+    both[0, :2] = 1e200  # the product of two such errors has no sign
+    assert sae.score_samples(both) == -np.inf

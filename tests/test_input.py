@@ -524,3 +524,19 @@ def test_equal_labels_that_stand_twice():
     check_same_rows(X[:3].set_axis(index), y=Y[:3].set_axis(index))
     with pytest.raises(ValueError, match="another order: row 1 is 'r' in X and 's' in y"):
         check_same_rows(X[:3].set_axis(index), y=Y[:3].set_axis(["r", "s", "r"]))
+
+
+def test_stages_see_the_rows_of_table_and_target_as_one():
+    """A list has no labels; its parts are not compared with those of the table as if it had."""
+    some = frame(N + 3).sample(N, random_state=0)
+    first = np.arange(N) % 5 == 0  # rows of the first scale alone
+    some["kind"] = some["kind"].mask(first)
+    labels = np.where(first, None, np.where(np.arange(N) % 2, "u", "v")).tolist()
+    stages = [
+        ("a", SupervisedAutoencoder(**TINY), ["a", "b"]),
+        ("kind", SupervisedAutoencoderClassifier(**TINY), ["kind"]),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RowLabelWarning)
+        chain = NestedAutoencoder(stages).fit(some, labels)
+        assert 0 <= chain.score(some, labels) <= 1
