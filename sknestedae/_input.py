@@ -306,8 +306,8 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
     if others:
         names = ", ".join(sorted(kind.__name__ for kind in others))
         raise TypeError(
-            f"{subject} holds {names}; every argument must be a string, a boolean, a category or a "
-            "number. Convert it first, such as a date to a number of days."
+            f"{subject} holds {names}; every argument must be a string, a boolean, a category or "
+            "a number. Convert it first, such as a date to a number of days."
         )
 
 
