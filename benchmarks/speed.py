@@ -25,7 +25,7 @@ from sknestedae import (
     stack_scales,
     stage_scorer,
 )
-from sknestedae._together import run_together
+from sknestedae._training._concurrent import run_concurrently
 from sknestedae.model_selection import BatchedGridSearchCV, batched_cross_validate
 
 from ._data import perovskites
@@ -351,12 +351,12 @@ def networks_to_measure(
         ]
         return [partial(model.fit, X, y) for model in models]
 
-    run_together(fits(2, max_iter=2))
+    run_concurrently(fits(2, max_iter=2))
     n_steps = settings["max_iter"] * -(-len(X) // batch_size)
 
     def run() -> float:
         start = time.perf_counter()
-        run_together(fits(count))
+        run_concurrently(fits(count))
         return (time.perf_counter() - start) / count / n_steps * 1e3
 
     return run

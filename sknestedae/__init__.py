@@ -1,10 +1,11 @@
 """Nested autoencoders for data at several scales, as scikit-learn estimators."""
 
-from ._nested import NestedAutoencoder
+from ._estimators._nested import NestedAutoencoder
+from ._estimators._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from ._report import report
-from ._scales import ScaleKFold, stack_scales, stage_scorer
-from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._tables._scales import stack_scales
 from ._version import __version__
+from .model_selection import ScaleKFold, stage_scorer
 
 __all__ = [
     "NestedAutoencoder",

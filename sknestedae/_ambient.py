@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from sklearn import config_context, get_config
 
-from ._input import as_array
 from ._notices import Notices
+from ._tables._input import as_array
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -22,14 +22,22 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ._ambient import isolated, isolated_but_output
-from ._base import BaseSupervisedAutoencoder
-from ._flow import Flow, Reading
-from ._input import check_same_rows, to_pandas
-from ._nested import NestedAutoencoder
-from ._scales import innermost
-from ._stages import check_one_table, names_of_latents, stage_position, unfrozen, up_to_stage
-from ._table import TableEncoder, factorize, is_categorical, standard_deviation
-from ._training import Rows
+from ._estimators._base import BaseSupervisedAutoencoder
+from ._estimators._differentiable import DifferentiableChain, StageOutputs
+from ._estimators._nested import NestedAutoencoder
+from ._estimators._unwrap import (
+    check_one_table,
+    innermost,
+    names_of_latents,
+    stage_position,
+    unfrozen,
+    up_to_stage,
+)
+from ._networks._batch import Batch
+from ._tables._columns import factorize, is_categorical
+from ._tables._encoder import TableEncoder
+from ._tables._input import check_same_rows, to_pandas
+from ._tables._statistics import standard_deviation
 from .blocks import DenseBlock
 from .exceptions import NoTargetError
 
@@ -505,13 +513,13 @@ def integrated_gradients(
         raise ValueError(
             f"Either a 'latent' or an 'output' can be divided, got {latent!r} and {output!r}."
         )
-    flow = Flow(estimator, caller)
+    flow = DifferentiableChain(estimator, caller)
     if stage is not None:
         k = stage_position(flow.estimator, stage)
-        flow = Flow(flow.estimator[: k + 1], caller)
+        flow = DifferentiableChain(flow.estimator[: k + 1], caller)
     choose = _latent_of(flow, latent) if latent is not None else _output_of(flow, output)
     parts = [
-        _attribute(Flow(network, caller), X, choose, baselines, int(n_steps))
+        _attribute(DifferentiableChain(network, caller), X, choose, baselines, int(n_steps))
         for network in _networks(flow.estimator, of_latent=latent is not None)
     ]
     mean = np.mean([values for values, _ in parts], axis=0)
@@ -553,7 +561,9 @@ def _networks(estimator: Any, *, of_latent: bool) -> list[Any]:
     return networks
 
 
-def _latent_of(flow: Flow, latent: Any) -> Callable[[Flow, Reading], Tensor]:
+def _latent_of(
+    flow: DifferentiableChain, latent: Any
+) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
     """Give what picks a latent of the last stage."""
     n_latents = flow.estimators[-1]._n_features_out
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
@@ -565,7 +575,9 @@ def _latent_of(flow: Flow, latent: Any) -> Callable[[Flow, Reading], Tensor]:
     return lambda _, reading: reading.latents[:, int(latent)]
 
 
-def _output_of(flow: Flow, output: Any) -> Callable[[Flow, Reading], Tensor]:
+def _output_of(
+    flow: DifferentiableChain, output: Any
+) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
     """Give what picks an output of the last stage's prediction, in its own unit."""
     estimator, name = flow.estimators[-1], flow.names[-1]
     if estimator._target is None:
@@ -585,7 +597,7 @@ def _output_of(flow: Flow, output: Any) -> Callable[[Flow, Reading], Tensor]:
         c = classes.index(output)
         others = [i for i in range(len(classes)) if i != c]
 
-        def log_odds(_: Flow, reading: Reading) -> Tensor:
+        def log_odds(_: DifferentiableChain, reading: StageOutputs) -> Tensor:
             logits: Any = reading.prediction
             return logits[:, c] - torch.logsumexp(logits[:, others], dim=1)
 
@@ -599,7 +611,7 @@ def _output_of(flow: Flow, output: Any) -> Callable[[Flow, Reading], Tensor]:
             f"there are {n_outputs} outputs; got {output!r}."
         )
 
-    def number(flow: Flow, reading: Reading) -> Tensor:
+    def number(flow: DifferentiableChain, reading: StageOutputs) -> Tensor:
         prediction: Any = reading.prediction
         scaler = flow.estimators[-1]._target._encoder
         values = prediction[:, int(j)]
@@ -609,9 +621,9 @@ def _output_of(flow: Flow, output: Any) -> Callable[[Flow, Reading], Tensor]:
 
 
 def _attribute(
-    flow: Flow,
+    flow: DifferentiableChain,
     X: Any,
-    choose: Callable[[Flow, Reading], Tensor],
+    choose: Callable[[DifferentiableChain, StageOutputs], Tensor],
     baselines: Any,
     n_steps: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -642,7 +654,7 @@ def _attribute(
     measured = [parts[k].measured[name] for k, name in masks]
 
     def forward(*tensors: Tensor) -> Tensor:
-        rows = [Rows({}) for _ in parts]
+        rows = [Batch({}) for _ in parts]
         for (k, name), values in zip(keys, tensors, strict=False):
             rows[k].values[name] = values
         for (k, name), mask in zip(masks, tensors[len(keys) :], strict=True):
@@ -672,7 +684,7 @@ def _rows_at_once(n_values: int, n_steps: int) -> int:
 
 
 def _starts(
-    flow: Flow,
+    flow: DifferentiableChain,
     X: Any,
     baselines: Any,
     keys: Iterable[tuple[int, str]],

@@ -7,10 +7,10 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
+from cases.supervised import TINY, mixed_table, regression
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
-from test_supervised import TINY, mixed_table, regression
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from sknestedae.exceptions import DivergenceError, DivergenceWarning, UnseenCategoryWarning

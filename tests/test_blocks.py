@@ -6,34 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from cases.blocks import SpectrumBlock
 from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae._table import Layout
+from sknestedae._tables._layout import Layout
 from sknestedae.blocks import Block, DenseBlock
 
 WAVELENGTHS = [f"{wavelength} nm" for wavelength in range(300, 332, 2)]
 N_ROWS = 40
-
-
-class SpectrumBlock(Block):
-    """A spectrum through a convolution, for the tests."""
-
-    def __init__(self, n_channels=2, kernel_size=3):
-        self.n_channels = n_channels
-        self.kernel_size = kernel_size
-
-    def make_encoder(self, layout):
-        convolution = nn.Conv1d(1, self.n_channels, self.kernel_size, stride=2)
-        width = (layout.n_values - self.kernel_size) // 2 + 1
-        encoder = nn.Sequential(nn.Unflatten(1, (1, -1)), convolution, nn.SiLU(), nn.Flatten())
-        return encoder, self.n_channels * width
-
-    def make_decoder(self, layout, n_inputs):
-        return nn.Linear(n_inputs, layout.n_values)
 
 
 def make_data():

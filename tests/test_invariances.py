@@ -18,8 +18,7 @@ from sknestedae import (
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
 )
-from sknestedae._rows import split_rows
-from sknestedae._table import row_keys
+from sknestedae._tables._splits import row_keys, split_rows
 
 # To make a failing table smaller takes a fit for each try; the first one tells enough.
 few = settings(
@@ -149,11 +148,11 @@ def test_the_size_of_weights_of_one_call_against_another_is_remembered(factor):
     """Of a call of far heavier rows all is remembered, of one of far lighter ones nothing."""
     X = table()
     stream = make("regressor").partial_fit(X[:20], target(X)[:20])
-    before = stream._belief
+    before = stream._latent_statistics
     stream.partial_fit(X[20:], target(X)[20:], sample_weight=np.full(12, factor))
-    remembers_first = np.isin(stream._belief.examples, before.examples).all(axis=1)
+    remembers_first = np.isin(stream._latent_statistics.examples, before.examples).all(axis=1)
     assert_array_equal(remembers_first, factor < 1)
-    assert_array_equal(stream._belief.mean == before.mean, factor < 1)
+    assert_array_equal(stream._latent_statistics.mean == before.mean, factor < 1)
 
 
 @few

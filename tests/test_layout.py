@@ -9,45 +9,110 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 PACKAGE = "sknestedae"
 
-# A file imports only from layers above its own, or from its own folder. A new file joins a layer.
-LAYERS = [
-    {"exceptions", "_callbacks", "_compat", "_version"},
-    {"_input", "_notices", "_persistence", "_text"},
-    {"_ambient", "_epochs", "_torch", "_table", "_rows", "_scales", "datasets"},
-    {"_columns", "_gaps", "_target"},
-    {"blocks", "_losses"},
-    {"_modules"},
-    {"_stacked", "_training"},
-    {"_batches", "_chain"},
-    {"_batched", "_belief"},
-    {"_completion", "_together"},
-    {"_members"},
-    {"_base"},
-    {"_refine", "_supervised"},
-    {"_stages"},
-    {"_outputs", "_stage_completion"},
-    {"_nested"},
-    {"_flow", "model_selection"},
-    {"design", "inspection"},
+# A folder, or a file at the top, imports only from those that stand above it here.
+FLOORS = [
+    {"exceptions", "_compat", "_notices", "_persistence", "_version"},
+    {"_tables", "datasets"},
+    {"_ambient", "_layers"},
+    {"blocks"},
+    {"_networks"},
+    {"_training"},
+    {"_latents"},
+    {"_estimators"},
+    {"model_selection", "design", "inspection"},
     {"plotting"},
     {"_report"},
 ]
-RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+RANKS = {name: rank for rank, floor in enumerate(FLOORS) for name in floor}
+# Within a folder, a file imports only from those that stand before it.
+ORDER = {
+    "": [
+        "exceptions",
+        "_version",
+        "_compat",
+        "_notices",
+        "_persistence",
+        "_ambient",
+        "inspection",
+    ],
+    "_tables": [
+        "_text",
+        "_input",
+        "_layout",
+        "_statistics",
+        "_weights",
+        "_dtypes",
+        "_columns",
+        "_splits",
+        "_encoder",
+        "_missing",
+        "_target",
+        "_scales",
+        "_labels",
+    ],
+    "datasets": ["_base", "_nested_functions", "_perovskites"],
+    "_layers": ["_device", "_dense"],
+    "blocks": ["_base", "_errors", "_tabular"],
+    "_networks": ["_batch", "_losses", "_autoencoder", "_chain", "_stacked"],
+    "_training": [
+        "_allowed_callbacks",
+        "_data",
+        "_defaults",
+        "_schedules",
+        "_state",
+        "_callbacks",
+        "_objective",
+        "_net",
+        "_job",
+        "_vectorized_batches",
+        "_vectorized",
+        "_concurrent",
+    ],
+    "_latents": ["_residuals", "_density", "_observation", "_inference"],
+    "_estimators": [
+        "_validation",
+        "_ensemble",
+        "_base",
+        "_supervised",
+        "_unwrap",
+        "_refinement",
+        "_stages",
+        "_completion",
+        "_outputs",
+        "_nested",
+        "_differentiable",
+    ],
+    "model_selection": ["_folds", "_scorers", "_search"],
+    "design": ["_constraints", "_targets", "_search", "_design"],
+    "plotting": [
+        "_base",
+        "_history",
+        "_latent",
+        "_nested",
+        "_reconstruction",
+        "_components",
+        "_traversal",
+    ],
+    "_report": [
+        "_content",
+        "_html",
+        "_markdown",
+        "_task",
+        "_folds",
+        "_facts",
+        "_limits",
+        "_figures",
+        "_sections",
+        "_report",
+    ],
+}
 WITHOUT_TORCH = {
     "exceptions",
     "_compat",
-    "_input",
     "_notices",
     "_persistence",
-    "_text",
     "_version",
-    "_epochs",
-    "_rows",
-    "_table",
-    "_target",
-    "_scales",
-    "_columns",
-    "_gaps",
+    "_tables",
     "datasets",
 }
 AT_USE_ONLY = {
@@ -117,20 +182,35 @@ def every_source(paths=SOURCES):
 
 
 def test_the_package_is_found():
-    assert {"_table", "_supervised", "blocks"} <= {room_of(path) for path in ROOMS}
+    assert {"_tables", "_estimators", "blocks", "inspection"} <= {room_of(path) for path in ROOMS}
 
 
 @every_source(ROOMS)
 def test_imports_go_one_way(path):
     room = room_of(path)
-    assert room in RANKS, f"give {room} a layer in LAYERS, above which it may import nothing"
+    assert room in RANKS, f"give {room} a floor in FLOORS, above which it may import nothing"
     for name in imported(parse(path), path):
         package, _, rest = name.partition(".")
         if package != PACKAGE:
             continue
         other = rest.split(".")[0]
         assert other in RANKS, f"imports {name}"
-        assert other == room or RANKS[other] < RANKS[room], f"imports {name}, which stands below"
+        is_above = RANKS[other] < RANKS[room]
+        same_floor = RANKS[other] == RANKS[room] and (ROOT / PACKAGE / f"{other}.py").is_file()
+        assert other == room or is_above or same_floor, f"imports {name}, which stands below"
+
+
+@every_source([path for path in ROOMS if path.name != "__init__.py"])
+def test_files_of_a_folder_import_one_way(path):
+    folder = path.parent
+    key = "" if folder == ROOT / PACKAGE else folder.name
+    assert path.stem in ORDER[key], f"give {path.stem} a place in ORDER[{key!r}]"
+    before = ORDER[key][: ORDER[key].index(path.stem)]
+    prefix = ".".join([PACKAGE, *([key] if key else [])]) + "."
+    for name in imported(parse(path), path):
+        other = name.removeprefix(prefix).split(".")[0]
+        if name.startswith(prefix) and (folder / f"{other}.py").is_file():
+            assert other in before, f"imports {name}, which stands below"
 
 
 @pytest.mark.parametrize("path", [p for p in ROOMS if room_of(p) != "_compat"], ids=name_of)

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from test_supervised import TINY
+from cases.supervised import TINY
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae._notices import Notices, current, notice

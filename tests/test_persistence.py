@@ -14,14 +14,14 @@ import polars as pl
 import pytest
 import skops.io
 import torch
+from cases.nested import AB, sae, two_scales
+from cases.supervised import TINY, mixed_table, regression
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_nested import AB, sae, two_scales
-from test_supervised import TINY, mixed_table, regression
 
 from sknestedae import (
     NestedAutoencoder,

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pytest
 import sklearn
 import torch
+from cases.spellings import SPELLINGS
 from hypothesis import HealthCheck, Phase, given, settings
-from test_input import SPELLINGS
 
 import sknestedae
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae._input import read_table
+from sknestedae._tables._input import read_table
 from sknestedae.exceptions import (
     DivergenceError,
     DivergenceWarning,

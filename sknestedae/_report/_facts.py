@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 
-from .._table import row_keys
+from .._tables._splits import row_keys
 from ..plotting._base import core_of
 from ._folds import HIGHER_IS_BETTER, LEARNT, MODEL, Evaluation, HeldOut
 from ._task import Column, Target, Task, stages_of

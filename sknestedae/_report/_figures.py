@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .._compat import safe_indexing
-from .._stages import up_to_stage
+from .._estimators._unwrap import up_to_stage
 from ..plotting import HistoryDisplay, LatentDisplay, NestedDisplay, ReconstructionDisplay
 from ..plotting._base import PALETTE, core_of, shorten, with_unit
 from ._content import Picture, count

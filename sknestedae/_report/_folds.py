@@ -27,10 +27,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from .._compat import safe_indexing
+from .._estimators._unwrap import steps_before, up_to_stage
 from .._notices import Notices
-from .._scales import ScaleKFold, scale_columns, target_frame
-from .._stages import steps_before, up_to_stage
-from ..model_selection import batched_cross_validate
+from .._tables._scales import scale_columns
+from .._tables._target import target_frame
+from ..model_selection import ScaleKFold, batched_cross_validate
 from ..plotting._reconstruction import decode_as
 from ._content import count
 from ._task import Target, Task, label_text, stages_of

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
-from .._stages import steps_before
+from .._estimators._unwrap import steps_before
 from ..plotting._base import core_of, with_unit
 from ._content import (
     NOTHING,

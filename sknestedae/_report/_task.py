@@ -12,20 +12,14 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._base import BaseSupervisedAutoencoder
 from .._compat import safe_indexing
-from .._input import check_same_rows, read_table, read_target, to_pandas
-from .._nested import NestedAutoencoder
-from .._scales import (
-    innermost,
-    is_scale_list,
-    last_scale,
-    scale_columns,
-    stack,
-    target_frame,
-)
-from .._stages import steps_before
-from .._table import is_categorical
+from .._estimators._base import BaseSupervisedAutoencoder
+from .._estimators._nested import NestedAutoencoder
+from .._estimators._unwrap import innermost, steps_before
+from .._tables._columns import is_categorical
+from .._tables._input import check_same_rows, read_table, read_target, to_pandas
+from .._tables._scales import is_scale_list, last_scale, scale_columns, stack
+from .._tables._target import target_frame
 from ..exceptions import NoTargetError
 from ..plotting._base import as_floats, core_of, name_of, with_unit
 from ._content import short

@@ -5,8 +5,8 @@ decoder. :class:`DenseBlock` serves ordinary columns. A new kind of data, such a
 new :class:`Block`, which an estimator takes in its parameter ``blocks``.
 """
 
-from .._table import Layout
+from .._tables._layout import Layout
 from ._base import Block
-from ._dense import DenseBlock
+from ._tabular import DenseBlock
 
 __all__ = ["Block", "DenseBlock", "Layout"]

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from .._persistence import public
-from .._table import Layout
+from .._tables._layout import Layout
 
 
 @public("sknestedae.blocks")

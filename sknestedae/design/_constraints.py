@@ -12,8 +12,9 @@ import torch
 from pandas.api.types import is_bool_dtype, is_integer_dtype
 from torch import Tensor
 
-from .._input import to_pandas
-from .._table import resolve_columns, standard_deviation
+from .._tables._columns import resolve_columns
+from .._tables._input import to_pandas
+from .._tables._statistics import standard_deviation
 
 # A sum is kept to this fraction of what it sums up.
 SUM_TOLERANCE = 1e-6

@@ -16,18 +16,18 @@ from sklearn.utils import check_random_state
 
 from .._ambient import isolated
 from .._compat import stack_level_of_caller
-from .._completion import DISTINCT, choose_distinct
-from .._flow import Flow
-from .._gaps import take_rows
-from .._input import to_pandas
-from .._nested import NestedAutoencoder
+from .._estimators._differentiable import DifferentiableChain
+from .._estimators._nested import NestedAutoencoder
+from .._latents._inference import DISTINCT, choose_distinct
 from .._persistence import public
-from .._scales import is_scale_list, last_scale, measured_scales
-from .._table import standard_deviation
+from .._tables._input import to_pandas
+from .._tables._missing import take_rows
+from .._tables._scales import is_scale_list, last_scale, measured_scales
+from .._tables._statistics import standard_deviation
 from ..exceptions import NoTargetError, ToleranceWarning
 from ._constraints import SUM_TOLERANCE, Constraints, Kinds
-from ._search import Draft, Space
-from ._targets import Wish, outputs_of, position_of, read_wishes
+from ._search import Candidates, SearchProblem
+from ._targets import DesignObjective, outputs_of, position_of, read_objectives
 
 # Without a tolerance, a value is met within this fraction of the spread of the predictions.
 _TOLERANCE = 0.1
@@ -232,7 +232,7 @@ def propose(
     True
     """
     _check_parameters(n_candidates, domain_weight)
-    flow = Flow(estimator, "propose")
+    flow = DifferentiableChain(estimator, "propose")
     if all(stage._target is None for stage in flow.estimators):
         raise NoTargetError(
             f"This {type(flow.estimator).__name__} was fitted without a target (y=None): there is "
@@ -244,12 +244,12 @@ def propose(
     frame = known if is_frame else pd.DataFrame(known)
     kinds = _kinds(flow, frame)
     constraints = Constraints(kinds, fixed, bounds, sums, library)
-    wishes = read_wishes(target, flow)
+    wishes = read_objectives(target, flow)
     _set_scales(wishes, flow.estimator.predict(known), tolerance, _target_names(flow))
 
-    flows = [Flow(member) for member in flow.estimator.members_]
+    flows = [DifferentiableChain(member) for member in flow.estimator.members_]
     draft = _as_draft(frame, kinds)
-    space = Space(flows, constraints, wishes, draft, domain_weight)
+    space = SearchProblem(flows, constraints, wishes, draft, domain_weight)
     found, losses = space.search(max(_STARTS * n_candidates, _MIN_STARTS), rng)
     chosen = _choose(found, losses, draft, space, n_candidates)
     found = found.take(chosen)
@@ -280,7 +280,7 @@ def _check_parameters(n_candidates: Any, domain_weight: Any) -> None:
         )
 
 
-def _known_rows(flow: Flow, X: Any) -> tuple[Any, np.ndarray]:
+def _known_rows(flow: DifferentiableChain, X: Any) -> tuple[Any, np.ndarray]:
     """Give the checked rows of the last scale, without gaps, and what to call them.
 
     Which is their index, or of an array their positions in X.
@@ -306,7 +306,7 @@ def _known_rows(flow: Flow, X: Any) -> tuple[Any, np.ndarray]:
     return estimator.complete(take_rows(X, rows)), index[rows]
 
 
-def _kinds(flow: Flow, X: pd.DataFrame) -> Kinds:
+def _kinds(flow: DifferentiableChain, X: pd.DataFrame) -> Kinds:
     """Give the kinds of the columns of known rows."""
     used = {j for own in flow.columns for j in own}
     ensembles = [e for e in (flow.estimator, *flow.estimators) if len(e.members_) > 1]
@@ -316,7 +316,7 @@ def _kinds(flow: Flow, X: pd.DataFrame) -> Kinds:
     return Kinds(X, _categories(flow), used, seen)
 
 
-def _categories(flow: Flow) -> dict[int, np.ndarray]:
+def _categories(flow: DifferentiableChain) -> dict[int, np.ndarray]:
     """Give the categories of each categorical column of X."""
     return {
         own[j]: categories
@@ -326,7 +326,7 @@ def _categories(flow: Flow) -> dict[int, np.ndarray]:
 
 
 def _set_scales(
-    wishes: list[Wish], prediction: np.ndarray, tolerance: Any, names: list[str]
+    wishes: list[DesignObjective], prediction: np.ndarray, tolerance: Any, names: list[str]
 ) -> None:
     """Take each target's unit from what is predicted of the known rows."""
     columns = prediction.reshape(len(prediction), -1)
@@ -339,7 +339,7 @@ def _set_scales(
         wish.tolerance = _TOLERANCE * wish.scale if own is None else float(own)
 
 
-def _tolerances(wishes: list[Wish], tolerance: Any, names: list[str]) -> dict[int, Any]:
+def _tolerances(wishes: list[DesignObjective], tolerance: Any, names: list[str]) -> dict[int, Any]:
     """Give the tolerance of each column of y."""
     wanted = [wish.column for wish in wishes]
     items = (
@@ -365,7 +365,7 @@ def _tolerances(wishes: list[Wish], tolerance: Any, names: list[str]) -> dict[in
     return given
 
 
-def _as_draft(X: pd.DataFrame, kinds: Kinds) -> Draft:
+def _as_draft(X: pd.DataFrame, kinds: Kinds) -> Candidates:
     """Give known rows as numbers and one-hot categories; all 0 of one that was never seen."""
     numbers = X.iloc[:, kinds.numeric].to_numpy(dtype=np.float64)
     shares = {}
@@ -373,10 +373,12 @@ def _as_draft(X: pd.DataFrame, kinds: Kinds) -> Draft:
         values = X.iloc[:, j].to_numpy(dtype=object)
         one_hot = values[:, None] == categories.astype(object)[None, :]
         shares[j] = torch.from_numpy(one_hot.astype(np.float64))
-    return Draft(torch.from_numpy(np.array(numbers, order="C")), shares)  # pandas' is read-only
+    return Candidates(
+        torch.from_numpy(np.array(numbers, order="C")), shares
+    )  # pandas' is read-only
 
 
-def _as_table(draft: Draft, like: pd.DataFrame, kinds: Kinds) -> pd.DataFrame:
+def _as_table(draft: Candidates, like: pd.DataFrame, kinds: Kinds) -> pd.DataFrame:
     """Give candidates as a table with the columns and dtypes of the known rows.
 
     Columns that no stage has are missing, where need be in a dtype that can be.
@@ -402,7 +404,11 @@ def _as_array(table: pd.DataFrame, like: np.ndarray) -> np.ndarray:
 
 
 def _choose(
-    draft: Draft, losses: torch.Tensor, known: Draft, space: Space, n_candidates: int
+    draft: Candidates,
+    losses: torch.Tensor,
+    known: Candidates,
+    space: SearchProblem,
+    n_candidates: int,
 ) -> np.ndarray:
     """Choose the best candidates that differ from each other and from the known rows."""
     kinds = space.kinds
@@ -428,7 +434,7 @@ def _is_alike(
     return distance[:, 0] <= DISTINCT  # codes that differ are 1 apart at least
 
 
-def _coordinates(draft: Draft, kinds: Kinds) -> tuple[np.ndarray, np.ndarray]:
+def _coordinates(draft: Candidates, kinds: Kinds) -> tuple[np.ndarray, np.ndarray]:
     """Give numbers in standard deviations, and codes of categories; -1 where never seen."""
     points = draft.numbers.numpy() / kinds.scale[kinds.numeric]
     codes = [
@@ -438,7 +444,7 @@ def _coordinates(draft: Draft, kinds: Kinds) -> tuple[np.ndarray, np.ndarray]:
     return points, np.array(codes, dtype=int).reshape(len(codes), len(points)).T
 
 
-def _keeps_sums(draft: Draft, constraints: Constraints) -> np.ndarray:
+def _keeps_sums(draft: Candidates, constraints: Constraints) -> np.ndarray:
     """Tell which candidates keep the sums, which rounding of integers may break."""
     keeps = np.ones(len(draft.numbers), dtype=bool)
     for columns, total in constraints.sums:
@@ -449,13 +455,13 @@ def _keeps_sums(draft: Draft, constraints: Constraints) -> np.ndarray:
 
 
 def _describe(
-    flow: Flow,
+    flow: DifferentiableChain,
     X: Any,
     known: Any,
-    found: Draft,
-    known_draft: Draft,
-    space: Space,
-    wishes: list[Wish],
+    found: Candidates,
+    known_draft: Candidates,
+    space: SearchProblem,
+    wishes: list[DesignObjective],
 ) -> Design:
     """Predict the candidates, and say how far they are from what is known.
 
@@ -519,7 +525,7 @@ def _predict_with_spread(estimator: Any, X: Any) -> tuple[np.ndarray, np.ndarray
     return estimator.predict(X, return_std=True)
 
 
-def _embed(draft: Draft, kinds: Kinds) -> np.ndarray:
+def _embed(draft: Candidates, kinds: Kinds) -> np.ndarray:
     """Give points whose Euclidean distance is the root mean square over columns."""
     points, _ = _coordinates(draft, kinds)
     one_hot = []
@@ -529,7 +535,7 @@ def _embed(draft: Draft, kinds: Kinds) -> np.ndarray:
     return np.hstack([points, *one_hot]) / np.sqrt(max(kinds.n_columns, 1))
 
 
-def _target_names(flow: Flow) -> list[str]:
+def _target_names(flow: DifferentiableChain) -> list[str]:
     return [name for name, *_ in outputs_of(flow)]
 
 
@@ -547,7 +553,9 @@ def _sort(design: Design) -> Design:
     return Design(**values)
 
 
-def _warn(design: Design, wishes: list[Wish], known: np.ndarray, n_candidates: int) -> None:
+def _warn(
+    design: Design, wishes: list[DesignObjective], known: np.ndarray, n_candidates: int
+) -> None:
     """Say if nothing meets the target, or too few candidates were found."""
     columns = known.reshape(len(known), -1)
     if len(design) and not design.meets.any():

@@ -9,11 +9,11 @@ import torch
 from sklearn.base import is_classifier
 from torch import Tensor
 
-from .._flow import Flow, Reading
-from .._nested import NestedAutoencoder
-from .._training import Rows
+from .._estimators._differentiable import DifferentiableChain, StageOutputs
+from .._estimators._nested import NestedAutoencoder
+from .._networks._batch import Batch
 from ._constraints import Constraints, Kinds
-from ._targets import Wish
+from ._targets import DesignObjective
 
 # How many candidates are looked at before the gradient is followed, and how many of its steps, of
 # which size in standard deviations of the latents.
@@ -30,7 +30,7 @@ _N_ROWS = 500
 _DOMAIN = 0.95
 
 
-class Draft(NamedTuple):
+class Candidates(NamedTuple):
     """Candidates that can still be differentiated.
 
     ``numbers`` is of shape (n_candidates, n_numeric), in the units of the columns; ``shares``
@@ -40,16 +40,16 @@ class Draft(NamedTuple):
     numbers: Tensor
     shares: dict[int, Tensor]
 
-    def take(self, rows: np.ndarray) -> Draft:
+    def take(self, rows: np.ndarray) -> Candidates:
         """Give some of the candidates."""
         index = torch.from_numpy(rows)
-        return Draft(self.numbers[index], {j: p[index] for j, p in self.shares.items()})
+        return Candidates(self.numbers[index], {j: p[index] for j, p in self.shares.items()})
 
-    def joined(self, *others: Draft) -> Draft:
+    def joined(self, *others: Candidates) -> Candidates:
         """Give these candidates and others."""
         every = (self, *others)
         shares = {j: torch.cat([draft.shares[j] for draft in every]) for j in self.shares}
-        return Draft(torch.cat([draft.numbers for draft in every]), shares)
+        return Candidates(torch.cat([draft.numbers for draft in every]), shares)
 
 
 class Port:
@@ -57,13 +57,13 @@ class Port:
 
     Parameters
     ----------
-    flow : Flow
+    flow : DifferentiableChain
     k : int
         Stage.
     kinds : Kinds
     """
 
-    def __init__(self, flow: Flow, k: int, kinds: Kinds) -> None:
+    def __init__(self, flow: DifferentiableChain, k: int, kinds: Kinds) -> None:
         table, own = flow.estimators[k]._table, flow.columns[k]
         self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
         self.device = flow.estimators[k]._net_device
@@ -88,7 +88,7 @@ class Port:
                 for j in categorical
             ]
 
-    def values(self, draft: Draft) -> dict[str, Tensor]:
+    def values(self, draft: Candidates) -> dict[str, Tensor]:
         """Give each block's values of a draft, where the network is; 0 where latents stand."""
         values = {}
         n_rows = len(draft.numbers)
@@ -128,15 +128,15 @@ class Route:
     are.
     """
 
-    def __init__(self, flow: Flow, kinds: Kinds) -> None:
+    def __init__(self, flow: DifferentiableChain, kinds: Kinds) -> None:
         self.flow = flow
         self.ports = [Port(flow, k, kinds) for k in range(len(flow))]
 
-    def send(self, draft: Draft) -> list[Reading]:
+    def send(self, draft: Candidates) -> list[StageOutputs]:
         """Send a draft up the stages."""
-        return self.flow.forward([Rows(port.values(draft)) for port in self.ports])
+        return self.flow.forward([Batch(port.values(draft)) for port in self.ports])
 
-    def latents(self, draft: Draft) -> list[Tensor]:
+    def latents(self, draft: Candidates) -> list[Tensor]:
         """Give the latents of each stage."""
         return [reading.latents.cpu().double() for reading in self.send(draft)]
 
@@ -145,7 +145,7 @@ class Route:
         port = self.ports[-1]
         return self.flow.decode(latents.to(port.device, port.dtype))
 
-    def wished(self, wish: Wish, reading: Reading) -> Tensor:
+    def wished(self, wish: DesignObjective, reading: StageOutputs) -> Tensor:
         """Give what a stage's reading predicts of a wish, in the units of y; of a class its share.
 
         Of shape (n_candidates,).
@@ -161,7 +161,7 @@ class Route:
         return values
 
 
-def _flows_of_others(flow: Flow, k: int) -> list[Flow]:
+def _flows_of_others(flow: DifferentiableChain, k: int) -> list[DifferentiableChain]:
     """Give flows that end in the other members of a stage which is an ensemble itself.
 
     The latents that it is given, as those that it passes on, are the first members'.
@@ -173,20 +173,20 @@ def _flows_of_others(flow: Flow, k: int) -> list[Flow]:
         part = flow.estimator[: k + 1]
         name, _, columns = part.stages_[-1]
         part.stages_ = [*part.stages_[:-1], (name, member, columns)]
-        flows.append(Flow(part))
+        flows.append(DifferentiableChain(part))
     return flows
 
 
-class Space:
+class SearchProblem:
     """Candidates as latents of the last stage of the first member.
 
     Parameters
     ----------
-    flows : list of Flow
+    flows : list of DifferentiableChain
         Of each member of an ensemble, or of the one estimator.
     constraints : Constraints
-    wishes : list of Wish
-    known : Draft
+    wishes : list of DesignObjective
+    known : Candidates
         Known rows.
     domain_weight : float
         Weight of leaving the domain of the known rows, beside what is missed of the target.
@@ -194,10 +194,10 @@ class Space:
 
     def __init__(
         self,
-        flows: list[Flow],
+        flows: list[DifferentiableChain],
         constraints: Constraints,
-        wishes: list[Wish],
-        known: Draft,
+        wishes: list[DesignObjective],
+        known: Candidates,
         domain_weight: float,
     ) -> None:
         self.constraints = constraints
@@ -213,7 +213,7 @@ class Space:
             }
             for flow in flows
         ]
-        links = [estimator._link() for estimator in flows[0].estimators]
+        links = [estimator._observation_model() for estimator in flows[0].estimators]
         self.bounds = links[-1].bounds
         self.means = [link.mean for link in links]
         self.precisions = [torch.linalg.inv(link.covariance) for link in links]
@@ -230,17 +230,17 @@ class Space:
         step = latents - self.means[k]
         return ((step @ self.precisions[k]) * step).sum(dim=1)
 
-    def latents(self, draft: Draft) -> list[Tensor]:
+    def latents(self, draft: Candidates) -> list[Tensor]:
         """Give the first member's latents of each stage."""
         return self.routes[0].latents(draft)
 
-    def decode(self, latents: Tensor, decided: Draft | None = None) -> Draft:
+    def decode(self, latents: Tensor, decided: Candidates | None = None) -> Candidates:
         """Decode latents, and bring what comes out into the constraints.
 
         Parameters
         ----------
         latents : Tensor of shape (n_candidates, n_components)
-        decided : Draft, optional
+        decided : Candidates, optional
             Whose categories and rows of the library are decided already.
         """
         route = self.routes[0]
@@ -253,14 +253,14 @@ class Space:
         if decided is not None:
             pinned = torch.tensor(self.constraints.pinned, dtype=torch.long)
             table = table.index_copy(1, pinned, decided.numbers[:, pinned])
-            return Draft(table, decided.shares)
+            return Candidates(table, decided.shares)
         shares = {
             j: torch.softmax(self.constraints.logits(j, values), dim=1)
             for j, values in logits.items()
         }
-        return Draft(table, shares)
+        return Candidates(table, shares)
 
-    def predict(self, draft: Draft) -> list[Tensor]:
+    def predict(self, draft: Candidates) -> list[Tensor]:
         """Give each wish's mean prediction over members, of shape (n_candidates,).
 
         Members are those of an ensemble of chains, and those of a stage that is an ensemble.
@@ -268,7 +268,7 @@ class Space:
         found = [self._predict(i, draft) for i in range(len(self.routes))]
         return [torch.stack(own).mean(dim=0) for own in zip(*found, strict=True)]
 
-    def _predict(self, i: int, draft: Draft) -> list[Tensor]:
+    def _predict(self, i: int, draft: Candidates) -> list[Tensor]:
         """Give what one chain predicts of each wish."""
         route, others = self.routes[i], self.others[i]
         readings = route.send(draft)
@@ -280,7 +280,7 @@ class Space:
             found.append(torch.stack(values).mean(dim=0))
         return found
 
-    def loss(self, draft: Draft) -> Tensor:
+    def loss(self, draft: Candidates) -> Tensor:
         """Say how far candidates are from what is wanted, of shape (n_candidates,)."""
         total = torch.zeros(len(draft.numbers), dtype=torch.float64)
         for wish, prediction in zip(self.wishes, self.predict(draft), strict=True):
@@ -301,7 +301,7 @@ class Space:
         return torch.cat([some, a + share * (b - a) + _JITTER * noise]).clamp(*self.bounds)
 
     @torch.enable_grad()
-    def descend(self, latents: Tensor, decided: Draft | None = None) -> Tensor:
+    def descend(self, latents: Tensor, decided: Candidates | None = None) -> Tensor:
         """Follow the gradient of the loss, by Adam in whitened latents; keep the best of each."""
         center = latents.detach()
         step = torch.zeros_like(center, requires_grad=True)
@@ -319,7 +319,7 @@ class Space:
             optimizer.step()
         return best
 
-    def decide(self, draft: Draft) -> Draft:
+    def decide(self, draft: Candidates) -> Candidates:
         """Choose the most probable categories, whole numbers, and rows of the library."""
         whole = torch.from_numpy(self.kinds.is_integer[self.kinds.numeric])
         numbers = torch.where(whole, draft.numbers.round(), draft.numbers)
@@ -327,16 +327,16 @@ class Space:
             j: torch.nn.functional.one_hot(p.argmax(dim=1), p.shape[1]).double()
             for j, p in draft.shares.items()
         }
-        return Draft(*self.constraints.snap(numbers, shares))
+        return Candidates(*self.constraints.snap(numbers, shares))
 
-    def search(self, n_starts: int, rng: np.random.RandomState) -> tuple[Draft, Tensor]:
+    def search(self, n_starts: int, rng: np.random.RandomState) -> tuple[Candidates, Tensor]:
         """Look for candidates: over many, then along the gradient from the best and from others.
 
         Last, the best are varied where no gradient leads.
 
         Returns
         -------
-        draft : Draft
+        draft : Candidates
             With decided categories, also of those that the gradient did not reach.
         losses : Tensor of shape (n_candidates,)
         """
@@ -359,7 +359,7 @@ class Space:
                 every, losses = every.joined(varied), torch.cat([losses, self.loss(varied)])
             return every, losses
 
-    def vary(self, draft: Draft, rng: np.random.RandomState) -> Draft:
+    def vary(self, draft: Candidates, rng: np.random.RandomState) -> Candidates:
         """Give each candidate every other category, column by column, and rows of the library.
 
         No gradient leads from one to the next, and what decoded latents come nearest to need not
@@ -373,16 +373,16 @@ class Space:
             for code in np.flatnonzero(allowed):
                 share = torch.zeros_like(draft.shares[j])
                 share[:, code] = 1.0
-                parts.append(Draft(draft.numbers, {**draft.shares, j: share}))
+                parts.append(Candidates(draft.numbers, {**draft.shares, j: share}))
         if library is not None:
             rows = rng.permutation(len(library))[:_N_ROWS]
             each = np.repeat(np.arange(len(draft.numbers)), len(rows))
             tried = torch.from_numpy(np.tile(rows, len(draft.numbers)))
-            parts.append(Draft(*self.constraints.place(*draft.take(each), tried)))
+            parts.append(Candidates(*self.constraints.place(*draft.take(each), tried)))
         return draft.joined(*parts)
 
 
-def _best(draft: Draft, losses: Tensor, n: int) -> np.ndarray:
+def _best(draft: Candidates, losses: Tensor, n: int) -> np.ndarray:
     """Give the positions of the best that differ."""
     table = torch.cat([draft.numbers, *draft.shares.values()], dim=1).numpy()
     _, first = np.unique(table, axis=0, return_index=True)

@@ -12,11 +12,11 @@ import torch
 from sklearn.base import is_classifier
 from torch import Tensor
 
-from .._flow import Flow
+from .._estimators._differentiable import DifferentiableChain
 
 
 @dataclass
-class Wish:
+class DesignObjective:
     """What is wanted of one column of y.
 
     Parameters
@@ -87,7 +87,7 @@ class Wish:
         return f"{self.low:g} to {self.high:g}" if self.kind == "range" else self.kind
 
 
-def read_wishes(target: Any, flow: Flow) -> list[Wish]:
+def read_objectives(target: Any, flow: DifferentiableChain) -> list[DesignObjective]:
     """Read the parameter ``target``.
 
     Raises
@@ -106,17 +106,17 @@ def read_wishes(target: Any, flow: Flow) -> list[Wish]:
         target = {0: target}
     if not target:
         raise ValueError("The 'target' parameter must want something, got {}.")
-    wishes: list[Wish] = []
+    wishes: list[DesignObjective] = []
     for key, wanted in target.items():
         column = position_of(key, names, "target")
         if column in [wish.column for wish in wishes]:
             raise ValueError(f"The 'target' parameter names the target {names[column]!r} twice.")
         name, stage, output = outputs[column]
-        wishes.append(_wish(wanted, Wish(column, stage, output, name, ""), flow))
+        wishes.append(_wish(wanted, DesignObjective(column, stage, output, name, ""), flow))
     return wishes
 
 
-def outputs_of(flow: Flow) -> list[tuple[str, int, int]]:
+def outputs_of(flow: DifferentiableChain) -> list[tuple[str, int, int]]:
     """Give name, stage and position of each column of y, in its order."""
     found = {}
     targets = getattr(flow.estimator, "targets_", None)
@@ -144,7 +144,7 @@ def position_of(key: Any, names: list[str], parameter: str) -> int:
     )
 
 
-def _wish(wanted: Any, wish: Wish, flow: Flow) -> Wish:
+def _wish(wanted: Any, wish: DesignObjective, flow: DifferentiableChain) -> DesignObjective:
     estimator = flow.estimators[wish.stage]
     where = f"The 'target' parameter, for {wish.name!r},"
     if is_classifier(estimator):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
-from .._scales import innermost
+from .._estimators._unwrap import innermost
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without yellow (too faint on
 # white) and with black last.

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.metrics import get_scorer
 
 from .._ambient import isolated_but_output
-from .._stages import check_one_table
+from .._estimators._unwrap import check_one_table
 from ..model_selection import BatchedGridSearchCV
 from ._base import PALETTE, check_has, combine_styles
 from ._reconstruction import make_axes

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from .._scales import innermost
-from .._stages import stage_position
+from .._estimators._unwrap import innermost, stage_position
 from ._base import (
     PALETTE,
     check_has,

@@ -11,9 +11,9 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_array
 
 from .._ambient import isolated_but_output
-from .._input import check_same_rows, to_pandas
-from .._stages import check_one_table, up_to_stage
-from .._table import is_categorical
+from .._estimators._unwrap import check_one_table, up_to_stage
+from .._tables._columns import is_categorical
+from .._tables._input import check_same_rows, to_pandas
 from ._base import (
     MARKERS,
     MISSING_COLOR,

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._scales import innermost
+from .._estimators._unwrap import innermost
 from ._base import PALETTE, check_has, combine_styles, core_of, shorten, three_digits
 
 _COLORS = {

@@ -11,11 +11,10 @@ from sklearn.metrics import mean_absolute_error
 from sklearn.pipeline import make_pipeline
 
 from .._ambient import isolated_but_output
-from .._input import to_pandas
-from .._scales import innermost
-from .._stages import check_one_table, steps_before, up_to_stage
-from .._table import is_categorical
-from .._target import r2
+from .._estimators._unwrap import check_one_table, innermost, steps_before, up_to_stage
+from .._tables._columns import is_categorical
+from .._tables._input import to_pandas
+from .._tables._target import r2
 from ._base import (
     MISSING_COLOR,
     PALETTE,

@@ -10,10 +10,9 @@ import pandas as pd
 from sklearn.base import is_classifier
 
 from .._ambient import isolated_but_output
-from .._input import to_pandas
-from .._scales import innermost
-from .._stages import check_one_table, steps_before, up_to_stage
-from .._table import standard_deviation
+from .._estimators._unwrap import check_one_table, innermost, steps_before, up_to_stage
+from .._tables._input import to_pandas
+from .._tables._statistics import standard_deviation
 from ..exceptions import NoTargetError
 from ._base import (
     PALETTE,

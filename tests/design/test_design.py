@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from cases.design import TINY, a_chain, a_classifier, one_scale, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_search import TINY, a_chain, a_classifier, one_scale, table
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
-from sknestedae._flow import Flow
+from sknestedae._estimators._differentiable import DifferentiableChain
 from sknestedae.design import Design, propose
 from sknestedae.design._design import (
     _as_draft,
@@ -26,13 +26,13 @@ from sknestedae.design._design import (
     _kinds,
     _set_scales,
 )
-from sknestedae.design._targets import Wish
+from sknestedae.design._targets import DesignObjective
 from sknestedae.exceptions import NoTargetError, ToleranceWarning
 
 
 @pytest.mark.parametrize("unit", [2.0**-900, 1.0, 2.0**900])
 def test_a_target_is_missed_in_standard_deviations_of_any_unit(unit):
-    wishes = [Wish(k, 0, k, "y", "max") for k in range(2)]
+    wishes = [DesignObjective(k, 0, k, "y", "max") for k in range(2)]
     _set_scales(wishes, np.array([[1, 0.1], [2, 0.1], [4, 0.1]]) * unit, None, ["y", "constant"])
     assert wishes[0].scale == np.std([1, 2, 4]) * unit
     assert wishes[1].scale == 1
@@ -217,7 +217,7 @@ def test_distances_and_nearest_rows_are_those_of_all_pairs():
         assert_allclose(design.input_distance[i], distance.min())
         assert design.nearest[i, 0] == distance.idxmin()
     Z, known = estimator.transform(design.X), estimator.transform(X)
-    precision = np.linalg.inv(estimator._belief.regular_covariance())
+    precision = np.linalg.inv(estimator._latent_statistics.regular_covariance())
     for i, latents in enumerate(Z):
         step = known - latents
         expected = np.sqrt((step @ precision * step).sum(axis=1).min() / Z.shape[1])
@@ -239,7 +239,7 @@ def test_those_that_meet_the_target_come_first():
 def test_a_category_that_was_never_seen_is_none_of_those_that_were():
     estimator, X, _ = one_scale()
     X = X.assign(kind=["z", *X["kind"].astype(str)[1:]])
-    flow = Flow(estimator)
+    flow = DifferentiableChain(estimator)
     kinds = _kinds(flow, X)
     draft = _as_draft(X, kinds)
     points, codes = _coordinates(draft, kinds)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from cases.design import TINY, a_chain, a_classifier, one_scale, table
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae import (
@@ -13,43 +14,13 @@ from sknestedae import (
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
 )
-from sknestedae._flow import Flow
+from sknestedae._estimators._differentiable import DifferentiableChain
 from sknestedae.design._constraints import Constraints
 from sknestedae.design._design import _as_draft, _as_table, _kinds, _known_rows
-from sknestedae.design._search import Route, Space
-from sknestedae.design._targets import read_wishes
-
-TINY = {"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
+from sknestedae.design._search import Route, SearchProblem
+from sknestedae.design._targets import read_objectives
 
 ENSEMBLE = {"n_members": 3, "bootstrap": True}
-
-
-def table(n_rows=60, seed=0):
-    rng = np.random.default_rng(seed)
-    X = pd.DataFrame({"u": rng.normal(3, 2, n_rows), "v": rng.normal(size=n_rows)})
-    X["kind"] = pd.Categorical(rng.choice(list("pqr"), n_rows))
-    X["count"] = rng.integers(1, 9, n_rows)
-    return X, X["u"] + X["count"] + (X["kind"] == "p")
-
-
-def one_scale(**parameters):
-    X, y = table()
-    return SupervisedAutoencoder(3, **TINY, **parameters).fit(X, y), X, 5.0
-
-
-def a_classifier():
-    X, y = table()
-    labels = np.where(y > y.median(), "good", "bad")
-    return SupervisedAutoencoderClassifier(3, **TINY).fit(X, labels), X, "good"
-
-
-def a_chain(of_stages=None, **parameters):
-    X, y = table()
-    stage = SupervisedAutoencoder(2, **TINY, **(of_stages or {}))
-    stages = [("a", stage, ["u", "v"]), ("b", stage, ["kind", "count"])]
-    targets = np.column_stack([X["u"] + X["v"], y])
-    chain = NestedAutoencoder(stages, random_state=0, **parameters)
-    return chain.fit(X, targets), X, {"a": 1.0, "b": "max"}
 
 
 CASES = {
@@ -65,13 +36,15 @@ CASES = {
 
 
 def space_of(estimator, X, target, **constraints):
-    flow = Flow(estimator)
+    flow = DifferentiableChain(estimator)
     known, _ = _known_rows(flow, X)
     kinds = _kinds(flow, known)
     limits = {"fixed": None, "bounds": None, "sums": None, **constraints}
-    flows = [Flow(member) for member in estimator.members_]
+    flows = [DifferentiableChain(member) for member in estimator.members_]
     draft = _as_draft(known, kinds)
-    space = Space(flows, Constraints(kinds, **limits), read_wishes(target, flow), draft, 1.0)
+    space = SearchProblem(
+        flows, Constraints(kinds, **limits), read_objectives(target, flow), draft, 1.0
+    )
     return space, draft, known
 
 
@@ -112,7 +85,7 @@ def test_values_are_sent_to_where_the_networks_are():
     space, draft, _ = space_of(estimator, X, target)
     for _, stage, _ in estimator.stages_:
         stage.net_.module_.to("meta")
-    route = Route(Flow(estimator), space.kinds)
+    route = Route(DifferentiableChain(estimator), space.kinds)
     readings = route.send(draft)
     decoded = route.decode(space.known)
     values = [v for part in decoded for v in part.values()]

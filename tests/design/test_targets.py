@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from cases.design import a_chain, a_classifier, one_scale
 from numpy.testing import assert_allclose, assert_array_equal
-from test_search import a_chain, a_classifier, one_scale
 
-from sknestedae._flow import Flow
-from sknestedae.design._targets import Wish, read_wishes
+from sknestedae._estimators._differentiable import DifferentiableChain
+from sknestedae.design._targets import DesignObjective, read_objectives
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from sknestedae.design._targets import Wish, read_wishes
 )
 def test_wishes_of_numbers(wanted, kind, losses, met):
     estimator, _, _ = one_scale()
-    (wish,) = read_wishes(wanted, Flow(estimator))
+    (wish,) = read_objectives(wanted, DifferentiableChain(estimator))
     assert wish.kind == kind
     wish.tolerance = 0.1
     prediction = torch.tensor([0.0, 2.0, 3.0])
@@ -33,17 +33,19 @@ def test_wishes_of_numbers(wanted, kind, losses, met):
 
 def test_a_range_may_be_an_array():
     estimator, _, _ = one_scale()
-    assert read_wishes(np.array([1, 2]), Flow(estimator)) == read_wishes((1, 2), Flow(estimator))
+    assert read_objectives(np.array([1, 2]), DifferentiableChain(estimator)) == read_objectives(
+        (1, 2), DifferentiableChain(estimator)
+    )
 
 
 def test_what_is_missed_counts_in_the_unit_of_the_target():
-    wish = Wish(0, 0, 0, "gap", "value", 1.0, 1.0, scale=0.5)
+    wish = DesignObjective(0, 0, 0, "gap", "value", 1.0, 1.0, scale=0.5)
     assert_allclose(wish.loss(torch.tensor([2.0])).numpy(), [4.0])
 
 
 def test_a_class_is_wanted_by_its_label():
     estimator, _, _ = a_classifier()
-    (wish,) = read_wishes("good", Flow(estimator))
+    (wish,) = read_objectives("good", DifferentiableChain(estimator))
     assert (wish.kind, wish.code) == ("class", list(estimator.classes_).index("good"))
     assert_allclose(wish.loss(torch.tensor([1.0, np.exp(-2)])).numpy(), [0, 2], rtol=1e-6)
     assert_array_equal(wish.is_met(np.array(["good", "bad"])), [True, False])
@@ -51,9 +53,9 @@ def test_a_class_is_wanted_by_its_label():
 
 def test_targets_of_a_chain_are_named_by_stage_or_counted():
     estimator, _, _ = a_chain()
-    flow = Flow(estimator)
-    by_name = read_wishes({"b": "max", "a": 1.0}, flow)
-    by_position = read_wishes({1: "max", 0: 1.0}, flow)
+    flow = DifferentiableChain(estimator)
+    by_name = read_objectives({"b": "max", "a": 1.0}, flow)
+    by_position = read_objectives({1: "max", 0: 1.0}, flow)
     assert [(w.column, w.stage) for w in by_name] == [(1, 1), (0, 0)]
     assert by_name == by_position
 
@@ -79,4 +81,4 @@ def test_targets_of_a_chain_are_named_by_stage_or_counted():
 def test_wishes_that_make_no_sense(make, target, message):
     estimator, _, _ = make()
     with pytest.raises(ValueError, match=message):
-        read_wishes(target, Flow(estimator))
+        read_objectives(target, DifferentiableChain(estimator))

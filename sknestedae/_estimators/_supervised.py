@@ -1,0 +1,722 @@
+"""The supervised autoencoders of one scale: a regressor and a classifier."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from .._ambient import isolated
+from .._compat import StrOptions, check_sample_weight, fit_context
+from .._persistence import public
+from .._tables._input import read_rows
+from .._tables._target import ClassTarget, NumericTarget, r2, read_labels, read_numbers
+from .._tables._weights import scale_weights
+from ..blocks._errors import ELEMENTWISE
+from ._base import BaseSupervisedAutoencoder
+from ._ensemble import mean_and_spread
+from ._validation import all_or_nothing
+
+
+@public("sknestedae")
+class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
+    r"""Autoencoder whose latents also predict numbers.
+
+    An encoder maps a table to a few latents; a decoder maps them back to the table; a predictor
+    maps them to a target. The three are trained together, so that the latents keep what the table
+    says, and what it says of the target [1]_ [2]_. Without a target it is a plain autoencoder.
+
+    Read more in the :ref:`User Guide <supervised_autoencoder>`.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Number of latents.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the encoder's hidden layers, from the input to the latents; ``()`` for none.
+    decoder_hidden_layer_sizes : int, sequence of int or None, default=None
+        Widths of the decoder's hidden layers, from the latents to the output. None mirrors the
+        encoder.
+    predictor_hidden_layer_sizes : int or sequence of int, default=()
+        Widths of the predictor's hidden layers, from the latents to the target. With ``()`` a
+        predicted number is linear in the latents.
+    activation : str, default="silu"
+        Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
+        "selu", "gelu", "silu" or "softplus".
+    latent_activation : str, default="identity"
+        Of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
+    reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Error of a reconstructed number, in standard deviations of its column. "huber" is
+        quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
+    prediction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Error of a predicted number, in standard deviations of the target.
+    reconstruction_weight : float, default=1.0
+        What the mean reconstruction error is multiplied with in the objective.
+    prediction_weight : float, default=1.0
+        What the mean prediction error is multiplied with in the objective.
+    l1 : float, default=0.0
+        Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
+        of their absolute values.
+    alpha : float or "auto", default=1e-3
+        Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
+        their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
+        by the number of rows, so that the scale of sample weights does not matter. "auto" suits
+        few rows: 300 divided by the square of the number of distinct rows, but at least 0.001
+        (548 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.001.
+    dropout : float, default=0.0
+        Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
+        out in a training step.
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Which columns are categorical. "from_dtype": a DataFrame's columns of categories, strings
+        or booleans; none of an array. None: none. Else names, indices or a mask of columns.
+    standardize : bool, default=True
+        Whether numeric columns, and a numeric target, are centred and scaled to unit variance
+        inside, by the rows that are learnt from.
+    blocks : list of (str, Block, columns) or None, default=None
+        Columns (names or indices) that enter and leave the network by a
+        :class:`~sknestedae.blocks.Block` of their own, each with a name; all others share a
+        :class:`~sknestedae.blocks.DenseBlock`. A block's settings are not parameters of the
+        estimator: to search over them, search over ``blocks``.
+    initialization : str, default="xavier_uniform"
+        How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
+        it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
+    batch_size : int or "auto", default="auto"
+        Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
+    learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
+        "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
+        "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
+    learning_rate_init : float, default=3e-3
+        Learning rate of the first epoch. The optimizer is Adam.
+    max_iter : int, default=300
+        Number of epochs, at most.
+    shuffle : bool, default=True
+        Whether rows come in a new order in each epoch.
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold ``validation_fraction`` of the rows out, to stop when their loss has not
+        fallen by ``tol`` in ``n_iter_no_change`` epochs, and to keep the parameters of the epoch
+        of this fit in which it was lowest. Equal rows are never on both sides. "auto": where
+        there are more than 10,000 rows.
+    validation_fraction : float, default=0.1
+        Fraction of the distinct rows that early stopping holds out.
+    n_iter_no_change : int, default=20
+        Number of epochs without gain after which early stopping stops.
+    tol : float, default=1e-4
+        A smaller fall of the loss is no gain.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
+    callbacks : list or None, default=None
+        Callbacks of skorch, or (name, callback) pairs. They see a
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches. What
+        cannot work is refused before training: scores of batches or epochs
+        (:class:`skorch.callbacks.EpochScoring`), :class:`skorch.callbacks.LRScheduler` unless
+        ``learning_rate="constant"`` and in ``partial_fit``, and a monitor of ``valid_loss`` where
+        no rows are held out. See the :ref:`User Guide <callbacks>`.
+    n_members : int, default=1
+        Number of networks of an ensemble, which differ by their seeds and are trained together.
+        Predictions are their mean. Latents, reconstructions, ``net_`` and ``history_`` are the
+        first member's, which without ``bootstrap`` is the network of ``n_members=1``.
+    bootstrap : bool, default=False
+        Whether each member of an ensemble sees rows drawn with replacement: as many rows, and as
+        many that are labelled (of each class, for a classifier), as there are.
+    device : str, default="cpu"
+        "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
+    verbose : bool or int, default=0
+        Whether to show a progress bar, on the standard error stream.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the order of rows, dropout and the held-out rows.
+
+    Attributes
+    ----------
+    net_ : skorch.net.NeuralNet
+        The fitted net; ``net_.module_`` is the torch module.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where all are strings.
+    history_ : DataFrame
+        One row an epoch. ``train_loss`` is ``reconstruction_weight`` times
+        ``train_reconstruction`` plus ``prediction_weight`` times ``train_prediction``: means over
+        the epoch's rows, each as it was learnt from, with dropout. ``valid_...`` are the same of
+        held-out rows after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where
+        there are any; ``learning_rate`` is the epoch's.
+    n_iter_ : int
+        Number of epochs that were run.
+    alpha_ : float
+        Strength of the L2 penalty that was used.
+    best_iter_ : int
+        Number of the epoch whose parameters were kept: the last one without early stopping.
+    members_ : list of estimators
+        The fitted members of an ensemble, the first one included; without one, the estimator.
+
+    See Also
+    --------
+    SupervisedAutoencoderClassifier : The same for classes.
+    sklearn.decomposition.PCA : Linear latents, without a target.
+    sklearn.cross_decomposition.PLSRegression : Linear latents, with a target.
+    sklearn.neural_network.MLPRegressor : A predictor without latents.
+
+    Notes
+    -----
+    In scaled units :math:`x` and :math:`y`, with latents :math:`z = e(x)`, the objective is
+
+    .. math::
+
+        w_r \, \overline{L_r(d(z), x)} + w_p \, \overline{L_p(p(z), y)}
+        + \lambda_1 \lVert W_e \rVert_1 + \frac{\alpha}{2} \lVert W \rVert_2^2
+
+    with encoder :math:`e`, decoder :math:`d` and predictor :math:`p`. The bars are means over
+    measured entries, weighted by samples: a missing entry enters as its column's mean and is left
+    out of the error. An integer sample weight is the same as repeating the row.
+
+    References
+    ----------
+    .. [1] N. Thota, M. Sharma Priyadarshini, R. Hernandez, Materials Horizons 11, 700 (2024).
+    .. [2] L. Le, A. Patterson, M. White, "Supervised autoencoders: Improving generalization
+       performance with unsupervised regularizers", NeurIPS 31 (2018).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sknestedae import SupervisedAutoencoder
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> sae = SupervisedAutoencoder(n_components=3, max_iter=20, random_state=0).fit(X, y)
+    >>> sae.transform(X).shape
+    (442, 3)
+    >>> sae.predict(X).shape
+    (442,)
+    >>> sae.inverse_transform(sae.transform(X)).columns.equals(X.columns)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseSupervisedAutoencoder._parameter_constraints,
+        "prediction_loss": [StrOptions(set(ELEMENTWISE))],
+    }
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        hidden_layer_sizes=(100,),
+        decoder_hidden_layer_sizes=None,
+        predictor_hidden_layer_sizes=(),
+        activation="silu",
+        latent_activation="identity",
+        reconstruction_loss="squared_error",
+        prediction_loss="squared_error",
+        reconstruction_weight=1.0,
+        prediction_weight=1.0,
+        l1=0.0,
+        alpha=1e-3,
+        dropout=0.0,
+        categorical_features="from_dtype",
+        standardize=True,
+        blocks=None,
+        initialization="xavier_uniform",
+        batch_size="auto",
+        learning_rate="cosine",
+        learning_rate_init=3e-3,
+        max_iter=300,
+        shuffle=True,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-4,
+        warm_start=False,
+        callbacks=None,
+        n_members=1,
+        bootstrap=False,
+        device="cpu",
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            decoder_hidden_layer_sizes=decoder_hidden_layer_sizes,
+            predictor_hidden_layer_sizes=predictor_hidden_layer_sizes,
+            activation=activation,
+            latent_activation=latent_activation,
+            reconstruction_loss=reconstruction_loss,
+            reconstruction_weight=reconstruction_weight,
+            prediction_weight=prediction_weight,
+            l1=l1,
+            alpha=alpha,
+            dropout=dropout,
+            categorical_features=categorical_features,
+            standardize=standardize,
+            blocks=blocks,
+            initialization=initialization,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            n_members=n_members,
+            bootstrap=bootstrap,
+            device=device,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.prediction_loss = prediction_loss
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @isolated
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Train for one epoch on the rows given, at a constant learning rate.
+
+        The first call learns columns, categories and scales, and later ones keep them; so its
+        rows should be typical of what is to come.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``fit``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            As in ``fit``.
+        sample_weight : array-like of shape (n_samples,), optional
+            As in ``fit``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As in ``fit``; and if the columns, the number of outputs or the network's settings
+            are not those of the first call.
+        """
+        with all_or_nothing(self):
+            resume = self._is_fitted
+            if self.n_members > 1:
+                return self._fit_members(X, y, sample_weight, resume=resume, method="partial_fit")
+            target = self._target_of(y, resume=resume)
+            return self._fit(X, y, sample_weight, target=target, resume=resume, incremental=True)
+
+    @isolated
+    def predict(self, X, return_std=False):
+        """Predict the target of X.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured.
+        return_std : bool, default=False
+            Whether to give the spread of an ensemble's members as well.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the unit and shape of the y that was fitted; of an ensemble the members' mean.
+        y_std : ndarray of the same shape
+            Only with ``return_std=True``: the standard deviation of the members' predictions. It
+            tells how far they agree, not how large the error is.
+
+        Raises
+        ------
+        NoTargetError
+            If the estimator was fitted without y.
+        ValueError
+            If a spread is asked of one member.
+        """
+        check_is_fitted(self)
+        outputs = [member._predict(X) for member in self.members_]
+        decoded = [m._target.decode(own) for m, own in zip(self.members_, outputs, strict=True)]
+        return mean_and_spread(decoded, return_std)
+
+    @isolated
+    def score(self, X, y=None, sample_weight=None):
+        """Give R² of the prediction, or of the reconstruction where no target is given.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``predict``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Target; rows where it is NaN are left out. R² of several outputs is their mean.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of rows.
+
+        Returns
+        -------
+        float
+            Without y, errors and deviations of all measured entries are pooled in scaled units,
+            a category's as its one-hot values against their probabilities.
+
+        Raises
+        ------
+        ValueError
+            If y has no labelled row or not as many outputs as in ``fit``, or a weight is negative.
+        """
+        if y is None:
+            return self._reconstruction_score(X, sample_weight)
+        X, y, sample_weight = read_rows(X, y, sample_weight)
+        prediction = self.predict(X)
+        prediction = prediction.reshape(len(prediction), -1)
+        truth = read_numbers(y)
+        truth = truth.reshape(len(truth), -1)
+        check_consistent_length(truth, prediction)
+        if truth.shape != prediction.shape:
+            raise ValueError(
+                f"y has {truth.shape[1]} outputs, but the estimator was fitted with "
+                f"{prediction.shape[1]}."
+            )
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        scores = []
+        for k in range(truth.shape[1]):
+            known = ~np.isnan(truth[:, k])
+            if not known.any():
+                raise ValueError("y has no labelled row to score with: all are NaN.")
+            weight = None if sample_weight is None else sample_weight[known]
+            scores.append(r2(truth[known, k], prediction[known, k], weight))
+        return float(np.mean(scores))
+
+    def _make_target(self, y) -> NumericTarget | None:
+        return None if y is None else NumericTarget(self.standardize)
+
+    @property
+    def _loss_of_prediction(self) -> str:
+        return self.prediction_loss
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+@public("sknestedae")
+class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder):
+    r"""Autoencoder whose latents also predict a class.
+
+    An encoder maps a table to a few latents; a decoder maps them back to the table; a predictor
+    maps them to the probabilities of classes. The three are trained together, so that the latents
+    keep what the table says, and what it says of the classes [1]_ [2]_. The prediction error is
+    the cross-entropy.
+
+    Read more in the :ref:`User Guide <supervised_autoencoder>`.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Number of latents.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Widths of the encoder's hidden layers, from the input to the latents; ``()`` for none.
+    decoder_hidden_layer_sizes : int, sequence of int or None, default=None
+        Widths of the decoder's hidden layers, from the latents to the output. None mirrors the
+        encoder.
+    predictor_hidden_layer_sizes : int or sequence of int, default=()
+        Widths of the predictor's hidden layers, from the latents to the target. With ``()`` a
+        predicted number is linear in the latents.
+    activation : str, default="silu"
+        Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
+        "selu", "gelu", "silu" or "softplus".
+    latent_activation : str, default="identity"
+        Of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
+    reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Error of a reconstructed number, in standard deviations of its column. "huber" is
+        quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
+    reconstruction_weight : float, default=1.0
+        What the mean reconstruction error is multiplied with in the objective.
+    prediction_weight : float, default=1.0
+        What the mean prediction error is multiplied with in the objective.
+    l1 : float, default=0.0
+        Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
+        of their absolute values.
+    alpha : float or "auto", default=1e-3
+        Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
+        their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
+        by the number of rows, so that the scale of sample weights does not matter. "auto" suits
+        few rows: 300 divided by the square of the number of distinct rows, but at least 0.001
+        (548 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.001.
+    dropout : float, default=0.0
+        Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
+        out in a training step.
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Which columns are categorical. "from_dtype": a DataFrame's columns of categories, strings
+        or booleans; none of an array. None: none. Else names, indices or a mask of columns.
+    standardize : bool, default=True
+        Whether numeric columns, and a numeric target, are centred and scaled to unit variance
+        inside, by the rows that are learnt from.
+    blocks : list of (str, Block, columns) or None, default=None
+        Columns (names or indices) that enter and leave the network by a
+        :class:`~sknestedae.blocks.Block` of their own, each with a name; all others share a
+        :class:`~sknestedae.blocks.DenseBlock`. A block's settings are not parameters of the
+        estimator: to search over them, search over ``blocks``.
+    initialization : str, default="xavier_uniform"
+        How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
+        it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
+    batch_size : int or "auto", default="auto"
+        Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
+    learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
+        "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
+        "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
+    learning_rate_init : float, default=3e-3
+        Learning rate of the first epoch. The optimizer is Adam.
+    max_iter : int, default=300
+        Number of epochs, at most.
+    shuffle : bool, default=True
+        Whether rows come in a new order in each epoch.
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold ``validation_fraction`` of the rows out, to stop when their loss has not
+        fallen by ``tol`` in ``n_iter_no_change`` epochs, and to keep the parameters of the epoch
+        of this fit in which it was lowest. Equal rows are never on both sides. "auto": where
+        there are more than 10,000 rows.
+    validation_fraction : float, default=0.1
+        Fraction of the distinct rows that early stopping holds out.
+    n_iter_no_change : int, default=20
+        Number of epochs without gain after which early stopping stops.
+    tol : float, default=1e-4
+        A smaller fall of the loss is no gain.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
+    callbacks : list or None, default=None
+        Callbacks of skorch, or (name, callback) pairs. They see a
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches. What
+        cannot work is refused before training: scores of batches or epochs
+        (:class:`skorch.callbacks.EpochScoring`), :class:`skorch.callbacks.LRScheduler` unless
+        ``learning_rate="constant"`` and in ``partial_fit``, and a monitor of ``valid_loss`` where
+        no rows are held out. See the :ref:`User Guide <callbacks>`.
+    n_members : int, default=1
+        Number of networks of an ensemble, which differ by their seeds and are trained together.
+        Predictions are their mean. Latents, reconstructions, ``net_`` and ``history_`` are the
+        first member's, which without ``bootstrap`` is the network of ``n_members=1``.
+    bootstrap : bool, default=False
+        Whether each member of an ensemble sees rows drawn with replacement: as many rows, and as
+        many that are labelled (of each class, for a classifier), as there are.
+    device : str, default="cpu"
+        "cpu", "cuda", any other device of torch, or "auto": CUDA where there is one.
+    verbose : bool or int, default=0
+        Whether to show a progress bar, on the standard error stream.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the order of rows, dropout and the held-out rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    net_ : skorch.net.NeuralNet
+        The fitted net; ``net_.module_`` is the torch module.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where all are strings.
+    history_ : DataFrame
+        One row an epoch. ``train_loss`` is ``reconstruction_weight`` times
+        ``train_reconstruction`` plus ``prediction_weight`` times ``train_prediction``: means over
+        the epoch's rows, each as it was learnt from, with dropout. ``valid_...`` are the same of
+        held-out rows after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where
+        there are any; ``learning_rate`` is the epoch's.
+    n_iter_ : int
+        Number of epochs that were run.
+    alpha_ : float
+        Strength of the L2 penalty that was used.
+    best_iter_ : int
+        Number of the epoch whose parameters were kept: the last one without early stopping.
+    members_ : list of estimators
+        The fitted members of an ensemble, the first one included; without one, the estimator.
+
+    See Also
+    --------
+    SupervisedAutoencoder : The same for numbers.
+    sklearn.discriminant_analysis.LinearDiscriminantAnalysis : Linear latents, with classes.
+    sklearn.neural_network.MLPClassifier : A predictor without latents.
+
+    Notes
+    -----
+    In scaled units :math:`x` and :math:`y`, with latents :math:`z = e(x)`, the objective is
+
+    .. math::
+
+        w_r \, \overline{L_r(d(z), x)} + w_p \, \overline{L_p(p(z), y)}
+        + \lambda_1 \lVert W_e \rVert_1 + \frac{\alpha}{2} \lVert W \rVert_2^2
+
+    with encoder :math:`e`, decoder :math:`d` and predictor :math:`p`. The bars are means over
+    measured entries, weighted by samples: a missing entry enters as its column's mean and is left
+    out of the error. An integer sample weight is the same as repeating the row.
+
+    References
+    ----------
+    .. [1] N. Thota, M. Sharma Priyadarshini, R. Hernandez, Materials Horizons 11, 700 (2024).
+    .. [2] L. Le, A. Patterson, M. White, "Supervised autoencoders: Improving generalization
+       performance with unsupervised regularizers", NeurIPS 31 (2018).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknestedae import SupervisedAutoencoderClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> sae = SupervisedAutoencoderClassifier(n_components=2, max_iter=20, random_state=0)
+    >>> sae.fit(X, y).predict_proba(X).shape
+    (150, 3)
+    >>> sae.transform(X).shape
+    (150, 2)
+    """
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @isolated
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch on the rows given, at a constant learning rate.
+
+        The first call learns columns, categories and scales, and later ones keep them; so its
+        rows should be typical of what is to come.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``fit``.
+        y : array-like of shape (n_samples,)
+            As in ``fit``.
+        classes : array-like of shape (n_classes,), optional
+            All classes there are; needed in the first call.
+        sample_weight : array-like of shape (n_samples,), optional
+            As in ``fit``.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError
+            As in ``fit``; and if the columns, the classes or the network's settings
+            are not those of the first call.
+        """
+        with all_or_nothing(self):
+            resume = self._is_fitted
+            if self.n_members > 1:
+                return self._fit_members(
+                    X, y, sample_weight, resume=resume, method="partial_fit", classes=classes
+                )
+            if resume:
+                target = self._target_of(y, resume=True)
+                if classes is not None and not np.array_equal(
+                    ClassTarget(classes).classes, target.classes
+                ):
+                    raise ValueError(
+                        f"classes must be those of the first call, {target.classes.tolist()}, "
+                        f"got {classes!r}."
+                    )
+            elif classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            else:
+                target = ClassTarget(classes)
+            return self._fit(X, y, sample_weight, target=target, resume=resume, incremental=True)
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Class labels, of shape (n_classes,)."""
+        if not self._is_fitted:
+            raise AttributeError(f"This {type(self).__name__} has no classes_ before fit.")
+        return self._target.classes
+
+    @isolated
+    def predict(self, X):
+        """Predict the class of X.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The class with the largest probability; of an ensemble, the largest mean probability.
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    @isolated
+    def predict_proba(self, X, return_std=False):
+        """Give the probabilities of classes.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``predict``.
+        return_std : bool, default=False
+            Whether to give the spread of an ensemble's members as well.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; each row sums to 1. Of an ensemble the members' mean.
+        p_std : ndarray of the same shape
+            Only with ``return_std=True``: the standard deviation of the members' probabilities.
+
+        Raises
+        ------
+        ValueError
+            If a spread is asked of one member.
+        """
+        check_is_fitted(self)
+        outputs = [softmax(m._predict(X), axis=1) for m in self.members_]
+        return mean_and_spread(outputs, return_std)
+
+    @isolated
+    def score(self, X, y=None, sample_weight=None):
+        """Give the accuracy, or R² of the reconstruction where no classes are given.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``predict``.
+        y : array-like of shape (n_samples,), optional
+            Classes; rows where they are missing are left out.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of rows.
+
+        Returns
+        -------
+        float
+            Without y, as in :meth:`SupervisedAutoencoder.score`.
+
+        Raises
+        ------
+        ValueError
+            If y has no labelled row, or a weight is negative.
+        """
+        if y is None:
+            return self._reconstruction_score(X, sample_weight)
+        X, y, sample_weight = read_rows(X, y, sample_weight)
+        labels, known = read_labels(y)
+        prediction = self.predict(X)
+        check_consistent_length(known, prediction)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            sample_weight, _ = scale_weights(sample_weight[known])
+        return accuracy_score(labels, prediction[known], sample_weight=sample_weight)
+
+    def _make_target(self, y) -> ClassTarget:
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        return ClassTarget()
+
+    @property
+    def _loss_of_prediction(self) -> str:
+        return "squared_error"  # no output is numeric
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags

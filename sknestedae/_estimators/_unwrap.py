@@ -1,0 +1,122 @@
+"""From a pipeline, a search or a frozen estimator to the autoencoder or chain inside it."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .._tables._scales import is_scale_list
+from ._base import BaseSupervisedAutoencoder
+
+
+def innermost(estimator: Any, *, steps: bool = True) -> Any:
+    """Give the estimator that a search found or that a pipeline ends in.
+
+    Parameters
+    ----------
+    estimator : estimator
+    steps : bool, default=True
+        Whether a pipeline may have steps before its last one.
+    """
+    while True:
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline) and (steps or len(estimator) == 1):
+            estimator = estimator[-1]
+        else:
+            return estimator
+
+
+def unfrozen(estimator: Any) -> Any:
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+
+
+def autoencoder_of(estimator: Any, caller: str, stage: str = "") -> BaseSupervisedAutoencoder:
+    """Give the supervised autoencoder that an estimator is, frozen or found by a search.
+
+    Raises
+    ------
+    TypeError
+        If it is another one; the message names the caller and the stage.
+    """
+    found = unfrozen(innermost(unfrozen(estimator), steps=False))
+    if not isinstance(found, BaseSupervisedAutoencoder):
+        where = f", but stage {stage!r} is" if stage else ", got"
+        raise TypeError(
+            f"{caller} needs a supervised autoencoder or a chain of them{where} a "
+            f"{type(found).__name__}. Of a pipeline, pass the last step, and the table that it "
+            "sees."
+        )
+    return found
+
+
+def names_of_latents(estimator: Any, n_latents: int) -> list[str]:
+    """Give the names of an estimator's output, or numbered ones where it has none."""
+    try:
+        names = list(estimator.get_feature_names_out())
+    except (AttributeError, NotImplementedError, ValueError):
+        names = []
+    return names if len(names) == n_latents else [f"latent{i}" for i in range(n_latents)]
+
+
+def up_to_stage(estimator: Any, stage: str | int) -> Any:
+    """Give a fitted chain up to one of its stages, behind the steps that stand before it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted NestedAutoencoder, or a fitted pipeline or search that ends in one.
+    stage : str or int
+        Name or position.
+
+    Returns
+    -------
+    estimator
+        Gives the latents of that stage alone.
+    """
+    part = innermost(estimator)[: stage_position(estimator, stage) + 1]
+    return make_pipeline(*steps_before(estimator), part.set_params(latents="last"))
+
+
+def steps_before(estimator: Any) -> list[Any]:
+    """Give the steps that a table goes through before it comes to the innermost estimator."""
+    steps: list[Any] = []
+    while estimator is not innermost(estimator):
+        if isinstance(estimator, Pipeline):
+            steps += [step for _, step in estimator.steps[:-1]]
+            estimator = estimator[-1]
+        else:
+            estimator = estimator.best_estimator_
+    return steps
+
+
+def stage_position(estimator: Any, stage: str | int) -> int:
+    """Give the position of a stage that is named or indexed."""
+    nested = innermost(estimator)
+    check_is_fitted(nested)
+    if not hasattr(nested, "stages_"):
+        raise ValueError(
+            f"The 'stage' parameter names the stage {stage!r}, but a {type(nested).__name__} has "
+            "no stages."
+        )
+    names = [name for name, _, _ in nested.stages_]
+    if stage in names:
+        return names.index(stage)
+    is_index = isinstance(stage, Integral) and not isinstance(stage, bool)
+    if is_index and -len(names) <= int(stage) < len(names):
+        return int(stage) % len(names)
+    raise ValueError(
+        f"The 'stage' parameter names the stage {stage!r}; the stages are {names}, counted from 0."
+    )
+
+
+def check_one_table(X: Any, caller: str, remedy: str) -> None:
+    """Refuse a list of tables, one a scale."""
+    if is_scale_list(X):
+        raise TypeError(
+            f"The 'X' parameter of {caller} must be one table, got {len(X)} tables. {remedy}"
+        )

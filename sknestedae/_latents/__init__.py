@@ -1,0 +1,1 @@
+"""Where latents lie, how large errors are, and which latents explain a row."""

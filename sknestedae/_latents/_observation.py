@@ -1,0 +1,340 @@
+"""The observation model: how likely measured entries are, given latents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._layers._device import to_array
+from .._networks._batch import Batch, Subset
+from .._tables._encoder import TableEncoder
+from .._tables._layout import Encoded
+from .._training._data import TensorIterator
+from ._density import LatentStatistics
+from ._residuals import all_errors, categorical_groups, known_groups, numeric_errors
+
+_CHUNK_ROWS = 1024
+
+
+# A column is not trusted more than to a hundredth of its standard deviation, and a latent has at
+# least a thousandth of the latents' mean variance: else one entry could outweigh all others.
+_LEAST_ERROR = 0.01
+
+
+# What is divided by is not 0, where columns that were not standardised have very small numbers.
+_LEAST_SQUARE = 1e-300
+
+
+_LEAST_SUM = 0.001
+
+
+# Entries of matrices that are solved together.
+_SOLVE_ENTRIES = 1 << 22
+
+
+# An example speaks for rows around it: this is added to the variance of each number, in units of
+# the column's variance.
+_WIDTH = 0.03
+
+
+class ObservationModel:
+    """A fitted network with what it takes to explain rows of its table.
+
+    Everything but the network itself is on the CPU and in double precision.
+
+    Parameters
+    ----------
+    module : AutoencoderModule
+        In eval mode.
+    table : TableEncoder
+    belief : LatentStatistics
+    bounds : (float, float)
+        Of each latent, as its activation has them.
+    device : torch.device
+        Of the module.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        table: TableEncoder,
+        belief: LatentStatistics,
+        bounds: tuple[float, float],
+        device: torch.device,
+    ) -> None:
+        self.module = module
+        self.table = table
+        self.layouts = table.layouts
+        self.belief = belief
+        self.bounds = bounds
+        self.device = device
+        self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
+        # values are in standard deviations, unless they were not standardised
+        self.units = {
+            name: np.ones(len(numeric)) if table.standardize else table.scale[numeric]
+            for name, (numeric, _) in table.columns.items()
+        }
+        least = {name: _least_square(_LEAST_ERROR, units) for name, units in self.units.items()}
+        self.variance = {
+            name: torch.from_numpy(np.maximum(error, least[name]))
+            for name, error in belief.error.items()
+        }
+        self.mean = torch.from_numpy(belief.mean)
+        self.covariance = torch.from_numpy(belief.regular_covariance())
+        self.n_components = len(belief.mean)
+
+    def rows(self, blocks: Mapping[str, Encoded]) -> Batch:
+        """Give encoded rows as tensors on the CPU."""
+        return Batch.from_arrays(blocks, None, None, torch.device("cpu"))
+
+    def encode(self, rows: Batch) -> Tensor:
+        """Give the latents of rows, of shape (n_rows, n_components)."""
+        values = {name: v.to(self.device) for name, v in rows.values.items()}
+        return self.module.encode(values).cpu().double()
+
+    def decode(self, latents: Tensor) -> dict[str, Tensor]:
+        """Give each block's values, of shape (n_rows, layout.n_values)."""
+        decoded = self.module.decode(latents.to(self.device, self.dtype))
+        return {name: values.cpu().double() for name, values in decoded.items()}
+
+    def decode_with_slope(self, latents: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Decode, and give derivatives, of shape (n_rows, layout.n_values, n_components).
+
+        Rows do not mix in a decoder, so that one derivative in a direction gives those of all
+        rows. It is taken backward twice: torch's forward mode warns of its own imports.
+        """
+        with torch.enable_grad():
+            given = latents.detach().requires_grad_()
+            decoded = self.decode(given)
+            values = torch.cat(list(decoded.values()), dim=1)
+            weights = torch.zeros_like(values, requires_grad=True)
+            (gradient,) = torch.autograd.grad(values, given, weights, create_graph=True)
+            slopes = [
+                torch.autograd.grad(gradient, weights, one.expand_as(given), retain_graph=True)[0]
+                for one in torch.eye(self.n_components, dtype=given.dtype)
+            ]
+        jacobian = torch.stack(slopes, dim=2).split([v.shape[1] for v in decoded.values()], dim=1)
+        return (
+            {name: v.detach() for name, v in decoded.items()},
+            dict(zip(decoded, jacobian, strict=True)),
+        )
+
+    def misfit(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
+        """Give the energy of measured entries, of shape (n_rows,)."""
+        total = torch.zeros(len(rows), dtype=torch.float64)
+        for name, layout in self.layouts.items():
+            known, error = numeric_errors(decoded[name], rows, name, layout)
+            total += (known * error**2 / (2 * self.variance[name])).sum(dim=1)
+            for values, target, is_known in categorical_groups(decoded[name], rows, name, layout):
+                total -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
+        return total
+
+    def misfit_slope(
+        self, decoded: Mapping[str, Tensor], slopes: Mapping[str, Tensor], rows: Batch
+    ) -> tuple[Tensor, Tensor]:
+        """Give gradients of the misfit by the latents, and Gauss's and Newton's curvature.
+
+        Parameters
+        ----------
+        decoded, slopes : mapping of str to Tensor
+            As ``decode_with_slope`` gives them.
+        rows : Batch
+
+        Returns
+        -------
+        gradient : Tensor of shape (n_rows, n_components)
+        curvature : Tensor of shape (n_rows, n_components, n_components)
+        """
+        gradient: Any = 0.0
+        curvature: Any = 0.0
+        for name, layout in self.layouts.items():
+            known, error = numeric_errors(decoded[name], rows, name, layout)
+            J = slopes[name][:, : layout.n_numeric]  # (n_rows, n_numeric, n_components)
+            weighted = J * (known / self.variance[name])[:, :, None]
+            gradient = gradient + torch.einsum("njk,nj->nk", weighted, error)
+            curvature = curvature + torch.einsum("njk,njl->nkl", weighted, J)
+            categorical = zip(
+                layout.groups(), categorical_groups(decoded[name], rows, name, layout), strict=True
+            )
+            for group, (logits, target, is_known) in categorical:
+                p, J = torch.softmax(logits, dim=1), slopes[name][:, group]
+                off = is_known[:, None] * (p - target)
+                gradient = gradient + torch.einsum("njk,nj->nk", J, off)
+                mean = torch.einsum("njk,nj->nk", J, p)
+                second = torch.einsum("njk,nj,njl->nkl", J, p, J)
+                second = second - mean[:, :, None] * mean[:, None, :]
+                curvature = curvature + is_known[:, None, None] * second
+        return gradient, curvature
+
+    def misfits(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
+        """Give the energy of each row against each of many decoded examples, with its width.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_examples)
+        """
+        n_examples = len(next(iter(decoded.values())))
+        total = torch.zeros(len(rows), n_examples, dtype=torch.float64)
+        for name, layout in self.layouts.items():
+            values = decoded[name][:, : layout.n_numeric]
+            known, error = numeric_errors(torch.zeros_like(values[:1]), rows, name, layout)
+            x = -error
+            width = _WIDTH * torch.from_numpy(self.units[name]) ** 2
+            weight = known / (self.variance[name] + width)
+            total += (weight * x**2).sum(dim=1, keepdim=True) / 2
+            total += weight @ (values**2).T / 2 - (weight * x) @ values.T
+            is_measured = known_groups(rows, name, layout)
+            for group, is_known in zip(layout.groups(), is_measured, strict=True):
+                target = is_known[:, None] * rows.values[name][:, group].double()
+                total -= target @ torch.log_softmax(decoded[name][:, group], dim=1).T
+        return total
+
+    @np.errstate(over="ignore")  # a mismatch may be infinite
+    def mismatch(
+        self, decoded: Mapping[str, Tensor], rows: Batch
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sum the squared errors of a row's measured columns, and count these.
+
+        Errors of numbers are in standard deviations of the column; of a category, one minus its
+        probability.
+        """
+        total, count = np.zeros(len(rows)), np.zeros(len(rows))
+        for name, layout in self.layouts.items():
+            known, error = numeric_errors(decoded[name], rows, name, layout)
+            total += (((known * error).numpy() / self.units[name]) ** 2).sum(axis=1)
+            count += known.numpy().sum(axis=1)
+            for values, target, is_known in categorical_groups(decoded[name], rows, name, layout):
+                p = (torch.softmax(values, dim=1) * target).sum(dim=1)
+                total += (is_known * (1 - p) ** 2).numpy()
+                count += is_known.numpy()
+        return total, count
+
+    def points(self, decoded: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        """Give decoded numbers, in standard deviations, and codes of categories.
+
+        Returns
+        -------
+        numbers : ndarray of shape (n_rows, n_numeric)
+        codes : ndarray of int, shape (n_rows, n_categorical)
+        """
+        numbers, codes = [], []
+        for name, layout in self.layouts.items():
+            numbers.append(decoded[name][:, : layout.n_numeric].numpy() / self.units[name])
+            codes += [decoded[name][:, group].argmax(dim=1).numpy() for group in layout.groups()]
+        n_rows = len(numbers[0])
+        return np.hstack(numbers), np.array(codes, dtype=int).reshape(len(codes), n_rows).T
+
+    def is_open(self, rows: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """Tell which of these numbers and categories were not measured, in the same shapes."""
+        numbers, codes = [], []
+        for name, layout in self.layouts.items():
+            measured = rows.measured.get(name)
+            if measured is None:
+                measured = torch.ones(len(rows), layout.n_columns, dtype=torch.bool)
+            numbers.append(~measured[:, : layout.n_numeric].numpy())
+            codes.append(~measured[:, layout.n_numeric :].numpy())
+        return np.hstack(numbers), np.hstack(codes)
+
+    def hold(self, rows: Batch, codes: np.ndarray) -> Batch:
+        """Give rows with their open categories as if they were measured.
+
+        Parameters
+        ----------
+        rows : Batch
+        codes : ndarray of int, shape (n_rows, n_categorical)
+        """
+        values, measured, k = dict(rows.values), dict(rows.measured), 0
+        for name, layout in self.layouts.items():
+            for i, group in enumerate(layout.groups()):
+                if name in measured:
+                    known = measured[name][:, layout.n_numeric + i]
+                    one_hot = torch.nn.functional.one_hot(
+                        torch.from_numpy(codes[:, k]), group.stop - group.start
+                    ).to(values[name].dtype)
+                    own = torch.where(known[:, None], values[name][:, group], one_hot)
+                    values[name] = values[name].clone()
+                    values[name][:, group] = own
+                    measured[name] = measured[name].clone()
+                    measured[name][:, layout.n_numeric + i] = True
+                k += 1
+        return Batch(values, measured)
+
+    @torch.no_grad()
+    def scores(self, blocks: Mapping[str, Encoded]) -> np.ndarray:
+        """Give minus the energies of the encoder's latents, of shape (n_samples,).
+
+        With the mean and the covariance of all training rows, and with what the errors of columns
+        have in common. The misfit of a row with gaps is scaled up, as if all of its columns were
+        measured.
+        """
+        precision = torch.linalg.inv(self.covariance)
+        scores = []
+        for rows in TensorIterator(Subset(self.rows(blocks)), _CHUNK_ROWS):
+            latents = self.encode(rows)
+            decoded = self.decode(latents)
+            known, error = all_errors(decoded, rows, self.layouts)
+            misfit = self._correlated_misfit(known, error)
+            n_measured = known.sum(dim=1)
+            for name, layout in self.layouts.items():
+                for values, target, is_known in categorical_groups(
+                    decoded[name], rows, name, layout
+                ):
+                    misfit -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
+                    n_measured += is_known
+            n_columns = sum(layout.n_columns for layout in self.layouts.values())
+            step = latents - self.mean
+            distance = ((step @ precision) * step).sum(dim=1)
+            scores.append(to_array(-misfit * n_columns / n_measured.clamp(min=1) - distance / 2))
+        found = np.concatenate(scores)
+        return np.where(np.isnan(found), -np.inf, found)  # errors further away than numbers go
+
+    def _correlated_misfit(self, known: Tensor, error: Tensor) -> Tensor:
+        """Give half of the squared Mahalanobis distances of errors, of shape (n_rows,).
+
+        Of a row with gaps, by the covariance of what was measured of it.
+        """
+        least = np.concatenate([_least_square(_LEAST_SUM, u) for u in self.units.values()])
+        if self.belief.residual is None:
+            variance = torch.cat(list(self.variance.values()))
+            return (known * error**2 / (2 * variance)).sum(dim=1)
+        covariance = invertible(torch.from_numpy(self.belief.residual + np.diag(least)))
+        error = known * error
+        misfit = ((error @ torch.linalg.inv(covariance)) * error).sum(dim=1) / 2
+        gaps = torch.nonzero((known == 0).any(dim=1))[:, 0]
+        for some in gaps.split(max(_SOLVE_ENTRIES // max(covariance.numel(), 1), 1)):
+            own = known[some]
+            # unmeasured columns stand by themselves, with an error of 0
+            part = own[:, :, None] * own[:, None, :] * covariance + torch.diag_embed(1 - own)
+            solved = torch.linalg.solve(part, error[some])
+            misfit[some] = (solved * error[some]).sum(dim=1) / 2
+        return misfit
+
+
+def invertible(covariance: Tensor) -> Tensor:
+    """Give a covariance as it is, or where rounding made it singular, one that is not.
+
+    Parameters
+    ----------
+    covariance : Tensor of shape (n, n)
+        With a positive diagonal.
+
+    Returns
+    -------
+    Tensor of shape (n, n)
+        Correlations are shrunk by a few units of rounding, n of them for n columns.
+    """
+    _, info = torch.linalg.inv_ex(covariance)
+    if not info:
+        return covariance
+    shrink = 1 - 8 * len(covariance) * torch.finfo(covariance.dtype).eps
+    diagonal = torch.diag_embed(torch.diagonal(covariance))
+    return diagonal + shrink * (covariance - diagonal)
+
+
+def _least_square(share: float, units: np.ndarray) -> np.ndarray:
+    """Give the least variance of errors, of a share of each column's unit."""
+    return np.maximum((share * units) ** 2, _LEAST_SQUARE)

@@ -1,0 +1,1 @@
+"""Layers of networks, devices and seeds."""

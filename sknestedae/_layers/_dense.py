@@ -1,0 +1,186 @@
+"""Dense layers: activations, initial weights, and dropout with random numbers of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._device import derive_seed
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "leaky_relu": nn.LeakyReLU,
+    "softplus": nn.Softplus,
+}
+
+
+# What a latent can be, of the activations that bound it.
+RANGES = {
+    "relu": (0.0, math.inf),
+    "tanh": (-1.0, 1.0),
+    "logistic": (0.0, 1.0),
+    "elu": (-1.0, math.inf),
+    "softplus": (0.0, math.inf),
+}
+
+
+INITIALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "xavier_normal": nn.init.xavier_normal_,
+    "xavier_uniform": nn.init.xavier_uniform_,
+    "kaiming_normal": nn.init.kaiming_normal_,
+    "kaiming_uniform": nn.init.kaiming_uniform_,
+}
+
+
+# Units whose masks of dropout are drawn together.
+_MASK_UNITS = 1 << 14
+
+
+class Dropout(nn.Module):
+    """Dropout with a stream of masks of its own, drawn for many small batches at once.
+
+    On a GPU torch's own dropout is used.
+
+    Parameters
+    ----------
+    p : float
+        Probability that a unit is dropped; rounded to a multiple of 1 / 65536.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self._generator: torch.Generator | None = None
+        self._n_batches: int | None = None
+        self._masks: Tensor | None = None
+        self._step = 0
+
+    def seed(self, seed: int | None, n_batches: int | None = None) -> None:
+        """Begin a stream of masks; with None, one that torch's own generator draws.
+
+        Parameters
+        ----------
+        seed : int or None
+        n_batches : int, optional
+            For how many batches masks are needed.
+        """
+        self._n_batches = n_batches
+        if seed is None:
+            self._generator = self._masks = None
+            return
+        if self._generator is None:
+            self._generator = torch.Generator()
+        self._generator.manual_seed(seed)
+        self._step = 0 if self._masks is None else len(self._masks)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop units of (n_samples, n_units), and scale up the others, in training."""
+        if not self.training:
+            return values
+        if values.device.type != "cpu":
+            return F.dropout(values, self.p)
+        if self._masks is None or len(values) > self._masks.shape[1]:
+            n_steps = n_steps_of_masks(values.shape, self._n_batches)
+            self._masks = values.new_empty((n_steps, *values.shape))
+            self._step = n_steps
+        if self._step == len(self._masks):
+            draw_masks(self._masks, self.p, self._generator)
+            self._step = 0
+        mask = self._masks[self._step, : len(values)]
+        self._step += 1
+        return values * mask
+
+    def extra_repr(self) -> str:
+        """Give the parameter, for the module's repr."""
+        return f"p={self.p}"
+
+
+def n_steps_of_masks(shape: Sequence[int], n_batches: int | None) -> int:
+    """Say for how many batches of a shape masks are drawn together, of so many if it is known."""
+    n_steps = max(_MASK_UNITS // math.prod(shape), 1)
+    return n_steps if n_batches is None else min(n_steps, n_batches)
+
+
+def draw_masks(out: Tensor, p: float, generator: torch.Generator | None) -> None:
+    """Draw which units are kept, and what they are multiplied with so that the mean stays.
+
+    A unit is kept or dropped by 16 random bits, four units to a number that is drawn: several
+    times as fast as a number for each unit.
+
+    Parameters
+    ----------
+    out : Tensor of any shape, on the CPU
+        To be filled.
+    p : float
+        Probability to be dropped.
+    generator : torch.Generator or None
+    """
+    n_units, n_dropped = out.numel(), min(round(p * 2**16), 2**16 - 1)
+    bits = torch.empty(-(-n_units // 4), dtype=torch.int64)
+    bits.random_(-(2**63), None, generator=generator)
+    kept = bits.view(torch.int16)[:n_units] >= n_dropped - 2**15
+    torch.mul(kept.view(out.shape), out.new_tensor(2**16 / (2**16 - n_dropped)), out=out)
+
+
+def seed_dropout(
+    module: nn.Module, seeds: Sequence[int] | None, n_batches: int | None = None
+) -> None:
+    """Begin the streams of masks of a network's layers; end them with None.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    seeds : sequence of int or None
+        Numbers that a layer's seed is derived from, with that of the layer.
+    n_batches : int, optional
+        For how many batches masks are needed.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
+    for k, layer in enumerate(layers):
+        layer.seed(None if seeds is None else derive_seed(*seeds, k), n_batches)
+
+
+def dense_stack(sizes: Sequence[int], activation: str, dropout: float) -> list[nn.Module]:
+    """Make hidden layers: linear, activation and, where it is not 0, dropout.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Width of the input, then of each hidden layer.
+    activation : str
+        A key of ``ACTIVATIONS``.
+    dropout : float
+        Probability that a hidden unit is dropped in training.
+    """
+    layers: list[nn.Module] = []
+    for n_inputs, n_outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(n_inputs, n_outputs), ACTIVATIONS[activation]()]
+        if dropout:
+            layers.append(Dropout(dropout))
+    return layers
+
+
+def initialize(layers: Sequence[nn.Linear], method: str) -> None:
+    """Draw the weights of dense layers anew, with zero biases, from torch's generator.
+
+    Parameters
+    ----------
+    layers : sequence of torch.nn.Linear
+    method : str
+        A key of ``INITIALIZATIONS`` (Glorot and Bengio 2010; He et al. 2015).
+    """
+    for layer in layers:
+        INITIALIZATIONS[method](layer.weight)
+        if layer.bias is not None:  # a block may make a layer without one
+            nn.init.zeros_(layer.bias)

@@ -1,0 +1,1 @@
+"""Networks, and the tensors that they are given."""

@@ -1,0 +1,133 @@
+"""Encoded rows as tensors: a whole data set, a part of it, or a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._layers._device import to_tensor
+from .._tables._layout import Encoded
+
+
+@dataclass
+class Batch:
+    """Rows of encoded data as tensors: a whole data set, or a batch of it.
+
+    Parameters
+    ----------
+    values : dict of str to Tensor of shape (n_rows, layout.n_values)
+        For each block.
+    measured : dict of str to Tensor of bool, shape (n_rows, layout.n_columns)
+        For each block in which an entry is missing.
+    target : Tensor of shape (n_rows, n_outputs) or None
+    labelled : Tensor of bool, shape (n_rows, 1) or (n_rows, n_outputs), or None
+        Which targets are known; None if all are.
+    weight : Tensor of shape (n_rows, 1) or None
+        Sample weights; None if all are 1.
+    """
+
+    values: dict[str, Tensor]
+    measured: dict[str, Tensor] = field(default_factory=dict)
+    target: Tensor | None = None
+    labelled: Tensor | None = None
+    weight: Tensor | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        blocks: Mapping[str, Encoded],
+        target: Encoded | None,
+        sample_weight: np.ndarray | None,
+        device: torch.device,
+    ) -> Batch:
+        """Share arrays with the CPU's tensors, or copy them to another device."""
+        dtype = next(iter(blocks.values())).values.dtype
+
+        def optional(array: np.ndarray | None) -> Tensor | None:
+            return None if array is None else to_tensor(array, device)
+
+        with np.errstate(over="ignore"):  # infinite in float32: training tells that it diverges
+            values = None if target is None else target.values.astype(dtype)
+        weight = None if sample_weight is None else sample_weight.astype(dtype)[:, None]
+        return cls(
+            values={name: to_tensor(block.values, device) for name, block in blocks.items()},
+            measured={
+                name: to_tensor(block.measured, device)
+                for name, block in blocks.items()
+                if block.measured is not None
+            },
+            target=optional(values),
+            labelled=None if target is None else optional(target.measured),
+            weight=optional(weight),
+        )
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def __getitem__(self, rows: Any) -> Batch:
+        """Give the rows of a slice (a view) or of an index tensor (a copy)."""
+
+        def take(tensor: Tensor | None) -> Any:
+            return None if tensor is None else tensor[rows]
+
+        return Batch(
+            {name: tensor[rows] for name, tensor in self.values.items()},
+            {name: tensor[rows] for name, tensor in self.measured.items()},
+            take(self.target),
+            take(self.labelled),
+            take(self.weight),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the tensors are on."""
+        return next(iter(self.values.values())).device
+
+    def tensors(self) -> list[Tensor | None]:
+        """Give all tensors in a fixed order."""
+        measured = [self.measured.get(name) for name in self.values]
+        return [*self.values.values(), *measured, self.target, self.labelled, self.weight]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all tensors together."""
+        return sum(t.nbytes for t in self.tensors() if t is not None)
+
+    def key(self) -> str:
+        """Give a hash of the content."""
+        return joblib.hash([None if t is None else t.cpu().numpy() for t in self.tensors()])
+
+    def entry_weight(self, known: Tensor | None) -> Tensor | None:
+        """Combine sample weights with what is known; None if every entry counts 1."""
+        if known is None:
+            return self.weight
+        if self.weight is None:
+            return known.to(next(iter(self.values.values())).dtype)
+        return known * self.weight
+
+
+@dataclass
+class Subset(torch.utils.data.Dataset):
+    """Some rows of a data set, without a copy of them.
+
+    Parameters
+    ----------
+    rows : Batch
+    index : Tensor of int64 or None
+        Which rows, on the CPU; None for all of them.
+    """
+
+    rows: Batch
+    index: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows) if self.index is None else len(self.index)
+
+    def __getitem__(self, i: int) -> Batch:
+        return self.rows[[i if self.index is None else int(self.index[i])]]

@@ -1,0 +1,114 @@
+"""The way of a row through the stages of a chain, as torch modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._tables._encoder import TableEncoder
+from ._autoencoder import Outputs
+from ._batch import Batch
+
+
+@dataclass
+class LatentColumns:
+    """Where the latents of one stage stand in the values of the next.
+
+    Parameters
+    ----------
+    block : str
+    index : Tensor of int64, shape (n_components,)
+        Positions among the block's values.
+    mean, scale : Tensor of shape (n_components,)
+        What the next stage's scaler does with them.
+    """
+
+    block: str
+    index: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, table: TableEncoder, n_components: int, device: torch.device) -> LatentColumns:
+        """Find the latents, which are the table's last columns."""
+        first = table.n_features - n_components
+        for block, (numeric, _) in table.columns.items():  # noqa: B007
+            index = [i for i, j in enumerate(numeric) if j >= first]
+            if len(index) == n_components:
+                break
+        else:
+            raise ValueError(
+                "All latents of the stage before must be in one block of numbers; leave them out "
+                "of 'blocks' and 'categorical_features'."
+            )
+        used = [numeric[i] for i in index]
+        scaled = table.standardize
+        values = torch.empty(0, dtype=getattr(torch, table.dtype_name)).dtype
+        mean, scale = (
+            torch.as_tensor(array[used], dtype=values, device=device)
+            for array in (
+                table.mean if scaled else np.zeros_like(table.mean),
+                table.scale if scaled else np.ones_like(table.scale),
+            )
+        )
+        return cls(block, torch.tensor(index, device=device), mean, scale)
+
+    def put(self, rows: Batch, latents: Tensor) -> dict[str, Tensor]:
+        """Give a stage's values with these latents, where the row has any."""
+        values = rows.values[self.block]
+        scaled = (latents.to(values.dtype) - self.mean) / self.scale
+        measured = rows.measured.get(self.block)
+        if measured is not None:  # numbers come first among columns, as among values
+            scaled = torch.where(measured[:, self.index], scaled, values[:, self.index])
+        return {**rows.values, self.block: values.index_copy(1, self.index, scaled)}
+
+    def get(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Give the latents that a stage's values, such as decoded ones, hold."""
+        return values[self.block].index_select(1, self.index) * self.scale + self.mean
+
+
+class Chain(nn.Module):
+    """The modules of all stages, and the way of a row through them.
+
+    Parameters
+    ----------
+    modules : sequence of AutoencoderModule
+    latent_columns : sequence of LatentColumns
+        For each stage but the first.
+    """
+
+    def __init__(self, modules: Sequence[Any], latent_columns: Sequence[LatentColumns]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(modules)
+        self.latent_columns = list(latent_columns)
+
+    def forward(self, parts: Sequence[Batch]) -> tuple[Outputs, dict[str, Tensor]]:
+        """Send rows through the stages up to their own.
+
+        Parameters
+        ----------
+        parts : sequence of Batch
+            The same rows as each of the stages sees them, up to the rows' own stage.
+
+        Returns
+        -------
+        outputs : Outputs
+            Of the last of these stages.
+        values : dict of str to Tensor of shape (n_samples, layout.n_values)
+            What it was given.
+        """
+        *_, values = self.walk(parts)
+        return self.stages[len(parts) - 1](values), values
+
+    def walk(self, parts: Sequence[Batch]) -> Iterator[dict[str, Tensor]]:
+        """Give the values that each stage is given, of all up to the rows' own stage."""
+        values = dict(parts[0].values)
+        yield values
+        for k, rows in enumerate(parts[1:]):
+            values = self.latent_columns[k].put(rows, self.stages[k].encode(values))  # type: ignore[operator]
+            yield values

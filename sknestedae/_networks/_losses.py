@@ -1,0 +1,60 @@
+"""Penalties on weights, as pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def l1_penalty(weights: Sequence[Tensor]) -> Tensor:
+    """Sum the absolute values of all weights."""
+    return _total([weight.abs().sum() for weight in weights])
+
+
+def l2_penalty(weights: Sequence[Tensor]) -> Tensor:
+    """Sum the squares of all weights, halved."""
+    return 0.5 * _total([weight.square().sum() for weight in weights])
+
+
+@torch.no_grad()
+def add_penalty_gradients(
+    weights: Sequence[Tensor],
+    encoder_weights: Sequence[Tensor],
+    l1: float | Tensor,
+    alpha: float | Tensor,
+) -> None:
+    """Add the gradients of both penalties, times their strengths, to those of the weights.
+
+    They are known without a graph: an absolute value's is the sign, half a square's the weight.
+    Frozen weights get none.
+
+    Parameters
+    ----------
+    weights, encoder_weights : sequence of Tensor
+        What the L2 and the L1 penalty act on.
+    l1, alpha : float or Tensor of shape (n_networks,)
+        Strengths; of each network where weights have a first dimension over networks.
+    """
+    if isinstance(alpha, Tensor) or alpha:
+        for weight in weights:
+            _add_gradient(weight, weight, alpha)
+    if isinstance(l1, Tensor) or l1:
+        for weight in encoder_weights:
+            _add_gradient(weight, weight.sign(), l1)
+
+
+def _add_gradient(weight: Tensor, gradient: Tensor, strength: float | Tensor) -> None:
+    if not weight.requires_grad:
+        return
+    if weight.grad is None:  # nothing of the data depends on it
+        weight.grad = torch.zeros_like(weight)
+    if isinstance(strength, Tensor):
+        weight.grad.addcmul_(gradient, strength.view(-1, *[1] * (weight.ndim - 1)))
+    else:
+        weight.grad.add_(gradient, alpha=strength)
+
+
+def _total(sums: Sequence[Tensor]) -> Tensor:
+    return sums[0] if len(sums) == 1 else torch.stack(list(sums)).sum()

@@ -1,0 +1,198 @@
+"""The modules of many networks as one, with a first dimension over networks.
+
+Modules that the package makes itself become batched products; others go through torch's own
+vectorizing map. What a stacked module gives of one network is what that network's module gives.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._layers._dense import ACTIVATIONS, Dropout, draw_masks, n_steps_of_masks
+from ._autoencoder import AutoencoderModule
+
+
+class StackedLinear(nn.Module):
+    """The linear layers of many networks, from (n_networks, n_samples, n_inputs).
+
+    Parameters
+    ----------
+    layers : sequence of torch.nn.Linear
+        Of one shape.
+    """
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self.weight = stack_parameters([layer.weight for layer in layers])
+        self.bias = (
+            None if layers[0].bias is None else stack_parameters([la.bias for la in layers])
+        )
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Give outputs of shape (n_networks, n_samples, n_outputs)."""
+        if self.weight.shape[1] == 1:  # products of vectors, which bmm is slow at
+            outputs = (values * self.weight).sum(dim=-1, keepdim=True)
+            return outputs if self.bias is None else outputs + self.bias.unsqueeze(1)
+        weight = self.weight.transpose(1, 2)
+        if self.bias is None:
+            return torch.bmm(values, weight)
+        return torch.baddbmm(self.bias.unsqueeze(1), values, weight)
+
+
+class StackedDropout(nn.Module):
+    """Dropout of many networks, each with the probability and the masks of a single fit.
+
+    Parameters
+    ----------
+    layers : sequence of Dropout
+    """
+
+    def __init__(self, layers: Sequence[Dropout]) -> None:
+        super().__init__()
+        self.p = np.array([layer.p for layer in layers])
+        self._generators = np.array([torch.Generator() for _ in layers])
+        self._n_batches = np.zeros(len(layers), dtype=int)
+        self._n_steps = np.zeros(len(layers), dtype=int)
+        self._step = np.zeros(len(layers), dtype=int)  # -1: masks are to be drawn
+        self._masks = torch.empty(0)
+
+    def seed(self, networks: np.ndarray, seeds: Sequence[int], n_batches: np.ndarray) -> None:
+        """Begin the streams of some networks, as many masks as they have batches in an epoch."""
+        for generator, seed in zip(self._generators[networks], seeds, strict=True):
+            generator.manual_seed(seed)
+        self._n_batches[networks] = n_batches
+        self._step[networks] = -1
+
+    def select(self, networks: np.ndarray) -> None:
+        """Go on with some of the networks."""
+        for name in ("p", "_generators", "_n_batches", "_n_steps", "_step", "_masks"):
+            setattr(self, name, getattr(self, name)[networks])
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop units of (n_networks, n_samples, n_units), and scale up the others, in training."""
+        if not self.training:
+            return values
+        if values.device.type != "cpu":
+            kept = 1 - torch.as_tensor(self.p, dtype=values.dtype, device=values.device)
+            kept = kept[:, None, None]
+            return values * torch.bernoulli(kept.expand_as(values)) / kept
+        if (self._step < 0).any():
+            self._make_room(values)
+        for k in np.flatnonzero((self._step < 0) | (self._step == self._n_steps)):
+            draw_masks(self._masks[k, : self._n_steps[k]], float(self.p[k]), self._generators[k])
+            self._step[k] = 0
+        is_same = (self._step == self._step[0]).all()
+        networks = slice(None) if is_same else np.arange(len(values))
+        masks = self._masks[networks, self._step[0] if is_same else self._step]
+        self._step += 1
+        return values * masks
+
+    def _make_room(self, values: Tensor) -> None:
+        """Make room for masks of (n_networks, n_steps, n_samples, n_units), once."""
+        shape = values.shape[1:]
+        self._n_steps = np.array([n_steps_of_masks(shape, int(n)) for n in self._n_batches])
+        if not self._masks.numel():
+            self._masks = values.new_empty((len(values), int(self._n_steps.max()), *shape))
+
+
+class StackedModule(nn.Module):
+    """Modules of any kind with the same structure, by torch's own vectorizing map.
+
+    Parameters
+    ----------
+    modules : sequence of torch.nn.Module
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.stacked = copy.deepcopy(modules[0])
+        places = zip(*(_parameter_places(module) for module in modules), strict=True)
+        for (owner, name), parameters in zip(
+            [(owner, name) for owner, name, _ in _parameter_places(self.stacked)],
+            ([parameter for _, _, parameter in place] for place in places),
+            strict=True,
+        ):
+            setattr(owner, name, stack_parameters(parameters))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Give what each network's module gives of its (n_samples, n_inputs)."""
+
+        def call(parameters: dict[str, Tensor], values: Tensor) -> Tensor:
+            return torch.func.functional_call(self.stacked, parameters, (values,))
+
+        parameters: dict[str, Tensor] = dict(self.stacked.named_parameters())
+        return torch.func.vmap(call, randomness="different")(parameters, values)
+
+
+def _parameter_places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
+    """Give each parameter with the module that owns it and its name there."""
+    return [
+        (owner, name, parameter)
+        for owner in module.modules()
+        for name, parameter in owner.named_parameters(recurse=False)
+    ]
+
+
+def stack_parameters(parameters: Sequence[Tensor]) -> nn.Parameter:
+    """Stack parameters; a matrix lies in memory as its transpose, which is what is multiplied.
+
+    Its gradient comes so as well, and need not be copied.
+    """
+    stack = torch.stack([parameter.detach() for parameter in parameters])
+    if stack.ndim == 3:
+        stack = stack.transpose(1, 2).contiguous().transpose(1, 2)
+    return nn.Parameter(stack)
+
+
+def take_networks(stack: Tensor, networks: Tensor) -> Tensor:
+    """Take the parameters of some networks, with the order in memory that they have."""
+    if stack.ndim == 3 and not stack.is_contiguous():
+        return stack.transpose(1, 2)[networks].transpose(1, 2)
+    return stack[networks]
+
+
+_ELEMENTWISE = tuple(ACTIVATIONS.values())
+
+
+_CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict)
+
+
+def stack_modules(modules: Sequence[Any]) -> Any:
+    """Make one module of the modules of many networks, for values with a dimension before.
+
+    Parameters
+    ----------
+    modules : sequence of torch.nn.Module
+        Of one structure.
+
+    Returns
+    -------
+    torch.nn.Module
+        Its parameters are in the same order, with a first dimension over networks.
+    """
+    first = modules[0]
+    if type(first) is nn.Linear:
+        return StackedLinear(modules)
+    if type(first) is Dropout:
+        return StackedDropout(modules)
+    if type(first) in _ELEMENTWISE:
+        return first
+    has_own = any(True for _ in first.parameters(recurse=False))
+    if type(first) not in _CONTAINERS or has_own:
+        return StackedModule(modules)
+    stacked = copy.copy(first)
+    stacked._modules = {
+        name: None if child is None else stack_modules([m._modules[name] for m in modules])
+        for name, child in first._modules.items()
+    }
+    if isinstance(first, AutoencoderModule):
+        of = dict(zip(map(id, first.parameters()), stacked.parameters(), strict=True))
+        stacked.encoder_weights = [of[id(weight)] for weight in first.encoder_weights]
+        stacked.weights = [of[id(weight)] for weight in first.weights]
+    return stacked

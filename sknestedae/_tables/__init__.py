@@ -1,0 +1,1 @@
+"""Tables to arrays and back. Nothing here knows of torch."""

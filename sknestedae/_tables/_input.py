@@ -1,0 +1,546 @@
+"""Every spelling of a table, a target or a missing entry, to one.
+
+Inside of the package a table is a DataFrame of pandas or an array of NumPy, and a missing entry is
+what ``pandas.isna`` finds. Whatever else holds a table comes through here first, so that columns
+with names never lose them. Nothing here knows of torch.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from scipy import sparse
+
+from .._compat import stack_level_of_caller
+from ..exceptions import RowLabelWarning
+
+# Packages whose tables and columns narwhals reads; without narwhals they are refused by name.
+_FRAME_PACKAGES = ("polars", "pyarrow", "modin", "cudf")
+
+
+# NumPy counts durations among its integers.
+_TIMES = (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period, pd.Interval)
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables, columns and targets
+
+
+def read_table(X: Any, name: str = "X") -> Any:
+    """Bring a table to a DataFrame of pandas, or to what scikit-learn reads as an array.
+
+    Parameters
+    ----------
+    X : DataFrame of pandas, polars or another package, Table of pyarrow, array, tensor or list
+        A missing entry may be None, NaN, NaT, ``pd.NA``, a null, or masked in a masked array.
+    name : str
+        What a message calls the table.
+
+    Returns
+    -------
+    DataFrame or array-like
+        A DataFrame where the columns have names; else an array or a list of rows, in which a
+        missing entry is NaN.
+
+    Raises
+    ------
+    TypeError
+        If the values are neither numbers nor categories, such as dates; if the table is sparse, or
+        not in memory yet.
+    ValueError
+        If two columns have one name.
+    """
+    X = to_pandas(X, name)
+    if isinstance(X, pd.DataFrame):
+        if not X.columns.is_unique:
+            twice = X.columns[X.columns.duplicated()].unique().tolist()
+            raise ValueError(
+                f"{name} has the columns {twice} more than once; each column needs a name of its "
+                "own."
+            )
+        return X
+    if sparse.issparse(X):
+        raise TypeError(
+            f"{name} is a sparse {type(X).__name__}, but dense data is required. Let what made it "
+            "give dense arrays, such as OneHotEncoder(sparse_output=False), or pass "
+            f"{name}.toarray()."
+        )
+    _refuse_other_tables(X, name)
+    return _read_array(X, name)
+
+
+def _refuse_other_tables(X: Any, name: str) -> None:
+    """Refuse what holds tables or named columns, and is none itself."""
+    if isinstance(X, list | tuple) and any(_is_table(table) for table in X):
+        raise TypeError(
+            f"{name} is a list of {len(X)} tables, but one table is needed here. A "
+            "NestedAutoencoder takes a list of one table per scale, and stack_scales makes one "
+            "table of it."
+        )
+    if isinstance(X, dict) or getattr(getattr(X, "dtype", None), "names", None):
+        raise TypeError(
+            f"{name} is a {type(X).__name__} of named columns; make a table of it, such as "
+            f"pd.DataFrame({name})."
+        )
+
+
+def _is_table(X: Any) -> bool:
+    is_array = isinstance(X, np.ndarray | pd.DataFrame)
+    return (is_array or _is_foreign(X) or sparse.issparse(X)) and n_dims(X) == 2
+
+
+def read_target(y: Any, name: str = "y") -> Any:
+    """Bring a target, weights or groups to pandas or NumPy; a list stays a list.
+
+    Parameters
+    ----------
+    y : Series or DataFrame of any package, array, tensor or list
+
+    Raises
+    ------
+    TypeError
+        If the values are neither numbers nor labels, such as dates.
+    """
+    y = to_pandas(y, name)
+    if isinstance(y, pd.DataFrame):
+        for j in range(y.shape[1]):
+            holds_categories(y.iloc[:, j], f"Column {y.columns[j]!r} of {name}")
+        return y
+    if isinstance(y, pd.Series):
+        holds_categories(y, name)
+        return y
+    return y if isinstance(y, list | tuple) and not y else _read_array(y, name)
+
+
+def n_dims(table: Any) -> int:
+    """Give the number of dimensions of a table of any kind; of a list, by its first element."""
+    if isinstance(table, list | tuple):
+        return 1 + (n_dims(table[0]) if table else 0)
+    if hasattr(table, "ndim"):
+        return table.ndim
+    if not _is_foreign(table):
+        return 0
+    shape = getattr(table, "shape", None)  # a chunked array of pyarrow has none
+    return len(shape) if isinstance(shape, tuple) else 1
+
+
+def _is_foreign(X: Any) -> bool:
+    return type(X).__module__.split(".")[0] in _FRAME_PACKAGES
+
+
+def to_pandas(X: Any, name: str = "X") -> Any:
+    """Give what has named columns as pandas holds it, and all else as it is."""
+    if X is None or isinstance(X, np.ndarray | list | tuple | pd.DataFrame | pd.Series):
+        return X
+    try:
+        import narwhals as nw
+    except ImportError:
+        if not _is_foreign(X):
+            return X
+        raise ImportError(
+            f"{name} is a {_kind_of(X)}; reading it needs the package narwhals (pip install "
+            "narwhals)."
+        ) from None
+    found = nw.from_native(X, pass_through=True, allow_series=True)
+    if isinstance(found, nw.LazyFrame):
+        raise TypeError(
+            f"{name} is a {_kind_of(X)}, which is not in memory; collect it first, such as with "
+            f"{name}.collect() or {name}.compute()."
+        )
+    if isinstance(found, nw.Series):
+        return _column_to_pandas(found, nw).rename(found.name or None)
+    if isinstance(found, nw.DataFrame):
+        data = {label: _column_to_pandas(found[label], nw) for label in found.columns}
+        return pd.DataFrame(data, columns=found.columns, index=pd.RangeIndex(len(found)))
+    return X
+
+
+def _kind_of(X: Any) -> str:
+    return f"{type(X).__name__} of {type(X).__module__.split('.')[0]}"
+
+
+def _column_to_pandas(column: Any, nw: Any) -> pd.Series:
+    """Give a column of another package the dtype of pandas that holds it without a loss."""
+    dtype, has_gaps = column.dtype, column.null_count() > 0
+    if dtype.is_float() or ((dtype.is_integer() or dtype == nw.Boolean) and not has_gaps):
+        return pd.Series(np.array(column.to_numpy()))
+    if dtype == nw.Int128 or dtype == nw.UInt128:
+        return pd.Series(column.to_list(), dtype=object)
+    if dtype.is_integer():
+        values = column.fill_null(0).to_numpy()
+        return pd.Series(pd.arrays.IntegerArray(np.array(values), _nulls(column)))
+    if dtype == nw.Boolean:
+        values = column.fill_null(False).to_numpy().astype(bool)
+        return pd.Series(pd.arrays.BooleanArray(values, _nulls(column)))
+    if dtype == nw.String:
+        return pd.Series(column.to_list(), dtype="string")
+    if dtype == nw.Enum:
+        return pd.Series(pd.Categorical(column.to_list(), list(dtype.categories), ordered=True))
+    if dtype == nw.Categorical:
+        return pd.Series(pd.Categorical(column.to_list()))
+    return pd.Series(column.to_list(), dtype=object)  # such as decimals; dates are refused later
+
+
+def _nulls(column: Any) -> np.ndarray:
+    return np.array(column.is_null().to_numpy(), dtype=bool)
+
+
+def _read_array(X: Any, name: str) -> Any:
+    """Turn every missing entry of an array or a list into NaN, and refuse what is no value."""
+    X = as_array(X)
+    if isinstance(X, np.ma.MaskedArray):
+        X = _unmask(X)
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind == "c":
+        raise ValueError(f"{name} holds {X.dtype}. Complex data not supported: take real numbers.")
+    if kind in ("m", "M"):
+        raise TypeError(f"{name} holds {X.dtype}; it must hold numbers. Convert it first.")
+    if not (isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and kind == "O")):
+        return X
+    values = _as_objects(X)
+    _refuse_others({type(value) for value in values.flat}, name)
+    missing = np.asarray(pd.isna(values))
+    if not missing.any():
+        return X
+    return np.where(missing, np.nan, values)
+
+
+def as_array(value: Any) -> Any:
+    """Give a tensor as an array, also one of a list; leave all else as it is.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    object
+        A tensor on the CPU shares its memory with the array.
+    """
+    torch = sys.modules.get("torch")  # without torch there is no tensor
+    if torch is None:
+        return value
+    if isinstance(value, list | tuple) and any(isinstance(v, torch.Tensor) for v in value):
+        return type(value)([as_array(v) for v in value])
+    if not isinstance(value, torch.Tensor):
+        return value
+    value = value.detach().cpu()
+    if value.layout != torch.strided:
+        value = value.to_dense()
+    if value.dtype == torch.bfloat16:  # NumPy has no such numbers
+        value = value.float()
+    return np.asarray(value.resolve_conj().resolve_neg().numpy())
+
+
+def _unmask(X: np.ma.MaskedArray) -> np.ndarray:
+    if not np.ma.is_masked(X):
+        return np.asarray(X)
+    dtype = X.dtype if X.dtype.kind == "f" else np.float64 if X.dtype.kind in "biu" else object
+    return np.ma.filled(X.astype(dtype), np.nan)
+
+
+def _as_objects(X: Any) -> np.ndarray:
+    """Give the elements of a list or an array; NumPy would make words of numbers beside words."""
+    if isinstance(X, list | tuple) and not any(
+        hasattr(x, "__len__") and not isinstance(x, str) for x in X
+    ):
+        values = np.empty(len(X), dtype=object)
+        values[:] = X
+        return values
+    return np.asarray(X, dtype=object)
+
+
+# ---------------------------------------------------------------------------------------------
+# What a value is
+
+
+def holds_categories(column: pd.Series, subject: str) -> bool:
+    """Tell whether a column holds categories rather than numbers.
+
+    Categories, booleans and strings are categorical; so are objects, if they are not all numbers.
+
+    Parameters
+    ----------
+    column : Series
+    subject : str
+        What a message begins with, such as "Column 'a'".
+
+    Raises
+    ------
+    TypeError
+        If the column holds neither, such as dates, durations or complex numbers.
+    """
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype) or types.is_bool_dtype(dtype):
+        return True
+    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
+        return False
+    if types.is_object_dtype(dtype):
+        kinds = {type(value) for value in column[column.notna()]}
+        _refuse_others(kinds, subject)
+        return not all(issubclass(kind, Real | Decimal) and kind is not bool for kind in kinds)
+    if types.is_string_dtype(dtype):
+        return True
+    raise TypeError(
+        f"{subject} has dtype {dtype}; it must hold numbers, strings, booleans or categories. "
+        "Convert it first, such as a date to a number of days."
+    )
+
+
+def _refuse_others(kinds: set[type], subject: str) -> None:
+    """Refuse values that are neither numbers, strings nor booleans; None and NA are missing."""
+    missing = (type(None), type(pd.NA), type(pd.NaT))
+    others = {
+        kind
+        for kind in kinds
+        if kind not in missing
+        and (not issubclass(kind, str | Real | Decimal | np.bool_) or issubclass(kind, _TIMES))
+    }
+    if others:
+        names = ", ".join(sorted(kind.__name__ for kind in others))
+        raise TypeError(
+            f"{subject} holds {names}; every argument must be a string, a boolean, a category or "
+            "a number. Convert it first, such as a date to a number of days."
+        )
+
+
+# ---------------------------------------------------------------------------------------------
+# Rows
+
+
+def check_same_rows(X: Any, **others: Any) -> None:
+    """Refuse that rows of X and, say, y have the same labels in another order.
+
+    Labels are compared where both have some (as pandas has); all else goes by position.
+
+    Parameters
+    ----------
+    X : table
+    **others : Series, DataFrame or other
+        By name.
+
+    Raises
+    ------
+    ValueError
+        If the labels are the same, in another order.
+
+    Warns
+    -----
+    RowLabelWarning
+        If most labels are the same and others are not, so that rows may not belong together; not
+        of integers that count rows in the same order.
+    """
+    index = _row_labels(X)
+    for name, other in others.items():
+        given = _row_labels(other)
+        if index is None or given is None or len(index) != len(given) or index.equals(given):
+            continue
+        ours, theirs = _label_keys(index), _label_keys(given)
+        differ = np.flatnonzero(ours != theirs)
+        if not len(differ):
+            continue
+        here, there = (labels[differ[:1]].tolist()[0] for labels in (index, given))
+        example = f"row {differ[0]} is {here!r} in X and {there!r} in {name}"
+        if np.array_equal(np.sort(ours), np.sort(theirs)):
+            raise ValueError(
+                f"X and {name} have the same row labels in another order: {example}. Bring them "
+                "into one order, such as with .loc[X.index]; or drop the labels of one of them "
+                "with to_numpy(), where its rows are those of the other by position."
+            )
+        n_common = int(np.isin(ours, theirs).sum())
+        name_rows = index.is_unique and given.is_unique
+        if name_rows and n_common > len(index) / 2 and not _count_alike(index, given):
+            warnings.warn(
+                f"{n_common} of the {len(index)} row labels of X are in {name} too, the others "
+                f"are not, such as where {example}; rows are taken by position.",
+                RowLabelWarning,
+                stacklevel=stack_level_of_caller(),
+            )
+
+
+def _row_labels(X: Any) -> pd.Index | None:
+    return X.index if isinstance(X, pd.DataFrame | pd.Series) else None
+
+
+def _label_keys(index: pd.Index) -> np.ndarray:
+    """Give each label a number, equal for equal labels."""
+    if index.nlevels == 1 and not types.is_integer_dtype(index.dtype):
+        index = index.astype(object)
+    return pd.util.hash_pandas_object(index, index=False).to_numpy()
+
+
+def _count_alike(first: pd.Index, second: pd.Index) -> bool:
+    """Tell whether labels are but numbers of rows, of the table or of a larger one.
+
+    Those of a part, such as a fold, are in one order if those of the whole were.
+    """
+    if any(isinstance(i, pd.RangeIndex) and (i.start, i.step) == (0, 1) for i in (first, second)):
+        return True
+    if not all(i.nlevels == 1 and types.is_integer_dtype(i.dtype) for i in (first, second)):
+        return False
+    return np.array_equal(np.argsort(first, kind="stable"), np.argsort(second, kind="stable"))
+
+
+def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """Read what a fit or a score is given, and see that the rows belong together.
+
+    Returns
+    -------
+    X, y, sample_weight
+        As ``read_table`` and ``read_target`` give them, with the row labels of X; None stays None.
+    """
+    X = read_table(X)
+    y = None if y is None else read_target(y)
+    if sample_weight is not None:
+        sample_weight = read_target(sample_weight, "sample_weight")
+    check_same_rows(X, y=y, sample_weight=sample_weight)
+    return X, label_rows(y, X), label_rows(sample_weight, X)
+
+
+def label_rows(y: Any, X: Any) -> Any:
+    """Give y the row labels of X, so that parts of both are not compared anew by old ones."""
+    index = _row_labels(X)
+    if index is None or _row_labels(y) is None or len(y) != len(index):
+        return y
+    return y.set_axis(index, axis=0)
+
+
+# ---------------------------------------------------------------------------------------------
+# The kind of frame that came in
+
+
+@dataclass(frozen=True)
+class FrameKind:
+    """Which package a frame is of, and its columns' dtypes there, as plain values.
+
+    Parameters
+    ----------
+    package : "polars" or "pyarrow"
+    dtypes : dict of str to dict
+        By column: the dtype's name, and what else it needs.
+    """
+
+    package: str
+    dtypes: dict[str, dict[str, Any]]
+
+    @staticmethod
+    def to_state(kind: FrameKind | None) -> dict[str, Any] | None:
+        """Give a kind as plain values."""
+        return None if kind is None else {"package": kind.package, "dtypes": kind.dtypes}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any] | None) -> FrameKind | None:
+        """Make a kind of what ``to_state`` gave."""
+        return None if state is None else cls(**state)
+
+    @classmethod
+    def of(cls, X: Any) -> FrameKind | None:
+        """Read the kind of a table; None where it is given back by pandas or NumPy."""
+        package = type(X).__module__.split(".")[0]
+        if package == "polars" and type(X).__name__ == "DataFrame":
+            return cls(package, {name: _polars_spec(t) for name, t in X.schema.items()})
+        if package == "pyarrow" and type(X).__name__ == "Table":
+            types_of = {field.name: field.type for field in X.schema}
+            return cls(package, {name: {"arrow": arrow_spec(t)} for name, t in types_of.items()})
+        return None
+
+    def restore(self, frame: pd.DataFrame) -> Any:
+        """Make a frame of the package of one of pandas, with the dtypes that its columns had.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n_samples, n_features)
+            Some of the columns, in any order.
+        """
+        columns = {str(label): frame.iloc[:, j] for j, label in enumerate(frame.columns)}
+        make = _polars_column if self.package == "polars" else _arrow_column
+        made = {name: make(column, self.dtypes[name]) for name, column in columns.items()}
+        if self.package == "polars":
+            import polars
+
+            return polars.DataFrame(made)
+        import pyarrow
+
+        return pyarrow.table(made)
+
+
+def give_back(frame: Any, kind: FrameKind | None) -> Any:
+    """Give a table of pandas as the kind of frame that came in."""
+    return frame if kind is None or not isinstance(frame, pd.DataFrame) else kind.restore(frame)
+
+
+def _polars_spec(dtype: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = {"name": getattr(dtype, "__name__", None) or type(dtype).__name__}
+    if spec["name"] == "Enum":
+        spec["categories"] = dtype.categories.to_list()
+    elif spec["name"] == "Decimal":
+        spec |= {"precision": dtype.precision, "scale": dtype.scale}
+    return spec
+
+
+def _polars_column(column: pd.Series, spec: dict[str, Any]) -> Any:
+    import polars
+
+    settings = {key: value for key, value in spec.items() if key != "name"}
+    dtype = getattr(polars, spec["name"])
+    dtype = dtype(**settings) if settings else dtype
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub":
+        made = polars.Series(column.to_numpy(), nan_to_null=True)
+        return made if spec["name"] == "Null" else made.cast(dtype)
+    values = _plain_values(column, spec.get("scale"))
+    made = polars.Series(values, dtype=None if spec["name"] == "Null" else dtype, strict=False)
+    if made.null_count() > sum(value is None for value in values):
+        return polars.Series(values)  # such as a category that is none of an enumeration's
+    return made
+
+
+def _arrow_column(column: pd.Series, spec: dict[str, Any]) -> Any:
+    import pyarrow
+
+    dtype = arrow_dtype(spec["arrow"])
+    is_null = pyarrow.types.is_null(dtype)  # a column without a value has no type to keep
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub":
+        made = pyarrow.array(column.to_numpy(), from_pandas=True)
+        return made if is_null else made.cast(dtype)
+    values = _plain_values(column, getattr(dtype, "scale", None))
+    if pyarrow.types.is_dictionary(dtype):
+        return pyarrow.array(values, type=dtype.value_type).dictionary_encode().cast(dtype)
+    return pyarrow.array(values, type=None if is_null else dtype)
+
+
+def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
+    """Give the values of a column, None where missing; of a decimal with so many places."""
+    missing = column.isna().to_numpy()
+    values = column.astype(object).tolist()
+    if scale is not None:
+        values = decimals(values, scale)
+    return [None if gone else value for value, gone in zip(values, missing, strict=True)]
+
+
+def decimals(values: Any, scale: int) -> list[Any]:
+    """Give numbers as decimals with so many places, and None where there is no number."""
+    step = Decimal(1).scaleb(-scale)
+    return [None if pd.isna(v) else Decimal(str(v)).quantize(step) for v in values]
+
+
+def arrow_spec(dtype: Any) -> str:
+    """Describe a type of pyarrow by the hexadecimal text of its serialized schema."""
+    import pyarrow
+
+    return pyarrow.schema([pyarrow.field("", dtype)]).serialize().to_pybytes().hex()
+
+
+def arrow_dtype(spec: str) -> Any:
+    """Give the type of pyarrow that ``arrow_spec`` described."""
+    import pyarrow
+
+    return pyarrow.ipc.read_schema(pyarrow.py_buffer(bytes.fromhex(spec))).field(0).type

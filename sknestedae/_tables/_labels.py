@@ -1,0 +1,123 @@
+"""The columns that a chain was fitted to, and how another table is brought to them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._compat import stack_level_of_caller
+from ..exceptions import UnmeasuredScaleWarning
+from ._scales import scale_columns
+
+
+class ColumnLabels:
+    """Labels of the columns of a table, of one level or two, as plain values.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+
+    Attributes
+    ----------
+    is_frame : bool
+        Whether the columns have labels.
+    labels, level_names : list
+        Of the columns, and of their levels; empty of an array.
+    scales : list of str or None
+        The first levels, in their order; None without a second.
+    """
+
+    def __init__(self, X: pd.DataFrame | np.ndarray) -> None:
+        self.is_frame = isinstance(X, pd.DataFrame)
+        self.labels: list[Any] = list(X.columns) if isinstance(X, pd.DataFrame) else []
+        self.level_names = list(X.columns.names) if isinstance(X, pd.DataFrame) else []
+        columns = scale_columns(X)
+        self.scales = None if columns is None else list(columns)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> ColumnLabels:
+        """Make columns of their attributes."""
+        columns = cls.__new__(cls)
+        vars(columns).update(state)
+        return columns
+
+    def name(self, j: int) -> str:
+        """Give a column's label or position, for a message."""
+        return repr(self.labels[j]) if self.is_frame else f"{j}"
+
+    def index(self) -> pd.Index:
+        """Give the labels as a DataFrame has them."""
+        if self.scales is not None:
+            return pd.MultiIndex.from_tuples(self.labels, names=self.level_names)
+        return pd.Index(self.labels, name=self.level_names[0], tupleize_cols=False)
+
+    def features(self, positions: list[int]) -> list[Any]:
+        """Give the labels of some columns without their scale."""
+        labels = [self.labels[j] for j in positions]
+        if self.scales is None:
+            return labels
+        return [label[1] if len(label) == 2 else label[1:] for label in labels]
+
+    def name_columns_of(self, X: np.ndarray) -> pd.DataFrame:
+        """Make a DataFrame of an array that has as many columns."""
+        return pd.DataFrame(X).infer_objects().set_axis(self.index(), axis=1)
+
+    def align(self, X: pd.DataFrame, stages: dict[str, list[int]]) -> pd.DataFrame:
+        """Give a DataFrame these columns, in this order, as far as stages need them.
+
+        Of two levels, features alone are found in their scale, and the order does not matter. The
+        columns of a whole stage may be missing; then a warning is given. Other columns of one
+        level are left to scikit-learn, which tells what is wrong with them.
+
+        Parameters
+        ----------
+        X : DataFrame
+        stages : dict of str to list of int
+            The own columns of each stage.
+
+        Raises
+        ------
+        ValueError
+            If columns of two levels are others.
+        """
+        if list(X.columns) == self.labels:
+            return X
+        labels = self._full_labels(X)
+        given = set(labels)
+        lacking = {j for j, label in enumerate(self.labels) if label not in given}
+        absent = [name for name, own in stages.items() if lacking >= set(own)]
+        present = {j for name, own in stages.items() if name not in absent for j in own}
+        is_subset = len(given) == len(labels) == len(self.labels) - len(lacking)
+        is_usable = is_subset and bool(present) and not present & lacking
+        if self.scales is None and not (is_usable and lacking):
+            return X
+        if not is_usable:
+            problems = {
+                "lacks": [self.labels[j] for j in sorted(lacking)],
+                "has others:": [label for label in labels if label not in self.labels],
+                "has more than once:": sorted({x for x in labels if labels.count(x) > 1}, key=str),
+            }
+            found = [f"{what} {which}" for what, which in problems.items() if which]
+            raise ValueError(f"The columns must be those of fit. X {' and '.join(found)}.")
+        if absent:
+            warnings.warn(
+                f"X has no column of stage {' and '.join(map(repr, absent))}; its columns enter "
+                "as not measured.",
+                UnmeasuredScaleWarning,
+                stacklevel=stack_level_of_caller(),
+            )
+        X = X.set_axis(pd.Index(labels, tupleize_cols=False), axis=1)
+        X = X.reindex(columns=pd.Index(self.labels, tupleize_cols=False))
+        return X.set_axis(self.index(), axis=1)
+
+    def _full_labels(self, X: pd.DataFrame) -> list[Any]:
+        """Give the labels of X, with its scale where a label is a feature of one scale alone."""
+        if self.scales is None or X.columns.nlevels > 1:
+            return list(X.columns)
+        of_feature: dict[Any, Any] = {}
+        for label in self.labels:
+            of_feature[label[1:]] = label if label[1:] not in of_feature else None
+        return [of_feature.get((label,)) or label for label in X.columns]

@@ -1,0 +1,64 @@
+"""How the values of a block are laid out: numbers first, then one-hot groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .._persistence import public
+
+# The block of every column that no block was asked for.
+DEFAULT_BLOCK = "table"
+
+
+@public("sknestedae.blocks")
+@dataclass(frozen=True)
+class Layout:
+    """How the last axis of a block's values is made up.
+
+    Parameters
+    ----------
+    n_numeric : int
+        Number of numeric columns; they come first, one value each.
+    n_categories : tuple of int
+        Number of categories of each categorical column; a one-hot group each, in this order.
+    """
+
+    n_numeric: int
+    n_categories: tuple[int, ...] = ()
+
+    @property
+    def n_values(self) -> int:
+        """Width of the block's values."""
+        return self.n_numeric + sum(self.n_categories)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of the table's columns in the block."""
+        return self.n_numeric + len(self.n_categories)
+
+    def spread(self, columns: np.ndarray) -> np.ndarray:
+        """Repeat what belongs to a column for each of its values, along the last axis."""
+        widths = [1] * self.n_numeric + list(self.n_categories)
+        return np.repeat(columns, widths, axis=-1)
+
+    def groups(self) -> Iterator[slice]:
+        """Give the slice of each categorical column's one-hot group."""
+        start = self.n_numeric
+        for width in self.n_categories:
+            yield slice(start, start + width)
+            start += width
+
+
+class Encoded(NamedTuple):
+    """The values of one block, and which of them were measured.
+
+    ``values`` is an ndarray of shape (n_samples, layout.n_values); ``measured`` a bool ndarray of
+    shape (n_samples, layout.n_columns), or None where every entry was.
+    """
+
+    values: np.ndarray
+    measured: np.ndarray | None

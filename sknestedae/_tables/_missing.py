@@ -1,0 +1,239 @@
+"""The gaps of a table: which they are, and what is put in their place. Nothing here knows how."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from sklearn.utils import Bunch
+
+from .._compat import stack_level_of_caller
+from ..exceptions import ToleranceWarning
+from ._dtypes import with_dtype
+from ._input import FrameKind, give_back
+from ._splits import row_keys
+
+
+class Completions(NamedTuple):
+    """What rows with gaps may be.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_completions, n_features)
+        Completed rows; what was measured may be anything.
+    rows : ndarray of int, shape (n_completions,)
+        Which row each completes, in rising order; of one row, the more probable first.
+    mismatch : ndarray of shape (n_completions,)
+    nearest : ndarray of shape (n_samples,)
+        The smallest mismatch that was found for each row, also where it is above the tolerance.
+    """
+
+    X: Any
+    rows: np.ndarray
+    mismatch: np.ndarray
+    nearest: np.ndarray
+
+
+# How several completions are searched for: how many, and within which mismatch.
+CompletionSearch = tuple[int, float]
+
+
+def complete_table(
+    X: Any,
+    find: Callable[[Any, CompletionSearch | None], Completions],
+    predict: Callable[[Any], Any] | None,
+    n_candidates: int | None,
+    tolerance: float | None,
+) -> Any:
+    """Fill the gaps of a checked table; or give its rows in several completions.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    find : callable
+        Completes rows with gaps: each once, or in the ways that are searched for.
+    predict : callable or None
+        Gives the target of completed rows, or None.
+    n_candidates, tolerance
+        As in ``complete``.
+
+    Returns
+    -------
+    DataFrame, ndarray or Bunch
+        As ``complete`` gives it.
+    """
+    limit = check_search(n_candidates, tolerance)
+    gaps = np.flatnonzero(missing_entries(X).any(axis=1))
+    nearest = np.zeros(len(X))
+    found = Completions(X[:0], gaps, np.zeros(0), np.zeros(0))
+    if len(gaps):
+        found = find(take_rows(X, gaps), None if n_candidates is None else (n_candidates, limit))
+        nearest[gaps] = found.nearest
+    if n_candidates is None:
+        warn_of_mismatch(nearest, limit, "is completed all the same")
+        return fill_missing(X, found.X, gaps)
+    warn_of_mismatch(nearest, limit, "has no candidate")
+    filled, rows, position = fill_candidates(X, found.X, gaps[found.rows])
+    kept = first_of_each(filled, rows)
+    filled, position = take_rows(filled, kept), position[kept]
+    prediction = None
+    if predict is not None:
+        # without any candidate, nothing of the right shape
+        prediction = predict(filled if len(filled) else take_rows(X, slice(0, 1)))
+    return Bunch(
+        X=filled,
+        row=rows[kept],
+        mismatch=np.where(position >= 0, np.append(found.mismatch, 0.0)[position], 0.0),
+        prediction=None if prediction is None else prediction[: len(filled)],
+    )
+
+
+def give_back_filled(found: Any, kind: FrameKind | None) -> Any:
+    """Give what ``complete_table`` gave as the kind of frame that came in."""
+    if isinstance(found, Bunch):
+        found.X = give_back(found.X, kind)
+        return found
+    return give_back(found, kind)
+
+
+def check_search(n_candidates: int | None, tolerance: float | None) -> float:
+    """Check the parameters of a search for completions; give the tolerance as a number."""
+    is_count = isinstance(n_candidates, Integral) and not isinstance(n_candidates, bool)
+    if n_candidates is not None and not (is_count and n_candidates >= 1):
+        raise ValueError(
+            f"The 'n_candidates' parameter must be a positive int or None, got {n_candidates!r}."
+        )
+    if tolerance is None:
+        return np.inf
+    is_number = isinstance(tolerance, Real) and not isinstance(tolerance, bool)
+    if not (is_number and tolerance > 0):
+        raise ValueError(
+            f"The 'tolerance' parameter must be a positive number or None, got {tolerance!r}."
+        )
+    return float(tolerance)
+
+
+def warn_of_mismatch(mismatch: np.ndarray, tolerance: float, fate: str) -> None:
+    """Warn of rows whose best explanation is not within a tolerance."""
+    outside = np.flatnonzero(mismatch > tolerance)
+    if len(outside):
+        warnings.warn(
+            f"{len(outside)} of {len(mismatch)} rows have no completion within tolerance="
+            f"{tolerance:g}: the first of them, row {outside[0]}, {fate}. Its smallest mismatch "
+            f"is {mismatch[outside[0]]:.3g}; that of all of them is "
+            f"{mismatch[outside].min():.3g}.",
+            ToleranceWarning,
+            stacklevel=stack_level_of_caller(),
+        )
+
+
+def take_rows(X: Any, rows: Any) -> Any:
+    """Give some rows of a table."""
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+
+
+def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Tell which entries were not measured, as a bool ndarray of shape (n_samples, n_features)."""
+    if isinstance(X, pd.DataFrame):
+        return X.isna().to_numpy(dtype=bool)
+    return np.asarray(pd.isna(X))
+
+
+def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
+    """Give a table with its missing entries taken from another one.
+
+    Measured entries stay as they are, and so do gaps that the other table has too. A column of a
+    DataFrame keeps its dtype (what is filled into integers is rounded); one with nothing measured
+    takes that of the other table.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    completed : DataFrame or ndarray of shape (n_rows, n_features)
+    rows : ndarray of int, shape (n_rows,), optional
+        Which rows of X the other table has, in rising order; no other row has gaps.
+    """
+    missing = missing_entries(X)
+    if rows is None:
+        rows = np.arange(len(X))
+    if not isinstance(X, pd.DataFrame):
+        filled = np.array(X)
+        filled[missing] = np.asarray(completed)[missing[rows]]
+        return filled
+    completed = pd.DataFrame(completed)  # where an array was fitted
+    columns = []
+    for j in range(X.shape[1]):
+        column, gaps = X.iloc[:, j], np.flatnonzero(missing[:, j])
+        values = completed.iloc[np.searchsorted(rows, gaps), j]
+        if len(gaps) == len(column) > 0:
+            columns.append(values.set_axis(X.index))
+        else:
+            columns.append(_fill_column(column, gaps, values) if len(gaps) else column)
+    return pd.concat(columns, axis=1).set_axis(X.columns, axis=1)
+
+
+def fill_candidates(
+    X: Any, completed: Any, rows: np.ndarray
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Fill the gaps of each row in several ways; give rows without gaps once, as they are.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    completed : DataFrame or ndarray of shape (n_completions, n_features)
+    rows : ndarray of int, shape (n_completions,)
+        Which row each completes.
+
+    Returns
+    -------
+    filled : DataFrame or ndarray of shape (n_filled, n_features)
+    rows : ndarray of int, shape (n_filled,)
+        In rising order.
+    position : ndarray of int, shape (n_filled,)
+        Of the completion; -1 of a row without gaps.
+    """
+    whole = np.flatnonzero(~missing_entries(X).any(axis=1))
+    every = np.concatenate([whole, rows])
+    position = np.concatenate([np.full(len(whole), -1), np.arange(len(rows))])
+    order = np.argsort(every, kind="stable")
+    every, position = every[order], position[order]
+    part = take_rows(X, every)
+    # of rows without gaps nothing is taken
+    source = take_rows(completed, np.maximum(position, 0)) if len(rows) else part
+    return fill_missing(part, source), every, position
+
+
+def first_of_each(X: Any, rows: np.ndarray) -> np.ndarray:
+    """Tell which completions of a row are not the same table entries as one before.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_completions, n_features)
+    rows : ndarray of int, shape (n_completions,)
+        Which row each completes.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_completions,)
+    """
+    keys = pd.DataFrame({"row": rows, "content": row_keys(X)})
+    return ~keys.duplicated().to_numpy()
+
+
+def _fill_column(column: pd.Series, gaps: np.ndarray, values: pd.Series) -> pd.Series:
+    is_given = values.notna().to_numpy()
+    gaps, values = gaps[is_given], values[is_given]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        known = set(column.cat.categories)
+        new = sorted({v for v in values if v not in known}, key=str)
+        column = column.cat.add_categories(new) if new else column  # else their dtype may change
+    elif types.is_numeric_dtype(column.dtype) and types.is_numeric_dtype(values.dtype):
+        values = with_dtype(values.to_numpy(), column.dtype)
+    filled = column.astype(object)
+    filled.iloc[gaps] = values.astype(object).tolist()
+    return filled.astype(column.dtype)

@@ -1,0 +1,133 @@
+"""Mean and standard deviation of columns, in any unit and to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+# A column is brought near 1, by a power of two, if its largest absolute value is beyond these:
+# else its squares, or what weights make of them, could leave the range of floats.
+_FAR = 2.0**300
+
+
+# Numbers are taken from one of them if they span less than this share of the largest: else what
+# rounding leaves of a mean is not small beside a standard deviation.
+_NEAR = 2.0**-20
+
+
+# A number that is computed in n steps errs by n / 2 units in its last place at most, and in two
+# orders, each way. Up to so many steps, equal numbers are seen as equal.
+_STEPS = 8
+
+
+def column_statistics(
+    chunks: Iterator[tuple[np.ndarray, np.ndarray | None]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute mean and standard deviation of each column's measured entries, chunk by chunk.
+
+    A column in another unit, by a power of two, has the same numbers in that unit, to the last
+    bit. A column is constant if its values span no more than a computation of them may err by:
+    whatever the number of rows, their weights and the chunks.
+
+    Parameters
+    ----------
+    chunks : iterator of (ndarray of shape (n_rows, n_columns), ndarray of shape (n_rows,) or None)
+        Rows and their weights; a row of weight 0 is left out.
+
+    Returns
+    -------
+    mean, scale : ndarray of shape (n_columns,)
+        The scale of a constant column is 1.
+    n_measured : ndarray of shape (n_columns,)
+        Total weight of the measured entries.
+    """
+    low: Any = np.inf
+    high: Any = -np.inf
+    power: Any = 0
+    shift: Any = 0.0
+    mean: Any = 0.0
+    variance: Any = 0.0
+    n_measured: Any = 0.0
+    dtype = np.dtype(np.float64)
+    with np.errstate(all="ignore"):  # of a column without any value so far, infinities meet
+        for rows, weight in chunks:
+            dtype = rows.dtype
+            if weight is not None and not weight.all():
+                rows = np.where(weight[:, None] > 0, rows, np.nan)
+            low = np.fmin(low, np.fmin.reduce(rows, axis=0, initial=np.inf))
+            high = np.fmax(high, np.fmax.reduce(rows, axis=0, initial=-np.inf))
+            new_power, new_shift = _frame(low, high, power, shift)
+            less = power - new_power
+            moved = np.ldexp(mean, less) + (np.ldexp(shift, less) - new_shift)
+            mean = np.where(n_measured > 0, moved, 0.0)
+            variance = np.ldexp(variance, 2 * less)
+            power, shift = new_power, new_shift
+            if power.any():
+                rows = np.ldexp(rows, -power)
+            if shift.any():
+                rows = rows - shift
+            scaler = StandardScaler().fit(rows, sample_weight=weight)
+            total = n_measured + scaler.n_samples_seen_
+            share = np.where(total > 0, scaler.n_samples_seen_ / total, 0.0)
+            # A column that the whole chunk misses has a mean of NaN in it, and a share of 0.
+            step = np.where(share > 0, scaler.mean_ - mean, 0.0)
+            within = np.where(share > 0, scaler.var_ - variance, 0.0)
+            variance = variance + share * within + (share * step) * ((1 - share) * step)
+            mean = mean + share * step
+            n_measured = total
+        mean = np.ldexp(mean + shift, power)
+        # a scale of the smallest numbers may be rounded down to 0
+        least = np.finfo(np.float64).smallest_subnormal
+        scale = np.maximum(np.ldexp(np.sqrt(variance), power), least)
+        scale = np.where(_is_constant(low, high, dtype), 1.0, scale)
+    return mean, scale, np.broadcast_to(n_measured, mean.shape)
+
+
+def standard_deviation(values: np.ndarray) -> float:
+    """Give the standard deviation of measured numbers of any size; 0 if they are constant."""
+    values = np.asarray(values, np.float64)
+    if not len(values):
+        return 0.0
+    low, high = values.min(keepdims=True), values.max(keepdims=True)
+    if _is_constant(low, high, values.dtype).item():
+        return 0.0
+    power, shift = _frame(low, high, 0, 0.0)
+    return float(np.ldexp((np.ldexp(values, -power) - shift).std(), power).item())
+
+
+def _frame(
+    low: np.ndarray, high: np.ndarray, power: Any, shift: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the power of two and the number that columns are counted in, and from.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (n_columns,)
+        Smallest and largest value so far; infinite where there was none.
+    power, shift : ndarray of shape (n_columns,), or 0
+        Those so far; the shift is in units of the power.
+
+    Returns
+    -------
+    power : ndarray of int, shape (n_columns,)
+        0 of columns of any usual unit.
+    shift : ndarray of shape (n_columns,)
+        0 of columns that are not all near one number; else it stays the same.
+    """
+    largest = np.maximum(np.abs(low), np.abs(high))
+    is_far = np.isfinite(largest) & ((largest > _FAR) | (largest < 1 / _FAR))
+    new = np.where(is_far, np.frexp(largest)[1], 0)
+    is_near = (low <= high) & (high - low <= _NEAR * largest)
+    shift = np.where(shift != 0, np.ldexp(shift, power - new), np.ldexp(low, -new))
+    return new, np.where(is_near, shift, 0.0)
+
+
+def _is_constant(low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Tell which columns span no more than some units in the last place of the largest number."""
+    bound = np.finfo(dtype)
+    _, power = np.frexp(np.maximum(np.abs(low), np.abs(high)))
+    unit = np.maximum(np.ldexp(float(bound.eps), power - 1), float(bound.smallest_subnormal))
+    return high - low <= _STEPS * unit

@@ -1,0 +1,333 @@
+"""Many tables, one a scale, to one table; and what splits and scores such a table.
+
+A table that tells its scales has columns of two levels, ``(scale, feature)``. Its rows belong to
+the last scale at which anything was measured of them. Nothing here knows of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import r2_score
+from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from ._encoder import TableEncoder
+from ._input import read_target
+from ._layout import DEFAULT_BLOCK, Encoded, Layout
+from ._weights import scale_weights
+
+
+def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
+    """Give a target as a DataFrame of its columns, and whether it has one dimension.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Numbers or labels. A column of one dimension has no name.
+    """
+    y = read_target(y)
+    if isinstance(y, pd.DataFrame):
+        return y, False
+    if isinstance(y, pd.Series):
+        return y.rename(0).to_frame(), True
+    values = np.asarray(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"y must have one dimension or two, got the shape {values.shape}.")
+    return pd.DataFrame(values).infer_objects(), values.ndim == 1
+
+
+def match_targets(y: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
+    """Say which columns of a target belong to which scale.
+
+    Parameters
+    ----------
+    y : DataFrame of shape (n_samples, n_outputs)
+    names : sequence of str
+        The scales.
+
+    Returns
+    -------
+    list of n_scales lists of int
+        Positions of columns. One column belongs to the last scale, unless it is named after
+        another.
+
+    Raises
+    ------
+    ValueError
+        If the columns are neither named after scales nor as many as scales.
+    """
+    given = [str(label[0] if isinstance(label, tuple) else label) for label in y.columns]
+    names, distinct = list(names), list(dict.fromkeys(given))
+    if set(distinct) <= set(names):
+        owners = [names.index(label) for label in given]
+    elif len(names) == 1 or len(given) == 1:
+        owners = [len(names) - 1] * len(given)
+    elif len(distinct) == len(names):
+        owners = [distinct.index(label) for label in given]
+    else:
+        raise ValueError(
+            f"y has the columns {given}, but the scales are {names}: name each column after its "
+            "scale, such as in a DataFrame with columns of two levels (scale, target), or give "
+            "one column a scale."
+        )
+    return [[j for j, owner in enumerate(owners) if owner == k] for k in range(len(names))]
+
+
+# An error that many times the largest true value is as large as any: its square is a number.
+_HUGE = 2.0**400
+
+
+@np.errstate(invalid="ignore")  # scikit-learn adds all up, and so the largest of both signs
+def read_numbers(y: Any) -> np.ndarray:
+    """Check a numeric target and give it as floats, NaN where it is not known.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+
+    Returns
+    -------
+    ndarray of float64, of the same shape
+    """
+    y = read_target(y)
+    try:
+        if isinstance(y, pd.Series | pd.DataFrame):  # None and pd.NA become NaN
+            y = y.to_numpy(dtype=np.float64, na_value=np.nan)
+        return check_array(
+            y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
+        )
+    except ValueError as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(
+            f"y must hold numbers: {error}. For classes there is SupervisedAutoencoderClassifier."
+        ) from error
+
+
+def read_labels(
+    y: Any, rows: Any = slice(None), *, needs_label: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Check a target of classes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels; NaN, None or pd.NA where a row is not labelled.
+    rows : slice or mask
+        Which rows to read.
+    needs_label : bool
+        Whether it is an error if no row is labelled.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_labelled,)
+        Of one type, of the labelled rows.
+    labelled : ndarray of bool, shape (n_rows,)
+    """
+    for label in y if isinstance(y, list) else ():
+        if isinstance(label, tuple):  # NumPy would make columns of them
+            raise TypeError(
+                f"y contains {label!r}; a label must be a string, a number or a boolean."
+            )
+    y = read_target(y)
+    if not isinstance(getattr(y, "dtype", None), np.dtype):
+        # NumPy would make the word "nan" of a NaN beside words, and floats of nullable
+        # integers and booleans.
+        y = np.asarray(y, dtype=object)
+    y = column_or_1d(y, warn=True)[rows]
+    labelled = ~np.asarray(pd.isna(y), dtype=bool)
+    if needs_label and not labelled.any():
+        raise ValueError(f"y has no labelled row: all {len(y)} are missing.")
+    labels = y[labelled]
+    if labels.dtype == object:
+        if len({isinstance(label, str) for label in labels}) > 1:
+            raise ValueError("y mixes strings with other labels; convert them to one type.")
+        labels = np.asarray(labels.tolist())
+    if len(labels):
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+    return labels, labelled
+
+
+def target_to_state(target: NumericTarget | ClassTarget | None) -> dict[str, Any] | None:
+    """Give a fitted target as plain values."""
+    if target is None:
+        return None
+    if isinstance(target, ClassTarget):
+        return {"classes": target.classes}
+    encoder = target._encoder.to_state()
+    return {"standardize": target.standardize, "is_1d": target.is_1d, "encoder": encoder}
+
+
+def target_from_state(state: dict[str, Any] | None) -> NumericTarget | ClassTarget | None:
+    """Make a target of what ``target_to_state`` gave."""
+    if state is None:
+        return None
+    if "classes" in state:
+        classes = ClassTarget()
+        classes.classes = state["classes"]
+        return classes
+    numbers = NumericTarget(state["standardize"])
+    numbers.is_1d = state["is_1d"]
+    numbers._encoder = TableEncoder.from_state(state["encoder"])
+    return numbers
+
+
+def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
+    """Give R² of a prediction, which is the same in any unit, of any scale of the weights.
+
+    Parameters
+    ----------
+    truth, prediction : ndarray of shape (n_samples,)
+    sample_weight : ndarray of shape (n_samples,), optional
+    """
+    truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+    _, power = np.frexp(np.max(np.abs(truth), initial=0.0))
+    with np.errstate(over="ignore"):
+        scaled = np.clip(np.ldexp(prediction, -power), -_HUGE, _HUGE)
+    scaled = np.where(np.isinf(prediction), prediction, scaled)
+    if sample_weight is not None:
+        sample_weight, _ = scale_weights(sample_weight)
+    return r2_score(np.ldexp(truth, -power), scaled, sample_weight=sample_weight)
+
+
+class NumericTarget:
+    """One or more numbers a row, standardised; NaN where a row is not labelled.
+
+    Parameters
+    ----------
+    standardize : bool
+        Whether each output is centred and scaled to unit variance.
+    """
+
+    def __init__(self, standardize: bool) -> None:
+        self.standardize = standardize
+        self.is_1d: bool | None = None
+
+    def read(self, y: Any, rows: Any = slice(None), *, needs_label: bool = True) -> np.ndarray:
+        """Check a target and give some of its rows as floats of shape (n_rows, n_outputs)."""
+        y = read_numbers(y)
+        is_1d, y = y.ndim == 1, y.reshape(len(y), -1)[rows]
+        if self.is_1d is None:
+            self._is_1d_read = is_1d
+        elif y.shape[1] != self.layout.n_numeric:
+            raise ValueError(
+                f"y has {y.shape[1]} outputs, but the estimator was fitted with "
+                f"{self.layout.n_numeric}."
+            )
+        unlabelled = np.flatnonzero(np.isnan(y).all(axis=0))
+        if needs_label and len(unlabelled):
+            which = "y" if y.shape[1] == 1 else f"Output {unlabelled[0]} of y"
+            raise ValueError(
+                f"{which} has no labelled row: all {len(y)} are NaN. Without a target, pass "
+                "y=None."
+            )
+        return y
+
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        """Say which rows are labelled, of shape (n_samples,)."""
+        return (~np.isnan(y)).any(axis=1).astype(int)
+
+    def fit(self, y: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
+        """Learn the scale of what ``read`` gave, from some of its rows."""
+        self.is_1d = self._is_1d_read
+        with _naming_y():
+            self._encoder = TableEncoder(None, self.standardize).fit(y, rows, weight)
+
+    @property
+    def layout(self) -> Layout:
+        """How the outputs lie."""
+        return self._encoder.layouts[DEFAULT_BLOCK]
+
+    def encode(self, y: np.ndarray) -> Encoded:
+        """Standardise what ``read`` gave."""
+        with _naming_y():
+            return self._encoder.transform(y)[DEFAULT_BLOCK]
+
+    def decode(self, prediction: np.ndarray) -> np.ndarray:
+        """Give predictions their own units, and the shape that y had."""
+        y = self._encoder.inverse_transform({DEFAULT_BLOCK: prediction})
+        return y.ravel() if self.is_1d else y
+
+
+class ClassTarget:
+    """One class a row, one-hot; missing where a row is not labelled.
+
+    Parameters
+    ----------
+    classes : array-like, optional
+        All classes there are; by default, those of the first target that is read.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+    """
+
+    def __init__(self, classes: Any = None) -> None:
+        self.classes: Any = None
+        if classes is not None:
+            self._take_classes(read_labels(classes)[0], "classes")
+
+    def _take_classes(self, labels: np.ndarray, where: str) -> None:
+        self.classes = np.unique(labels)
+        if len(self.classes) < 2:
+            raise ValueError(
+                f"{where} has only one class, {self.classes.tolist()[0]!r}; a classifier needs at "
+                "least two, in rows with a positive sample_weight."
+            )
+
+    def read(self, y: Any, rows: Any = slice(None), *, needs_label: bool = True) -> np.ndarray:
+        """Check a target and give codes of some rows, of shape (n_rows,); -1 if not labelled."""
+        labels, labelled = read_labels(y, rows, needs_label=needs_label)
+        codes = np.full(len(labelled), -1)
+        if not len(labels):
+            return codes
+        if self.classes is None:
+            self._take_classes(labels, "y")
+        position = np.searchsorted(self.classes, labels)
+        position = np.minimum(position, len(self.classes) - 1)
+        unknown = self.classes[position] != labels
+        if unknown.any():
+            raise ValueError(
+                f"y contains the label {labels[unknown].tolist()[0]!r}, which is not one of the "
+                f"classes {self.classes.tolist()}."
+            )
+        codes[labelled] = position
+        return codes
+
+    def strata(self, codes: np.ndarray) -> np.ndarray:
+        """Give each row's class, -1 where it is not labelled; of shape (n_samples,)."""
+        return codes
+
+    def fit(self, codes: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
+        """Learn nothing: the classes are all there is."""
+
+    @property
+    def layout(self) -> Layout:
+        """How the outputs lie: one group, of a value a class."""
+        return Layout(0, (len(self.classes),))
+
+    def encode(self, codes: np.ndarray) -> Encoded:
+        """Give the one-hot group of what ``read`` gave."""
+        labelled = codes >= 0
+        values = np.eye(len(self.classes))[codes]
+        return Encoded(values, None if labelled.all() else labelled[:, None])
+
+    def decode(self, prediction: np.ndarray) -> np.ndarray:
+        """Give the class with the largest value."""
+        return self.classes[prediction.argmax(axis=1)]
+
+
+@contextmanager
+def _naming_y() -> Iterator[None]:
+    """Say of an error that it is about y: a column's number alone would seem to be one of X."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"In y: {error}") from error

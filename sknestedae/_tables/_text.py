@@ -1,0 +1,160 @@
+"""Text that is no category: numbers, dates and names of rows, as files bring them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+# So many distinct values are looked at.
+_MOST_VALUES = 1000
+
+
+# So many of them must read as numbers, or as dates.
+_SHARE = 0.9
+
+
+# With fewer distinct values, and with more rows than this a value, text may well be categories.
+_FEW_VALUES, _ROWS_PER_VALUE = 20, 2
+
+
+_DIGITS = r"[+-]?\s*(?:\d{1,3}(?:[ ',.\u00a0\u202f]\d{3})+|\d+)?(?:[.,]\d+)?(?:[eE][+-]?\d+)?"
+
+
+_UNITS = (
+    "%|wt%|at%|pm|nm|um|µm|μm|mm|cm|km|Å|°|°C|K|meV|eV|keV|ns|ms|min|Hz|kHz|MHz|GHz|mg|kg|mol|mV|"
+    "kV|mA|mW|kW|Pa|kPa|MPa|GPa|mbar|bar|kJ|mL|ppm|rpm|deg"
+)
+
+
+_INTEGER = re.compile(r"\s*[+-]?\d+\s*")
+
+
+_NUMBER = re.compile(rf"\s*(?=[^a-zA-Z]*\d){_DIGITS}\s*")
+
+
+_WITH_UNIT = re.compile(
+    rf"\s*(?=[^a-zA-Z]*\d){_DIGITS}(?:\s*(?:{_UNITS})|\s+[A-Za-zµμΩ°Å%][\w/^²³·*.%-]*)\s*"
+)
+
+
+_MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+
+
+_DATE = re.compile(
+    r"\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})"
+    rf"|(?:\d{{1,2}}\.?\s+)?(?:{_MONTHS})[a-z]*\.?,?\s+(?:\d{{1,2}},?\s+)?\d{{4}})"
+    r"(?:[T ]\s*\d{1,2}:\d{2}.*)?\s*",
+    re.IGNORECASE,
+)
+
+
+# What files write where nothing was measured.
+_MISSING = {"", "-", "--", "?", "n/a", "na", "n.a.", "nan", "none", "null", "missing", "unknown"}
+
+
+def doubt(column: pd.Series) -> str | None:
+    """Say why a column of text seems to be no category; None where nothing speaks against it.
+
+    Parameters
+    ----------
+    column : Series
+        Of strings, or of objects. A column with a categorical dtype was made one on purpose.
+
+    Returns
+    -------
+    str or None
+        What it seems to hold, with examples, and what to do.
+    """
+    is_text = types.is_object_dtype(column.dtype) or types.is_string_dtype(column.dtype)
+    if not is_text or isinstance(column.dtype, pd.CategoricalDtype):
+        return None
+    values = pd.unique(column.dropna())
+    words = [value for value in values if isinstance(value, str)]
+    if not words:
+        return None
+    if len(words) < len(values):
+        return _beside_numbers(words, values)
+    said = [w for w in words[:_MOST_VALUES] if w.strip().lower() not in _MISSING]
+    if not said:
+        return None
+    if _share(_INTEGER, said) < 1 and _share(_NUMBER, said) >= _SHARE:
+        return (
+            f"holds numbers as text, such as {_examples(said)}; as categories their order and "
+            "distances are lost. Convert it, such as with pd.to_numeric(column.str.replace(',', "
+            "'.'))"
+        )
+    if _share(_INTEGER, said) < 1 and _share(_WITH_UNIT, said) >= _SHARE:
+        return (
+            f"holds numbers with a unit as text, such as {_examples(said)}; as categories their "
+            "order and distances are lost. Convert it, such as with "
+            "column.str.extract(r'([\\d.]+)')[0].astype(float)"
+        )
+    if _share(_DATE, said) >= _SHARE:
+        return (
+            f"holds dates as text, such as {_examples(said)}; as categories their order is lost. "
+            "Convert it, such as to a number of days with (pd.to_datetime(column) - "
+            "pd.Timestamp(2020, 1, 1)).dt.days"
+        )
+    twins = _twins(words)
+    if twins:
+        return (
+            f"has categories that differ by blanks alone, such as {_examples(twins)}. Make them "
+            "one, such as with column.str.strip()"
+        )
+    n_rows = int(column.notna().sum())
+    if len(values) >= _FEW_VALUES and n_rows < _ROWS_PER_VALUE * len(values):
+        return (
+            f"has {len(values)} values in {n_rows} rows, such as {_examples(said)}: it names rows "
+            "and tells nothing of new ones. Leave it out, or put properties in its place, such as "
+            "those of a compound for its formula"
+        )
+    return None
+
+
+def _twins(words: list[str]) -> list[str]:
+    """Give two words that are one but for blanks, if there are such."""
+    known: dict[str, str] = {}
+    for word in words:
+        twin = known.setdefault(" ".join(word.split()), word)
+        if twin != word:
+            return [twin, word]
+    return []
+
+
+def _beside_numbers(words: list[str], values: Any) -> str | None:
+    n_numbers = sum(not isinstance(value, str | bool | np.bool_) for value in values)
+    if n_numbers < len(words):
+        return None
+    return (
+        f"holds numbers beside the text {_examples(words)}, so that all of them are categories. "
+        "Convert it to numbers, with NaN where nothing was measured, such as with "
+        "pd.to_numeric(column, errors='coerce')"
+    )
+
+
+def _share(pattern: re.Pattern, words: list[str]) -> float:
+    return sum(pattern.fullmatch(word) is not None for word in words) / len(words)
+
+
+def _examples(words: list[str]) -> str:
+    return ", ".join(repr(word if len(word) <= 30 else word[:27] + "...") for word in words[:3])
+
+
+def hint_of_spelling(unknown: Any, known: Any) -> str:
+    """Say of an unknown word if it is a known one but for blanks or capitals, else nothing."""
+    if not isinstance(unknown, str):
+        return ""
+    words = [word for word in known if isinstance(word, str)]
+    for kind, plain in (
+        ("blanks around it", str.strip),
+        ("capitals", str.casefold),
+        ("blanks and capitals", lambda word: word.strip().casefold()),
+    ):
+        found = next((word for word in words if plain(word) == plain(unknown)), None)
+        if found is not None:
+            return f" {unknown!r} is {found!r} but for {kind}."
+    return ""

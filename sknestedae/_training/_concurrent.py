@@ -1,0 +1,208 @@
+"""Fits that run side by side, so that their networks can be trained together.
+
+Each fit runs in a thread of its own, but only one of them at a time: a fit goes on until it has a
+network to train, and waits. When all wait, their networks are trained at once, and one after the
+other they go on. So the code of a fit, whosever it is, need not know of the others.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from sklearn import config_context, get_config
+
+from .._ambient import let_go
+from .._layers._device import holds_generators
+from .._networks._batch import Batch
+from .._notices import Notices, current
+from ._job import TrainingJob
+from ._vectorized import bytes_per_network, train_vectorized
+
+# More fits than this are not under way at once: more networks than this gain nothing more.
+_MOST_TASKS = 500
+
+
+_LOCAL = threading.local()  # the task that a thread runs
+
+
+def train(jobs: Sequence[TrainingJob]) -> None:
+    """Train nets: here and now, or with those of the fits beside this one."""
+    task = getattr(_LOCAL, "task", None)
+    if task is not None and not holds_generators():  # who holds them must not wait
+        task.wait_for(jobs)
+    elif len(jobs) == 1:
+        jobs[0].run()
+    else:
+        train_vectorized(jobs)
+    for job in jobs:
+        if job.error is not None:
+            raise job.error
+
+
+class Cancelled(BaseException):
+    """A fit ends because all are to end; nobody but its task may catch it."""
+
+
+class ConcurrentFit:
+    """A call in a thread of its own, which runs only when it is told to.
+
+    Parameters
+    ----------
+    call : callable
+        Without arguments.
+
+    Attributes
+    ----------
+    jobs : sequence of TrainingJob
+        What it waits for; empty at its end.
+    value : object
+        What the call gave.
+    error : BaseException or None
+        What it raised.
+    """
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.jobs: Sequence[TrainingJob] = ()
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self._call: Callable[[], Any] | None = call
+        self._config = get_config()
+        self._noticed = current()  # by the call that this one is a part of
+        self._may_go_on = threading.Semaphore(0)
+        self._has_stopped = threading.Semaphore(0)
+        self._is_cancelled = False
+        self._thread: threading.Thread | None = None
+
+    def resume(self) -> None:
+        """Let the call run until it waits for networks, or ends."""
+        self.jobs = ()
+        filters = warnings.filters
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, daemon=True)
+            thread.start()
+            self._thread = thread
+        else:
+            self._may_go_on.release()
+        self._has_stopped.acquire()
+        warnings.filters = filters  # those of the call are its own
+
+    def wait_for(self, jobs: Sequence[TrainingJob]) -> None:
+        """Wait, in the task's own thread, until its networks are trained."""
+        self.jobs = jobs
+        filters = warnings.filters
+        with let_go():  # others that run meanwhile see the user's own settings
+            self._has_stopped.release()
+            self._may_go_on.acquire()
+        warnings.filters = filters
+        if self._is_cancelled:
+            raise Cancelled
+
+    def cancel(self) -> None:
+        """Let the call end where it waits."""
+        self._is_cancelled = True
+        self._may_go_on.release()
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        _LOCAL.task = self
+        torch.set_num_threads(1)  # else each thread of ours would have a team of its own
+        try:
+            assert self._call is not None
+            with config_context(**self._config), Notices(self._noticed):
+                self.value = self._call()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._call = None
+            self._has_stopped.release()
+
+
+def run_concurrently(
+    calls: Sequence[Callable[[], Any]], working_memory: float | None = None
+) -> list[ConcurrentFit]:
+    """Run calls side by side and train their networks together.
+
+    Parameters
+    ----------
+    calls : sequence of callable
+        Without arguments.
+    working_memory : float, optional
+        Bound, in MiB, of the memory of networks and data that are in training at once; by default
+        that of scikit-learn's configuration. One call always runs.
+
+    Returns
+    -------
+    list of ConcurrentFit
+        Each with the value of its call, or its error.
+    """
+    if working_memory is None:
+        working_memory = get_config()["working_memory"]
+    is_outermost = getattr(_LOCAL, "task", None) is None
+    n_threads = torch.get_num_threads()
+    tasks = [ConcurrentFit(call) for call in calls]
+    shared = SharedBatches()
+    waiting = deque(tasks)
+    try:
+        with warnings.catch_warnings():  # tasks enter and leave theirs in any order
+            while waiting:
+                ready: list[ConcurrentFit] = []
+                n_bytes = 0.0
+                while waiting and n_bytes <= working_memory * 2**20 and len(ready) < _MOST_TASKS:
+                    task = waiting.popleft()
+                    task.resume()
+                    if not task.jobs:
+                        continue
+                    ready.append(task)
+                    if is_outermost:
+                        n_bytes += sum(shared.add(job) for job in task.jobs)
+                        n_bytes += sum(map(bytes_per_network, task.jobs))
+                if ready:
+                    train_all([job for task in ready for job in task.jobs], working_memory)
+                waiting.extendleft(reversed(ready))
+    finally:
+        try:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:  # all are told to end before any is waited for
+                task.join()
+        finally:
+            torch.set_num_threads(n_threads)
+    return tasks
+
+
+def train_all(jobs: Sequence[TrainingJob], working_memory: float) -> None:
+    """Train nets, or leave that to the fits around; errors stay in the jobs."""
+    task = getattr(_LOCAL, "task", None)
+    if task is not None:
+        task.wait_for(jobs)
+    else:
+        train_vectorized(jobs, working_memory)
+
+
+class SharedBatches:
+    """Tables in training, each only once however many networks learn from it."""
+
+    def __init__(self) -> None:
+        self._tables: WeakValueDictionary[str, Batch] = WeakValueDictionary()
+
+    def add(self, job: TrainingJob) -> int:
+        """Let a job share an equal table, if there is one; give the bytes that it adds."""
+        rows = job.train.rows
+        key = rows.key()
+        known = self._tables.setdefault(key, rows)
+        if known is rows:
+            return rows.n_bytes
+        job.train.rows = known
+        if job.valid is not None:
+            job.valid.rows = known
+        return 0

@@ -1,0 +1,63 @@
+"""Batches of tensors in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from .._networks._batch import Batch, Subset
+
+# Entries gathered together from shuffled data: large enough that the cost of the call is spread
+# over many small batches, small enough that the copy is nothing beside a large table.
+_CHUNK_ENTRIES = 1 << 20
+
+
+# Rows that pass through the network at once where nothing is learnt from them.
+CHUNK_ROWS = 16_384
+
+
+class TensorIterator:
+    """Slice batches from tensors in memory; skorch takes it in the place of a DataLoader.
+
+    Shuffled rows are gathered many batches at a time, and batches are views of that.
+
+    Parameters
+    ----------
+    dataset : Subset
+    batch_size : int
+    shuffle : bool, default=False
+    generator : torch.Generator, optional
+        Of the order, which the net seeds for each epoch; by default torch's own.
+    """
+
+    def __init__(
+        self,
+        dataset: Subset,
+        batch_size: int,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        rows, order, n_rows = self.dataset.rows, self.dataset.index, len(self.dataset)
+        if self.shuffle:
+            permutation = torch.randperm(n_rows, generator=self.generator)
+            order = permutation if order is None else order[permutation]
+        if order is None:
+            yield from (rows[i : i + self.batch_size] for i in range(0, n_rows, self.batch_size))
+            return
+        width = sum(tensor[0].numel() for tensor in rows.values.values())
+        step = max(_CHUNK_ENTRIES // (width * self.batch_size), 1) * self.batch_size
+        for start in range(0, n_rows, step):
+            chunk = rows[order[start : start + step].to(rows.device)]
+            for i in range(0, len(chunk), self.batch_size):
+                yield chunk[i : i + self.batch_size]

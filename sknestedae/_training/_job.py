@@ -1,0 +1,45 @@
+"""A net with the rows that it is to be trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._networks._batch import Subset
+from ._net import AutoencoderNet
+
+
+@dataclass
+class TrainingJob:
+    """A net with what it is to be trained on.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        Initialized.
+    train, valid : Subset
+        Rows to learn from, and to monitor.
+    max_iter : int
+        Number of epochs at most.
+    architecture : dict
+        What the module was built from.
+    weight_power : int, default=0
+        Power of two that the weights of the rows to learn from were divided by.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What ended the training, if it was one of many.
+    """
+
+    net: AutoencoderNet
+    train: Subset
+    valid: Subset | None
+    max_iter: int
+    architecture: dict[str, Any]
+    weight_power: int = 0
+    error: Exception | None = None
+
+    def run(self) -> None:
+        """Train the net on its own."""
+        self.net.train(self.train, self.valid, self.max_iter)

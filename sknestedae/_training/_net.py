@@ -1,0 +1,299 @@
+"""The skorch net of an autoencoder: its loop over batches and epochs."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from skorch.history import History
+from torch import Tensor, nn
+
+from .._layers._dense import seed_dropout
+from .._layers._device import epoch_seed, forked_rng, seed_generators
+from .._networks._autoencoder import draws_from_torch
+from .._networks._batch import Batch, Subset
+from ._allowed_callbacks import check_monitored
+from ._callbacks import OWN_CALLBACKS, StopTraining
+from ._data import CHUNK_ROWS, TensorIterator
+
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+
+
+class AutoencoderNet(NeuralNet):
+    """skorch's net, with an iterator over tensors and an objective of named terms.
+
+    The loop over epochs, the callbacks, the history, the optimizer and the devices are skorch's.
+    What differs: batches come as :class:`Batch`; an epoch records each term's mean over its rows
+    (``train_reconstruction``, ...) and nothing a batch; order and dropout of an epoch follow from
+    ``seed`` and the epoch's number; the optimizer sees all parameters as one; Ctrl-C is not
+    swallowed.
+    """
+
+    def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
+        # skorch's progress bar counts batches by it
+        kwargs.setdefault("iterator_valid__batch_size", CHUNK_ROWS)
+        super().__init__(*args, **kwargs)
+        self.seed = seed
+
+    def get_default_callbacks(self) -> list:
+        """Leave skorch's timers and printers out."""
+        return []
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call a hook of all callbacks, or of those alone that have it where it is a batch's."""
+        if method_name in _BATCH_HOOKS:
+            for callback in self._batch_listeners[method_name]:
+                getattr(callback, method_name)(self, **kwargs)
+        elif method_name == "on_epoch_end":
+            self._end_epoch(**kwargs)
+        elif method_name == "on_train_begin":
+            self._begin_training(**kwargs)
+        else:
+            super().notify(method_name, **kwargs)
+
+    def _begin_training(self, **kwargs: Any) -> None:
+        """Let all callbacks begin; a schedule begins anew, whatever history there is."""
+        self.on_train_begin(self, **kwargs)
+        for _, callback in self.callbacks_:
+            if not isinstance(callback, LRScheduler):
+                callback.on_train_begin(self, **kwargs)
+                continue
+            # it would go on from the history's last epoch, whose rate this optimizer lacks
+            history: History = self.history  # type: ignore[has-type]
+            self.history = History()
+            try:
+                callback.on_train_begin(self, **kwargs)
+            finally:
+                self.history = history
+
+    def load_params(self, *args: Any, **kwargs: Any) -> None:
+        """Load parameters, moments and history as skorch does, but no learning rate.
+
+        The rate is the estimator's, as where training goes on.
+        """
+        own = [{**group, "params": None} for group in self.optimizer_.param_groups]
+        super().load_params(*args, **kwargs)
+        for group, settings in zip(self.optimizer_.param_groups, own, strict=True):
+            tensors = group["params"]
+            group.clear()
+            group.update(settings, params=tensors)
+
+    def _end_epoch(self, **kwargs: Any) -> None:
+        """Judge the epoch, let all callbacks see it, and stop where one of them wished to."""
+        self.on_epoch_end(self, **kwargs)
+        is_over = False
+        for _, callback in self.callbacks_:
+            check_monitored(callback, self.history[-1])
+            try:
+                callback.on_epoch_end(self, **kwargs)
+            except StopTraining:
+                is_over = True
+            except KeyboardInterrupt:
+                # skorch's own way to stop; in our callbacks it can only be the user's Ctrl-C
+                if type(callback) in OWN_CALLBACKS:
+                    raise
+                is_over = True
+        if is_over:
+            raise StopTraining
+
+    def initialize_callbacks(self) -> AutoencoderNet:
+        """Initialize the callbacks, and note which of them listen to batches."""
+        super().initialize_callbacks()
+        self._batch_listeners = {
+            hook: [
+                callback
+                for _, callback in self.callbacks_
+                if getattr(type(callback), hook) is not getattr(Callback, hook)
+            ]
+            for hook in _BATCH_HOOKS
+        }
+        return self
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> AutoencoderNet:
+        """Make an Adam, of one tensor of which the parameters are parts if all are to be trained.
+
+        A user's callback may freeze some of them.
+        """
+        parameters = list(self.module_.parameters())
+        is_one = not self.foreign_callbacks and all(p.requires_grad for p in parameters)
+        self._tensors = [flatten_parameters(self.module_)] if is_one else parameters
+        _, settings = self.get_params_for_optimizer("optimizer", [("", t) for t in self._tensors])
+        self.optimizer_ = self.optimizer(self._tensors, **settings)
+        return self
+
+    @property
+    def foreign_callbacks(self) -> list[Callback]:
+        """The callbacks that are not of this package."""
+        return [callback for _, callback in self.callbacks_ if type(callback) not in OWN_CALLBACKS]
+
+    def initialize_criterion(self) -> AutoencoderNet:
+        """Take the objective as it is."""
+        self.criterion_ = self.criterion
+        return self
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Seed the epoch and note its learning rate."""
+        super().on_epoch_begin(net, **kwargs)
+        epoch = len(self.history)
+        seed = epoch_seed(self.seed, epoch)
+        self._order.manual_seed(seed)
+        if self._draws_from_torch:
+            seed_generators(seed, self.device)
+        seed_dropout(self.module_, (self.seed, epoch), self._n_batches)
+        self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+
+    def train(self, train: Subset, valid: Subset | None, max_iter: int) -> AutoencoderNet:
+        """Train for some epochs, or until a callback stops.
+
+        Parameters
+        ----------
+        train, valid : Subset
+            Rows to learn from, and to monitor.
+        max_iter : int
+            Number of epochs at most.
+        """
+        self.totals_ = {"train": self.criterion_.totals(train)}
+        if valid is not None:
+            self.totals_["valid"] = self.criterion_.totals(valid)
+        self._factors = self.criterion_.factors(self.totals_["train"])
+        self._order = torch.Generator()
+        self._draws_from_torch = bool(self.foreign_callbacks) or draws_from_torch(
+            self.module_, torch.device(self.device)
+        )
+        self._n_batches = len(self.get_iterator(train, training=True))
+        self._best_losses: dict[str, float] = {}
+        self.notify("on_train_begin", X=train, y=None)
+        try:
+            # other threads may train, too, unless torch's generators are needed
+            with forked_rng(self.device) if self._draws_from_torch else nullcontext():
+                self.fit_loop((train, valid), epochs=max_iter)
+        except StopTraining:
+            pass
+        finally:
+            self.notify("on_train_end", X=train, y=None)
+            seed_dropout(self.module_, None)
+        self._set_training(False)
+        return self
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Take the two data sets as they come."""
+        return X
+
+    def get_iterator(self, dataset: Subset, training: bool = False) -> TensorIterator:
+        """Give batches to learn from, or large slices to look at."""
+        if training:
+            settings = self.get_params_for("iterator_train")
+            return self.iterator_train(dataset, self.batch_size, generator=self._order, **settings)
+        return TensorIterator(dataset, self.iterator_valid__batch_size)
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Run the batches of an epoch and record each term's mean over all rows."""
+        if iterator is None:
+            return
+        if self.foreign_callbacks or self.module_.training != training:
+            self._set_training(training)  # it walks through all modules
+        if training:
+            self.history.new_batch()  # the one there is, for callbacks of skorch that look for it
+        sums: dict[str, Tensor] = {}
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            for name, term in step["terms"].items():
+                # in place: tensors of each step, kept, would hold the memory between them
+                if name in sums:
+                    sums[name] += term
+                else:
+                    sums[name] = term.double()
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        for name, value in self.criterion_.epoch_terms(sums, self.totals_[prefix]).items():
+            self.history.record(f"{prefix}_{name}", value)
+        # What callbacks of skorch ask for beside: the mark of a best loss, and the batch.
+        loss = self.history[-1, f"{prefix}_loss"]
+        is_best = loss < self._best_losses.get(prefix, math.inf)
+        if is_best:
+            self._best_losses[prefix] = loss
+        self.history.record(f"{prefix}_loss_best", is_best)
+        self.history.record_batch(f"{prefix}_loss", loss)
+        self.history.record_batch(f"{prefix}_batch_size", self.totals_[prefix].rows)
+        self.history.record(f"{prefix}_batch_count", 1)
+        if training:
+            self._record_penalties()
+
+    def _record_penalties(self) -> None:
+        with torch.no_grad():
+            penalties = self.criterion_.penalty_terms(self.module_)
+        for name, value in penalties.items():
+            self.history.record(name, value.item())
+
+    def train_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Take one step of the optimizer."""
+        self.zero_gradients()
+        step = self.train_step_single(batch, **fit_params)
+        self.notify(
+            "on_grad_computed", named_parameters=self.module_.named_parameters(), batch=batch
+        )
+        self.optimizer_.step()
+        return step
+
+    def is_finite(self) -> bool:
+        """Tell whether all parameters are finite."""
+        return bool(torch.nn.utils.get_total_norm(self._tensors).isfinite())
+
+    def zero_gradients(self) -> None:
+        """Set all gradients to 0, or to None where each parameter has its own."""
+        if len(self._tensors) == 1 and self._tensors[0].grad is not None:
+            self._tensors[0].grad.zero_()
+        else:
+            self.optimizer_.zero_grad()
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Compute a batch's objective and its gradients."""
+        outputs = self.module_(batch.values)
+        terms = self.criterion_.data_terms(outputs, batch)
+        totals = self.totals_["train"]
+        share = totals.rows / len(batch)
+        loss = terms["reconstruction"] * (share * self._factors["reconstruction"])
+        if "prediction" in terms:
+            loss = loss.add(terms["prediction"], alpha=share * self._factors["prediction"])
+        loss.backward()
+        self.criterion_.add_penalty_gradients(self.module_)
+        terms = {name: term.detach() for name, term in terms.items()}  # let the graph go
+        return {"loss": loss, "y_pred": outputs.prediction, "terms": terms}
+
+    def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Compute a batch's terms, without dropout."""
+        with torch.no_grad():
+            outputs = self.module_(batch.values)
+            terms = self.criterion_.data_terms(outputs, batch)
+        return {"loss": sum(terms.values()), "y_pred": outputs.prediction, "terms": terms}
+
+
+def flatten_parameters(module: nn.Module) -> nn.Parameter:
+    """Lay all parameters of a module into one tensor, and their gradients into its gradient.
+
+    What an optimizer does for each tensor, it then does once.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its parameters stay what they are, in new memory.
+
+    Returns
+    -------
+    torch.nn.Parameter of shape (n_parameters,)
+    """
+    parameters = list(module.parameters())
+    flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [parameter.numel() for parameter in parameters]
+    parts = zip(flat.detach().split(sizes), flat.grad.split(sizes), strict=True)
+    for parameter, (values, gradient) in zip(parameters, parts, strict=True):
+        parameter.data = values.view_as(parameter)
+        parameter.grad = gradient.view_as(parameter)
+    return flat

@@ -1,0 +1,103 @@
+"""State of a net as plain arrays, and its history as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from skorch import NeuralNet
+from skorch.history import History
+from torch import Tensor, nn
+
+from .._layers._device import to_array
+
+# Entries of skorch's history that say nothing to a reader.
+_OF_SKORCH = ("_loss_best", "_batch_count")
+
+
+def history_to_frame(history: list[dict[str, Any]]) -> pd.DataFrame:
+    """Give a history as a table of one row an epoch, without what skorch keeps for itself."""
+    rows = [
+        {
+            key: value
+            for key, value in row.items()
+            if np.isscalar(value) and key != "epoch" and not key.endswith(_OF_SKORCH)
+        }
+        for row in history
+    ]
+    return pd.DataFrame(rows, index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))
+
+
+def history_from_frame(frame: pd.DataFrame) -> History:
+    """Give skorch's history of a table of epochs."""
+    history = History()
+    for epoch, row in frame.iterrows():
+        history.new_epoch()
+        for key, value in {"epoch": epoch, **row.dropna().to_dict()}.items():
+            history.record(key, value)
+    return history
+
+
+def get_state(net: NeuralNet) -> dict[str, dict[str, np.ndarray]]:
+    """Give a net's parameters, its optimizer's moments, and what is frozen, as arrays by name."""
+    named = list(net.module_.named_parameters())
+    moments = {}
+    for tensor, own in _parameters_by_tensor(net, named):
+        sizes = [parameter.numel() for _, parameter in own]
+        for entry, value in net.optimizer_.state[tensor].items():
+            is_step = entry == "step"  # one number for all parameters
+            parts = [value] * len(own) if is_step else value.flatten().split(sizes)
+            for (name, parameter), part in zip(own, parts, strict=True):
+                moments[f"{entry}/{name}"] = to_array(part if is_step else part.view_as(parameter))
+    return {
+        "module": {name: to_array(value) for name, value in net.module_.state_dict().items()},
+        "optimizer": moments,
+        "trained": {name: np.array(parameter.requires_grad) for name, parameter in named},
+    }
+
+
+def _parameters_by_tensor(
+    net: NeuralNet, named: list[tuple[str, nn.Parameter]]
+) -> list[tuple[Tensor, list[tuple[str, nn.Parameter]]]]:
+    """Give each tensor that the optimizer sees, with the parameters that are its parts."""
+    if len(net._tensors) == 1:
+        return [(net._tensors[0], named)]
+    return [(parameter, [(name, parameter)]) for name, parameter in named]
+
+
+def set_state(net: NeuralNet, state: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Give an initialized net the parameters and moments of another, and freeze as it does."""
+    net.module_.load_state_dict(
+        {name: torch.from_numpy(np.array(value)) for name, value in state["module"].items()}
+    )
+    entries: dict[str, dict[str, Tensor]] = {}
+    for key, value in state["optimizer"].items():
+        entry, name = key.split("/", 1)
+        entries.setdefault(name, {})[entry] = torch.from_numpy(np.array(value, order="C"))
+    states: dict[int, dict[str, Tensor]] = {}
+    named = list(net.module_.named_parameters())
+    trained = state.get("trained", {})
+    changed = [
+        p for name, p in named if p.requires_grad != bool(trained.get(name, p.requires_grad))
+    ]
+    if changed:
+        for parameter in changed:
+            parameter.requires_grad_(not parameter.requires_grad)
+        net.initialize_optimizer()  # which sees frozen parameters one by one
+    for position, (tensor, own) in enumerate(_parameters_by_tensor(net, named)):
+        known = [entries[name] for name, _ in own if name in entries]
+        for entry, first in known[0].items() if known else ():
+            moment = first
+            if entry != "step":  # one number for all parameters
+                none = {entry: first.new_zeros(())}  # of what was frozen
+                parts = [
+                    entries.get(name, none)[entry].expand_as(parameter).flatten()
+                    for name, parameter in own
+                ]
+                moment = torch.cat(parts).view(tensor.shape)
+            states.setdefault(position, {})[entry] = moment
+    groups = net.optimizer_.state_dict()["param_groups"]
+    net.optimizer_.load_state_dict({"state": states, "param_groups": groups})

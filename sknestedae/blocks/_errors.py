@@ -1,0 +1,93 @@
+"""Errors of decoded values: of numbers and of categories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from .._tables._layout import Layout
+
+ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
+    "squared_error": F.mse_loss,
+    "absolute_error": F.l1_loss,
+    "huber": F.huber_loss,
+}
+
+
+def numeric_error(
+    output: Tensor, target: Tensor, loss: str, weight: Tensor | None = None
+) -> Tensor:
+    """Sum the errors of numbers.
+
+    Parameters
+    ----------
+    output, target : Tensor of shape (n_samples, n_columns)
+        In scaled units.
+    loss : "squared_error", "absolute_error" or "huber"
+        The error of an entry; of "huber" with a threshold of 1 scaled unit.
+    weight : Tensor of shape (n_samples, n_columns) or (n_samples, 1), optional
+        Weight of each entry; 0 where it was not measured.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    if weight is None and output.ndim == 2:
+        return ELEMENTWISE[loss](output, target, reduction="sum")
+    error = ELEMENTWISE[loss](output, target, reduction="none")
+    return (error if weight is None else error * weight).sum(dim=(-2, -1))
+
+
+def categorical_error(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Sum the cross-entropies of one categorical column.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n_samples, n_categories)
+    target : Tensor of shape (n_samples, n_categories)
+        Probabilities, such as a one-hot group.
+    weight : Tensor of shape (n_samples,), optional
+
+    Returns
+    -------
+    Tensor of shape ()
+        In nats.
+    """
+    error = -(target * F.log_softmax(logits, dim=-1)).sum(dim=-1)
+    return (error if weight is None else error * weight).sum(dim=-1)
+
+
+def block_error(
+    output: Tensor, values: Tensor, layout: Layout, loss: str, weight: Tensor | None = None
+) -> Tensor:
+    """Sum the reconstruction errors of a block: its numbers' and its categories'.
+
+    Parameters
+    ----------
+    output, values : Tensor of shape (n_samples, layout.n_values)
+        What was decoded and what was given.
+    layout : Layout
+    loss : str
+        Of the numbers; a category's is the cross-entropy.
+    weight : Tensor of shape (n_samples, layout.n_columns) or (n_samples, 1), optional
+        Weight of each entry of the table.
+
+    Returns
+    -------
+    Tensor of shape ()
+    """
+    n_numeric = layout.n_numeric
+    if not layout.n_categories:
+        return numeric_error(output, values, loss, weight)
+    if weight is not None:
+        weight = weight.expand(*weight.shape[:-1], layout.n_columns)
+    total = output.new_zeros(())
+    if n_numeric:
+        part = None if weight is None else weight[..., :n_numeric]
+        total = numeric_error(output[..., :n_numeric], values[..., :n_numeric], loss, part)
+    for k, group in enumerate(layout.groups()):
+        part = None if weight is None else weight[..., n_numeric + k]
+        total = total + categorical_error(output[..., group], values[..., group], part)
+    return total

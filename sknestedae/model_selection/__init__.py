@@ -1,0 +1,24 @@
+"""Searches and cross-validation whose fits are trained at once; folds and scores of scales.
+
+The classes and functions are scikit-learn's, so that they take the same parameters and give the
+same results; only the training of the networks of one part of the work is done together.
+"""
+
+from ._folds import ScaleKFold
+from ._scorers import StageScorer as StageScorer  # a stored search finds its scorer here
+from ._scorers import stage_scorer
+from ._search import (
+    BatchedGridSearchCV,
+    BatchedRandomizedSearchCV,
+    batched_cross_validate,
+    batched_training,
+)
+
+__all__ = [
+    "BatchedGridSearchCV",
+    "BatchedRandomizedSearchCV",
+    "ScaleKFold",
+    "batched_cross_validate",
+    "batched_training",
+    "stage_scorer",
+]

@@ -1,0 +1,131 @@
+"""Scores of one stage of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from .._estimators._unwrap import innermost
+from .._persistence import public
+from .._tables._input import check_same_rows, read_table
+from .._tables._target import target_frame
+
+
+def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
+    """Make a scorer of the target of one stage, where it was measured.
+
+    Parameters
+    ----------
+    metric : callable
+        ``metric(y_true, y_pred, **kwargs)``, such as those of :mod:`sklearn.metrics`. Given
+        ``sample_weight`` as well, where the scorer is.
+    stage : str or int
+        Name or position of the stage.
+    greater_is_better : bool, default=True
+        Whether a larger value is better. If not, the score is the negative of the metric.
+    **kwargs : dict
+        Further arguments of the metric.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y)``, for the ``scoring`` of a search or a cross-validation. The
+        estimator is a fitted :class:`NestedAutoencoder`, or a pipeline or search that ends in one.
+
+    Raises
+    ------
+    TypeError
+        If ``metric`` is not callable. The scorer raises it for another kind of estimator, and a
+        ValueError if there is no such stage, or no measured row of its target.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import mean_absolute_error
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sknestedae import NestedAutoencoder, ScaleKFold, stack_scales, stage_scorer
+    >>> from sknestedae.datasets import make_nested_functions
+    >>> X, y = stack_scales(*make_nested_functions(60, random_state=0, return_X_y=True))
+    >>> error = stage_scorer(mean_absolute_error, "scale0", greater_is_better=False)
+    >>> nae = NestedAutoencoder(max_iter=5, random_state=0)
+    >>> cross_val_score(nae, X, y, scoring=error, cv=ScaleKFold(3, shuffle=True)).shape
+    (3,)
+    """
+    if not callable(metric):
+        raise TypeError(f"metric must be callable, got {metric!r}.")
+    return StageScorer(metric, stage, 1 if greater_is_better else -1, kwargs)
+
+
+@public("sknestedae.model_selection")
+class StageScorer:
+    """What ``stage_scorer`` makes.
+
+    Parameters
+    ----------
+    metric : callable
+    stage : str or int
+    sign : {1, -1}
+    kwargs : dict
+        Further arguments of the metric.
+    """
+
+    def __init__(
+        self, metric: Callable[..., float], stage: str | int, sign: int, kwargs: dict[str, Any]
+    ) -> None:
+        self.metric = metric
+        self.stage = stage
+        self.sign = sign
+        self.kwargs = kwargs
+
+    def __repr__(self) -> str:
+        metric = getattr(self.metric, "__name__", repr(self.metric))
+        sign = "" if self.sign > 0 else ", greater_is_better=False"
+        return f"stage_scorer({metric}, {self.stage!r}{sign})"
+
+    def __call__(self, estimator: Any, X: Any, y_true: Any, sample_weight: Any = None) -> float:
+        """Score the predictions of a fitted estimator."""
+        columns = _target_columns(innermost(estimator), self.stage)
+        truth, _ = target_frame(y_true)
+        check_same_rows(read_table(X), y=truth)
+        prediction, _ = target_frame(estimator.predict(X))
+        check_consistent_length(truth, prediction)
+        truth, prediction = truth.iloc[:, columns], prediction.iloc[:, columns].infer_objects()
+        known = truth.notna().all(axis=1).to_numpy()
+        if not known.any():
+            raise ValueError(
+                f"The target of stage {self.stage!r} has no measured row to score with; all "
+                f"{len(known)} are missing."
+            )
+        kwargs = dict(self.kwargs)
+        if sample_weight is not None:
+            kwargs["sample_weight"] = np.asarray(sample_weight)[known]
+        values = [_plain(frame[known].infer_objects()) for frame in (truth, prediction)]
+        return self.sign * self.metric(*values, **kwargs)
+
+
+def _plain(frame: pd.DataFrame) -> np.ndarray:
+    """Give columns without missing entries as an array, of one dimension if there is one."""
+    columns = [np.asarray(frame.iloc[:, j].tolist()) for j in range(frame.shape[1])]
+    return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+def _target_columns(estimator: Any, stage: str | int) -> list[int]:
+    """Give the columns of y that belong to a stage."""
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "targets_"):
+        raise TypeError(
+            "stage_scorer needs a NestedAutoencoder, or a pipeline or search that ends in one; "
+            f"got {type(estimator).__name__}."
+        )
+    names = list(estimator.targets_)
+    if isinstance(stage, int) and -len(names) <= stage < len(names):
+        stage = names[stage]
+    if stage not in names:
+        raise ValueError(f"There is no stage {stage!r}; the stages are {names}.")
+    if not estimator.targets_[stage]:
+        raise ValueError(f"Stage {stage!r} was fitted without a target.")
+    return estimator.targets_[stage]

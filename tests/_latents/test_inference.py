@@ -1,0 +1,435 @@
+"""Completion: what is filled and what stays, the search for latents, candidates, scores."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cases.completion import (
+    LINEAR,
+    explainer_of_chain,
+    fitted_chain,
+    fitted_plane,
+    hide,
+    plane,
+)
+from cases.nested import cells, clf, sae
+from cases.supervised import mixed_table
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._latents._inference import PosteriorModeSearch, choose_distinct, weightiest
+from sknestedae.exceptions import ToleranceWarning, UnmeasuredScaleWarning
+
+# ---------------------------------------------------------------------------------------------
+# What is filled, and with what
+
+
+def test_rows_on_a_plane_are_found_again():
+    """Two measured entries tell where on a plane a row is, so that all others follow."""
+    estimator, X = fitted_plane()
+    gaps, hidden = hide(X, 0.4)
+    hidden &= (~hidden).sum(axis=1, keepdims=True) >= 3  # one more, against near-parallel columns
+    gaps = np.where(hidden, np.nan, X)
+    completed = estimator.complete(gaps)
+    # beside what the autoencoder itself gets wrong of a whole row, and one percent, which is what
+    # a column is trusted to at most
+    scale = X.std(axis=0)
+    own = np.abs(estimator.inverse_transform(estimator.transform(X)) - X) / scale
+    error = (np.abs(completed - X) / scale)[hidden]
+    assert np.median(error) < 3 * (np.median(own) + 0.01)
+    mean = np.abs((np.nanmean(gaps, axis=0) - X) / scale)[hidden]
+    assert error.mean() < 0.15 * mean.mean()
+
+
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_measured_entries_are_untouched(as_frame):
+    estimator, X = fitted_plane()
+    X = pd.DataFrame(X, [f"row {i}" for i in range(len(X))]) if as_frame else X
+    estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
+    gaps, hidden = hide(X)
+    before = gaps.copy()
+    completed = estimator.complete(gaps)
+    assert type(completed) is type(X)
+    assert_array_equal(np.asarray(completed)[~hidden], np.asarray(X)[~hidden])
+    assert np.isfinite(np.asarray(completed)).all()
+    assert_array_equal(gaps, before)  # nor is what was given
+    if as_frame:
+        assert completed.index.equals(X.index)
+        assert completed.columns.equals(X.columns)
+
+
+def test_without_gaps_a_table_comes_back_as_a_copy():
+    estimator, X = fitted_plane()
+    completed = estimator.complete(X)
+    assert_array_equal(completed, X)
+    assert completed is not X
+
+
+def test_dtypes_and_categories_stay():
+    X, y = mixed_table()
+    estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X, y)
+    gaps, _ = hide(X)
+    completed = estimator.complete(gaps)
+    assert not completed.isna().any().any()
+    assert (completed.dtypes == gaps.dtypes).all()
+    measured = gaps.notna()
+    assert measured.to_numpy().sum() > 0
+    assert completed.astype(object).where(measured).equals(gaps.astype(object).where(measured))
+    for column in X.select_dtypes("category"):
+        assert set(completed[column]) <= set(X[column].cat.categories)
+
+
+def test_a_category_that_was_never_seen_is_measured_and_stays():
+    X, y = cells()
+    estimator = sae().fit(X, y)
+    new = X.iloc[:4].copy()
+    new["layer"] = new["layer"].cat.set_categories(["ZnO"])
+    new.loc[new.index[0], "layer"] = "ZnO"
+    new.loc[new.index[1], "mass"] = np.nan
+    completed = estimator.complete(new)
+    assert completed["layer"].iloc[0] == "ZnO"
+    assert set(completed["layer"].iloc[1:]) <= {"TiO2", "SnO2"}
+
+
+def test_a_column_that_is_empty_takes_the_dtype_of_fit():
+    X, y = cells()
+    estimator = sae().fit(X, y)
+    completed = estimator.complete(X.assign(layer=np.nan, thickness=np.nan))
+    assert set(completed["layer"]) <= {"TiO2", "SnO2"}
+    assert completed["thickness"].dtype == X["thickness"].dtype
+    assert completed["radius"].isna().sum() == 0
+
+
+def test_what_is_filled_into_integers_is_rounded_and_in_their_range():
+    """Also where the column held other numbers in fit."""
+    X = pd.DataFrame(100 * plane(60), columns=list("abcdef"))
+    estimator = SupervisedAutoencoder(2, max_iter=5, random_state=0).fit(X)
+    gaps = X.round().astype("Int64")
+    gaps.loc[::3, "a"] = pd.NA
+    small = np.where(np.arange(60) % 2, 7, None)
+    completed = estimator.complete(gaps.assign(b=pd.array(small, dtype="Int8")))
+    assert completed["a"].dtype == "Int64"
+    assert not completed.isna().any().any()
+    assert completed["b"].dtype == "Int8"
+    assert (completed["b"][1::2] == 7).all()
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_a_frame_is_completed_by_what_learnt_of_an_array():
+    estimator, X = fitted_plane()
+    gaps, _ = hide(X)
+    completed = estimator.complete(pd.DataFrame(gaps, columns=list("abcdef")))
+    assert list(completed) == list("abcdef")
+    assert_array_equal(completed, estimator.complete(gaps))
+
+
+def test_rows_do_not_touch_each_other():
+    estimator, X = fitted_plane()
+    gaps, _ = hide(X)
+    assert_allclose(estimator.complete(gaps)[:7], estimator.complete(gaps[:7]), rtol=1e-6)
+
+
+def test_a_row_with_nothing_measured_is_a_typical_one():
+    estimator, _ = fitted_plane()
+    completed = estimator.complete(np.full((1, 6), np.nan))
+    # the mean of all examples, each as likely as the others
+    decoded = estimator.inverse_transform(estimator._latent_statistics.examples.mean(axis=0)[None])
+    assert_allclose(completed, decoded, rtol=1e-5)
+
+
+def test_an_ensemble_completes_as_its_first_member_does():
+    X, y = cells()
+    one, many = (sae(n_members=n).fit(X, y) for n in (1, 2))
+    gaps, _ = hide(X)
+    pd.testing.assert_frame_equal(one.complete(gaps), many.complete(gaps))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "logistic"])
+def test_latents_stay_where_their_activation_can_bring_them(activation):
+    X = plane()
+    estimator = SupervisedAutoencoder(
+        2, latent_activation=activation, max_iter=5, random_state=0
+    ).fit(X)
+    gaps, _ = hide(10 * X[:20])  # far from anything that was learnt from
+    link = estimator._observation_model()
+    explainer, rows = PosteriorModeSearch([link]), [link.rows(link.table.transform(gaps))]
+    low, high = estimator._observation_model().bounds
+    latents = explainer.find(rows).latents
+    assert latents.min() >= low
+    assert latents.max() <= high
+
+
+def test_slopes_are_those_of_the_energy():
+    """The gradient of the search against torch's own, numbers, categories and both stages."""
+    explainer, parts = explainer_of_chain()
+    rng = np.random.default_rng(0)
+    n_latents = explainer.slices[-1].stop
+    latents = torch.from_numpy(rng.normal(size=(len(parts[0]), n_latents)))
+    prior = explainer.local_prior(explainer.weigh(parts))
+    given = latents.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(explainer.energy(given, parts, prior).sum(), given)
+    with torch.no_grad():
+        gradient, curvature = explainer.slope(latents, parts, prior)
+    assert_allclose(gradient.numpy(), expected.numpy(), rtol=1e-8, atol=1e-8)
+    # of linear decoders the second derivatives are whole; here they are at least positive
+    assert torch.linalg.eigvalsh(curvature).min() > 0
+
+
+def test_the_search_ends_where_the_energy_is_flat():
+    explainer, parts = explainer_of_chain()
+    with torch.no_grad():
+        prior = explainer.local_prior(explainer.weigh(parts))
+        start, _ = explainer.decode_down(prior.center)
+        latents = explainer.search(parts, start, prior)
+        before, after = (explainer.energy(z, parts, prior) for z in (start, latents))
+        gradient, curvature = explainer.slope(latents, parts, prior)
+        # what one more step of Newton's method would gain, beside the energy itself
+        gain = torch.einsum("ni,ni->n", gradient, torch.linalg.solve(curvature, gradient)) / 2
+    assert (after <= before).all()
+    assert (after < before).any()
+    assert (gain / (1 + after)).max() < 1e-3
+
+
+def test_what_is_stored_completes_alike():
+    X, y = cells()
+    estimator = sae().fit(X, y)
+    gaps, _ = hide(X)
+    loaded = pickle.loads(pickle.dumps(estimator))
+    pd.testing.assert_frame_equal(loaded.complete(gaps), estimator.complete(gaps))
+
+
+# ---------------------------------------------------------------------------------------------
+# Chains
+
+
+def test_a_chain_of_one_stage_completes_as_the_stage():
+    X, y = cells()
+    chain = NestedAutoencoder([("only", sae(), list(X))]).fit(X, y)
+    gaps, _ = hide(X)
+    pd.testing.assert_frame_equal(chain.complete(gaps), chain["only"].complete(gaps))
+
+
+def test_a_scale_that_is_wholly_missing_is_filled():
+    chain, X, _ = fitted_chain()
+    later = X[1].assign(layer=np.nan, thickness=np.nan)
+    earlier = X[1].assign(radius=np.nan, mass=np.nan)
+    for given in (later, earlier):
+        _, completed = chain.complete([X[0], given])
+        assert list(completed) == list(X[1])
+        assert not completed.isna().any().any()
+        assert set(completed["layer"]) <= {"TiO2", "SnO2"}
+        known = [c for c in given if given[c].notna().all()]
+        pd.testing.assert_frame_equal(completed[known], given[known])
+
+
+def test_tables_of_the_same_rows_are_completed_in_a_list():
+    """The first table's chain leaves the second one's gaps, of a category too, as they are."""
+    X = pd.concat({"a": cells()[0][["radius"]], "b": cells()[0].drop(columns="radius")}, axis=1)
+    chain = NestedAutoencoder(estimator=sae()).fit(X)
+    gaps, _ = hide(X)
+    completed = chain.complete([gaps["a"], gaps["b"]])
+    whole = chain.complete(gaps)
+    assert [list(table) for table in completed] == [list(X["a"]), list(X["b"])]
+    pd.testing.assert_frame_equal(completed[1], whole["b"])
+    assert not completed[0].isna().any().any()
+
+
+def test_a_first_scale_follows_from_the_second():
+    """Where the later scale tells the earlier one, the chain brings it back."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(150, 1))
+    first = pd.DataFrame({"u": a[:, 0], "v": -2 * a[:, 0]})
+    second = pd.DataFrame({"s": 3 * a[:, 0] + 1, "t": -a[:, 0]})
+    chain = NestedAutoencoder(
+        [
+            ("a", SupervisedAutoencoder(1, **LINEAR), ["u", "v"]),
+            ("b", SupervisedAutoencoder(1, **LINEAR), ["s", "t"]),
+        ]
+    )
+    X = pd.concat([first, second], axis=1)
+    chain.fit(X.iloc[:100])
+    test = X.iloc[100:]
+    completed = chain.complete(test.assign(u=np.nan, v=np.nan))
+    spread = np.abs(test).mean()
+    # Four columns of one cause: what is left is what Adam leaves, and the one percent to which a
+    # column is trusted; ten times that is still a tenth of what the mean would miss.
+    assert np.abs(completed - test).to_numpy().mean() < 0.1 * spread[["u", "v"]].mean()
+    completed = chain.complete(test.assign(s=np.nan, t=np.nan))
+    assert np.abs(completed - test).to_numpy().mean() < 0.1 * spread[["s", "t"]].mean()
+
+
+def test_rows_of_an_earlier_scale_get_the_later_columns():
+    chain, X, y = fitted_chain()
+    table = chain._stack(X, y).X
+    completed = chain.complete(table)
+    assert not completed.isna().any().any()
+    assert completed.index.equals(table.index)
+    known = table.notna()
+    assert completed.where(known).astype(object).equals(table.where(known).astype(object))
+
+
+def test_columns_of_a_scale_that_are_not_there_are_added():
+    chain, X, _ = fitted_chain()
+    with pytest.warns(UnmeasuredScaleWarning):
+        completed = chain.complete(X[0])
+    assert completed.shape == (len(X[0]), 4)
+    assert not completed.isna().any().any()
+
+
+def test_three_stages_are_filled_from_any_one():
+    X = pd.DataFrame(plane(60), columns=list("abcdef"))
+    chain = NestedAutoencoder(
+        [("x", sae(), ["a", "b"]), ("y", sae(), ["c", "d"]), ("z", sae(), ["e", "f"])]
+    ).fit(X)
+    for known in (["a", "b"], ["c", "d"], ["e", "f"], ["a", "f"]):
+        given = X.assign(**{c: np.nan for c in X if c not in known})
+        completed = chain.complete(given)
+        assert np.isfinite(completed.to_numpy()).all()
+        assert_array_equal(completed[known], X[known])
+        candidates = chain.complete(given.iloc[:2], n_candidates=2)
+        assert np.isfinite(candidates.X.to_numpy()).all()
+    array = NestedAutoencoder([("x", sae(), [0, 1]), ("y", sae(), [2, 3, 4, 5])]).fit(X.to_numpy())
+    gaps, _ = hide(X.to_numpy())
+    assert isinstance(array.complete(gaps), np.ndarray)
+
+
+def test_a_stage_that_is_no_autoencoder_is_named():
+    from sklearn.decomposition import PCA
+
+    X = pd.DataFrame(plane(40), columns=list("abcdef"))
+    chain = NestedAutoencoder([("x", PCA(2), ["a", "b"]), ("y", sae(), ["c", "d"])]).fit(X)
+    with pytest.raises(TypeError, match="stage 'x' is a PCA"):
+        chain.complete(X.assign(c=np.nan))
+
+
+def test_a_classifier_completes():
+    X, y = cells()
+    labels = np.where(y > y.median(), "good", "bad")
+    estimator = clf().fit(X, labels)
+    assert not estimator.complete(X).isna().any().any()
+    found = estimator.complete(X.iloc[:6], n_candidates=2)
+    assert set(found.prediction) <= {"good", "bad"}
+    assert isinstance(estimator, SupervisedAutoencoderClassifier)
+
+
+# ---------------------------------------------------------------------------------------------
+# Candidates
+
+
+def test_candidates_are_distinct_within_tolerance_and_reproducible():
+    chain, X, _ = fitted_chain()
+    given = X[1].iloc[:5].assign(layer=np.nan, thickness=np.nan)
+
+    def search(**parameters):
+        return chain.complete([X[0], given], n_candidates=4, **parameters)[1]
+
+    free = search()
+    tolerance = np.quantile(free.mismatch, 0.7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ToleranceWarning)
+        found = search(tolerance=tolerance)
+    again = search()
+    pd.testing.assert_frame_equal(free.X, again.X)
+    assert found.mismatch.max() <= tolerance < free.mismatch.max()
+    for candidates in (free, found):
+        for row in np.unique(candidates.row):
+            own = candidates.row == row
+            assert own.sum() <= 4
+            assert not candidates.X[own].duplicated().any()
+        known = ["radius", "mass"]
+        pd.testing.assert_frame_equal(
+            candidates.X[known].dropna(), given[known].iloc[candidates.row].fillna(candidates.X)
+        )
+    # of a list, each table's own target, as predict gives it
+    completed = [X[0], free.X]
+    assert_allclose(free.prediction, chain.predict(completed)[1])
+
+
+def test_one_candidate_predicts_as_predict_does():
+    X, y = cells()
+    estimator = sae().fit(X, y)
+    found = estimator.complete(X, n_candidates=1)
+    assert_array_equal(found.row, np.arange(len(X)))
+    assert_array_equal(found.prediction, estimator.predict(found.X))
+    assert sae().fit(X).complete(X, n_candidates=1).prediction is None
+
+
+def test_a_tolerance_that_nothing_meets_is_told_with_its_numbers():
+    estimator, X = fitted_plane()
+    gaps, _ = hide(100 * X)
+    with pytest.warns(ToleranceWarning, match=r"tolerance=1e-06.*smallest mismatch is \d"):
+        completed = estimator.complete(gaps, tolerance=1e-6)
+    assert np.isfinite(completed).all()
+    with pytest.warns(ToleranceWarning, match="has no candidate"):
+        found = estimator.complete(gaps, n_candidates=2, tolerance=1e-6)
+    whole = np.flatnonzero(np.isfinite(gaps).all(axis=1))  # need none
+    assert_array_equal(found.row, whole)
+    assert_array_equal(found.X, gaps[whole])
+    assert_array_equal(found.mismatch, 0)
+    none = estimator.complete(X[:3], n_candidates=2, tolerance=1e-6)
+    assert_array_equal(none.X, X[:3])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_candidates": 0}, "'n_candidates' parameter must be a positive int or None, got 0"),
+        ({"n_candidates": True}, "got True"),
+        ({"tolerance": -1}, "'tolerance' parameter must be a positive number or None, got -1"),
+    ],
+)
+def test_parameters_of_the_search_are_checked(parameters, message):
+    X, y = cells()
+    for estimator in (sae().fit(X, y), NestedAutoencoder([("s", sae(), list(X))]).fit(X, y)):
+        with pytest.raises(ValueError, match=message):
+            estimator.complete(X, **parameters)
+
+
+def test_examples_that_are_alike_count_together():
+    numbers = np.array([[0.0], [0.02], [1.0], [0.01], [5.0]])
+    codes = np.array([[0], [0], [0], [0], [1]])
+    weights = np.array([0.2, 0.15, 0.3, 0.1, 0.25])
+    assert weightiest(numbers, codes, weights, 9).tolist() == [0, 2, 4]  # 0.45, 0.3, 0.25
+    assert weightiest(numbers, codes, weights, 2).tolist() == [0, 2]
+    assert weightiest(numbers[:, :0], codes, weights, 9).tolist() == [2, 4]  # 0.75, 0.25
+
+
+def test_a_row_that_one_example_explains_best_has_other_candidates():
+    """Each training row is near one example alone, but the category is open."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"u": rng.uniform(-1, 1, 80), "v": rng.uniform(-1, 1, 80)})
+    X["kind"] = pd.Categorical(rng.choice(list("abc"), 80))
+    estimator = SupervisedAutoencoder(5, max_iter=200, learning_rate_init=0.01, random_state=0)
+    gaps = X.iloc[:10].assign(kind=np.nan)
+    found = estimator.fit(X).complete(gaps, n_candidates=3)
+    assert set(found.X["kind"]) == set("abc")
+    assert np.bincount(found.row).min() == 3
+
+
+def test_choose_distinct_keeps_the_first_of_those_alike():
+    numbers = np.array([[0.0, 0.0], [0.01, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    codes = np.array([[0], [0], [0], [1]])
+    assert choose_distinct(numbers, codes, np.array([1, 0, 2, 3]), 9) == [1, 2, 3]
+    assert choose_distinct(numbers, codes, np.array([1, 0, 2, 3]), 2) == [1, 2]
+    empty = np.empty((4, 0))
+    assert choose_distinct(empty, codes, np.arange(4), 9) == [0, 3]
+
+
+def test_a_row_further_away_than_numbers_go():
+    """Its errors squared are infinite; what is filled and scored is a number all the same."""
+    sae, X = fitted_plane()
+    far = np.array(X[:2], dtype=float)
+    far[0, 0], far[0, 1] = 1e200, np.nan
+    filled = sae.complete(far)
+    assert np.isfinite(filled).all()
+    near, distant = sae.score_samples(np.where(np.isnan(far), 0.0, far))[::-1]
+    assert distant == -np.inf
+    assert np.isfinite(near)
+    both = np.array(X[:1], dtype=float)
+    both[0, :2] = 1e200  # the product of two such errors has no sign
+    assert sae.score_samples(both) == -np.inf

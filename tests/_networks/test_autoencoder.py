@@ -1,0 +1,244 @@
+"""The autoencoder network."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from sknestedae._layers._dense import (
+    ACTIVATIONS,
+    INITIALIZATIONS,
+    Dropout,
+    dense_stack,
+    initialize,
+)
+from sknestedae._networks._autoencoder import AutoencoderModule
+from sknestedae._tables._layout import Layout
+from sknestedae.blocks import Block, DenseBlock
+
+LAYOUTS = {"numbers": Layout(4), "mixed": Layout(1, (3, 2))}
+N_ROWS = 5
+
+
+class LinearBlock(Block):
+    """A block with parameters of its own, and an activation on them."""
+
+    def make_encoder(self, layout):
+        return nn.Sequential(nn.Linear(layout.n_values, 3), nn.Tanh()), 3
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+def make(block=None, **settings):
+    torch.manual_seed(0)
+    block = LinearBlock() if block is None else block
+    return AutoencoderModule(
+        **{
+            "layouts": LAYOUTS,
+            "blocks": dict.fromkeys(LAYOUTS, block),
+            "n_components": 2,
+            "hidden_layer_sizes": (7, 6),
+            "decoder_hidden_layer_sizes": (5,),
+            "predictor_hidden_layer_sizes": (4,),
+            "activation": "silu",
+            "latent_activation": "identity",
+            "dropout": 0.0,
+            "n_outputs": 3,
+            **settings,
+        }
+    )
+
+
+def draw(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.randn(N_ROWS, layout.n_values, generator=generator)
+        for name, layout in LAYOUTS.items()
+    }
+
+
+@pytest.mark.parametrize("block", [DenseBlock(), LinearBlock()])
+@pytest.mark.parametrize("sizes", [(), (7,), (7, 6)])
+@pytest.mark.parametrize("n_outputs", [0, 1, 3])
+def test_shapes(block, sizes, n_outputs):
+    module = make(
+        block,
+        hidden_layer_sizes=sizes,
+        decoder_hidden_layer_sizes=sizes[::-1],
+        predictor_hidden_layer_sizes=sizes,
+        n_outputs=n_outputs,
+    )
+    values = draw()
+    latents, blocks, prediction = module(values)
+    assert latents.shape == (N_ROWS, 2)
+    assert {name: out.shape for name, out in blocks.items()} == {
+        name: (N_ROWS, layout.n_values) for name, layout in LAYOUTS.items()
+    }
+    if n_outputs:
+        assert prediction.shape == (N_ROWS, n_outputs)
+    else:
+        assert prediction is None
+    widths = [layer.out_features for layer in module.encoder if isinstance(layer, nn.Linear)]
+    assert widths == [*sizes, 2]
+
+
+def test_forward_is_encode_decode_predict():
+    module, values = make(), draw()
+    outputs = module(values)
+    latents = module.encode(values)
+    assert torch.equal(outputs.latents, latents)
+    assert torch.equal(outputs.prediction, module.predict(latents))
+    for name, decoded in module.decode(latents).items():
+        assert torch.equal(outputs.blocks[name], decoded)
+
+
+def test_a_block_does_not_move_the_encoding_of_another():
+    module, seen = make(), {}
+    for name, encoder in module.block_encoders.items():
+        encoder.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+    values = draw()
+    first = module.encode(values)
+    before = dict(seen)
+    second = module.encode({**values, "mixed": values["mixed"] + 1})
+    assert torch.equal(seen["numbers"], before["numbers"])
+    assert not torch.equal(seen["mixed"], before["mixed"])
+    assert not torch.equal(first, second)  # the latents are common
+
+
+def test_a_block_s_reconstruction_moves_its_own_decoder_only():
+    module = make()
+    module(draw()).blocks["numbers"].sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in module.block_decoders["numbers"].parameters())
+    assert all(p.grad is None for p in module.block_decoders["mixed"].parameters())
+    assert all(p.grad is None for p in module.predictor.parameters())
+    assert all(p.grad.abs().sum() > 0 for p in module.encoder_weights)
+
+
+def test_rows_do_not_move_each_other():
+    module, values = make(), draw()
+    whole = module(values).prediction
+    alone = module({name: value[:1] for name, value in values.items()}).prediction
+    torch.testing.assert_close(whole[:1], alone)
+
+
+def test_penalised_weights_are_all_weights_and_no_biases():
+    module = make()
+    names = {id(p): name for name, p in module.named_parameters()}
+    weights = {name for name in names.values() if name.endswith("weight")}
+    assert {names[id(p)] for p in module.weights} == weights
+    assert len(names) == 2 * len(weights)  # the others are biases
+    encoder = {name for name in weights if name.startswith(("encoder.", "block_encoders."))}
+    assert {names[id(p)] for p in module.encoder_weights} == encoder
+
+
+@pytest.mark.parametrize("change", [copy.deepcopy, lambda module: module.to(torch.float64)])
+def test_penalised_weights_stay_the_module_s_own(change):
+    original = make()
+    module = change(original)
+    own = {id(p) for p in module.parameters()}
+    for weights in (module.weights, module.encoder_weights):
+        assert weights
+        assert {id(p) for p in weights} <= own
+    if module is not original:
+        assert own.isdisjoint(id(p) for p in original.parameters())
+
+
+def test_float64():
+    module = make().to(torch.float64)
+    outputs = module({name: value.double() for name, value in draw().items()})
+    assert outputs.latents.dtype == outputs.prediction.dtype == torch.float64
+    assert {out.dtype for out in outputs.blocks.values()} == {torch.float64}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(activation):
+    """With the identity the whole network is affine, with any other it is not."""
+    module = make(DenseBlock(), activation=activation, latent_activation=activation).double()
+    a, b = ({name: x.double() for name, x in draw(seed).items()} for seed in (0, 1))
+    middle = {name: (a[name] + b[name]) / 2 for name in a}
+    out = [module(values).prediction for values in (a, b, middle)]
+    assert torch.isfinite(out[2]).all()
+    is_affine = torch.allclose((out[0] + out[1]) / 2, out[2], rtol=0, atol=1e-12)
+    assert is_affine == (activation == "identity")
+
+
+def test_latent_activation_bounds_the_latents():
+    module = make(DenseBlock(), latent_activation="tanh")
+    values = {name: 1e3 * value for name, value in draw().items()}
+    assert module.encode(values).abs().max() <= 1
+    assert make(DenseBlock()).encode(values).abs().max() > 1
+
+
+def test_dropout_acts_in_training_alone():
+    module, values = make(dropout=0.5), draw()
+    assert not torch.equal(module(values).prediction, module(values).prediction)
+    module.eval()
+    assert torch.equal(module(values).prediction, module(values).prediction)
+
+
+def test_dense_stack():
+    kinds = [type(layer) for layer in dense_stack((4, 3, 2), "relu", 0.1)]
+    assert kinds == [nn.Linear, nn.ReLU, Dropout] * 2
+    assert dense_stack((4,), "relu", 0.1) == []
+
+
+@pytest.mark.parametrize("method", INITIALIZATIONS)
+def test_initializations(method):
+    n_inputs, n_outputs = 400, 300
+    layer = nn.Linear(n_inputs, n_outputs)
+    torch.manual_seed(1)
+    initialize([layer], method)
+    drawn = layer.weight.detach().clone()
+    assert (layer.bias == 0).all()
+    # Glorot and Bengio 2010: var = 2 / (n_inputs + n_outputs); He et al. 2015: 2 / n_inputs.
+    # torch's kaiming_uniform_ and kaiming_normal_ have a = 0 by default, which is He's.
+    fan = (n_inputs + n_outputs) if method.startswith("xavier") else n_inputs
+    # The variance of n draws is known to a share of about sqrt(2 / n); five times that.
+    assert drawn.var().item() == pytest.approx(2 / fan, rel=5 * (2 / drawn.numel()) ** 0.5)
+    bound = (6 / fan) ** 0.5
+    assert (drawn.abs().max() <= bound) == method.endswith("uniform")
+    torch.manual_seed(1)
+    initialize([layer], method)
+    assert torch.equal(layer.weight, drawn)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.6])
+def test_dropout_drops_a_share_and_keeps_the_mean(p):
+    layer = Dropout(p)
+    layer.seed(0)
+    n_units = 200_000
+    values = layer(torch.ones(100, n_units // 100))
+    share = (values == 0).double().mean().item()
+    assert abs(share - p) < 5 * (p * (1 - p) / n_units) ** 0.5  # five standard deviations
+    scale = 1 / (1 - round(p * 2**16) / 2**16)
+    torch.testing.assert_close(values[values != 0].unique(), torch.tensor([scale]))
+    assert torch.equal(layer.eval()(torch.ones(2, 3)), torch.ones(2, 3))
+
+
+def test_dropout_follows_its_seed_whatever_the_batches():
+    """Masks are drawn for several batches; a small one takes the first rows of its own."""
+    drawn = []
+    for n_last in (4, 2):
+        layer = Dropout(0.5)
+        layer.seed(3)
+        rows = [8, 8, n_last, 8]
+        drawn.append([layer(torch.ones(n, 50)) for n in rows])
+    for k, (own, other) in enumerate(zip(*drawn, strict=True)):
+        assert torch.equal(own[: len(other)], other), k
+    assert not torch.equal(drawn[0][0], drawn[0][1])
+    layer.seed(4)
+    assert not torch.equal(layer(torch.ones(8, 50)), drawn[0][0])
+
+
+def test_dropout_of_a_larger_batch_and_without_seed():
+    layer = Dropout(0.5)
+    assert layer(torch.ones(4, 5)).shape == (4, 5)
+    assert layer(torch.ones(9, 5)).shape == (9, 5)
+    torch.manual_seed(0)
+    layer.seed(None)
+    first = layer(torch.ones(9, 5))
+    torch.manual_seed(0)
+    layer.seed(None)
+    assert torch.equal(first, layer(torch.ones(9, 5)))

@@ -1,0 +1,38 @@
+"""The modules of many networks as one, against each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from cases.vectorized import data, sae
+
+from sknestedae._layers._dense import Dropout
+from sknestedae._networks._stacked import StackedDropout, stack_modules
+
+
+def test_modules_of_many_keep_order_and_shape():
+    X, y = data()
+    modules = [sae(random_state=k).fit(X, y).net_.module_ for k in range(3)]
+    stacked = stack_modules(modules)
+    for k, module in enumerate(modules):
+        for own, of_all in zip(module.parameters(), stacked.parameters(), strict=True):
+            assert torch.equal(of_all[k], own)
+        kinds = [(module.weights, stacked.weights)]
+        kinds.append((module.encoder_weights, stacked.encoder_weights))
+        for own, of_all in kinds:
+            assert [tuple(w.shape) for w in own] == [tuple(w.shape[1:]) for w in of_all]
+    values = torch.randn(3, 7, 6, dtype=torch.float64)
+    outputs = stacked({"table": values})
+    for k, module in enumerate(modules):
+        expected = module({"table": values[k]})
+        torch.testing.assert_close(outputs.latents[k], expected.latents)
+        torch.testing.assert_close(outputs.blocks["table"][k], expected.blocks["table"])
+        torch.testing.assert_close(outputs.prediction[k], expected.prediction)
+
+
+def test_layers_have_masks_of_their_own():
+    stacked = StackedDropout([Dropout(0.5), Dropout(0.5)])
+    stacked.seed(np.arange(2), [0, 1], np.array([3, 3]))
+    drawn = stacked(torch.ones(2, 10, 50))
+    assert not torch.equal(drawn[0], drawn[1])
+    assert torch.equal(stacked.eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))

@@ -1,0 +1,88 @@
+"""Tables whose columns are not, or not in their order, those that a chain was fitted to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from cases.nested import cells, sae, two_scales
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.preprocessing import FunctionTransformer
+
+from sknestedae import NestedAutoencoder, stack_scales
+from sknestedae._tables._labels import ColumnLabels
+from sknestedae.exceptions import UnmeasuredScaleWarning
+
+
+def test_labels_with_and_without_scales():
+    X = pd.DataFrame(
+        np.ones((2, 3)),
+        columns=pd.MultiIndex.from_tuples(
+            [("a", "u"), ("b", "v"), ("b", 3)], names=["scale", None]
+        ),
+    )
+    columns = ColumnLabels(X)
+    assert columns.scales == ["a", "b"]
+    assert columns.features([0, 2]) == ["u", 3]
+    assert columns.index().equals(X.columns)
+    assert columns.index().names == ["scale", None]
+    assert columns.align(X.droplevel(0, axis=1), {"a": [0], "b": [1, 2]}).columns.equals(X.columns)
+    flat = ColumnLabels(X.droplevel(0, axis=1))
+    assert flat.scales is None
+    assert flat.features([1]) == ["v"]
+    assert flat.name(1) == "'v'"
+    assert ColumnLabels(X.to_numpy()).name(1) == "1"
+
+
+def test_a_frame_where_an_array_was_fitted():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    chain = NestedAutoencoder([("p", sae(), [2, 0]), ("q", sae(), [1])]).fit(X, X[:, 0])
+    with pytest.warns(UserWarning, match="X has feature names, but NestedAutoencoder was fitted"):
+        prediction = chain.predict(pd.DataFrame(X, columns=list("abc")))
+    assert_array_equal(prediction, chain.predict(X))
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        clone(chain).fit(pd.DataFrame(X, columns=list("abc")), X[:, 0]).predict(X)
+
+
+def test_prediction_without_a_later_scale_warns():
+    X_list, y_list = two_scales()
+    chain = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)
+    with pytest.warns(UnmeasuredScaleWarning, match="no column of stage 'scale1'") as record:
+        prediction = chain.predict(X_list[0])
+    with pytest.warns(UnmeasuredScaleWarning) as of_transform:
+        chain.transform(X_list[0])
+    assert [w.filename for w in (*record, *of_transform)] == [__file__] * 2
+    X, _ = stack_scales(X_list, y_list)
+    rows = X.index.get_level_values(0) == "scale0"
+    assert_array_equal(prediction, chain.predict(X[rows]))
+    flat, pce = cells()
+    stages = [("a", sae(), ["radius", "mass"]), ("b", sae(), ["layer", "thickness"])]
+    chain = NestedAutoencoder(stages).fit(flat, pce)
+    with pytest.warns(UnmeasuredScaleWarning, match="no column of stage 'b'"):
+        assert np.isfinite(chain.predict(flat[["radius", "mass"]])).all()
+    with pytest.warns(UnmeasuredScaleWarning, match="no column of stage 'a'"):
+        assert np.isfinite(chain.predict(flat[["layer", "thickness"]])).all()
+
+
+def test_tables_that_are_not_those_of_fit():
+    X_list, y_list = two_scales()
+    chain = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)
+    with pytest.raises(ValueError, match=r"has others: \['colour'\]"):
+        chain.predict(X_list[1].assign(colour=1))
+    with pytest.raises(ValueError, match=r"lacks \[\('scale0', 'mass'\)\]"):
+        chain.predict(X_list[1].drop(columns="mass"))
+    with pytest.raises(ValueError, match=r"X has the columns \['mass'\] more than once"):
+        chain.predict(pd.concat([X_list[1], X_list[1][["mass"]]], axis=1))
+    with pytest.raises(ValueError, match="3 features, but NestedAutoencoder is expecting 4"):
+        chain.predict(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="a list of 3 tables, but there are 2 stages"):
+        chain.predict([*X_list, X_list[1]])
+    with pytest.raises(ValueError, match="Z has 5 columns, but the chain gives 2 latents"):
+        chain.inverse_transform(np.ones((2, 5)))
+    with pytest.raises(ValueError, match="y has 3 columns, but the chain was fitted with 2"):
+        chain.score(X_list[1], np.ones((30, 3)))
+    with pytest.raises(ValueError, match="no labelled row to score with"):
+        chain.score(X_list[1], np.full((30, 2), np.nan))
+    no_inverse = NestedAutoencoder([("a", FunctionTransformer(np.abs, check_inverse=False), [0])])
+    assert no_inverse.fit(X_list[0]).transform(X_list[0]).shape == (40, 1)

@@ -1,0 +1,259 @@
+"""Targets to arrays and back."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import LabelBinarizer, StandardScaler
+
+from sknestedae._tables._layout import Layout
+from sknestedae._tables._target import ClassTarget, NumericTarget, r2
+
+EPS = np.finfo(np.float64).eps
+
+
+def learn(y, weight=None, rows=None, standardize=True):
+    """Read a target and learn its scale."""
+    target = NumericTarget(standardize)
+    values = target.read(y)
+    target.fit(values, rows, weight)
+    return target, values
+
+
+# -- numbers
+
+GAPS = {
+    "array": np.array([1.0, np.nan, 3.0]),
+    "column": np.array([[1.0], [np.nan], [3.0]]),
+    "list": [1, None, 3],
+    "Series": pd.Series([1.0, None, 3.0]),
+    "objects": pd.Series([1, pd.NA, 3], dtype=object),
+    "Int64": pd.Series([1, None, 3], dtype="Int64"),
+    "Float64": pd.array([1, None, 3], "Float64"),
+    "categories": pd.Series(pd.Categorical([1, None, 3])),
+    "DataFrame": pd.DataFrame({"y": pd.array([1, None, 3], "Int64")}),
+}
+
+
+@pytest.mark.parametrize("y", GAPS.values(), ids=GAPS)
+def test_numbers_are_read_with_nan_where_missing(y):
+    values = NumericTarget(True).read(y)
+    np.testing.assert_array_equal(values, [[1], [np.nan], [3]])
+    assert values.dtype == np.float64
+
+
+def test_numbers_are_standardised_as_standard_scaler_does():
+    y = np.random.default_rng(0).normal(size=(50, 2)) * [1, 100] + [0, 7]
+    weight = np.random.default_rng(1).uniform(0.5, 2, 50)
+    rows = np.arange(5, 50)
+    target, values = learn(y, weight, rows)
+    scaler = StandardScaler().fit(y[rows], sample_weight=weight[rows])
+    encoded, measured = target.encode(values)
+    np.testing.assert_allclose(encoded, scaler.transform(y), rtol=0, atol=500 * EPS)
+    assert measured is None
+    assert target.layout == Layout(2)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("shape", [(40,), (40, 1), (40, 3)])
+def test_decoding_gives_back_units_and_shape(shape, standardize):
+    y = np.random.default_rng(0).normal(size=shape) * 50 + 3
+    target, values = learn(y, standardize=standardize)
+    decoded = target.decode(target.encode(values).values)
+    assert decoded.shape == shape
+    np.testing.assert_allclose(decoded, y, rtol=0, atol=8 * EPS * np.abs(y).max())
+
+
+def test_unlabelled_entries_are_not_measured():
+    y = np.array([[1, np.nan], [np.nan, np.nan], [3, 5]])
+    target, values = learn(y)
+    encoded, measured = target.encode(values)
+    np.testing.assert_array_equal(measured, ~np.isnan(y))
+    np.testing.assert_array_equal(encoded, [[-1, 0], [0, 0], [1, 0]])
+    assert target.strata(values).tolist() == [1, 0, 1]
+
+
+def test_some_rows_are_read():
+    y = np.array([1.0, np.nan, 3.0])
+    assert NumericTarget(True).read(y, np.array([True, False, True])).tolist() == [[1], [3]]
+    with pytest.raises(ValueError, match="y has no labelled row"):
+        NumericTarget(True).read(y, np.array([1]))
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        ([np.nan, np.nan], ValueError, r"y has no labelled row: all 2 are NaN\..*pass y=None"),
+        ([[1, np.nan], [2, np.nan]], ValueError, r"Output 1 of y has no labelled row"),
+        ([1, np.inf], ValueError, r"Input y contains infinity"),
+        (["a", "b"], ValueError, r"could not convert string to float"),
+        (np.ones((2, 2, 2)), ValueError, r"Found array with dim 3"),
+        ([], ValueError, r"Found array with 0 sample\(s\)"),
+        (3.0, TypeError, r"at least 1 dimension"),
+    ],
+)
+def test_bad_numbers_raise(y, error, message):
+    with pytest.raises(error, match=message):
+        NumericTarget(True).read(y)
+
+
+def test_wrong_number_of_outputs_raises():
+    target, _ = learn(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="y has 1 outputs, but the estimator was fitted with 2"):
+        target.read(np.ones(3))
+
+
+def test_later_targets_may_have_no_label():
+    target, _ = learn([1.0, 2.0])
+    assert np.isnan(target.read([np.nan, np.nan], needs_label=False)).all()
+    with pytest.raises(ValueError, match="y has no labelled row"):
+        target.read([np.nan, np.nan])
+
+
+def test_errors_of_the_scale_name_y():
+    with pytest.raises(ValueError, match="In y: Column 0 has no measured value"):
+        learn([np.nan, 1.0], rows=np.array([0]))
+    target, _ = learn([0, 1e-150])
+    with pytest.raises(ValueError, match="In y: Column 0 contains infinity"):
+        target.encode(target.read([1e200]))
+
+
+@pytest.mark.parametrize("power", [-900, 0, 900])
+def test_r2_is_that_of_scikit_learn_in_any_unit(power):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=20)
+    prediction, weight = truth + 0.1 * rng.normal(size=20), rng.uniform(1, 2, 20)
+    found = r2(np.ldexp(truth, power), np.ldexp(prediction, power), np.ldexp(weight, power // 2))
+    assert found == r2_score(truth, prediction, sample_weight=weight)
+
+
+def test_the_largest_numbers_of_both_signs_are_read():
+    y = [1.7e308, -1.7e308] * 16
+    target, read = learn(y)
+    scaled, _ = target.encode(read)
+    assert scaled.ravel().tolist() == [1, -1] * 16
+    assert target.decode(scaled).tolist() == y
+
+
+def test_r2_of_a_prediction_that_is_far_out_is_a_number():
+    truth = np.array([1e-300, 2e-300])
+    assert r2(truth, np.array([1e300, -1e300])) < -1e200
+    with pytest.raises(ValueError, match="infinity"):
+        r2(truth, np.array([1.0, np.inf]))
+
+
+# -- classes
+
+LABELS = {
+    "integers": ([2, 0, 2, 1], [0, 1, 2]),
+    "floats": ([2.0, 0.0, 2.0, 1.0], [0, 1, 2]),
+    "words": (["b", "", "b", "aa"], ["", "aa", "b"]),
+    "bools": ([True, False, True, True], [False, True]),
+    "bool array": (np.array([True, False]), [False, True]),
+    "object array": (np.array(["b", "a"], object), ["a", "b"]),
+    "Series of words": (pd.Series(["b", "a"]), ["a", "b"]),
+    "categories": (pd.Series(pd.Categorical(["b", "a"], categories=["c", "b", "a"])), ["a", "b"]),
+    "integer categories": (pd.Categorical([3, 1, 3]), [1, 3]),
+    "string": (pd.array(["b", "a"], "string"), ["a", "b"]),
+}
+
+
+@pytest.mark.parametrize(("y", "classes"), LABELS.values(), ids=LABELS)
+def test_classes_are_one_hot(y, classes):
+    target = ClassTarget()
+    codes = target.read(y)
+    assert target.classes.tolist() == classes
+    assert target.layout == Layout(0, (len(classes),))
+    values, measured = target.encode(codes)
+    assert measured is None
+    one_hot = LabelBinarizer().fit_transform(np.asarray(y))
+    one_hot = np.hstack([1 - one_hot, one_hot]) if len(classes) == 2 else one_hot
+    np.testing.assert_array_equal(values, one_hot)
+    assert target.decode(values).tolist() == np.asarray(y).tolist()
+    assert target.strata(codes) is codes
+
+
+UNLABELLED = {
+    "NaN beside floats": (np.array([1.0, np.nan, 0.0]), [0.0, 1.0], np.floating),
+    "NaN beside integers": ([1, np.nan, 0], [0, 1], np.integer),
+    "NaN beside words": (["b", np.nan, "a"], ["a", "b"], np.str_),
+    "None beside words": (["b", None, "a"], ["a", "b"], np.str_),
+    "None beside bools": ([True, None, False], [False, True], np.bool_),
+    "NA": ([1, pd.NA, 0], [0, 1], np.integer),
+    "object array": (np.array(["b", None, "a"], object), ["a", "b"], np.str_),
+    "Int64": (pd.Series([1, None, 0], dtype="Int64"), [0, 1], np.integer),
+    "boolean": (pd.Series([True, None, False], dtype="boolean"), [False, True], np.bool_),
+    "string": (pd.Series(["b", None, "a"], dtype="string"), ["a", "b"], np.str_),
+    "words": (pd.Series(["b", None, "a"]), ["a", "b"], np.str_),
+    "categories": (pd.Series(["b", None, "a"], dtype="category"), ["a", "b"], np.str_),
+}
+
+
+@pytest.mark.parametrize(("y", "classes", "kind"), UNLABELLED.values(), ids=UNLABELLED)
+def test_missing_labels_are_unlabelled_rows(y, classes, kind):
+    target = ClassTarget()
+    codes = target.read(y)
+    assert codes.tolist() == [1, -1, 0]
+    assert target.classes.tolist() == classes
+    assert np.issubdtype(target.classes.dtype, kind)
+    values, measured = target.encode(codes)
+    assert measured.tolist() == [[True], [False], [True]]
+    np.testing.assert_array_equal(values[[0, 2]], [[0, 1], [1, 0]])
+
+
+def test_minus_one_is_a_class():
+    target = ClassTarget()
+    assert target.read([-1, 1, -1]).tolist() == [0, 1, 0]
+    assert target.classes.tolist() == [-1, 1]
+
+
+def test_given_classes_need_not_all_occur():
+    target = ClassTarget(["c", "a", "b"])
+    assert target.read(["c", None]).tolist() == [2, -1]
+    assert target.read(["b", "b"]).tolist() == [1, 1]
+    assert target.layout == Layout(0, (3,))
+
+
+def test_some_labels_are_read():
+    kept = np.array([True, False, True, True])
+    target = ClassTarget()
+    assert target.read(["b", "dropped", "a", None], kept).tolist() == [1, 0, -1]
+    assert target.classes.tolist() == ["a", "b"]
+
+
+def test_a_column_is_read_with_a_warning():
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        assert ClassTarget().read(np.array([[1], [0]])).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        ([None, np.nan, pd.NA], ValueError, r"y has no labelled row: all 3 are missing"),
+        ([1, 1, None], ValueError, r"y has only one class, 1; a classifier needs at least two"),
+        (["a", "a"], ValueError, r"y has only one class, 'a'"),
+        ([0.5, 1.5], ValueError, r"Unknown label type: continuous"),
+        (["a", 1], ValueError, r"y mixes strings with other labels"),
+        ([0.0, np.inf], ValueError, r"y contains infinity"),
+        ([[0, 1], [1, 0]], ValueError, r"y should be a 1d array"),
+    ],
+)
+def test_bad_labels_raise(y, error, message):
+    with pytest.raises(error, match=message):
+        ClassTarget().read(y)
+
+
+@pytest.mark.parametrize(
+    ("classes", "y", "label"),
+    [
+        ([0, 2], [0, 1], "1"),
+        ([0, 2], [0, 3], "3"),
+        ([0, 2], ["a", "b"], "'a'"),
+        (["a", "b"], ["a", "bb"], "'bb'"),
+        (["a", "b"], [0, 1], "0"),
+    ],
+)
+def test_unknown_label_raises(classes, y, label):
+    with pytest.raises(ValueError, match=f"label {label}, which is not one of the classes"):
+        ClassTarget(classes).read(y)

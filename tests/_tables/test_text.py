@@ -1,0 +1,141 @@
+"""Text in place of numbers, dates or properties is doubted; categories are not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from cases.supervised import TINY, mixed_table
+
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae._tables._text import doubt, hint_of_spelling
+from sknestedae.exceptions import TextColumnWarning
+
+N = 40
+RNG = np.random.default_rng(0)
+NUMBERS = RNG.normal(5, 2, N).round(3)
+FORMULAS = [f"Cs{k}Pb{N - k}I3" for k in range(N)]
+
+DOUBTFUL = {
+    "decimal commas": ([f"{x:.3f}".replace(".", ",") for x in NUMBERS], "numbers as text"),
+    "thousands": ([f"{x * 1e6:,.0f}" for x in NUMBERS], "numbers as text"),
+    "exponents": ([f"{x:.2e}" for x in NUMBERS], "numbers as text"),
+    "units": ([f"{250 + 10 * (k % 3)} nm" for k in range(N)], "numbers with a unit"),
+    "units without a blank": ([f"{x:.1f}%" for x in NUMBERS], "numbers with a unit"),
+    "speeds": ([f"{x:.1f} m/s" for x in NUMBERS], "numbers with a unit"),
+    "with words for missing": (
+        [*[f"{x:.3f}" for x in NUMBERS[5:]], *["n/a", "-", ""] * 2],
+        "numb",
+    ),
+    "dates": ([f"2024-0{1 + k % 9}-1{k % 10}" for k in range(N)], "dates as text"),
+    "German dates": ([f"{1 + k % 28}.3.2024" for k in range(N)], "dates as text"),
+    "dates with times": ([f"2024-03-1{k % 10} 10:2{k % 7}:00" for k in range(N)], "dates as text"),
+    "months": (["12 Mar 2024", "Jan 2023", "March 5, 2022"] * 13, "dates as text"),
+    "formulas": (FORMULAS, f"{N} values in {N} rows"),
+    "names of samples": ([f"sample {k:03}" for k in range(N)], f"{N} values in {N} rows"),
+    "numbers of samples": ([str(k) for k in range(N)], f"{N} values in {N} rows"),
+    "blanks": (
+        ["SnO2", "TiO2", "SnO2 ", "ZnO"] * 10,
+        "differ by blanks alone, such as 'SnO2', 'S",
+    ),
+    "a word beside numbers": ([*NUMBERS[1:].tolist(), "n/a"], "numbers beside the text 'n/a'"),
+}
+CATEGORIES = {
+    "layers": ["SnO2", "TiO2", "ZnO", "C60"] * 10,
+    "polytypes": ["2H", "4H", "6H", "3C"] * 10,
+    "codes": ["0", "1", "2"] * 13,
+    "many categories": [f"kind {k % 15}" for k in range(N)],
+    "few rows": ["Cs", "MA", "FA"],
+    "some of which occur twice": [f"group {k // 3}" for k in range(90)],
+    "words beside numbers": [1, "a", "b", "c"] * 10,
+    "booleans": [True, False] * 20,
+}
+DTYPES = [object, "str", "string"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("values", "said"), DOUBTFUL.values(), ids=DOUBTFUL)
+def test_doubtful_text(values, said, dtype):
+    is_text = all(isinstance(value, str) for value in values)
+    column = pd.Series(values, dtype=dtype if is_text else object)
+    assert said in doubt(column)
+    gaps = np.arange(len(column)) % 5 == 0
+    assert doubt(column.mask(gaps)) is not None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("values", CATEGORIES.values(), ids=CATEGORIES)
+def test_categories_are_not_doubted(values, dtype):
+    is_text = all(isinstance(value, str) for value in values)
+    assert doubt(pd.Series(values, dtype=dtype if is_text else object)) is None
+
+
+@pytest.mark.parametrize("values", [v for v, _ in DOUBTFUL.values()], ids=DOUBTFUL)
+def test_a_categorical_dtype_says_what_is_meant(values):
+    assert doubt(pd.Series(values, dtype=object).astype("category")) is None
+
+
+def test_numbers_are_no_text():
+    assert doubt(pd.Series(NUMBERS)) is None
+    assert doubt(pd.Series([None, None], dtype=object)) is None
+
+
+def test_a_fit_warns_with_column_examples_and_remedy():
+    X, y = mixed_table()
+    X["gap"] = [f"{x:.3f}".replace(".", ",") for x in RNG.normal(size=len(X))]
+    first = X["gap"].iloc[0]
+    with pytest.warns(TextColumnWarning) as caught:
+        SupervisedAutoencoder(**TINY).fit(X, y)
+    (warning,) = caught
+    said = str(warning.message)
+    for part in ("Column 'gap'", repr(first), "pd.to_numeric", "categorical_features"):
+        assert part in said
+    assert warning.filename == __file__
+
+
+def test_what_is_named_as_categorical_is_not_doubted():
+    X = pd.DataFrame({"x": NUMBERS, "formula": FORMULAS})
+    SupervisedAutoencoder(**TINY, categorical_features=["formula"]).fit(X)
+
+
+def test_members_and_stages_warn_once():
+    X = pd.DataFrame({"x": NUMBERS, "formula": FORMULAS})
+    ensemble = SupervisedAutoencoder(**TINY, n_members=3)
+    chain = NestedAutoencoder(
+        [
+            ("a", SupervisedAutoencoder(**TINY), ["formula"]),
+            ("b", SupervisedAutoencoder(**TINY), "x"),
+        ]
+    )
+    for estimator in (ensemble, chain):
+        with pytest.warns(TextColumnWarning) as caught:
+            estimator.fit(X)
+        assert len(caught) == 1
+
+
+@pytest.mark.filterwarnings("ignore:The number of unique classes")  # scikit-learn's own doubt
+def test_a_target_of_decimal_commas_makes_classes_and_warns():
+    texts = [f"{x:.3f}".replace(".", ",") for x in NUMBERS]
+    with pytest.warns(TextColumnWarning, match="The target of stage 'scale0' holds numbers as te"):
+        NestedAutoencoder(max_iter=1).fit(NUMBERS[:, None], texts)
+    NestedAutoencoder(max_iter=1).fit(NUMBERS[:, None], ["wide", "narrow"] * 20)
+
+
+def test_predict_does_not_advise_to_change_the_fit():
+    X, y = mixed_table()
+    fitted = SupervisedAutoencoder(**TINY).fit(X, y)
+    for given in (X.assign(radius="2,859"), X.assign(radius="250 nm")):
+        with pytest.raises(TypeError, match="It held numbers in fit") as caught:
+            fitted.predict(given)
+        assert "categorical_features" not in str(caught.value)
+    numbers = SupervisedAutoencoder(**TINY).fit(NUMBERS[:, None])
+    with pytest.raises(ValueError, match="as it was in fit") as caught:
+        numbers.transform([["2,859"]])
+    assert "categorical_features" not in str(caught.value)
+    with pytest.raises(ValueError, match="name its categorical columns"):
+        SupervisedAutoencoder(**TINY).fit([["2,859"], ["3,1"]])
+
+
+def test_hints():
+    assert "but for blanks" in hint_of_spelling(" SnO2", ["TiO2", "SnO2"])
+    assert "but for capitals" in hint_of_spelling("sno2", ["TiO2", "SnO2"])
+    assert hint_of_spelling("ZnO", ["TiO2", "SnO2"]) == ""
+    assert hint_of_spelling(3, ["3"]) == ""

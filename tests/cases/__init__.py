@@ -1,0 +1,1 @@
+"""Tables, settings and estimators that several test files share."""
