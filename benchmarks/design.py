@@ -389,7 +389,7 @@ def main() -> None:
         "member. *Optimism* is what is predicted minus what is true, *novelty* the distance to "
         "the nearest known row, both in standard deviations.\n\nThe last table has f1 to f4 in "
         "place of z1 and z2: four columns that two numbers determine, the first stage's target "
-        "z1 z2, and f10 as the second one's. Most rows with four such columns can not be. The "
+        "z1 z2, and f10 as the second one's. Most rows with four such columns cannot be. The "
         "distance is the root mean square from the nearest row that can, in standard deviations; "
         "what is true is true of that one."
     )

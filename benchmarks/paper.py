@@ -462,7 +462,7 @@ def scaler(report: Report, data: Any, crystals: dict[str, Any]) -> None:
     report.text(
         "The published code fits a scaler of its own to the rows that it predicts, so that the "
         "crystal's network gets numbers that mean something else. The latents and gaps of the "
-        "devices in the paper are of this kind. A chain can not do so: a stage keeps the scaler "
+        "devices in the paper are of this kind. A chain cannot do so: a stage keeps the scaler "
         "of its training rows."
     )
 
@@ -627,7 +627,7 @@ def figure_2(report: Report) -> None:
         "last five latents alone, by `inverse_transform`, which is what a single autoencoder is "
         "scored by. The last column compares with the functions without noise: to reconstruct "
         "noise is no merit. All points lie on a surface of two dimensions, so that PCA is a "
-        "strong peer. The published decoders end in tanh, which can not reach beyond one "
+        "strong peer. The published decoders end in tanh, which cannot reach beyond one "
         "standard deviation: an error of 0.15 to 0.17 at the least. The published single network "
         'is not known; ours is as the second stage. A default chain has `alpha="auto"` in its '
         "second stage, which holds 160 rows firmly; the single one has 0.001, and so has the "

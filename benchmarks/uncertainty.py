@@ -639,7 +639,7 @@ def explain(report: Report) -> None:
         "beside it over groups, each of which counts once. Nearly half of the devices are "
         "MAPbI3: it is always learnt from, and neither calibrated by nor judged by, as no one "
         "asks what a device of an unknown MAPbI3 would do. For sets of classes, which MAPIE "
-        "can not calibrate so, at most 30 devices of a composition are used. APS is MAPIE's "
+        "cannot calibrate so, at most 30 devices of a composition are used. APS is MAPIE's "
         "with a randomised last label."
     )
     report.text(

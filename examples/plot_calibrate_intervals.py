@@ -49,7 +49,7 @@ try:
     X, y, unit = data.crystals, data.gap, " (eV)"
     has_tin = data.crystal_formula.str.contains("Sn").to_numpy()
 except (OSError, ImportError) as error:
-    print(f"Generated crystals, as the perovskites can not be had here: {error}")
+    print(f"Generated crystals, as the perovskites cannot be had here: {error}")
     X, y = make_crystals()
     unit = ""
     has_tin = (X["B_0"] > 1).to_numpy()  # so to say

@@ -68,7 +68,7 @@ folder = os.environ.get("SKNESTEDAE_DATA")
 try:
     data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
 except (OSError, ImportError) as error:
-    print(f"Generated data under the real names, as the perovskites can not be had here: {error}")
+    print(f"Generated data under the real names, as the perovskites cannot be had here: {error}")
     data = make_tables()
 crystals = data.crystals.astype(float)
 PERCENT = " (%)" if data.units else ""

@@ -67,7 +67,7 @@ folder = os.environ.get("SKNESTEDAE_DATA")
 try:
     data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
 except (OSError, ImportError) as error:
-    print(f"Generated data under the real names, as the perovskites can not be had here: {error}")
+    print(f"Generated data under the real names, as the perovskites cannot be had here: {error}")
     data = make_tables()
 LABEL = "Efficiency (%)" if data.units else "Efficiency (generated)"
 
@@ -232,7 +232,7 @@ print(f"Cells of the ten in their interval: {np.concatenate(inside).mean():.0%}"
 # One split says little, so we take three, and other ways to name ten of the held-out kinds: those
 # that gradient boosting predicts to be best; the composition's mean plus what its layers add on
 # average; and those whose composition has had the best single cell, whatever its layers. Each way
-# promises something; what is found is the mean efficiency of the ten kinds. A list can not be
+# promises something; what is found is the mean efficiency of the ten kinds. A list cannot be
 # better than the ten that are best in truth, which no one knows before.
 
 

@@ -67,7 +67,7 @@ folder = os.environ.get("SKNESTEDAE_DATA")
 try:
     data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
 except (OSError, ImportError) as error:
-    print(f"Generated data, as the perovskites can not be had here: {error}")
+    print(f"Generated data, as the perovskites cannot be had here: {error}")
     data = make_tables()
 UNITS = {"gap": "eV", "efficiency": "%", **data.units} if data.units else {}
 IN_EV, IN_PERCENT = (" (eV)", " (%)") if data.units else ("", "")

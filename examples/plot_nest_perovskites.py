@@ -63,7 +63,7 @@ folder = os.environ.get("SKNESTEDAE_DATA")
 try:
     data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
 except (OSError, ImportError) as error:
-    print(f"Generated data under the real names, as the perovskites can not be had here: {error}")
+    print(f"Generated data under the real names, as the perovskites cannot be had here: {error}")
     data = make_tables()
 GAP = "Band gap (eV)" if data.units else "Band gap (generated)"
 PCE = "Efficiency (%)" if data.units else "Efficiency (generated)"

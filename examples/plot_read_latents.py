@@ -37,7 +37,7 @@ def load_devices():
     try:
         data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
     except (OSError, ImportError) as error:
-        print(f"Generated data, as the solar cells can not be had here: {error}")
+        print(f"Generated data, as the solar cells cannot be had here: {error}")
         data = make_nested_functions(1500, sampling="independent", noise=0.1, random_state=0)
         X = pd.concat(data.data, axis=1)
         X["layer"] = pd.cut(data.z["z2"], 3, labels=["thin", "middle", "thick"])
@@ -83,7 +83,7 @@ LatentDisplay.from_estimator(sae, X.iloc[test], color=categorical[0])
 # %%
 # What they give back
 # -------------------
-# So many columns can not pass through two latents unharmed. Some do well; others are the price.
+# So many columns cannot pass through two latents unharmed. Some do well; others are the price.
 
 ReconstructionDisplay.from_estimator(
     sae,

@@ -36,7 +36,7 @@ def load_devices():
     try:
         data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
     except (OSError, ImportError) as error:
-        print(f"Generated data, as the solar cells can not be had here: {error}")
+        print(f"Generated data, as the solar cells cannot be had here: {error}")
         data = make_nested_functions(150, sampling="independent", random_state=0)
         rng = np.random.RandomState(0)
         cell_of = np.sort(rng.choice(150, size=900))

@@ -53,7 +53,7 @@ class _Precision(NamedTuple):
     Parameters
     ----------
     common : str or None
-        The old setting; None where it can not be read.
+        The old setting; None where it cannot be read.
     backends : tuple of str
         Those of each backend; empty before torch 2.9, and where all are as in a new process.
     """

@@ -44,7 +44,7 @@ check_sample_weight = _check_sample_weight
 def tables_in_model_selection() -> Iterator[Any]:
     """Give the X of each function of ``sklearn.model_selection`` that is running above us.
 
-    Those functions cut X into folds before an estimator sees it, and an estimator can not tell a
+    Those functions cut X into folds before an estimator sees it, and an estimator cannot tell a
     fold of a list from a list. Their frames are the one place where the whole X can be seen.
     """
     frame: FrameType | None = sys._getframe(1)

@@ -131,7 +131,7 @@ every_setting_of_torch = pytest.mark.parametrize("setting", TORCH)
 
 @pytest.fixture(autouse=True)
 def _dispatch(monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it array_api_dispatch can not be set
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it array_api_dispatch cannot be set
 
 
 @contextmanager

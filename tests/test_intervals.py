@@ -226,7 +226,7 @@ class TestTables:
     def test_split_needs_numbers_in_place_of_categories(self):
         """To see whether an estimator is fitted, MAPIE asks it to predict a row of zeros.
 
-        So of a DataFrame with categories it can not tell, whoever's the estimator. A pipeline
+        So of a DataFrame with categories it cannot tell, whoever's the estimator. A pipeline
         that makes codes of them can be told.
         """
         X, y, _ = mixed_table()

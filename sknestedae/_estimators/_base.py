@@ -235,7 +235,7 @@ class BaseSupervisedAutoencoder(
         Raises
         ------
         ValueError
-            If a parameter, a column or the target can not be used; the message names it.
+            If a parameter, a column or the target cannot be used; the message names it.
         TypeError
             If a column holds neither numbers nor categories.
         DivergenceError

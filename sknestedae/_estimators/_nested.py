@@ -372,7 +372,7 @@ default=None
         ValueError
             If tables, columns, targets and stages do not go together; the message names what.
         TypeError
-            If a stage can not transform or, with weights, not take them.
+            If a stage cannot transform or, with weights, not take them.
         """
         with all_or_nothing(self):
             if is_scale_list(X):
@@ -1255,7 +1255,7 @@ def _lists_in_lists_out(transform: Any) -> Any:
     return dispatch
 
 
-# scikit-learn wraps the output of a class's own ``transform`` when the class is made; it can not
+# scikit-learn wraps the output of a class's own ``transform`` when the class is made; it cannot
 # wrap a list, so that lists are taken apart outside of it.
 NestedAutoencoder.transform = _lists_in_lists_out(  # type: ignore[method-assign]
     NestedAutoencoder.transform

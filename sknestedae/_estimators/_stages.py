@@ -352,7 +352,7 @@ def tell_mixed(stage: Stage, X: Any) -> None:
 
 
 def check_stage(stage: Stage, target: StageTargets, rows: np.ndarray) -> None:
-    """Refuse, before anything is trained, what a stage can not be trained on."""
+    """Refuse, before anything is trained, what a stage cannot be trained on."""
     if isinstance(stage.estimator, FrozenEstimator):
         return
     if len(rows) < 2:
@@ -392,7 +392,7 @@ def fit_stage(estimator: Any, data: StageData) -> None:
         while isinstance(last, Pipeline):
             prefix, last = f"{prefix}{last.steps[-1][0]}__", last.steps[-1][1]
         if not has_fit_parameter(last, "sample_weight"):
-            raise TypeError(f"{type(last).__name__} can not be fitted with sample_weight.")
+            raise TypeError(f"{type(last).__name__} cannot be fitted with sample_weight.")
         parameters[f"{prefix}sample_weight"] = weight
     estimator.fit(table, y, **parameters)
 

@@ -69,7 +69,7 @@ class Picture:
     size : tuple of two int
         Width and height in pixels of CSS.
     alt : str
-        What it shows, for those who can not see it.
+        What it shows, for those who cannot see it.
     caption : str
     """
 

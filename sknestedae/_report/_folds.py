@@ -464,7 +464,7 @@ def _score_baselines_of_fold(
     scores: dict[str, list[dict[str, Any]]],
 ) -> None:
     """Score the baselines of targets that are known in the same rows, or of one of classes."""
-    # a column that none of the rows has tells nothing, and gradient boosting can not have it
+    # a column that none of the rows has tells nothing, and gradient boosting cannot have it
     used = table.columns[table.iloc[learnt].notna().any()]
     X_learnt, X_held = table.iloc[learnt][used], table.iloc[held][used]
     has_text = any(isinstance(dtype, pd.CategoricalDtype) for dtype in X_learnt.dtypes)

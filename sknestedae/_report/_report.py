@@ -186,7 +186,7 @@ default=None
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is or ends in another kind of estimator, or ``cv`` can not split.
+        If it is or ends in another kind of estimator, or ``cv`` cannot split.
     ValueError
         If X has other columns than it was fitted to; if y is given to an estimator without a
         target, or is not given to one with a target; if lengths differ; if there are fewer rows,

@@ -147,7 +147,7 @@ def _glance_at_many(
 def limits(statements: list[str]) -> Section:
     """Give what speaks against the model."""
     intro = Text(
-        "Each statement follows from numbers on this page. What can not be read from the data, "
+        "Each statement follows from numbers on this page. What cannot be read from the data, "
         "such as how they were chosen, is not in this list."
     )
     return Section("limits", "Known limits", (intro, Bullets(tuple(statements))))

@@ -29,7 +29,7 @@ def is_categorical(column: pd.Series, label: str) -> bool:
 
 
 def words_of(column: pd.Series) -> pd.Series:
-    """Give what can not count as a number in a categorical column; booleans can, as 0 and 1."""
+    """Give what cannot count as a number in a categorical column; booleans can, as 0 and 1."""
     values = column[column.notna()]
     if isinstance(column.dtype, pd.CategoricalDtype):
         return values
@@ -55,7 +55,7 @@ def factorize(column: Any, label: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sort_categories(categories: np.ndarray) -> np.ndarray:
-    """Sort distinct values; by their text where they can not be compared."""
+    """Sort distinct values; by their text where they cannot be compared."""
     try:
         return np.sort(categories)
     except TypeError:

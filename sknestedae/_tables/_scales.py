@@ -19,7 +19,7 @@ from ..exceptions import SameRowsWarning
 from ._input import check_same_rows, n_dims, read_table, read_target
 from ._target import target_frame
 
-# Types that can hold a missing entry, by the kind of those that can not.
+# Types that can hold a missing entry, by the kind of those that cannot.
 _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
 
@@ -108,7 +108,7 @@ def stack_scales(X_list, y_list=None, names=None, *, same_rows="auto"):
     """Make one table, and one target, of one table per scale.
 
     The result goes wherever scikit-learn takes X and y: into ``cross_validate``, a grid search or
-    a pipeline, which can not cut a list of tables into folds.
+    a pipeline, which cannot cut a list of tables into folds.
 
     Parameters
     ----------
@@ -373,7 +373,7 @@ def _own_columns(tables: list[pd.DataFrame], names: list[str]) -> list[list[Any]
             missing = [label for label in labels if label not in table.columns]
             if missing:
                 raise ValueError(
-                    f"The rows of scales {name!r} and {names[k]!r} can not be matched: the table "
+                    f"The rows of scales {name!r} and {names[k]!r} cannot be matched: the table "
                     f"of {names[k]!r} must have the columns of {name!r} for its own rows, and "
                     f"lacks {missing}. (Tables of the same rows have as many rows and no common "
                     "column.)"

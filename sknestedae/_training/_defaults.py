@@ -18,6 +18,6 @@ def auto_alpha(n_distinct: int) -> float:
     """Give the strength of the L2 penalty that suits a number of distinct rows.
 
     It falls with the square of the number, from 0.15 (45 rows or fewer) to 0.001 (548 or more):
-    between the two a few dozen rows can not be learnt by heart, and a few hundred are followed.
+    between the two a few dozen rows cannot be learnt by heart, and a few hundred are followed.
     """
     return float(np.clip(300 / n_distinct**2, 1e-3, 0.15))

@@ -55,7 +55,7 @@ _N_COPIES = 6
 def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None = None) -> None:
     """Train nets, those of one shape at once; then each is as if it had been trained alone.
 
-    What can not be stacked is trained alone, with a reason in the log "sknestedae". An error ends
+    What cannot be stacked is trained alone, with a reason in the log "sknestedae". An error ends
     up in its job.
 
     Parameters
@@ -72,7 +72,7 @@ def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None =
             try:
                 groups.setdefault(_shape_key(job), []).append(job)
             except Exception as error:  # a user's settings may be anything
-                reason = f"its settings can not be compared with others ({error})"
+                reason = f"its settings cannot be compared with others ({error})"
         if reason is not None:
             _LOG.info("A network is trained alone: %s.", reason)
             _run_alone(job)
@@ -113,7 +113,7 @@ def _run_alone(job: TrainingJob) -> None:
 
 
 def _why_alone(job: TrainingJob) -> str | None:
-    """Say why a net can not be stacked, if so."""
+    """Say why a net cannot be stacked, if so."""
     if job.net.foreign_callbacks:
         return f"it has the callback {type(job.net.foreign_callbacks[0]).__name__}"
     buffers = [name for name, _ in job.net.module_.named_buffers()]

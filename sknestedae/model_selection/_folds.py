@@ -153,7 +153,7 @@ class ScaleKFold:
             for k, (_, test) in enumerate(splits):
                 fold[test] = k
         except ValueError as error:
-            raise ValueError(f"Scale {name!r} can not be split: {error}") from error
+            raise ValueError(f"Scale {name!r} cannot be split: {error}") from error
         return fold
 
 

@@ -356,7 +356,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     Notes
     -----
     The rows of a fold are one table for all fits on it. An estimator that writes into its X, such
-    as a scaler with ``copy=False``, finds an array that can not be written to. Of a DataFrame each
+    as a scaler with ``copy=False``, finds an array that cannot be written to. Of a DataFrame each
     fit has a shallow copy; before pandas 3, what is written into its columns in place is seen by
     the others.
 

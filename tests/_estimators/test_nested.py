@@ -583,7 +583,7 @@ def test_permutation_importance():
     for scoring in (None, scorer):
         result = permutation_importance(chain, X, y, scoring=scoring, n_repeats=2, random_state=0)
         assert result.importances_mean.shape == (4,)
-    # the gap can not depend on what comes after it
+    # the gap cannot depend on what comes after it
     assert_array_equal(result.importances[2:], 0)
 
 

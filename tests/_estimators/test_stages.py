@@ -56,14 +56,14 @@ def test_latents_of_rows_without_an_earlier_scale_are_missing():
     latents[:20] = np.nan
     by_hand = sae().fit(np.hstack([tables[1], latents]), targets[1])
     assert_array_equal(chain.predict(tables)[1], by_hand.predict(np.hstack([tables[1], latents])))
-    # and a transformer that can not take them need not
+    # and a transformer that cannot take them need not
     with_pca = NestedAutoencoder([("a", PCA(1), ["u0", "v0"]), ("b", sae(), ["u1", "v1"])])
     assert np.isfinite(
         with_pca.fit(pd.concat(tables, axis=1), targets[1]).predict(pd.concat(tables, axis=1))
     ).all()
 
 
-# -- what can not be trained
+# -- what cannot be trained
 
 
 def bad_fit(stages=None, X=None, y=None, **parameters):
@@ -97,7 +97,7 @@ def test_stages_that_can_not_do_what_they_must():
         TypeError, match="Stage 'a' has a target, but its estimator has no predict"
     ):
         bad_fit([("a", PCA(1), [0]), ("b", sae(), [1])], X, np.column_stack([y, y]))
-    with pytest.raises(TypeError, match="In stage 'a': PCA can not be fitted with sample_weight"):
+    with pytest.raises(TypeError, match="In stage 'a': PCA cannot be fitted with sample_weight"):
         NestedAutoencoder([("a", PCA(1), [0, 1])]).fit(X, sample_weight=np.ones(40))
     chain = NestedAutoencoder([("a", FunctionTransformer(), [0, 1])]).fit(X)
     assert chain.get_feature_names_out().tolist() == ["a__latent0", "a__latent1"]

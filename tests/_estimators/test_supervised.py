@@ -138,7 +138,7 @@ def test_unlabelled_rows_shape_latents_but_not_the_predictor():
 
 
 def test_missing_entry_is_left_out_of_the_reconstruction():
-    """What a lost entry was can not matter; that it was lost does."""
+    """What a lost entry was cannot matter; that it was lost does."""
     X, _ = regression()
     X[::7, 1] = np.nan
     sae = SupervisedAutoencoder(**TINY, reconstruction_loss="absolute_error").fit(X)

@@ -133,7 +133,7 @@ def test_three_scales():
     ("X_list", "y_list", "names", "message"),
     [
         ([crystals(), cells().drop(columns="radius")], None, None, r"lacks \['radius'\]"),
-        ([crystals(), pd.DataFrame({"layer": ["a"]})], None, None, "can not be matched"),
+        ([crystals(), pd.DataFrame({"layer": ["a"]})], None, None, "cannot be matched"),
         ([np.ones((3, 4)), np.ones((2, 3))], None, None, r"lacks \['x3'\]"),
         ([crystals(), crystals(4)], None, None, "'scale1' has no column of its own"),
         ([crystals(), cells()], [np.ones(6)], None, "y_list has 1 targets, but there are 2"),
@@ -261,15 +261,15 @@ def test_a_known_target_makes_a_row_one_of_its_scale():
 @pytest.mark.parametrize(
     ("parameters", "X", "message"),
     [
-        ({"n_splits": 5}, stack_scales([crystals(12), cells(4)])[0], "'scale1' can not be split"),
+        ({"n_splits": 5}, stack_scales([crystals(12), cells(4)])[0], "'scale1' cannot be split"),
         ({"scales": ["x"]}, crystals(), "list of scales of X, which are"),
         ({"scales": "scale0"}, crystals(), "must be a list of scales"),
         ({}, [crystals(), cells()], "stack_scales"),
-        ({"n_splits": 1}, crystals(), "can not be split: k-fold"),
+        ({"n_splits": 1}, crystals(), "cannot be split: k-fold"),
         (
             {"random_state": 0},
             crystals(),
-            "can not be split: Setting a random_state has no effect",
+            "cannot be split: Setting a random_state has no effect",
         ),
     ],
 )

@@ -109,7 +109,7 @@ def test_totals_are_sums_whatever_the_chunks(monkeypatch, chunk_rows, gaps, weig
 
 @pytest.mark.parametrize("batch_size", [7, 16, 60])
 def test_a_metric_of_an_epoch_is_a_mean_over_rows(batch_size):
-    """At a learning rate of almost 0 the batches can not matter; means of batch means would."""
+    """At a learning rate of almost 0 the batches cannot matter; means of batch means would."""
     X, y = regression()
     weight = np.linspace(0.1, 3, 60)
     settings = {**TINY, "max_iter": 1, "learning_rate_init": 1e-15}

@@ -297,7 +297,7 @@ class WithBuffer(Block):
 
 
 class WithFunction(Block):
-    """A block with a setting that can not be compared with another's."""
+    """A block with a setting that cannot be compared with another's."""
 
     def __init__(self, function=None):
         self.function = function
@@ -313,7 +313,7 @@ class WithFunction(Block):
 
 
 class Sorts(nn.Module):
-    """What depends on values can not be mapped over networks."""
+    """What depends on values cannot be mapped over networks."""
 
     def forward(self, values):
         return values if values.sum().item() > -np.inf else -values
