@@ -35,7 +35,6 @@ from ._estimators._unwrap import (
 )
 from ._networks._batch import Batch
 from ._tables._columns import factorize, is_categorical
-from ._tables._encoder import TableEncoder
 from ._tables._input import check_same_rows, to_pandas
 from ._tables._statistics import standard_deviation
 from .blocks import DenseBlock
@@ -691,7 +690,7 @@ def _starts(
     """
     if baselines is None:
         given = [
-            torch.as_tensor(_typical_values(flow.estimators[k]._table, name)[None])
+            torch.as_tensor(flow.estimators[k]._table.codecs[name].missing_row()[None])
             for k, name in keys
         ]
     else:
@@ -710,10 +709,3 @@ def _starts(
         kept = torch.as_tensor((own < 0) | missing[:, own], device=end.device)
         starts.append(torch.where(kept, end, start.to(end)))
     return starts
-
-
-def _typical_values(table: TableEncoder, name: str) -> np.ndarray:
-    """Give a block's values of a row of which nothing is known, of shape (n_values,)."""
-    numeric, categorical = table.columns[name]
-    means = np.zeros(len(numeric)) if table.standardize else table.mean[numeric]
-    return np.concatenate([means, *(table.frequencies[j] for j in categorical)])

@@ -45,6 +45,8 @@ ORDER = {
         "_labels",
         "_columns",
         "_splits",
+        "_categories",
+        "_codec",
         "_encoder",
         "_missing",
         "_target",

@@ -220,7 +220,8 @@ def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at
     link, (gaps, _) = estimator._observation_model(), hide(X[:20])
     gaps[0] = X[0]
     Z = estimator.transform(gaps)
-    scaled = (gaps - estimator._table.mean) / estimator._table.scale
+    mean, scale = estimator._table.affine(range(gaps.shape[1]))
+    scaled = (gaps - mean) / scale
     decoded = link.decode(torch.from_numpy(Z))["table"].detach().numpy()
     belief = link.belief
     if n_columns_at_most == 3:
