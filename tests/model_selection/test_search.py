@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.nested import two_scales
-from cases.vectorized import SMALL, data, sae, stacks  # noqa: F401
+from cases.vectorized import SMALL, data, sae
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import loguniform
 from sklearn import config_context
