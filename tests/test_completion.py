@@ -233,6 +233,19 @@ def explainer_of_chain():
     return Explainer(completer.links, completer.between), parts
 
 
+def test_examples_weigh_as_they_are_likely():
+    """By all that was measured, at both stages: an energy is minus a log-likelihood."""
+    explainer, parts = explainer_of_chain()
+    with torch.no_grad():
+        weights = explainer.weigh(parts)
+        pairs = zip(explainer.links, explainer.examples[1], parts, strict=True)
+        energy = sum(link.misfits(decoded, rows) for link, decoded, rows in pairs)
+    assert_allclose(weights.sum(dim=1).numpy(), 1)
+    ratio = weights / weights.max(dim=1, keepdim=True).values
+    expected = torch.exp(energy.min(dim=1, keepdim=True).values - energy)
+    assert_allclose(ratio.numpy(), expected.numpy(), rtol=1e-9)
+
+
 def test_slopes_are_those_of_the_energy():
     """The gradient of the search against torch's own, numbers, categories and both stages."""
     explainer, parts = explainer_of_chain()
