@@ -99,6 +99,12 @@ CASES = {
         {"early_stopping": True, "n_iter_no_change": n, "tol": tol, "random_state": n}
         for n, tol in ((1, 0.1), (2, 0.01), (30, 0))
     ],
+    # networks that are equal but for one setting of how they are trained are not the same
+    "schedules alone": [{"learning_rate": s} for s in ("constant", "cosine", "plateau")],
+    "patience alone": [
+        {"early_stopping": True, "n_iter_no_change": n, "tol": 0.02} for n in (1, 2, 20)
+    ],
+    "dropout alone": [{"dropout": p, "max_iter": 5} for p in (0.1, 0.5)],
     "one batch, in order": [
         {"shuffle": False, "batch_size": 130, "alpha": alpha} for alpha in (0.01, 0.1)
     ],

@@ -12,6 +12,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris, make_classification, make_regression
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -436,6 +437,13 @@ def test_score_leaves_unlabelled_rows_out():
     gaps[::3] = np.nan
     known = ~np.isnan(gaps)
     assert sae.score(X, gaps) == pytest.approx(sae.score(X[known], y[known]))
+    both, part = np.column_stack([y, X[:, 0]]), np.column_stack([gaps, X[:, 0]])
+    sae = SupervisedAutoencoder(**TINY).fit(X, both)
+    first, second = (
+        r2_score(both[rows, k], sae.predict(X[rows])[:, k])
+        for k, rows in ((0, known), (1, slice(None)))  # each output has labelled rows of its own
+    )
+    assert sae.score(X, part) == pytest.approx((first + second) / 2)
     labels = np.where(y > 0, "high", "low").astype(object)
     clf = SupervisedAutoencoderClassifier(**TINY).fit(X, labels)
     partly = labels.copy()
