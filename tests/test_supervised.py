@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris, make_classification, make_regression
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -508,6 +509,8 @@ def test_prediction_needs_a_target():
     X, _ = regression()
     sae = SupervisedAutoencoder(**TINY).fit(X)
     with pytest.raises(NoTargetError, match=r"fitted without a target \(y=None\)"):
+        sae.predict(X)
+    with pytest.raises(NotFittedError):  # which is what code around scikit-learn's catches
         sae.predict(X)
     with pytest.raises(ValueError, match="requires y to be passed"):
         SupervisedAutoencoderClassifier(**TINY).fit(X)
