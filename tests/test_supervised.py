@@ -450,6 +450,10 @@ def test_score_leaves_unlabelled_rows_out():
     partly = labels.copy()
     partly[::3] = None
     assert clf.score(X, partly) == clf.score(X[known], labels[known])
+    weight = np.where(clf.predict(X) == labels, 3.0, 1.0)
+    right = weight[known & (weight == 3)].sum() / weight[known].sum()
+    assert clf.score(X, partly, weight) == pytest.approx(right)
+    assert clf.score(X, partly, weight) > clf.score(X, partly)
 
 
 @pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
