@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import sknestedae
+from sknestedae._training import _vectorized
 
 # The networks of the tests are tiny: more threads would only wait for each other.
 torch.set_num_threads(1)
@@ -29,3 +30,18 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the public data in {folder} (set SKNESTEDAE_DATA to another folder)")
     return folder
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """Record the number of networks in each stack that is trained to its end."""
+    sizes = []
+    train = _vectorized.VectorizedTraining.train
+
+    def spy(self):
+        n_networks = len(self.jobs)
+        train(self)  # after an error, each is trained alone
+        sizes.append(n_networks)
+
+    monkeypatch.setattr(_vectorized.VectorizedTraining, "train", spy)
+    return sizes

@@ -14,7 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Freezer
 
 from sknestedae import NestedAutoencoder
-from sknestedae._estimators._refinement import ChainIterator, ChainRows
+from sknestedae._estimators._refinement import ChainIterator, ChainNet, ChainRows
 from sknestedae._networks._batch import Batch
 from sknestedae._networks._chain import LatentColumns
 from sknestedae._tables._encoder import TableEncoder
@@ -74,6 +74,39 @@ def test_the_first_epoch_begins_where_the_sequential_fit_ended():
         for term in ("reconstruction", "prediction"):
             ours = chain.refine_history_.loc[1, f"{name}__train_{term}"]
             assert ours == pytest.approx(last.loc[name, f"train_{term}"], rel=1e-6)
+
+
+def test_the_steps_are_those_of_the_sum_of_losses_with_held_targets():
+    """Written out: what a stage is to reconstruct is that of the step, and has no gradient.
+
+    Else a stage could make the next one's task easier by giving it less to reconstruct.
+    """
+    X, _ = same_rows()
+    rate, settings = 0.01, {"standardize": False, "alpha": 0.0, "batch_size": len(X[0])}
+    settings["learning_rate_init"] = rate
+    chain = NestedAutoencoder(estimator=sae(**settings), refine_iter=2, random_state=0).fit(X)
+    start = clone(chain).set_params(refine_iter=0).fit(X)
+    modules = [start[name].net_.module_ for name in ("scale0", "scale1")]
+    first, second = (torch.tensor(table.to_numpy()) for table in X)
+    optimizer = torch.optim.Adam([p for module in modules for p in module.parameters()], rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2)
+    for _ in range(2):
+        optimizer.zero_grad()
+        latents = modules[0].encode({"table": first})
+        given = torch.cat([second, latents], dim=1)
+        loss = torch.zeros(())
+        for module, values in zip(modules, (first, given), strict=True):
+            decoded = module.decode(module.encode({"table": values}))["table"]
+            loss = loss + ((decoded - values.detach()) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    for name, module in zip(("scale0", "scale1"), modules, strict=True):
+        for key, value in weights(chain[name]).items():
+            # Adam divides a gradient by its own size and 1e-8, which what rounding leaves of a
+            # gradient, 1e-14 at most, moves by 1e-6
+            expected = module.get_parameter(key).detach()
+            torch.testing.assert_close(value, expected, rtol=0, atol=rate * 1e-6)
 
 
 def test_refinement_lowers_the_sum_of_losses():
@@ -158,6 +191,28 @@ def test_batches_of_all_stages_side_by_side():
     for _, (first, second) in batches:
         assert torch.equal(first.values["table"], second.values["table"])
         assert len(first) == 5
+
+
+def test_losses_of_batches_have_the_mean_of_that_of_all_rows(monkeypatch):
+    """Else a stage of many batches would count less beside its penalties and other stages."""
+    losses = {}
+    train_step = ChainNet.train_step_single
+
+    def spy(self, batch, **parameters):
+        step = train_step(self, batch, **parameters)
+        losses[size].append(step["loss"].item())
+        return step
+
+    monkeypatch.setattr(ChainNet, "train_step_single", spy)
+    X, y = same_rows()
+    X, y = pd.concat(X, axis=1), np.column_stack(y)  # 40 rows
+    for size in (40, 10):  # weights hardly move, so that batches see the same ones
+        losses[size] = []
+        first, second = (sae(batch_size=size, learning_rate_init=1e-12) for _ in range(2))
+        stages = [("a", first, ["u0", "v0"]), ("b", second, ["u1", "v1"])]
+        NestedAutoencoder(stages, refine_iter=1, random_state=0).fit(X, y)
+    assert (len(losses[40]), len(losses[10])) == (1, 4)
+    assert np.mean(losses[10]) == pytest.approx(losses[40][0], rel=1e-9)
 
 
 def test_what_can_not_be_refined():

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.nested import AB, cells, crystals, sae, same_rows, two_scales
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
@@ -61,6 +62,26 @@ def test_latents_of_rows_without_an_earlier_scale_are_missing():
     assert np.isfinite(
         with_pca.fit(pd.concat(tables, axis=1), targets[1]).predict(pd.concat(tables, axis=1))
     ).all()
+
+
+def round_by_place(X):
+    """Give back what is given, rounded in another way at each place, as a product may be."""
+    values = np.array(X, dtype=float)
+    return values * (1 + np.finfo(float).eps * (np.arange(len(values)) % 3))[:, None]
+
+
+def test_replicates_stay_together_at_a_later_stage_too():
+    """Early stopping tells them by their latents, which are the same to the last bit."""
+    (first, second), (_, target) = same_rows(n_rows=40)
+    X = pd.concat([first, second], axis=1)
+    stages = [
+        ("a", FunctionTransformer(round_by_place), ["u0", "v0"]),
+        ("b", sae(early_stopping=True, validation_fraction=0.2), ["u1", "v1"]),
+    ]
+    many = pd.concat([X] * 4, ignore_index=True)
+    chain = NestedAutoencoder(stages).fit(many, pd.concat([target] * 4, ignore_index=True))
+    totals = chain["b"].net_.totals_
+    assert (totals["train"].rows, totals["valid"].rows) == (4 * 32, 4 * 8)
 
 
 # -- what cannot be trained
@@ -143,3 +164,22 @@ def test_targets_and_rows_that_are_not_there():
     infinite["thickness"] = np.inf
     with pytest.raises(ValueError, match="In stage 'b': Column 'thickness' contains infinity"):
         bad_fit(AB, infinite, pce)
+
+
+def test_a_scale_reaches_later_ones_past_one_that_was_not_measured():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=list("abc"))
+    stages = [(f"stage {label}", sae(), [label]) for label in X]
+    chain = NestedAutoencoder(stages).fit(X)
+    gaps = X.assign(b=np.nan)
+    assert (chain.transform(gaps) != chain.transform(gaps.assign(a=gaps["a"] + 1))).all()
+
+
+def test_an_estimator_that_needs_labels_has_the_weights_of_the_labelled_rows():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y, weight = X[:, :2].copy(), np.linspace(0.1, 2, 40)
+    y[::3, 0] = np.nan
+    kmeans = KMeans(3, n_init=1, random_state=0)
+    chain = NestedAutoencoder([("k", kmeans, [0, 1]), ("s", sae(), [2])]).fit(X, y, weight)
+    known = ~np.isnan(y[:, 0])
+    alone = clone(kmeans).fit(X[known, :2], sample_weight=weight[known])
+    assert_allclose(chain["k"].cluster_centers_, alone.cluster_centers_)

@@ -53,6 +53,12 @@ CASES = {
         {"early_stopping": True, "n_iter_no_change": n, "tol": tol, "random_state": n}
         for n, tol in ((1, 0.1), (2, 0.01), (30, 0))
     ],
+    # networks that are equal but for one setting of how they are trained are not the same
+    "schedules alone": [{"learning_rate": s, "max_iter": 8} for s in ("constant", "cosine")],
+    "patience alone": [
+        {"early_stopping": True, "n_iter_no_change": n, "tol": 0.1, "max_iter": 9} for n in (1, 20)
+    ],
+    "dropout alone": [{"dropout": p, "max_iter": 5} for p in (0.1, 0.5)],
     "one batch, in order": [
         {"shuffle": False, "batch_size": 130, "alpha": alpha} for alpha in (0.01, 0.1)
     ],
@@ -220,6 +226,19 @@ def test_dropout_goes_on_when_others_leave(stacks):
     fitted = fit_together([*map(clone, others), clone(first)], [(X, y)] * 5)[-1]
     assert stacks == [5]
     assert_same_fit(first.fit(X, y), fitted)
+
+
+def test_dropout_of_a_warm_start_goes_on(stacks):
+    """Its masks are those of the epochs that come next, not of the first ones again."""
+    X, y = data()
+    settings = {**DROPOUT, "dropout": 0.3, "warm_start": True, "max_iter": 4}
+    estimators = [sae(**settings, random_state=k).fit(X, y) for k in range(2)]
+    alone = [clone(e).fit(X, y) for e in estimators]
+    fit_together(estimators, [(X, y)] * 2)
+    assert stacks == [2]
+    for estimator, other in zip(estimators, alone, strict=True):
+        assert_same_fit(other.fit(X, y), estimator)
+        assert estimator.n_iter_ == 8
 
 
 # -- what is trained once, alone, in parts
