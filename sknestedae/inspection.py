@@ -25,6 +25,7 @@ from ._ambient import isolated, isolated_but_output
 from ._estimators._base import BaseSupervisedAutoencoder
 from ._estimators._differentiable import DifferentiableChain, StageOutputs
 from ._estimators._nested import NestedAutoencoder
+from ._estimators._stages import with_last_estimator
 from ._estimators._unwrap import (
     check_one_table,
     innermost,
@@ -551,14 +552,11 @@ def _networks(estimator: Any, *, of_latent: bool) -> list[Any]:
         return [estimator]
     if not isinstance(estimator, NestedAutoencoder):
         return estimator.members_
-    networks = []
-    for chain in estimator.members_:
-        name, last, columns = chain.stages_[-1]
-        for member in unfrozen(innermost(last, steps=False)).members_:
-            part = chain[: len(chain)]
-            part.stages_ = [*part.stages_[:-1], (name, member, columns)]
-            networks.append(part)
-    return networks
+    return [
+        with_last_estimator(chain, member)
+        for chain in estimator.members_
+        for member in unfrozen(innermost(chain[-1], steps=False)).members_
+    ]
 
 
 def _latent_of(

@@ -451,3 +451,26 @@ def iter_stages(X: Any, columns: ColumnLabels, stages: list[Stage]) -> Iterator[
         if k + 1 < len(stages):
             seen = np.asarray(measured[:, : k + 1].any(axis=1))
             latents, before = encode_stage(stage.estimator, table, seen), stage
+
+
+def with_last_estimator(chain: Any, estimator: Any) -> Any:
+    """Give a fitted chain whose last stage has another fitted estimator.
+
+    Such as another member of a stage which is an ensemble itself: the latents that it is given
+    stay those of the first members.
+
+    Parameters
+    ----------
+    chain : NestedAutoencoder
+        Fitted; it stays as it is.
+    estimator : estimator
+        Fitted to the same table.
+
+    Returns
+    -------
+    NestedAutoencoder
+    """
+    changed = chain[: len(chain)]
+    name, _, columns = changed.stages_[-1]
+    changed.stages_ = [*changed.stages_[:-1], (name, estimator, columns)]
+    return changed

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
 from .._estimators._nested import NestedAutoencoder
+from .._estimators._stages import with_last_estimator
 from .._networks._batch import Batch
 from ._constraints import Constraints, Kinds
 from ._targets import DesignObjective
@@ -168,13 +169,11 @@ def _flows_of_others(flow: DifferentiableChain, k: int) -> list[DifferentiableCh
     """
     if not isinstance(flow.estimator, NestedAutoencoder):
         return []
-    flows = []
-    for member in flow.estimators[k].members_[1:]:
-        part = flow.estimator[: k + 1]
-        name, _, columns = part.stages_[-1]
-        part.stages_ = [*part.stages_[:-1], (name, member, columns)]
-        flows.append(DifferentiableChain(part))
-    return flows
+    chain = flow.estimator[: k + 1]
+    return [
+        DifferentiableChain(with_last_estimator(chain, member))
+        for member in flow.estimators[k].members_[1:]
+    ]
 
 
 class SearchProblem:
