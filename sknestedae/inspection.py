@@ -250,7 +250,8 @@ def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]
     """
     table = core._table
     inputs: list[tuple] = []
-    labels = table.labels if table.is_frame else labels or list(range(table.n_features))
+    names = table.column_labels
+    labels = names.labels if names.is_frame else labels or list(range(table.n_features))
     module: Any = core.net_.module_
     for name, (numeric, categorical) in table.columns.items():
         is_dense = isinstance(core._architecture["blocks"][name], DenseBlock)
@@ -536,14 +537,8 @@ def integrated_gradients(
 def _labels_of_columns(estimator: Any) -> pd.Index:
     """Give the labels of the table that was fitted; of an array the positions."""
     if isinstance(estimator, NestedAutoencoder):
-        columns = estimator._columns
-        return columns.index() if columns.is_frame else pd.RangeIndex(estimator.n_features_in_)
-    table = estimator._table
-    if not table.is_frame:
-        return pd.RangeIndex(table.n_features)
-    if len(table.level_names) > 1:
-        return pd.MultiIndex.from_tuples(table.labels, names=table.level_names)
-    return pd.Index(table.labels, name=table.level_names[0], tupleize_cols=False)
+        return estimator._columns.index()
+    return estimator._table.column_labels.index()
 
 
 def _networks(estimator: Any, *, of_latent: bool) -> list[Any]:
@@ -611,9 +606,8 @@ def _output_of(
 
     def number(flow: DifferentiableChain, reading: StageOutputs) -> Tensor:
         prediction: Any = reading.prediction
-        scaler = flow.estimators[-1]._target._encoder
-        values = prediction[:, int(j)]
-        return values * scaler.scale[j] + scaler.mean[j] if scaler.standardize else values
+        mean, scale = flow.estimators[-1]._target.affine()
+        return prediction[:, int(j)] * scale[int(j)] + mean[int(j)]
 
     return number
 

@@ -35,6 +35,7 @@ from .._layers._device import (
     seed_generators,
     to_array,
     to_tensor,
+    torch_dtype,
 )
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch, Subset
@@ -639,7 +640,7 @@ class BaseSupervisedAutoencoder(
             alpha=alpha,
         )
         net = AutoencoderNet(
-            module.to(torch.from_numpy(np.empty(0, self._table.dtype)).dtype),
+            module.to(torch_dtype(self._table.dtype)),
             objective,
             seed=seed,
             optimizer=torch.optim.Adam,

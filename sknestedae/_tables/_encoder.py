@@ -26,6 +26,7 @@ from ._columns import (
     words_of,
 )
 from ._dtypes import all_numbers, clip_to_float, dtype_spec, restore_dtype, unscale
+from ._labels import ColumnLabels
 from ._layout import DEFAULT_BLOCK, Encoded, Layout
 from ._splits import CHUNK_ROWS
 from ._statistics import column_statistics
@@ -112,16 +113,14 @@ class TableEncoder:
 
     def _learn_columns(self, X: Any) -> None:
         self.n_features = X.shape[1]
-        self.is_frame = isinstance(X, pd.DataFrame)
-        if self.is_frame:
-            self.labels = list(X.columns)
-            self.level_names = list(X.columns.names)
+        self.column_labels = ColumnLabels.of(X)
+        if isinstance(X, pd.DataFrame):
             self.dtypes = [dtype_spec(dtype) for dtype in X.dtypes]
 
     def _categorical_mask(self, X: Any) -> np.ndarray:
         chosen = self.categorical_features
         if isinstance(chosen, str) and chosen == "from_dtype":
-            if not self.is_frame:
+            if not isinstance(X, pd.DataFrame):
                 return np.zeros(self.n_features, dtype=bool)
             mask = np.array(
                 [is_categorical(X.iloc[:, j], self._label(j)) for j in range(self.n_features)],
@@ -137,7 +136,7 @@ class TableEncoder:
 
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
         """Give the positions of columns that are named, indexed or masked."""
-        labels = self.labels if self.is_frame else None
+        labels = self.column_labels.labels if self.column_labels.is_frame else None
         return resolve_columns(columns, labels, self.n_features, f"The '{parameter}' parameter")
 
     def _assign_blocks(self, is_categorical_column: np.ndarray) -> None:
@@ -176,7 +175,9 @@ class TableEncoder:
         return [j for _, categorical in self.columns.values() for j in categorical]
 
     def _float_dtype(self, X: Any) -> np.dtype:
-        dtypes = [X.dtypes.iloc[j] for j in self._numeric] if self.is_frame else [X.dtype]
+        dtypes = (
+            [X.dtypes.iloc[j] for j in self._numeric] if isinstance(X, pd.DataFrame) else [X.dtype]
+        )
         small = (np.dtype("float16"), np.dtype("float32"))
         return np.dtype("float32" if dtypes and all(d in small for d in dtypes) else "float64")
 
@@ -263,13 +264,14 @@ class TableEncoder:
         """Give what was learnt as plain values."""
         state = dict(vars(self))
         del state["layouts"]
-        return state
+        return {**state, "column_labels": self.column_labels.to_state()}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableEncoder:
         """Make an encoder of what ``to_state`` gave."""
         encoder = cls()
         vars(encoder).update(state)
+        encoder.column_labels = ColumnLabels.from_state(state["column_labels"])
         encoder._lay_out()
         return encoder
 
@@ -413,7 +415,7 @@ class TableEncoder:
             for j, group in zip(categorical, layout.groups(), strict=True):
                 columns[j] = self.categories[j][values[:, group].argmax(axis=1)]
         ordered = [columns[j] for j in range(self.n_features)]
-        if self.is_frame:
+        if self.column_labels.is_frame:
             return self._frame(ordered, index)
         numbers = all(np.issubdtype(c.dtype, np.number) or all_numbers(c) for c in ordered)
         if numbers:
@@ -427,29 +429,37 @@ class TableEncoder:
                 for j, (column, spec) in enumerate(zip(columns, self.dtypes, strict=True))
             }
         )
-        if len(self.level_names) > 1:
-            frame.columns = pd.MultiIndex.from_tuples(self.labels, names=self.level_names)
-        else:
-            frame.columns = pd.Index(self.labels, name=self.level_names[0], tupleize_cols=False)
+        frame.columns = self.column_labels.index()
         return frame if index is None else frame.set_axis(index, axis=0)
 
     # -- columns
 
     def check_labels(self, X: pd.DataFrame) -> None:
-        """Refuse a DataFrame whose columns are not those of ``fit``, in their order.
+        """Refuse a DataFrame whose columns are not those of ``fit``, in their order."""
+        self.column_labels.check(X)
 
-        scikit-learn compares names that are strings; this compares all, such as two-level ones.
+    def affine(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Give the mean and the scale that numbers are standardised with.
+
+        A number ``x`` of a table is encoded as ``(x - mean) / scale``.
+
+        Parameters
+        ----------
+        columns : sequence of int
+            Positions in the table.
+
+        Returns
+        -------
+        mean, scale : ndarray of float64, shape (n_columns,)
+            0 and 1 of what is not standardised, and of categories.
         """
-        labels = list(X.columns)
-        if self.is_frame and labels != self.labels:
-            j = next(j for j, label in enumerate(labels) if label != self.labels[j])
-            raise ValueError(
-                f"The columns must be those of fit, in the same order: column {j} was "
-                f"{self.labels[j]!r} and is {labels[j]!r} now."
-            )
+        positions = np.asarray(columns, dtype=int)
+        if not self.standardize:
+            return np.zeros(len(positions)), np.ones(len(positions))
+        return self.mean[positions], self.scale[positions]
 
     def _label(self, j: int) -> str:
-        return repr(self.labels[j]) if self.is_frame else f"{j}"
+        return self.column_labels.name(j)
 
     def _column(self, X: Any, j: int) -> Any:
         return X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]

@@ -245,6 +245,13 @@ class NumericTarget:
         """How the outputs lie."""
         return self._encoder.layouts[DEFAULT_BLOCK]
 
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the mean and the scale that outputs are standardised with, of shape (n_outputs,).
+
+        0 and 1 where they are not.
+        """
+        return self._encoder.affine(range(self.layout.n_numeric))
+
     def encode(self, y: np.ndarray) -> Encoded:
         """Standardise what ``read`` gave."""
         with _naming_y():

@@ -12,6 +12,7 @@ from torch import Tensor
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
 from .._estimators._nested import NestedAutoencoder
 from .._estimators._stages import with_last_estimator
+from .._layers._device import torch_dtype
 from .._networks._batch import Batch
 from ._constraints import Constraints, Kinds
 from ._targets import DesignObjective
@@ -66,7 +67,7 @@ class Port:
 
     def __init__(self, flow: DifferentiableChain, k: int, kinds: Kinds) -> None:
         table, own = flow.estimators[k]._table, flow.columns[k]
-        self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
+        self.dtype = torch_dtype(table.dtype)
         self.device = flow.estimators[k]._net_device
         self.layouts = table.layouts
         self.numeric: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
@@ -74,9 +75,7 @@ class Port:
         for name, (numeric, categorical) in table.columns.items():
             here = [(i, j) for i, j in enumerate(numeric) if j < len(own)]
             there = [kinds.numeric.index(own[j]) for _, j in here]
-            used = [j for _, j in here]
-            mean = table.mean[used] if table.standardize else np.zeros(len(used))
-            scale = table.scale[used] if table.standardize else np.ones(len(used))
+            mean, scale = table.affine([j for _, j in here])
             self.numeric[name] = (
                 torch.tensor([i for i, _ in here], dtype=torch.long),
                 torch.tensor(there, dtype=torch.long),
@@ -156,10 +155,8 @@ class Route:
         output = output.cpu().double()
         if is_classifier(estimator):
             return torch.softmax(output, dim=1)[:, wish.code]
-        encoder, values = estimator._target._encoder, output[:, wish.output]
-        if encoder.standardize:
-            values = values * encoder.scale[wish.output] + encoder.mean[wish.output]
-        return values
+        mean, scale = estimator._target.affine()
+        return output[:, wish.output] * scale[wish.output] + mean[wish.output]
 
 
 def _flows_of_others(flow: DifferentiableChain, k: int) -> list[DifferentiableChain]:
