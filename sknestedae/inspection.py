@@ -8,7 +8,7 @@ what each entry of a row adds to a latent or a prediction, through all stages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import rankdata
-from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -24,8 +23,8 @@ from torch import Tensor
 from ._ambient import isolated, isolated_but_output
 from ._estimators._base import BaseSupervisedAutoencoder
 from ._estimators._differentiable import DifferentiableChain, StageOutputs
+from ._estimators._fitted import FittedAutoencoder, fitted_part
 from ._estimators._nested import NestedAutoencoder
-from ._estimators._stages import with_last_estimator
 from ._estimators._unwrap import (
     check_one_table,
     innermost,
@@ -39,6 +38,7 @@ from ._tables._columns import factorize, is_categorical
 from ._tables._encoder import TableEncoder
 from ._tables._input import check_same_rows, to_pandas
 from ._tables._statistics import standard_deviation
+from ._tables._target import ClassTarget, NumericTarget
 from .blocks import DenseBlock
 from .exceptions import NoTargetError
 
@@ -119,12 +119,13 @@ def encoder_weights(estimator, stage=None):
     [('radius', ''), ('phase', 'cubic'), ('phase', 'hexagonal')]
     """
     core, labels = _autoencoder(estimator, stage, "encoder_weights")
-    inputs = _inputs(core, labels)
-    layer = core.net_.module_.encoder[0]
+    fitted = fitted_part(core)
+    inputs = _inputs(fitted, labels)
+    layer: Any = fitted.module.encoder[0]
     weights = layer.weight.detach().cpu().numpy().T
-    has_hidden_layer = bool(core._architecture["hidden_layer_sizes"])
-    units = [f"unit{i}" for i in range(weights.shape[1])]
-    if not has_hidden_layer:
+    if fitted.architecture["hidden_layer_sizes"]:
+        units = [f"unit{i}" for i in range(weights.shape[1])]
+    else:  # the first layer gives the latents
         units = names_of_latents(core, weights.shape[1])
     order = np.argsort([position for position, _, _ in inputs], kind="stable")
     columns = [inputs[i][1] for i in order]
@@ -215,9 +216,24 @@ def column_usage(estimator, stage=None, *, threshold=0.01):
 
 
 def _autoencoder(
-    estimator: Any, stage: Any, caller: str
-) -> tuple[BaseSupervisedAutoencoder, list | None]:
-    """Find the autoencoder that is asked for, and the labels of its columns where it has none."""
+    estimator: Any, stage: str | int | None, caller: str
+) -> tuple[BaseSupervisedAutoencoder, list[Any] | None]:
+    """Find an autoencoder, and the labels of its columns where it was fitted to an array.
+
+    Parameters
+    ----------
+    estimator : estimator
+    stage : str, int or None
+    caller : str
+        The function that the message names where the estimator is of another kind.
+
+    Returns
+    -------
+    core : BaseSupervisedAutoencoder
+    labels : list or None
+        For a stage of a chain, unless steps stand before it: those of its own columns, and the
+        names of the latents of the stage before.
+    """
     core = unfrozen(innermost(unfrozen(estimator)))
     check_is_fitted(core)
     labels: list[Any] | None = None
@@ -240,34 +256,43 @@ def _autoencoder(
     return core, labels
 
 
-def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]:
-    """Say of each input of the common encoder where its column stands, and what it is.
+def _inputs(
+    fitted: FittedAutoencoder, labels: list[Any] | None
+) -> list[tuple[int, Hashable, Hashable]]:
+    """List the inputs of the common encoder.
+
+    Parameters
+    ----------
+    fitted : FittedAutoencoder
+    labels : list or None
+        Of the columns, where the autoencoder was fitted to an array; None: their positions.
 
     Returns
     -------
     list of (int, label, category)
-        Position of the column in the table, its label, and the category ("" of a number).
+        Position of the input's column in the table, its label, and the category ("" for a
+        number).
     """
-    table = core._table
-    inputs: list[tuple] = []
-    names = table.column_labels
-    labels = names.labels if names.is_frame else labels or list(range(table.n_features))
-    module: Any = core.net_.module_
+    table, module = fitted.table, fitted.module
+    own = table.column_labels
+    labels = own.labels if own.is_frame else labels or list(range(table.n_features))
+    inputs: list[tuple[int, Hashable, Hashable]] = []
     for name, (numeric, categorical) in table.columns.items():
-        is_dense = isinstance(core._architecture["blocks"][name], DenseBlock)
-        if not (is_dense and isinstance(module.block_encoders[name], torch.nn.Identity)):
-            with torch.no_grad():
-                values = torch.zeros(
-                    (1, table.layouts[name].n_values), dtype=module.encoder[0].weight.dtype
-                ).to(core._net_device)
-                width = module.block_encoders[name](values).shape[1]
-            first = min([*numeric, *categorical])
-            inputs += [(first, name, i) for i in range(width)]
+        block, encoder = fitted.architecture["blocks"][name], module.block_encoders[name]
+        if isinstance(block, DenseBlock) and isinstance(encoder, torch.nn.Identity):
+            inputs += [(j, labels[j], "") for j in numeric]
+            inputs += [
+                (j, labels[j], category) for j in categorical for category in table.categories[j]
+            ]
             continue
-        inputs += [(j, labels[j], "") for j in numeric]
-        inputs += [
-            (j, labels[j], category) for j in categorical for category in table.categories[j]
-        ]
+        # the encoder of another block mixes its columns: only its width is known, from one row
+        row = torch.zeros(
+            (1, table.layouts[name].n_values), dtype=fitted.dtype, device=fitted.device
+        )
+        with torch.no_grad():
+            width = encoder(row).shape[1]
+        first = min([*numeric, *categorical])
+        inputs += [(first, name, i) for i in range(width)]
     return inputs
 
 
@@ -515,87 +540,56 @@ def integrated_gradients(
         raise ValueError(
             f"Either a 'latent' or an 'output' can be divided, got {latent!r} and {output!r}."
         )
-    flow = DifferentiableChain(estimator, caller)
+    chain = DifferentiableChain(estimator, caller)
     if stage is not None:
-        k = stage_position(flow.estimator, stage)
-        flow = DifferentiableChain(flow.estimator[: k + 1], caller)
-    choose = _latent_of(flow, latent) if latent is not None else _output_of(flow, output)
-    parts = [
-        _attribute(DifferentiableChain(network, caller), X, choose, baselines, int(n_steps))
-        for network in _networks(flow.estimator, of_latent=latent is not None)
-    ]
+        chain = chain.up_to(stage_position(chain.estimator, stage))
+    if latent is not None:
+        choose, chains = _latent_of(chain, latent), [chain]
+    else:
+        choose = _output_of(chain, output)
+        last = len(chain) - 1
+        # of one network a stage each: their mean is the prediction of an ensemble of chains, and
+        # of a last stage that is an ensemble itself
+        chains = [own for member in chain.members() for own in member.members_of_stage(last)]
+    parts = [_attribute(own, X, choose, baselines, int(n_steps)) for own in chains]
     mean = np.mean([values for values, _ in parts], axis=0)
-    own = sorted(j for columns in flow.columns for j in columns)
+    own = sorted(j for columns in chain.columns for j in columns)
     index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(mean))
     attributions = pd.DataFrame(mean[:, own], index=index)
-    attributions.columns = _labels_of_columns(flow.estimator)[own]
+    attributions.columns = chain.labels()[own]
     if not return_baseline:
         return attributions
     return attributions, np.mean([outputs for _, outputs in parts], axis=0)
 
 
-def _labels_of_columns(estimator: Any) -> pd.Index:
-    """Give the labels of the table that was fitted; of an array the positions."""
-    if isinstance(estimator, NestedAutoencoder):
-        return estimator._columns.index()
-    return estimator._table.column_labels.index()
+# Picks what is divided from the outputs of the last stage of a chain, of shape (n_samples,).
+_Choice = Callable[[DifferentiableChain, StageOutputs], Tensor]
 
 
-def _networks(estimator: Any, *, of_latent: bool) -> list[Any]:
-    """Give estimators of one network a stage, whose mean is the output that is asked for."""
-    if of_latent:
-        return [estimator]
-    if not isinstance(estimator, NestedAutoencoder):
-        return estimator.members_
-    return [
-        with_last_estimator(chain, member)
-        for chain in estimator.members_
-        for member in unfrozen(innermost(chain[-1], steps=False)).members_
-    ]
-
-
-def _latent_of(
-    flow: DifferentiableChain, latent: Any
-) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
-    """Give what picks a latent of the last stage."""
-    n_latents = flow.estimators[-1]._n_features_out
+def _latent_of(chain: DifferentiableChain, latent: Any) -> _Choice:
+    """Give the function that picks a latent of the last stage."""
+    n_latents = chain.stages[-1].n_components
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
     if not is_index or not -n_latents <= int(latent) < n_latents:
         raise ValueError(
             f"The 'latent' parameter must be an int from {-n_latents} to {n_latents - 1}, as "
             f"there are {n_latents} latents; got {latent!r}."
         )
-    return lambda _, reading: reading.latents[:, int(latent)]
+    return lambda _, outputs: outputs.latents[:, int(latent)]
 
 
-def _output_of(
-    flow: DifferentiableChain, output: Any
-) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
-    """Give what picks an output of the last stage's prediction, in its own unit."""
-    estimator, name = flow.estimators[-1], flow.names[-1]
-    if estimator._target is None:
-        what = f"Stage {name!r}" if name else f"This {type(estimator).__name__}"
+def _output_of(chain: DifferentiableChain, output: Any) -> _Choice:
+    """Give the function that picks an output of the last stage's prediction, in its own unit."""
+    target, name = chain.stages[-1].target, chain.names[-1]
+    if target is None:
+        what = f"Stage {name!r}" if name else f"This {type(chain.estimators[-1]).__name__}"
         raise NoTargetError(
             f"{what} was fitted without a target (y=None), so that it has no prediction; ask for "
             "a latent."
         )
-    if is_classifier(estimator):
-        classes = estimator.classes_.tolist()
-        if output is None and len(classes) == 2:
-            output = classes[1]
-        if output not in classes:
-            raise ValueError(
-                f"The 'output' parameter must be one of the classes {classes}, got {output!r}."
-            )
-        c = classes.index(output)
-        others = [i for i in range(len(classes)) if i != c]
-
-        def log_odds(_: DifferentiableChain, reading: StageOutputs) -> Tensor:
-            logits: Any = reading.prediction
-            return logits[:, c] - torch.logsumexp(logits[:, others], dim=1)
-
-        return log_odds
-    n_outputs = estimator._target.layout.n_numeric
+    if isinstance(target, ClassTarget):
+        return _log_odds(target.classes.tolist(), output)
+    n_outputs = target.layout.n_numeric
     j = 0 if output is None and n_outputs == 1 else output
     is_index = isinstance(j, Integral) and not isinstance(j, bool)
     if not is_index or not -n_outputs <= int(j) < n_outputs:
@@ -604,18 +598,41 @@ def _output_of(
             f"there are {n_outputs} outputs; got {output!r}."
         )
 
-    def number(flow: DifferentiableChain, reading: StageOutputs) -> Tensor:
-        prediction: Any = reading.prediction
-        mean, scale = flow.estimators[-1]._target.affine()
-        return prediction[:, int(j)] * scale[int(j)] + mean[int(j)]
+    def number(chain: DifferentiableChain, outputs: StageOutputs) -> Tensor:
+        # of the chain that is given: a member of an ensemble has a mean and a scale of its own
+        own = chain.stages[-1].target
+        assert isinstance(own, NumericTarget)
+        assert outputs.prediction is not None
+        mean, scale = own.affine()
+        return outputs.prediction[:, int(j)] * scale[int(j)] + mean[int(j)]
 
     return number
 
 
+def _log_odds(classes: list[Any], output: Any) -> _Choice:
+    """Give the function that picks a class's log-odds."""
+    if output is None and len(classes) == 2:
+        output = classes[1]
+    if output not in classes:
+        raise ValueError(
+            f"The 'output' parameter must be one of the classes {classes}, got {output!r}."
+        )
+    c = classes.index(output)
+    others = [i for i in range(len(classes)) if i != c]
+
+    def log_odds(_: DifferentiableChain, outputs: StageOutputs) -> Tensor:
+        logits = outputs.prediction
+        assert logits is not None
+        # log p / (1 - p): the normalisation, which is in both, cancels
+        return logits[:, c] - torch.logsumexp(logits[:, others], dim=1)
+
+    return log_odds
+
+
 def _attribute(
-    flow: DifferentiableChain,
+    chain: DifferentiableChain,
     X: Any,
-    choose: Callable[[DifferentiableChain, StageOutputs], Tensor],
+    choose: _Choice,
     baselines: Any,
     n_steps: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -636,13 +653,13 @@ def _attribute(
             "`pip install 'sknestedae[inspection]'`."
         ) from error
 
-    X = flow.check(X)
-    parts = flow.encode(X)
+    X = chain.check(X)
+    parts = chain.encode(X)
     keys = [(k, name) for k, rows in enumerate(parts) for name in rows.values]
     masks = [(k, name) for k, rows in enumerate(parts) for name in rows.measured]
-    columns = [flow.columns_of_values(k)[name] for k, name in keys]
+    columns = [chain.columns_of_values(k)[name] for k, name in keys]
     ends = [parts[k].values[name] for k, name in keys]
-    starts = _starts(flow, X, baselines, keys, columns, ends)
+    starts = _starts(chain, X, baselines, keys, columns, ends)
     measured = [parts[k].measured[name] for k, name in masks]
 
     def forward(*tensors: Tensor) -> Tensor:
@@ -651,9 +668,9 @@ def _attribute(
             rows[k].values[name] = values
         for (k, name), mask in zip(masks, tensors[len(keys) :], strict=True):
             rows[k].measured[name] = mask
-        return choose(flow, flow.forward(rows)[-1])
+        return choose(chain, chain.forward(rows)[-1])
 
-    n_features = flow.estimator.n_features_in_
+    n_features = chain.estimator.n_features_in_
     attributions, outputs = np.zeros((len(X), n_features)), np.zeros(len(X))
     method = IntegratedGradients(forward)
     n_values = sum(values.shape[1] for values in ends)
@@ -676,8 +693,8 @@ def _rows_at_once(n_values: int, n_steps: int) -> int:
 
 
 def _starts(
-    flow: DifferentiableChain,
-    X: Any,
+    chain: DifferentiableChain,
+    X: pd.DataFrame | np.ndarray,
     baselines: Any,
     keys: Iterable[tuple[int, str]],
     columns: list[np.ndarray],
@@ -689,18 +706,17 @@ def _starts(
     """
     if baselines is None:
         given = [
-            torch.as_tensor(_typical_values(flow.estimators[k]._table, name)[None])
-            for k, name in keys
+            torch.as_tensor(_typical_values(chain.stages[k].table, name)[None]) for k, name in keys
         ]
     else:
         check_one_table(baselines, "integrated_gradients", "Pass one table.")
-        baselines = flow.check(baselines)
+        baselines = chain.check(baselines)
         if len(baselines) not in (1, len(X)):
             raise ValueError(
                 f"The 'baselines' parameter must have one row or the {len(X)} rows of X, got "
                 f"{len(baselines)}."
             )
-        parts = flow.encode(baselines)
+        parts = chain.encode(baselines)
         given = [parts[k].values[name] for k, name in keys]
     missing = pd.isna(pd.DataFrame(X)).to_numpy()
     starts = []

@@ -1,4 +1,4 @@
-"""What is wanted: how it is read, what it costs to miss it, when it is met."""
+"""Objectives: how they are read, their loss, and when they are met."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cases.design import a_chain, a_classifier, one_scale
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae._estimators._differentiable import DifferentiableChain
-from sknestedae.design._targets import DesignObjective, read_objectives
+from sknestedae.design._objectives import DesignObjective, read_objectives, set_scales
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from sknestedae.design._targets import DesignObjective, read_objectives
         ("min", "min", [0, 2, 3], [True, True, True]),
     ],
 )
-def test_wishes_of_numbers(wanted, kind, losses, met):
+def test_objectives_of_numbers(wanted, kind, losses, met):
     estimator, _, _ = one_scale()
-    (wish,) = read_objectives(wanted, DifferentiableChain(estimator))
-    assert wish.kind == kind
-    wish.tolerance = 0.1
+    (objective,) = read_objectives(wanted, DifferentiableChain(estimator))
+    assert objective.kind == kind
+    objective.tolerance = 0.1
     prediction = torch.tensor([0.0, 2.0, 3.0])
-    assert_allclose(wish.loss(prediction).numpy(), losses, rtol=1e-6)
-    assert_array_equal(wish.is_met(prediction.numpy()), met)
+    assert_allclose(objective.loss(prediction).numpy(), losses, rtol=1e-6)
+    assert_array_equal(objective.is_met(prediction.numpy()), met)
 
 
 def test_a_range_may_be_an_array():
@@ -38,24 +38,34 @@ def test_a_range_may_be_an_array():
     )
 
 
-def test_what_is_missed_counts_in_the_unit_of_the_target():
-    wish = DesignObjective(0, 0, 0, "gap", "value", 1.0, 1.0, scale=0.5)
-    assert_allclose(wish.loss(torch.tensor([2.0])).numpy(), [4.0])
+@pytest.mark.parametrize("unit", [2.0**-900, 1.0, 2.0**900])
+def test_a_target_is_missed_in_standard_deviations_of_any_unit(unit):
+    objectives = [DesignObjective(k, 0, k, "y", "max") for k in range(2)]
+    set_scales(
+        objectives, np.array([[1, 0.1], [2, 0.1], [4, 0.1]]) * unit, None, ["y", "constant"]
+    )
+    assert objectives[0].scale == np.std([1, 2, 4]) * unit
+    assert objectives[1].scale == 1
+
+
+def test_the_loss_is_in_the_unit_of_the_target():
+    objective = DesignObjective(0, 0, 0, "gap", "value", 1.0, 1.0, scale=0.5)
+    assert_allclose(objective.loss(torch.tensor([2.0])).numpy(), [4.0])
 
 
 def test_a_class_is_wanted_by_its_label():
     estimator, _, _ = a_classifier()
-    (wish,) = read_objectives("good", DifferentiableChain(estimator))
-    assert (wish.kind, wish.code) == ("class", list(estimator.classes_).index("good"))
-    assert_allclose(wish.loss(torch.tensor([1.0, np.exp(-2)])).numpy(), [0, 2], rtol=1e-6)
-    assert_array_equal(wish.is_met(np.array(["good", "bad"])), [True, False])
+    (objective,) = read_objectives("good", DifferentiableChain(estimator))
+    assert (objective.kind, objective.code) == ("class", list(estimator.classes_).index("good"))
+    assert_allclose(objective.loss(torch.tensor([1.0, np.exp(-2)])).numpy(), [0, 2], rtol=1e-6)
+    assert_array_equal(objective.is_met(np.array(["good", "bad"])), [True, False])
 
 
 def test_targets_of_a_chain_are_named_by_stage_or_counted():
     estimator, _, _ = a_chain()
-    flow = DifferentiableChain(estimator)
-    by_name = read_objectives({"b": "max", "a": 1.0}, flow)
-    by_position = read_objectives({1: "max", 0: 1.0}, flow)
+    chain = DifferentiableChain(estimator)
+    by_name = read_objectives({"b": "max", "a": 1.0}, chain)
+    by_position = read_objectives({1: "max", 0: 1.0}, chain)
     assert [(w.column, w.stage) for w in by_name] == [(1, 1), (0, 0)]
     assert by_name == by_position
 
@@ -78,7 +88,7 @@ def test_targets_of_a_chain_are_named_by_stage_or_counted():
         (a_chain, {2: 1}, "names 2"),
     ],
 )
-def test_wishes_that_make_no_sense(make, target, message):
+def test_objectives_that_make_no_sense(make, target, message):
     estimator, _, _ = make()
     with pytest.raises(ValueError, match=message):
         read_objectives(target, DifferentiableChain(estimator))
