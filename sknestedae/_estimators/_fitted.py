@@ -7,7 +7,7 @@ they give back. What lies between, from a checked table to arrays, is here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from torch import Tensor
 from .._latents._density import LatentStatistics
 from .._latents._inference import PosteriorModeSearch
 from .._latents._observation import ObservationModel
-from .._layers._dense import RANGES
-from .._layers._device import to_array, to_tensor
+from .._layers._dense import RANGES, initialize
+from .._layers._device import forked_rng, seed_generators, to_array, to_tensor, torch_dtype
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch, Subset
 from .._tables._encoder import TableEncoder
@@ -35,6 +35,8 @@ from .._training._state import get_state, history_from_frame, history_to_frame, 
 
 # Rows that pass through the network at once after fit.
 _CHUNK_ROWS = 16_384
+
+Target = NumericTarget | ClassTarget
 
 # From the module and the values of its blocks to a tensor with one row a sample.
 ModuleFunction = Callable[[AutoencoderModule, dict[str, Tensor]], Tensor]
@@ -61,7 +63,7 @@ class NetworkSetup:
     """
 
     table: TableEncoder
-    target: NumericTarget | ClassTarget | None
+    target: Target | None
     architecture: dict[str, Any]
     settings: dict[str, Any]
     seed: int
@@ -73,11 +75,6 @@ class NetworkSetup:
         return self.table.layouts
 
     @property
-    def target_layout(self) -> Layout | None:
-        """How the values of the target are laid out; None without one."""
-        return None if self.target is None else self.target.layout
-
-    @property
     def n_components(self) -> int:
         """Number of latents."""
         return self.architecture["n_components"]
@@ -85,7 +82,23 @@ class NetworkSetup:
     @property
     def dtype(self) -> torch.dtype:
         """Type of the parameters and of the encoded values."""
-        return torch.from_numpy(np.empty(0, self.table.dtype)).dtype
+        return torch_dtype(self.table.dtype)
+
+    def make_module(self, initialization: str | None) -> AutoencoderModule:
+        """Build the network, on the CPU.
+
+        Parameters
+        ----------
+        initialization : str or None
+            How the weights of dense layers are drawn; None where they are to be loaded.
+        """
+        cpu = torch.device("cpu")  # where the parameters are drawn: the same on every device
+        with forked_rng(cpu):
+            seed_generators(self.seed, cpu)
+            module = AutoencoderModule(**self.architecture)
+            if initialization is not None:
+                initialize(module.dense_layers, initialization)
+        return module.to(self.dtype)
 
 
 @dataclass
@@ -113,6 +126,25 @@ class FittedAutoencoder(NetworkSetup):
     latent_statistics: LatentStatistics
     history: pd.DataFrame
     best_iter: int
+
+    @classmethod
+    def of(
+        cls,
+        setup: NetworkSetup,
+        net: AutoencoderNet,
+        latent_statistics: LatentStatistics,
+        history: pd.DataFrame,
+        best_iter: int,
+    ) -> FittedAutoencoder:
+        """Add what the training gave to what was known before it."""
+        known = {field.name: getattr(setup, field.name) for field in fields(NetworkSetup)}
+        return cls(
+            **known,
+            net=net,
+            latent_statistics=latent_statistics,
+            history=history,
+            best_iter=best_iter,
+        )
 
     # -- the network
 
@@ -273,13 +305,8 @@ class FittedAutoencoder(NetworkSetup):
         net.history = history_from_frame(history)
         set_state(net, state["net"])
         net.module_.eval()
-        return cls(
-            **vars(setup),
-            net=net,
-            latent_statistics=LatentStatistics(**state["latent_statistics"]),
-            history=history,
-            best_iter=state["best_iter"],
-        )
+        statistics = LatentStatistics(**state["latent_statistics"])
+        return cls.of(setup, net, statistics, history, state["best_iter"])
 
 
 def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
@@ -311,7 +338,9 @@ def _encode(module: AutoencoderModule, values: dict[str, Tensor]) -> Tensor:
 
 
 def _predict(module: AutoencoderModule, values: dict[str, Tensor]) -> Tensor:
-    return module.predict(module.encode(values))
+    prediction = module.predict(module.encode(values))
+    assert prediction is not None  # the public methods refuse an estimator without a target
+    return prediction
 
 
 def reconstruction_r2(
@@ -363,6 +392,8 @@ def reconstruction_r2(
 
 def _with_probabilities(decoded: np.ndarray, layout: Layout) -> np.ndarray:
     """Give a block's decoded values with the probabilities of categories for their logits."""
+    if not layout.n_categories:
+        return decoded
     output = np.array(decoded)
     for group in layout.groups():
         output[:, group] = torch.softmax(torch.from_numpy(decoded[:, group]), dim=1).numpy()
