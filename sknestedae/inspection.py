@@ -35,7 +35,6 @@ from ._estimators._unwrap import (
 )
 from ._networks._batch import Batch
 from ._tables._columns import factorize, is_categorical
-from ._tables._encoder import TableEncoder
 from ._tables._input import check_same_rows, to_pandas
 from ._tables._statistics import standard_deviation
 from ._tables._target import ClassTarget, NumericTarget
@@ -706,7 +705,8 @@ def _starts(
     """
     if baselines is None:
         given = [
-            torch.as_tensor(_typical_values(chain.stages[k].table, name)[None]) for k, name in keys
+            torch.as_tensor(chain.stages[k].table.codecs[name].missing_row()[None])
+            for k, name in keys
         ]
     else:
         check_one_table(baselines, "integrated_gradients", "Pass one table.")
@@ -724,10 +724,3 @@ def _starts(
         kept = torch.as_tensor((own < 0) | missing[:, own], device=end.device)
         starts.append(torch.where(kept, end, start.to(end)))
     return starts
-
-
-def _typical_values(table: TableEncoder, name: str) -> np.ndarray:
-    """Give a block's values of a row of which nothing is known, of shape (n_values,)."""
-    numeric, categorical = table.columns[name]
-    means = np.zeros(len(numeric)) if table.standardize else table.mean[numeric]
-    return np.concatenate([means, *(table.frequencies[j] for j in categorical)])

@@ -74,10 +74,7 @@ class ObservationModel:
         self.device = device
         self.dtype = torch_dtype(table.dtype)
         # values are in standard deviations, unless they were not standardised
-        self.units = {
-            name: np.ones(len(numeric)) if table.standardize else table.scale[numeric]
-            for name, (numeric, _) in table.columns.items()
-        }
+        self.units = {name: codec.encoded_scale() for name, codec in table.codecs.items()}
         least = {name: _least_square(_LEAST_ERROR, units) for name, units in self.units.items()}
         self.variance = {
             name: torch.from_numpy(np.maximum(error, least[name]))

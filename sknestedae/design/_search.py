@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from .._estimators._differentiable import DifferentiableChain
+from ._candidate_chain import CandidateChain
 from ._candidates import Candidates
-from ._codec import CandidateChain
 from ._constraints import Constraints
 from ._objectives import DesignObjective
 

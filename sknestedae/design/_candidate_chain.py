@@ -39,7 +39,7 @@ class _BlockColumns(NamedTuple):
     categorical: list[tuple[int, Tensor]]
 
 
-class StageCodec:
+class StageAdapter:
     """The way between candidates and the values of one stage's blocks.
 
     Parameters
@@ -150,24 +150,24 @@ class CandidateChain:
 
     def __init__(self, chain: DifferentiableChain, columns: CandidateColumns) -> None:
         self.chain = chain
-        self.codecs = [StageCodec(chain, k, columns) for k in range(len(chain))]
+        self.adapters = [StageAdapter(chain, k, columns) for k in range(len(chain))]
 
     def forward(self, candidates: Candidates) -> list[StageOutputs]:
         """Send candidates up the stages."""
-        return self.chain.forward([Batch(codec.encode(candidates)) for codec in self.codecs])
+        return self.chain.forward([Batch(adapter.encode(candidates)) for adapter in self.adapters])
 
     def latents(self, candidates: Candidates) -> list[Tensor]:
         """Give each stage's latents, of shape (n_candidates, n_components)."""
         return [outputs.latents.cpu().double() for outputs in self.forward(candidates)]
 
     def decode(self, latents: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-        """Send latents of the last stage down; give all columns, as ``StageCodec.decode`` does."""
-        last = self.codecs[-1]
+        """Send latents of the last stage down; give all columns, as a stage adapter does."""
+        last = self.adapters[-1]
         numbers: dict[int, Tensor] = {}
         logits: dict[int, Tensor] = {}
         decoded = self.chain.decode(latents.to(last.device, last.dtype))
-        for codec, values in zip(self.codecs, decoded, strict=True):
-            of_stage, logits_of_stage = codec.decode(values)
+        for adapter, values in zip(self.adapters, decoded, strict=True):
+            of_stage, logits_of_stage = adapter.decode(values)
             numbers.update(of_stage)
             logits.update(logits_of_stage)
         return numbers, logits

@@ -8,7 +8,7 @@ from cases.design import a_chain, one_scale, problem_of
 from numpy.testing import assert_array_equal
 
 from sknestedae._estimators._differentiable import DifferentiableChain
-from sknestedae.design._codec import CandidateChain, StageCodec, category_matrix
+from sknestedae.design._candidate_chain import CandidateChain, StageAdapter, category_matrix
 
 
 def test_values_are_those_that_a_stage_encodes():
@@ -18,7 +18,7 @@ def test_values_are_those_that_a_stage_encodes():
         problem, known, rows = problem_of(estimator, X, target)
         chain = DifferentiableChain(estimator)
         for k, expected in enumerate(chain.encode(rows)):
-            values = StageCodec(chain, k, problem.columns).encode(known)["table"]
+            values = StageAdapter(chain, k, problem.columns).encode(known)["table"]
             own = chain.columns_of_values(k)["table"] >= 0
             torch.testing.assert_close(values[:, own], expected.values["table"][:, own])
             assert (values[:, ~own] == 0).all()
@@ -27,8 +27,8 @@ def test_values_are_those_that_a_stage_encodes():
 def test_columns_come_back_from_their_values():
     estimator, X, target = one_scale()
     problem, known, _ = problem_of(estimator, X, target)
-    codec = StageCodec(DifferentiableChain(estimator), 0, problem.columns)
-    numbers, logits = codec.decode(codec.encode(known))
+    adapter = StageAdapter(DifferentiableChain(estimator), 0, problem.columns)
+    numbers, logits = adapter.decode(adapter.encode(known))
     assert list(numbers) == [0, 1, 2]
     torch.testing.assert_close(torch.stack(list(numbers.values()), dim=1), known.numbers)
     torch.testing.assert_close(logits, known.shares)
@@ -46,8 +46,8 @@ def test_values_are_sent_to_where_the_networks_are(monkeypatch):
     for _, stage, _ in estimator.stages_:
         stage.net_.module_.to("meta")
     chain, decoded = CandidateChain(DifferentiableChain(estimator), problem.columns), []
-    for codec in chain.codecs:  # which would bring them back
-        monkeypatch.setattr(codec, "decode", lambda values: decoded.append(values) or ({}, {}))
+    for adapter in chain.adapters:  # which would bring them back
+        monkeypatch.setattr(adapter, "decode", lambda values: decoded.append(values) or ({}, {}))
     chain.decode(problem.latents_of_known)
     outputs = chain.forward(known)
     values = [v for part in decoded for v in part.values()]
