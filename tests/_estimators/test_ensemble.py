@@ -168,7 +168,7 @@ def test_going_on_with_fewer_members_raises(method):
 def test_bootstrap_members_see_rows_of_their_own():
     X, y = data()
     plain, bootstrap = sae(alpha=0).fit(X, y), sae(alpha=0, bootstrap=True).fit(X, y)
-    means = [fitted_part(member).table.affine([0, 1, 2])[0] for member in bootstrap.members_]
+    means = [fitted_part(m).table.affine([0, 1, 2])[0] for m in bootstrap.members_]
     assert len({float(mean[0]) for mean in means}) == 3
     assert_array_equal(
         *(fitted_part(plain.members_[k]).table.affine([0, 1, 2])[0] for k in (0, 2))
@@ -311,9 +311,8 @@ def test_chain_score_is_that_of_the_mean():
 def test_bootstrap_of_a_chain_keeps_the_rows_of_each_scale():
     X_list, y_list = two_scales()
     ensemble = chain(bootstrap=True, n_members=4).fit(X_list, y_list)
-    means = {
-        fitted_part(member["scale0"]).table.affine([0])[0].item() for member in ensemble.members_
-    }
+    tables = [fitted_part(member["scale0"]).table for member in ensemble.members_]
+    means = {table.affine([0])[0].item() for table in tables}
     assert len(means) == 4
     again = chain(bootstrap=True, n_members=4).fit(X_list, y_list)
     for a, b in zip(again.predict(X_list), ensemble.predict(X_list), strict=True):
