@@ -33,6 +33,9 @@ def test_labels_with_and_without_scales():
     assert flat.features([1]) == ["v"]
     assert flat.name(1) == "'v'"
     assert ColumnLabels.of(X.to_numpy()).name(1) == "1"
+    assert ColumnLabels.of(X.to_numpy()).index().equals(pd.RangeIndex(3))
+    for labels in (columns, flat, ColumnLabels.of(X.to_numpy())):
+        assert ColumnLabels.from_state(labels.to_state()) == labels
 
 
 def test_a_frame_where_an_array_was_fitted():
