@@ -1,9 +1,9 @@
 """What drives a latent or a prediction: weights, correlations, attributions.
 
-Each function gives a table of what a fitted autoencoder, or a chain of them, makes of its columns.
-They answer different questions: :func:`encoder_weights` and :func:`column_usage` what enters the
-first layer, :func:`latent_correlations` what a latent goes with, and :func:`integrated_gradients`
-what each entry of a row adds to a latent or a prediction, through all stages.
+Each function gives a table about a fitted autoencoder, or a chain of them. They answer different
+questions: :func:`encoder_weights` and :func:`column_usage`, which columns enter the first layer;
+:func:`latent_correlations`, with which variables a latent goes; and :func:`integrated_gradients`,
+how much each entry of a row adds to a latent or a prediction, through all stages.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from .exceptions import NoTargetError
 __all__ = ["column_usage", "encoder_weights", "integrated_gradients", "latent_correlations"]
 
 # Rows times steps that pass through the network at once, with their gradients; and how many values
-# these may have together, which is what bounds the memory that a wide table takes.
+# these may have together, which bounds the memory that a wide table takes.
 _CHUNK_POINTS = 65_536
 _CHUNK_VALUES = 2**22
 
@@ -57,9 +57,9 @@ _CHUNK_VALUES = 2**22
 def encoder_weights(estimator, stage=None):
     """Give the weights of the encoder's first layer, by input.
 
-    With an L1 penalty (the parameter ``l1``), they tell which inputs the encoder has use for [1]_;
-    :func:`column_usage` sums them up by column. A weight says that an input enters, not what comes
-    of it further on, for which see :func:`integrated_gradients`.
+    With an L1 penalty (the parameter ``l1``), they tell which inputs the encoder uses [1]_;
+    :func:`column_usage` sums them up by column. A weight says that an input enters the network,
+    not how much it changes a latent or a prediction, for which see :func:`integrated_gradients`.
 
     Read more in the :ref:`User Guide <interpretation>`.
 
@@ -67,7 +67,7 @@ def encoder_weights(estimator, stage=None):
     ----------
     estimator : estimator instance
         Fitted supervised autoencoder or chain of such; or a pipeline or a search that ends in one.
-        Of an ensemble the first member, whose latents ``transform`` gives.
+        For an ensemble the first member, whose latents ``transform`` gives.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`. None: the last.
 
@@ -75,10 +75,10 @@ def encoder_weights(estimator, stage=None):
     -------
     weights : DataFrame of shape (n_inputs, n_units)
         One row an input value: a number, or one category of a categorical column, indexed by
-        ``column`` and ``category`` ("" of a number). The latents of the stage before are columns
+        ``column`` and ``category`` ("" for a number). The latents of the stage before are columns
         too. One column a unit of the first hidden layer; a latent, where there is no hidden layer.
-        Unit: of the unit's input, per standard deviation of the column (without ``standardize``,
-        per unit of the column), or from absence to presence of the category.
+        In units of the hidden unit's input, per standard deviation of the column (without
+        ``standardize``, per unit of the column), or from absence to presence of the category.
 
     Raises
     ------
@@ -95,9 +95,9 @@ def encoder_weights(estimator, stage=None):
 
     Notes
     -----
-    A :class:`~sknestedae.blocks.Block` of another kind has weights of its own. Here are those that
-    its outputs enter the common encoder by, indexed by the block's name and the number of the
-    output.
+    A :class:`~sknestedae.blocks.Block` of another kind has weights of its own. Those given here
+    are the weights with which its outputs enter the common encoder, indexed by the block's name
+    and the number of the output.
 
     References
     ----------
@@ -137,7 +137,7 @@ def encoder_weights(estimator, stage=None):
 
 @isolated
 def column_usage(estimator, stage=None, *, threshold=0.01):
-    """Sum up by column with which weights the encoder's first layer takes it.
+    """Sum up the weights of the encoder's first layer by column.
 
     Read more in the :ref:`User Guide <interpretation>`.
 
@@ -301,7 +301,7 @@ def _inputs(
 
 @isolated_but_output
 def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"):
-    """Correlate the latents of rows with variables that are known of them.
+    """Correlate the latents of rows with known variables of the same rows.
 
     Read more in the :ref:`User Guide <interpretation>`.
 
@@ -312,19 +312,19 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
     X : array-like or DataFrame of shape (n_samples, n_features)
         The columns that were fitted.
     variables : DataFrame, Series or array-like of shape (n_samples, n_variables) or (n_samples,)
-        Of the same rows, in the same order (row labels, where both have some, must be in one
+        For the same rows, in the same order (row labels, where both have some, must be in one
         order too): numbers or, by their dtype, categories, strings or booleans. A row counts for
         a variable where it is not missing.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`, whose latents are
         taken. None: the latents that the estimator gives.
     method : {"pearson", "spearman"}, default="pearson"
-        Linear correlation, or that of ranks, which knows any monotonic relation.
+        Linear correlation, or that of ranks, which finds any monotonic relation.
 
     Returns
     -------
     correlations : DataFrame of shape (n_latents, n_variables)
-        From -1 to 1; of a category the correlation ratio, from 0 to 1. NaN where a latent or a
+        From -1 to 1; for categories the correlation ratio, from 0 to 1. NaN where a latent or a
         variable is constant in the rows that count.
 
     Raises
@@ -343,14 +343,14 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
     Notes
     -----
-    The correlation ratio of a category is the square root of the fraction of the latent's variance
-    (of its ranks' with "spearman") that lies between the categories. It has no sign, and is not 0
-    by chance: of :math:`k` categories in :math:`n` rows without any relation its square has the
-    mean :math:`(k - 1) / (n - 1)`.
+    The correlation ratio is the square root of the fraction of the latent's variance (of its
+    ranks' with "spearman") that lies between the categories. It has no sign, and is above 0 by
+    chance alone: for :math:`k` categories in :math:`n` rows without any relation its square has
+    the mean :math:`(k - 1) / (n - 1)`.
 
     Latents of different fits are not the same: a latent has no sign of its own, and several may
-    share what they know of a variable. Then each correlates little, and a regression on all of
-    them tells.
+    share the information about a variable. Then each correlates little, and only a regression on
+    all of them tells.
 
     Examples
     --------
@@ -398,7 +398,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
 
 def _correlation(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Correlate columns with values of shape (n_samples,); NaN where one is constant."""
+    """Correlate columns with values of shape (n_samples,); NaN where either is constant."""
     result = np.full(Z.shape[1], np.nan)
     if standard_deviation(values) == 0:
         return result
@@ -453,7 +453,7 @@ def integrated_gradients(
     Parameters
     ----------
     estimator : estimator instance
-        Fitted supervised autoencoder or chain of such, or a search for one. Of a pipeline, pass
+        Fitted supervised autoencoder or chain of such, or a search for one. For a pipeline, pass
         the last step, and the table that it sees.
     X : array-like or DataFrame of shape (n_samples, n_features)
         The columns that were fitted.
@@ -463,11 +463,11 @@ def integrated_gradients(
     latent : int, default=None
         Position of a latent; negative ones count from the last. None: the prediction.
     output : int or class label, default=None
-        Which output is divided: of several outputs (of this stage) the position; of a classifier
-        the class. None: the only output; the second one of two classes.
+        Which output is divided: the position among several outputs (of this stage); for a
+        classifier the class. None: the only output; the second one of two classes.
     baselines : array-like or DataFrame of shape (1 or n_samples, n_features), default=None
         Rows with the columns of X that the lines begin at. None: the mean of each number, and the
-        frequencies of each category, which is how an entry that is not measured enters.
+        frequencies of each category, as which a missing entry enters.
     n_steps : int, default=50
         Number of points on each line.
     return_baseline : bool, default=False
@@ -476,12 +476,12 @@ def integrated_gradients(
     Returns
     -------
     attributions : DataFrame of shape (n_samples, n_columns)
-        One column for each of the table's that the stage has heard of, the parts of all categories
-        summed. In the unit of the output: that of the target; of a class the log-odds
-        :math:`\log p / (1 - p)`, without unit; of a latent none. 0 where an entry is missing.
+        One column for each column of the table that reaches the stage, the parts of all categories
+        summed. In the unit of the output: that of the target; for a class the log-odds
+        :math:`\log p / (1 - p)`, without unit; for a latent none. 0 where an entry is missing.
     outputs : ndarray of shape (n_samples,)
-        Only with ``return_baseline=True``: what the rows' baselines give. Missing entries of a
-        row are missing in its baseline.
+        Only with ``return_baseline=True``: the outputs for the rows' baselines. Missing entries of
+        a row are missing in its baseline.
 
     Raises
     ------
@@ -502,15 +502,15 @@ def integrated_gradients(
 
     Notes
     -----
-    Of an ensemble, the mean over the members: for a number that divides the mean prediction, for a
-    class the mean log-odds. A latent is the first member's.
+    For an ensemble, the mean over the members: for a number that divides the mean prediction, for
+    a class the mean log-odds. A latent is the first member's.
 
     The sum of a row, with its baseline's output, is its prediction up to the error of the
     integral. Where that is not small, raise `n_steps`: kinks, as of ``activation="relu"``, need
     more.
 
-    Attributions tell of the model, not of the world. Columns that move together share what they
-    have in common in whatever way the fit has divided it.
+    Attributions are about the model, not about the world. Columns that move together share their
+    common part in whatever way the fit has divided it.
 
     References
     ----------
@@ -637,12 +637,22 @@ def _attribute(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Integrate the gradients of one network a stage.
 
+    Parameters
+    ----------
+    chain : DifferentiableChain
+    X, baselines
+        As in ``integrated_gradients``.
+    choose : callable
+        Picks the output that is divided.
+    n_steps : int
+        Number of points on each line.
+
     Returns
     -------
     attributions : ndarray of shape (n_samples, n_features)
         For each column of the table that was fitted.
     outputs : ndarray of shape (n_samples,)
-        Of the baselines.
+        For the baselines.
     """
     try:
         from captum.attr import IntegratedGradients
@@ -661,9 +671,11 @@ def _attribute(
     starts = _starts(chain, X, baselines, keys, columns, ends)
     measured = [parts[k].measured[name] for k, name in masks]
 
+    # captum knows functions of tensors alone: the values of all blocks of all stages, which are
+    # followed from one end to the other, and then the masks, which stay
     def forward(*tensors: Tensor) -> Tensor:
         rows = [Batch({}) for _ in parts]
-        for (k, name), values in zip(keys, tensors, strict=False):
+        for (k, name), values in zip(keys, tensors[: len(keys)], strict=True):
             rows[k].values[name] = values
         for (k, name), mask in zip(masks, tensors[len(keys) :], strict=True):
             rows[k].measured[name] = mask
@@ -678,7 +690,9 @@ def _attribute(
         mask = tuple(t[chunk] for t in measured)
         found = method.attribute(end, start, additional_forward_args=mask, n_steps=n_steps)
         for values, own in zip(found, columns, strict=True):
-            is_column = own[:, None] == np.arange(n_features)  # latents are none
+            # sums the values of a column, such as its categories; those of latents, which are -1,
+            # belong to none
+            is_column = own[:, None] == np.arange(n_features)
             attributions[chunk] += values.detach().cpu().numpy() @ is_column
         with torch.no_grad():
             outputs[chunk] = forward(*start, *mask).cpu().numpy()
@@ -699,9 +713,28 @@ def _starts(
     columns: list[np.ndarray],
     ends: list[Tensor],
 ) -> list[Tensor]:
-    """Give the values at which the lines begin, of the shapes of those at which they end.
+    """Give the values at which the lines begin.
 
-    What is not measured in a row, and what stands where latents belong, is the same at both ends.
+    A missing entry, and the values where latents belong, are the same at both ends: so they have
+    no part in the difference.
+
+    Parameters
+    ----------
+    chain : DifferentiableChain
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+        Checked.
+    baselines
+        As in ``integrated_gradients``.
+    keys : iterable of (int, str)
+        Stage and block of each of the values.
+    columns : list of ndarray of int, shape (n_values,)
+        Which column of X each value belongs to; -1 for latents.
+    ends : list of Tensor of shape (n_samples, n_values)
+        The values of X, at which the lines end.
+
+    Returns
+    -------
+    list of Tensor of shape (n_samples, n_values)
     """
     if baselines is None:
         given = [
@@ -721,6 +754,7 @@ def _starts(
     missing = pd.isna(pd.DataFrame(X)).to_numpy()
     starts = []
     for start, own, end in zip(given, columns, ends, strict=True):
+        # the -1 of latents would look up the last column, which does not matter beside own < 0
         kept = torch.as_tensor((own < 0) | missing[:, own], device=end.device)
         starts.append(torch.where(kept, end, start.to(end)))
     return starts

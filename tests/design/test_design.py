@@ -252,7 +252,7 @@ def test_lists_and_tables_of_two_levels_stand_for_the_last_scales_rows():
     assert "d: layer" in by_list.to_frame()
 
 
-def test_arrays_and_gaps():
+def test_arrays_and_missing_values():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 3)).astype(np.float32)
     X[3, 1] = np.nan

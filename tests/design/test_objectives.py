@@ -92,3 +92,16 @@ def test_objectives_that_make_no_sense(make, target, message):
     estimator, _, _ = make()
     with pytest.raises(ValueError, match=message):
         read_objectives(target, DifferentiableChain(estimator))
+
+
+def test_the_nearest_prediction_is_told():
+    """Beside the range of what the known rows are predicted to have."""
+    number = DesignObjective(0, 0, 0, "efficiency", "range", 2.0, 3.0)
+    found, known = np.array([1.0, 1.5, 9.0]), np.array([0.5, 1.25])
+    assert number.describe_nearest(found, known) == (
+        "efficiency was to be 2 to 3; nearest is 1.5, and the known rows are predicted from 0.5 "
+        "to 1.25"
+    )
+    label = DesignObjective(0, 0, 0, "phase", "class", label="cubic")
+    text = label.describe_nearest(np.array(["q", "p", "q"]), np.array(["p"]))
+    assert text == "phase was to be 'cubic', predicted are ['p', 'q']"
