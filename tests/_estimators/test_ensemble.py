@@ -257,6 +257,55 @@ def test_partial_fit_from_the_start():
     assert clf.predict_proba(X).shape == (len(X), 3)
 
 
+def test_an_ensemble_shares_what_its_first_member_learnt():
+    X, y = data()
+    ensemble = sae().fit(X, y)
+    first = ensemble.members_[0]
+    assert first is not ensemble
+    assert fitted_part(ensemble) is fitted_part(first)
+    assert ensemble.net_ is first.net_
+    assert ensemble.history_ is first.history_
+    assert [member.n_members for member in ensemble.members_] == [1, 1, 1]
+    loaded = pickle.loads(pickle.dumps(ensemble))
+    assert fitted_part(loaded) is fitted_part(loaded.members_[0])
+    single = sae(1).fit(X, y)
+    assert single.members_ == [single]
+
+
+def test_members_go_on_in_place():
+    X, y = data()
+    ensemble = sae(warm_start=True).fit(X, y)
+    members = ensemble.members_
+    ensemble.set_params(learning_rate_init=1e-4).fit(X, y)
+    assert all(a is b for a, b in zip(ensemble.members_, members, strict=True))
+    assert [member.learning_rate_init for member in members] == [1e-4] * 3
+    assert fitted_part(ensemble) is fitted_part(members[0])
+
+
+def test_members_are_put_back_where_one_of_them_fails(monkeypatch):
+    X, y = data()
+    ensemble = sae(warm_start=True).fit(X, y)
+    before = [member.predict(X) for member in ensemble.members_]
+
+    def fail(*args, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ensemble.members_[1], "fit", fail)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.set_params(max_iter=1).fit(X, y)
+    for member, own in zip(ensemble.members_, before, strict=True):
+        assert_array_equal(member.predict(X), own)
+        assert (member.n_iter_, member.max_iter) == (6, 6)
+    assert ensemble.n_iter_ == 6
+
+
+def test_one_network_after_an_ensemble_has_no_members_left():
+    X, y = data()
+    ensemble = sae().fit(X, y).set_params(n_members=1).fit(X, y)
+    assert ensemble.members_ == [ensemble]
+    assert_array_equal(ensemble.predict(X), sae(1).fit(X, y).predict(X))
+
+
 @pytest.mark.parametrize("make", [sae, chain])
 def test_members_survive_saving(make):
     X, y = data(gaps=False)

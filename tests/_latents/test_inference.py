@@ -447,7 +447,7 @@ def test_the_unit_of_the_mismatch_is_a_column_s_standard_deviation():
     estimator = SupervisedAutoencoder(2, **settings).fit(X)
     X = X[:6].copy()
     X[:, 0] = np.nan
-    link = estimator._observation_model()
+    link = fitted_part(estimator).observation_model()
     rows = link.rows(link.table.transform(X))
     found = PosteriorModeSearch([link]).find([rows])
     scale = plane()[:, 1:].std(axis=0) * [10, 100, 1000, 1e4, 1e5]
