@@ -536,7 +536,7 @@ def integrated_gradients(
 def _labels_of_columns(estimator: Any) -> pd.Index:
     """Give the labels of the table that was fitted; of an array the positions."""
     if isinstance(estimator, NestedAutoencoder):
-        columns = estimator._columns
+        columns = estimator._fitted.labels
         return columns.index() if columns.is_frame else pd.RangeIndex(estimator.n_features_in_)
     table = estimator._table
     if not table.is_frame:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from .._networks._batch import Batch
 from .._networks._chain import Chain, LatentColumns
+from .._tables._scales import is_scale_list
+from .._tables._staged import StagedTable
 from ._nested import NestedAutoencoder
 from ._unwrap import autoencoder_of, innermost, unfrozen
 
@@ -71,7 +73,8 @@ class DifferentiableChain:
     def encode(self, X: Any) -> list[Batch]:
         """Give the values of a table as each stage sees them, the latents before included."""
         if isinstance(self.estimator, NestedAutoencoder):
-            tables = [table for _, table in self.estimator._walk(self.check(X))]
+            table = self.estimator._read(X)
+            tables = [own for _, own in self.estimator._fitted.walk(table)]
         else:
             tables = [X]
         return [
@@ -81,7 +84,15 @@ class DifferentiableChain:
 
     def check(self, X: Any) -> Any:
         """Bring a table to the columns of ``fit``."""
+        if isinstance(self.estimator, NestedAutoencoder):
+            return self.estimator._read(X).X
         return self.estimator._check_X(X, reset=False)
+
+    def staged(self, X: Any) -> StagedTable:
+        """Give a chain's table, or the one table of a list, as its stages see it."""
+        if is_scale_list(X):
+            X = self.estimator._fitted.table_list.stack(X).X
+        return self.estimator._read(X)
 
     def forward(self, parts: Sequence[Batch]) -> list[StageOutputs]:
         """Send values up the chain; latents of the stage before are computed anew.

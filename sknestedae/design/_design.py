@@ -21,8 +21,6 @@ from .._estimators._nested import NestedAutoencoder
 from .._latents._inference import DISTINCT, choose_distinct
 from .._persistence import public
 from .._tables._input import to_pandas
-from .._tables._missing import take_rows
-from .._tables._scales import is_scale_list, last_scale, measured_scales
 from .._tables._statistics import standard_deviation
 from ..exceptions import NoTargetError, ToleranceWarning
 from ._constraints import SUM_TOLERANCE, Constraints, Kinds
@@ -287,23 +285,18 @@ def _known_rows(flow: DifferentiableChain, X: Any) -> tuple[Any, np.ndarray]:
     """
     estimator = flow.estimator
     X = to_pandas(X)
-    index = X.index.to_numpy() if isinstance(X, pd.DataFrame) else None
     if not isinstance(estimator, NestedAutoencoder):
+        index = X.index.to_numpy() if isinstance(X, pd.DataFrame) else None
         X = estimator.complete(estimator._check_X(X, reset=False))
         return X, np.arange(len(X)) if index is None else index
-    if is_scale_list(X):
-        X = estimator._stack(X).X
-        index = X.index.to_numpy()
-    X = estimator._check_X(X, reset=False)
-    index = np.arange(len(X)) if index is None else index
-    measured = measured_scales(X, flow.columns)
-    rows = np.flatnonzero(last_scale(measured) == len(flow) - 1)
+    table = flow.staged(X)
+    rows = np.flatnonzero(table.last == len(flow) - 1)
     if not len(rows):
         raise ValueError(
             f"X has no row with a measured column of the last stage, {flow.names[-1]!r}, among "
-            f"its {len(X)} rows."
+            f"its {len(table)} rows."
         )
-    return estimator.complete(take_rows(X, rows)), index[rows]
+    return estimator.complete(table.take(rows).X), table.row_labels[rows]
 
 
 def _kinds(flow: DifferentiableChain, X: pd.DataFrame) -> Kinds:
