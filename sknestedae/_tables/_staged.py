@@ -131,10 +131,9 @@ class StagedTable:
 
     @property
     def row_labels(self) -> np.ndarray:
-        """What rows are called: their index, or of an array their positions; (n_samples,)."""
-        return (
-            self.X.index.to_numpy() if isinstance(self.X, pd.DataFrame) else np.arange(len(self))
-        )
+        """The index, or of an array the positions of rows; of shape (n_samples,)."""
+        X = self.X
+        return X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(len(X))
 
     def read_target(self, y: Any, rows: Any = slice(None)) -> StageTargets:
         """Read the target that ``fit`` was given beside the table.

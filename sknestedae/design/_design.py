@@ -296,7 +296,9 @@ def _known_rows(flow: DifferentiableChain, X: Any) -> tuple[Any, np.ndarray]:
             f"X has no row with a measured column of the last stage, {flow.names[-1]!r}, among "
             f"its {len(table)} rows."
         )
-    return estimator.complete(table.take(rows).X), table.row_labels[rows]
+    # of a chain that was fitted to an array, rows of a DataFrame still have their labels
+    index = X.index.to_numpy() if isinstance(X, pd.DataFrame) else table.row_labels
+    return estimator.complete(table.take(rows).X), index[rows]
 
 
 def _kinds(flow: DifferentiableChain, X: pd.DataFrame) -> Kinds:
