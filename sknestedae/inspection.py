@@ -24,6 +24,7 @@ from torch import Tensor
 from ._ambient import isolated, isolated_but_output
 from ._estimators._base import BaseSupervisedAutoencoder
 from ._estimators._differentiable import DifferentiableChain, StageOutputs
+from ._estimators._fitted import fitted_part
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._stages import with_last_estimator
 from ._estimators._unwrap import (
@@ -36,7 +37,6 @@ from ._estimators._unwrap import (
 )
 from ._networks._batch import Batch
 from ._tables._columns import factorize, is_categorical
-from ._tables._encoder import TableEncoder
 from ._tables._input import check_same_rows, to_pandas
 from ._tables._statistics import standard_deviation
 from .blocks import DenseBlock
@@ -122,7 +122,7 @@ def encoder_weights(estimator, stage=None):
     inputs = _inputs(core, labels)
     layer = core.net_.module_.encoder[0]
     weights = layer.weight.detach().cpu().numpy().T
-    has_hidden_layer = bool(core._architecture["hidden_layer_sizes"])
+    has_hidden_layer = bool(fitted_part(core).architecture["hidden_layer_sizes"])
     units = [f"unit{i}" for i in range(weights.shape[1])]
     if not has_hidden_layer:
         units = names_of_latents(core, weights.shape[1])
@@ -248,17 +248,19 @@ def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]
     list of (int, label, category)
         Position of the column in the table, its label, and the category ("" of a number).
     """
-    table = core._table
+    fitted = fitted_part(core)
+    table = fitted.table
     inputs: list[tuple] = []
-    labels = table.labels if table.is_frame else labels or list(range(table.n_features))
-    module: Any = core.net_.module_
+    names = table.column_labels
+    labels = names.labels if names.is_frame else labels or list(range(table.n_features))
+    module: Any = fitted.module
     for name, (numeric, categorical) in table.columns.items():
-        is_dense = isinstance(core._architecture["blocks"][name], DenseBlock)
+        is_dense = isinstance(fitted.architecture["blocks"][name], DenseBlock)
         if not (is_dense and isinstance(module.block_encoders[name], torch.nn.Identity)):
             with torch.no_grad():
                 values = torch.zeros(
                     (1, table.layouts[name].n_values), dtype=module.encoder[0].weight.dtype
-                ).to(core._net_device)
+                ).to(fitted.device)
                 width = module.block_encoders[name](values).shape[1]
             first = min([*numeric, *categorical])
             inputs += [(first, name, i) for i in range(width)]
@@ -536,14 +538,8 @@ def integrated_gradients(
 def _labels_of_columns(estimator: Any) -> pd.Index:
     """Give the labels of the table that was fitted; of an array the positions."""
     if isinstance(estimator, NestedAutoencoder):
-        columns = estimator._fitted.labels
-        return columns.index() if columns.is_frame else pd.RangeIndex(estimator.n_features_in_)
-    table = estimator._table
-    if not table.is_frame:
-        return pd.RangeIndex(table.n_features)
-    if len(table.level_names) > 1:
-        return pd.MultiIndex.from_tuples(table.labels, names=table.level_names)
-    return pd.Index(table.labels, name=table.level_names[0], tupleize_cols=False)
+        return estimator._fitted.labels.index()
+    return fitted_part(estimator).table.column_labels.index()
 
 
 def _networks(estimator: Any, *, of_latent: bool) -> list[Any]:
@@ -563,7 +559,7 @@ def _latent_of(
     flow: DifferentiableChain, latent: Any
 ) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
     """Give what picks a latent of the last stage."""
-    n_latents = flow.estimators[-1]._n_features_out
+    n_latents = flow.fitted[-1].n_components
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
     if not is_index or not -n_latents <= int(latent) < n_latents:
         raise ValueError(
@@ -578,7 +574,8 @@ def _output_of(
 ) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
     """Give what picks an output of the last stage's prediction, in its own unit."""
     estimator, name = flow.estimators[-1], flow.names[-1]
-    if estimator._target is None:
+    target = flow.fitted[-1].target
+    if target is None:
         what = f"Stage {name!r}" if name else f"This {type(estimator).__name__}"
         raise NoTargetError(
             f"{what} was fitted without a target (y=None), so that it has no prediction; ask for "
@@ -600,7 +597,7 @@ def _output_of(
             return logits[:, c] - torch.logsumexp(logits[:, others], dim=1)
 
         return log_odds
-    n_outputs = estimator._target.layout.n_numeric
+    n_outputs = target.layout.n_numeric
     j = 0 if output is None and n_outputs == 1 else output
     is_index = isinstance(j, Integral) and not isinstance(j, bool)
     if not is_index or not -n_outputs <= int(j) < n_outputs:
@@ -611,9 +608,9 @@ def _output_of(
 
     def number(flow: DifferentiableChain, reading: StageOutputs) -> Tensor:
         prediction: Any = reading.prediction
-        scaler = flow.estimators[-1]._target._encoder
-        values = prediction[:, int(j)]
-        return values * scaler.scale[j] + scaler.mean[j] if scaler.standardize else values
+        target: Any = flow.fitted[-1].target
+        mean, scale = target.affine()
+        return prediction[:, int(j)] * scale[int(j)] + mean[int(j)]
 
     return number
 
@@ -695,7 +692,7 @@ def _starts(
     """
     if baselines is None:
         given = [
-            torch.as_tensor(_typical_values(flow.estimators[k]._table, name)[None])
+            torch.as_tensor(flow.fitted[k].table.codecs[name].missing_row()[None])
             for k, name in keys
         ]
     else:
@@ -714,10 +711,3 @@ def _starts(
         kept = torch.as_tensor((own < 0) | missing[:, own], device=end.device)
         starts.append(torch.where(kept, end, start.to(end)))
     return starts
-
-
-def _typical_values(table: TableEncoder, name: str) -> np.ndarray:
-    """Give a block's values of a row of which nothing is known, of shape (n_values,)."""
-    numeric, categorical = table.columns[name]
-    means = np.zeros(len(numeric)) if table.standardize else table.mean[numeric]
-    return np.concatenate([means, *(table.frequencies[j] for j in categorical)])

@@ -19,6 +19,7 @@ from .._persistence import check_stamp, stamp
 from .._tables._input import read_table
 from .._tables._scales import is_scale_list
 from .._tables._staged import StagedTable
+from ._ensemble import members_of
 from ._fitted_chain import FittedChain
 from ._outputs import latents_of_chain
 from ._supervised import SupervisedAutoencoder
@@ -293,7 +294,7 @@ class BaseChain(  # type: ignore[call-arg]
     def members_(self) -> list[Any]:
         """The fitted chains, of an ensemble or of one."""
         self._fitted_or_refuse("members_")
-        return self._members or [self]
+        return members_of(self)
 
     @property
     def _chains(self) -> list[FittedChain]:

@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from .._tables._staged import StagedTable, StageTargets
 from ._base import BaseSupervisedAutoencoder
 from ._ensemble import strata_of
+from ._fitted import fitted_part
 from ._refinement import StageData, refine
 from ._stages import (
     Stage,
@@ -106,7 +107,7 @@ def default_estimator(
     return kind() if is_first else kind(alpha="auto")
 
 
-def strata_of_rows(table: StagedTable, target: StageTargets, stages: list[Stage]) -> np.ndarray:
+def strata_of_scales(table: StagedTable, target: StageTargets, stages: list[Stage]) -> np.ndarray:
     """Say which rows are of a kind, that a bootstrap draw must keep as many of.
 
     Parameters
@@ -184,7 +185,7 @@ def train_stages(
         with naming(stage.name):
             fit_stage(stage.estimator, data)
             if whole.labels.is_frame and isinstance(stage.estimator, BaseSupervisedAutoencoder):
-                stage.estimator._table.know_mixed(whole.own_columns(k))
+                fitted_part(stage.estimator).table.know_mixed(whole.own_columns(k))
             # what later stages are trained on; of the last stage, a row to count its latents
             later = np.unique(np.concatenate(rows[k + 1 :] or [own[:1]]))
             encoded = encode_alike(

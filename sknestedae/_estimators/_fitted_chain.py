@@ -95,7 +95,7 @@ class FittedChain:
         return {
             **vars(self),
             "stages": [tuple(stage) for stage in self.stages],
-            "labels": dict(vars(self.labels)),
+            "labels": self.labels.to_state(),
             "frame_kinds": [FrameKind.to_state(kind) for kind in self.frame_kinds],
             "refine_history": None if history is None else history.to_dict("list"),
         }

@@ -36,17 +36,18 @@ from ._base_chain import BaseChain
 from ._chain_fit import (
     configure_stages,
     refine_stages,
-    strata_of_rows,
+    strata_of_scales,
     train_stages,
 )
 from ._chain_scores import score_reconstruction, score_rows, score_targets
 from ._completion import ChainCompleter
 from ._ensemble import fit_members, make_members
+from ._fitted import fitted_part
 from ._fitted_chain import FittedChain
 from ._outputs import decode_chain, predict_chains, predict_proba_chains
 from ._stages import Stage, check_stages
 from ._unwrap import innermost, unfrozen
-from ._validation import all_or_nothing, drop_weightless, leave_out_weightless
+from ._validation import all_or_nothing, check_training_rows
 
 # Parameters of the chain that go to every stage which has them.
 _PASSED_ON = ("max_iter", "verbose", "random_state")
@@ -298,20 +299,19 @@ default=None
         members = make_members(self)
         whole = strata = None
         if self.bootstrap:
-            X, y, sample_weight = leave_out_weightless(X, y, sample_weight)
+            kept = check_training_rows(X, y, sample_weight)
+            X, y, sample_weight = kept.X, kept.of(y), kept.sample_weight
         X = self._check_table(X, reset=True)
         if self.bootstrap:
-            if y is not None:
-                check_consistent_length(X, y)
             whole = StagedTable.of(X, self.stages)
             target = whole.read_target(y)
-            strata = strata_of_rows(whole, target, self._configure(whole.columns, target))
+            strata = strata_of_scales(whole, target, self._configure(whole.columns, target))
         fit_members(members, X, y, sample_weight, strata, "_fit", whole=whole, **given)
         if self.bootstrap:
             for stages in zip(*(member.stages_ for member in members), strict=True):
                 estimators = [unfrozen(innermost(estimator)) for _, estimator, _ in stages]
                 if all(isinstance(e, BaseSupervisedAutoencoder) for e in estimators):
-                    share_unlearnt([e._table for e in estimators])
+                    share_unlearnt([fitted_part(e).table for e in estimators])
         self._fitted, self._members = members[0]._fitted, members
 
     @isolated  # a member is fitted in a thread of its own
@@ -337,14 +337,8 @@ default=None
             Of a member of an ensemble, the table that its rows were drawn from.
         """
         X = self._check_table(X, reset=True)
-        if y is not None:
-            check_consistent_length(X, y)
-        given, kept = X, slice(None)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            X, sample_weight, kept = drop_weightless(X, sample_weight)
+        given = X
+        X, sample_weight, _, kept = check_training_rows(X, y, sample_weight)
         # a draw of rows must not say which columns a stage has
         table = StagedTable.of(X, self.stages) if whole is None else whole.with_rows(X)
         if whole is None:

@@ -18,6 +18,7 @@ from .._tables._splits import row_keys
 from .._tables._staged import StagedTable, StageLatents, StageTargets
 from ..exceptions import DivergenceError
 from ._base import BaseSupervisedAutoencoder
+from ._fitted import fitted_part
 from ._refinement import StageData
 from ._unwrap import innermost, names_of_latents, unfrozen
 
@@ -194,7 +195,7 @@ def encode_alike(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
     if len(first) == len(group):
         return encode_stage(estimator, table, seen)
     if isinstance(unfrozen(estimator), BaseSupervisedAutoencoder):
-        unfrozen(estimator)._table.notice_unseen(table)  # counted in all rows
+        fitted_part(unfrozen(estimator)).table.notice_unseen(table)  # counted in all rows
     return encode_stage(estimator, take_rows(table, first), seen[first])[group]
 
 

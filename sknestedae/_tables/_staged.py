@@ -93,7 +93,7 @@ class StagedTable:
         ValueError
             If a stage has no column, or one of another stage.
         """
-        labels = ColumnLabels(X)
+        labels = ColumnLabels.of(X)
         if stages is None:
             columns = labels.scale_columns() or {"scale0": list(range(X.shape[1]))}
             check_names(list(columns), "X")

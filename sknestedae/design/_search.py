@@ -65,18 +65,15 @@ class Port:
     """
 
     def __init__(self, flow: DifferentiableChain, k: int, kinds: Kinds) -> None:
-        table, own = flow.estimators[k]._table, flow.columns[k]
-        self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
-        self.device = flow.estimators[k]._net_device
+        fitted, own = flow.fitted[k], flow.columns[k]
+        table, self.dtype, self.device = fitted.table, fitted.dtype, fitted.device
         self.layouts = table.layouts
         self.numeric: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
         self.categorical: dict[str, list[tuple[int, Tensor]]] = {}
         for name, (numeric, categorical) in table.columns.items():
             here = [(i, j) for i, j in enumerate(numeric) if j < len(own)]
             there = [kinds.numeric.index(own[j]) for _, j in here]
-            used = [j for _, j in here]
-            mean = table.mean[used] if table.standardize else np.zeros(len(used))
-            scale = table.scale[used] if table.standardize else np.ones(len(used))
+            mean, scale = table.affine([j for _, j in here])
             self.numeric[name] = (
                 torch.tensor([i for i, _ in here], dtype=torch.long),
                 torch.tensor(there, dtype=torch.long),
@@ -156,10 +153,9 @@ class Route:
         output = output.cpu().double()
         if is_classifier(estimator):
             return torch.softmax(output, dim=1)[:, wish.code]
-        encoder, values = estimator._target._encoder, output[:, wish.output]
-        if encoder.standardize:
-            values = values * encoder.scale[wish.output] + encoder.mean[wish.output]
-        return values
+        target: Any = self.flow.fitted[wish.stage].target
+        mean, scale = target.affine()
+        return output[:, wish.output] * scale[wish.output] + mean[wish.output]
 
 
 def _flows_of_others(flow: DifferentiableChain, k: int) -> list[DifferentiableChain]:
@@ -212,7 +208,7 @@ class SearchProblem:
             }
             for flow in flows
         ]
-        links = [estimator._observation_model() for estimator in flows[0].estimators]
+        links = [fitted.observation_model() for fitted in flows[0].fitted]
         self.bounds = links[-1].bounds
         self.means = [link.mean for link in links]
         self.precisions = [torch.linalg.inv(link.covariance) for link in links]
