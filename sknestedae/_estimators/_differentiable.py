@@ -13,11 +13,9 @@ from torch import Tensor
 from .._networks._batch import Batch
 from .._networks._chain import Chain, LatentColumns
 from .._tables._input import to_pandas
-from .._tables._missing import take_rows
-from .._tables._scales import is_scale_list, last_scale, measured_scales
+from .._tables._scales import is_scale_list
 from ._fitted import fitted_part
 from ._nested import NestedAutoencoder
-from ._stages import with_last_estimator
 from ._unwrap import autoencoder_of, innermost, unfrozen
 
 
@@ -112,7 +110,7 @@ class DifferentiableChain:
             return [self]
         part = self.estimator[: k + 1]
         return [
-            DifferentiableChain(with_last_estimator(part, member), self.caller)
+            DifferentiableChain(part._with_last_estimator(member), self.caller)
             for member in self.estimators[k].members_
         ]
 
@@ -121,7 +119,7 @@ class DifferentiableChain:
     def labels(self) -> pd.Index:
         """Give the labels of the columns that were fitted; for an array, the positions."""
         if isinstance(self.estimator, NestedAutoencoder):
-            return self.estimator._columns.index()
+            return self.estimator._fitted.labels.index()
         return self.stages[0].table.column_labels.index()
 
     def check(self, X: Any) -> pd.DataFrame | np.ndarray:
@@ -131,11 +129,13 @@ class DifferentiableChain:
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
         """
+        if isinstance(self.estimator, NestedAutoencoder):
+            return self.estimator._read(X).X
         return self.estimator._check_X(X, reset=False)
 
     def stack(self, X_list: list[Any]) -> pd.DataFrame:
         """Make one table of a list of tables, one a scale."""
-        return self.estimator._stack(X_list).X
+        return self.estimator._fitted.table_list.stack(X_list).X
 
     def known_rows(self, X: Any) -> tuple[pd.DataFrame | np.ndarray, np.ndarray]:
         """Give the rows of the last scale without missing values, and their index.
@@ -160,19 +160,20 @@ class DifferentiableChain:
         X = to_pandas(X)
         if is_scale_list(X) and isinstance(self.estimator, NestedAutoencoder):
             X = self.stack(X)
+        # a DataFrame has its labels, also where the estimator was fitted to an array
         labels = X.index.to_numpy() if isinstance(X, pd.DataFrame) else None
-        X = self.check(X)
-        index = np.arange(len(X)) if labels is None else labels
         if not isinstance(self.estimator, NestedAutoencoder):
-            return self.estimator.complete(X), index
-        measured = measured_scales(X, self.columns)
-        rows = np.flatnonzero(last_scale(measured) == len(self) - 1)
+            completed = self.estimator.complete(self.check(X))
+            return completed, np.arange(len(completed)) if labels is None else labels
+        table = self.estimator._read(X)
+        rows = np.flatnonzero(table.last == len(self) - 1)
         if not len(rows):
             raise ValueError(
                 f"X has no row with a measured column of the last stage, {self.names[-1]!r}, "
-                f"among its {len(X)} rows."
+                f"among its {len(table)} rows."
             )
-        return self.estimator.complete(take_rows(X, rows)), index[rows]
+        index = rows if labels is None else labels[rows]
+        return self.estimator.complete(table.take(rows).X), index
 
     def columns_of_values(self, k: int) -> dict[str, np.ndarray]:
         """Tell which column of X each value of a stage's blocks belongs to; -1 for latents.
@@ -193,9 +194,9 @@ class DifferentiableChain:
 
     def encode(self, X: Any) -> list[Batch]:
         """Give the values of a table as each stage sees them, the latents before included."""
-        X = self.check(X)
         if isinstance(self.estimator, NestedAutoencoder):
-            tables = [table for _, table in self.estimator._walk(X)]
+            table = self.estimator._read(X)
+            tables = [own for _, own in self.estimator._fitted.walk(table)]
         else:
             tables = [X]
         return [

@@ -10,7 +10,7 @@ from cases.completion import explainer_of_chain, fitted_chain, fitted_plane, hid
 from cases.nested import cells, sae
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._density import LatentStatistics
 from sknestedae._latents._observation import invertible
@@ -156,9 +156,9 @@ def test_partial_fit_adds_to_the_belief_and_early_stopping_leaves_rows_out():
 
 def test_refinement_learns_latents_anew():
     chain, X, y = fitted_chain(refine_iter=2)
-    stacked = chain._stack(X, y)
-    rows = stacked.X.loc["b"].index
-    *_, (stage, table) = chain._walk(chain._check_X(stacked.X.loc[["b"]], reset=False))
+    stacked, _ = stack_scales(X, y, names=["a", "b"])
+    rows = stacked.loc["b"].index
+    *_, (stage, table) = chain._fitted.walk(chain._read(stacked.loc[["b"]]))
     latents = stage.estimator.transform(table)
     assert_allclose(
         fitted_part(stage.estimator).latent_statistics.mean, latents.mean(axis=0), rtol=1e-6
@@ -207,7 +207,7 @@ def test_rows_from_elsewhere_score_lower():
 
 def test_the_score_of_a_chain_is_the_sum_of_what_was_measured():
     chain, X, y = fitted_chain()
-    table = chain._stack(X, y).X
+    table, _ = stack_scales(X, y, names=["a", "b"])
     scores = chain.score_samples(table)
     first, second = chain.score_samples(X)
     is_first = table.index.get_level_values("scale") == "a"

@@ -21,7 +21,12 @@ from cases.nested import cells, clf, sae
 from cases.supervised import mixed_table
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae import (
+    NestedAutoencoder,
+    SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
+    stack_scales,
+)
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._inference import PosteriorModeSearch, choose_distinct, weightiest
 from sknestedae._networks._batch import Batch
@@ -332,7 +337,7 @@ def test_a_first_scale_follows_from_the_second():
 
 def test_rows_of_an_earlier_scale_get_the_later_columns():
     chain, X, y = fitted_chain()
-    table = chain._stack(X, y).X
+    table, _ = stack_scales(X, y, names=["a", "b"])
     completed = chain.complete(table)
     assert not completed.isna().any().any()
     assert completed.index.equals(table.index)

@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae.design import Design, propose
 from sknestedae.exceptions import NoTargetError, ToleranceWarning
@@ -241,7 +241,7 @@ def test_lists_and_tables_of_two_levels_stand_for_the_last_scales_rows():
     by_list = quietly(chain, [first, second], {"d": "max"}, fixed={"layer": "x"}, n_candidates=3)
     by_table = quietly(
         chain,
-        chain._stack([first, second], y).X,
+        stack_scales([first, second], y, names=["c", "d"])[0],
         {"d": "max"},
         fixed={("d", "layer"): "x"},
         n_candidates=3,
