@@ -54,7 +54,7 @@ def test_integer_weights_equal_repeated_rows():
     assert (np.abs(weighted.scale - repeated.scale) <= bound).all()
 
 
-def test_without_standardize_numbers_stay_and_missing_are_means():
+def test_without_standardize_numbers_stay_and_missing_ones_are_means():
     X = with_missing(numbers())
     _, (values, measured) = encode(X, standardize=False)
     mean = np.broadcast_to(np.nanmean(X, axis=0), X.shape)

@@ -26,7 +26,7 @@ def test_round_trip_of_column_labels(columns):
     assert_frame_equal(round_trip(X), X)
 
 
-def test_round_trip_of_missing_gives_means_and_frequent_categories():
+def test_round_trip_of_missing_entries_gives_means_and_frequent_categories():
     X = pd.DataFrame(
         {
             "n": pd.array([1, 3, None], "Int64"),

@@ -23,7 +23,7 @@ def learn(y, weight=None, rows=None, standardize=True):
 
 # -- numbers
 
-GAPS = {
+WITH_MISSING = {
     "array": np.array([1.0, np.nan, 3.0]),
     "column": np.array([[1.0], [np.nan], [3.0]]),
     "list": [1, None, 3],
@@ -36,7 +36,7 @@ GAPS = {
 }
 
 
-@pytest.mark.parametrize("y", GAPS.values(), ids=GAPS)
+@pytest.mark.parametrize("y", WITH_MISSING.values(), ids=WITH_MISSING)
 def test_numbers_are_read_with_nan_where_missing(y):
     values = NumericTarget(True).read(y)
     np.testing.assert_array_equal(values, [[1], [np.nan], [3]])

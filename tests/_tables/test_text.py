@@ -57,8 +57,8 @@ def test_doubtful_text(values, said, dtype):
     is_text = all(isinstance(value, str) for value in values)
     column = pd.Series(values, dtype=dtype if is_text else object)
     assert said in doubt(column)
-    gaps = np.arange(len(column)) % 5 == 0
-    assert doubt(column.mask(gaps)) is not None
+    missing = np.arange(len(column)) % 5 == 0
+    assert doubt(column.mask(missing)) is not None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
