@@ -103,6 +103,15 @@ class ColumnLabels:
         # of three levels or more, a feature is named by all that come after its scale
         return [label[1] if len(label) == 2 else label[1:] for label in labels]
 
+    def scale_columns(self) -> dict[str, list[int]] | None:
+        """Give the positions of each scale's columns; None without a second level."""
+        if self.scales is None:
+            return None
+        columns: dict[str, list[int]] = {scale: [] for scale in self.scales}
+        for j, label in enumerate(self.labels):
+            columns[str(label[0])].append(j)
+        return columns
+
     def name_columns_of(self, X: np.ndarray) -> pd.DataFrame:
         """Make a DataFrame of an array that has as many columns."""
         return pd.DataFrame(X).infer_objects().set_axis(self.index(), axis=1)

@@ -168,6 +168,11 @@ default=None
     0        NaN   19.0
     1        NaN   14.0
     """
+    if not is_scale_list(X_list):
+        raise ValueError(
+            "X_list must be a list of tables of two dimensions, one a scale, got "
+            f"{type(X_list).__name__}: {X_list!r:.60}."
+        )
     stacked = stack(X_list, y_list, names, same_rows)
     return stacked.X, stacked.y
 
@@ -178,12 +183,7 @@ def stack(
     names: Sequence[str] | None = None,
     same_rows: bool | str = "auto",
 ) -> StackedScales:
-    """Do what ``stack_scales`` does, and give the positions of each scale's rows beside."""
-    if not is_scale_list(X_list):
-        raise ValueError(
-            "X_list must be a list of tables of two dimensions, one a scale, got "
-            f"{type(X_list).__name__}: {X_list!r:.60}."
-        )
+    """Do what ``stack_scales`` does with a list, and give the positions of each scale's rows."""
     names = check_names(
         [f"scale{k}" for k in range(len(X_list))] if names is None else names, "names"
     )

@@ -555,7 +555,7 @@ def test_cross_validation_and_search_of_a_stacked_table():
     assert len(search.cv_results_["params"]) == 4
 
 
-@pytest.mark.parametrize("cv", [None, 2, ScaleKFold(2)])
+@pytest.mark.parametrize("cv", [2, ScaleKFold(2)])
 def test_a_list_in_a_cross_validation_raises(cv):
     X_list, y_list = two_scales()
     chain = NestedAutoencoder(estimator=sae())
@@ -564,7 +564,14 @@ def test_a_list_in_a_cross_validation_raises(cv):
     with pytest.raises(ValueError, match="stack_scales"):
         GridSearchCV(chain, {"n_components": [1, 2]}, cv=cv).fit(X_list, y_list)
     with pytest.raises(ValueError, match="stack_scales"):
-        learning_curve(chain, X_list, y_list, cv=cv)
+        learning_curve(chain, X_list, y_list, cv=cv, train_sizes=[1.0])
+
+
+def test_a_list_is_as_many_samples_as_tables_for_a_split():
+    """With more folds than tables, scikit-learn refuses before a chain is asked."""
+    X_list, y_list = two_scales()
+    with pytest.raises(ValueError, match=r"n_splits=5 .* samples: n_samples=2"):
+        cross_val_score(NestedAutoencoder(estimator=sae()), X_list, y_list)
 
 
 def test_learning_curve():

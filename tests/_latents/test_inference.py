@@ -22,7 +22,13 @@ from cases.nested import cells, clf, sae
 from cases.supervised import mixed_table
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae import (
+    NestedAutoencoder,
+    SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
+    stack_scales,
+)
+from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._inference import PosteriorModeSearch, choose_distinct, weightiest
 from sknestedae._networks._batch import Batch
 from sknestedae.exceptions import ToleranceWarning, UnmeasuredScaleWarning
@@ -162,7 +168,9 @@ def test_a_row_with_nothing_measured_is_a_typical_one():
     estimator, _ = fitted_plane()
     completed = estimator.complete(np.full((1, 6), np.nan))
     # the mean of all examples, each as likely as the others
-    decoded = estimator.inverse_transform(estimator._latent_statistics.examples.mean(axis=0)[None])
+    decoded = estimator.inverse_transform(
+        fitted_part(estimator).latent_statistics.examples.mean(axis=0)[None]
+    )
     assert_allclose(completed, decoded, rtol=1e-5)
 
 
@@ -180,9 +188,9 @@ def test_latents_stay_where_their_activation_can_bring_them(activation):
         2, latent_activation=activation, max_iter=5, random_state=0
     ).fit(X)
     gaps, _ = hide(10 * X[:20])  # far from anything that was learnt from
-    link = estimator._observation_model()
+    link = fitted_part(estimator).observation_model()
     explainer, rows = PosteriorModeSearch([link]), [link.rows(link.table.transform(gaps))]
-    low, high = estimator._observation_model().bounds
+    low, high = fitted_part(estimator).observation_model().bounds
     latents = explainer.find(rows).latents
     assert latents.min() >= low
     assert latents.max() <= high
@@ -330,7 +338,7 @@ def test_a_first_scale_follows_from_the_second():
 
 def test_rows_of_an_earlier_scale_get_the_later_columns():
     chain, X, y = fitted_chain()
-    table = chain._stack(X, y).X
+    table, _ = stack_scales(X, y, names=["a", "b"])
     completed = chain.complete(table)
     assert not completed.isna().any().any()
     assert completed.index.equals(table.index)
@@ -474,7 +482,7 @@ def test_the_unit_of_the_mismatch_is_a_column_s_standard_deviation():
     estimator = SupervisedAutoencoder(2, **settings).fit(X)
     X = X[:6].copy()
     X[:, 0] = np.nan
-    link = estimator._observation_model()
+    link = fitted_part(estimator).observation_model()
     rows = link.rows(link.table.transform(X))
     found = PosteriorModeSearch([link]).find([rows])
     scale = plane()[:, 1:].std(axis=0) * [10, 100, 1000, 1e4, 1e5]
