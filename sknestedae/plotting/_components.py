@@ -13,8 +13,7 @@ from sklearn.metrics import get_scorer
 from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table
 from ..model_selection import BatchedGridSearchCV
-from ._base import PALETTE, check_has, combine_styles
-from ._reconstruction import make_axes
+from ._base import PALETTE, check_has, combine_styles, make_axes
 
 
 class ComponentsDisplay:
@@ -106,7 +105,6 @@ class ComponentsDisplay:
         display : :class:`~sknestedae.plotting.ComponentsDisplay`
             Object that stores the values and the artists.
         """
-        import matplotlib.pyplot as plt
         from matplotlib.lines import Line2D
 
         n_components = _check_numbers(self.n_components)
@@ -122,7 +120,7 @@ class ComponentsDisplay:
             summary[name, "mean"], summary[name, "sem"] = values.mean(axis=1), sem
         self.summary_ = pd.DataFrame(summary, index=pd.Index(n_components, name="n_components"))
         self.axes_ = make_axes(
-            plt, ax, len(self.scores), 3, panel_size=(4.2, 3.6), layout="constrained"
+            ax, len(self.scores), 3, panel_size=(4.2, 3.6), layout="constrained"
         )
         self.figure_ = self.axes_[0].figure
         self.chosen_: dict[str, int] = {}

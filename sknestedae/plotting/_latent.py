@@ -21,7 +21,7 @@ from ._base import (
     PALETTE,
     as_floats,
     check_has,
-    column_position,
+    column_positions,
     combine_legend_styles,
     combine_styles,
     grouped_categories,
@@ -471,8 +471,13 @@ def _find_color(X: Any, color: Any) -> Any:
     )
     if not named:
         return color
-    table = pd.DataFrame(X)
-    column = table.iloc[:, column_position(table, color, "color", named=frame is not None)]
+    found = column_positions(X, color, "color")
+    if len(found) != 1:
+        raise ValueError(
+            f"The 'color' parameter must name one column of X, but {color!r} is the name of "
+            f"{len(found)}."
+        )
+    column = pd.DataFrame(X).iloc[:, found[0]]
     return column if frame is not None else column.rename(f"Column {column.name}")
 
 
