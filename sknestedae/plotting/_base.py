@@ -167,6 +167,7 @@ def decode_as(
     nested = innermost(estimator)
     if not hasattr(nested, "stages_"):
         return to_pandas(estimator.inverse_transform(Z))
+    # a chain behind steps: its own table has to go back through them, too
     steps = steps_before(estimator)
     head = make_pipeline(*steps, "passthrough")
     back = to_pandas(nested.inverse_transform(Z))
@@ -301,7 +302,7 @@ def grouped_categories(
         raise ValueError(
             f"The 'max_categories' parameter must be an int of at least 2, got {max_categories!r}."
         )
-    codes = pd.Categorical(column)
+    codes = pd.Categorical(column)  # the code of a missing value is -1
     counts = np.bincount(codes.codes[codes.codes >= 0], minlength=len(codes.categories))
     order = np.flatnonzero(counts)
     n_rare = 0

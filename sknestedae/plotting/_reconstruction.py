@@ -402,7 +402,7 @@ class ReconstructionDisplay:
 
 
 class _Panel(NamedTuple):
-    """What a panel shows: the text in its title, the scores of its column, and what is drawn."""
+    """The content of a panel: the text in its title, the scores of its column, the artists."""
 
     text: str
     metrics: dict[str, float]

@@ -1,8 +1,8 @@
-"""A display of what changes in a table along one latent."""
+"""A display of the changes in a decoded table along one latent."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,7 +40,7 @@ _BAND_COLOR = "0.92"
 
 
 class TraversalDisplay:
-    r"""What changes in a decoded table along one latent, with a panel for each column.
+    r"""Changes in a decoded table along one latent, with a panel for each column.
 
     A numeric column is a line in its own unit; the band behind it holds the middle 90 % of the
     data, so that a line that stays flat against the band hardly moves. A categorical column has a
@@ -96,7 +96,7 @@ class TraversalDisplay:
     --------
     TraversalDisplay.from_estimator : Walk along a latent of a fitted estimator.
     LatentDisplay : Where samples lie in the space of the latents.
-    sknestedae.inspection.latent_correlations : What a latent goes with.
+    sknestedae.inspection.latent_correlations : Correlations of latents with variables.
 
     Notes
     -----
@@ -207,7 +207,7 @@ class TraversalDisplay:
         return self
 
     def _paths(self) -> tuple[dict[int, pd.Series], pd.DataFrame, set[int]]:
-        """Give the decoded column of each column of the data, the data, and what is in words."""
+        """Give the decoded column of each column, the data, and which columns are categorical."""
         table, decoded = pd.DataFrame(self.X), pd.DataFrame(self.decoded)
         if len(decoded) != len(self.values):
             raise ValueError(
@@ -237,7 +237,13 @@ class TraversalDisplay:
         after = pd.DataFrame(self.predictions)
         before = after if self.predictions_of_X is None else pd.DataFrame(self.predictions_of_X)
         return [
-            _Panel(label, before.iloc[:, j], after.iloc[:, j], _is_word(before.iloc[:, j]), True)
+            _Panel(
+                label,
+                before.iloc[:, j],
+                after.iloc[:, j],
+                _holds_classes(before.iloc[:, j]),
+                True,
+            )
             for j, label in enumerate(after.columns)
         ]
 
@@ -371,7 +377,7 @@ class TraversalDisplay:
             estimator = up_to_stage(estimator, stage)
         Z = np.asarray(estimator.transform(X))
         latent = _check_latent(latent, Z.shape[1])
-        path = _way(Z, X, latent, at, n_steps, quantiles)
+        path = _way(Z, latent, at, n_steps, quantiles)
         decoded = decode_as(estimator, path, X)
         predictions = predictions_of_X = None
         if _predicts(estimator, X, predict, caller):
@@ -417,7 +423,7 @@ def _check_latent(latent: Any, n_latents: int) -> int:
     return int(latent) % n_latents
 
 
-def _way(Z: np.ndarray, X: Any, latent: int, at: Any, n_steps: Any, quantiles: Any) -> np.ndarray:
+def _way(Z: np.ndarray, latent: int, at: Any, n_steps: Any, quantiles: Any) -> np.ndarray:
     """Give latents of which one moves, of shape (n_steps, n_latents)."""
     if not isinstance(n_steps, Integral) or n_steps < 2:
         raise ValueError(f"The 'n_steps' parameter must be an int of at least 2, got {n_steps!r}.")
@@ -449,7 +455,7 @@ def _way(Z: np.ndarray, X: Any, latent: int, at: Any, n_steps: Any, quantiles: A
     return path
 
 
-def _predicts(estimator: Any, X: Any, predict: Any, caller: str) -> bool:
+def _predicts(estimator: Any, X: pd.DataFrame | np.ndarray, predict: Any, caller: str) -> bool:
     """Tell whether a prediction is to be drawn."""
     if predict not in (True, False, "auto"):
         raise ValueError(f"The 'predict' parameter must be a bool or 'auto', got {predict!r}.")
@@ -457,7 +463,7 @@ def _predicts(estimator: Any, X: Any, predict: Any, caller: str) -> bool:
         check_has(estimator, ["predict"], caller)
     if not predict or not hasattr(estimator, "predict"):
         return False
-    try:
+    try:  # an autoencoder has predict whether or not it was fitted with a target
         estimator.predict(X[:1])
     except NoTargetError:
         if predict is True:
@@ -466,17 +472,21 @@ def _predicts(estimator: Any, X: Any, predict: Any, caller: str) -> bool:
     return True
 
 
-def _as_input(estimator: Any, decoded: Any, X: Any) -> Any:
+def _as_input(
+    estimator: Any, decoded: pd.DataFrame | np.ndarray, X: pd.DataFrame | np.ndarray
+) -> pd.DataFrame | np.ndarray:
     """Give a decoded table all columns of X; what was not decoded is missing."""
     is_whole = np.shape(decoded)[1] >= np.shape(X)[1]
     if is_whole or (isinstance(X, pd.DataFrame) and not steps_before(estimator)):
         return decoded
+    assert isinstance(decoded, pd.DataFrame)  # where columns are left out, it says which came back
     if not isinstance(X, pd.DataFrame):
         values = np.asarray(decoded)
         full = np.full((len(values), np.shape(X)[1]), np.nan, dtype=np.result_type(values, float))
         full[:, list(decoded.columns)] = values
         return full
     positions = match_labels(X.columns, decoded.columns)
+    # rows of X without their values, for their dtypes: the steps before may look at them
     blank = X.iloc[np.zeros(len(decoded), dtype=int)].reset_index(drop=True)
     parts = [
         decoded.iloc[:, positions[j]].reset_index(drop=True)
@@ -487,7 +497,9 @@ def _as_input(estimator: Any, decoded: Any, X: Any) -> Any:
     return pd.concat(parts, axis=1).set_axis(X.columns, axis=1)
 
 
-def _predict(estimator: Any, X: Any, names: Any) -> pd.DataFrame:
+def _predict(
+    estimator: Any, X: pd.DataFrame | np.ndarray, names: Sequence[str] | None
+) -> pd.DataFrame:
     """Predict, as a table of shape (n_samples, n_outputs) in which classes are words."""
     values = np.asarray(estimator.predict(X))
     frame = pd.DataFrame(values.reshape(len(values), -1)).infer_objects()
@@ -531,16 +543,17 @@ class _Panel(NamedTuple):
         return PALETTE[1] if self.is_target else PALETTE[0]
 
 
-def _is_word(column: pd.Series) -> bool:
+def _holds_classes(column: pd.Series) -> bool:
     return column.dtype.kind not in "fiu"
 
 
-def _movement(path: pd.Series, data: pd.Series, is_word: bool) -> float:
+def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
     """Say how far a column moves along the way, in standard deviations of the data."""
     known = data[data.notna()]
-    if is_word:
+    if is_categorical:
+        # two categories are sqrt(2) apart in one-hot values, whose variances sum to this
         frequencies = known.value_counts(normalize=True).to_numpy()
-        variance = 1 - (frequencies**2).sum()  # of all one-hot values together
+        variance = 1 - (frequencies**2).sum()
         changes = path.astype(object).nunique() > 1
         return np.sqrt(2 / variance) * changes if variance > 0 else np.nan
     scale = standard_deviation(as_floats(known))  # of these rows, as the frequencies above are
