@@ -65,7 +65,10 @@ def test_equal_scores_are_no_difference(sae, X, y, with_scores):
     scores = {("this model", "MAE"): own, ("median", "MAE"): rounded}
     card = with_scores(sae, X, y, scores)
     (said,) = [limit for limit in card.limits if "and the median cannot" in limit]
-    assert "better in 0 and worse in 0 of 5 folds; better by 0 to 0 (95 % interval)" in said
+    assert (
+        "better in 0 and worse in 0 of 5 folds; better by 0 to 0 (95 % confidence interval)"
+        in said
+    )
 
 
 def test_intervals_of_gains_are_those_of_a_t_test():
@@ -99,7 +102,7 @@ def test_intervals_know_how_many_rows_are_known(sae, X, y, with_scores):
     card = with_scores(sae, X, target, scores, cv=folds)
     low, high = interval_of_gain(gain, np.mean([30 / 10, 30 / 10, 20 / 20]))
     (said,) = [limit for limit in card.limits if "and the median cannot" in limit]
-    assert f"better by {number(low)} to {number(high)} (95 % interval)" in said
+    assert f"better by {number(low)} to {number(high)} (95 % confidence interval)" in said
 
 
 def test_columns_that_are_never_measured_are_not_equal():

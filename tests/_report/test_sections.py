@@ -50,7 +50,7 @@ def test_an_ensemble_shows_its_spread(X, y, rendered):
     for train, test in folds:
         mean, sd = clone(sae).fit(X.iloc[train], y[train]).predict(X.iloc[test], return_std=True)
         inside += (np.abs(y[test] - mean) <= 2 * sd).to_list()
-    row = page.table("gap: intervals by the spread").iloc[1]
+    row = page.table("gap: prediction intervals by the spread").iloc[1]
     assert row["Rows within, held out"] == percent(np.mean(inside))
 
 
@@ -70,7 +70,7 @@ def test_figures_of_very_many_targets_are_of_the_worst(X):
     worst = r2.groupby("target")["score"].mean().nsmallest(4).index
     expected = {f"figure-predictions-{name[1:]}" for name in worst}
     assert expected == {name for name in page.ids if name.startswith("figure-predictions")}
-    assert len(page.table("Intervals of 90 %")) == 13
+    assert len(page.table("Prediction intervals of 90 %")) == 13
 
 
 def test_columns_by_the_dozen(y):
