@@ -170,10 +170,12 @@ def imported(tree, path):
 
 
 def imported_when_loaded(path):
-    """Give the imports of a file that run when it is loaded: not those inside functions."""
+    """Give the imports of a file that run when it is loaded: not in functions, not for types."""
     tree = parse(path)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            node.body = []
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = []
     return imported(tree, path)
 
