@@ -80,8 +80,8 @@ inside = np.abs(y - np.interp(x, grid, mean)) < 2 * np.interp(x, grid, spread)
 print(f"{inside.mean():.0%} of the measured points lie within two spreads of the mean")
 
 # %%
-# The band widens between the data and beyond their ends, where members follow nothing but their own
-# beginnings. Two things it does not tell. Where there are data, most measured points lie outside
-# of it: they scatter by the noise of the target, of which members that agree say nothing. And at
-# the right end the truth leaves it: members can be wrong together. Read the spread as a sign of
-# where not to trust a prediction, not as an error bar.
+# The band widens between the data and beyond their ends, where members follow nothing but their
+# own beginnings. Two things it does not tell. Where there are data, most measured points lie
+# outside of it: they scatter by the noise of the target, of which members that agree say nothing.
+# And at the right end the truth leaves it: members can be wrong together. Read the spread as a
+# sign of where not to trust a prediction, not as an error bar.
