@@ -232,7 +232,8 @@ def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at
     link, (gaps, _) = fitted_part(estimator).observation_model(), hide(X[:20])
     gaps[0] = X[0]
     Z = estimator.transform(gaps)
-    scaled = (gaps - fitted_part(estimator).table.mean) / fitted_part(estimator).table.scale
+    mean, scale = fitted_part(estimator).table.affine(range(gaps.shape[1]))
+    scaled = (gaps - mean) / scale
     decoded = link.decode(torch.from_numpy(Z))["table"].detach().numpy()
     belief = link.belief
     if n_columns_at_most == 3:

@@ -179,6 +179,18 @@ class WithDropout(Block):
         return nn.Linear(n_inputs, layout.n_values)
 
 
+def test_each_epoch_drops_other_units_and_a_warm_start_goes_on_with_them():
+    """At a learning rate of almost 0, and with rows in order, nothing else moves a loss."""
+    X, y = regression()
+    settings = {**TINY, "dropout": 0.5, "learning_rate_init": 1e-15, "shuffle": False}
+    settings |= {"learning_rate": "constant", "warm_start": True}
+    whole = SupervisedAutoencoder(**{**settings, "max_iter": 4}).fit(X, y)
+    parts = SupervisedAutoencoder(**{**settings, "max_iter": 2}).fit(X, y).fit(X, y)
+    losses = whole.history_["train_loss"]
+    assert np.diff(np.sort(losses)).min() > 1e-6  # beside what rounding and the steps leave
+    assert_allclose(parts.history_["train_loss"], losses, rtol=1e-9)
+
+
 def test_dropout_of_users_follows_the_seed():
     """It draws from torch's own generator, which is left as it was."""
     X, y = regression()
