@@ -169,11 +169,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.{1 if share < 0.0995 or share > 0.9905 else 0}f} %".replace(".0 ", " ")
 
 
-def count(n: int, one: str, many: str | None = None) -> str:
-    """Write a number of things."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def enumerate_words(words: Sequence[str], most: int = 6) -> str:
     """Write a list within a sentence; a long one is cut."""
     words = list(words)

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from .._compat import safe_indexing
 from .._estimators._unwrap import up_to_stage
 from ..plotting import HistoryDisplay, LatentDisplay, NestedDisplay, ReconstructionDisplay
-from ..plotting._base import PALETTE, core_of, shorten, with_unit
-from ._content import Picture, count
+from ..plotting._base import PALETTE, core_of, count, shorten, with_unit
+from ._content import Picture
 from ._facts import Intervals, Reliability
 from ._folds import Evaluation, HeldOut
 from ._task import Target, Task, distinct, stages_of
@@ -77,6 +77,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _save(figure: Figure, name: str, alt: str, caption: str) -> Picture:
+    """Render a figure, without matplotlib's version in it: equal figures are equal files."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     width, height = (round(float(x) * _CSS_DPI) for x in figure.get_size_inches())
@@ -160,6 +161,7 @@ def draw_histories(task: Task) -> list[Picture]:
 
 @_plain_style
 def _draw_history(task: Task, k: int, name: str | None) -> Picture:
+    """Draw the losses of one stage, or of an autoencoder of one scale."""
     figure = _figure(7.2, 3.6)
     stage = None if name is None else k
     ax = _tidy(figure.add_subplot())
@@ -209,6 +211,7 @@ def _draw_plane(
     rows: np.ndarray,
     n_rows: int,
 ) -> Picture:
+    """Draw some rows in the plane of the latents of one stage, coloured by one target."""
     model = task.model if name is None else up_to_stage(task.model, k)
     Z = np.asarray(model.transform(safe_indexing(task.X, rows)))
     color = None

@@ -32,8 +32,7 @@ from .._notices import Notices
 from .._tables._labels import scale_columns
 from .._tables._target import target_frame
 from ..model_selection import ScaleKFold, batched_cross_validate
-from ..plotting._base import decode_as
-from ._content import count
+from ..plotting._base import count, decode_as
 from ._task import Target, Task, label_text, stages_of
 
 MODEL = "this model"

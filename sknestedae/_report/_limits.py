@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
-from ..plotting._base import core_of
-from ._content import NOTHING, count, enumerate_words, fixed, number, percent, short
+from ..plotting._base import core_of, count
+from ._content import NOTHING, enumerate_words, fixed, number, percent, short
 from ._facts import (
     LEVEL,
     Comparison,
@@ -154,7 +154,7 @@ def find_limits(task: Task, evaluation: Evaluation, facts: Facts) -> list[str]:
         if task.has_many_targets
         else [finding.said for finding in found]
     )
-    statements += _of_reconstruction(task, evaluation)
+    statements += _of_reconstruction(evaluation)
     statements += _of_columns(task)
     statements += _of_settings(task)
     statements += [
@@ -179,6 +179,7 @@ def _put_together(found: list[Finding], n_targets: int) -> list[str]:
         else:
             names = enumerate_words([short(finding.target, 40) for finding in own])
             which = f"{len(own)} of {n_targets} targets ({names})"
+        # what is alike stands before it, and need not be said again of the worst
         said = worst.said.replace(f": {alike}: ", ": ", 1)
         statements.append(f"For {which} {alike}. The worst is {said}")
     return statements
@@ -193,6 +194,7 @@ def _prefix(target: Target) -> str:
 
 
 def _of_baselines(target: Target, comparisons: list[Comparison]) -> Iterator[Finding]:
+    """Name the baselines that are better than the model, then those not told apart from it."""
     if not comparisons:
         return
     if comparisons[0].n_folds == 1:
@@ -220,6 +222,7 @@ def _of_baselines(target: Target, comparisons: list[Comparison]) -> Iterator[Fin
 
 
 def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[Finding]:
+    """Say which rows are equal across folds, and what bound rows with several targets set."""
     where = "" if name is None else f"{name}: "
     if found.leak > 0:
         remedy = (
@@ -252,6 +255,7 @@ def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[
 
 
 def _of_overfitting(task: Task, evaluation: Evaluation, target: Target) -> Iterator[Finding]:
+    """Say whether errors on rows held out are far above those on rows learnt from."""
     own, learnt = (scores_of(evaluation, target, m) for m in ("this model", LEARNT))
     metric = "MAE" if target.classes is None else "accuracy"
     held, known = own[metric], learnt[metric].reindex(own[metric].index)
@@ -273,6 +277,7 @@ def _of_overfitting(task: Task, evaluation: Evaluation, target: Target) -> Itera
 
 
 def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[Finding]:
+    """Name folds that are small, scores below a constant's, and scores that depend on the fold."""
     own = scores_of(evaluation, target)
     n_held = [int(target.known[test].sum()) for _, test in evaluation.splits]
     if min(n_held) < FEW_HELD_OUT:
@@ -309,6 +314,7 @@ def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[Finding]:
 def _of_calibration(
     target: Target, by_spread: Intervals | None, curve: Reliability | None
 ) -> Iterator[Finding]:
+    """Say whether the members of an ensemble, or the probabilities of classes, are too sure."""
     if by_spread is not None and by_spread.actual[1] < by_spread.nominal[1] - 0.05:
         alike = "the members agree more than they are right"
         said = (
@@ -334,6 +340,7 @@ def _of_calibration(
 
 
 def _of_target(target: Target, task: Task) -> Iterator[Finding]:
+    """Count missing values of a target, and rows of its classes."""
     own = task.own_rows(target)
     missing = float(1 - target.known[own].mean())
     if missing > 0:
@@ -362,6 +369,7 @@ def _of_target(target: Target, task: Task) -> Iterator[Finding]:
 
 
 def _of_columns(task: Task) -> Iterator[str]:
+    """Name columns that are hardly measured, that hardly vary, or that have rare categories."""
     few, same, rare = [], [], []
     for column in task.columns:
         if column.stage < 0:
@@ -390,7 +398,8 @@ def _of_columns(task: Task) -> Iterator[str]:
         yield f"Columns with categories of fewer than 5 rows: {enumerate_words(rare)}."
 
 
-def _of_reconstruction(task: Task, evaluation: Evaluation) -> Iterator[str]:
+def _of_reconstruction(evaluation: Evaluation) -> Iterator[str]:
+    """Say whether the reconstruction of rows held out is far worse than of rows learnt from."""
     held, learnt = evaluation.reconstruction.mean()
     if np.isfinite(held) and 1 - held > 1.5 * (1 - learnt) and learnt - held > 0.02:
         yield (
@@ -404,6 +413,7 @@ def _of_reconstruction(task: Task, evaluation: Evaluation) -> Iterator[str]:
 
 
 def _of_settings(task: Task) -> Iterator[str]:
+    """Name settings that limit what the scores tell, or whether another fit would repeat them."""
     n_distinct = len(pd.DataFrame(task.frame()).drop_duplicates())
     sizes = n_parameters(task.core)
     n_weights = sum(n for _, n in sizes)

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from .._estimators._unwrap import steps_before
-from ..plotting._base import core_of, with_unit
+from ..plotting._base import core_of, count, with_unit
 from ._content import (
     NOTHING,
     Bullets,
@@ -22,7 +22,6 @@ from ._content import (
     Section,
     Table,
     Text,
-    count,
     enumerate_words,
     fixed,
     mean_and_sd,
@@ -194,6 +193,7 @@ def _fold_long(table: Table, summary: str) -> Part:
 
 
 def _say_rows(task: Task) -> str:
+    """Count rows, columns, missing values and groups."""
     n_text = sum(column.is_categorical for column in task.columns)
     n_number = len(task.columns) - n_text
     kinds = [count(n_number, "column") + " of numbers"] if n_number else []
@@ -221,6 +221,7 @@ def _say_rows(task: Task) -> str:
 
 
 def _number_targets(task: Task, targets: list[Target]) -> Table:
+    """Describe the targets that are numbers: how many are known, and how they are distributed."""
     rows = []
     for target in targets:
         y = target.values[target.known]
@@ -244,6 +245,7 @@ def _number_targets(task: Task, targets: list[Target]) -> Table:
 
 
 def _class_targets(target: Target) -> Table:
+    """Count the rows of each class."""
     assert target.classes is not None
     counts = np.bincount(target.values[target.known].astype(int), minlength=len(target.classes))
     rows = [
@@ -296,6 +298,7 @@ def _say_columns(task: Task) -> list[str]:
 
 
 def _say_replicates(found: Replicates) -> str:
+    """Count distinct rows and repeated ones, and those that the folds have on both sides."""
     text = f"{count(found.n_distinct, 'distinct row')} of {found.n_rows:,}"
     if not found.n_repeated:
         return f"{text}; none occurs twice."
@@ -306,6 +309,7 @@ def _say_replicates(found: Replicates) -> str:
 
 
 def _columns(task: Task) -> Table:
+    """Describe each column: its kind, its values, and how many are missing."""
     with_stage = bool(task.stage_names)
     rows = []
     for column in task.columns:
@@ -327,6 +331,7 @@ def _columns(task: Task) -> Table:
 
 
 def _say_values(column: Column) -> str:
+    """Write the range of numbers, or the commonest categories."""
     values = column.values.dropna()
     if not len(values):
         return "never measured"
@@ -356,7 +361,7 @@ def settings(task: Task) -> Section:
         for parameter, value, default in _parameters(estimator):
             row = (name, parameter, short(repr(value)), short(repr(default)))
             everything.append(row)
-            if repr(value) != repr(default):
+            if repr(value) != repr(default):  # values may be arrays, which do not compare as one
                 changed.append(row)
     header: tuple[str, ...] = ("Of", "Parameter", "Value", "Default")
     if len(described) == 1:  # the same name in each row
@@ -398,6 +403,7 @@ def _parameters(estimator: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _sizes(task: Task) -> Text:
+    """Count the weights and biases of each network."""
     sizes = n_parameters(task.core)
     if not sizes:
         return Text("No stage is a network.")
@@ -410,6 +416,7 @@ def _sizes(task: Task) -> Text:
 
 
 def _versions() -> str:
+    """Write the versions of this package and of those that its numbers depend on."""
     others = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (
         f"Versions: sknestedae {package_version()}, {others}, Python {platform.python_version()}."
@@ -503,6 +510,7 @@ def _scores_of_many(
 
 
 def _folds_header(n_folds: int) -> list[str]:
+    """Name the folds, from 1."""
     return [f"Fold {k + 1}" for k in range(n_folds)]
 
 
@@ -654,6 +662,7 @@ def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> 
 
 
 def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
+    """Give nominal and actual shares of rows within prediction intervals, and half-widths."""
     unit = f" ({target.unit})" if target.unit else ""
     rows = []
     for k, (nominal, actual, half) in enumerate(zip(*intervals[:3], strict=True)):
@@ -701,6 +710,7 @@ def reconstruction(task: Task, evaluation: Evaluation) -> Section | None:
 
 
 def _reconstruction_row(column: Column, row: pd.Series) -> tuple[str, ...]:
+    """Write the errors of one column, as the header of the table has them."""
     name, n = short(column.name, 80), f"{int(row['n']):,}"
     if column.is_categorical:
         shares = (percent(row[kind]) for kind in ("accuracy", "majority", "pca"))

@@ -224,6 +224,7 @@ def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Mapping[Hashab
 
 
 def _check_fitted(estimator: Any) -> None:
+    """Refuse an estimator that is not fitted; of a pipeline, one whose last step is not."""
     if isinstance(estimator, Pipeline) and len(estimator):
         check_is_fitted(estimator[-1])
     check_is_fitted(estimator)

@@ -115,6 +115,11 @@ def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
+def count(n: int, one: str, many: str | None = None) -> str:
+    """Write a number of things."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def three_digits(value: float) -> str:
     """Write a number with three significant digits, trailing zeros included."""
     return f"{value:#.3g}".rstrip(".")

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._estimators._unwrap import innermost
-from ._base import PALETTE, check_has, combine_styles, core_of, shorten, three_digits
+from ._base import PALETTE, check_has, combine_styles, core_of, count, shorten, three_digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -262,8 +262,8 @@ def _describe_target(stage: Any, n_outputs: int) -> str | None:
         return None
     classes = getattr(core_of(stage), "classes_", None)
     if n_outputs == 1 and isinstance(classes, np.ndarray):
-        return _count(len(classes), "class", "classes")
-    return _count(n_outputs, "output")
+        return count(len(classes), "class", "classes")
+    return count(n_outputs, "output")
 
 
 def _losses(nested: Any, name: str, stage: Any) -> dict[str, Any]:
@@ -283,10 +283,6 @@ def _losses(nested: Any, name: str, stage: Any) -> dict[str, Any]:
         return {"loss": None}
     terms = [f"{rows}_{term}" for rows in ("train", "valid") for term in _TERMS]
     return {"loss": when, **{term: float(last[term]) for term in terms if term in last}}
-
-
-def _count(n: int, one: str, many: str | None = None) -> str:
-    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 # ---------------------------------------------------------------------------------------------
@@ -364,12 +360,12 @@ def _content(name: str, stage: pd.Series) -> dict[str, list[_Line]]:
                 body.append(_Line(f"{term} {three_digits(value)}{more}", _SMALL))
     content = {
         "columns": [
-            _Line(_count(stage["n_columns"], "column"), _MEDIUM, "bold"),
+            _Line(count(stage["n_columns"], "column"), _MEDIUM, "bold"),
             *_wrap(stage["columns"], _SMALL, widths["columns"]),
         ],
         "stage": [_fit(line, widths["stage"]) for line in body],
         "latents": [
-            _fit(_Line(_count(stage["n_latents"], "latent"), _MEDIUM, "bold"), widths["latents"])
+            _fit(_Line(count(stage["n_latents"], "latent"), _MEDIUM, "bold"), widths["latents"])
         ],
     }
     if not pd.isna(stage["target"]):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sknestedae._report._content import count, fixed, mean_and_sd, number, percent
+from sknestedae._report._content import fixed, mean_and_sd, number, percent
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,6 @@ from sknestedae._report._content import count, fixed, mean_and_sd, number, perce
         (percent(0.99999), "> 99.9 %"),
         (percent(0.053), "5.3 %"),
         (percent(0.5), "50 %"),
-        (count(1, "row"), "1 row"),
-        (count(1200, "class", "classes"), "1,200 classes"),
     ],
 )
 def test_numbers_are_written_for_readers(written, expected):

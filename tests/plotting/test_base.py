@@ -9,6 +9,7 @@ from sknestedae.plotting._base import (
     categorical_positions,
     column_positions,
     columns_to_draw,
+    count,
     make_axes,
     with_unit,
 )
@@ -31,6 +32,12 @@ from sknestedae.plotting._base import (
 )
 def test_a_unit_is_written_once(name, unit, expected):
     assert with_unit(name, unit) == expected
+
+
+def test_things_are_counted():
+    assert count(1, "row") == "1 row"
+    assert count(2, "row") == "2 rows"
+    assert count(1200, "class", "classes") == "1,200 classes"
 
 
 @pytest.fixture
