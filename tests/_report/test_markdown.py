@@ -39,6 +39,12 @@ def test_a_table_has_its_cells():
     ]
 
 
+def test_numbers_of_a_table_stand_at_the_right_in_markdown():
+    table = Table("scores", ("model", "MAE", "R²"), (("median", "1", "0"),), n_text=1)
+    page = Page("page", (), (Section("scores", "Scores", (table,)),), "", ("", ""))
+    assert "| model | MAE | R² |\n| :-- | --: | --: |\n| median | 1 | 0 |" in to_markdown(page)
+
+
 def test_headings_are_where_the_contents_point():
     lines = write(Folded("More", (Pairs((("a", "b"),)),)))
     assert "- [Latent space](#latent-space)" in lines

@@ -35,6 +35,18 @@ def test_labels_with_and_without_scales():
     assert ColumnLabels.of(X.to_numpy()).name(1) == "1"
 
 
+def test_a_feature_of_two_scales_is_named_in_full():
+    """Its own name alone would stand for either of them."""
+    X = pd.DataFrame(
+        np.arange(6.0).reshape(2, 3),
+        columns=pd.MultiIndex.from_tuples([("a", "u"), ("b", "u"), ("b", "v")]),
+    )
+    columns, stages = ColumnLabels(X), {"a": [0], "b": [1, 2]}
+    pd.testing.assert_frame_equal(columns.align(X[[("b", "v"), *X.columns[:2]]], stages), X)
+    with pytest.raises(ValueError, match="has others: \\['u'\\]"):
+        columns.align(X[["b"]].droplevel(0, axis=1), stages)
+
+
 def test_a_frame_where_an_array_was_fitted():
     X = np.random.default_rng(0).normal(size=(40, 3))
     chain = NestedAutoencoder([("p", sae(), [2, 0]), ("q", sae(), [1])]).fit(X, X[:, 0])

@@ -87,6 +87,21 @@ def test_only_rows_with_gaps_are_asked_for():
     assert len(asked) == 2
 
 
+def test_mismatches_stand_beside_their_candidates():
+    """A row without gaps is its own candidate, with none, wherever it stands."""
+    X = np.array([[np.nan, 2.0], [1.0, 2.0], [4.0, np.nan], [3.0, 4.0]])
+
+    def find(part, search):
+        candidates = np.full((3, 2), 9.0) + np.arange(3)[:, None]
+        rows, mismatch = np.array([0, 0, 1]), np.array([0.1, 0.2, 0.3])
+        return Completions(candidates, rows, mismatch, np.array([0.1, 0.3]))
+
+    found = complete_table(X, find, None, 2, 0.5)
+    assert_array_equal(found.row, [0, 0, 1, 2, 3])
+    assert_array_equal(found.mismatch, [0.1, 0.2, 0, 0.3, 0])
+    assert_array_equal(found.X, [[9, 2], [10, 2], [1, 2], [4, 11], [3, 4]])
+
+
 @pytest.mark.parametrize("dtype", ["str", "string", pd.StringDtype("python"), object])
 def test_a_filled_category_keeps_its_dtype(dtype):
     categories = pd.CategoricalDtype(pd.Index(["a", "b"], dtype=dtype))

@@ -45,6 +45,19 @@ def cells(n_rows=4):
 # -- stack_scales
 
 
+def test_a_single_row_stands_in_the_middle_of_another_scale_s():
+    """So that no part of the table has the rows of one scale alone, from whichever end."""
+    small, large = pd.DataFrame({"a": [0.0]}), pd.DataFrame({"a": range(4), "b": range(4)})
+    X, _ = stack_scales([small, large])
+    assert X.index.get_level_values("scale").tolist() == [
+        "scale1",
+        "scale1",
+        "scale0",
+        "scale1",
+        "scale1",
+    ]
+
+
 def test_rows_of_their_own_are_interleaved_and_found_again():
     first, second = crystals(), cells()
     X, y = stack_scales([first, second], [np.arange(6.0), pd.Series(range(4), name="pce")])

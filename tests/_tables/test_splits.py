@@ -20,6 +20,17 @@ def test_split_rows_keeps_replicates_together():
     assert set(keys[order][shuffled]) == set(keys[valid])
 
 
+@pytest.mark.parametrize("n_rows", [3, 10, 11, 40])
+def test_split_rows_holds_out_the_fraction_and_less_than_a_row_more(n_rows):
+    """As the splits of scikit-learn do; of at least two rows one is held out, and one is not."""
+    for fraction in (0.01, 0.1, 0.25, 0.33):
+        train, valid = split_rows(np.arange(n_rows), None, fraction, 0)
+        assert fraction * n_rows <= len(valid) < fraction * n_rows + 1
+        assert len(train) == n_rows - len(valid)
+    for fraction, n_valid in ((0.01, 1), (0.99, n_rows - 1)):
+        assert len(split_rows(np.arange(n_rows), None, fraction, 0)[1]) == n_valid
+
+
 def test_split_rows_stratifies_where_it_can():
     keys, strata = np.arange(100), np.repeat([0, 1], [90, 10])
     _, valid = split_rows(keys, strata, 0.2, 0)

@@ -26,6 +26,7 @@ from sknestedae.design._design import (
     _is_alike,
     _kinds,
     _set_scales,
+    _sort,
 )
 from sknestedae.design._targets import DesignObjective
 from sknestedae.exceptions import NoTargetError, ToleranceWarning
@@ -235,6 +236,21 @@ def test_those_that_meet_the_target_come_first():
     for meets in (True, False):
         assert (np.diff(design.loss[design.meets == meets]) >= 0).all()
     assert_array_equal(design.meets, np.abs(design.prediction - 1.9) <= 0.02)
+
+
+def test_what_meets_the_target_comes_before_what_costs_less():
+    """A candidate at the edge of the domain may cost more, and meet the target all the same."""
+    meets, loss = np.array([False, True, False, True]), np.array([0.1, 0.9, 0.3, 0.2])
+    rows = np.arange(4.0)
+    numbers = [rows] * 2, [rows] * 3
+    frame = pd.DataFrame({"x": rows})
+    design = _sort(Design(frame, *numbers[0], meets, loss, *numbers[1], rows[:, None], ["y"]))
+    assert_array_equal(design.prediction, [3, 1, 0, 2])
+    assert_array_equal(design.meets, [True, True, False, False])
+    assert_array_equal(design.loss, [0.2, 0.9, 0.1, 0.3])
+    assert_array_equal(design.nearest[:, 0], design.prediction)
+    assert design.X["x"].tolist() == [3, 1, 0, 2]
+    assert design.target_names == ["y"]
 
 
 def test_a_category_that_was_never_seen_is_none_of_those_that_were():
