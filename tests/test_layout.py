@@ -191,10 +191,12 @@ def imported(tree, path):
 
 
 def imported_when_loaded(path):
-    """Give the imports of a file that run when it is loaded: not those inside functions."""
+    """Give the imports of a file that run when it is loaded: not in functions, not for types."""
     tree = parse(path)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if is_function or is_for_types:
             node.body = []
     return imported(tree, path)
 

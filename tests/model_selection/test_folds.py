@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from sklearn.model_selection import GroupKFold, KFold
 
 from sknestedae import ScaleKFold, stack_scales
+from sknestedae.model_selection._folds import group_codes
 
 
 def test_folds_of_a_scale_are_those_of_its_rows_alone():
@@ -97,3 +98,10 @@ def test_groups_may_be_anything():
         for train, test in ScaleKFold(2).split(X, groups=groups):
             names = pd.Series(list(groups), dtype=object)
             assert not set(names[train].dropna()) & set(names[test].dropna())
+
+
+def test_a_row_without_a_group_is_one_of_its_own():
+    codes = group_codes(["b", None, "a", np.nan, "b"], 5)
+    assert codes[0] == codes[4]
+    assert len(set(codes)) == 4
+    assert group_codes(None, 3).tolist() == [0, 1, 2]

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae.plotting import LatentDisplay
+from sknestedae.plotting._latent import _find_color
 
 TINY = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 
@@ -342,3 +343,12 @@ def test_a_stage_that_is_not_there(X, sae, stages):
         LatentDisplay.from_estimator(sae, X, stage=0)
     with pytest.raises(TypeError, match="must be one table, got 2 tables"):
         LatentDisplay.from_estimator(chain, [X, X], stage=0)
+
+
+def test_a_colour_is_one_column():
+    labels = pd.MultiIndex.from_tuples([("crystal", "a"), ("device", "a"), ("device", "b")])
+    X = pd.DataFrame(np.arange(6.0).reshape(2, 3), columns=labels)
+    assert _find_color(X, "b").to_list() == [2, 5]
+    assert _find_color(X, ("crystal", "a")).to_list() == [0, 3]
+    with pytest.raises(ValueError, match="one column of X, but 'device' is the name of 2"):
+        _find_color(X, "device")
