@@ -295,7 +295,7 @@ default=None
             return self
 
     def _fit_members(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> None:
-        """Fit all chains of an ensemble, and become the first of them."""
+        """Fit all chains of an ensemble, and take over what the first of them learnt."""
         members = make_members(self)
         whole = strata = None
         if self.bootstrap:
@@ -516,12 +516,13 @@ default=None
 
     @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
-        """Fill what was not measured with what the latents say of it.
+        """Impute missing values from the latents that best explain the measured ones.
 
-        Each stage searches for the latents that best explain what was measured of its own columns
-        and of the latents before. A scale that is wholly missing is so completed from the
-        latents of the scale before it, and one before all that was measured by decoding the
-        latents that the next stage finds for it. See the :ref:`User Guide <completion>`.
+        The latents of a row are its posterior mode: those that are most likely given the measured
+        entries of all stages up to the last one at which it was measured. A scale that is wholly
+        missing is so imputed from the latents of the scale before it, and one before all that
+        was measured by decoding the latents that the next stage finds for it. See the
+        :ref:`User Guide <completion>`.
 
         Parameters
         ----------
@@ -539,8 +540,8 @@ default=None
         Returns
         -------
         completed : DataFrame or ndarray of shape (n_samples, n_features), or list of them
-            X with its gaps filled, with all columns of ``fit``; measured entries are as they
-            were. Of an ensemble, what is filled is the first chain's.
+            X with its missing values imputed, with all columns of ``fit``; measured entries are
+            as they were. Of an ensemble, the first chain imputes.
         candidates : :class:`~sklearn.utils.Bunch`, or list of them
             With ``n_candidates``, as
             :meth:`SupervisedAutoencoder.complete` gives it: ``X``, ``row``, ``mismatch`` (the
@@ -588,7 +589,7 @@ default=None
     def _complete(
         self, table: StagedTable, predict: Any, n_candidates: Any, tolerance: Any
     ) -> Any:
-        """Complete a table, and predict the targets of its completions if they are candidates."""
+        """Impute a table's missing values, or give its rows in several completions."""
         fitted = self._fitted
         completer = ChainCompleter(fitted.stages)
 

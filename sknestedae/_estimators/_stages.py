@@ -24,7 +24,7 @@ from ._unwrap import innermost, names_of_latents, unfrozen
 
 
 class Stage(NamedTuple):
-    """A link of the chain.
+    """A stage of the chain.
 
     Parameters
     ----------
