@@ -21,6 +21,7 @@ from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
+    confusion_matrix,
     log_loss,
     mean_absolute_error,
     r2_score,
@@ -39,9 +40,21 @@ from sknestedae import (
     stack_scales,
 )
 from sknestedae._report import _figures, _report, _task
-from sknestedae._report._content import Picture, count, fixed, mean_and_sd, number, percent
+from sknestedae._report._content import (
+    Page,
+    Picture,
+    Section,
+    Table,
+    count,
+    fixed,
+    mean_and_sd,
+    number,
+    percent,
+)
 from sknestedae._report._facts import interval_of_gain, judge, residual_intervals
 from sknestedae._report._folds import HeldOut
+from sknestedae._report._markdown import to_markdown
+from sknestedae._report._task import Target
 from sknestedae.datasets import fetch_perovskites
 from sknestedae.model_selection import BatchedGridSearchCV
 from sknestedae.plotting._base import with_unit
@@ -316,6 +329,33 @@ def test_scores_of_classes(X, labels, rendered):
         assert cell == mean_and_sd(expected, 3)
     assert "most frequent class" in set(card.scores["model"])
     assert "figure-calibration-0" in page.ids
+
+
+def test_rows_of_a_confusion_are_true_classes(monkeypatch):
+    truth, predicted = np.array([0.0, 0, 0, 1, 1, 2]), np.array([0.0, 1, 1, 1, 1, 0])
+    drawn = []
+
+    def save(figure, name, alt, caption):
+        drawn.append(figure.axes[0])
+        return Picture(name, b"", (1, 1), alt, caption)
+
+    monkeypatch.setattr(_figures, "_save", save)
+    target = Target("kind", "", 0, None, ["a", "b", "c"], {}, truth)
+    held_out = HeldOut(np.zeros(6), np.arange(6), truth, predicted, None, None)
+    _figures._draw_confusion(0, target, held_out)
+    (ax,) = drawn
+    expected = confusion_matrix(truth, predicted, normalize="true")
+    assert_allclose(ax.images[0].get_array(), expected)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert ax.get_ylabel() == "Measured kind"
+    counts = {(text.get_position()[::-1]): text.get_text() for text in ax.texts}
+    assert counts == {(0, 0): "1", (0, 1): "2", (1, 1): "2", (2, 0): "1"}
+
+
+def test_numbers_of_a_table_stand_at_the_right_in_markdown():
+    table = Table("scores", ("model", "MAE", "R²"), (("median", "1", "0"),), n_text=1)
+    page = Page("page", (), (Section("scores", "Scores", (table,)),), "", ("", ""))
+    assert "| model | MAE | R² |\n| :-- | --: | --: |\n| median | 1 | 0 |" in to_markdown(page)
 
 
 def test_reconstruction_and_its_score(card, sae, X, y):

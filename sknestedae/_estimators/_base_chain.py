@@ -269,7 +269,11 @@ class BaseChain(  # type: ignore[call-arg]
         return part
 
     def _with_last_estimator(self, estimator: Any) -> Any:
-        """Give a fitted chain, of one member, whose last stage has another fitted estimator."""
+        """Give a fitted chain, of one member, whose last stage has another fitted estimator.
+
+        Such as another member of a stage which is an ensemble itself: the latents that it is given
+        stay those of the first members.
+        """
         changed = self._first(len(self))
         changed._fitted = self._fitted.with_last_estimator(estimator)
         changed._members = []

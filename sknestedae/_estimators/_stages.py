@@ -215,23 +215,3 @@ def iter_stages(
         yield stage, own
         if k + 1 < len(stages):
             latents = latents_of(stage, encode_stage(stage.estimator, own, table.seen(k)))
-
-
-def with_last_estimator(chain: Any, estimator: Any) -> Any:
-    """Give a fitted chain whose last stage has another fitted estimator.
-
-    Such as another member of a stage which is an ensemble itself: the latents that it is given
-    stay those of the first members.
-
-    Parameters
-    ----------
-    chain : NestedAutoencoder
-        Fitted; it stays as it is.
-    estimator : estimator
-        Fitted to the same table.
-
-    Returns
-    -------
-    NestedAutoencoder
-    """
-    return chain._with_last_estimator(estimator)

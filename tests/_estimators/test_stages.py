@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.nested import AB, cells, crystals, sae
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
@@ -90,3 +93,22 @@ def test_targets_and_rows_that_are_not_there():
     infinite["thickness"] = np.inf
     with pytest.raises(ValueError, match="In stage 'b': Column 'thickness' contains infinity"):
         bad_fit(AB, infinite, pce)
+
+
+def test_a_scale_reaches_later_ones_past_one_that_was_not_measured():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=list("abc"))
+    stages = [(f"stage {label}", sae(), [label]) for label in X]
+    chain = NestedAutoencoder(stages).fit(X)
+    gaps = X.assign(b=np.nan)
+    assert (chain.transform(gaps) != chain.transform(gaps.assign(a=gaps["a"] + 1))).all()
+
+
+def test_an_estimator_that_needs_labels_has_the_weights_of_the_labelled_rows():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y, weight = X[:, :2].copy(), np.linspace(0.1, 2, 40)
+    y[::3, 0] = np.nan
+    kmeans = KMeans(3, n_init=1, random_state=0)
+    chain = NestedAutoencoder([("k", kmeans, [0, 1]), ("s", sae(), [2])]).fit(X, y, weight)
+    known = ~np.isnan(y[:, 0])
+    alone = clone(kmeans).fit(X[known, :2], sample_weight=weight[known])
+    assert_allclose(chain["k"].cluster_centers_, alone.cluster_centers_)

@@ -214,6 +214,11 @@ def test_the_score_of_a_chain_is_the_sum_of_what_was_measured():
     assert_allclose(scores[is_first], first)
     assert_allclose(scores[~is_first], second)
     assert_allclose(first, chain["a"].score_samples(X[0]))
+    of_stages = [
+        stage.estimator.score_samples(part[~is_first])
+        for stage, part in chain._walk(chain._check_X(table, reset=False))
+    ]
+    assert_allclose(second, np.sum(of_stages, axis=0))
 
 
 def test_the_score_of_an_ensemble_is_the_median_of_its_members():

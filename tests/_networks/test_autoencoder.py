@@ -9,6 +9,7 @@ from torch import nn
 from sknestedae._layers._dense import (
     ACTIVATIONS,
     INITIALIZATIONS,
+    RANGES,
     Dropout,
     dense_stack,
     initialize,
@@ -169,6 +170,18 @@ def test_latent_activation_bounds_the_latents():
     values = {name: 1e3 * value for name, value in draw().items()}
     assert module.encode(values).abs().max() <= 1
     assert make(DenseBlock()).encode(values).abs().max() > 1
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_ranges_are_those_that_activations_reach(activation):
+    """Within them the search for latents stays."""
+    values = ACTIVATIONS[activation]()(torch.linspace(-1e4, 1e4, 200_001, dtype=torch.float64))
+    low, high = RANGES.get(activation, (-float("inf"), float("inf")))
+    assert low <= values.min()
+    assert values.max() <= high
+    if activation in RANGES:  # they are reached, at infinity at the latest
+        assert values.min().item() == pytest.approx(low, abs=1e-6)
+        assert values.max() > 9_000 if high == float("inf") else values.max() > high - 1e-6
 
 
 def test_dropout_acts_in_training_alone():

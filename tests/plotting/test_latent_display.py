@@ -151,6 +151,14 @@ def test_categories_have_a_legend_and_colours_of_their_own(sae, X):
     assert np.abs(first - second).max() > 0.3
 
 
+def test_rare_categories_lie_on_top():
+    """Else a frequent one hides them."""
+    color = np.repeat(["a", "b", "c"], [15, 1, 4])
+    display = LatentDisplay.from_latents(np.zeros((20, 2)), color=color)
+    heights = {s.get_label(): s.get_zorder() for s in display.scatters_}
+    assert heights["b"] > heights["c"] > heights["a"]
+
+
 @pytest.mark.parametrize(
     "color",
     [
