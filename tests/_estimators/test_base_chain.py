@@ -14,7 +14,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import estimator_html_repr
 
 from sknestedae import NestedAutoencoder, stack_scales
-from sknestedae._estimators._stages import with_last_estimator
 
 
 def test_names_columns_and_parameters():
@@ -162,7 +161,7 @@ def test_another_last_estimator_changes_the_last_stage_alone():
     X_list, y_list = two_scales()
     chain = NestedAutoencoder(estimator=sae(), n_members=2).fit(X_list, y_list)
     before = chain.predict(X_list)
-    changed = with_last_estimator(chain, chain.members_[1][-1])
+    changed = chain._with_last_estimator(chain.members_[1][-1])
     assert changed[0] is chain[0]
     assert changed[1] is chain.members_[1][1]
     assert len(changed.members_) == 1
