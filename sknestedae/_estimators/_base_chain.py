@@ -178,6 +178,23 @@ class BaseChain(  # type: ignore[call-arg]
         check_is_fitted(self)
         return [part.transform(table) for part, table in self._parts(X)]
 
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit the stages and give the latents of X.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or list of them
+        y : array-like, list of them, or None, default=None
+        **fit_params : dict
+            As in ``fit``.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_latents), or list of them
+            As ``transform`` gives them.
+        """
+        return self.fit(X, y, **fit_params).transform(X)
+
     def get_feature_names_out(self, input_features=None):
         """Get the names of the latents.
 

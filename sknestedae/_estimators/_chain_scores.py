@@ -84,6 +84,7 @@ def score_stages(
             continue
         weight = {} if sample_weight is None else {"sample_weight": sample_weight[rows]}
         with naming(stage.name):
+            # the stage's estimator scores, be it a pipeline or a search with a scorer of its own
             part = as_fitted(stage.estimator, take_rows(own, rows))
             wanted = target.stage(stage.name, rows)
             scores.append(stage.estimator.score(part, wanted, **weight))
@@ -119,11 +120,13 @@ def score_of_members(
             known = frame.iloc[:, j].notna().to_numpy()
             if not known.any():
                 continue
+            # metrics know no pandas dtype that could hold missing values
             truth = np.asarray(frame.iloc[known, j].tolist())
             mean, _ = mean_and_spread([output[j][known] for output in outputs], True)
             metric = r2
             if j in classes:
                 metric, mean = accuracy_score, classes[j][mean.argmax(axis=1)]
+            # metrics add weights up, of which the largest floats would overflow
             weight = None if sample_weight is None else scale_weights(sample_weight[known])[0]
             with naming(name):
                 of_stage.append(metric(truth, mean, sample_weight=weight))
@@ -144,6 +147,7 @@ def score_rows(chains: list[FittedChain], table: StagedTable) -> np.ndarray:
     for chain in chains:
         scores = np.zeros(len(table))
         for k, (stage, own) in enumerate(chain.walk(table)):
+            # of a scale at which nothing was measured, the latents before would be scored alone
             rows = np.flatnonzero(table.measured[:, k])
             if len(rows):
                 part = as_fitted(stage.estimator, take_rows(own, rows))

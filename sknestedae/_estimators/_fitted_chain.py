@@ -94,7 +94,7 @@ class FittedChain:
         history = self.refine_history
         return {
             **vars(self),
-            "stages": [tuple(stage) for stage in self.stages],
+            "stages": [tuple(stage) for stage in self.stages],  # a file names no private class
             "labels": self.labels.to_state(),
             "frame_kinds": [FrameKind.to_state(kind) for kind in self.frame_kinds],
             "refine_history": None if history is None else history.to_dict("list"),

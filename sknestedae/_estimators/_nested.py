@@ -248,8 +248,6 @@ class NestedAutoencoder(BaseChain):
         self.verbose = verbose
         self.random_state = random_state
 
-    # -- fit
-
     @fit_context(prefer_skip_nested_validation=False)
     @isolated
     def fit(self, X, y=None, sample_weight=None):
@@ -293,96 +291,6 @@ default=None
             else:
                 self._fit(X, y, sample_weight, frame_kinds=kinds, same_rows=same_rows)
             return self
-
-    def _fit_members(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> None:
-        """Fit all chains of an ensemble, and become the first of them."""
-        members = make_members(self)
-        whole = strata = None
-        if self.bootstrap:
-            kept = check_training_rows(X, y, sample_weight)
-            X, y, sample_weight = kept.X, kept.of(y), kept.sample_weight
-        X = self._check_table(X, reset=True)
-        if self.bootstrap:
-            whole = StagedTable.of(X, self.stages)
-            target = whole.read_target(y)
-            strata = strata_of_scales(whole, target, self._configure(whole.columns, target))
-        fit_members(members, X, y, sample_weight, strata, "_fit", whole=whole, **given)
-        if self.bootstrap:
-            for stages in zip(*(member.stages_ for member in members), strict=True):
-                estimators = [unfrozen(innermost(estimator)) for _, estimator, _ in stages]
-                if all(isinstance(e, BaseSupervisedAutoencoder) for e in estimators):
-                    share_unlearnt([fitted_part(e).table for e in estimators])
-        self._fitted, self._members = members[0]._fitted, members
-
-    @isolated  # a member is fitted in a thread of its own
-    def _fit(
-        self,
-        X: pd.DataFrame | np.ndarray,
-        y: Any,
-        sample_weight: Any,
-        *,
-        frame_kinds: list[FrameKind | None],
-        same_rows: bool | None,
-        whole: StagedTable | None = None,
-    ) -> None:
-        """Check everything, then fit one chain.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            Read.
-        frame_kinds, same_rows
-            As in ``GivenTables``.
-        whole : StagedTable, optional
-            Of a member of an ensemble, the table that its rows were drawn from.
-        """
-        X = self._check_table(X, reset=True)
-        given = X
-        X, sample_weight, _, kept = check_training_rows(X, y, sample_weight)
-        # a draw of rows must not say which columns a stage has
-        table = StagedTable.of(X, self.stages) if whole is None else whole.with_rows(X)
-        if whole is None:
-            whole = table if X is given else table.with_rows(given)
-        if isinstance(y, np.ndarray) and y.shape[1:] == (1,):
-            # one column belongs to the last of many stages, as if it had one dimension
-            y = y if get_tags(self).target_tags.multi_output else column_or_1d(y, warn=True)
-        target = table.read_target(y, kept)
-        stages = self._configure(table.columns, target)
-        trained = train_stages(stages, table, target, sample_weight, whole, self.train_rows)
-        history = None
-        if self.refine_iter:
-            history = refine_stages(
-                stages,
-                table,
-                trained,
-                max_iter=self.refine_iter,
-                seed=check_random_state(self.random_state).randint(2**31),
-                verbose=self.verbose or 0,
-            )
-        if same_rows is None:  # a part that lacks nothing has all rows at each scale
-            same_rows = all(len(own) == len(table) for own in trained.rows)
-        self._fitted = FittedChain(
-            stages,
-            target.columns,
-            target.is_1d,
-            trained.n_latents,
-            table.labels,
-            frame_kinds,
-            same_rows,
-            history,
-        )
-        self._members: list[NestedAutoencoder] = []
-
-    def _configure(self, columns: dict[str, list[int]], target: StageTargets) -> list[Stage]:
-        """Give the stages that are to be fitted, with the chain's parameters."""
-        if self.stages is None:
-            estimators = [self.estimator] * len(columns)
-        else:
-            estimators = [estimator for _, estimator, _ in self.stages]
-        parameters = {name: getattr(self, name) for name in _PASSED_ON}
-        return configure_stages(estimators, columns, target, self.n_components, parameters)
-
-    # -- after fit
 
     @available_if(_can_predict)
     @isolated
@@ -501,27 +409,15 @@ default=None
         is_plain = self._fitted.labels.scales is None  # only pandas has columns of two levels
         return give_back(self._decode(Z), self._fitted.frame_kinds[0] if is_plain else None)
 
-    def _decode(self, Z: Any) -> pd.DataFrame | np.ndarray:
-        """Check latents, and give the own columns of all stages."""
-        index = Z.index if isinstance(Z, pd.DataFrame) else None
-        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
-        n_latents, of_all = self._fitted.n_latents, self.latents == "all"
-        expected = sum(n_latents) if of_all else n_latents[-1]
-        if Z.shape[1] != expected:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but the chain gives {expected} latents "
-                f"(latents={self.latents!r})."
-            )
-        return decode_chain(self._fitted, Z, index, of_all=of_all)
-
     @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
-        """Fill what was not measured with what the latents say of it.
+        """Impute missing values from the latents that best explain the measured ones.
 
-        Each stage searches for the latents that best explain what was measured of its own columns
-        and of the latents before. A scale that is wholly missing is so completed from the
-        latents of the scale before it, and one before all that was measured by decoding the
-        latents that the next stage finds for it. See the :ref:`User Guide <completion>`.
+        The latents of a row are its posterior mode: those that are most likely given the measured
+        entries of all stages up to the last one at which it was measured. A scale that is wholly
+        missing is so imputed from the latents of the scale before it, and one before all that
+        was measured by decoding the latents that the next stage finds for it. See the
+        :ref:`User Guide <completion>`.
 
         Parameters
         ----------
@@ -539,8 +435,8 @@ default=None
         Returns
         -------
         completed : DataFrame or ndarray of shape (n_samples, n_features), or list of them
-            X with its gaps filled, with all columns of ``fit``; measured entries are as they
-            were. Of an ensemble, what is filled is the first chain's.
+            X with its missing values imputed, with all columns of ``fit``; measured entries are
+            as they were. Of an ensemble, the first chain imputes.
         candidates : :class:`~sklearn.utils.Bunch`, or list of them
             With ``n_candidates``, as
             :meth:`SupervisedAutoencoder.complete` gives it: ``X``, ``row``, ``mismatch`` (the
@@ -584,21 +480,6 @@ default=None
             else:
                 completed.append(Bunch(**{**found, "X": as_listed(found.X, given, found.row)}))
         return completed
-
-    def _complete(
-        self, table: StagedTable, predict: Any, n_candidates: Any, tolerance: Any
-    ) -> Any:
-        """Complete a table, and predict the targets of its completions if they are candidates."""
-        fitted = self._fitted
-        completer = ChainCompleter(fitted.stages)
-
-        def find(X: Any, search: CompletionSearch | None) -> Completions:
-            return completer.find(fitted.staged(X), search)
-
-        def predict_rows(X: Any) -> Any:
-            return predict(fitted.staged(X))
-
-        return complete_table(table.X, find, predict_rows, n_candidates, tolerance)
 
     @isolated
     def score_samples(self, X):
@@ -680,6 +561,126 @@ default=None
             return score_reconstruction(self._fitted, table, sample_weight)
         check_consistent_length(table.X, y)
         return score_targets(self._chains, table, self._read_target(y, table), sample_weight)
+
+    # -- how it is fitted
+
+    def _fit_members(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> None:
+        """Fit all chains of an ensemble, and take over what the first of them learnt."""
+        members = make_members(self)
+        whole = strata = None
+        if self.bootstrap:
+            kept = check_training_rows(X, y, sample_weight)
+            X, y, sample_weight = kept.X, kept.of(y), kept.sample_weight
+        X = self._check_table(X, reset=True)
+        if self.bootstrap:
+            whole = StagedTable.of(X, self.stages)
+            target = whole.read_target(y)
+            strata = strata_of_scales(whole, target, self._configure(whole.columns, target))
+        fit_members(members, X, y, sample_weight, strata, "_fit", whole=whole, **given)
+        if self.bootstrap:
+            for stages in zip(*(member.stages_ for member in members), strict=True):
+                estimators = [unfrozen(innermost(estimator)) for _, estimator, _ in stages]
+                if all(isinstance(e, BaseSupervisedAutoencoder) for e in estimators):
+                    share_unlearnt([fitted_part(e).table for e in estimators])
+        self._fitted, self._members = members[0]._fitted, members
+
+    @isolated  # a member is fitted in a thread of its own
+    def _fit(
+        self,
+        X: pd.DataFrame | np.ndarray,
+        y: Any,
+        sample_weight: Any,
+        *,
+        frame_kinds: list[FrameKind | None],
+        same_rows: bool | None,
+        whole: StagedTable | None = None,
+    ) -> None:
+        """Check everything, then fit one chain.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            Read.
+        frame_kinds, same_rows
+            As in ``GivenTables``.
+        whole : StagedTable, optional
+            Of a member of an ensemble, the table that its rows were drawn from.
+        """
+        X = self._check_table(X, reset=True)
+        given = X
+        X, sample_weight, _, kept = check_training_rows(X, y, sample_weight)
+        # a draw of rows must not say which columns a stage has
+        table = StagedTable.of(X, self.stages) if whole is None else whole.with_rows(X)
+        if whole is None:
+            whole = table if X is given else table.with_rows(given)
+        if isinstance(y, np.ndarray) and y.shape[1:] == (1,):
+            # one column belongs to the last of many stages, as if it had one dimension
+            y = y if get_tags(self).target_tags.multi_output else column_or_1d(y, warn=True)
+        target = table.read_target(y, kept)
+        stages = self._configure(table.columns, target)
+        trained = train_stages(stages, table, target, sample_weight, whole, self.train_rows)
+        history = None
+        if self.refine_iter:
+            history = refine_stages(
+                stages,
+                table,
+                trained,
+                max_iter=self.refine_iter,
+                seed=check_random_state(self.random_state).randint(2**31),
+                verbose=self.verbose or 0,
+            )
+        if same_rows is None:  # a part that lacks nothing has all rows at each scale
+            same_rows = all(len(own) == len(table) for own in trained.rows)
+        self._fitted = FittedChain(
+            stages,
+            target.columns,
+            target.is_1d,
+            trained.n_latents,
+            table.labels,
+            frame_kinds,
+            same_rows,
+            history,
+        )
+        self._members: list[NestedAutoencoder] = []
+
+    def _configure(self, columns: dict[str, list[int]], target: StageTargets) -> list[Stage]:
+        """Give the stages that are to be fitted, with the chain's parameters."""
+        if self.stages is None:
+            estimators = [self.estimator] * len(columns)
+        else:
+            estimators = [estimator for _, estimator, _ in self.stages]
+        parameters = {name: getattr(self, name) for name in _PASSED_ON}
+        return configure_stages(estimators, columns, target, self.n_components, parameters)
+
+    # -- one table after fit
+
+    def _decode(self, Z: Any) -> pd.DataFrame | np.ndarray:
+        """Check latents, and give the own columns of all stages."""
+        index = Z.index if isinstance(Z, pd.DataFrame) else None
+        Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
+        n_latents, of_all = self._fitted.n_latents, self.latents == "all"
+        expected = sum(n_latents) if of_all else n_latents[-1]
+        if Z.shape[1] != expected:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but the chain gives {expected} latents "
+                f"(latents={self.latents!r})."
+            )
+        return decode_chain(self._fitted, Z, index, of_all=of_all)
+
+    def _complete(
+        self, table: StagedTable, predict: Any, n_candidates: Any, tolerance: Any
+    ) -> Any:
+        """Impute a table's missing values, or give its rows in several completions."""
+        fitted = self._fitted
+        completer = ChainCompleter(fitted.stages)
+
+        def find(X: Any, search: CompletionSearch | None) -> Completions:
+            return completer.find(fitted.staged(X), search)
+
+        def predict_rows(X: Any) -> Any:
+            return predict(fitted.staged(X))
+
+        return complete_table(table.X, find, predict_rows, n_candidates, tolerance)
 
     def _read_target(self, y: Any, table: StagedTable) -> StageTargets:
         """Read a target that has the columns of the one that was fitted."""

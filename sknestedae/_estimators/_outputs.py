@@ -148,6 +148,7 @@ def predict_stages(
             if hasattr(estimator, "predict_proba"):
                 values = estimator.predict_proba(table)
             else:
+                # as if it were sure, so that members can be averaged all the same
                 is_class = estimator.predict(table)[:, None] == estimator.classes_
                 values = is_class.astype(float)
             outputs[wanted[stage.name][0]] = values
@@ -179,7 +180,7 @@ def mean_of_members(
         mean, spread = mean_and_spread([own[j] for own in outputs], True)
         if j in classes:
             best = mean.argmax(axis=1)
-            spread = spread[np.arange(len(spread)), best]
+            spread = spread[np.arange(len(spread)), best]  # of the probability of that class
             mean = classes[j][best]
         means[j], spreads[j] = mean, spread
     return means, spreads
@@ -242,6 +243,7 @@ def decode_stages(
     """
     given = np.split(Z, np.cumsum(n_latents)[:-1], axis=1) if of_all else None
     decoded: dict[int, pd.Series] = {}
+    # from the last stage to the first: what a stage decodes holds the latents of the one before
     for k in reversed(range(len(stages))):
         name, estimator, columns = stages[k]
         if not hasattr(estimator, "inverse_transform"):

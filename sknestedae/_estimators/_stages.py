@@ -24,7 +24,7 @@ from ._unwrap import innermost, names_of_latents, unfrozen
 
 
 class Stage(NamedTuple):
-    """A link of the chain.
+    """A stage of the chain.
 
     Parameters
     ----------
@@ -156,13 +156,14 @@ def fit_stage(estimator: Any, data: StageData) -> None:
     estimator.fit(table, y, **parameters)
 
 
-def as_fitted(estimator: Any, table: Any) -> Any:
+def as_fitted(estimator: Any, table: pd.DataFrame | np.ndarray) -> pd.DataFrame | np.ndarray:
     """Give a frozen estimator an array, if that is what it was fitted with."""
-    is_frozen = isinstance(estimator, FrozenEstimator) and isinstance(table, pd.DataFrame)
-    return table.to_numpy() if is_frozen and not hasattr(estimator, "feature_names_in_") else table
+    if not isinstance(estimator, FrozenEstimator) or not isinstance(table, pd.DataFrame):
+        return table
+    return table if hasattr(estimator, "feature_names_in_") else table.to_numpy()
 
 
-def transform_stage(estimator: Any, table: Any) -> np.ndarray:
+def transform_stage(estimator: Any, table: pd.DataFrame | np.ndarray) -> np.ndarray:
     """Give an estimator's output as an array of shape (n_samples, n_latents)."""
     Z = estimator.transform(as_fitted(estimator, table))
     Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z)
@@ -174,10 +175,11 @@ def transform_stage(estimator: Any, table: Any) -> np.ndarray:
     return Z
 
 
-def encode_stage(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
+def encode_stage(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Give the latents for the next stage: missing where nothing was measured of a row so far."""
     if seen.all():
         return transform_stage(estimator, table)
+    # of rows without anything measured there are no latents, but for their number
     encoded = transform_stage(estimator, table[seen] if seen.any() else table)
     latents = np.full((len(table), encoded.shape[1]), np.nan, dtype=encoded.dtype)
     if seen.any():
@@ -185,7 +187,7 @@ def encode_stage(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
     return latents
 
 
-def encode_alike(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
+def encode_alike(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Do so for rows that are learnt from: equal rows get equal latents, to the last bit.
 
     A matrix product may round equal rows differently. The next stage tells replicates, which

@@ -94,6 +94,7 @@ class StagedTable:
             If a stage has no column, or one of another stage.
         """
         labels = ColumnLabels.of(X)
+        # columns by a function, as in ColumnTransformer, are the one thing that needs the table
         if stages is None:
             columns = labels.scale_columns() or {"scale0": list(range(X.shape[1]))}
             check_names(list(columns), "X")
@@ -182,7 +183,7 @@ class StagedTable:
         if not isinstance(self.X, pd.DataFrame):
             own = self.X[rows][:, columns]
             return own if latents is None else np.hstack([own, latents.values[rows]])
-        own = self.X.iloc[rows, columns]
+        own = self.X.iloc[rows, columns]  # at once: a copy of all rows may be large
         labels = self.labels.features(columns)
         if latents is None:
             return own.set_axis(pd.Index(labels, tupleize_cols=False), axis=1)
@@ -321,6 +322,7 @@ class StageTargets(NamedTuple):
         if len(columns) > 1:
             return part.to_numpy() if all(d.kind in "fiu" for d in part.dtypes) else part
         column = part.iloc[:, 0]
+        # a dtype of pandas alone, such as category, says more than NumPy's object would
         return column.to_numpy() if isinstance(column.dtype, np.dtype) else column
 
     def known(self, n_samples: int) -> np.ndarray:

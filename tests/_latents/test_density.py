@@ -216,7 +216,7 @@ def test_the_score_of_a_chain_is_the_sum_of_what_was_measured():
     assert_allclose(first, chain["a"].score_samples(X[0]))
     of_stages = [
         stage.estimator.score_samples(part[~is_first])
-        for stage, part in chain._walk(chain._check_X(table, reset=False))
+        for stage, part in chain._fitted.walk(chain._read(table))
     ]
     assert_allclose(second, np.sum(of_stages, axis=0))
 

@@ -353,23 +353,25 @@ def test_the_mismatch_of_a_row_is_the_largest_of_what_was_filled_at_any_scale():
     chain = NestedAutoencoder(stages).fit(X)
     table = X.iloc[:10].assign(e=np.nan, f=np.nan)
     table.iloc[::2, 0] = np.nan
-    found = chain_of(chain).find(table, None)
-    of_first = chain_of(chain[:1]).find(table[list("abcd")].iloc[::2], None).mismatch
+    staged = chain._read(table)
+    found = chain_of(chain).find(staged, None)
+    of_first = chain_of(chain[:1]).find(chain[:1]._read(table.iloc[::2]), None).mismatch
     assert_array_equal(found.rows, np.arange(10))
     assert_array_equal(found.mismatch, found.nearest)
     assert (found.mismatch[::2] >= of_first).all()
     # one latent explains three numbers less well than three latents explain one
     assert np.median(found.mismatch[1::2]) < np.median(of_first)
-    several = chain_of(chain).find(table, (2, np.inf))
+    several = chain_of(chain).find(staged, (2, np.inf))
     assert (several.mismatch >= several.nearest[several.rows]).all()
 
 
 def test_candidates_differ_in_columns_that_were_not_measured_and_not_in_latents():
     chain, X, _ = fitted_chain()
     gaps, _ = hide(X[1], 0.3, seed=3)
-    table = chain._check_X(chain._stack([X[0], gaps]).X.loc[["b"]], reset=False)
+    stacked, _ = stack_scales([X[0], gaps], names=["a", "b"])
+    table = stacked.loc[["b"]]
     completer = chain_of(chain)
-    parts = completer._parts(table, range(2), None)
+    parts = completer.batches(chain._read(table), range(2), None)
     numbers, codes = PosteriorModeSearch(completer.links, completer.between)._is_open(parts)
     n_open = numbers.sum(axis=1) + codes.sum(axis=1)
     assert_array_equal(n_open, table.isna().sum(axis=1))
