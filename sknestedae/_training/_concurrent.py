@@ -82,24 +82,26 @@ class ConcurrentFit:
     def resume(self) -> None:
         """Let the call run until it waits for networks, or ends."""
         self.jobs = ()
-        filters = warnings.filters
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, daemon=True)
-            thread.start()
-            self._thread = thread
-        else:
-            self._may_go_on.release()
-        self._has_stopped.acquire()
-        warnings.filters = filters  # those of the call are its own
+        with warnings.catch_warnings():  # restores the caller's filters, as told in wait_for
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, daemon=True)
+                thread.start()
+                self._thread = thread
+            else:
+                self._may_go_on.release()
+            self._has_stopped.acquire()
 
     def wait_for(self, jobs: Sequence[TrainingJob]) -> None:
         """Wait, in the task's own thread, until its networks are trained."""
         self.jobs = jobs
-        filters = warnings.filters
-        with let_go():  # others that run meanwhile see the user's own settings
+        # Filters of warnings hold for the process, and a call may stop inside of a catch_warnings
+        # of its own. Each side of the switch keeps what it had in one: here the call's filters are
+        # kept and come back when it goes on; in resume, the caller's are and come back now. As
+        # only one thread runs at a time, it does not matter that the two are not nested.
+        # let_go: the calls that run meanwhile see the user's own settings of torch.
+        with warnings.catch_warnings(), let_go():
             self._has_stopped.release()
             self._may_go_on.acquire()
-        warnings.filters = filters
         if self._is_cancelled:
             raise Cancelled
 
@@ -152,8 +154,8 @@ def run_concurrently(
     tasks = [ConcurrentFit(call) for call in calls]
     shared = SharedBatches()
     waiting = deque(tasks)
-    try:
-        with warnings.catch_warnings():  # tasks enter and leave theirs in any order
+    with warnings.catch_warnings():  # calls that are cancelled leave theirs in any order
+        try:
             while waiting:
                 ready: list[ConcurrentFit] = []
                 n_bytes = 0.0
@@ -169,15 +171,20 @@ def run_concurrently(
                 if ready:
                     train_all([job for task in ready for job in task.jobs], working_memory)
                 waiting.extendleft(reversed(ready))
-    finally:
-        try:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:  # all are told to end before any is waited for
-                task.join()
         finally:
-            torch.set_num_threads(n_threads)
+            try:
+                _end_all(tasks)
+            finally:  # also where another Ctrl-C comes meanwhile
+                torch.set_num_threads(n_threads)
     return tasks
+
+
+def _end_all(tasks: Sequence[ConcurrentFit]) -> None:
+    """Let the calls that still wait end, and wait for all threads."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:  # all are told to end before any is waited for
+        task.join()
 
 
 def train_all(jobs: Sequence[TrainingJob], working_memory: float) -> None:
