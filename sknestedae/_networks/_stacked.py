@@ -71,8 +71,13 @@ class StackedDropout(nn.Module):
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
-        for name in ("p", "_generators", "_n_batches", "_n_steps", "_step", "_masks"):
-            setattr(self, name, getattr(self, name)[networks])
+        self.p = self.p[networks]
+        self._generators = self._generators[networks]
+        self._n_batches = self._n_batches[networks]
+        self._n_steps = self._n_steps[networks]
+        self._step = self._step[networks]
+        if self._masks.numel():  # on a GPU torch draws them
+            self._masks = self._masks[networks]
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop units of (n_networks, n_samples, n_units), and scale up the others, in training."""
@@ -118,7 +123,7 @@ class StackedModule(nn.Module):
             ([parameter for _, _, parameter in place] for place in places),
             strict=True,
         ):
-            setattr(owner, name, stack_parameters(parameters))
+            owner.register_parameter(name, stack_parameters(parameters))
 
     def forward(self, values: Tensor) -> Tensor:
         """Give what each network's module gives of its (n_samples, n_inputs)."""

@@ -258,9 +258,10 @@ class AutoencoderNet(NeuralNet):
         terms = self.criterion_.data_terms(outputs, batch)
         totals = self.totals_["train"]
         share = totals.rows / len(batch)
-        loss = terms["reconstruction"] * (share * self._factors["reconstruction"])
-        if "prediction" in terms:
-            loss = loss.add(terms["prediction"], alpha=share * self._factors["prediction"])
+        first, *others = terms
+        loss = terms[first] * (share * self._factors[first])
+        for name in others:  # with alpha, a product and a sum are one call of torch
+            loss = loss.add(terms[name], alpha=share * self._factors[name])
         loss.backward()
         self.criterion_.add_penalty_gradients(self.module_)
         terms = {name: term.detach() for name, term in terms.items()}  # let the graph go

@@ -43,7 +43,13 @@ class LearningRates:
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
-        _select(self, networks)
+        self._is_cosine = self._is_cosine[networks]
+        self._has_plateau = self._has_plateau[networks]
+        self._max_iter = self._max_iter[networks]
+        self._patience = self._patience[networks]
+        self._best = self._best[networks]
+        self._n_bad = self._n_bad[networks]
+        self.factor = self.factor[networks]
 
     def step(self, rows: Any, epoch: Any, loss: np.ndarray) -> None:
         """Set the factors that follow an epoch.
@@ -95,7 +101,12 @@ class BestEpochs:
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
-        _select(self, networks)
+        self._tol = self._tol[networks]
+        self._patience = self._patience[networks]
+        self._best = self._best[networks]
+        self._n_no_change = self._n_no_change[networks]
+        self.best_iter = self.best_iter[networks]
+        self.diverged_iter = self.diverged_iter[networks]
 
     def judge(
         self, rows: Any, epoch: Any, loss: np.ndarray, is_finite: np.ndarray
@@ -126,11 +137,6 @@ class BestEpochs:
         self.best_iter[rows] = np.where(is_best, epoch, self.best_iter[rows])
         self.diverged_iter[rows] = np.where(is_finite, 0, epoch)
         return is_best, ~is_finite | (self._n_no_change[rows] >= self._patience[rows])
-
-
-def _select(rules: LearningRates | BestEpochs, networks: np.ndarray) -> None:
-    for name, values in vars(rules).items():
-        setattr(rules, name, values[networks])
 
 
 def epoch_means(

@@ -103,8 +103,8 @@ def test_totals_are_sums_whatever_the_chunks(monkeypatch, chunk_rows, gaps, weig
     measured = rows.measured["table"].numpy() if gaps else np.ones((23, 2))
     labelled = rows.labelled.numpy() if gaps else np.ones((23, 1))
     assert (totals.rows, totals.weight) == (23, weight.sum())
-    assert totals.reconstruction == (weight[:, None] * measured).sum()
-    assert totals.prediction == (weight[:, None] * labelled).sum()
+    assert totals.entries["reconstruction"] == (weight[:, None] * measured).sum()
+    assert totals.entries["prediction"] == (weight[:, None] * labelled).sum()
 
 
 @pytest.mark.parametrize("batch_size", [7, 16, 60])
