@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import sknestedae
+from sknestedae._training import _vectorized
 
 # The networks of the tests are tiny: more threads would only wait for each other.
 torch.set_num_threads(1)
@@ -29,3 +30,17 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the public data in {folder} (set SKNESTEDAE_DATA to another folder)")
     return folder
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """Record the number of networks in each stack that is trained."""
+    sizes = []
+    train = _vectorized.VectorizedTraining.train
+
+    def spy(self):
+        sizes.append(len(self.jobs))
+        train(self)
+
+    monkeypatch.setattr(_vectorized.VectorizedTraining, "train", spy)
+    return sizes

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 from numpy.testing import assert_allclose
 
 from sknestedae import SupervisedAutoencoder
-from sknestedae._training import _vectorized
 
-# What the issue of training together promises of weights in float64, after 200 steps and more.
+# Weights in float64 differ by no more than this, after 200 steps and more.
 ATOL = 1e-5
-
-
 SMALL = {"n_components": 3, "hidden_layer_sizes": (8,), "max_iter": 25, "batch_size": 16}
 
 
@@ -44,17 +40,3 @@ def assert_same_fit(one, other):
     assert ours.keys() == theirs.keys()
     for key in ours:
         assert_allclose(ours[key], theirs[key], rtol=0, atol=ATOL)
-
-
-@pytest.fixture
-def stacks(monkeypatch):
-    """Record the number of networks in each stack that is trained."""
-    sizes = []
-    train = _vectorized.VectorizedTraining.train
-
-    def spy(self):
-        sizes.append(len(self.jobs))
-        train(self)
-
-    monkeypatch.setattr(_vectorized.VectorizedTraining, "train", spy)
-    return sizes

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.nested import two_scales
-from cases.vectorized import SMALL, data, sae, stacks  # noqa: F401
+from cases.vectorized import SMALL, data, sae
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import loguniform
 from sklearn import config_context
@@ -75,7 +75,7 @@ def search_both(estimator, grid, X, y=None, fit=(), **settings):
     return ours, theirs
 
 
-def test_grid_search(stacks):  # noqa: F811
+def test_grid_search(stacks):
     X, y = data()
     grid = {"alpha": [0.001, 0.1], "learning_rate_init": [1e-3, 1e-2], "n_components": [2, 3]}
     ours, theirs = search_both(sae(**SMALL), grid, X, y)
@@ -132,7 +132,7 @@ def test_cross_validate(settings):
             assert_allclose(ours[key], expected, rtol=0, atol=SCORE_ATOL)
 
 
-def test_pipeline_and_its_steps(stacks):  # noqa: F811
+def test_pipeline_and_its_steps(stacks):
     X, y = data()
     pipeline = make_pipeline(QuantileTransformer(n_quantiles=20), sae(**SMALL))
     grid = {
@@ -191,7 +191,7 @@ def chain(**settings):
     )
 
 
-def test_a_stage_that_candidates_share_is_trained_once(stacks):  # noqa: F811
+def test_a_stage_that_candidates_share_is_trained_once(stacks):
     X_list, y_list = two_scales()
     X, y = stack_scales(X_list, y_list)
     nae = NestedAutoencoder(estimator=SupervisedAutoencoder(**SMALL), random_state=0)
@@ -208,7 +208,7 @@ def test_a_stage_that_candidates_share_is_trained_once(stacks):  # noqa: F811
     assert stacks == [3, 12]
 
 
-def test_ensembles_in_a_search(stacks):  # noqa: F811
+def test_ensembles_in_a_search(stacks):
     X, y = data()
     search_both(sae(**SMALL, n_members=3), {"alpha": [0.001, 0.1]}, X, y)
     assert stacks[-1] == 3  # the refit
@@ -227,7 +227,7 @@ def test_the_order_of_candidates_and_workers_does_not_matter(tmp_path):
     assert_array_equal(two.predict(X), one.predict(X))
 
 
-def test_other_functions_of_scikit_learn(stacks):  # noqa: F811
+def test_other_functions_of_scikit_learn(stacks):
     X, y = data()
     arguments = {"train_sizes": [0.5, 1.0], "cv": FOLDS}
     expected = learning_curve(sae(**SMALL), X, y, **arguments)
@@ -238,7 +238,7 @@ def test_other_functions_of_scikit_learn(stacks):  # noqa: F811
         assert_allclose(a, b, rtol=0, atol=SCORE_ATOL)
 
 
-def test_fits_outside_are_as_ever(stacks):  # noqa: F811
+def test_fits_outside_are_as_ever(stacks):
     with batched_training():
         pass
     cross_validate(sae(**SMALL), *data(), cv=FOLDS)
@@ -368,7 +368,7 @@ def test_bad_working_memory(working_memory):
         search.fit(*data())
 
 
-def test_little_memory_makes_parts(stacks):  # noqa: F811
+def test_little_memory_makes_parts(stacks):
     X, y = data()
     grid = {"alpha": [0.001, 0.01, 0.1, 1.0]}
     settings = {"cv": FOLDS, "refit": False}
