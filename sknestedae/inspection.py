@@ -24,6 +24,7 @@ from torch import Tensor
 from ._ambient import isolated, isolated_but_output
 from ._estimators._base import BaseSupervisedAutoencoder
 from ._estimators._differentiable import DifferentiableChain, StageOutputs
+from ._estimators._fitted import fitted_part
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._unwrap import (
     check_one_table,
@@ -121,7 +122,7 @@ def encoder_weights(estimator, stage=None):
     inputs = _inputs(core, labels)
     layer = core.net_.module_.encoder[0]
     weights = layer.weight.detach().cpu().numpy().T
-    has_hidden_layer = bool(core._architecture["hidden_layer_sizes"])
+    has_hidden_layer = bool(fitted_part(core).architecture["hidden_layer_sizes"])
     units = [f"unit{i}" for i in range(weights.shape[1])]
     if not has_hidden_layer:
         units = names_of_latents(core, weights.shape[1])
@@ -247,17 +248,18 @@ def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]
     list of (int, label, category)
         Position of the column in the table, its label, and the category ("" of a number).
     """
-    table = core._table
+    fitted = fitted_part(core)
+    table = fitted.table
     inputs: list[tuple] = []
     labels = table.labels if table.is_frame else labels or list(range(table.n_features))
-    module: Any = core.net_.module_
+    module: Any = fitted.module
     for name, (numeric, categorical) in table.columns.items():
-        is_dense = isinstance(core._architecture["blocks"][name], DenseBlock)
+        is_dense = isinstance(fitted.architecture["blocks"][name], DenseBlock)
         if not (is_dense and isinstance(module.block_encoders[name], torch.nn.Identity)):
             with torch.no_grad():
                 values = torch.zeros(
                     (1, table.layouts[name].n_values), dtype=module.encoder[0].weight.dtype
-                ).to(core._net_device)
+                ).to(fitted.device)
                 width = module.block_encoders[name](values).shape[1]
             first = min([*numeric, *categorical])
             inputs += [(first, name, i) for i in range(width)]
@@ -537,7 +539,7 @@ def _labels_of_columns(estimator: Any) -> pd.Index:
     if isinstance(estimator, NestedAutoencoder):
         columns = estimator._columns
         return columns.index() if columns.is_frame else pd.RangeIndex(estimator.n_features_in_)
-    table = estimator._table
+    table = fitted_part(estimator).table
     if not table.is_frame:
         return pd.RangeIndex(table.n_features)
     if len(table.level_names) > 1:
@@ -565,7 +567,7 @@ def _latent_of(
     flow: DifferentiableChain, latent: Any
 ) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
     """Give what picks a latent of the last stage."""
-    n_latents = flow.estimators[-1]._n_features_out
+    n_latents = flow.fitted[-1].n_components
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
     if not is_index or not -n_latents <= int(latent) < n_latents:
         raise ValueError(
@@ -580,7 +582,8 @@ def _output_of(
 ) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
     """Give what picks an output of the last stage's prediction, in its own unit."""
     estimator, name = flow.estimators[-1], flow.names[-1]
-    if estimator._target is None:
+    target = flow.fitted[-1].target
+    if target is None:
         what = f"Stage {name!r}" if name else f"This {type(estimator).__name__}"
         raise NoTargetError(
             f"{what} was fitted without a target (y=None), so that it has no prediction; ask for "
@@ -602,7 +605,7 @@ def _output_of(
             return logits[:, c] - torch.logsumexp(logits[:, others], dim=1)
 
         return log_odds
-    n_outputs = estimator._target.layout.n_numeric
+    n_outputs = target.layout.n_numeric
     j = 0 if output is None and n_outputs == 1 else output
     is_index = isinstance(j, Integral) and not isinstance(j, bool)
     if not is_index or not -n_outputs <= int(j) < n_outputs:
@@ -613,7 +616,7 @@ def _output_of(
 
     def number(flow: DifferentiableChain, reading: StageOutputs) -> Tensor:
         prediction: Any = reading.prediction
-        scaler = flow.estimators[-1]._target._encoder
+        scaler = flow.fitted[-1].target._encoder
         values = prediction[:, int(j)]
         return values * scaler.scale[j] + scaler.mean[j] if scaler.standardize else values
 
@@ -697,8 +700,7 @@ def _starts(
     """
     if baselines is None:
         given = [
-            torch.as_tensor(_typical_values(flow.estimators[k]._table, name)[None])
-            for k, name in keys
+            torch.as_tensor(_typical_values(flow.fitted[k].table, name)[None]) for k, name in keys
         ]
     else:
         check_one_table(baselines, "integrated_gradients", "Pass one table.")

@@ -74,6 +74,7 @@ ORDER = {
     "_latents": ["_residuals", "_density", "_observation", "_inference"],
     "_estimators": [
         "_validation",
+        "_fitted",
         "_ensemble",
         "_base",
         "_supervised",

@@ -9,6 +9,7 @@ import pytest
 from cases.supervised import TINY
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae._estimators._fitted import fitted_part
 from sknestedae._notices import Notices, current, notice
 from sknestedae.exceptions import TextColumnWarning, UnseenCategoryWarning
 
@@ -60,7 +61,7 @@ def test_categories_of_rows_without_weight_are_no_news():
     weight = np.r_[0.0, np.ones(29)]
     for parameters in ({}, {"n_members": 2, "bootstrap": True}):
         model = SupervisedAutoencoder(**TINY, **parameters).fit(rare, X["x"], sample_weight=weight)
-        assert "rare" not in model._table.categories[1]
+        assert "rare" not in fitted_part(model).table.categories[1]
         model.predict(rare)
 
 
@@ -138,7 +139,7 @@ def test_categories_that_a_member_did_not_draw_are_no_news():
     ):
         estimator.fit(rare, X["x"]).predict(rare)
         drawn = [
-            getattr(member, "stages_", [(0, member)])[0][1]._table.categories[1]
+            fitted_part(getattr(member, "stages_", [(0, member)])[0][1]).table.categories[1]
             for member in estimator.members_
         ]
         assert len({len(categories) for categories in drawn}) == 2  # some had it, some had not
@@ -151,5 +152,5 @@ def test_rows_held_out_are_no_news():
     for seed in range(6):
         model = SupervisedAutoencoder(**{**settings, "random_state": seed}).fit(rare, X["x"])
         model.predict(rare)
-        learnt.append("rare" in model._table.categories[1])
+        learnt.append("rare" in fitted_part(model).table.categories[1])
     assert len(set(learnt)) == 2  # it was held out in some fits, and not in others

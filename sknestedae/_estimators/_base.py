@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,40 +17,20 @@ from sklearn.base import (
     clone,
     is_classifier,
 )
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
 
 from .._ambient import isolated, plain_torch
-from .._compat import Interval, StrOptions, check_sample_weight, fit_context, stack_level_of_caller
+from .._compat import Interval, StrOptions, check_sample_weight, fit_context
 from .._latents._density import LatentStatistics
-from .._latents._inference import PosteriorModeSearch
-from .._latents._observation import ObservationModel
-from .._layers._dense import ACTIVATIONS, INITIALIZATIONS, RANGES, initialize
-from .._layers._device import (
-    available_device,
-    forked_rng,
-    resolve_device,
-    seed_generators,
-    to_array,
-    to_tensor,
-)
-from .._networks._autoencoder import AutoencoderModule
+from .._layers._dense import ACTIVATIONS, INITIALIZATIONS
+from .._layers._device import available_device, resolve_device
 from .._networks._batch import Batch, Subset
 from .._persistence import check_stamp, stamp
-from .._tables._columns import keeps_column_types, kinds_by_content
 from .._tables._encoder import TableEncoder
-from .._tables._input import FrameKind, give_back, read_rows, read_table
-from .._tables._layout import DEFAULT_BLOCK, Encoded
-from .._tables._missing import Completions, CompletionSearch, complete_table, give_back_filled
+from .._tables._input import FrameKind, give_back, read_rows
+from .._tables._missing import complete_table, give_back_filled
 from .._tables._splits import count_distinct_rows, row_keys, split_rows
-from .._tables._target import (
-    ClassTarget,
-    NumericTarget,
-    target_frame,
-    target_from_state,
-    target_to_state,
-)
 from .._tables._weights import scale_weights
 from .._training._allowed_callbacks import FitSettings, check_callbacks
 from .._training._callbacks import BestEpoch, LearningRate, Progress
@@ -64,22 +43,51 @@ from .._training._objective import Objective
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
 from ..blocks import Block, DenseBlock
 from ..blocks._errors import ELEMENTWISE
-from ..exceptions import DivergenceError, DivergenceWarning, NoTargetError
-from ._ensemble import adopt_first_member, fit_members, members_of, members_to_fit, strata_of
+from ..exceptions import NoTargetError
+from ._ensemble import (
+    fit_members,
+    hold_kinds,
+    members_of,
+    members_to_fit,
+    share_parameters,
+    strata_of_rows,
+)
+from ._fitted import FittedAutoencoder, NetworkSetup, Target
 from ._validation import (
     all_or_nothing,
+    check_batch_size,
+    check_blocks,
+    check_divergence,
     check_layer_sizes,
-    check_not_empty,
-    drop_weightless,
-    leave_out_weightless,
+    check_table,
+    check_training_rows,
 )
 
 # Above this number of rows early_stopping="auto" holds some of them out.
 _MANY_ROWS = 10_000
 
 
-# Rows that pass through the network at once after fit.
-_CHUNK_ROWS = 16_384
+class _TrainingData(NamedTuple):
+    """What a network is to be trained on, checked.
+
+    Parameters
+    ----------
+    whole : DataFrame or ndarray of shape (n_samples, n_features)
+    X : DataFrame or ndarray of shape (n_rows, n_features)
+        The rows of it with a positive weight.
+    codes : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
+        The target as its encoder reads it.
+    sample_weight : ndarray of shape (n_rows,) or None
+        Divided by a power of two, which leaves proportions as they are.
+    power : int
+        Which one.
+    """
+
+    whole: pd.DataFrame | np.ndarray
+    X: pd.DataFrame | np.ndarray
+    codes: Any
+    sample_weight: np.ndarray | None
+    power: int
 
 
 class BaseSupervisedAutoencoder(
@@ -203,7 +211,7 @@ class BaseSupervisedAutoencoder(
     # -- what a kind of target decides
 
     @abstractmethod
-    def _make_target(self, y: Any) -> NumericTarget | ClassTarget | None:
+    def _make_target(self, y: Any) -> Target | None:
         """Give an encoder for a target that was not seen before, None for no target."""
 
     @property
@@ -243,97 +251,50 @@ class BaseSupervisedAutoencoder(
             :class:`~sknestedae.exceptions.DivergenceWarning` is given.
         """
         with all_or_nothing(self):
-            resume = self.warm_start and self._is_fitted
+            resume = self.warm_start and self.__sklearn_is_fitted__()
             if self.n_members > 1:
                 return self._fit_members(X, y, sample_weight, resume=resume)
             target = self._target_of(y, resume=resume)
             return self._fit(X, y, sample_weight, target=target, resume=resume)
 
     def _fit_members(
-        self, X, y, sample_weight, *, resume: bool, method: str = "fit", **parameters
+        self, X, y, sample_weight, *, resume: bool, method: str = "fit", **parameters: Any
     ) -> BaseSupervisedAutoencoder:
-        """Fit all members of an ensemble, and become the first of them."""
-        kind = FrameKind.of(X)
-        X, y, sample_weight = read_rows(X, y, sample_weight)
-        strata = None
-        whole = X
-        if self.bootstrap:
-            X, y, sample_weight = leave_out_weightless(X, y, sample_weight)
-            strata = np.zeros(len(X) if hasattr(X, "__len__") else X.shape[0], dtype=int)
-            if y is not None:
-                check_consistent_length(X, y)
-                frame, _ = target_frame(y)
-                strata = strata_of(frame, [is_classifier(self)] * frame.shape[1])
+        """Fit all members of an ensemble, and take over what the first of them learnt."""
+        kind = self._fitted.frame_kind if resume else FrameKind.of(X)
+        whole, y, sample_weight = read_rows(X, y, sample_weight)
         members = members_to_fit(self, resume=resume)
-        if self.bootstrap:
-            self._hold_kinds(members, X, resume=resume)
-        fit_members(members, X, y, sample_weight, strata, method, **parameters)
-        if self.bootstrap and not resume:
-            for member in members:
-                member._table.know_unlearnt(whole)
+        with all_or_nothing(*members):  # those that go on are fitted already
+            if resume:
+                share_parameters(self, members)
+            X, strata = whole, None
+            if self.bootstrap:
+                # left out before rows are drawn: no draw may have rows of weight 0 alone
+                rows = check_training_rows(whole, y, sample_weight)
+                X, y, sample_weight = rows.X, rows.of(y), rows.sample_weight
+                strata = strata_of_rows(X, y, is_classifier(self))
+                hold_kinds(members, X, resume=resume)
+            fit_members(members, X, y, sample_weight, strata, method, **parameters)
+        if not resume:
+            validate_data(self, whole, reset=True, skip_check_array=True)  # the members did
         for member in members:
-            member._frame_kind = self._frame_kind if resume else kind
-        adopt_first_member(self, members)
+            if self.bootstrap and not resume:
+                member._fitted.table.know_unlearnt(whole)
+            member._fitted.frame_kind = kind  # the members saw a frame of pandas
+        self._store(members[0]._fitted, members)
         return self
 
-    def _hold_kinds(self, members: list[Any], X: Any, *, resume: bool) -> None:
-        """Let the whole table say what a column is, and not the rows that a member draws.
-
-        Of objects, a draw may miss all words, or all of some kind.
-        """
-        chosen = self.categorical_features
-        if not (isinstance(chosen, str) and chosen == "from_dtype"):
-            return
-        for member in members:
-            held = member._settings["categorical_features"] if resume else kinds_by_content(X)
-            if held is not None:
-                member.set_params(categorical_features=held)
-
-    @property
-    def members_(self) -> list:
-        """The fitted members, of an ensemble or of one."""
-        if not self._is_fitted:
-            raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
-        return members_of(self)
-
-    @property
-    def _is_fitted(self) -> bool:
-        return "net_" in vars(self)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._is_fitted
-
-    def _check_X(self, X, *, reset: bool) -> Any:
-        """Check names and number of columns; give a DataFrame of pandas, all else as floats."""
-        X = read_table(X)
-        fitted_categories = not reset and bool(self._table.categories)
-        if not keeps_column_types(X, self.categorical_features, fitted_categories):
-            try:
-                return validate_data(
-                    self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
-                )
-            except ValueError as error:
-                if "could not convert" not in str(error):
-                    raise
-                advice = (
-                    "name its categorical columns in categorical_features, or pass a DataFrame"
-                )
-                if not reset:
-                    advice = "convert it to numbers, as it was in fit"
-                raise ValueError(f"{error}. An array is read as numbers: {advice}.") from error
-        if isinstance(X, pd.DataFrame):
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            if not reset:
-                self._table.check_labels(X)
-            check_not_empty(X)
-            return X
-        X = np.asarray(X, dtype=object)
-        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-
     def _fit(
-        self, X, y, sample_weight, *, target: Any, resume: bool, incremental: bool = False
+        self,
+        X,
+        y,
+        sample_weight,
+        *,
+        target: Target | None,
+        resume: bool,
+        incremental: bool = False,
     ) -> BaseSupervisedAutoencoder:
-        """Fit anew, or go on from the parameters there are.
+        """Fit one network anew, or go on from the parameters there are.
 
         Parameters
         ----------
@@ -347,222 +308,180 @@ class BaseSupervisedAutoencoder(
             Whether to run one epoch only, at a constant learning rate and from the optimizer's
             last state.
         """
-        if resume and "_others" in vars(self):
+        if resume and self._members:
             members_to_fit(self, resume=True)  # says that there were more
-        self.__dict__.pop("_others", None)  # of an ensemble before
-        job = self._prepare(
+        setup, job = self._prepare(
             X, y, sample_weight, target=target, resume=resume, incremental=incremental
         )
-        train([job])
-        self._conclude(job, merges=incremental and resume)
+        train([job])  # beside others, where fits run side by side
+        remedy = (
+            f"Lower learning_rate_init (it is {self.learning_rate_init}), keep "
+            "standardize=True, or look for extreme values in the data."
+        )
+        best_iter = check_divergence(job.net, "The loss", remedy)
+        statistics = LatentStatistics.learn(
+            job.net.module_, job.train, setup.layouts, job.weight_power
+        )
+        if incremental and resume:  # a part of a stream adds to what was learnt of the others
+            statistics = self._fitted.latent_statistics.merge(statistics)
+        history = history_to_frame(job.net.history)
+        self._store(FittedAutoencoder.of(setup, job.net, statistics, history, best_iter))
         return self
 
     def _prepare(
-        self, X, y, sample_weight, *, target: Any, resume: bool, incremental: bool
-    ) -> TrainingJob:
+        self, X, y, sample_weight, *, target: Target | None, resume: bool, incremental: bool
+    ) -> tuple[NetworkSetup, TrainingJob]:
         """Learn columns and scales, and make the net that is to be trained, as ``_fit`` says."""
+        kind = FrameKind.of(X)
         needs_label = not (incremental and resume)  # a later part of a stream may have none
-        whole, X, codes, sample_weight, power = self._read(
-            X, y, sample_weight, target, reset=not resume, needs_label=needs_label
-        )
+        data = self._read(X, y, sample_weight, target, reset=not resume, needs_label=needs_label)
         device = resolve_device(self.device)
-        seed = self._seed if resume else check_random_state(self.random_state).randint(2**31)
-        learnt, held_out = None, None
-        stops_early = not incremental and self._stops_early(X)
-        if stops_early:
-            strata = None if target is None else target.strata(codes)
-            learnt, held_out = split_rows(
-                row_keys(X), strata, self.validation_fraction, seed, sample_weight
-            )
-
-        blocks = self._check_blocks()
         if resume:
-            self._check_same_settings(blocks)
+            seed = self._fitted.seed
         else:
-            self._table = TableEncoder(
-                self.categorical_features,
-                self.standardize,
-                [(name, columns) for name, _, columns in blocks],
-            ).fit(X, learnt, sample_weight)
-            if len(whole) > len(X):
-                self._table.know_unlearnt(whole)
-            if target is not None:
-                target.fit(codes, learnt, sample_weight)
-            self._target = target
-            self._architecture = self._make_architecture(blocks)
-            self._settings = self._gather_settings(blocks)
+            seed = check_random_state(self.random_state).randint(2**31)
+        stops_early = self.early_stopping
+        if stops_early == "auto":
+            stops_early = len(data.X) > _MANY_ROWS
+        fit = FitSettings(
+            self.learning_rate,
+            holds_out=bool(stops_early) and not incremental,
+            is_part=incremental,
+            goes_on=resume,
+            is_quiet=not self.verbose,
+        )
+        learnt, held_out = None, None
+        if fit.holds_out:
+            strata = None if target is None else target.strata(data.codes)
+            learnt, held_out = split_rows(
+                row_keys(data.X), strata, self.validation_fraction, seed, data.sample_weight
+            )
+        setup = self._set_up(data, learnt, target, seed, kind, resume=resume)
         rows = Batch.from_arrays(
-            self._table.transform(X),
-            None if target is None else target.encode(codes),
-            sample_weight,
+            setup.table.transform(data.X),
+            None if target is None else target.encode(data.codes),
+            data.sample_weight,
             device,
         )
-        net = self._make_net(
-            device,
-            seed,
-            self._choose_alpha(X, codes, incremental=incremental),
-            n_samples=len(rows) if learnt is None else len(learnt),
-            stops_early=stops_early,
-            incremental=incremental,
-            resume=resume,
-        )
+        alpha = self._choose_alpha(data, incremental=incremental)
+        n_samples = len(rows) if learnt is None else len(learnt)
+        net = self._make_net(setup, device, alpha, fit=fit, n_samples=n_samples)
         if resume:
             state = get_state(self.net_)
             set_state(net, state if incremental else {**state, "optimizer": {}})
             net.history = history_from_frame(self.history_)
-        return TrainingJob(
+        return setup, TrainingJob(
             net,
             Subset(rows, None if learnt is None else torch.from_numpy(learnt)),
             None if held_out is None else Subset(rows, torch.from_numpy(held_out)),
             1 if incremental else self.max_iter,
-            self._architecture,
-            power,
+            setup.architecture,
+            data.power,
         )
 
-    def _read(self, X, y, sample_weight, target: Any, *, reset: bool, needs_label: bool) -> tuple:
-        """Check what ``fit`` was given, and leave rows of weight 0 out.
-
-        Returns
-        -------
-        whole, X : DataFrame or ndarray of shape (n_samples, n_features), (n_rows, n_features)
-            The table, and its rows with a positive weight.
-        codes : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
-            The target as its encoder reads it.
-        sample_weight : ndarray of shape (n_rows,) or None
-            Divided by a power of two, which leaves proportions as they are.
-        power : int
-            Which one.
-        """
-        kind = FrameKind.of(X)
+    def _read(
+        self, X, y, sample_weight, target: Target | None, *, reset: bool, needs_label: bool
+    ) -> _TrainingData:
+        """Check what ``fit`` was given, and leave rows of weight 0 out."""
         X, y, sample_weight = read_rows(X, y, sample_weight)
-        X = whole = self._check_X(X, reset=reset)
-        if reset:
-            self._frame_kind = kind
-        if y is not None:
-            check_consistent_length(X, y)
-        kept: Any = slice(None)
-        power = 0
-        if sample_weight is not None:
-            sample_weight, power = scale_weights(
-                check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-            )
-            X, sample_weight, kept = drop_weightless(X, sample_weight)
-        codes = None if target is None else target.read(y, kept, needs_label=needs_label)
-        return whole, X, codes, sample_weight, power
+        whole = self._check_X(X, reset=reset)
+        rows = check_training_rows(whole, y, sample_weight, scale=True)
+        codes = None if target is None else target.read(y, rows.kept, needs_label=needs_label)
+        return _TrainingData(whole, rows.X, codes, rows.sample_weight, rows.power)
 
-    def _choose_alpha(self, X: Any, codes: np.ndarray | None, *, incremental: bool) -> float:
+    def _set_up(
+        self,
+        data: _TrainingData,
+        learnt: np.ndarray | None,
+        target: Target | None,
+        seed: int,
+        kind: FrameKind | None,
+        *,
+        resume: bool,
+    ) -> NetworkSetup:
+        """Learn columns and scales from rows that are not held out; or keep to those there are.
+
+        Parameters
+        ----------
+        data : _TrainingData
+        learnt : ndarray of int or None
+            The rows to learn from; None for all.
+        target, seed, kind
+            As in NetworkSetup; the target is fitted here.
+        resume : bool
+        """
+        blocks = check_blocks(self.blocks)
+        settings = _settings_to_keep(self.standardize, self.categorical_features, blocks)
+        if resume:
+            self._check_same_settings(blocks, settings)
+            return self._fitted
+        table = TableEncoder(
+            self.categorical_features,
+            self.standardize,
+            [(name, columns) for name, _, columns in blocks],
+        ).fit(data.X, learnt, data.sample_weight)
+        if len(data.whole) > len(data.X):
+            table.know_unlearnt(data.whole)  # rows of weight 0 are no news at predict
+        if target is not None:
+            target.fit(data.codes, learnt, data.sample_weight)
+        architecture = self._make_architecture(blocks, table, target)
+        return NetworkSetup(table, target, architecture, settings, seed, kind)
+
+    def _store(self, fitted: FittedAutoencoder, members: Sequence[Any] = ()) -> None:
+        """Take over what a fit gave: of an ensemble, the first member's."""
+        self._fitted = fitted
+        self._members = list(members)
+        self.net_ = fitted.net
+        self.history_ = fitted.history
+        self.n_iter_ = len(fitted.history)
+        self.best_iter_ = fitted.best_iter
+        self.alpha_ = fitted.alpha
+
+    @property
+    def members_(self) -> list:
+        """The fitted members, of an ensemble or of one."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
+        return members_of(self)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_fitted" in vars(self)
+
+    # -- what a fit is made of
+
+    def _check_X(self, X, *, reset: bool) -> pd.DataFrame | np.ndarray:
+        """Check names and number of columns; give a DataFrame of pandas, all else as floats."""
+        fitted = None if reset else self._fitted.table
+        return check_table(self, X, self.categorical_features, fitted)
+
+    def _target_of(self, y, *, resume: bool) -> Target | None:
+        """Give the encoder of y: the fitted one to go on with, else a new one."""
+        if not resume:
+            return self._make_target(y)
+        target = self._fitted.target
+        if (y is None) != (target is None):
+            was, now = ("without", "with") if target is None else ("with", "without")
+            raise ValueError(f"The estimator was fitted {was} y and can't go on {now} it.")
+        return target
+
+    def _choose_alpha(self, data: _TrainingData, *, incremental: bool) -> float:
         """Give the strength of the L2 penalty; a part of a stream is one of many rows."""
         if self.alpha != "auto":
             return self.alpha
         if incremental:
             return auto_alpha(MANY_DISTINCT_ROWS)
-        return auto_alpha(count_distinct_rows(X, codes, MANY_DISTINCT_ROWS))
+        return auto_alpha(count_distinct_rows(data.X, data.codes, MANY_DISTINCT_ROWS))
 
-    def _conclude(self, job: TrainingJob, *, merges: bool) -> None:
-        """Take a trained net over, unless no epoch of it is worth keeping.
-
-        Parameters
-        ----------
-        job : TrainingJob
-        merges : bool
-            Whether its rows are a part of a stream, which adds to what was learnt of latents.
-        """
-        net = job.net
-        best = dict(net.callbacks_)["_best_epoch"]
-        if best.diverged_iter_ is not None:
-            what = f"The loss diverged to NaN or infinity in epoch {best.diverged_iter_}"
-            remedy = (
-                f"Lower learning_rate_init (it is {self.learning_rate_init}), keep "
-                "standardize=True, or look for extreme values in the data."
-            )
-            if not best.best_iter_:
-                raise DivergenceError(f"{what}, before any epoch could be kept. {remedy}")
-            warnings.warn(
-                f"{what}; training stopped and the best epoch, {best.best_iter_}, is kept. "
-                f"{remedy}",
-                DivergenceWarning,
-                stacklevel=stack_level_of_caller(),
-            )
-        self.net_ = net
-        self.history_ = history_to_frame(net.history)
-        self.n_iter_ = len(self.history_)
-        self.best_iter_ = best.best_iter_
-        self.alpha_ = net.criterion_.alpha
-        self._seed = net.seed
-        belief = LatentStatistics.learn(
-            net.module_, job.train, self._table.layouts, job.weight_power
-        )
-        before: LatentStatistics | None = vars(self).get("_latent_statistics") if merges else None
-        self._latent_statistics = belief if before is None else before.merge(belief)
-
-    def _target_of(self, y, *, resume: bool) -> Any:
-        """Give the encoder of y: the fitted one to go on with, else a new one."""
-        if not resume:
-            return self._make_target(y)
-        if (y is None) != (self._target is None):
-            was, now = ("without", "with") if self._target is None else ("with", "without")
-            raise ValueError(f"The estimator was fitted {was} y and can't go on {now} it.")
-        return self._target
-
-    def _gather_settings(self, blocks: list[tuple[str, Block, Any]]) -> dict[str, Any]:
-        """Gather what must stay as it is where training goes on, beside what sizes tell."""
-        categorical = self.categorical_features
-        return {
-            "standardize": self.standardize,
-            "categorical_features": categorical
-            if categorical is None or isinstance(categorical, str)
-            else np.asarray(categorical).tolist(),
-            "blocks": [
-                [name, type(block).__name__, repr(block), np.asarray(columns).tolist()]
-                for name, block, columns in blocks
-            ],
-        }
-
-    def _check_same_settings(self, blocks: list[tuple[str, Block, Any]]) -> None:
-        """Refuse to go on training with another table or another network."""
-        now = {**self._make_architecture(blocks), **self._gather_settings(blocks)}
-        then = {**self._architecture, **self._settings}
-        for name, value in now.items():
-            fitted = then[name]
-            if name != "layouts" and value != fitted:
-                raise ValueError(
-                    f"The '{name}' parameter was {fitted!r} in the last fit and is {value!r} "
-                    "now; warm_start and partial_fit go on with the same network."
-                )
-
-    def _stops_early(self, X) -> bool:
-        if self.early_stopping == "auto":
-            return len(X) > _MANY_ROWS
-        return bool(self.early_stopping)
-
-    def _check_blocks(self) -> list[tuple[str, Block, Any]]:
-        """Check the parameter ``blocks``."""
-        blocks = list(self.blocks or [])
-        for entry in blocks:
-            is_triple = isinstance(entry, tuple) and len(entry) == 3
-            if not is_triple or not isinstance(entry[1], Block):
-                raise ValueError(
-                    "The 'blocks' parameter must be a list of tuples (name, Block, columns), "
-                    f"got {entry!r} in it."
-                )
-        names = [name for name, _, _ in blocks]
-        usable = all(isinstance(name, str) and name.isidentifier() for name in names)
-        taken = {DEFAULT_BLOCK, *dir(torch.nn.ModuleDict)}  # torch takes no name of its own
-        if not usable or len(set(names)) < len(names) or taken & set(names):
-            raise ValueError(
-                "The 'blocks' parameter must have distinct names that are identifiers, other "
-                f"than {DEFAULT_BLOCK!r} and the methods of a torch ModuleDict, got {names}."
-            )
-        return blocks
-
-    def _make_architecture(self, blocks: list[tuple[str, Block, Any]]) -> dict[str, Any]:
+    def _make_architecture(
+        self, blocks: list[tuple[str, Block, Any]], table: TableEncoder, target: Target | None
+    ) -> dict[str, Any]:
         """Gather what the network is built from; it stays with the fitted estimator."""
         by_name = {name: clone(block) for name, block, _ in blocks}
         sizes = check_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         mirrored = self.decoder_hidden_layer_sizes is None
         return {
-            "layouts": self._table.layouts,
-            "blocks": {name: by_name.get(name, DenseBlock()) for name in self._table.layouts},
+            "layouts": table.layouts,
+            "blocks": {name: by_name.get(name, DenseBlock()) for name in table.layouts},
             "n_components": int(self.n_components),
             "hidden_layer_sizes": sizes,
             "decoder_hidden_layer_sizes": sizes[::-1]
@@ -574,63 +493,94 @@ class BaseSupervisedAutoencoder(
             "activation": self.activation,
             "latent_activation": self.latent_activation,
             "dropout": float(self.dropout),
-            "n_outputs": 0 if self._target is None else self._target.layout.n_values,
+            "n_outputs": 0 if target is None else target.layout.n_values,
         }
 
-    def _rows_per_batch(self, n_samples: int | None, *, warns: bool) -> int:
-        """Give the batch size for a number of rows; None where none are to be learnt from."""
-        if self.batch_size == "auto":
-            n_samples = n_samples or 1
-            return min(auto_batch_size(n_samples), n_samples)
-        if n_samples is None or self.batch_size <= n_samples:
-            return self.batch_size
-        if warns:
-            warnings.warn(
-                f"batch_size={self.batch_size} is larger than the {n_samples} rows to learn "
-                "from; all of them make one batch.",
-                stacklevel=stack_level_of_caller(),
-            )
-        return n_samples
+    def _check_same_settings(
+        self, blocks: list[tuple[str, Block, Any]], settings: dict[str, Any]
+    ) -> None:
+        """Refuse to go on training with another table or another network."""
+        fitted = self._fitted
+        architecture = self._make_architecture(blocks, fitted.table, fitted.target)
+        # the blocks of the settings, which know their columns, stand for those of the architecture
+        now, then = {**architecture, **settings}, {**fitted.architecture, **fitted.settings}
+        for name, value in now.items():
+            if name != "layouts" and value != then[name]:
+                raise ValueError(
+                    f"The '{name}' parameter was {then[name]!r} in the last fit and is {value!r} "
+                    "now; warm_start and partial_fit go on with the same network."
+                )
+
+    # -- the net
 
     def _make_net(
         self,
+        setup: NetworkSetup,
         device: torch.device,
-        seed: int,
         alpha: float,
         *,
-        n_samples: int | None = None,
-        trains: bool = True,
-        stops_early: bool = False,
-        incremental: bool = False,
-        resume: bool = False,
+        fit: FitSettings | None = None,
+        n_samples: int = 1,
     ) -> AutoencoderNet:
-        """Build the skorch net, with parameters drawn anew if it is to be trained."""
-        monitor = "valid_loss" if stops_early else "train_loss"
-        max_iter = 1 if incremental else self.max_iter
+        """Build the skorch net.
+
+        Parameters
+        ----------
+        setup : NetworkSetup
+        device : torch.device
+        alpha : float
+            Strength of the L2 penalty.
+        fit : FitSettings or None
+            How it is to be trained; None if its parameters come from a file.
+        n_samples : int
+            Number of rows to learn from.
+        """
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(auto_batch_size(n_samples), n_samples)
+        elif fit is not None:
+            batch_size = check_batch_size(batch_size, n_samples, warns=not fit.is_part)
+        max_iter = 1 if fit is not None and fit.is_part else self.max_iter
+        net = AutoencoderNet(
+            setup.make_module(None if fit is None else self.initialization),
+            self._make_objective(setup, alpha),
+            seed=setup.seed,
+            optimizer=torch.optim.Adam,
+            optimizer__fused=device.type in ("cpu", "cuda"),
+            lr=self.learning_rate_init,
+            batch_size=batch_size,
+            iterator_train=TensorIterator,
+            iterator_train__shuffle=self.shuffle,
+            max_epochs=max_iter,
+            callbacks=self._make_callbacks(fit, max_iter),
+            device=device,
+            verbose=int(self.verbose),  # for callbacks of skorch that print
+        )
+        return net.initialize()
+
+    def _make_callbacks(self, fit: FitSettings | None, max_iter: int) -> list:
+        """Give a user's callbacks, with those of the package around them."""
+        if fit is None:
+            return [("_best_epoch", BestEpoch("train_loss", self.tol, None))]
+        monitor = "valid_loss" if fit.holds_out else "train_loss"
         patience = self.n_iter_no_change
-        callbacks: list = []
-        if trains:
-            fit = FitSettings(
-                self.learning_rate, stops_early, incremental, resume, not self.verbose
-            )
-            callbacks = check_callbacks(self.callbacks, fit)
         # The epoch is judged before a user's callback can stop.
-        best = BestEpoch(monitor, self.tol, patience if stops_early else None)
-        callbacks.insert(0, ("_best_epoch", best))
-        if trains and self.learning_rate != "constant" and not incremental:
+        callbacks: list[Any] = [
+            ("_best_epoch", BestEpoch(monitor, self.tol, patience if fit.holds_out else None))
+        ]
+        if self.learning_rate != "constant" and not fit.is_part:
             change = LearningRate(self.learning_rate, max_iter, monitor, max(patience // 2, 1))
-            callbacks.insert(1, ("_learning_rate", change))
-        if trains and self.verbose:
+            callbacks.append(("_learning_rate", change))
+        callbacks += check_callbacks(self.callbacks, fit)
+        if self.verbose:
             callbacks.append(("_progress", Progress(max_iter, type(self).__name__)))
-        cpu = torch.device("cpu")  # where the parameters are drawn: the same on every device
-        with forked_rng(cpu):
-            seed_generators(seed, cpu)
-            module = AutoencoderModule(**self._architecture)
-            if trains:
-                initialize(module.dense_layers, self.initialization)
-        objective = Objective(
-            layouts=self._table.layouts,
-            target_layout=None if self._target is None else self._target.layout,
+        return callbacks
+
+    def _make_objective(self, setup: NetworkSetup, alpha: float) -> Objective:
+        """Put the terms of the loss together."""
+        return Objective(
+            layouts=setup.layouts,
+            target_layout=None if setup.target is None else setup.target.layout,
             reconstruction_loss=self.reconstruction_loss,
             prediction_loss=self._loss_of_prediction,
             reconstruction_weight=self.reconstruction_weight,
@@ -638,22 +588,6 @@ class BaseSupervisedAutoencoder(
             l1=self.l1,
             alpha=alpha,
         )
-        net = AutoencoderNet(
-            module.to(torch.from_numpy(np.empty(0, self._table.dtype)).dtype),
-            objective,
-            seed=seed,
-            optimizer=torch.optim.Adam,
-            optimizer__fused=device.type in ("cpu", "cuda"),
-            lr=self.learning_rate_init,
-            batch_size=self._rows_per_batch(n_samples, warns=not incremental),
-            iterator_train=TensorIterator,
-            iterator_train__shuffle=self.shuffle,
-            max_epochs=max_iter,
-            callbacks=callbacks,
-            device=device,
-            verbose=int(self.verbose),  # for callbacks of skorch that print
-        )
-        return net.initialize()
 
     # -- after fit
 
@@ -672,7 +606,7 @@ class BaseSupervisedAutoencoder(
             Latents, without unit; of an ensemble, those of the first member.
         """
         check_is_fitted(self)
-        return self._apply(self._encode(X), lambda module, values: module.encode(values))
+        return self._fitted.latents(self._check_X(X, reset=False))
 
     @isolated
     def inverse_transform(self, Z):
@@ -690,14 +624,16 @@ class BaseSupervisedAutoencoder(
             dtypes, where a DataFrame was fitted.
         """
         check_is_fitted(self)
+        fitted = self._fitted
         index = Z.index if isinstance(Z, pd.DataFrame) else None
-        Z = check_array(Z, dtype=self._table.dtype, input_name="Z")
+        Z = check_array(Z, dtype=fitted.table.dtype, input_name="Z")
         if Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but the estimator has n_components="
                 f"{self._n_features_out} latents."
             )
-        return give_back(self._table.inverse_transform(self._decode(Z), index), self._frame_kind)
+        X = fitted.table.inverse_transform(fitted.decode(Z), index)
+        return give_back(X, fitted.frame_kind)
 
     @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
@@ -756,24 +692,12 @@ class BaseSupervisedAutoencoder(
         array([[0.5, 1. ]])
         """
         check_is_fitted(self)
-        predict = None if self._target is None else self.predict
+        fitted = self._fitted
+        predict = None if fitted.target is None else self.predict
         found = complete_table(
-            self._check_X(X, reset=False), self._find, predict, n_candidates, tolerance
+            self._check_X(X, reset=False), fitted.complete, predict, n_candidates, tolerance
         )
         return give_back_filled(found, FrameKind.of(X))
-
-    def _find(self, X, search: CompletionSearch | None) -> Completions:
-        """Complete rows of a checked table, each once or as a search wants it."""
-        link = self._observation_model()
-        found = PosteriorModeSearch([link]).find([link.rows(self._table.transform(X))], search)
-        completed = self._table.inverse_transform(found.decoded[0])
-        return Completions(completed, found.rows, found.mismatch, found.nearest)
-
-    def _observation_model(self) -> ObservationModel:
-        bounds = RANGES.get(self._architecture["latent_activation"], (-np.inf, np.inf))
-        return ObservationModel(
-            self.net_.module_, self._table, self._latent_statistics, bounds, self._net_device
-        )
 
     @isolated
     def score_samples(self, X):
@@ -811,130 +735,58 @@ class BaseSupervisedAutoencoder(
         """
         check_is_fitted(self)
         members = self.members_
-        return np.median([m._observation_model().scores(m._encode(X)) for m in members], axis=0)
+        return np.median([m._fitted.scores(m._check_X(X, reset=False)) for m in members], axis=0)
 
     def _predict(self, X) -> np.ndarray:
         """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
         check_is_fitted(self)
-        if self._target is None:
+        if self._fitted.target is None:
             raise NoTargetError(
                 f"This {type(self).__name__} was fitted without a target (y=None), so that it "
                 "has no prediction; it can transform and inverse_transform."
             )
-        return self._apply(
-            self._encode(X), lambda module, values: module.predict(module.encode(values))
-        )
+        return self._fitted.predict(self._check_X(X, reset=False))
 
     def _reconstruction_score(self, X, sample_weight=None) -> float:
-        """Give R² of the reconstruction, over all measured entries in scaled units.
-
-        The squared errors of all columns are pooled, and so are their squared deviations from the
-        mean: a categorical column counts with its one-hot values against its probabilities.
-        """
+        """Give R² of the reconstruction, over all measured entries in scaled units."""
         check_is_fitted(self)
         X, _, sample_weight = read_rows(X, None, sample_weight)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
             sample_weight, _ = scale_weights(sample_weight)
-        blocks = self._encode(X)
-        latents = self._apply(blocks, lambda module, values: module.encode(values))
-        decoded = self._decode(latents)
-        for name, layout in self._table.layouts.items():
-            for group in layout.groups():
-                logits = torch.from_numpy(decoded[name][:, group])
-                decoded[name][:, group] = torch.softmax(logits, dim=1).numpy()
-        # divided by a power of two, so that squares stay in the range of floats
-        pairs = [(blocks[name].values, decoded[name]) for name in blocks]
-        power = np.frexp(max(np.abs(values).max() for pair in pairs for values in pair))[1]
-        error = deviation = 0.0
-        for name, (values, measured) in blocks.items():
-            layout = self._table.layouts[name]
-            values, output = np.ldexp(values, -power), np.ldexp(decoded[name], -power)
-            weight = np.ones((len(values), layout.n_columns)) if measured is None else measured
-            if sample_weight is not None:
-                weight = weight * sample_weight[:, None]
-            weight = layout.spread(weight)
-            total = weight.sum(axis=0)
-            mean = (weight * values).sum(axis=0) / np.where(total > 0, total, 1)
-            error += (weight * (values - output) ** 2).sum()
-            deviation += (weight * (values - mean) ** 2).sum()
-        if deviation == 0:
-            return 1.0 if error == 0 else 0.0
-        return float(1 - error / deviation)
-
-    def _encode(self, X) -> dict[str, Encoded]:
-        return self._table.transform(self._check_X(X, reset=False))
-
-    def _decode(self, Z: np.ndarray) -> dict[str, np.ndarray]:
-        """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
-        with torch.no_grad():
-            chunks = [
-                self.net_.module_.decode(to_tensor(Z[i : i + _CHUNK_ROWS], self._net_device))
-                for i in range(0, len(Z), _CHUNK_ROWS)
-            ]
-        return {
-            name: np.concatenate([to_array(chunk[name]) for chunk in chunks])
-            for name in self._table.layouts
-        }
-
-    def _apply(
-        self, blocks: dict[str, Encoded], function: Callable[[Any, dict[str, Tensor]], Tensor]
-    ) -> np.ndarray:
-        """Apply a function of module and values to all rows, some thousand at a time."""
-        rows = Subset(Batch.from_arrays(blocks, None, None, torch.device("cpu")))
-        with torch.no_grad():
-            chunks = [
-                function(
-                    self.net_.module_,
-                    {name: values.to(self._net_device) for name, values in chunk.values.items()},
-                )
-                for chunk in TensorIterator(rows, _CHUNK_ROWS)
-            ]
-        return np.concatenate([to_array(chunk) for chunk in chunks])
-
-    @property
-    def _net_device(self) -> torch.device:
-        return next(self.net_.module_.parameters()).device
+        return self._fitted.reconstruction_score(self._check_X(X, reset=False), sample_weight)
 
     @property
     def _n_features_out(self) -> int:
-        return self._architecture["n_components"]
+        return self._fitted.n_components  # scikit-learn's mixin names the latents by it
 
     # -- state
 
     def __getstate__(self) -> dict[str, Any]:
         """Give parameters and plain values: what was fitted is made anew from them."""
         state = dict(super().__getstate__())
-        if self._is_fitted:
-            state["_net_state"] = get_state(state.pop("net_"))
-            state["history_"] = {name: column.to_numpy() for name, column in self.history_.items()}
-            state["_table"] = self._table.to_state()
-            state["_target"] = target_to_state(self._target)
-            state["_latent_statistics"] = dict(vars(self._latent_statistics))
-            state["_frame_kind"] = FrameKind.to_state(self._frame_kind)
-            architecture = dict(self._architecture)
-            del architecture["layouts"]  # those of the table
-            state["_architecture"] = architecture
+        if self.__sklearn_is_fitted__():
+            for name in ("net_", "history_", "n_iter_", "best_iter_", "alpha_"):
+                del state[name]
+            # that of an ensemble is its first member's
+            state["_fitted"] = None if self._members else self._fitted.to_state()
         return stamp(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild what was fitted, on the CPU if its device is not there."""
         state = check_stamp(state, self)
-        net_state = state.pop("_net_state", None)
+        fitted, members = state.pop("_fitted", None), state.pop("_members", None)
         super().__setstate__(state)
-        if net_state is not None:
-            self._table = TableEncoder.from_state(state["_table"])
-            self._target = target_from_state(state["_target"])
-            self._latent_statistics = LatentStatistics(**state["_latent_statistics"])
-            self._frame_kind = FrameKind.from_state(state["_frame_kind"])
-            self._architecture = {**state["_architecture"], "layouts": self._table.layouts}
-            self.history_ = history_to_frame(pd.DataFrame(self.history_).to_dict("records"))
+        if members:
+            self._store(members[0]._fitted, members)
+        elif fitted is not None:
             device = available_device(self.device)
             with plain_torch():
-                self.net_ = self._make_net(device, self._seed, self.alpha_, trains=False)
-                self.net_.history = history_from_frame(self.history_)
-                set_state(self.net_, net_state)
-                self.net_.module_.eval()
+                self._store(
+                    FittedAutoencoder.from_state(
+                        fitted, lambda setup, alpha: self._make_net(setup, device, alpha)
+                    )
+                )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -943,3 +795,20 @@ class BaseSupervisedAutoencoder(
         tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _settings_to_keep(
+    standardize: bool, categorical_features: Any, blocks: list[tuple[str, Block, Any]]
+) -> dict[str, Any]:
+    """Gather what must stay where training goes on, and does not show in the architecture."""
+    categorical = categorical_features
+    if categorical is not None and not isinstance(categorical, str):
+        categorical = np.asarray(categorical).tolist()
+    return {
+        "standardize": standardize,
+        "categorical_features": categorical,
+        "blocks": [
+            [name, type(block).__name__, repr(block), np.asarray(columns).tolist()]
+            for name, block, columns in blocks
+        ],
+    }

@@ -21,6 +21,7 @@ from .._tables._missing import (
     take_rows,
 )
 from .._tables._scales import last_scale, measured_scales
+from ._fitted import fitted_part
 from ._stages import Stage, as_fitted, iter_stages, stage_table, transform_stage
 from ._unwrap import autoencoder_of
 
@@ -51,7 +52,7 @@ class ChainCompleter:
         self.estimators = [
             autoencoder_of(stage.estimator, "complete", stage.name) for stage in stages
         ]
-        self.links = [estimator._observation_model() for estimator in self.estimators]
+        self.links = [fitted_part(estimator).observation_model() for estimator in self.estimators]
         self.between = [
             LatentColumns.of(later.table, earlier.n_components, torch.device("cpu"))
             for earlier, later in zip(self.links[:-1], self.links[1:], strict=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .._networks._batch import Batch
 from .._networks._chain import Chain, LatentColumns
+from ._fitted import fitted_part
 from ._nested import NestedAutoencoder
 from ._unwrap import autoencoder_of, innermost, unfrozen
 
@@ -41,6 +42,8 @@ class DifferentiableChain:
     names : list of str
         Of the stages; of a single autoencoder ``[""]``.
     estimators : list of BaseSupervisedAutoencoder
+    fitted : list of FittedAutoencoder
+        What is behind them.
     columns : list of list of int
         Positions in X of each stage's own columns.
     """
@@ -56,11 +59,13 @@ class DifferentiableChain:
         self.columns = [
             list(range(first.n_features_in_)) if own is None else list(own) for _, _, own in stages
         ]
-        pairs = zip(self.estimators[:-1], self.estimators[1:], strict=True)
+        self.fitted = [fitted_part(stage) for stage in self.estimators]
+        pairs = zip(self.fitted[:-1], self.fitted[1:], strict=True)
+        device = self.fitted[0].device
         self.chain = Chain(
-            [stage.net_.module_ for stage in self.estimators],
+            [stage.module for stage in self.fitted],
             [
-                LatentColumns.of(later._table, earlier._n_features_out, first._net_device)
+                LatentColumns.of(later.table, earlier.n_components, device)
                 for earlier, later in pairs
             ],
         )
@@ -75,8 +80,8 @@ class DifferentiableChain:
         else:
             tables = [X]
         return [
-            Batch.from_arrays(stage._encode(table), None, None, stage._net_device)
-            for stage, table in zip(self.estimators, tables, strict=True)
+            fitted.batch(stage._check_X(table, reset=False))
+            for stage, fitted, table in zip(self.estimators, self.fitted, tables, strict=True)
         ]
 
     def check(self, X: Any) -> Any:
@@ -119,7 +124,7 @@ class DifferentiableChain:
         -------
         dict of str to ndarray of int, shape (layout.n_values,)
         """
-        table, own = self.estimators[k]._table, self.columns[k]
+        table, own = self.fitted[k].table, self.columns[k]
         position = np.full(table.n_features, -1)
         position[: len(own)] = own
         return {

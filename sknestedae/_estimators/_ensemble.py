@@ -11,8 +11,11 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from .._compat import safe_indexing
+from .._tables._columns import kinds_by_content
 from .._tables._splits import bootstrap_rows
+from .._tables._target import target_frame
 from .._training._concurrent import run_concurrently
+from ._fitted import fitted_part
 
 
 def make_members(estimator: Any) -> list[Any]:
@@ -81,37 +84,50 @@ def members_to_fit(estimator: Any, *, resume: bool) -> list[Any]:
             f"The 'n_members' parameter was {len(members)} in the last fit and is "
             f"{estimator.n_members} now; warm_start and partial_fit go on with the same members."
         )
-    own = ("n_members", "random_state")
-    shared = {k: v for k, v in estimator.get_params(deep=False).items() if k not in own}
-    return [clone_state(members[0]), *(clone_state(m).set_params(**shared) for m in members[1:])]
+    return members
 
 
-def clone_state(member: Any) -> Any:
-    """Give a member that may be fitted on, while the one that there is stays as it is."""
-    copied = object.__new__(type(member))  # copy.copy would build the net anew
-    copied.__dict__.update(vars(member))
-    return copied
-
-
-def adopt_first_member(estimator: Any, members: list[Any]) -> None:
-    """Make an estimator what its first member is, and let it keep the others."""
-    first, *others = members
+def share_parameters(estimator: Any, members: list[Any]) -> None:
+    """Give members the parameters of their ensemble; of the seeds, the first has its seed."""
     parameters = estimator.get_params(deep=False)
-    fitted = {name: value for name, value in vars(first).items() if name not in parameters}
-    for name in [name for name in vars(estimator) if name.endswith("_")]:
-        delattr(estimator, name)  # of an earlier fit
-    estimator.__dict__.update(fitted)
-    estimator._others = others
+    del parameters["n_members"]
+    first, *others = members
+    first.set_params(**parameters)
+    del parameters["random_state"]
+    for member in others:
+        member.set_params(**parameters)
+
+
+def hold_kinds(members: list[Any], X: Any, *, resume: bool) -> None:
+    """Let the whole table say what a column is, and not the rows that a member draws.
+
+    Of objects, a draw may miss all words, or all of some kind.
+
+    Parameters
+    ----------
+    members : list of BaseSupervisedAutoencoder
+        With the same ``categorical_features``.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        What they draw rows from.
+    resume : bool
+        Whether they go on, and keep to what the table of their first fit said.
+    """
+    chosen = members[0].categorical_features
+    if not (isinstance(chosen, str) and chosen == "from_dtype"):
+        return
+    found = None if resume else kinds_by_content(X)
+    for member in members:
+        held = fitted_part(member).settings["categorical_features"] if resume else found
+        if held is not None:
+            member.set_params(categorical_features=held)
 
 
 def members_of(estimator: Any) -> list[Any]:
-    """Give the fitted members of an ensemble, or the one estimator alone."""
-    others = vars(estimator).get("_others", [])
-    if not others:
-        return [estimator]
-    first = clone_state(estimator).set_params(n_members=1)
-    del first._others
-    return [first, *others]
+    """Give the fitted members of an ensemble, or the one estimator alone.
+
+    An ensemble holds all of its members, and the attributes of the first one as its own.
+    """
+    return list(estimator._members) or [estimator]
 
 
 def mean_and_spread(values: list[np.ndarray], return_std: bool) -> Any:
@@ -138,6 +154,26 @@ def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     scaled = np.ldexp(values, -power)
     mean, spread = np.mean(scaled, axis=0), np.std(scaled, axis=0, ddof=1)
     return np.ldexp(mean, power), np.ldexp(spread, power)
+
+
+def strata_of_rows(X: Any, y: Any, is_class: bool) -> np.ndarray:
+    """Say which rows a draw must keep as many of: of a class, or with a number known.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
+    is_class : bool
+        Whether y holds classes.
+
+    Returns
+    -------
+    ndarray of int, shape (n_samples,)
+    """
+    if y is None:  # a sparse matrix, which a member refuses, has no length
+        return np.zeros(len(X) if hasattr(X, "__len__") else X.shape[0], dtype=int)
+    frame, _ = target_frame(y)
+    return strata_of(frame, [is_class] * frame.shape[1])
 
 
 def strata_of(y: Any, is_class: Any) -> np.ndarray:

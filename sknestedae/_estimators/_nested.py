@@ -49,14 +49,8 @@ from .._tables._target import target_frame
 from ..exceptions import NoTargetError
 from ._base import BaseSupervisedAutoencoder
 from ._completion import ChainCompleter
-from ._ensemble import (
-    adopt_first_member,
-    fit_members,
-    mean_and_spread,
-    members_of,
-    members_to_fit,
-    strata_of,
-)
+from ._ensemble import fit_members, mean_and_spread, members_of, members_to_fit, strata_of
+from ._fitted import fitted_part
 from ._outputs import (
     decode_stages,
     join_columns,
@@ -86,7 +80,7 @@ from ._stages import (
 )
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from ._unwrap import innermost, names_of_latents, unfrozen
-from ._validation import all_or_nothing, check_not_empty, drop_weightless, leave_out_weightless
+from ._validation import all_or_nothing, check_not_empty, check_training_rows
 
 # Parameters of the chain that go to every stage which has them.
 _PASSED_ON = ("n_components", "max_iter", "verbose", "random_state")
@@ -387,19 +381,20 @@ default=None
             if self.n_members > 1:
                 self._fit_members(X, y, sample_weight)
             else:
-                self.__dict__.pop("_others", None)  # of an ensemble before
+                self._members: list[NestedAutoencoder] = []
                 self._fit(X, y, sample_weight)
-            for member in (self, *vars(self).get("_others", ())):
+            for member in (self, *self._members):
                 member._frame_kinds = kinds
                 member._same_rows = not self._has_own_rows if same_rows is None else same_rows
             return self
 
     def _fit_members(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Fit all chains of an ensemble, and become the first of them."""
+        """Fit all chains of an ensemble, and take over what the first of them learnt."""
         members = members_to_fit(self, resume=False)
         strata = None
         if self.bootstrap:
-            X, y, sample_weight = leave_out_weightless(X, y, sample_weight)
+            kept = check_training_rows(X, y, sample_weight)
+            X, y, sample_weight = kept.X, kept.of(y), kept.sample_weight
             strata = self._strata(X, y)
             for member in members:  # a draw of some rows must not say what a column is
                 member._whole_table = X
@@ -408,14 +403,25 @@ default=None
             for stages in zip(*(member.stages_ for member in members), strict=True):
                 estimators = [unfrozen(innermost(estimator)) for _, estimator, _ in stages]
                 if all(isinstance(e, BaseSupervisedAutoencoder) for e in estimators):
-                    share_unlearnt([e._table for e in estimators])
-        adopt_first_member(self, members)
+                    share_unlearnt([fitted_part(e).table for e in estimators])
+        self._check_X(X, reset=True)  # as the members did
+        self._members = members
+        self._take_chain(members[0])
+
+    def _take_chain(self, other: Any) -> None:
+        """Take over the fitted stages of another chain."""
+        self.stages_ = other.stages_
+        self.targets_ = other.targets_
+        self._y_is_1d = other._y_is_1d
+        self._n_latents = other._n_latents
+        self._has_own_rows = other._has_own_rows
+        self.__dict__.pop("refine_history_", None)  # of an earlier fit
+        if hasattr(other, "refine_history_"):
+            self.refine_history_ = other.refine_history_
 
     def _strata(self, X: Any, y: Any) -> np.ndarray:
         """Say which rows are of a kind, that a draw must keep as many of."""
         X = self._check_X(X, reset=True)
-        if y is not None:
-            check_consistent_length(X, y)
         stages = find_stages(self.stages, X, self._columns)
         target = StageTargets.of(y, slice(None), [stage.name for stage in stages], X)
         measured = measured_scales(X, [stage.columns for stage in stages])
@@ -436,14 +442,7 @@ default=None
         """Check everything, then fit stage after stage."""
         whole = self.__dict__.pop("_whole_table", X)
         X = self._check_X(X, reset=True)
-        if y is not None:
-            check_consistent_length(X, y)
-        kept: Any = slice(None)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-            X, sample_weight, kept = drop_weightless(X, sample_weight)
+        X, sample_weight, _, kept = check_training_rows(X, y, sample_weight)
         if self.stages is not None:
             check_stages(self.stages, self.get_params(deep=False))
         stages = find_stages(self.stages, X, self._columns)
@@ -1133,8 +1132,7 @@ default=None
             part.stages_ = self.stages_[:n_stages]
             part.targets_ = {name: self.targets_[name] for name, _, _ in part.stages_}
             part._n_latents = self._n_latents[:n_stages]
-            if "_others" in vars(self):
-                part._others = [other._first(n_stages) for other in self._others]
+            part._members = [member._first(n_stages) for member in self._members]
             n_left = sum(map(len, part.targets_.values()))
             if n_stages < len(self.stages_):  # what is left was refined with what is not
                 part.__dict__.pop("refine_history_", None)

@@ -7,7 +7,6 @@ each step, so that the losses of a stage reach the encoders of all stages before
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,8 +17,6 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-from .._compat import stack_level_of_caller
-from .._latents._density import LatentStatistics
 from .._networks._batch import Batch, Subset
 from .._networks._chain import Chain, LatentColumns
 from .._tables._weights import scale_weights
@@ -27,8 +24,9 @@ from .._training._callbacks import BestEpoch, LearningRate, Progress
 from .._training._net import AutoencoderNet
 from .._training._objective import Objective, Totals
 from .._training._state import history_to_frame
-from ..exceptions import DivergenceError, DivergenceWarning
 from ._base import BaseSupervisedAutoencoder
+from ._fitted import fitted_part
+from ._validation import check_divergence
 
 
 class StageData(NamedTuple):
@@ -249,11 +247,12 @@ def refine(
     DivergenceError
         If the loss is not finite in the first epoch.
     """
-    device = next(estimators[0].net_.module_.parameters()).device
-    modules = [estimator.net_.module_ for estimator in estimators]
+    fitted = [fitted_part(estimator) for estimator in estimators]
+    device = fitted[0].device
+    modules = [part.module for part in fitted]
     columns = [
-        LatentColumns.of(later._table, earlier._n_features_out, device)
-        for earlier, later in zip(estimators[:-1], estimators[1:], strict=True)
+        LatentColumns.of(later.table, earlier.n_components, device)
+        for earlier, later in zip(fitted[:-1], fitted[1:], strict=True)
     ]
     dataset = ChainRows(
         [_stage_rows(estimators, own, device) for own in data],
@@ -291,20 +290,18 @@ def refine(
         for parameter in frozen:
             parameter.requires_grad_(True)
         chain.eval()
-    _check_divergence(net)
+    remedy = "Lower learning_rate_init of the stages, or leave refine_iter at 0."
+    check_divergence(net, "In refinement, the loss", remedy)
     with torch.no_grad():
-        for estimator, parts, is_fixed, own in zip(
-            estimators, dataset.parts, is_frozen, data, strict=True
+        for stage, parts, is_fixed, own in zip(
+            fitted, dataset.parts, is_frozen, data, strict=True
         ):
             if not is_fixed:
                 *_, values = chain.walk(parts)
                 rows = Batch(**{**vars(parts[-1]), "values": values})
-                module, layouts = estimator.net_.module_, estimator._table.layouts
                 weight = own.sample_weight
                 power = 0 if weight is None else scale_weights(weight)[1]
-                estimator._latent_statistics = LatentStatistics.learn(
-                    module, Subset(rows), layouts, power
-                )
+                stage.learn_latents(Subset(rows), power)
     history = history_to_frame(net.history)
     return history.rename(columns=lambda column: _own_name(column, names))
 
@@ -316,29 +313,15 @@ def _stage_rows(
     parts = []
     for k, (estimator, table) in enumerate(zip(estimators, data.tables, strict=False)):
         is_own = k == len(data.tables) - 1
-        target = None
-        if is_own and estimator._target is not None:
-            target = estimator._target.encode(estimator._target.read(data.y, needs_label=False))
+        fitted, target = fitted_part(estimator), None
+        if is_own and fitted.target is not None:
+            target = fitted.target.encode(fitted.target.read(data.y, needs_label=False))
         weight = data.sample_weight if is_own else None
         if weight is not None:
             weight, _ = scale_weights(weight)
-        parts.append(Batch.from_arrays(estimator._encode(table), target, weight, device))
+        checked = estimator._check_X(table, reset=False)
+        parts.append(Batch.from_arrays(fitted.encode(checked), target, weight, device))
     return parts
-
-
-def _check_divergence(net: ChainNet) -> None:
-    best = dict(net.callbacks_)["_best_epoch"]
-    if best.diverged_iter_ is None:
-        return
-    what = f"In refinement, the loss diverged to NaN or infinity in epoch {best.diverged_iter_}"
-    remedy = "Lower learning_rate_init of the stages, or leave refine_iter at 0."
-    if not best.best_iter_:
-        raise DivergenceError(f"{what}, before any epoch could be kept. {remedy}")
-    warnings.warn(
-        f"{what}; training stopped and the best epoch, {best.best_iter_}, is kept. {remedy}",
-        DivergenceWarning,
-        stacklevel=stack_level_of_caller(),
-    )
 
 
 def _own_name(column: str, names: list[str]) -> str:

@@ -24,6 +24,7 @@ from .._tables._target import match_targets, target_frame
 from .._tables._text import doubt
 from ..exceptions import DivergenceError, FewRowsWarning, TextColumnWarning
 from ._base import BaseSupervisedAutoencoder
+from ._fitted import fitted_part
 from ._refinement import StageData
 from ._unwrap import innermost, names_of_latents, unfrozen
 
@@ -348,7 +349,7 @@ def hold_kinds(stage: Stage, X: Any) -> None:
 def tell_mixed(stage: Stage, X: Any) -> None:
     """Tell a fitted stage which of its columns hold numbers beside words in the whole table."""
     if isinstance(stage.estimator, BaseSupervisedAutoencoder) and isinstance(X, pd.DataFrame):
-        stage.estimator._table.know_mixed(X.iloc[:, stage.columns])
+        fitted_part(stage.estimator).table.know_mixed(X.iloc[:, stage.columns])
 
 
 def check_stage(stage: Stage, target: StageTargets, rows: np.ndarray) -> None:
@@ -436,7 +437,7 @@ def encode_alike(estimator: Any, table: Any, seen: np.ndarray) -> np.ndarray:
     if len(first) == len(group):
         return encode_stage(estimator, table, seen)
     if isinstance(unfrozen(estimator), BaseSupervisedAutoencoder):
-        unfrozen(estimator)._table.notice_unseen(table)  # counted in all rows
+        fitted_part(unfrozen(estimator)).table.notice_unseen(table)  # counted in all rows
     take = table.iloc if isinstance(table, pd.DataFrame) else table
     return encode_stage(estimator, take[first], seen[first])[group]
 

@@ -301,7 +301,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             are not those of the first call.
         """
         with all_or_nothing(self):
-            resume = self._is_fitted
+            resume = self.__sklearn_is_fitted__()
             if self.n_members > 1:
                 return self._fit_members(X, y, sample_weight, resume=resume, method="partial_fit")
             target = self._target_of(y, resume=resume)
@@ -334,8 +334,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             If a spread is asked of one member.
         """
         check_is_fitted(self)
-        outputs = [member._predict(X) for member in self.members_]
-        decoded = [m._target.decode(own) for m, own in zip(self.members_, outputs, strict=True)]
+        outputs = [(member, member._predict(X)) for member in self.members_]
+        decoded = [member._fitted.target.decode(own) for member, own in outputs]
         return mean_and_spread(decoded, return_std)
 
     @isolated
@@ -599,7 +599,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
             are not those of the first call.
         """
         with all_or_nothing(self):
-            resume = self._is_fitted
+            resume = self.__sklearn_is_fitted__()
             if self.n_members > 1:
                 return self._fit_members(
                     X, y, sample_weight, resume=resume, method="partial_fit", classes=classes
@@ -607,10 +607,10 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
             if resume:
                 target = self._target_of(y, resume=True)
                 if classes is not None and not np.array_equal(
-                    ClassTarget(classes).classes, target.classes
+                    ClassTarget(classes).classes, self.classes_
                 ):
                     raise ValueError(
-                        f"classes must be those of the first call, {target.classes.tolist()}, "
+                        f"classes must be those of the first call, {self.classes_.tolist()}, "
                         f"got {classes!r}."
                     )
             elif classes is None:
@@ -622,9 +622,11 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     @property
     def classes_(self) -> np.ndarray:
         """Class labels, of shape (n_classes,)."""
-        if not self._is_fitted:
+        if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no classes_ before fit.")
-        return self._target.classes
+        target = self._fitted.target
+        assert isinstance(target, ClassTarget)
+        return target.classes
 
     @isolated
     def predict(self, X):

@@ -1,62 +1,32 @@
-"""Checks that estimators share."""
+"""Checks that estimators share: of parameters, of what ``fit`` is given, and of how it ended."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import validate_data
+from skorch import NeuralNet
 
-from .._compat import check_sample_weight, safe_indexing
+from .._compat import check_sample_weight, safe_indexing, stack_level_of_caller
+from .._tables._columns import keeps_column_types
+from .._tables._encoder import TableEncoder
+from .._tables._input import read_table
+from .._tables._layout import DEFAULT_BLOCK
+from .._tables._weights import scale_weights
+from ..blocks import Block
+from ..exceptions import DivergenceError, DivergenceWarning
 
-
-@contextmanager
-def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Leave an estimator as it was if fitting does not come to its end."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise
-
-
-def check_not_empty(X: pd.DataFrame) -> None:
-    """Refuse a DataFrame without rows or columns, in scikit-learn's words for an array."""
-    if 0 in X.shape:
-        raise ValueError(
-            f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
-            f"(shape={X.shape}) while a minimum of 1 is required of each."
-        )
-
-
-def drop_weightless(X: Any, sample_weight: np.ndarray) -> tuple[Any, np.ndarray, Any]:
-    """Leave out rows of weight 0, so that nothing is learnt of them; say which are kept."""
-    kept = sample_weight > 0
-    if kept.all():
-        return X, sample_weight, slice(None)
-    if not kept.any():
-        raise ValueError("sample_weight is 0 for all rows; at least one must be positive.")
-    return X[kept], sample_weight[kept], kept
-
-
-def leave_out_weightless(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Leave out rows of weight 0 before members draw rows: no draw may have only such."""
-    if sample_weight is None:
-        return X, y, sample_weight
-    sample_weight = check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
-    kept = np.flatnonzero(sample_weight > 0)
-    if len(kept) in (0, len(sample_weight)):
-        return X, y, sample_weight
-    X, y = (None if part is None else safe_indexing(part, kept) for part in (X, y))
-    return X, y, sample_weight[kept]
+# ---------------------------------------------------------------------------------------------
+# Parameters
 
 
 def check_layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:
@@ -68,3 +38,207 @@ def check_layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:
             f"{sizes!r}."
         )
     return tuple(int(size) for size in sizes)
+
+
+def check_blocks(blocks: list | None) -> list[tuple[str, Block, Any]]:
+    """Check the parameter ``blocks``; give a list of (name, block, columns)."""
+    blocks = list(blocks or [])
+    for entry in blocks:
+        is_triple = isinstance(entry, tuple) and len(entry) == 3
+        if not is_triple or not isinstance(entry[1], Block):
+            raise ValueError(
+                "The 'blocks' parameter must be a list of tuples (name, Block, columns), "
+                f"got {entry!r} in it."
+            )
+    names = [name for name, _, _ in blocks]
+    usable = all(isinstance(name, str) and name.isidentifier() for name in names)
+    taken = {DEFAULT_BLOCK, *dir(torch.nn.ModuleDict)}  # torch takes no name of its own
+    if not usable or len(set(names)) < len(names) or taken & set(names):
+        raise ValueError(
+            "The 'blocks' parameter must have distinct names that are identifiers, other "
+            f"than {DEFAULT_BLOCK!r} and the methods of a torch ModuleDict, got {names}."
+        )
+    return blocks
+
+
+def check_batch_size(batch_size: int, n_samples: int, *, warns: bool) -> int:
+    """Give a batch size that is not above the number of rows."""
+    if batch_size <= n_samples:
+        return batch_size
+    if warns:
+        warnings.warn(
+            f"batch_size={batch_size} is larger than the {n_samples} rows to learn from; all of "
+            "them make one batch.",
+            stacklevel=stack_level_of_caller(),
+        )
+    return n_samples
+
+
+# ---------------------------------------------------------------------------------------------
+# Tables, targets and weights
+
+
+def check_not_empty(X: pd.DataFrame) -> None:
+    """Refuse a DataFrame without rows or columns, in scikit-learn's words for an array."""
+    if 0 in X.shape:
+        raise ValueError(
+            f"Found array with {len(X)} sample(s) and {X.shape[1]} feature(s) "
+            f"(shape={X.shape}) while a minimum of 1 is required of each."
+        )
+
+
+def check_table(
+    estimator: BaseEstimator, X: Any, categorical_features: Any, fitted: TableEncoder | None
+) -> pd.DataFrame | np.ndarray:
+    """Check names and number of an autoencoder's columns.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose ``n_features_in_`` and ``feature_names_in_`` are compared, or set.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+    categorical_features
+        Its parameter.
+    fitted : TableEncoder or None
+        Of an earlier fit, whose columns X must have; None where X is to be fitted.
+
+    Returns
+    -------
+    DataFrame of pandas, ndarray of floats or, where categories are named, of objects
+    """
+    reset = fitted is None
+    X = read_table(X)
+    has_categories = fitted is not None and bool(fitted.categories)
+    if not keeps_column_types(X, categorical_features, has_categories):
+        try:
+            return validate_data(
+                estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
+            )
+        except ValueError as error:
+            if "could not convert" not in str(error):
+                raise
+            advice = "name its categorical columns in categorical_features, or pass a DataFrame"
+            if not reset:
+                advice = "convert it to numbers, as it was in fit"
+            raise ValueError(f"{error}. An array is read as numbers: {advice}.") from error
+    if isinstance(X, pd.DataFrame):
+        # an array of its values would lose the columns' dtypes
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        if fitted is not None:
+            fitted.check_labels(X)
+        check_not_empty(X)
+        return X
+    X = np.asarray(X, dtype=object)
+    return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+
+
+class TrainingRows(NamedTuple):
+    """The rows of a table that are learnt from: those with a positive weight.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like of shape (n_rows, n_features)
+    sample_weight : ndarray of shape (n_rows,) or None
+    power : int
+        Power of two that the weights were divided by.
+    kept : ndarray of bool, shape (n_samples,), or slice
+        Which rows of the whole table they are.
+    """
+
+    X: Any
+    sample_weight: np.ndarray | None
+    power: int
+    kept: np.ndarray | slice
+
+    def of(self, y: Any) -> Any:
+        """Give these rows of something that has as many as the whole table; None of None."""
+        if y is None or isinstance(self.kept, slice):
+            return y
+        return safe_indexing(y, np.flatnonzero(self.kept))
+
+
+def check_training_rows(
+    X: Any, y: Any, sample_weight: Any, *, scale: bool = False
+) -> TrainingRows:
+    """Check that a target and weights belong to a table, and leave rows of weight 0 out.
+
+    Nothing is learnt from such a row, not even a column's categories or its mean.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+    y : array-like or None
+    sample_weight : array-like of shape (n_samples,) or None
+    scale : bool, default=False
+        Whether to divide weights by a power of two, as ``scale_weights`` does; a row that weighs
+        next to nothing beside the others then is one of weight 0.
+
+    Raises
+    ------
+    ValueError
+        If numbers of rows differ, a weight is negative, or none is positive.
+    """
+    if y is not None:
+        check_consistent_length(X, y)
+    if sample_weight is None:
+        return TrainingRows(X, None, 0, slice(None))
+    sample_weight = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    sample_weight, power = scale_weights(sample_weight) if scale else (sample_weight, 0)
+    kept = sample_weight > 0
+    if kept.all():
+        return TrainingRows(X, sample_weight, power, slice(None))
+    if not kept.any():
+        raise ValueError("sample_weight is 0 for all rows; at least one must be positive.")
+    return TrainingRows(safe_indexing(X, np.flatnonzero(kept)), sample_weight[kept], power, kept)
+
+
+# ---------------------------------------------------------------------------------------------
+# How a fit ends
+
+
+@contextmanager
+def all_or_nothing(*estimators: BaseEstimator) -> Iterator[None]:
+    """Leave estimators as they were if fitting does not come to its end.
+
+    What a fit stores on an estimator replaces what was there, and changes nothing in place; so
+    it is enough to remember which objects there were.
+    """
+    before = [vars(estimator).copy() for estimator in estimators]
+    try:
+        yield
+    except BaseException:
+        for estimator, attributes in zip(estimators, before, strict=True):
+            vars(estimator).clear()
+            vars(estimator).update(attributes)
+        raise
+
+
+def check_divergence(net: NeuralNet, subject: str, remedy: str) -> int:
+    """Give the number of a trained net's best epoch; tell if the training diverged after it.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        With the callback ``_best_epoch``.
+    subject, remedy : str
+        What the message begins with, such as "The loss", and what may help.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss was NaN or infinite before an epoch could be kept.
+    """
+    best = dict(net.callbacks_)["_best_epoch"]
+    if best.diverged_iter_ is None:
+        return best.best_iter_
+    what = f"{subject} diverged to NaN or infinity in epoch {best.diverged_iter_}"
+    if not best.best_iter_:
+        raise DivergenceError(f"{what}, before any epoch could be kept. {remedy}")
+    warnings.warn(
+        f"{what}; training stopped and the best epoch, {best.best_iter_}, is kept. {remedy}",
+        DivergenceWarning,
+        stacklevel=stack_level_of_caller(),
+    )
+    return best.best_iter_

@@ -113,6 +113,11 @@ def derive_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
+def torch_dtype(dtype: np.dtype) -> torch.dtype:
+    """Give the dtype of torch that holds the numbers of one of NumPy."""
+    return torch.from_numpy(np.empty(0, dtype)).dtype
+
+
 def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """Give a tensor of an array; on the CPU it shares the memory, if that may be written to."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)

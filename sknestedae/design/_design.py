@@ -233,7 +233,7 @@ def propose(
     """
     _check_parameters(n_candidates, domain_weight)
     flow = DifferentiableChain(estimator, "propose")
-    if all(stage._target is None for stage in flow.estimators):
+    if all(stage.target is None for stage in flow.fitted):
         raise NoTargetError(
             f"This {type(flow.estimator).__name__} was fitted without a target (y=None): there is "
             "nothing that candidates could be proposed for."
@@ -320,8 +320,8 @@ def _categories(flow: DifferentiableChain) -> dict[int, np.ndarray]:
     """Give the categories of each categorical column of X."""
     return {
         own[j]: categories
-        for estimator, own in zip(flow.estimators, flow.columns, strict=True)
-        for j, categories in estimator._table.categories.items()
+        for fitted, own in zip(flow.fitted, flow.columns, strict=True)
+        for j, categories in fitted.table.categories.items()
     }
 
 

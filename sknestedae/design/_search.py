@@ -64,9 +64,8 @@ class Port:
     """
 
     def __init__(self, flow: DifferentiableChain, k: int, kinds: Kinds) -> None:
-        table, own = flow.estimators[k]._table, flow.columns[k]
-        self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
-        self.device = flow.estimators[k]._net_device
+        fitted, own = flow.fitted[k], flow.columns[k]
+        table, self.dtype, self.device = fitted.table, fitted.dtype, fitted.device
         self.layouts = table.layouts
         self.numeric: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
         self.categorical: dict[str, list[tuple[int, Tensor]]] = {}
@@ -155,7 +154,7 @@ class Route:
         output = output.cpu().double()
         if is_classifier(estimator):
             return torch.softmax(output, dim=1)[:, wish.code]
-        encoder, values = estimator._target._encoder, output[:, wish.output]
+        encoder, values = self.flow.fitted[wish.stage].target._encoder, output[:, wish.output]
         if encoder.standardize:
             values = values * encoder.scale[wish.output] + encoder.mean[wish.output]
         return values
@@ -213,7 +212,7 @@ class SearchProblem:
             }
             for flow in flows
         ]
-        links = [estimator._observation_model() for estimator in flows[0].estimators]
+        links = [fitted.observation_model() for fitted in flows[0].fitted]
         self.bounds = links[-1].bounds
         self.means = [link.mean for link in links]
         self.precisions = [torch.linalg.inv(link.covariance) for link in links]

@@ -13,6 +13,7 @@ from sklearn.base import is_classifier
 from torch import Tensor
 
 from .._estimators._differentiable import DifferentiableChain
+from .._estimators._fitted import fitted_part
 
 
 @dataclass
@@ -121,9 +122,10 @@ def outputs_of(flow: DifferentiableChain) -> list[tuple[str, int, int]]:
     found = {}
     targets = getattr(flow.estimator, "targets_", None)
     for k, (name, estimator) in enumerate(zip(flow.names, flow.estimators, strict=True)):
-        if estimator._target is None:
+        fitted_target = fitted_part(estimator).target
+        if fitted_target is None:
             continue
-        n_columns = 1 if is_classifier(estimator) else estimator._target.layout.n_values
+        n_columns = 1 if is_classifier(estimator) else fitted_target.layout.n_values
         columns = list(range(n_columns)) if targets is None else targets[name]
         for i, column in enumerate(columns):
             label = name or "target"

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknestedae import NestedAutoencoder, stack_scales
 from sknestedae._estimators._differentiable import DifferentiableChain
+from sknestedae._estimators._fitted import fitted_part
 from sknestedae._networks._batch import Batch
 from sknestedae._networks._chain import LatentColumns
 from sknestedae._tables._encoder import TableEncoder
@@ -35,7 +36,7 @@ def test_up_the_chain_are_the_latents_and_predictions_of_its_methods():
     chain.set_params(latents="all")
     assert_allclose(np.hstack([first.latents, second.latents]), chain.transform(X), rtol=1e-10)
     decoded = [
-        estimator._target.decode(reading.prediction.numpy())
+        fitted_part(estimator).target.decode(reading.prediction.numpy())
         for estimator, reading in zip(flow.estimators, (first, second), strict=True)
     ]
     assert_allclose(np.column_stack(decoded), chain.predict(X), rtol=1e-10)
@@ -49,7 +50,7 @@ def test_down_the_chain_are_the_columns_of_inverse_transform():
         decoded = flow.decode(torch.from_numpy(Z))
     expected = chain.inverse_transform(Z)
     for k, values in enumerate(decoded):
-        table = flow.estimators[k]._table.inverse_transform(
+        table = flow.fitted[k].table.inverse_transform(
             {name: block.numpy() for name, block in values.items()}
         )
         for i, j in enumerate(flow.columns[k]):

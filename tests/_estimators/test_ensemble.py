@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, r2_score
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from sknestedae._estimators._ensemble import mean_and_spread, strata_of
+from sknestedae._estimators._fitted import fitted_part
 from sknestedae._tables._splits import bootstrap_rows
 from sknestedae.exceptions import TextColumnWarning, UnseenCategoryWarning
 
@@ -167,9 +168,9 @@ def test_going_on_with_fewer_members_raises(method):
 def test_bootstrap_members_see_rows_of_their_own():
     X, y = data()
     plain, bootstrap = sae(alpha=0).fit(X, y), sae(alpha=0, bootstrap=True).fit(X, y)
-    means = [member._table.mean for member in bootstrap.members_]
+    means = [fitted_part(member).table.mean for member in bootstrap.members_]
     assert len({float(mean[0]) for mean in means}) == 3
-    assert_array_equal(plain.members_[0]._table.mean, plain.members_[2]._table.mean)
+    assert_array_equal(*(fitted_part(plain.members_[k]).table.mean for k in (0, 2)))
     again = sae(alpha=0, bootstrap=True).fit(X, y)
     assert_array_equal(again.predict(X), bootstrap.predict(X))
 
@@ -308,7 +309,7 @@ def test_chain_score_is_that_of_the_mean():
 def test_bootstrap_of_a_chain_keeps_the_rows_of_each_scale():
     X_list, y_list = two_scales()
     ensemble = chain(bootstrap=True, n_members=4).fit(X_list, y_list)
-    means = {float(member["scale0"]._table.mean[0]) for member in ensemble.members_}
+    means = {float(fitted_part(member["scale0"]).table.mean[0]) for member in ensemble.members_}
     assert len(means) == 4
     again = chain(bootstrap=True, n_members=4).fit(X_list, y_list)
     for a, b in zip(again.predict(X_list), ensemble.predict(X_list), strict=True):
@@ -351,7 +352,7 @@ def test_a_draw_does_not_say_what_a_column_is(method):
     ensemble = sae(8, bootstrap=True, random_state=0, batch_size=6)
     with pytest.warns(TextColumnWarning, match="numbers beside the text 'a'"):
         getattr(ensemble, method)(MIXED, np.arange(6.0))
-    drawn = [member._table.categories[1].tolist() for member in ensemble.members_]
+    drawn = [fitted_part(member).table.categories[1].tolist() for member in ensemble.members_]
     assert sum("a" in categories for categories in drawn) < len(drawn)
     assert np.isfinite(ensemble.predict(MIXED)).all()
     back = ensemble.inverse_transform(ensemble.transform(MIXED))
@@ -377,7 +378,7 @@ def test_the_rows_of_a_stage_do_not_say_what_a_column_is():
         pytest.warns(UnseenCategoryWarning, match="4 of 8 rows have a value in column 'o'"),
     ):
         chain.fit([first, second], [np.arange(12.0), np.arange(8.0)])
-    assert 0 in chain[0]._table.categories
+    assert 0 in fitted_part(chain[0]).table.categories
 
 
 def test_the_kind_of_frame_is_that_of_every_member():

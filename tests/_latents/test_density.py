@@ -11,6 +11,7 @@ from cases.nested import cells, sae
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._density import LatentStatistics
 from sknestedae._latents._observation import invertible
 from sknestedae._networks._batch import Batch, Subset
@@ -36,9 +37,11 @@ def test_belief_merges_to_that_of_all_rows_the_earlier_ones_counting_less():
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
 
     def learn(rows, weight=None):
-        data = Batch.from_arrays(estimator._encode(X[rows]), None, weight, torch.device("cpu"))
+        data = Batch.from_arrays(
+            fitted_part(estimator).encode(X[rows]), None, weight, torch.device("cpu")
+        )
         return LatentStatistics.learn(
-            estimator.net_.module_, Subset(data), estimator._table.layouts
+            estimator.net_.module_, Subset(data), fitted_part(estimator).layouts
         )
 
     weight = np.repeat([0.9, 1.0], [20, 40])
@@ -58,8 +61,10 @@ def test_beliefs_merge_by_weights_of_any_size(powers):
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
 
     def learn(rows, power):
-        data = Batch.from_arrays(estimator._encode(X[rows]), None, None, torch.device("cpu"))
-        layouts = estimator._table.layouts
+        data = Batch.from_arrays(
+            fitted_part(estimator).encode(X[rows]), None, None, torch.device("cpu")
+        )
+        layouts = fitted_part(estimator).layouts
         return LatentStatistics.learn(estimator.net_.module_, Subset(data), layouts, power)
 
     old, new = learn(slice(0, 20), powers[0]), learn(slice(20, None), powers[1])
@@ -80,7 +85,7 @@ def test_very_small_numbers_that_are_not_standardised_give_scores_and_fill(unit)
 def test_the_weight_of_a_belief_is_that_of_all_rows(monkeypatch):
     monkeypatch.setattr("sknestedae._latents._density._ENOUGH_ROWS", 20)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(plane(60))
-    assert_allclose(estimator._latent_statistics.weight, 60)
+    assert_allclose(fitted_part(estimator).latent_statistics.weight, 60)
 
 
 def test_a_weight_fills_as_repeated_rows_do():
@@ -94,7 +99,10 @@ def test_a_weight_fills_as_repeated_rows_do():
     gaps = pd.DataFrame({"a": [np.nan], "kind": [None]})
     for estimator in (weighted, repeated):
         assert estimator.complete(gaps)["kind"].item() == "y"
-        is_y = estimator.inverse_transform(estimator._latent_statistics.examples)["kind"] == "y"
+        is_y = (
+            estimator.inverse_transform(fitted_part(estimator).latent_statistics.examples)["kind"]
+            == "y"
+        )
         assert abs(is_y.mean() - 90 / 140) < 0.02  # of 1000 examples, or of 140 rows
 
 
@@ -107,8 +115,8 @@ def test_the_covariance_of_errors_is_one_whatever_was_measured(fraction):
     X = X[np.isfinite(X).any(axis=1)]
     estimator = SupervisedAutoencoder(1, max_iter=20, random_state=0).fit(X)
     residual, squares = (
-        estimator._latent_statistics.residual,
-        estimator._latent_statistics.error["table"],
+        fitted_part(estimator).latent_statistics.residual,
+        fitted_part(estimator).latent_statistics.error["table"],
     )
     assert_allclose(np.diag(residual), squares)
     scale = np.sqrt(squares)
@@ -123,10 +131,12 @@ def test_latents_that_are_all_constant_give_scores_and_fill():
     with torch.no_grad():
         for parameter in estimator.net_.module_.encoder.parameters():
             parameter.zero_()
-    estimator._latent_statistics = LatentStatistics.learn(
+    fitted_part(estimator).latent_statistics = LatentStatistics.learn(
         estimator.net_.module_,
-        Subset(Batch.from_arrays(estimator._encode(X), None, None, torch.device("cpu"))),
-        estimator._table.layouts,
+        Subset(
+            Batch.from_arrays(fitted_part(estimator).encode(X), None, None, torch.device("cpu"))
+        ),
+        fitted_part(estimator).layouts,
     )
     assert np.isfinite(estimator.score_samples(X)).all()
     assert np.isfinite(estimator.complete(hide(X)[0])).all()
@@ -137,11 +147,11 @@ def test_partial_fit_adds_to_the_belief_and_early_stopping_leaves_rows_out():
     estimator = SupervisedAutoencoder(2, random_state=0)
     for part in (X[:20], X[20:]):
         estimator.partial_fit(part)
-    assert_allclose(estimator._latent_statistics.weight, 0.9 * 20 + 40)
+    assert_allclose(fitted_part(estimator).latent_statistics.weight, 0.9 * 20 + 40)
     stopped = SupervisedAutoencoder(
         2, early_stopping=True, validation_fraction=0.25, max_iter=2, random_state=0
     ).fit(X)
-    assert stopped._latent_statistics.weight == 45
+    assert fitted_part(stopped).latent_statistics.weight == 45
 
 
 def test_refinement_learns_latents_anew():
@@ -150,7 +160,9 @@ def test_refinement_learns_latents_anew():
     rows = stacked.X.loc["b"].index
     *_, (stage, table) = chain._walk(chain._check_X(stacked.X.loc[["b"]], reset=False))
     latents = stage.estimator.transform(table)
-    assert_allclose(stage.estimator._latent_statistics.mean, latents.mean(axis=0), rtol=1e-6)
+    assert_allclose(
+        fitted_part(stage.estimator).latent_statistics.mean, latents.mean(axis=0), rtol=1e-6
+    )
     assert len(rows) == len(latents)
 
 
@@ -160,13 +172,13 @@ def test_the_weight_of_a_belief_is_that_of_all_rows_after_refinement_too(weight)
     stages = [("a", sae(1), [0]), ("b", sae(2), list(range(1, X.shape[1])))]
     chain = NestedAutoencoder(stages, refine_iter=1, random_state=0)
     chain.fit(X, y, sample_weight=np.full(len(X), weight))
-    belief = chain["b"]._latent_statistics
+    belief = fitted_part(chain["b"]).latent_statistics
     assert belief.weight * 2.0 ** (belief.power - np.log2(weight)) == pytest.approx(len(X))
 
 
 def test_held_categories_are_those_that_were_open():
     X, y = cells()
-    link = sae().fit(X, y)._observation_model()
+    link = fitted_part(sae().fit(X, y)).observation_model()
     rows = link.rows(link.table.transform(X))
     held = link.hold(rows, np.ones((len(X), 1), dtype=int))
     group = slice(3, 5)
@@ -217,10 +229,10 @@ def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at
     monkeypatch.setattr("sknestedae._latents._density._MANY_COLUMNS", n_columns_at_most)
     X = plane()
     estimator = SupervisedAutoencoder(1, max_iter=5, random_state=0).fit(X)
-    link, (gaps, _) = estimator._observation_model(), hide(X[:20])
+    link, (gaps, _) = fitted_part(estimator).observation_model(), hide(X[:20])
     gaps[0] = X[0]
     Z = estimator.transform(gaps)
-    scaled = (gaps - estimator._table.mean) / estimator._table.scale
+    scaled = (gaps - fitted_part(estimator).table.mean) / fitted_part(estimator).table.scale
     decoded = link.decode(torch.from_numpy(Z))["table"].detach().numpy()
     belief = link.belief
     if n_columns_at_most == 3:

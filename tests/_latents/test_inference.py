@@ -22,6 +22,7 @@ from cases.supervised import mixed_table
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._inference import PosteriorModeSearch, choose_distinct, weightiest
 from sknestedae.exceptions import ToleranceWarning, UnmeasuredScaleWarning
 
@@ -138,7 +139,9 @@ def test_a_row_with_nothing_measured_is_a_typical_one():
     estimator, _ = fitted_plane()
     completed = estimator.complete(np.full((1, 6), np.nan))
     # the mean of all examples, each as likely as the others
-    decoded = estimator.inverse_transform(estimator._latent_statistics.examples.mean(axis=0)[None])
+    decoded = estimator.inverse_transform(
+        fitted_part(estimator).latent_statistics.examples.mean(axis=0)[None]
+    )
     assert_allclose(completed, decoded, rtol=1e-5)
 
 
@@ -156,9 +159,9 @@ def test_latents_stay_where_their_activation_can_bring_them(activation):
         2, latent_activation=activation, max_iter=5, random_state=0
     ).fit(X)
     gaps, _ = hide(10 * X[:20])  # far from anything that was learnt from
-    link = estimator._observation_model()
+    link = fitted_part(estimator).observation_model()
     explainer, rows = PosteriorModeSearch([link]), [link.rows(link.table.transform(gaps))]
-    low, high = estimator._observation_model().bounds
+    low, high = fitted_part(estimator).observation_model().bounds
     latents = explainer.find(rows).latents
     assert latents.min() >= low
     assert latents.max() <= high

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae._estimators._differentiable import DifferentiableChain
+from sknestedae._estimators._fitted import fitted_part
 from sknestedae.design import Design, propose
 from sknestedae.design._design import (
     _as_draft,
@@ -217,7 +218,7 @@ def test_distances_and_nearest_rows_are_those_of_all_pairs():
         assert_allclose(design.input_distance[i], distance.min())
         assert design.nearest[i, 0] == distance.idxmin()
     Z, known = estimator.transform(design.X), estimator.transform(X)
-    precision = np.linalg.inv(estimator._latent_statistics.regular_covariance())
+    precision = np.linalg.inv(fitted_part(estimator).latent_statistics.regular_covariance())
     for i, latents in enumerate(Z):
         step = known - latents
         expected = np.sqrt((step @ precision * step).sum(axis=1).min() / Z.shape[1])

@@ -1,0 +1,400 @@
+"""All that a fit gave, in one object: what a fitted network does with encoded tables.
+
+The estimators keep the public methods, the checks of what a user passes, and the units of what
+they give back. What lies between, from a checked table to arrays, is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from .._latents._density import LatentStatistics
+from .._latents._inference import PosteriorModeSearch
+from .._latents._observation import ObservationModel
+from .._layers._dense import RANGES, initialize
+from .._layers._device import forked_rng, seed_generators, to_array, to_tensor, torch_dtype
+from .._networks._autoencoder import AutoencoderModule
+from .._networks._batch import Batch, Subset
+from .._tables._encoder import TableEncoder
+from .._tables._input import FrameKind
+from .._tables._layout import Encoded, Layout
+from .._tables._missing import Completions, CompletionSearch
+from .._tables._target import ClassTarget, NumericTarget, target_from_state, target_to_state
+from .._training._data import TensorIterator
+from .._training._net import AutoencoderNet
+from .._training._state import get_state, history_from_frame, history_to_frame, set_state
+
+# Rows that pass through the network at once after fit.
+_CHUNK_ROWS = 16_384
+
+Target = NumericTarget | ClassTarget
+
+# From the module and the values of its blocks to a tensor with one row a sample.
+ModuleFunction = Callable[[AutoencoderModule, dict[str, Tensor]], Tensor]
+
+
+@dataclass
+class NetworkSetup:
+    """What is known before the training: how data are encoded, and what network they are for.
+
+    Parameters
+    ----------
+    table : TableEncoder
+        Fitted.
+    target : NumericTarget, ClassTarget or None
+        Fitted; None without a target.
+    architecture : dict
+        What the module is built from.
+    settings : dict
+        What must stay as it is where training goes on, and does not show in the architecture.
+    seed : int
+        Of the initial weights, the order of rows and dropout.
+    frame_kind : FrameKind or None
+        The kind of frame that ``fit`` was given, if not of pandas.
+    """
+
+    table: TableEncoder
+    target: Target | None
+    architecture: dict[str, Any]
+    settings: dict[str, Any]
+    seed: int
+    frame_kind: FrameKind | None
+
+    @property
+    def layouts(self) -> dict[str, Layout]:
+        """How the values of each block are laid out."""
+        return self.table.layouts
+
+    @property
+    def n_components(self) -> int:
+        """Number of latents."""
+        return self.architecture["n_components"]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the parameters and of the encoded values."""
+        return torch_dtype(self.table.dtype)
+
+    def make_module(self, initialization: str | None) -> AutoencoderModule:
+        """Build the network, on the CPU.
+
+        Parameters
+        ----------
+        initialization : str or None
+            How the weights of dense layers are drawn; None where they are to be loaded.
+        """
+        cpu = torch.device("cpu")  # where the parameters are drawn: the same on every device
+        with forked_rng(cpu):
+            seed_generators(self.seed, cpu)
+            module = AutoencoderModule(**self.architecture)
+            if initialization is not None:
+                initialize(module.dense_layers, initialization)
+        return module.to(self.dtype)
+
+
+@dataclass
+class FittedAutoencoder(NetworkSetup):
+    """A trained network with the encoders of its table and its target.
+
+    An ensemble shares the object of its first member; nobody copies it. Training on makes a new
+    one, so that the old one stays as it is until the training has come to its end.
+
+    Parameters
+    ----------
+    table, target, architecture, settings, seed, frame_kind
+        As in NetworkSetup.
+    net : AutoencoderNet
+        Trained.
+    latent_statistics : LatentStatistics
+        Latents and errors of the training rows.
+    history : DataFrame
+        One row an epoch.
+    best_iter : int
+        Number of the epoch whose parameters were kept.
+    """
+
+    net: AutoencoderNet
+    latent_statistics: LatentStatistics
+    history: pd.DataFrame
+    best_iter: int
+
+    @classmethod
+    def of(
+        cls,
+        setup: NetworkSetup,
+        net: AutoencoderNet,
+        latent_statistics: LatentStatistics,
+        history: pd.DataFrame,
+        best_iter: int,
+    ) -> FittedAutoencoder:
+        """Add what the training gave to what was known before it."""
+        known = {field.name: getattr(setup, field.name) for field in fields(NetworkSetup)}
+        return cls(
+            **known,
+            net=net,
+            latent_statistics=latent_statistics,
+            history=history,
+            best_iter=best_iter,
+        )
+
+    # -- the network
+
+    @property
+    def module(self) -> AutoencoderModule:
+        """The torch module, in eval mode."""
+        return self.net.module_
+
+    @property
+    def device(self) -> torch.device:
+        """Where the module's parameters are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def alpha(self) -> float:
+        """Strength of the L2 penalty."""
+        return self.net.criterion_.alpha
+
+    # -- from a checked table
+
+    def encode(self, X: pd.DataFrame | np.ndarray) -> dict[str, Encoded]:
+        """Give the blocks of a table that was checked: with the columns that were fitted."""
+        return self.table.transform(X)
+
+    def batch(self, X: pd.DataFrame | np.ndarray) -> Batch:
+        """Give the encoded rows of a checked table as tensors on the module's device."""
+        return Batch.from_arrays(self.encode(X), None, None, self.device)
+
+    def latents(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Give the latents of a checked table, of shape (n_samples, n_components)."""
+        return self.apply(_encode, self.encode(X))
+
+    def predict(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
+        return self.apply(_predict, self.encode(X))
+
+    def scores(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Give the logarithms of densities of a checked table's rows, of shape (n_samples,)."""
+        return self.observation_model().scores(self.encode(X))
+
+    def reconstruction_score(
+        self, X: pd.DataFrame | np.ndarray, sample_weight: np.ndarray | None
+    ) -> float:
+        """Give R² of the reconstruction of a checked table, as ``reconstruction_r2`` has it."""
+        blocks = self.encode(X)
+        decoded = self.decode(self.apply(_encode, blocks))
+        return reconstruction_r2(blocks, decoded, self.layouts, sample_weight)
+
+    def complete(
+        self, X: pd.DataFrame | np.ndarray, search: CompletionSearch | None
+    ) -> Completions:
+        """Complete rows of a checked table, each once or as a search wants it."""
+        model = self.observation_model()
+        found = PosteriorModeSearch([model]).find([model.rows(self.encode(X))], search)
+        completed = self.table.inverse_transform(found.decoded[0])
+        return Completions(completed, found.rows, found.mismatch, found.nearest)
+
+    # -- arrays through the network
+
+    def apply(self, function: ModuleFunction, blocks: Mapping[str, Encoded]) -> np.ndarray:
+        """Apply a function of module and values to all rows, some thousand at a time.
+
+        Only the rows that are under way are on the module's device: a table need not fit there.
+        """
+        rows = Subset(Batch.from_arrays(blocks, None, None, torch.device("cpu")))
+        device = self.device
+        with torch.no_grad():
+            chunks = [
+                function(self.module, {name: v.to(device) for name, v in chunk.values.items()})
+                for chunk in TensorIterator(rows, _CHUNK_ROWS)
+            ]
+        return np.concatenate([to_array(chunk) for chunk in chunks])
+
+    def decode(self, Z: np.ndarray) -> dict[str, np.ndarray]:
+        """Give each block's values, of shape (n_samples, layout.n_values), of latents.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, n_components)
+            Of the type of the encoded values.
+        """
+        device = self.device
+        with torch.no_grad():
+            chunks = [
+                self.module.decode(to_tensor(Z[i : i + _CHUNK_ROWS], device))
+                for i in range(0, len(Z), _CHUNK_ROWS)
+            ]
+        return {
+            name: np.concatenate([to_array(chunk[name]) for chunk in chunks])
+            for name in self.layouts
+        }
+
+    # -- latents and errors of the training rows
+
+    def observation_model(self) -> ObservationModel:
+        """Give the model that tells how likely measured entries are, given latents."""
+        bounds = RANGES.get(self.architecture["latent_activation"], (-np.inf, np.inf))
+        return ObservationModel(
+            self.module, self.table, self.latent_statistics, bounds, self.device
+        )
+
+    def learn_latents(self, rows: Subset, power: int) -> None:
+        """Learn latents and errors anew, of a network that was trained on.
+
+        Parameters
+        ----------
+        rows : Subset
+            What the network learnt from.
+        power : int
+            Power of two that their weights were divided by.
+        """
+        self.latent_statistics = LatentStatistics.learn(self.module, rows, self.layouts, power)
+
+    # -- in files
+
+    def to_state(self) -> dict[str, Any]:
+        """Give plain values, arrays and blocks; all else is made anew from them."""
+        architecture = dict(self.architecture)
+        del architecture["layouts"]  # those of the table
+        return {
+            "table": self.table.to_state(),
+            "target": target_to_state(self.target),
+            "architecture": architecture,
+            "settings": self.settings,
+            "seed": self.seed,
+            "frame_kind": FrameKind.to_state(self.frame_kind),
+            "net": get_state(self.net),
+            "alpha": self.alpha,
+            "latent_statistics": dict(vars(self.latent_statistics)),
+            "history": {name: column.to_numpy() for name, column in self.history.items()},
+            "best_iter": self.best_iter,
+        }
+
+    @classmethod
+    def from_state(
+        cls, state: dict[str, Any], make_net: Callable[[NetworkSetup, float], AutoencoderNet]
+    ) -> FittedAutoencoder:
+        """Make the object of what ``to_state`` gave.
+
+        Parameters
+        ----------
+        state : dict
+        make_net : callable
+            From what the network is built from and the strength of the L2 penalty to a net that
+            was initialized, but not trained.
+        """
+        table = TableEncoder.from_state(state["table"])
+        setup = NetworkSetup(
+            table=table,
+            target=target_from_state(state["target"]),
+            architecture={**state["architecture"], "layouts": table.layouts},
+            settings=state["settings"],
+            seed=state["seed"],
+            frame_kind=FrameKind.from_state(state["frame_kind"]),
+        )
+        net = make_net(setup, state["alpha"])
+        history = history_to_frame(pd.DataFrame(state["history"]).to_dict("records"))
+        net.history = history_from_frame(history)
+        set_state(net, state["net"])
+        net.module_.eval()
+        statistics = LatentStatistics(**state["latent_statistics"])
+        return cls.of(setup, net, statistics, history, state["best_iter"])
+
+
+def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
+    """Give what a supervised autoencoder was fitted to; of an ensemble, its first member.
+
+    This is the one door from other rooms to what is behind the public methods.
+
+    Parameters
+    ----------
+    estimator : BaseSupervisedAutoencoder
+        Itself, and not in a frozen estimator, a search or a pipeline.
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    TypeError
+        If it is another estimator.
+    """
+    check_is_fitted(estimator)
+    fitted = vars(estimator).get("_fitted")
+    if not isinstance(fitted, FittedAutoencoder):
+        raise TypeError(f"A {type(estimator).__name__} is no supervised autoencoder.")
+    return fitted
+
+
+def _encode(module: AutoencoderModule, values: dict[str, Tensor]) -> Tensor:
+    return module.encode(values)
+
+
+def _predict(module: AutoencoderModule, values: dict[str, Tensor]) -> Tensor:
+    prediction = module.predict(module.encode(values))
+    assert prediction is not None  # the public methods refuse an estimator without a target
+    return prediction
+
+
+def reconstruction_r2(
+    blocks: Mapping[str, Encoded],
+    decoded: Mapping[str, np.ndarray],
+    layouts: Mapping[str, Layout],
+    sample_weight: np.ndarray | None = None,
+) -> float:
+    """Give R² of a reconstruction, over all measured entries in scaled units.
+
+    The squared errors of all columns are pooled, and so are their squared deviations from the
+    mean: a categorical column counts with its one-hot values against its probabilities.
+
+    Parameters
+    ----------
+    blocks : mapping of str to Encoded
+        The table.
+    decoded : mapping of str to ndarray of shape (n_samples, layout.n_values)
+        Decoded values of each block, with logits of categories.
+    layouts : mapping of str to Layout
+    sample_weight : ndarray of shape (n_samples,), optional
+        Near 1, as ``scale_weights`` gives them.
+
+    Returns
+    -------
+    float
+        Where no entry deviates from its mean, 1 if all are reconstructed exactly, else 0.
+    """
+    outputs = {name: _with_probabilities(decoded[name], layouts[name]) for name in blocks}
+    # divided by a power of two, so that squares stay in the range of floats
+    pairs = [(blocks[name].values, outputs[name]) for name in blocks]
+    power = np.frexp(max(np.abs(values).max() for pair in pairs for values in pair))[1]
+    error = deviation = 0.0
+    for name, (values, measured) in blocks.items():
+        layout = layouts[name]
+        values, output = np.ldexp(values, -power), np.ldexp(outputs[name], -power)
+        weight = np.ones((len(values), layout.n_columns)) if measured is None else measured
+        if sample_weight is not None:
+            weight = weight * sample_weight[:, None]
+        weight = layout.spread(weight)
+        total = weight.sum(axis=0)
+        mean = (weight * values).sum(axis=0) / np.where(total > 0, total, 1)
+        error += (weight * (values - output) ** 2).sum()
+        deviation += (weight * (values - mean) ** 2).sum()
+    if deviation == 0:
+        return 1.0 if error == 0 else 0.0
+    return float(1 - error / deviation)
+
+
+def _with_probabilities(decoded: np.ndarray, layout: Layout) -> np.ndarray:
+    """Give a block's decoded values with the probabilities of categories for their logits."""
+    if not layout.n_categories:
+        return decoded
+    output = np.array(decoded)
+    for group in layout.groups():
+        output[:, group] = torch.softmax(torch.from_numpy(decoded[:, group]), dim=1).numpy()
+    return output
