@@ -11,11 +11,11 @@ import pytest
 import torch
 from cases.completion import (
     LINEAR,
-    explainer_of_chain,
     fitted_chain,
     fitted_plane,
     hide,
     plane,
+    search_of_chain,
 )
 from cases.nested import cells, clf, sae
 from cases.supervised import mixed_table
@@ -160,39 +160,41 @@ def test_latents_stay_where_their_activation_can_bring_them(activation):
     ).fit(X)
     gaps, _ = hide(10 * X[:20])  # far from anything that was learnt from
     link = fitted_part(estimator).observation_model()
-    explainer, rows = PosteriorModeSearch([link]), [link.rows(link.table.transform(gaps))]
+    search, rows = PosteriorModeSearch([link]), [link.rows(link.table.transform(gaps))]
     low, high = fitted_part(estimator).observation_model().bounds
-    latents = explainer.find(rows).latents
+    latents = search.find(rows).latents
     assert latents.min() >= low
     assert latents.max() <= high
 
 
 def test_slopes_are_those_of_the_energy():
     """The gradient of the search against torch's own, numbers, categories and both stages."""
-    explainer, parts = explainer_of_chain()
+    search, parts = search_of_chain()
     rng = np.random.default_rng(0)
-    n_latents = explainer.slices[-1].stop
+    n_latents = search.slices[-1].stop
     latents = torch.from_numpy(rng.normal(size=(len(parts[0]), n_latents)))
-    prior = explainer.local_prior(explainer.weigh(parts))
+    prior = search.local_prior(search.example_weights(parts))
     given = latents.clone().requires_grad_()
-    (expected,) = torch.autograd.grad(explainer.energy(given, parts, prior).sum(), given)
+    (expected,) = torch.autograd.grad(
+        search.negative_log_posterior(given, parts, prior).sum(), given
+    )
     with torch.no_grad():
-        gradient, curvature = explainer.slope(latents, parts, prior)
+        gradient, hessian = search.gradient_and_hessian(latents, parts, prior)
     assert_allclose(gradient.numpy(), expected.numpy(), rtol=1e-8, atol=1e-8)
     # of linear decoders the second derivatives are whole; here they are at least positive
-    assert torch.linalg.eigvalsh(curvature).min() > 0
+    assert torch.linalg.eigvalsh(hessian).min() > 0
 
 
 def test_the_search_ends_where_the_energy_is_flat():
-    explainer, parts = explainer_of_chain()
+    search, parts = search_of_chain()
     with torch.no_grad():
-        prior = explainer.local_prior(explainer.weigh(parts))
-        start, _ = explainer.decode_down(prior.center)
-        latents = explainer.search(parts, start, prior)
-        before, after = (explainer.energy(z, parts, prior) for z in (start, latents))
-        gradient, curvature = explainer.slope(latents, parts, prior)
+        prior = search.local_prior(search.example_weights(parts))
+        start, _ = search.decode_down(prior.mean)
+        latents = search.minimize(parts, start, prior)
+        before, after = (search.negative_log_posterior(z, parts, prior) for z in (start, latents))
+        gradient, hessian = search.gradient_and_hessian(latents, parts, prior)
         # what one more step of Newton's method would gain, beside the energy itself
-        gain = torch.einsum("ni,ni->n", gradient, torch.linalg.solve(curvature, gradient)) / 2
+        gain = torch.einsum("ni,ni->n", gradient, torch.linalg.solve(hessian, gradient)) / 2
     assert (after <= before).all()
     assert (after < before).any()
     assert (gain / (1 + after)).max() < 1e-3

@@ -52,7 +52,7 @@ def fitted_chain(**parameters):
     return chain.fit(X, y), X, y
 
 
-def explainer_of_chain():
+def search_of_chain():
     """Give what explains rows of both stages, with rows that have gaps."""
     chain, X, _ = fitted_chain()
     completer = chain_of(chain)
