@@ -36,7 +36,6 @@ from ._estimators._unwrap import (
 )
 from ._networks._batch import Batch
 from ._tables._columns import factorize, is_categorical
-from ._tables._encoder import TableEncoder
 from ._tables._input import check_same_rows, to_pandas
 from ._tables._statistics import standard_deviation
 from .blocks import DenseBlock
@@ -251,7 +250,8 @@ def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]
     fitted = fitted_part(core)
     table = fitted.table
     inputs: list[tuple] = []
-    labels = table.labels if table.is_frame else labels or list(range(table.n_features))
+    names = table.column_labels
+    labels = names.labels if names.is_frame else labels or list(range(table.n_features))
     module: Any = fitted.module
     for name, (numeric, categorical) in table.columns.items():
         is_dense = isinstance(fitted.architecture["blocks"][name], DenseBlock)
@@ -537,14 +537,8 @@ def integrated_gradients(
 def _labels_of_columns(estimator: Any) -> pd.Index:
     """Give the labels of the table that was fitted; of an array the positions."""
     if isinstance(estimator, NestedAutoencoder):
-        columns = estimator._columns
-        return columns.index() if columns.is_frame else pd.RangeIndex(estimator.n_features_in_)
-    table = fitted_part(estimator).table
-    if not table.is_frame:
-        return pd.RangeIndex(table.n_features)
-    if len(table.level_names) > 1:
-        return pd.MultiIndex.from_tuples(table.labels, names=table.level_names)
-    return pd.Index(table.labels, name=table.level_names[0], tupleize_cols=False)
+        return estimator._columns.index()
+    return fitted_part(estimator).table.column_labels.index()
 
 
 def _networks(estimator: Any, *, of_latent: bool) -> list[Any]:
@@ -616,9 +610,9 @@ def _output_of(
 
     def number(flow: DifferentiableChain, reading: StageOutputs) -> Tensor:
         prediction: Any = reading.prediction
-        scaler = flow.fitted[-1].target._encoder
-        values = prediction[:, int(j)]
-        return values * scaler.scale[j] + scaler.mean[j] if scaler.standardize else values
+        target: Any = flow.fitted[-1].target
+        mean, scale = target.affine()
+        return prediction[:, int(j)] * scale[int(j)] + mean[int(j)]
 
     return number
 
@@ -700,7 +694,8 @@ def _starts(
     """
     if baselines is None:
         given = [
-            torch.as_tensor(_typical_values(flow.fitted[k].table, name)[None]) for k, name in keys
+            torch.as_tensor(flow.fitted[k].table.codecs[name].missing_row()[None])
+            for k, name in keys
         ]
     else:
         check_one_table(baselines, "integrated_gradients", "Pass one table.")
@@ -718,10 +713,3 @@ def _starts(
         kept = torch.as_tensor((own < 0) | missing[:, own], device=end.device)
         starts.append(torch.where(kept, end, start.to(end)))
     return starts
-
-
-def _typical_values(table: TableEncoder, name: str) -> np.ndarray:
-    """Give a block's values of a row of which nothing is known, of shape (n_values,)."""
-    numeric, categorical = table.columns[name]
-    means = np.zeros(len(numeric)) if table.standardize else table.mean[numeric]
-    return np.concatenate([means, *(table.frequencies[j] for j in categorical)])

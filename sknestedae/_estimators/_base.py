@@ -52,7 +52,7 @@ from ._ensemble import (
     share_parameters,
     strata_of_rows,
 )
-from ._fitted import FittedAutoencoder, NetworkSetup, Target
+from ._fitted import FittedAutoencoder, NetworkSetup, Target, settings_to_keep
 from ._validation import (
     all_or_nothing,
     check_batch_size,
@@ -208,18 +208,7 @@ class BaseSupervisedAutoencoder(
         self.verbose = verbose
         self.random_state = random_state
 
-    # -- what a kind of target decides
-
-    @abstractmethod
-    def _make_target(self, y: Any) -> Target | None:
-        """Give an encoder for a target that was not seen before, None for no target."""
-
-    @property
-    @abstractmethod
-    def _loss_of_prediction(self) -> str:
-        """Error of a numeric target."""
-
-    # -- fit
+    # -- public methods
 
     @fit_context(prefer_skip_nested_validation=True)
     @isolated
@@ -256,6 +245,172 @@ class BaseSupervisedAutoencoder(
                 return self._fit_members(X, y, sample_weight, resume=resume)
             target = self._target_of(y, resume=resume)
             return self._fit(X, y, sample_weight, target=target, resume=resume)
+
+    @property
+    def members_(self) -> list:
+        """The fitted members, of an ensemble or of one."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
+        return members_of(self)
+
+    @isolated
+    def transform(self, X):
+        """Give the latents of X.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Latents, without unit; of an ensemble, those of the first member.
+        """
+        check_is_fitted(self)
+        return self._fitted.latents(self._check_X(X, reset=False))
+
+    @isolated
+    def inverse_transform(self, Z):
+        """Give the table that latents stand for.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Latents.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            The fitted columns in their own units, categories decoded; a DataFrame with the fitted
+            dtypes, where a DataFrame was fitted.
+        """
+        check_is_fitted(self)
+        fitted = self._fitted
+        index = Z.index if isinstance(Z, pd.DataFrame) else None
+        Z = check_array(Z, dtype=fitted.table.dtype, input_name="Z")
+        if Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but the estimator has n_components="
+                f"{self._n_features_out} latents."
+            )
+        X = fitted.table.inverse_transform(fitted.decode(Z), index)
+        return give_back(X, fitted.frame_kind)
+
+    @isolated
+    def complete(self, X, *, n_candidates=None, tolerance=None):
+        """Fill what was not measured with what the latents say of it.
+
+        The latents are searched for that best explain the measured entries of a row, and decoded.
+        See the :ref:`User Guide <completion>`.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted. NaN (or None, pd.NA) where not measured.
+        n_candidates : int or None, default=None
+            None: one completed table. Else up to so many distinct completions of each row.
+        tolerance : float or None, default=None
+            Largest mismatch of a completion: the root mean square, over the measured columns of
+            a row, of the error with which its latents give back what was measured, in standard
+            deviations of the column (of a category: one minus its probability). What is above it
+            gives a warning, and is no candidate. None: any.
+
+        Returns
+        -------
+        completed : DataFrame or ndarray of shape (n_samples, n_features)
+            X with its gaps filled: measured entries are as they were, a DataFrame's dtypes too.
+            Of an ensemble, what is filled is the first member's.
+        candidates : :class:`~sklearn.utils.Bunch`
+            With ``n_candidates``, in place of the table, with attributes
+
+            - X : DataFrame or ndarray of shape (n_completions, n_features). The rows of X, each
+              in up to ``n_candidates`` completions that differ by a category, or by 0.1 standard
+              deviations in what was not measured; the more probable first. A row without gaps
+              once, as it is.
+            - row : ndarray of shape (n_completions,). Which row of X it completes, from 0.
+            - mismatch : ndarray of shape (n_completions,).
+            - prediction : ndarray of shape (n_completions,) or (n_completions, n_outputs).
+              Predicted target; None without one.
+
+        Warns
+        -----
+        ToleranceWarning
+            If rows have no completion within the tolerance; it says how close they came.
+
+        Examples
+        --------
+        The second column is twice the first:
+
+        >>> import numpy as np
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> X = np.linspace(-1, 1, 100)[:, None] * [1, 2]
+        >>> sae = SupervisedAutoencoder(1, random_state=0).fit(X)
+        >>> print(sae.complete([[0.5, np.nan], [np.nan, -1.0], [0.1, 0.2]]).round(1))
+        [[ 0.5  1. ]
+         [-0.5 -1. ]
+         [ 0.1  0.2]]
+        >>> sae.complete([[0.5, np.nan]], n_candidates=1).X.round(1)
+        array([[0.5, 1. ]])
+        """
+        check_is_fitted(self)
+        fitted = self._fitted
+        predict = None if fitted.target is None else self.predict
+        found = complete_table(
+            self._check_X(X, reset=False), fitted.complete, predict, n_candidates, tolerance
+        )
+        return give_back_filled(found, FrameKind.of(X))
+
+    @isolated
+    def score_samples(self, X):
+        """Tell how much rows are like those that were learnt from.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted. NaN where not measured.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Logarithm of a probability density, but for a constant: the higher, the more alike. It
+            has two parts: how far the latents are from those of the training rows, as half of a
+            squared Mahalanobis distance, and how badly the row is reconstructed, beside the
+            errors of the training rows, and with what these have in common (their covariance). Of
+            an ensemble, the members' median.
+
+        Notes
+        -----
+        A threshold is best taken from rows that were held out, such as the 5 % quantile of their
+        scores: training rows are reconstructed better than new ones. See the
+        :ref:`User Guide <uncertainty>`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> X = np.linspace(-1, 1, 100)[:, None] * [1, 2]
+        >>> sae = SupervisedAutoencoder(1, random_state=0).fit(X)
+        >>> known, far, off = sae.score_samples([[0.5, 1.0], [5.0, 10.0], [0.5, -1.0]])
+        >>> bool(known > far), bool(known > off)
+        (True, True)
+        """
+        check_is_fitted(self)
+        members = self.members_
+        return np.median([m._fitted.scores(m._check_X(X, reset=False)) for m in members], axis=0)
+
+    # -- what a kind of target decides
+
+    @abstractmethod
+    def _make_target(self, y: Any) -> Target | None:
+        """Give an encoder for a target that was not seen before, None for no target."""
+
+    @property
+    @abstractmethod
+    def _loss_of_prediction(self) -> str:
+        """Error of a numeric target."""
+
+    # -- fitting
 
     def _fit_members(
         self, X, y, sample_weight, *, resume: bool, method: str = "fit", **parameters: Any
@@ -411,10 +566,12 @@ class BaseSupervisedAutoencoder(
         resume : bool
         """
         blocks = check_blocks(self.blocks)
-        settings = _settings_to_keep(self.standardize, self.categorical_features, blocks)
+        settings = settings_to_keep(self.standardize, self.categorical_features, blocks)
         if resume:
-            self._check_same_settings(blocks, settings)
-            return self._fitted
+            fitted = self._fitted
+            architecture = self._make_architecture(blocks, fitted.table, fitted.target)
+            fitted.check_same(architecture, settings)
+            return fitted
         table = TableEncoder(
             self.categorical_features,
             self.standardize,
@@ -436,13 +593,6 @@ class BaseSupervisedAutoencoder(
         self.n_iter_ = len(fitted.history)
         self.best_iter_ = fitted.best_iter
         self.alpha_ = fitted.alpha
-
-    @property
-    def members_(self) -> list:
-        """The fitted members, of an ensemble or of one."""
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
-        return members_of(self)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_fitted" in vars(self)
@@ -495,21 +645,6 @@ class BaseSupervisedAutoencoder(
             "dropout": float(self.dropout),
             "n_outputs": 0 if target is None else target.layout.n_values,
         }
-
-    def _check_same_settings(
-        self, blocks: list[tuple[str, Block, Any]], settings: dict[str, Any]
-    ) -> None:
-        """Refuse to go on training with another table or another network."""
-        fitted = self._fitted
-        architecture = self._make_architecture(blocks, fitted.table, fitted.target)
-        # the blocks of the settings, which know their columns, stand for those of the architecture
-        now, then = {**architecture, **settings}, {**fitted.architecture, **fitted.settings}
-        for name, value in now.items():
-            if name != "layouts" and value != then[name]:
-                raise ValueError(
-                    f"The '{name}' parameter was {then[name]!r} in the last fit and is {value!r} "
-                    "now; warm_start and partial_fit go on with the same network."
-                )
 
     # -- the net
 
@@ -589,153 +724,7 @@ class BaseSupervisedAutoencoder(
             alpha=alpha,
         )
 
-    # -- after fit
-
-    @isolated
-    def transform(self, X):
-        """Give the latents of X.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            The columns that were fitted, in their order. NaN where not measured.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-            Latents, without unit; of an ensemble, those of the first member.
-        """
-        check_is_fitted(self)
-        return self._fitted.latents(self._check_X(X, reset=False))
-
-    @isolated
-    def inverse_transform(self, Z):
-        """Give the table that latents stand for.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components)
-            Latents.
-
-        Returns
-        -------
-        X : DataFrame or ndarray of shape (n_samples, n_features)
-            The fitted columns in their own units, categories decoded; a DataFrame with the fitted
-            dtypes, where a DataFrame was fitted.
-        """
-        check_is_fitted(self)
-        fitted = self._fitted
-        index = Z.index if isinstance(Z, pd.DataFrame) else None
-        Z = check_array(Z, dtype=fitted.table.dtype, input_name="Z")
-        if Z.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but the estimator has n_components="
-                f"{self._n_features_out} latents."
-            )
-        X = fitted.table.inverse_transform(fitted.decode(Z), index)
-        return give_back(X, fitted.frame_kind)
-
-    @isolated
-    def complete(self, X, *, n_candidates=None, tolerance=None):
-        """Fill what was not measured with what the latents say of it.
-
-        The latents are searched for that best explain the measured entries of a row, and decoded.
-        See the :ref:`User Guide <completion>`.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            The columns that were fitted. NaN (or None, pd.NA) where not measured.
-        n_candidates : int or None, default=None
-            None: one completed table. Else up to so many distinct completions of each row.
-        tolerance : float or None, default=None
-            Largest mismatch of a completion: the root mean square, over the measured columns of
-            a row, of the error with which its latents give back what was measured, in standard
-            deviations of the column (of a category: one minus its probability). What is above it
-            gives a warning, and is no candidate. None: any.
-
-        Returns
-        -------
-        completed : DataFrame or ndarray of shape (n_samples, n_features)
-            X with its gaps filled: measured entries are as they were, a DataFrame's dtypes too.
-            Of an ensemble, what is filled is the first member's.
-        candidates : :class:`~sklearn.utils.Bunch`
-            With ``n_candidates``, in place of the table, with attributes
-
-            - X : DataFrame or ndarray of shape (n_completions, n_features). The rows of X, each
-              in up to ``n_candidates`` completions that differ by a category, or by 0.1 standard
-              deviations in what was not measured; the more probable first. A row without gaps
-              once, as it is.
-            - row : ndarray of shape (n_completions,). Which row of X it completes, from 0.
-            - mismatch : ndarray of shape (n_completions,).
-            - prediction : ndarray of shape (n_completions,) or (n_completions, n_outputs).
-              Predicted target; None without one.
-
-        Warns
-        -----
-        ToleranceWarning
-            If rows have no completion within the tolerance; it says how close they came.
-
-        Examples
-        --------
-        The second column is twice the first:
-
-        >>> import numpy as np
-        >>> from sknestedae import SupervisedAutoencoder
-        >>> X = np.linspace(-1, 1, 100)[:, None] * [1, 2]
-        >>> sae = SupervisedAutoencoder(1, random_state=0).fit(X)
-        >>> print(sae.complete([[0.5, np.nan], [np.nan, -1.0], [0.1, 0.2]]).round(1))
-        [[ 0.5  1. ]
-         [-0.5 -1. ]
-         [ 0.1  0.2]]
-        >>> sae.complete([[0.5, np.nan]], n_candidates=1).X.round(1)
-        array([[0.5, 1. ]])
-        """
-        check_is_fitted(self)
-        fitted = self._fitted
-        predict = None if fitted.target is None else self.predict
-        found = complete_table(
-            self._check_X(X, reset=False), fitted.complete, predict, n_candidates, tolerance
-        )
-        return give_back_filled(found, FrameKind.of(X))
-
-    @isolated
-    def score_samples(self, X):
-        """Tell how much rows are like those that were learnt from.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            The columns that were fitted. NaN where not measured.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Logarithm of a probability density, but for a constant: the higher, the more alike. It
-            has two parts: how far the latents are from those of the training rows, as half of a
-            squared Mahalanobis distance, and how badly the row is reconstructed, beside the
-            errors of the training rows, and with what these have in common (their covariance). Of
-            an ensemble, the members' median.
-
-        Notes
-        -----
-        A threshold is best taken from rows that were held out, such as the 5 % quantile of their
-        scores: training rows are reconstructed better than new ones. See the
-        :ref:`User Guide <uncertainty>`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sknestedae import SupervisedAutoencoder
-        >>> X = np.linspace(-1, 1, 100)[:, None] * [1, 2]
-        >>> sae = SupervisedAutoencoder(1, random_state=0).fit(X)
-        >>> known, far, off = sae.score_samples([[0.5, 1.0], [5.0, 10.0], [0.5, -1.0]])
-        >>> bool(known > far), bool(known > off)
-        (True, True)
-        """
-        check_is_fitted(self)
-        members = self.members_
-        return np.median([m._fitted.scores(m._check_X(X, reset=False)) for m in members], axis=0)
+    # -- what subclasses and scikit-learn's mixins ask for
 
     def _predict(self, X) -> np.ndarray:
         """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
@@ -795,20 +784,3 @@ class BaseSupervisedAutoencoder(
         tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _settings_to_keep(
-    standardize: bool, categorical_features: Any, blocks: list[tuple[str, Block, Any]]
-) -> dict[str, Any]:
-    """Gather what must stay where training goes on, and does not show in the architecture."""
-    categorical = categorical_features
-    if categorical is not None and not isinstance(categorical, str):
-        categorical = np.asarray(categorical).tolist()
-    return {
-        "standardize": standardize,
-        "categorical_features": categorical,
-        "blocks": [
-            [name, type(block).__name__, repr(block), np.asarray(columns).tolist()]
-            for name, block, columns in blocks
-        ],
-    }

@@ -6,7 +6,7 @@ they give back. What lies between, from a checked table to arrays, is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -32,6 +32,7 @@ from .._tables._target import ClassTarget, NumericTarget, target_from_state, tar
 from .._training._data import TensorIterator
 from .._training._net import AutoencoderNet
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
+from ..blocks import Block
 
 # Rows that pass through the network at once after fit.
 _CHUNK_ROWS = 16_384
@@ -83,6 +84,17 @@ class NetworkSetup:
     def dtype(self) -> torch.dtype:
         """Type of the parameters and of the encoded values."""
         return torch_dtype(self.table.dtype)
+
+    def check_same(self, architecture: dict[str, Any], settings: dict[str, Any]) -> None:
+        """Refuse to go on training with another table or another network."""
+        # the blocks of the settings, which know their columns, stand for those of the architecture
+        now, then = {**architecture, **settings}, {**self.architecture, **self.settings}
+        for name, value in now.items():
+            if name != "layouts" and value != then[name]:
+                raise ValueError(
+                    f"The '{name}' parameter was {then[name]!r} in the last fit and is {value!r} "
+                    "now; warm_start and partial_fit go on with the same network."
+                )
 
     def make_module(self, initialization: str | None) -> AutoencoderModule:
         """Build the network, on the CPU.
@@ -307,6 +319,23 @@ class FittedAutoencoder(NetworkSetup):
         net.module_.eval()
         statistics = LatentStatistics(**state["latent_statistics"])
         return cls.of(setup, net, statistics, history, state["best_iter"])
+
+
+def settings_to_keep(
+    standardize: bool, categorical_features: Any, blocks: Sequence[tuple[str, Block, Any]]
+) -> dict[str, Any]:
+    """Gather what must stay where training goes on, and does not show in the architecture."""
+    categorical = categorical_features
+    if categorical is not None and not isinstance(categorical, str):
+        categorical = np.asarray(categorical).tolist()
+    return {
+        "standardize": standardize,
+        "categorical_features": categorical,
+        "blocks": [
+            [name, type(block).__name__, repr(block), np.asarray(columns).tolist()]
+            for name, block, columns in blocks
+        ],
+    }
 
 
 def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:

@@ -529,7 +529,7 @@ default=None
         else:
             X = self._check_array(X, reset=reset)
         if reset:
-            self._columns: ColumnLabels = ColumnLabels(X)
+            self._columns: ColumnLabels = ColumnLabels.of(X)
         return X
 
     def _check_array(self, X: Any, *, reset: bool) -> Any:
@@ -1193,7 +1193,7 @@ default=None
         if "refine_history_" in state:
             state["refine_history_"] = state["refine_history_"].to_dict("list")
         if self.__sklearn_is_fitted__():
-            state["_columns"] = dict(vars(self._columns))
+            state["_columns"] = self._columns.to_state()
             state["_frame_kinds"] = [FrameKind.to_state(kind) for kind in self._frame_kinds]
         return stamp(state)
 

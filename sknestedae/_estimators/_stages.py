@@ -17,8 +17,8 @@ from .._compat import stack_level_of_caller
 from .._notices import notice
 from .._tables._columns import is_categorical, kinds_by_content, resolve_columns
 from .._tables._input import check_same_rows, label_rows, read_table, read_target
-from .._tables._labels import ColumnLabels
-from .._tables._scales import check_names, last_scale, measured_scales, scale_columns
+from .._tables._labels import ColumnLabels, scale_columns
+from .._tables._scales import check_names, last_scale, measured_scales
 from .._tables._splits import row_keys
 from .._tables._target import match_targets, target_frame
 from .._tables._text import doubt

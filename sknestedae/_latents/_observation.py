@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._layers._device import to_array
+from .._layers._device import to_array, torch_dtype
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch, Subset
 from .._tables._encoder import TableEncoder
@@ -86,12 +86,9 @@ class ObservationModel:
         self.statistics = statistics
         self.bounds = bounds
         self.device = device
-        self.dtype = torch.from_numpy(np.empty(0, table.dtype)).dtype
+        self.dtype = torch_dtype(table.dtype)
         # values are in standard deviations, unless they were not standardised
-        self.units = {
-            name: np.ones(len(numeric)) if table.standardize else table.scale[numeric]
-            for name, (numeric, _) in table.columns.items()
-        }
+        self.units = {name: codec.encoded_scale() for name, codec in table.codecs.items()}
         least = {name: _least_square(_LEAST_ERROR, units) for name, units in self.units.items()}
         self.variance = {
             name: torch.from_numpy(np.maximum(error, least[name]))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._layers._device import torch_dtype
 from .._tables._encoder import TableEncoder
 from ._autoencoder import Outputs
 from ._batch import Batch
@@ -46,15 +46,9 @@ class LatentColumns:
                 "All latents of the stage before must be in one block of numbers; leave them out "
                 "of 'blocks' and 'categorical_features'."
             )
-        used = [numeric[i] for i in index]
-        scaled = table.standardize
-        values = torch.empty(0, dtype=getattr(torch, table.dtype_name)).dtype
         mean, scale = (
-            torch.as_tensor(array[used], dtype=values, device=device)
-            for array in (
-                table.mean if scaled else np.zeros_like(table.mean),
-                table.scale if scaled else np.ones_like(table.scale),
-            )
+            torch.as_tensor(array, dtype=torch_dtype(table.dtype), device=device)
+            for array in table.affine([numeric[i] for i in index])
         )
         return cls(block, torch.tensor(index, device=device), mean, scale)
 

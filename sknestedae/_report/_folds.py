@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 from .._compat import safe_indexing
 from .._estimators._unwrap import steps_before, up_to_stage
 from .._notices import Notices
-from .._tables._scales import scale_columns
+from .._tables._labels import scale_columns
 from .._tables._target import target_frame
 from ..model_selection import ScaleKFold, batched_cross_validate
 from ..plotting._reconstruction import decode_as

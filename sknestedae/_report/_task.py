@@ -18,7 +18,8 @@ from .._estimators._nested import NestedAutoencoder
 from .._estimators._unwrap import innermost, steps_before
 from .._tables._columns import is_categorical
 from .._tables._input import check_same_rows, read_table, read_target, to_pandas
-from .._tables._scales import is_scale_list, last_scale, scale_columns, stack
+from .._tables._labels import scale_columns
+from .._tables._scales import is_scale_list, last_scale, stack
 from .._tables._target import target_frame
 from ..exceptions import NoTargetError
 from ..plotting._base import as_floats, core_of, name_of, with_unit

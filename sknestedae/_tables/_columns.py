@@ -14,6 +14,7 @@ from pandas.api import types
 from .._notices import notice
 from ..exceptions import TextColumnWarning
 from ._input import holds_categories
+from ._labels import ColumnLabels
 from ._text import doubt
 
 
@@ -28,7 +29,64 @@ def is_categorical(column: pd.Series, label: str) -> bool:
     return holds_categories(column, f"Column {label}")
 
 
-def words_of(column: pd.Series) -> pd.Series:
+def take_column(X: pd.DataFrame | np.ndarray, j: int) -> pd.Series | np.ndarray:
+    """Give one column of a table, by its position."""
+    return X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]
+
+
+@np.errstate(over="ignore")  # an overflow becomes infinity, which the caller refuses
+def read_floats(
+    X: pd.DataFrame | np.ndarray,
+    columns: list[int],
+    labels: ColumnLabels,
+    dtype: np.dtype,
+    advice: str,
+    *,
+    copy: bool = False,
+) -> np.ndarray:
+    """Read columns of numbers as floats, NaN where a value is missing.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    columns : list of int
+        Positions of the columns to read.
+    labels : ColumnLabels
+        Names of the columns, for messages.
+    dtype : dtype
+        float32 or float64.
+    advice : str
+        What a message says about a column of words.
+    copy : bool, default=False
+        Whether the result may not share memory with X.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_columns)
+    """
+    if not isinstance(X, pd.DataFrame) and X.dtype != object:
+        # an index makes a copy, and columns that are all of the table need none
+        part = X if columns == list(range(X.shape[1])) else X[:, columns]
+        return part.astype(dtype, copy=copy and part is X)
+    out = np.empty((len(X), len(columns)), dtype=dtype)
+    for k, j in enumerate(columns):
+        column = take_column(X, j)
+        column = column if isinstance(column, pd.Series) else pd.Series(column)
+        name = labels.name(j)
+        words = _words_of(column) if is_categorical(column, name) else None
+        if words is not None and len(words):
+            raise TypeError(
+                f"Column {name} is numeric and must hold numbers; it holds {words.iloc[0]!r}. "
+                f"{advice}"
+            )
+        try:
+            out[:, k] = column.to_numpy(dtype=dtype, na_value=np.nan)
+        except OverflowError as error:
+            raise ValueError(f"Column {name} holds an integer too large for {dtype}.") from error
+    return out
+
+
+def _words_of(column: pd.Series) -> pd.Series:
     """Give what cannot count as a number in a categorical column; booleans can, as 0 and 1."""
     values = column[column.notna()]
     if isinstance(column.dtype, pd.CategoricalDtype):

@@ -75,18 +75,6 @@ def restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:
     return pd.Series(column).astype(dtype)
 
 
-def unscale(column: np.ndarray, mean: float, scale: float) -> np.ndarray:
-    """Undo a scaling; what is out of the range of floats becomes its end."""
-    with np.errstate(over="ignore"):
-        decoded = column * scale + mean
-        lost = np.isinf(decoded) & np.isfinite(column)
-        if lost.any():  # a product may be out of range where the sum is not
-            bound = np.finfo(decoded.dtype).max / 2
-            half = column[lost] * (scale / 2) + mean / 2
-            decoded[lost] = 2 * np.clip(half, -bound, bound)
-    return decoded
-
-
 def clip_to_float(column: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Cast to a float dtype; what is out of its range becomes its smallest or largest number."""
     if dtype == np.float64:  # nothing is out of its range; infinity would show an error elsewhere

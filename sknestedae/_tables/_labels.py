@@ -1,8 +1,12 @@
-"""The columns that a chain was fitted to, and how another table is brought to them."""
+"""The labels of a table's columns, and how another table is brought to them.
+
+Labels of two levels are ``(scale, feature)``.
+"""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,49 +14,86 @@ import pandas as pd
 
 from .._compat import stack_level_of_caller
 from ..exceptions import UnmeasuredScaleWarning
-from ._scales import scale_columns
 
 
+def scale_columns(X: Any) -> dict[str, list[int]] | None:
+    """Give the scales of a table with columns of two levels, and the positions of their columns.
+
+    They come in the order of their first columns. None for any other table.
+    """
+    if not isinstance(X, pd.DataFrame) or X.columns.nlevels < 2:
+        return None
+    columns: dict[str, list[int]] = {}
+    for j, scale in enumerate(X.columns.get_level_values(0)):
+        columns.setdefault(str(scale), []).append(j)
+    return columns
+
+
+@dataclass(frozen=True)
 class ColumnLabels:
     """Labels of the columns of a table, of one level or two, as plain values.
 
     Parameters
     ----------
-    X : DataFrame or ndarray of shape (n_samples, n_features)
-
-    Attributes
-    ----------
+    n_columns : int
     is_frame : bool
         Whether the columns have labels.
-    labels, level_names : list
-        Of the columns, and of their levels; empty of an array.
+    labels : list
+        Of each column; empty for an array.
+    level_names : list
+        Of each level of the labels; empty for an array.
     scales : list of str or None
         The first levels, in their order; None without a second.
     """
 
-    def __init__(self, X: pd.DataFrame | np.ndarray) -> None:
-        self.is_frame = isinstance(X, pd.DataFrame)
-        self.labels: list[Any] = list(X.columns) if isinstance(X, pd.DataFrame) else []
-        self.level_names = list(X.columns.names) if isinstance(X, pd.DataFrame) else []
+    n_columns: int
+    is_frame: bool
+    labels: list[Any]
+    level_names: list[Any]
+    scales: list[str] | None
+
+    @classmethod
+    def of(cls, X: pd.DataFrame | np.ndarray) -> ColumnLabels:
+        """Read the labels of a table of shape (n_samples, n_columns)."""
         columns = scale_columns(X)
-        self.scales = None if columns is None else list(columns)
+        scales = None if columns is None else list(columns)
+        if not isinstance(X, pd.DataFrame):
+            return cls(X.shape[1], False, [], [], scales)
+        return cls(X.shape[1], True, list(X.columns), list(X.columns.names), scales)
+
+    def to_state(self) -> dict[str, Any]:
+        """Give the labels as plain values."""
+        return dict(vars(self))
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> ColumnLabels:
-        """Make columns of their attributes."""
-        columns = cls.__new__(cls)
-        vars(columns).update(state)
-        return columns
+        """Make labels of what ``to_state`` gave."""
+        return cls(**state)
 
     def name(self, j: int) -> str:
         """Give a column's label or position, for a message."""
         return repr(self.labels[j]) if self.is_frame else f"{j}"
 
     def index(self) -> pd.Index:
-        """Give the labels as a DataFrame has them."""
+        """Give the labels as a DataFrame has them; for an array, the positions."""
+        if not self.is_frame:
+            return pd.RangeIndex(self.n_columns)
         if self.scales is not None:
             return pd.MultiIndex.from_tuples(self.labels, names=self.level_names)
         return pd.Index(self.labels, name=self.level_names[0], tupleize_cols=False)
+
+    def check(self, X: pd.DataFrame) -> None:
+        """Refuse a DataFrame whose columns are not these, in their order.
+
+        scikit-learn compares names that are strings; this compares all, such as two-level ones.
+        """
+        labels = list(X.columns)
+        if self.is_frame and labels != self.labels:
+            j = next(j for j, label in enumerate(labels) if label != self.labels[j])
+            raise ValueError(
+                f"The columns must be those of fit, in the same order: column {j} was "
+                f"{self.labels[j]!r} and is {labels[j]!r} now."
+            )
 
     def features(self, positions: list[int]) -> list[Any]:
         """Give the labels of some columns without their scale."""

@@ -47,19 +47,6 @@ def refuse_folded_lists() -> None:
         )
 
 
-def scale_columns(X: Any) -> dict[str, list[int]] | None:
-    """Give the scales of a table with columns of two levels, and the positions of their columns.
-
-    They come in the order of their first columns. None for any other table.
-    """
-    if not isinstance(X, pd.DataFrame) or X.columns.nlevels < 2:
-        return None
-    columns: dict[str, list[int]] = {}
-    for j, scale in enumerate(X.columns.get_level_values(0)):
-        columns.setdefault(str(scale), []).append(j)
-    return columns
-
-
 def measured_scales(X: Any, columns: Sequence[Sequence[int]]) -> np.ndarray:
     """Tell at which scales something was measured of each row.
 

@@ -98,6 +98,48 @@ def standard_deviation(values: np.ndarray) -> float:
     return float(np.ldexp((np.ldexp(values, -power) - shift).std(), power).item())
 
 
+def standardize_in_place(values: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> None:
+    """Subtract a mean from each column and divide by a scale; what overflows becomes infinity.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_columns)
+        Of float32 or float64; changed in place, as memory may not hold a copy of a large table.
+    mean, scale : ndarray of float64, shape (n_columns,)
+    """
+    # The difference of the largest number and the smallest is twice as large, which is no number.
+    # Half of it is one; and a quotient stays the same where both sides are halved.
+    bound = np.finfo(values.dtype)
+    factor = np.where(np.abs(mean) >= float(bound.max) * float(bound.eps) / 4, 0.5, 1.0)
+    with np.errstate(over="ignore"):
+        if (factor < 1).any():
+            values *= factor
+        values -= mean * factor
+        values /= scale * factor
+
+
+def unscale(column: np.ndarray, mean: float, scale: float) -> np.ndarray:
+    """Undo ``standardize_in_place`` for one column; what overflows becomes the largest number.
+
+    Parameters
+    ----------
+    column : ndarray of shape (n_samples,)
+    mean, scale : float
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+    """
+    with np.errstate(over="ignore"):
+        decoded = column * scale + mean
+        lost = np.isinf(decoded) & np.isfinite(column)
+        if lost.any():  # a product may be out of range where the sum is not
+            bound = np.finfo(decoded.dtype).max / 2
+            half = column[lost] * (scale / 2) + mean / 2
+            decoded[lost] = 2 * np.clip(half, -bound, bound)
+    return decoded
+
+
 def _frame(
     low: np.ndarray, high: np.ndarray, power: Any, shift: Any
 ) -> tuple[np.ndarray, np.ndarray]:

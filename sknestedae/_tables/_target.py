@@ -17,9 +17,11 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from ._encoder import TableEncoder
+from ._codec import TabularCodec
+from ._dtypes import clip_to_float
 from ._input import read_target
-from ._layout import DEFAULT_BLOCK, Encoded, Layout
+from ._labels import ColumnLabels
+from ._layout import Encoded, Layout
 from ._weights import scale_weights
 
 
@@ -157,26 +159,14 @@ def read_labels(
 
 def target_to_state(target: NumericTarget | ClassTarget | None) -> dict[str, Any] | None:
     """Give a fitted target as plain values."""
-    if target is None:
-        return None
-    if isinstance(target, ClassTarget):
-        return {"classes": target.classes}
-    encoder = target._encoder.to_state()
-    return {"standardize": target.standardize, "is_1d": target.is_1d, "encoder": encoder}
+    return None if target is None else target.to_state()
 
 
 def target_from_state(state: dict[str, Any] | None) -> NumericTarget | ClassTarget | None:
     """Make a target of what ``target_to_state`` gave."""
     if state is None:
         return None
-    if "classes" in state:
-        classes = ClassTarget()
-        classes.classes = state["classes"]
-        return classes
-    numbers = NumericTarget(state["standardize"])
-    numbers.is_1d = state["is_1d"]
-    numbers._encoder = TableEncoder.from_state(state["encoder"])
-    return numbers
+    return ClassTarget.from_state(state) if "classes" in state else NumericTarget.from_state(state)
 
 
 def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
@@ -238,22 +228,51 @@ class NumericTarget:
         """Learn the scale of what ``read`` gave, from some of its rows."""
         self.is_1d = self._is_1d_read
         with _naming_y():
-            self._encoder = TableEncoder(None, self.standardize).fit(y, rows, weight)
+            codec = TabularCodec(
+                list(range(y.shape[1])), [], ColumnLabels.of(y), y.dtype, self.standardize
+            )
+            self._codec = codec.fit(y, rows, weight)
 
     @property
     def layout(self) -> Layout:
         """How the outputs lie."""
-        return self._encoder.layouts[DEFAULT_BLOCK]
+        return self._codec.layout
+
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the mean and the scale that outputs are standardised with, of shape (n_outputs,).
+
+        0 and 1 where they are not.
+        """
+        return self._codec.affine()
 
     def encode(self, y: np.ndarray) -> Encoded:
         """Standardise what ``read`` gave."""
         with _naming_y():
-            return self._encoder.transform(y)[DEFAULT_BLOCK]
+            return self._codec.encode(y)
 
     def decode(self, prediction: np.ndarray) -> np.ndarray:
         """Give predictions their own units, and the shape that y had."""
-        y = self._encoder.inverse_transform({DEFAULT_BLOCK: prediction})
+        outputs = self._codec.decode(prediction).values()
+        y = np.column_stack([clip_to_float(output, self._codec.dtype) for output in outputs])
         return y.ravel() if self.is_1d else y
+
+    def to_state(self) -> dict[str, Any]:
+        """Give what was learnt as plain values."""
+        return {
+            "standardize": self.standardize,
+            "is_1d": self.is_1d,
+            "codec": self._codec.to_state(),
+            "labels": self._codec.labels.to_state(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> NumericTarget:
+        """Make a target of what ``to_state`` gave."""
+        target = cls(state["standardize"])
+        target.is_1d = state["is_1d"]
+        labels = ColumnLabels.from_state(state["labels"])
+        target._codec = TabularCodec.from_state(state["codec"], labels)
+        return target
 
 
 class ClassTarget:
@@ -322,6 +341,17 @@ class ClassTarget:
     def decode(self, prediction: np.ndarray) -> np.ndarray:
         """Give the class with the largest value."""
         return self.classes[prediction.argmax(axis=1)]
+
+    def to_state(self) -> dict[str, Any]:
+        """Give the classes as plain values."""
+        return {"classes": self.classes}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> ClassTarget:
+        """Make a target of what ``to_state`` gave."""
+        target = cls()
+        target.classes = state["classes"]
+        return target
 
 
 @contextmanager

@@ -72,9 +72,7 @@ class Port:
         for name, (numeric, categorical) in table.columns.items():
             here = [(i, j) for i, j in enumerate(numeric) if j < len(own)]
             there = [kinds.numeric.index(own[j]) for _, j in here]
-            used = [j for _, j in here]
-            mean = table.mean[used] if table.standardize else np.zeros(len(used))
-            scale = table.scale[used] if table.standardize else np.ones(len(used))
+            mean, scale = table.affine([j for _, j in here])
             self.numeric[name] = (
                 torch.tensor([i for i, _ in here], dtype=torch.long),
                 torch.tensor(there, dtype=torch.long),
@@ -154,10 +152,9 @@ class Route:
         output = output.cpu().double()
         if is_classifier(estimator):
             return torch.softmax(output, dim=1)[:, wish.code]
-        encoder, values = self.flow.fitted[wish.stage].target._encoder, output[:, wish.output]
-        if encoder.standardize:
-            values = values * encoder.scale[wish.output] + encoder.mean[wish.output]
-        return values
+        target: Any = self.flow.fitted[wish.stage].target
+        mean, scale = target.affine()
+        return output[:, wish.output] * scale[wish.output] + mean[wish.output]
 
 
 def _flows_of_others(flow: DifferentiableChain, k: int) -> list[DifferentiableChain]:

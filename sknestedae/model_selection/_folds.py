@@ -11,7 +11,8 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from .._persistence import public
 from .._tables._input import check_same_rows, read_table, to_pandas
-from .._tables._scales import is_scale_list, last_scale, measured_scales, scale_columns
+from .._tables._labels import scale_columns
+from .._tables._scales import is_scale_list, last_scale, measured_scales
 from .._tables._target import match_targets, target_frame
 
 

@@ -168,9 +168,11 @@ def test_going_on_with_fewer_members_raises(method):
 def test_bootstrap_members_see_rows_of_their_own():
     X, y = data()
     plain, bootstrap = sae(alpha=0).fit(X, y), sae(alpha=0, bootstrap=True).fit(X, y)
-    means = [fitted_part(member).table.mean for member in bootstrap.members_]
+    means = [fitted_part(m).table.affine([0, 1, 2])[0] for m in bootstrap.members_]
     assert len({float(mean[0]) for mean in means}) == 3
-    assert_array_equal(*(fitted_part(plain.members_[k]).table.mean for k in (0, 2)))
+    assert_array_equal(
+        *(fitted_part(plain.members_[k]).table.affine([0, 1, 2])[0] for k in (0, 2))
+    )
     again = sae(alpha=0, bootstrap=True).fit(X, y)
     assert_array_equal(again.predict(X), bootstrap.predict(X))
 
@@ -255,6 +257,55 @@ def test_partial_fit_from_the_start():
     assert clf.predict_proba(X).shape == (len(X), 3)
 
 
+def test_an_ensemble_shares_what_its_first_member_learnt():
+    X, y = data()
+    ensemble = sae().fit(X, y)
+    first = ensemble.members_[0]
+    assert first is not ensemble
+    assert fitted_part(ensemble) is fitted_part(first)
+    assert ensemble.net_ is first.net_
+    assert ensemble.history_ is first.history_
+    assert [member.n_members for member in ensemble.members_] == [1, 1, 1]
+    loaded = pickle.loads(pickle.dumps(ensemble))
+    assert fitted_part(loaded) is fitted_part(loaded.members_[0])
+    single = sae(1).fit(X, y)
+    assert single.members_ == [single]
+
+
+def test_members_go_on_in_place():
+    X, y = data()
+    ensemble = sae(warm_start=True).fit(X, y)
+    members = ensemble.members_
+    ensemble.set_params(learning_rate_init=1e-4).fit(X, y)
+    assert all(a is b for a, b in zip(ensemble.members_, members, strict=True))
+    assert [member.learning_rate_init for member in members] == [1e-4] * 3
+    assert fitted_part(ensemble) is fitted_part(members[0])
+
+
+def test_members_are_put_back_where_one_of_them_fails(monkeypatch):
+    X, y = data()
+    ensemble = sae(warm_start=True).fit(X, y)
+    before = [member.predict(X) for member in ensemble.members_]
+
+    def fail(*args, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ensemble.members_[1], "fit", fail)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.set_params(max_iter=1).fit(X, y)
+    for member, own in zip(ensemble.members_, before, strict=True):
+        assert_array_equal(member.predict(X), own)
+        assert (member.n_iter_, member.max_iter) == (6, 6)
+    assert ensemble.n_iter_ == 6
+
+
+def test_one_network_after_an_ensemble_has_no_members_left():
+    X, y = data()
+    ensemble = sae().fit(X, y).set_params(n_members=1).fit(X, y)
+    assert ensemble.members_ == [ensemble]
+    assert_array_equal(ensemble.predict(X), sae(1).fit(X, y).predict(X))
+
+
 @pytest.mark.parametrize("make", [sae, chain])
 def test_members_survive_saving(make):
     X, y = data(gaps=False)
@@ -309,7 +360,8 @@ def test_chain_score_is_that_of_the_mean():
 def test_bootstrap_of_a_chain_keeps_the_rows_of_each_scale():
     X_list, y_list = two_scales()
     ensemble = chain(bootstrap=True, n_members=4).fit(X_list, y_list)
-    means = {float(fitted_part(member["scale0"]).table.mean[0]) for member in ensemble.members_}
+    tables = [fitted_part(member["scale0"]).table for member in ensemble.members_]
+    means = {table.affine([0])[0].item() for table in tables}
     assert len(means) == 4
     again = chain(bootstrap=True, n_members=4).fit(X_list, y_list)
     for a, b in zip(again.predict(X_list), ensemble.predict(X_list), strict=True):

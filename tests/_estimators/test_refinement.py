@@ -76,6 +76,39 @@ def test_the_first_epoch_begins_where_the_sequential_fit_ended():
             assert ours == pytest.approx(last.loc[name, f"train_{term}"], rel=1e-6)
 
 
+def test_the_steps_are_those_of_the_sum_of_losses_with_held_targets():
+    """Written out: what a stage is to reconstruct is that of the step, and has no gradient.
+
+    Else a stage could make the next one's task easier by giving it less to reconstruct.
+    """
+    X, _ = same_rows()
+    rate, settings = 0.01, {"standardize": False, "alpha": 0.0, "batch_size": len(X[0])}
+    settings["learning_rate_init"] = rate
+    chain = NestedAutoencoder(estimator=sae(**settings), refine_iter=2, random_state=0).fit(X)
+    start = clone(chain).set_params(refine_iter=0).fit(X)
+    modules = [start[name].net_.module_ for name in ("scale0", "scale1")]
+    first, second = (torch.tensor(table.to_numpy()) for table in X)
+    optimizer = torch.optim.Adam([p for module in modules for p in module.parameters()], rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2)
+    for _ in range(2):
+        optimizer.zero_grad()
+        latents = modules[0].encode({"table": first})
+        given = torch.cat([second, latents], dim=1)
+        loss = torch.zeros(())
+        for module, values in zip(modules, (first, given), strict=True):
+            decoded = module.decode(module.encode({"table": values}))["table"]
+            loss = loss + ((decoded - values.detach()) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    for name, module in zip(("scale0", "scale1"), modules, strict=True):
+        for key, value in weights(chain[name]).items():
+            # Adam divides a gradient by its own size and 1e-8, which what rounding leaves of a
+            # gradient, 1e-14 at most, moves by 1e-6
+            expected = module.get_parameter(key).detach()
+            torch.testing.assert_close(value, expected, rtol=0, atol=rate * 1e-6)
+
+
 def test_refinement_lowers_the_sum_of_losses():
     X_list, y_list = two_scales()
     chain = NestedAutoencoder(estimator=sae(max_iter=20), refine_iter=30, random_state=0)

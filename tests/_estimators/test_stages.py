@@ -63,6 +63,26 @@ def test_latents_of_rows_without_an_earlier_scale_are_missing():
     ).all()
 
 
+def round_by_place(X):
+    """Give back what is given, rounded in another way at each place, as a product may be."""
+    values = np.array(X, dtype=float)
+    return values * (1 + np.finfo(float).eps * (np.arange(len(values)) % 3))[:, None]
+
+
+def test_replicates_stay_together_at_a_later_stage_too():
+    """Early stopping tells them by their latents, which are the same to the last bit."""
+    (first, second), (_, target) = same_rows(n_rows=40)
+    X = pd.concat([first, second], axis=1)
+    stages = [
+        ("a", FunctionTransformer(round_by_place), ["u0", "v0"]),
+        ("b", sae(early_stopping=True, validation_fraction=0.2), ["u1", "v1"]),
+    ]
+    many = pd.concat([X] * 4, ignore_index=True)
+    chain = NestedAutoencoder(stages).fit(many, pd.concat([target] * 4, ignore_index=True))
+    totals = chain["b"].net_.totals_
+    assert (totals["train"].rows, totals["valid"].rows) == (4 * 32, 4 * 8)
+
+
 # -- what cannot be trained
 
 

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._testing import assert_docstring_consistency
+from skorch.callbacks import Callback
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from sknestedae.exceptions import NoTargetError
@@ -55,6 +56,18 @@ def test_reconstruction_score_is_explained_variance():
     reconstructed = StandardScaler().fit(X).transform(sae.inverse_transform(sae.transform(X)))
     expected = 1 - ((Z - reconstructed) ** 2).sum() / ((Z - Z.mean(axis=0)) ** 2).sum()
     assert sae.score(X) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
+def test_weights_of_a_reconstruction_score_are_repeated_rows(cls):
+    """Of numbers and categories with gaps: errors and means both count the weights."""
+    X, y = mixed_table()
+    weight = np.random.default_rng(1).integers(0, 4, len(X))
+    model = cls(**TINY).fit(X, y > y.median())
+    score = model.score(X, sample_weight=weight)
+    rows = np.repeat(np.arange(len(X)), weight)
+    assert score == pytest.approx(model.score(X.iloc[rows]), rel=1e-12)
+    assert score != pytest.approx(model.score(X), rel=1e-6)
 
 
 @pytest.mark.parametrize("power", [-900, 600])
@@ -115,6 +128,15 @@ def test_auto_alpha_follows_the_distinct_rows():
     assert auto.fit(X, y, sample_weight=np.full(60, 0.1)).alpha_ == given.alpha
     assert auto.fit(X[:2], y[:2]).alpha_ == 0.15
     assert clone(auto).partial_fit(X, y).alpha_ == 1e-3
+
+
+@pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
+def test_rows_that_differ_in_their_target_alone_are_distinct(cls):
+    """So alpha="auto" counts each of two measurements of one input."""
+    X, y = np.tile(regression()[0], (2, 1)), np.repeat([0, 1], 60)
+    auto = cls(**TINY, alpha="auto")
+    assert auto.fit(X, y).alpha_ == 300 / 120**2
+    assert auto.fit(X, np.tile(y[::2], 2)).alpha_ == 300 / 60**2
 
 
 def test_unlabelled_rows_shape_latents_but_not_the_predictor():
@@ -181,6 +203,27 @@ def test_history_terms_add_up():
     assert kept["l2"] == pytest.approx(squares / 2)
 
 
+def test_l1_shrinks_the_weights_of_the_encoder_alone():
+    """Without any data term, Adam's first step is the rate times the sign of the penalty's."""
+    X, y = regression()
+    rate = 1e-3
+    settings = {"reconstruction_weight": 0, "prediction_weight": 0, "alpha": 0, "batch_size": 60}
+    settings |= {**TINY, "max_iter": 1, "learning_rate_init": rate}
+    still, moved = (
+        dict(SupervisedAutoencoder(**settings, l1=l1).fit(X, y).net_.module_.named_parameters())
+        for l1 in (0.0, 0.1)
+    )
+    kinds = set()
+    for name, before in still.items():
+        is_penalised = name.startswith("encoder.") and name.endswith("weight")
+        expected = before - is_penalised * rate * before.sign()
+        # Adam adds 1e-8 to the size of the gradient, which is 0.1
+        torch.testing.assert_close(moved[name], expected, rtol=0, atol=rate * 1e-6)
+        kinds.add((name.split(".")[0], is_penalised))
+    assert {kind for kind, penalised in kinds if penalised} == {"encoder"}
+    assert len({kind for kind, _ in kinds}) >= 3
+
+
 def test_term_without_a_measured_entry_is_unknown_and_adds_nothing():
     X, y = regression()
     y[1:] = np.nan
@@ -244,6 +287,36 @@ def test_early_stopping_keeps_the_best_epoch():
     assert_array_equal(shorter.predict(X), sae.predict(X))
 
 
+class Batches(Callback):
+    """Keep the table, the target and the weights of the first epoch's batches, by part."""
+
+    def on_batch_begin(self, net, batch, training, **kwargs):
+        if len(net.history) == 1:
+            part = self.__dict__.setdefault("learnt" if training else "held_out", [])
+            part.append([batch.values["table"], batch.target, batch.weight])
+
+    def part(self, name):
+        return [torch.cat(arrays).numpy() for arrays in zip(*getattr(self, name), strict=True)]
+
+
+def test_scales_are_those_of_the_rows_that_are_learnt_from():
+    """The scales of the table and of the target see nothing of what is held out."""
+    X, y = regression()
+    weight = np.linspace(0.5, 2, len(X))
+    spy = Batches()
+    SupervisedAutoencoder(
+        **TINY, early_stopping=True, validation_fraction=0.3, callbacks=[spy]
+    ).fit(X, y, sample_weight=weight)
+    table, target, share = spy.part("learnt")
+    assert (len(table), len(spy.part("held_out")[0])) == (42, 18)
+    atol = 100 * np.finfo(float).eps  # of sums of 42 numbers of the size of 1
+    for values in (table, target):
+        mean = np.average(values, axis=0, weights=share[:, 0])
+        variance = np.average((values - mean) ** 2, axis=0, weights=share[:, 0])
+        assert_allclose(mean, 0, atol=atol)
+        assert_allclose(variance, 1, atol=atol)
+
+
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "plateau"])
 def test_learning_rate(schedule):
     X, y = regression()
@@ -300,7 +373,7 @@ def test_partial_fit_of_classes():
 
 
 def test_callbacks_of_skorch():
-    from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
+    from skorch.callbacks import EarlyStopping, GradientNormClipping
 
     class Spy(Callback):
         def __init__(self):

@@ -16,7 +16,7 @@ from sknestedae._latents._density import LatentStatistics
 from sknestedae._networks._batch import Batch, Subset
 
 
-def test_belief_merges_to_that_of_all_rows_the_earlier_ones_counting_less():
+def test_statistics_merge_to_those_of_all_rows_the_earlier_ones_counting_less():
     X = plane(60)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
 
@@ -40,7 +40,7 @@ def test_belief_merges_to_that_of_all_rows_the_earlier_ones_counting_less():
 
 
 @pytest.mark.parametrize("powers", [(1000, 1000), (-1000, -1000), (3, 0), (0, 3), (-1000, 1000)])
-def test_beliefs_merge_by_weights_of_any_size(powers):
+def test_statistics_merge_by_weights_of_any_size(powers):
     X = plane(60)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
 
@@ -58,7 +58,7 @@ def test_beliefs_merge_by_weights_of_any_size(powers):
     assert_allclose(merged.weight * 2.0 ** (merged.power - powers[1]), 40 * (1 + ratio))
 
 
-def test_the_weight_of_a_belief_is_that_of_all_rows(monkeypatch):
+def test_the_weight_of_statistics_is_that_of_all_rows(monkeypatch):
     monkeypatch.setattr("sknestedae._latents._density._ENOUGH_ROWS", 20)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(plane(60))
     assert_allclose(fitted_part(estimator).latent_statistics.weight, 60)
@@ -118,7 +118,7 @@ def test_latents_that_are_all_constant_give_scores_and_fill():
     assert np.isfinite(estimator.complete(hide(X)[0])).all()
 
 
-def test_partial_fit_adds_to_the_belief_and_early_stopping_leaves_rows_out():
+def test_partial_fit_adds_to_the_statistics_and_early_stopping_leaves_rows_out():
     X = plane(60)
     estimator = SupervisedAutoencoder(2, random_state=0)
     for part in (X[:20], X[20:]):
@@ -143,14 +143,10 @@ def test_refinement_learns_latents_anew():
 
 
 @pytest.mark.parametrize("weight", [2.0**-900, 3.0, 2.0**900])
-def test_the_weight_of_a_belief_is_that_of_all_rows_after_refinement_too(weight):
+def test_the_weight_of_statistics_is_that_of_all_rows_after_refinement_too(weight):
     X, y = cells()
     stages = [("a", sae(1), [0]), ("b", sae(2), list(range(1, X.shape[1])))]
     chain = NestedAutoencoder(stages, refine_iter=1, random_state=0)
     chain.fit(X, y, sample_weight=np.full(len(X), weight))
-    belief = fitted_part(chain["b"]).latent_statistics
-    assert belief.weight * 2.0 ** (belief.power - np.log2(weight)) == pytest.approx(len(X))
-
-
-# ---------------------------------------------------------------------------------------------
-# Scores
+    statistics = fitted_part(chain["b"]).latent_statistics
+    assert statistics.weight * 2.0 ** (statistics.power - np.log2(weight)) == pytest.approx(len(X))

@@ -24,6 +24,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._inference import PosteriorModeSearch, choose_distinct, weightiest
+from sknestedae._networks._batch import Batch
 from sknestedae.exceptions import ToleranceWarning, UnmeasuredScaleWarning
 
 # ---------------------------------------------------------------------------------------------
@@ -129,6 +130,28 @@ def test_a_frame_is_completed_by_what_learnt_of_an_array():
     assert_array_equal(completed, estimator.complete(gaps))
 
 
+def test_what_is_filled_follows_rows_that_are_alike():
+    """Two columns on a curve, uncorrelated: all of the rows tell nothing, those nearby do.
+
+    The network is linear and has a latent for each, so that one column leaves the other open.
+    """
+    a = np.linspace(-1, 1, 150)
+    X = pd.DataFrame({"a": a, "square": a**2, "kind": np.where(a > 0.5, "high", "low")})
+    estimator = SupervisedAutoencoder(3, **LINEAR).fit(X)
+    assert estimator.score(X) > 0.9
+    of_a = estimator.complete(X.assign(square=np.nan, kind=None))
+    error = np.abs(of_a["square"] - X["square"])
+    assert error.mean() < 0.25 * np.abs(X["square"].mean() - X["square"]).mean()
+    # an example stands for rows within sqrt(0.03) standard deviations, here 0.1
+    is_clear = np.abs(a - 0.5) > 0.2
+    assert_array_equal(of_a["kind"][is_clear], X["kind"][is_clear])
+    # and of the kind alone: the mean of its own rows
+    kinds = pd.DataFrame({"a": np.nan, "square": np.nan, "kind": ["high", "low"]})
+    of_kind = estimator.complete(kinds)
+    own = X.groupby("kind")["a"].mean()
+    assert_allclose(of_kind["a"], own[kinds["kind"]], atol=0.25 * (own["high"] - own["low"]))
+
+
 def test_rows_do_not_touch_each_other():
     estimator, X = fitted_plane()
     gaps, _ = hide(X)
@@ -167,7 +190,27 @@ def test_latents_stay_where_their_activation_can_bring_them(activation):
     assert latents.max() <= high
 
 
-def test_slopes_are_those_of_the_energy():
+# ---------------------------------------------------------------------------------------------
+# The search
+
+
+def test_examples_weigh_as_they_are_likely():
+    """By all that was measured, at both stages: their negative log-likelihoods add up."""
+    search, parts = search_of_chain()
+    with torch.no_grad():
+        weights = search.example_weights(parts)
+        pairs = zip(search.models, search.examples[1], parts, strict=True)
+        losses = sum(
+            link.negative_log_likelihood_of_examples(decoded, rows)
+            for link, decoded, rows in pairs
+        )
+    assert_allclose(weights.sum(dim=1).numpy(), 1)
+    ratio = weights / weights.max(dim=1, keepdim=True).values
+    expected = torch.exp(losses.min(dim=1, keepdim=True).values - losses)
+    assert_allclose(ratio.numpy(), expected.numpy(), rtol=1e-9)
+
+
+def test_the_gradient_is_that_of_the_negative_log_posterior():
     """The gradient of the search against torch's own, numbers, categories and both stages."""
     search, parts = search_of_chain()
     rng = np.random.default_rng(0)
@@ -185,7 +228,29 @@ def test_slopes_are_those_of_the_energy():
     assert torch.linalg.eigvalsh(hessian).min() > 0
 
 
-def test_the_search_ends_where_the_energy_is_flat():
+def test_latents_between_stages_are_numbers_of_the_later_table():
+    """What two stages disagree by counts as if the latents had been measured with its columns."""
+    search, parts = search_of_chain()
+    columns, own = search.between[0], search.slices[0]
+    assert (columns.scale - 1).abs().min() > 0.1  # the later stage scales them
+    rng = np.random.default_rng(0)
+    latents = torch.from_numpy(rng.normal(size=(len(parts[0]), search.slices[-1].stop)))
+    block, measured = columns.block, parts[1].measured[columns.block].clone()
+    assert not measured[:, columns.index].any()
+    measured[:, columns.index] = True
+    known = Batch(parts[1].values, {block: measured})
+    known = Batch(columns.put(known, latents[:, own]), known.measured)
+    prior = search.local_prior(search.example_weights(parts))
+    with torch.no_grad():
+        total = search.negative_log_posterior(latents, parts, prior)
+        step = latents[:, search.slices[1]] - prior.mean
+        expected = torch.einsum("ni,nij,nj->n", step, prior.precision, step) / 2
+        for link, rows, part in zip(search.models, (parts[0], known), search.slices, strict=True):
+            expected = expected + link.negative_log_likelihood(link.decode(latents[:, part]), rows)
+    assert_allclose(total.numpy(), expected.numpy(), rtol=1e-10)
+
+
+def test_the_search_ends_where_the_negative_log_posterior_is_flat():
     search, parts = search_of_chain()
     with torch.no_grad():
         prior = search.local_prior(search.example_weights(parts))
@@ -193,7 +258,7 @@ def test_the_search_ends_where_the_energy_is_flat():
         latents = search.minimize(parts, start, prior)
         before, after = (search.negative_log_posterior(z, parts, prior) for z in (start, latents))
         gradient, hessian = search.gradient_and_hessian(latents, parts, prior)
-        # what one more step of Newton's method would gain, beside the energy itself
+        # what one more step of Newton's method would gain, beside the value itself
         gain = torch.einsum("ni,ni->n", gradient, torch.linalg.solve(hessian, gradient)) / 2
     assert (after <= before).all()
     assert (after < before).any()
@@ -355,6 +420,44 @@ def test_candidates_are_distinct_within_tolerance_and_reproducible():
     assert_allclose(free.prediction, chain.predict(completed)[1])
 
 
+def test_the_mismatch_is_a_root_mean_square_over_measured_columns():
+    """Of all stages that are searched together; latents between them are not measured."""
+    search, parts = search_of_chain()
+    with torch.no_grad():
+        prior = search.local_prior(search.example_weights(parts))
+        start, _ = search.decode_down(prior.mean)
+        latents = search.minimize(parts, start, prior)
+        errors = []  # each of shape (n_rows,), NaN where nothing was measured
+        for link, rows, own in zip(search.models, parts, search.slices, strict=True):
+            values, decoded = rows.values["table"], link.decode(latents[:, own])["table"]
+            measured, layout = rows.measured["table"].numpy(), link.layouts["table"]
+            error = (decoded - values).numpy()
+            every = [error[:, j] for j in range(layout.n_numeric)]
+            for group in layout.groups():
+                p = torch.softmax(decoded[:, group], dim=1)
+                every.append(1 - (p * values[:, group]).sum(dim=1).numpy())
+            errors += [np.where(m, e, np.nan) for e, m in zip(every, measured.T, strict=True)]
+    n_measured = np.isfinite(errors).sum(axis=0)
+    assert len(set(n_measured)) > 1
+    expected = np.sqrt(np.nanmean(np.square(errors), axis=0))
+    assert_allclose(search.find(parts).mismatch, expected, rtol=1e-9)
+
+
+def test_the_unit_of_the_mismatch_is_a_column_s_standard_deviation():
+    """Also where a table is not standardised: columns, and a whole one's number of them."""
+    X = plane() * [1, 10, 100, 1000, 1e4, 1e5]
+    settings = {"standardize": False, "max_iter": 1, "random_state": 0}
+    estimator = SupervisedAutoencoder(2, **settings).fit(X)
+    X = X[:6].copy()
+    X[:, 0] = np.nan
+    link = fitted_part(estimator).observation_model()
+    rows = link.rows(link.table.transform(X))
+    found = PosteriorModeSearch([link]).find([rows])
+    scale = plane()[:, 1:].std(axis=0) * [10, 100, 1000, 1e4, 1e5]
+    error = (found.decoded[0]["table"] - rows.values["table"].numpy())[:, 1:] / scale
+    assert_allclose(found.mismatch, np.sqrt((error**2).mean(axis=1)), rtol=1e-9)
+
+
 def test_one_candidate_predicts_as_predict_does():
     X, y = cells()
     estimator = sae().fit(X, y)
@@ -404,7 +507,7 @@ def test_examples_that_are_alike_count_together():
     assert weightiest(numbers[:, :0], codes, weights, 9).tolist() == [2, 4]  # 0.75, 0.25
 
 
-def test_a_row_that_one_example_explains_best_has_other_candidates():
+def test_a_row_that_is_near_one_example_has_other_candidates():
     """Each training row is near one example alone, but the category is open."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"u": rng.uniform(-1, 1, 80), "v": rng.uniform(-1, 1, 80)})

@@ -91,22 +91,23 @@ def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at
     link, (gaps, _) = fitted_part(estimator).observation_model(), hide(X[:20])
     gaps[0] = X[0]
     Z = estimator.transform(gaps)
-    scaled = (gaps - fitted_part(estimator).table.mean) / fitted_part(estimator).table.scale
+    mean, scale = fitted_part(estimator).table.affine(range(gaps.shape[1]))
+    scaled = (gaps - mean) / scale
     decoded = link.decode(torch.from_numpy(Z))["table"].detach().numpy()
-    belief = link.statistics
+    statistics = link.statistics
     if n_columns_at_most == 3:
-        assert belief.residual is None
-        covariance = np.diag(np.maximum(belief.error["table"], 1e-4))
+        assert statistics.residual is None
+        covariance = np.diag(np.maximum(statistics.error["table"], 1e-4))
     else:
-        covariance = belief.residual + 1e-6 * np.eye(6)
-        assert np.abs(belief.residual - np.diag(belief.error["table"])).max() > 0.1
-    precision = np.linalg.inv(belief.regular_covariance())
+        covariance = statistics.residual + 1e-6 * np.eye(6)
+        assert np.abs(statistics.residual - np.diag(statistics.error["table"])).max() > 0.1
+    precision = np.linalg.inv(statistics.regular_covariance())
     for i, score in enumerate(estimator.score_samples(gaps)):
         own = ~np.isnan(gaps[i])
         error = (decoded[i] - scaled[i])[own]
-        misfit = error @ np.linalg.solve(covariance[np.ix_(own, own)], error) / 2
-        step = Z[i] - belief.mean
-        assert_allclose(score, -misfit * 6 / own.sum() - step @ precision @ step / 2, rtol=1e-8)
+        loss = error @ np.linalg.solve(covariance[np.ix_(own, own)], error) / 2
+        step = Z[i] - statistics.mean
+        assert_allclose(score, -loss * 6 / own.sum() - step @ precision @ step / 2, rtol=1e-8)
 
 
 def test_a_covariance_that_rounding_made_singular_can_be_inverted():

@@ -100,8 +100,13 @@ def test_integer_weights_equal_repeated_rows():
     weighted = TableEncoder().fit(X, None, weight.astype(float))
     repeated = TableEncoder().fit(np.repeat(X, weight, axis=0))
     bound = rounding(X, 2 * weight.sum())
-    assert (np.abs(weighted.mean - repeated.mean) <= bound).all()
-    assert (np.abs(weighted.scale - repeated.scale) <= bound).all()
+    assert (
+        np.abs(weighted.codecs[DEFAULT_BLOCK].mean - repeated.codecs[DEFAULT_BLOCK].mean) <= bound
+    ).all()
+    assert (
+        np.abs(weighted.codecs[DEFAULT_BLOCK].scale - repeated.codecs[DEFAULT_BLOCK].scale)
+        <= bound
+    ).all()
 
 
 def test_without_standardize_numbers_stay_and_gaps_are_means():
@@ -125,11 +130,15 @@ def test_statistics_do_not_depend_on_chunks(monkeypatch, n_missing, where, weigh
     X[start : start + n_missing, 1] = np.nan
     weight = np.random.default_rng(0).uniform(0.5, 2, 23) if weighted else None
     whole = TableEncoder().fit(X, None, weight)
-    monkeypatch.setattr("sknestedae._tables._encoder.CHUNK_ROWS", 5)
+    monkeypatch.setattr("sknestedae._tables._codec.CHUNK_ROWS", 5)
     chunked = TableEncoder().fit(X, None, weight)
     bound = rounding(X, 2 * len(X))
-    assert (np.abs(chunked.mean - whole.mean) <= bound).all()
-    assert (np.abs(chunked.scale - whole.scale) <= bound).all()
+    assert (
+        np.abs(chunked.codecs[DEFAULT_BLOCK].mean - whole.codecs[DEFAULT_BLOCK].mean) <= bound
+    ).all()
+    assert (
+        np.abs(chunked.codecs[DEFAULT_BLOCK].scale - whole.codecs[DEFAULT_BLOCK].scale) <= bound
+    ).all()
     measured = chunked.transform(X)[DEFAULT_BLOCK].measured
     np.testing.assert_array_equal(
         np.ones_like(X, bool) if measured is None else measured, ~np.isnan(X)
@@ -141,8 +150,8 @@ def test_more_rows_than_a_chunk():
     encoder = TableEncoder().fit(X)
     # Summing n numbers of one size loses at most n eps of it, in practice far less.
     bound = rounding(X, len(X))
-    assert (np.abs(encoder.mean - np.nanmean(X, axis=0)) <= bound).all()
-    assert (np.abs(encoder.scale - np.nanstd(X, axis=0)) <= bound).all()
+    assert (np.abs(encoder.codecs[DEFAULT_BLOCK].mean - np.nanmean(X, axis=0)) <= bound).all()
+    assert (np.abs(encoder.codecs[DEFAULT_BLOCK].scale - np.nanstd(X, axis=0)) <= bound).all()
 
 
 def test_column_statistics_counts_the_weight_of_measured_entries():
@@ -159,8 +168,8 @@ def test_column_statistics_counts_the_weight_of_measured_entries():
 def test_constant_column_has_scale_one(value, weight):
     X = np.full((50, 1), value)
     encoder = TableEncoder().fit(X, None, None if weight is None else np.full(50, weight))
-    assert encoder.scale == 1
-    assert abs(encoder.mean[0] - value) <= 50 * EPS * abs(value)
+    assert encoder.codecs[DEFAULT_BLOCK].scale == 1
+    assert abs(encoder.codecs[DEFAULT_BLOCK].mean[0] - value) <= 50 * EPS * abs(value)
 
 
 def test_values_too_large_to_standardise_raise():
@@ -210,7 +219,7 @@ SPREADS = {
 @pytest.mark.parametrize("weighted", [False, True])
 def test_statistics_are_exact_but_for_rounding(monkeypatch, center, spread, weighted):
     """Of any size, and of any offset; in chunks of which the first is constant."""
-    monkeypatch.setattr("sknestedae._tables._encoder.CHUNK_ROWS", 7)
+    monkeypatch.setattr("sknestedae._tables._codec.CHUNK_ROWS", 7)
     rng = np.random.default_rng(0)
     x = center + spread * rng.uniform(-4, 4, 60)
     x[:7] = x[0]
@@ -220,8 +229,8 @@ def test_statistics_are_exact_but_for_rounding(monkeypatch, center, spread, weig
     # Sums of 60 numbers, and of their squares, lose less than twice 60 eps of what they hold: of
     # the span, and of an offset what its own last place rounds.
     lost = 120 * EPS * np.max(np.abs(x - x[0]) if spread < 1e-6 * abs(center) else np.abs(x))
-    assert abs(encoder.mean[0] - mean) <= lost + np.spacing(abs(center))
-    assert abs(encoder.scale[0] - scale) <= lost
+    assert abs(encoder.codecs[DEFAULT_BLOCK].mean[0] - mean) <= lost + np.spacing(abs(center))
+    assert abs(encoder.codecs[DEFAULT_BLOCK].scale[0] - scale) <= lost
     values = encoder.transform(x[:, None])[DEFAULT_BLOCK].values
     assert np.abs(values).max() < 10
     back = encoder.inverse_transform({DEFAULT_BLOCK: values})[:, 0]
@@ -233,7 +242,9 @@ def test_a_number_at_a_large_offset_is_not_constant(n_rows):
     x = 1e9 + 0.002 * np.random.default_rng(0).normal(size=n_rows)
     encoder = TableEncoder().fit(x[:, None])
     # x - 1e9 is exact; the rest is the rounding of sums of numbers of both signs
-    np.testing.assert_allclose(encoder.scale[0], (x - 1e9).std(), rtol=n_rows * EPS)
+    np.testing.assert_allclose(
+        encoder.codecs[DEFAULT_BLOCK].scale[0], (x - 1e9).std(), rtol=n_rows * EPS
+    )
 
 
 @pytest.mark.parametrize("n_rows", [3, 40_000])
@@ -248,7 +259,7 @@ def test_what_differs_by_the_order_of_a_computation_is_constant(n_rows, weight, 
     X = np.ldexp(np.column_stack([x, np.where(np.arange(n_rows) == 1, 1 + 64 * EPS, x)]), power)
     weight = rng.uniform(1, 2, n_rows) if weight == "random" else weight
     weight = np.full(n_rows, weight) if isinstance(weight, float) else weight
-    constant, varied = TableEncoder().fit(X, None, weight).scale
+    constant, varied = TableEncoder().fit(X, None, weight).codecs[DEFAULT_BLOCK].scale
     assert constant == 1
     assert varied < np.ldexp(64 * EPS, power)
 
@@ -262,21 +273,29 @@ def test_a_row_of_weight_0_makes_no_column_vary():
 @pytest.mark.parametrize("power", [-700, -300, -40, 40, 300, 700])
 def test_a_unit_changes_mean_and_scale_alone(monkeypatch, power):
     """To the last bit, for a power of two."""
-    monkeypatch.setattr("sknestedae._tables._encoder.CHUNK_ROWS", 16)
+    monkeypatch.setattr("sknestedae._tables._codec.CHUNK_ROWS", 16)
     X = gappy(np.hstack([numbers(), numbers() + 1e9]))
     plain, scaled = TableEncoder().fit(X), TableEncoder().fit(np.ldexp(X, power))
-    np.testing.assert_array_equal(scaled.mean, np.ldexp(plain.mean, power))
-    np.testing.assert_array_equal(scaled.scale, np.ldexp(plain.scale, power))
+    np.testing.assert_array_equal(
+        scaled.codecs[DEFAULT_BLOCK].mean, np.ldexp(plain.codecs[DEFAULT_BLOCK].mean, power)
+    )
+    np.testing.assert_array_equal(
+        scaled.codecs[DEFAULT_BLOCK].scale, np.ldexp(plain.codecs[DEFAULT_BLOCK].scale, power)
+    )
     a, b = plain.transform(X)[DEFAULT_BLOCK], scaled.transform(np.ldexp(X, power))[DEFAULT_BLOCK]
     np.testing.assert_array_equal(a.values, b.values)
 
 
 def test_chunks_of_very_different_size(monkeypatch):
-    monkeypatch.setattr("sknestedae._tables._encoder.CHUNK_ROWS", 2)
+    monkeypatch.setattr("sknestedae._tables._codec.CHUNK_ROWS", 2)
     x = np.array([0, 0, 1e-200, 3e-200, 1e-3, 2, 5e250, -1e250, 1, np.nan, 7e-300, np.nan])
     encoder = TableEncoder().fit(x[:, None])
     mean, scale = exact_statistics(x[~np.isnan(x)], np.ones(10))
-    np.testing.assert_allclose([encoder.mean[0], encoder.scale[0]], [mean, scale], rtol=60 * EPS)
+    np.testing.assert_allclose(
+        [encoder.codecs[DEFAULT_BLOCK].mean[0], encoder.codecs[DEFAULT_BLOCK].scale[0]],
+        [mean, scale],
+        rtol=60 * EPS,
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -322,7 +341,7 @@ def test_standard_deviation_of_numbers_of_any_size():
 @pytest.mark.parametrize("frame", [False, True])
 @pytest.mark.parametrize("standardize", [False, True])
 def test_infinity_raises_with_column_and_row(monkeypatch, sign, frame, standardize):
-    monkeypatch.setattr("sknestedae._tables._encoder.CHUNK_ROWS", 4)
+    monkeypatch.setattr("sknestedae._tables._codec.CHUNK_ROWS", 4)
     X = numbers(10)
     bad = X.copy()
     bad[6, 2] = sign * np.inf

@@ -22,17 +22,17 @@ def test_labels_with_and_without_scales():
             [("a", "u"), ("b", "v"), ("b", 3)], names=["scale", None]
         ),
     )
-    columns = ColumnLabels(X)
+    columns = ColumnLabels.of(X)
     assert columns.scales == ["a", "b"]
     assert columns.features([0, 2]) == ["u", 3]
     assert columns.index().equals(X.columns)
     assert columns.index().names == ["scale", None]
     assert columns.align(X.droplevel(0, axis=1), {"a": [0], "b": [1, 2]}).columns.equals(X.columns)
-    flat = ColumnLabels(X.droplevel(0, axis=1))
+    flat = ColumnLabels.of(X.droplevel(0, axis=1))
     assert flat.scales is None
     assert flat.features([1]) == ["v"]
     assert flat.name(1) == "'v'"
-    assert ColumnLabels(X.to_numpy()).name(1) == "1"
+    assert ColumnLabels.of(X.to_numpy()).name(1) == "1"
 
 
 def test_a_frame_where_an_array_was_fitted():

@@ -222,6 +222,19 @@ def test_dropout_goes_on_when_others_leave(stacks):
     assert_same_fit(first.fit(X, y), fitted)
 
 
+def test_dropout_of_a_warm_start_goes_on(stacks):
+    """Its masks are those of the epochs that come next, not of the first ones again."""
+    X, y = data()
+    settings = {**DROPOUT, "dropout": 0.3, "warm_start": True, "max_iter": 4}
+    estimators = [sae(**settings, random_state=k).fit(X, y) for k in range(2)]
+    alone = [clone(e).fit(X, y) for e in estimators]
+    fit_together(estimators, [(X, y)] * 2)
+    assert stacks == [2]
+    for estimator, other in zip(estimators, alone, strict=True):
+        assert_same_fit(other.fit(X, y), estimator)
+        assert estimator.n_iter_ == 8
+
+
 # -- what is trained once, alone, in parts
 
 

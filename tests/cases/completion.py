@@ -53,7 +53,7 @@ def fitted_chain(**parameters):
 
 
 def search_of_chain():
-    """Give what explains rows of both stages, with rows that have gaps."""
+    """Give the search of both stages, with rows in which entries are missing."""
     chain, X, _ = fitted_chain()
     completer = chain_of(chain)
     gaps, _ = hide(X[1], 0.2, seed=3)

@@ -36,7 +36,7 @@ def assert_same_fit(one, other):
         assert_allclose(a, b, rtol=0, atol=ATOL)
     pd.testing.assert_frame_equal(one.history_, other.history_, rtol=1e-6)
     assert (one.n_iter_, one.best_iter_) == (other.n_iter_, other.best_iter_)
-    ours, theirs = (e.__getstate__()["_net_state"]["optimizer"] for e in (one, other))
+    ours, theirs = (e.__getstate__()["_fitted"]["net"]["optimizer"] for e in (one, other))
     assert ours.keys() == theirs.keys()
     for key in ours:
         assert_allclose(ours[key], theirs[key], rtol=0, atol=ATOL)

@@ -1,0 +1,302 @@
+"""Numbers and categories of one block: learnt, encoded as one array of floats, and decoded.
+
+A codec is the fitted half of a kind of data. It is given a whole table, reads its own columns of
+it, and gives one array with what was measured of it. Nothing here knows of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import gen_batches
+
+from ._categories import Categories
+from ._columns import read_floats, take_column
+from ._labels import ColumnLabels
+from ._layout import Encoded, Layout
+from ._splits import CHUNK_ROWS
+from ._statistics import column_statistics, standardize_in_place, unscale
+
+# What to do about words in a column of numbers: what a column is was decided in fit.
+_ADVICE_IN_FIT = "Name it in categorical_features if it is categorical."
+_ADVICE_AFTER_FIT = "It held numbers in fit; convert it to numbers, with NaN where it has none."
+
+
+class TabularCodec:
+    """Encode numbers and categories as floats, and decode them.
+
+    Numbers come first, one value each, standardised; then a one-hot group for each categorical
+    column. A missing number becomes the column's mean, and a missing category the categories'
+    frequencies; a category that was not seen in ``fit`` becomes zeros.
+
+    Parameters
+    ----------
+    numeric, categorical : list of int
+        Positions in the table of the block's columns.
+    labels : ColumnLabels
+        Of the table.
+    dtype : dtype
+        Of the encoded values, float32 or float64.
+    standardize : bool
+        Whether numbers are centred and scaled to unit variance.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of float64, shape (n_numeric,)
+        Mean and standard deviation of the numbers; also where they are not standardised.
+    categories : dict of int to Categories
+        Of each categorical column, by its position in the table.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    categories: dict[int, Categories]
+
+    def __init__(
+        self,
+        numeric: list[int],
+        categorical: list[int],
+        labels: ColumnLabels,
+        dtype: np.dtype,
+        standardize: bool = True,
+    ) -> None:
+        self.numeric = numeric
+        self.categorical = categorical
+        self.labels = labels
+        self.dtype = dtype
+        self.standardize = standardize
+
+    @property
+    def layout(self) -> Layout:
+        """How the encoded values lie."""
+        return Layout(
+            len(self.numeric), tuple(len(self.categories[j].values) for j in self.categorical)
+        )
+
+    # -- fit
+
+    def fit(
+        self,
+        X: pd.DataFrame | np.ndarray,
+        rows: np.ndarray | None = None,
+        sample_weight: np.ndarray | None = None,
+    ) -> TabularCodec:
+        """Learn means, scales and categories.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+        rows : ndarray of int, optional
+            The rows to learn from; all of them by default.
+        sample_weight : ndarray of shape (n_samples,), optional
+            Weights of all rows.
+
+        Raises
+        ------
+        ValueError
+            If a column has no measured value in these rows, or an infinite one in any.
+        """
+        self._fit_numbers(X, rows, sample_weight)
+        self.categories = {}
+        for j in self.categorical:
+            name = self.labels.name(j)
+            learnt = Categories.learn(take_column(X, j), name, rows, sample_weight)
+            if learnt is None:
+                raise ValueError(_nothing_measured(name, rows))
+            self.categories[j] = learnt
+        return self
+
+    def _fit_numbers(
+        self,
+        X: pd.DataFrame | np.ndarray,
+        rows: np.ndarray | None,
+        sample_weight: np.ndarray | None,
+    ) -> None:
+        self.mean, self.scale = np.zeros(0), np.ones(0)
+        if not self.numeric:
+            return
+        values = self._read_numbers(X, _ADVICE_IN_FIT)
+        for chunk in gen_batches(len(values), CHUNK_ROWS):
+            self._check_finite(values[chunk], chunk.start)
+        order = np.arange(len(values)) if rows is None else rows
+        chunks = (
+            (
+                values[order[chunk]] if rows is not None else values[chunk],
+                None if sample_weight is None else sample_weight[order[chunk]],
+            )
+            for chunk in gen_batches(len(order), CHUNK_ROWS)
+        )
+        self.mean, self.scale, n_measured = column_statistics(chunks)
+        for j, is_measured in zip(self.numeric, n_measured > 0, strict=True):
+            if not is_measured:
+                raise ValueError(_nothing_measured(self.labels.name(j), rows))
+
+    def _read_numbers(
+        self, X: pd.DataFrame | np.ndarray, advice: str, *, copy: bool = False
+    ) -> np.ndarray:
+        return read_floats(X, self.numeric, self.labels, self.dtype, advice, copy=copy)
+
+    def _check_finite(self, values: np.ndarray, first_row: int) -> None:
+        """Refuse infinity in some rows of the numbers."""
+        infinite = np.isinf(values)
+        if infinite.any():
+            row, k = np.argwhere(infinite)[0]
+            raise ValueError(
+                f"Column {self.labels.name(self.numeric[k])} contains infinity or a value too "
+                f"large for {self.dtype} (first in row {first_row + row}); a value must be "
+                "finite, or NaN where it was not measured."
+            )
+
+    # -- encode
+
+    def encode(self, X: pd.DataFrame | np.ndarray) -> Encoded:
+        """Encode the block's columns of a table.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Encoded
+            Values of shape (n_samples, layout.n_values), and where they were measured.
+        """
+        n_numeric, layout = len(self.numeric), self.layout
+        if not self.categorical:  # the usual case: one array, one copy
+            values = self._read_numbers(X, _ADVICE_AFTER_FIT, copy=True)
+            return Encoded(values, self._standardize(values))
+        values = np.zeros((len(X), layout.n_values), dtype=self.dtype)
+        measured = np.ones((len(X), layout.n_columns), dtype=bool)
+        if n_numeric:
+            numbers = values[:, :n_numeric]  # a view, so that no second copy is needed
+            numbers[:] = self._read_numbers(X, _ADVICE_AFTER_FIT)
+            is_known = self._standardize(numbers)
+            if is_known is not None:
+                measured[:, :n_numeric] = is_known
+        for k, (j, group) in enumerate(zip(self.categorical, layout.groups(), strict=True)):
+            column = take_column(X, j)
+            measured[:, n_numeric + k] = self.categories[j].encode(column, values[:, group])
+        return Encoded(values, None if measured.all() else measured)
+
+    def _standardize(self, values: np.ndarray) -> np.ndarray | None:
+        """Standardise numbers in place, and put the mean where one is missing.
+
+        Returns
+        -------
+        ndarray of bool, of the shape of values, or None
+            Where numbers were measured; None if all of them were, which needs no memory.
+        """
+        fill = self.missing_row()[: len(self.numeric)]
+        measured = None
+        for chunk in gen_batches(len(values), CHUNK_ROWS):
+            part = values[chunk]
+            missing = np.isnan(part)
+            if self.standardize:
+                standardize_in_place(part, self.mean, self.scale)
+            self._check_finite(part, chunk.start)
+            if missing.any():
+                if measured is None:
+                    measured = np.ones(values.shape, dtype=bool)
+                measured[chunk] = ~missing
+                part[missing] = np.broadcast_to(fill, part.shape)[missing]
+        return measured
+
+    # -- decode
+
+    def decode(self, values: np.ndarray) -> dict[int, np.ndarray]:
+        """Give the columns that decoded values stand for, in their own units.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, layout.n_values)
+            Of a categorical group, the largest value names the category.
+
+        Returns
+        -------
+        dict of int to ndarray of shape (n_samples,)
+            By the column's position in the table.
+        """
+        columns: dict[int, np.ndarray] = {}
+        for k, j in enumerate(self.numeric):
+            columns[j] = values[:, k]
+            if self.standardize:
+                columns[j] = unscale(columns[j], self.mean[k], self.scale[k])
+        for j, group in zip(self.categorical, self.layout.groups(), strict=True):
+            columns[j] = self.categories[j].decode(values[:, group])
+        return columns
+
+    # -- what encoded values mean
+
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the mean and the scale that numbers are standardised with.
+
+        Returns
+        -------
+        mean, scale : ndarray of float64, shape (n_numeric,)
+            0 and 1 where they are not standardised.
+        """
+        if not self.standardize:
+            return np.zeros_like(self.mean), np.ones_like(self.scale)
+        return self.mean, self.scale
+
+    def encoded_scale(self) -> np.ndarray:
+        """Give the standard deviation of each number as it is encoded, of shape (n_numeric,)."""
+        return np.ones_like(self.scale) if self.standardize else self.scale
+
+    def missing_row(self) -> np.ndarray:
+        """Give the encoded values of a row that was not measured, of shape (n_values,)."""
+        means = np.zeros_like(self.mean) if self.standardize else self.mean
+        return np.concatenate([means, *(c.frequencies for c in self.categories.values())])
+
+    # -- what else stood in the table of fit
+
+    def note_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Note categories that a table of ``fit`` has in no row that was learnt from."""
+        for j, categories in self.categories.items():
+            categories.note_column(take_column(X, j))
+
+    def note_mixed(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Note which columns of a whole table hold numbers beside words; of its first, or all."""
+        for j, categories in self.categories.items():
+            if j < X.shape[1]:
+                categories.note_kinds(take_column(X, j))
+
+    def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Warn of values that were not in the table of ``fit``."""
+        for j, categories in self.categories.items():
+            categories.notice_unseen(take_column(X, j))
+
+    # -- in files
+
+    def to_state(self) -> dict[str, Any]:
+        """Give what was learnt as plain values."""
+        return {
+            "numeric": self.numeric,
+            "categorical": self.categorical,
+            "dtype": self.dtype.name,
+            "standardize": self.standardize,
+            "mean": self.mean,
+            "scale": self.scale,
+            "categories": [self.categories[j].to_state() for j in self.categorical],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], labels: ColumnLabels) -> TabularCodec:
+        """Make a codec of what ``to_state`` gave."""
+        dtype = np.dtype(state["dtype"])
+        codec = cls(state["numeric"], state["categorical"], labels, dtype, state["standardize"])
+        codec.mean, codec.scale = state["mean"], state["scale"]
+        learnt = [Categories(**own) for own in state["categories"]]
+        codec.categories = dict(zip(codec.categorical, learnt, strict=True))
+        return codec
+
+
+def _nothing_measured(name: str, rows: Sequence[int] | np.ndarray | None) -> str:
+    held_out = "" if rows is None else " (early stopping holds the others out)"
+    return (
+        f"Column {name} has no measured value in the rows to learn from{held_out}; drop it, or "
+        "pass rows where it was measured."
+    )

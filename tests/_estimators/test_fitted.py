@@ -1,0 +1,157 @@
+"""The one object of what was fitted: what it does is what the public methods give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from cases.supervised import TINY, mixed_table, regression
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
+
+from sknestedae import SupervisedAutoencoder
+from sknestedae._estimators._fitted import FittedAutoencoder, fitted_part, reconstruction_r2
+from sknestedae._tables._layout import Encoded, Layout
+
+
+def fitted(**settings):
+    X, y = mixed_table()
+    return SupervisedAutoencoder(**{**TINY, **settings}).fit(X, y), X, y
+
+
+def test_the_public_methods_are_those_of_the_object():
+    estimator, X, _ = fitted()
+    part = fitted_part(estimator)
+    Z = estimator.transform(X)
+    assert_array_equal(part.latents(X), Z)
+    assert_array_equal(part.target.decode(part.predict(X)), estimator.predict(X))
+    assert_array_equal(part.scores(X), estimator.score_samples(X))
+    assert part.reconstruction_score(X, None) == estimator.score(X)
+    assert part.table.inverse_transform(part.decode(Z)).equals(estimator.inverse_transform(Z))
+    assert part.n_components == Z.shape[1]
+    assert part.net is estimator.net_
+    assert part.history is estimator.history_
+    assert (part.best_iter, part.alpha) == (estimator.best_iter_, estimator.alpha_)
+
+
+def test_a_batch_has_the_encoded_rows_on_the_device():
+    estimator, X, _ = fitted()
+    part = fitted_part(estimator)
+    batch = part.batch(X)
+    assert batch.device == part.device
+    for name, block in part.encode(X).items():
+        assert_array_equal(batch.values[name].numpy(), block.values)
+        assert batch.values[name].dtype == part.dtype
+        assert part.layouts[name].n_values == block.values.shape[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_type_is_that_of_the_parameters(dtype):
+    X, y = regression()
+    part = fitted_part(SupervisedAutoencoder(**TINY).fit(X.astype(dtype), y))
+    assert {parameter.dtype for parameter in part.module.parameters()} == {part.dtype}
+    assert part.dtype == getattr(torch, dtype)
+
+
+def test_rows_in_chunks_are_the_rows(monkeypatch):
+    estimator, X, _ = fitted()
+    part = fitted_part(estimator)
+    Z, decoded = part.latents(X), part.decode(part.latents(X))
+    monkeypatch.setattr("sknestedae._estimators._fitted._CHUNK_ROWS", 7)
+    assert_allclose(part.latents(X), Z, atol=1e-12)
+    for name, values in part.decode(Z).items():
+        assert_allclose(values, decoded[name], atol=1e-12)
+
+
+def test_an_object_comes_back_from_its_state():
+    estimator, X, _ = fitted()
+    part = fitted_part(estimator)
+    made = []
+
+    def make_net(setup, alpha):
+        made.append((setup.seed, alpha))
+        return estimator._make_net(setup, part.device, alpha)
+
+    again = FittedAutoencoder.from_state(part.to_state(), make_net)
+    assert made == [(part.seed, part.alpha)]
+    assert again.net is not part.net
+    assert_array_equal(again.predict(X), part.predict(X))
+    assert again.history.equals(part.history)
+
+
+def test_training_on_makes_a_new_object():
+    """What other rooms hold of a fit stays as it was."""
+    estimator, X, y = fitted()
+    part = fitted_part(estimator)
+    before = part.predict(X)
+    estimator.partial_fit(X, y)
+    assert fitted_part(estimator) is not part
+    assert fitted_part(estimator).table is part.table
+    assert_array_equal(part.predict(X), before)
+    assert len(part.history) == len(estimator.history_) - 1
+
+
+def test_the_door_is_for_fitted_autoencoders():
+    with pytest.raises(NotFittedError):
+        fitted_part(SupervisedAutoencoder())
+    with pytest.raises(TypeError, match="PCA is no supervised autoencoder"):
+        fitted_part(PCA().fit(regression()[0]))
+
+
+# -- R² of a reconstruction
+
+
+def numbers(seed=0, n=30):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 3)), rng.normal(size=(n, 3)) / 2
+
+
+def score(values, output, layout, measured=None, weight=None):
+    blocks = {"table": Encoded(values, measured)}
+    return reconstruction_r2(blocks, {"table": output}, {"table": layout}, weight)
+
+
+def test_r2_of_one_number_is_that_of_scikit_learn():
+    values, error = numbers()
+    weight = np.linspace(0.5, 1.5, len(values))
+    one, output = values[:, :1], (values + error)[:, :1]
+    expected = r2_score(one, output, sample_weight=weight)
+    assert_allclose(score(one, output, Layout(1), weight=weight), expected)
+
+
+def test_r2_pools_columns():
+    values, error = numbers()
+    deviation = ((values - values.mean(axis=0)) ** 2).sum()
+    assert_allclose(score(values, values + error, Layout(3)), 1 - (error**2).sum() / deviation)
+
+
+def test_r2_leaves_out_what_was_not_measured():
+    values, error = numbers()
+    measured = np.arange(90).reshape(30, 3) % 4 > 0
+    far = np.where(measured, values + error, 1e6)
+    near = values + error
+    assert score(values, far, Layout(3), measured) == score(values, near, Layout(3), measured)
+
+
+def test_r2_of_categories_is_that_of_their_probabilities():
+    codes = np.array([0, 1, 2, 0])
+    one_hot, layout = np.eye(3)[codes], Layout(0, (3,))
+    assert_allclose(score(one_hot, 50 * one_hot, layout), 1)
+    shares = np.log(np.broadcast_to([0.5, 0.25, 0.25], (4, 3)))
+    assert_allclose(score(one_hot, shares, layout), 0, atol=1e-12)
+    assert_array_equal(shares, np.log(np.broadcast_to([0.5, 0.25, 0.25], (4, 3))))  # not written
+
+
+@pytest.mark.parametrize("power", [-500, 500])
+def test_r2_is_the_same_in_any_unit(power):
+    values, error = numbers()
+    scaled = np.ldexp(values, power), np.ldexp(values + error, power)
+    assert_allclose(score(*scaled, Layout(3)), score(values, values + error, Layout(3)))
+
+
+def test_r2_where_nothing_deviates():
+    constant = np.ones((5, 1))
+    assert score(constant, constant, Layout(1)) == 1
+    assert score(constant, constant + 0.1, Layout(1)) == 0
