@@ -100,9 +100,9 @@ class _Setting(NamedTuple):
         Its value in a new process.
     """
 
-    read: Callable[[], Any]
-    write: Callable[[Any], Any]
-    plain: Any
+    read: Callable[[], object]
+    write: Callable[[Any], None]
+    plain: object
 
 
 _SETTINGS = (
@@ -127,9 +127,13 @@ class _ProcessSettings:
         self._lock = threading.Lock()
         self._local = threading.local()  # depth: how many calls this thread is inside of
         self._n_threads = 0
-        self._outside: dict[_Setting, Any] = {}
+        self._outside: dict[_Setting, object] = {}
 
-    def hold(self) -> dict[_Setting, Any]:
+    # Calls of one thread are nested, those of several are not: one may end while another, which
+    # began later, still runs. So a thread's outermost calls are counted, and what was found by
+    # the first of them is restored by the last; within a thread each call restores its own.
+
+    def hold(self) -> dict[_Setting, object]:
         """Make the settings plain; give those that only this inner call has to restore."""
         depth = getattr(self._local, "depth", 0)
         self._local.depth = depth + 1
@@ -141,13 +145,13 @@ class _ProcessSettings:
             self._outside.update(found)
             return {}
 
-    def release(self, found: dict[_Setting, Any]) -> None:
+    def release(self, found: dict[_Setting, object]) -> None:
         """Restore the settings, unless another thread still needs them plain."""
         self._local.depth -= 1
         with self._lock:
             if not self._local.depth:
                 self._leave()
-            elif self._n_threads == 1:
+            elif self._n_threads == 1:  # others would lose their plain settings
                 self._write(found)
 
     @contextmanager
@@ -175,7 +179,7 @@ class _ProcessSettings:
             self._outside.clear()
 
     @staticmethod
-    def _make_plain() -> dict[_Setting, Any]:
+    def _make_plain() -> dict[_Setting, object]:
         found = {}
         for setting in _SETTINGS:
             value = setting.read()
@@ -185,7 +189,7 @@ class _ProcessSettings:
         return found
 
     @staticmethod
-    def _write(values: dict[_Setting, Any]) -> None:
+    def _write(values: dict[_Setting, object]) -> None:
         for setting, value in values.items():
             setting.write(value)
 
@@ -222,7 +226,7 @@ def plain_torch() -> Iterator[None]:
 
     These are the default dtype and device, gradients, inference mode, autocast, the precision of
     float32 products, and whether a module that is converted gets new parameters. For the
-    generators see :func:`~sknestedae._torch.forked_rng`.
+    generators see :func:`~sknestedae._layers._device.forked_rng`.
     """
     found = _PROCESS.hold()
     try:

@@ -35,7 +35,7 @@ _MANY_COLUMNS = 200
 _LEAST_SHARE = 0.02
 
 
-# What an earlier part of a stream counts beside a new one, as the network has changed since.
+# Weight of a row of an earlier part of a stream by that of a new one, as the network has changed.
 _MEMORY = 0.9
 
 

@@ -51,8 +51,8 @@ _CHUNK_VALUES = 1 << 23
 _REACH = 0.1
 
 
-# Of the search: damping at first, and what it is multiplied with after a step that did not help,
-# or that did (Marquardt, SIAM J. Appl. Math. 11, 431, 1963).
+# Of the search: damping at first, and its factors after a step that did not help, or that did
+# (Marquardt, SIAM J. Appl. Math. 11, 431, 1963).
 _DAMPING, _WORSE, _BETTER = 1e-2, 4.0, 1 / 3
 
 
@@ -99,7 +99,7 @@ class PosteriorModes(NamedTuple):
     decoded : list of dict of str to ndarray of shape (n_modes, layout.n_values)
         Of each stage, categories as probabilities.
     mismatch : ndarray of shape (n_modes,)
-        Root mean square, over measured columns, of what ``ObservationModel.mismatch`` sums up.
+        Root mean square, over measured columns, of the errors of ``ObservationModel.mismatch``.
     nearest : ndarray of shape (n_rows,)
         The smallest mismatch that was found for each row, also where it is above the tolerance.
     """

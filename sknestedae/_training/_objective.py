@@ -49,7 +49,7 @@ class ReconstructionTerm:
     loss : str
         Error of a number; a category's is the cross-entropy.
     weight : float
-        Number that the mean error is multiplied with in the loss.
+        Factor of the mean error in the loss.
     """
 
     name: ClassVar[str] = "reconstruction"
@@ -122,14 +122,14 @@ class Objective(nn.Module):
     reconstruction_loss, prediction_loss : str
         Error of a number; a category's is the cross-entropy.
     reconstruction_weight, prediction_weight, l1, alpha : float
-        What the terms are multiplied with.
+        Factors of the terms.
 
     Attributes
     ----------
     terms : list of ReconstructionTerm or PredictionTerm
         The data terms, in the order in which they are added up.
     weights : dict of str to float
-        What each data term is multiplied with, by its name.
+        Each data term's factor in the loss, by its name.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class Objective(nn.Module):
         return terms
 
     def factors(self, totals: Totals) -> dict[str, float]:
-        """Give what each term's sum over a data set is multiplied with."""
+        """Give the factor of each term's sum over a data set: its weight by its total."""
         factors = {}
         for name, weight in self.weights.items():
             total = totals.entries[name]

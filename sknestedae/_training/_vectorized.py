@@ -40,7 +40,7 @@ _N_COPIES = 6
 
 @isolated
 def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None = None) -> None:
-    """Train nets, those of one shape at once; then each is as if it had been trained alone.
+    """Train nets, those of one shape in a stack; each ends as if it had been trained alone.
 
     What cannot be stacked is trained alone, with a reason in the log "sknestedae". An error ends
     up in its job.
@@ -67,7 +67,7 @@ def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None =
         same: dict[str, list[TrainingJob]] = {}
         for job in group:
             same.setdefault(_content_key(job), []).append(job)
-        distinct = [jobs[0] for jobs in same.values()]
+        distinct = [jobs[0] for jobs in same.values()]  # equal nets are trained once
         n_most = _how_many(distinct[0], working_memory)
         n_parts = -(-len(distinct) // n_most)
         for k in range(n_parts):
@@ -78,6 +78,7 @@ def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None =
 
 
 def _train_part(jobs: Sequence[TrainingJob]) -> None:
+    """Train nets of one shape in a stack; where that fails, each alone."""
     if len(jobs) > 1:
         stack = None
         try:
@@ -93,6 +94,7 @@ def _train_part(jobs: Sequence[TrainingJob]) -> None:
 
 
 def _run_alone(job: TrainingJob) -> None:
+    """Train one net on its own, and keep its error."""
     try:
         job.run()
     except Exception as error:
@@ -100,7 +102,7 @@ def _run_alone(job: TrainingJob) -> None:
 
 
 def _why_alone(job: TrainingJob) -> str | None:
-    """Say why a net cannot be stacked, if so."""
+    """Give the reason why a net cannot be stacked; None if it can."""
     if job.net.foreign_callbacks:
         return f"it has the callback {type(job.net.foreign_callbacks[0]).__name__}"
     buffers = [name for name, _ in job.net.module_.named_buffers()]
@@ -114,7 +116,7 @@ def _why_alone(job: TrainingJob) -> str | None:
 
 
 def _shape_key(job: TrainingJob) -> str:
-    """Give what nets that can be stacked have in common."""
+    """Give a hash of the settings that nets in a stack have in common."""
     net, objective = job.net, job.net.criterion_
     settings = {**job.architecture, "dropout": job.architecture["dropout"] > 0}
     rest = [
@@ -129,7 +131,7 @@ def _shape_key(job: TrainingJob) -> str:
 
 
 def _content_key(job: TrainingJob) -> str:
-    """Give all that decides how a net of a shape is trained."""
+    """Give a hash of all that decides the training of a net of a shape."""
     net, callbacks = job.net, [vars(callback).copy() for _, callback in job.net.callbacks_]
     objective = net.criterion_
     indices = [
@@ -149,7 +151,7 @@ def _content_key(job: TrainingJob) -> str:
 
 
 def _copy_result(source: TrainingJob, job: TrainingJob) -> None:
-    """Give a net what an equal one came to."""
+    """Give a net the parameters, moments and history of an equal one."""
     job.error = source.error
     job.net.module_.load_state_dict(source.net.module_.state_dict())
     job.net.module_.eval()
@@ -173,7 +175,7 @@ def _n_activations(job: TrainingJob) -> int:
 
 
 def _how_many(job: TrainingJob, working_memory: float | None) -> int:
-    """Say how many networks of a shape are trained at once."""
+    """Give the number of networks of a shape that are trained at once."""
     itemsize = next(job.net.module_.parameters()).element_size()
     if _n_activations(job) * itemsize > _MANY_BYTES:
         _LOG.info(

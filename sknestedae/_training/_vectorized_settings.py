@@ -31,9 +31,9 @@ class StackedSettings:
         For "train" and, where rows are held out, "valid": the total weight of the measured
         entries of each term.
     weights : dict of str to ndarray
-        For each term, the number that its mean is multiplied with in the loss.
+        For each term, the factor of its mean in the loss.
     factors : dict of str to ndarray
-        For each term, the number that its sum over the training rows is multiplied with.
+        For each term, the factor of its sum over the training rows.
     penalties : dict of str to ndarray
         Strengths of "l1" and "l2".
     """

@@ -30,7 +30,7 @@ from ._vectorized_settings import (
     share_one_rate,
 )
 
-# Entries of a chunk of batches, gathered together from the rows of all networks.
+# Number of entries of the batches that are gathered at once, of all networks.
 _CHUNK_ENTRIES = 1 << 20
 
 
@@ -47,7 +47,7 @@ class VectorizedTraining:
     Attributes
     ----------
     jobs : list of TrainingJob
-        Those that have not ended yet; what follows is of them.
+        Of the networks that are still in training; so are all the others.
     module : torch.nn.Module
         The stack of their modules.
     parameters, kept : list of Tensor of shape (n_networks, ...)
@@ -296,7 +296,7 @@ class VectorizedTraining:
         for own, subset in zip(index, subsets, strict=True):
             own[: len(subset)] = np.arange(len(subset)) if subset.index is None else subset.index
         width = sum(tensor.shape[1] for tensor in tables[0].values.values())
-        n_rows = max(_CHUNK_ENTRIES // (width * len(subsets)), 1)
+        n_rows = max(_CHUNK_ENTRIES // (width * len(subsets)), 1)  # of each network at once
         sums: dict[str, Tensor] = {}
         self.module.eval()
         with torch.no_grad():
@@ -311,6 +311,7 @@ class VectorizedTraining:
     def _are_finite(self) -> np.ndarray:
         """Tell whose parameters are all finite."""
         with torch.no_grad():
+            # (n_parameters, n_networks); one sum tells, as NaN and infinity remain in it
             squares = [p.reshape(len(p), -1).square().sum(dim=1) for p in self.parameters]
             return torch.stack(squares).sum(dim=0).isfinite().cpu().numpy()
 
@@ -324,7 +325,7 @@ class VectorizedTraining:
                 else:
                     kept[where] = parameter[where]
 
-    # -- who has ended
+    # -- networks that have ended
 
     def _leave(self, ended: np.ndarray) -> None:
         """Give some networks back to their nets, and go on with the others."""
