@@ -119,8 +119,10 @@ _SETTINGS = (
 class _ProcessSettings:
     """Keep the settings of the process plain while at least one thread needs them so.
 
-    The thread that ends last restores them, so that calls in several threads do not undo each
-    other's settings.
+    Calls of one thread are nested, those of several threads are not: one may end while another,
+    which began later, still runs. So outermost calls are counted: the last one to end restores
+    what the first one found. An inner call restores what it found itself, such as a setting that a
+    user's callback made.
     """
 
     def __init__(self) -> None:
@@ -128,10 +130,6 @@ class _ProcessSettings:
         self._local = threading.local()  # depth: how many calls this thread is inside of
         self._n_threads = 0
         self._outside: dict[_Setting, object] = {}
-
-    # Calls of one thread are nested, those of several are not: one may end while another, which
-    # began later, still runs. So a thread's outermost calls are counted, and what was found by
-    # the first of them is restored by the last; within a thread each call restores its own.
 
     def hold(self) -> dict[_Setting, object]:
         """Make the settings plain; give those that only this inner call has to restore."""
@@ -173,6 +171,7 @@ class _ProcessSettings:
                 self._n_threads += 1
 
     def _leave(self) -> None:
+        """Restore the user's settings if no thread needs them plain any more; locked."""
         self._n_threads -= 1
         if not self._n_threads:
             self._write(self._outside)
@@ -180,6 +179,7 @@ class _ProcessSettings:
 
     @staticmethod
     def _make_plain() -> dict[_Setting, object]:
+        """Make all settings plain; give those that were not."""
         found = {}
         for setting in _SETTINGS:
             value = setting.read()
@@ -190,6 +190,7 @@ class _ProcessSettings:
 
     @staticmethod
     def _write(values: dict[_Setting, object]) -> None:
+        """Set settings to values that were found."""
         for setting, value in values.items():
             setting.write(value)
 
@@ -200,7 +201,7 @@ let_go = _PROCESS.let_go
 
 
 def _thread_contexts() -> list[AbstractContextManager]:
-    """Give what turns off the modes of this thread; as a rule there are none.
+    """Give contexts that turn off the modes of this thread; as a rule none is needed.
 
     A default device is a Python function around each call of torch, so that it is not set where
     it is the CPU already.
@@ -266,7 +267,9 @@ def isolated_but_output(function: F) -> F:
     return _isolate(function, _CONFIG_BUT_OUTPUT)
 
 
-def _isolate(function: F, plain: dict[str, Any]) -> F:
+def _isolate(function: F, plain: dict[str, object]) -> F:
+    """Run a function in plain torch and a plain configuration, with its tensors as arrays."""
+
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         with Notices(), plain_torch(), _config(plain):
@@ -277,7 +280,7 @@ def _isolate(function: F, plain: dict[str, Any]) -> F:
     return call  # type: ignore[return-value]
 
 
-def _config(plain: dict[str, Any]) -> AbstractContextManager:
+def _config(plain: dict[str, object]) -> AbstractContextManager:
     """Set scikit-learn's configuration, where it is another."""
     config = get_config()
     changed = {key: value for key, value in plain.items() if config.get(key, value) != value}

@@ -77,7 +77,7 @@ class BatchSampler:
             To be seeded.
         """
         done = 0
-        while done < len(out):
+        while done < len(out):  # the steps may reach over the ends of epochs
             epoch, start = divmod(step + done, self.n_batches)
             order = self._order_of(epoch, generator)
             part = order[start : start + len(out) - done]
@@ -110,11 +110,11 @@ def gather(tables: Sequence[Batch], index: np.ndarray) -> Batch:
     Returns
     -------
     Batch
-        Tensors of shape (..., n_networks, batch_size, n_columns). What is missing has the weight
-        0, which is given if anything is, or if a table has weights.
+        Tensors of shape (..., n_networks, batch_size, n_columns). Rows of -1 have the weight 0;
+        there are weights if there are such rows, or if a table has weights.
     """
     first, device = tables[0], tables[0].device
-    networks: dict[int, list[int]] = {}
+    networks: dict[int, list[int]] = {}  # of each distinct table, which networks learn from it
     for k, table in enumerate(tables):
         networks.setdefault(id(table), []).append(k)
     is_missing = index < 0
@@ -126,7 +126,7 @@ def gather(tables: Sequence[Batch], index: np.ndarray) -> Batch:
         if like is None:
             return None
         if len(networks) == 1:
-            return like[where]
+            return like[where]  # (..., n_networks, batch_size, n_columns)
         out = torch.ones((*index.shape, like.shape[1]), dtype=like.dtype, device=device)
         for own in networks.values():
             tensor = of_tables[own[0]]

@@ -50,3 +50,20 @@ def test_moments_have_the_shapes_of_their_parameters(callbacks):
     for name, parameter in fitted.net_.module_.named_parameters():
         assert state["optimizer"][f"exp_avg/{name}"].shape == tuple(parameter.shape)
         assert state["optimizer"][f"step/{name}"] == 10
+
+
+def test_state_goes_from_one_tensor_to_many_and_back():
+    """The optimizer sees all parameters as one tensor, or each beside a callback of a user."""
+    X, y = regression()
+    one, many, other = (
+        SupervisedAutoencoder(**{**TINY, "random_state": k}, callbacks=callbacks).fit(X, y).net_
+        for k, callbacks in enumerate([None, [Freeze(100)], None])
+    )
+    expected = _state.get_state(one)
+    for net in (many, other):
+        _state.set_state(net, expected)
+        found = _state.get_state(net)
+        for kind, arrays in expected.items():
+            assert found[kind].keys() == arrays.keys()
+            for name, array in arrays.items():
+                assert_array_equal(found[kind][name], array)

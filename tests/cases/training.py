@@ -40,3 +40,8 @@ class Freeze(Callback):
         self.seen.append(weight.detach().clone())
         if len(self.seen) == self.after:
             weight.requires_grad_(False)
+
+
+class CountsEpochs(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        self.n_epochs = len(net.history)
