@@ -1,4 +1,4 @@
-"""What the supervised autoencoders share: fitting, encoding, decoding, storing."""
+"""Base class of the supervised autoencoders: fitting, encoding, decoding, storing."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _MANY_ROWS = 10_000
 
 
 class _TrainingData(NamedTuple):
-    """What a network is to be trained on, checked.
+    """Training data of a network, checked.
 
     Parameters
     ----------
@@ -93,7 +93,10 @@ class _TrainingData(NamedTuple):
 class BaseSupervisedAutoencoder(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta
 ):
-    """What the regressor and the classifier share: all but the kind of target."""
+    """Base class of the regressor and the classifier, for any kind of target.
+
+    A fit stores all that it gave as one FittedAutoencoder; the public attributes are parts of it.
+    """
 
     _takes_unlabelled_rows = True
 
@@ -299,10 +302,10 @@ class BaseSupervisedAutoencoder(
 
     @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
-        """Fill what was not measured with what the latents say of it.
+        """Impute missing values from the latents that best explain the measured ones.
 
-        The latents are searched for that best explain the measured entries of a row, and decoded.
-        See the :ref:`User Guide <completion>`.
+        The latents of a row are its posterior mode: those that are most likely given the measured
+        entries. They are decoded. See the :ref:`User Guide <completion>`.
 
         Parameters
         ----------
@@ -319,15 +322,15 @@ class BaseSupervisedAutoencoder(
         Returns
         -------
         completed : DataFrame or ndarray of shape (n_samples, n_features)
-            X with its gaps filled: measured entries are as they were, a DataFrame's dtypes too.
-            Of an ensemble, what is filled is the first member's.
+            X with its missing values imputed: measured entries are as they were, a DataFrame's
+            dtypes too. Of an ensemble, the first member imputes.
         candidates : :class:`~sklearn.utils.Bunch`
             With ``n_candidates``, in place of the table, with attributes
 
             - X : DataFrame or ndarray of shape (n_completions, n_features). The rows of X, each
               in up to ``n_candidates`` completions that differ by a category, or by 0.1 standard
-              deviations in what was not measured; the more probable first. A row without gaps
-              once, as it is.
+              deviations in what was not measured; the more probable first. A row without missing
+              values once, as it is.
             - row : ndarray of shape (n_completions,). Which row of X it completes, from 0.
             - mismatch : ndarray of shape (n_completions,).
             - prediction : ndarray of shape (n_completions,) or (n_completions, n_outputs).

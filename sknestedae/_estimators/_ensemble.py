@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from .._compat import safe_indexing
@@ -18,7 +19,7 @@ from .._training._concurrent import run_concurrently
 from ._fitted import fitted_part
 
 
-def make_members(estimator: Any) -> list[Any]:
+def make_members(estimator: BaseEstimator) -> list[BaseEstimator]:
     """Give the members of an ensemble, not fitted; the first is what it would be on its own."""
     members = [clone(estimator).set_params(n_members=1) for _ in range(estimator.n_members)]
     rng = check_random_state(estimator.random_state)
@@ -29,7 +30,7 @@ def make_members(estimator: Any) -> list[Any]:
 
 
 def fit_members(
-    members: list[Any],
+    members: list[BaseEstimator],
     X: Any,
     y: Any,
     sample_weight: Any,
@@ -68,7 +69,7 @@ def fit_members(
             raise task.error
 
 
-def members_to_fit(estimator: Any, *, resume: bool) -> list[Any]:
+def members_to_fit(estimator: BaseEstimator, *, resume: bool) -> list[BaseEstimator]:
     """Give the members of an ensemble: new ones, or those that are to go on.
 
     Raises
@@ -87,7 +88,7 @@ def members_to_fit(estimator: Any, *, resume: bool) -> list[Any]:
     return members
 
 
-def share_parameters(estimator: Any, members: list[Any]) -> None:
+def share_parameters(estimator: BaseEstimator, members: list[BaseEstimator]) -> None:
     """Give members the parameters of their ensemble; of the seeds, the first has its seed."""
     parameters = estimator.get_params(deep=False)
     del parameters["n_members"]
@@ -98,7 +99,7 @@ def share_parameters(estimator: Any, members: list[Any]) -> None:
         member.set_params(**parameters)
 
 
-def hold_kinds(members: list[Any], X: Any, *, resume: bool) -> None:
+def hold_kinds(members: list[BaseEstimator], X: Any, *, resume: bool) -> None:
     """Let the whole table say what a column is, and not the rows that a member draws.
 
     Of objects, a draw may miss all words, or all of some kind.
@@ -108,7 +109,7 @@ def hold_kinds(members: list[Any], X: Any, *, resume: bool) -> None:
     members : list of BaseSupervisedAutoencoder
         With the same ``categorical_features``.
     X : array-like or DataFrame of shape (n_samples, n_features)
-        What they draw rows from.
+        Table that they draw rows from.
     resume : bool
         Whether they go on, and keep to what the table of their first fit said.
     """
@@ -122,7 +123,7 @@ def hold_kinds(members: list[Any], X: Any, *, resume: bool) -> None:
             member.set_params(categorical_features=held)
 
 
-def members_of(estimator: Any) -> list[Any]:
+def members_of(estimator: BaseEstimator) -> list[BaseEstimator]:
     """Give the fitted members of an ensemble, or the one estimator alone.
 
     An ensemble holds all of its members, and the attributes of the first one as its own.
@@ -176,7 +177,7 @@ def strata_of_rows(X: Any, y: Any, is_class: bool) -> np.ndarray:
     return strata_of(frame, [is_class] * frame.shape[1])
 
 
-def strata_of(y: Any, is_class: Any) -> np.ndarray:
+def strata_of(y: pd.DataFrame, is_class: Sequence[bool]) -> np.ndarray:
     """Say which rows of a target are of a kind: of one class, or with any number known.
 
     Parameters
@@ -189,7 +190,7 @@ def strata_of(y: Any, is_class: Any) -> np.ndarray:
     -------
     ndarray of int, shape (n_samples,)
     """
-    is_class = np.asarray(is_class)
-    kinds = pd.DataFrame({k: pd.factorize(y.iloc[:, k])[0] for k in np.flatnonzero(is_class)})
-    kinds["known"] = y.loc[:, ~is_class].notna().any(axis=1).to_numpy()
+    holds_classes = np.asarray(is_class)
+    kinds = pd.DataFrame({k: pd.factorize(y.iloc[:, k])[0] for k in np.flatnonzero(holds_classes)})
+    kinds["known"] = y.loc[:, ~holds_classes].notna().any(axis=1).to_numpy()
     return kinds.groupby(list(kinds.columns)).ngroup().to_numpy()

@@ -45,7 +45,7 @@ ModuleFunction = Callable[[AutoencoderModule, dict[str, Tensor]], Tensor]
 
 @dataclass
 class NetworkSetup:
-    """What is known before the training: how data are encoded, and what network they are for.
+    """Encoders of the data, and the plan of the network: all that is known before the training.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ class NetworkSetup:
     target : NumericTarget, ClassTarget or None
         Fitted; None without a target.
     architecture : dict
-        What the module is built from.
+        Arguments of the module.
     settings : dict
-        What must stay as it is where training goes on, and does not show in the architecture.
+        Parameters that must stay where training goes on, and do not show in the architecture.
     seed : int
         Of the initial weights, the order of rows and dropout.
     frame_kind : FrameKind or None
@@ -264,7 +264,7 @@ class FittedAutoencoder(NetworkSetup):
         Parameters
         ----------
         rows : Subset
-            What the network learnt from.
+            Training rows of the network.
         power : int
             Power of two that their weights were divided by.
         """

@@ -56,9 +56,9 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     prediction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a predicted number, in standard deviations of the target.
     reconstruction_weight : float, default=1.0
-        What the mean reconstruction error is multiplied with in the objective.
+        Weight of the mean reconstruction error in the objective.
     prediction_weight : float, default=1.0
-        What the mean prediction error is multiplied with in the objective.
+        Weight of the mean prediction error in the objective.
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
@@ -431,9 +431,9 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Error of a reconstructed number, in standard deviations of its column. "huber" is
         quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
     reconstruction_weight : float, default=1.0
-        What the mean reconstruction error is multiplied with in the objective.
+        Weight of the mean reconstruction error in the objective.
     prediction_weight : float, default=1.0
-        What the mean prediction error is multiplied with in the objective.
+        Weight of the mean prediction error in the objective.
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.

@@ -223,7 +223,7 @@ def check_divergence(net: NeuralNet, subject: str, remedy: str) -> int:
     net : NeuralNet
         With the callback ``_best_epoch``.
     subject, remedy : str
-        What the message begins with, such as "The loss", and what may help.
+        Begin and end of the message, such as "The loss" and what may help.
 
     Raises
     ------
