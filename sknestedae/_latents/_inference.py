@@ -169,7 +169,7 @@ class PosteriorModeSearch:
         return torch.cat(every, dim=1), decoded
 
     def negative_log_likelihood_of_examples(self, parts: Sequence[Batch]) -> Tensor:
-        """Give that of each row given each example, of shape (n_rows, n_examples)."""
+        """Give the negative log-likelihoods of all examples, of shape (n_rows, n_examples)."""
         _, decoded = self.examples
         terms = [
             model.negative_log_likelihood_of_examples(values, rows)

@@ -139,7 +139,7 @@ class ObservationModel:
         )
 
     def negative_log_likelihood(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
-        """Give that of measured entries, of shape (n_rows,), but for a constant."""
+        """Give the negative log-likelihood of rows, of shape (n_rows,), but for a constant."""
         total = torch.zeros(len(rows), dtype=torch.float64)
         for name, layout in self.layouts.items():
             known, error = numeric_errors(decoded[name], rows, name, layout)
@@ -190,7 +190,7 @@ class ObservationModel:
     def negative_log_likelihood_of_examples(
         self, decoded: Mapping[str, Tensor], rows: Batch
     ) -> Tensor:
-        """Give that of each row, given each of many decoded examples.
+        """Give the negative log-likelihood of each row for each of many decoded examples.
 
         The variance of a number is larger by the width of an example, which stands for rows
         around it. All rows against all examples are products of matrices, as the square of a
@@ -322,7 +322,7 @@ class ObservationModel:
         return np.where(np.isnan(found), -np.inf, found)  # errors further away than numbers go
 
     def _correlated_negative_log_likelihood(self, known: Tensor, error: Tensor) -> Tensor:
-        """Give that of the errors of numbers, which are correlated, of shape (n_rows,).
+        """Give the negative log-likelihood of correlated numbers, of shape (n_rows,).
 
         It is half of their squared Mahalanobis distance; of a row with missing values, by the
         covariance of its measured columns.

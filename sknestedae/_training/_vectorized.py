@@ -52,7 +52,19 @@ def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None =
         Bound of the memory that networks trained at once take, beside their data, in MiB. By
         default that of scikit-learn's configuration.
     """
+    groups, alone = _groups_of_one_shape(jobs)
+    for job in alone:
+        _run_alone(job)
+    for group in groups:
+        _train_group(group, working_memory)
+
+
+def _groups_of_one_shape(
+    jobs: Sequence[TrainingJob],
+) -> tuple[list[list[TrainingJob]], list[TrainingJob]]:
+    """Give groups of nets that can be stacked, and the nets that are trained alone."""
     groups: dict[str, list[TrainingJob]] = {}
+    alone = []
     for job in jobs:
         reason = _why_alone(job)
         if reason is None:
@@ -62,19 +74,23 @@ def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None =
                 reason = f"its settings cannot be compared with others ({error})"
         if reason is not None:
             _LOG.info("A network is trained alone: %s.", reason)
-            _run_alone(job)
-    for group in groups.values():
-        same: dict[str, list[TrainingJob]] = {}
-        for job in group:
-            same.setdefault(_content_key(job), []).append(job)
-        distinct = [jobs[0] for jobs in same.values()]  # equal nets are trained once
-        n_most = _how_many(distinct[0], working_memory)
-        n_parts = -(-len(distinct) // n_most)
-        for k in range(n_parts):
-            _train_part(distinct[k::n_parts])
-        for first, *others in same.values():
-            for job in others:
-                _copy_result(first, job)
+            alone.append(job)
+    return list(groups.values()), alone
+
+
+def _train_group(group: Sequence[TrainingJob], working_memory: float | None) -> None:
+    """Train nets of one shape, equal ones once, in as many stacks as the memory asks for."""
+    same: dict[str, list[TrainingJob]] = {}
+    for job in group:
+        same.setdefault(_content_key(job), []).append(job)
+    distinct = [jobs[0] for jobs in same.values()]
+    n_most = _how_many(distinct[0], working_memory)
+    n_parts = -(-len(distinct) // n_most)
+    for k in range(n_parts):
+        _train_part(distinct[k::n_parts])
+    for first, *others in same.values():
+        for job in others:
+            _copy_result(first, job)
 
 
 def _train_part(jobs: Sequence[TrainingJob]) -> None:

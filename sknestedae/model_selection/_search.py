@@ -24,6 +24,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
 from .._compat import Interval, fit_context
+from .._persistence import public
 from .._training._concurrent import run_concurrently
 
 
@@ -313,6 +314,7 @@ class _BatchedSearch:
         return tags
 
 
+@public("sknestedae.model_selection")
 class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     """Search over a grid of parameters, with the networks of candidates and folds trained at once.
 
@@ -421,6 +423,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         self.working_memory = working_memory
 
 
+@public("sknestedae.model_selection")
 class BatchedRandomizedSearchCV(_BatchedSearch, RandomizedSearchCV):
     """Search over drawn parameters, with the networks of candidates and folds trained at once.
 
