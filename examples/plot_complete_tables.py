@@ -3,8 +3,8 @@
 Complete tables: entries, and whole scales
 ==========================================
 
-Tables have gaps. What is missing of a crystal follows nearly from what is known, and the latents
-of an autoencoder find it; so do good imputers. A gap of another kind is a whole scale: of a
+Tables have missing values. What is missing of a crystal follows nearly from what is known, and the
+latents of an autoencoder find it; so do good imputers. A whole scale may be missing, too: of a
 crystal nobody has built a solar cell. Which layers would go with it, and what would the cell be
 worth? A chain proposes several answers; how far to trust them we ask of cells that it never saw.
 """
@@ -80,7 +80,8 @@ print(f"{len(crystals)} crystals, {len(data.devices)} cells")
 # A fifth of the crystals is held out, and a part of their entries hidden. What all are asked for
 # is what was hidden. The autoencoder has 12 latents; the imputers are scikit-learn's: the median,
 # the mean of the five nearest neighbours, and a forest for each column in turn, in four rounds.
-# ``tol=0`` asks for all of them: without gaps in ``fit``, they would seem to agree at once.
+# ``tol=0`` asks for all of them: without missing values in ``fit``, they would seem to agree at
+# once.
 
 train, test = train_test_split(crystals, test_size=0.2, random_state=0)
 forests = IterativeImputer(
@@ -98,12 +99,12 @@ with warnings.catch_warnings():
         imputer.set_output(transform="pandas").fit(train)
 
 
-def complete_by(name, gaps):
+def complete_by(name, incomplete):
     """Complete a table by one of the methods."""
     if name == "Autoencoder":
-        return autoencoder.complete(gaps)
+        return autoencoder.complete(incomplete)
     imputer = imputers[name]
-    filled = imputer.transform(gaps)
+    filled = imputer.transform(incomplete)
     if name == "Nearest neighbours":  # back to the columns' own units
         filled = filled * imputer[0].scale_ + imputer[0].mean_
     return filled
@@ -117,9 +118,9 @@ by_column = pd.DataFrame(index=crystals.columns, columns=names, dtype=float)
 rng = np.random.RandomState(0)
 for fraction in fractions:
     hidden = pd.DataFrame(rng.uniform(size=test.shape) < fraction, test.index, test.columns)
-    gaps = test.mask(hidden)
+    incomplete = test.mask(hidden)
     for name in names:
-        error = ((complete_by(name, gaps) - test).abs() / scale).where(hidden)
+        error = ((complete_by(name, incomplete) - test).abs() / scale).where(hidden)
         errors.loc[fraction, name] = np.nanmean(error)
         if fraction == 0.5:
             by_column[name] = error.mean()

@@ -1,11 +1,11 @@
 """
-===========================================
-Read the latents of a mixed table with gaps
-===========================================
+=====================================================
+Read the latents of a mixed table with missing values
+=====================================================
 
 A table of solar cells: numbers that describe the crystal, two categories that name the layers
 around it, and an efficiency to predict. We take every tenth number away, fit two latents, and look
-at what they say, what they give back, and how well they fill the gaps.
+at what they say, what they give back, and how well they impute the missing values.
 """
 
 # %%
@@ -52,21 +52,23 @@ categorical = list(X_full.select_dtypes("category").columns)
 numeric = [column for column in X_full.columns if column not in categorical]
 
 # %%
-# Now the gaps: every tenth number, at random. We keep the full table to compare with. Many cells
-# are of one composition, so that a split by rows would find most inputs in both parts; whole
-# compositions are held out instead.
+# Now the missing values: every tenth number, at random. We keep the full table to compare with.
+# Many cells are of one composition, so that a split by rows would find most inputs in both parts;
+# whole compositions are held out instead.
 
-is_gap = np.random.RandomState(0).uniform(size=(len(X_full), len(numeric))) < 0.1
+is_missing = np.random.RandomState(0).uniform(size=(len(X_full), len(numeric))) < 0.1
 X = X_full.copy()
-X[numeric] = X[numeric].mask(is_gap)
+X[numeric] = X[numeric].mask(is_missing)
 train, test = next(GroupShuffleSplit(test_size=0.25, random_state=0).split(X, y, groups))
-print(f"{len(train)} rows to learn from, {len(test)} held out; {is_gap.sum()} numbers taken away")
+print(
+    f"{len(train)} rows to learn from, {len(test)} held out; {is_missing.sum()} numbers taken away"
+)
 
 # %%
 # Two latents
 # -----------
-# The table goes in as it is: numbers are standardised, categories become one-hot, and a gap
-# enters as the mean and is left out of the reconstruction error.
+# The table goes in as it is: numbers are standardised, categories become one-hot, and a missing
+# value enters as the mean and is left out of the reconstruction error.
 
 sae = SupervisedAutoencoder(n_components=2, random_state=0).fit(X.iloc[train], y.iloc[train])
 HistoryDisplay.from_estimator(sae, terms=["reconstruction", "prediction"])
@@ -109,10 +111,10 @@ for column in categorical:
         (decoded[column].astype(str) == true[column].astype(str)).mean(),
         (true[column] == commonest).mean(),
     )
-scale, hidden = X.iloc[train][numeric].std(), is_gap[test]
+scale, hidden = X.iloc[train][numeric].std(), is_missing[test]
 error = ((decoded[numeric] - true[numeric]) / scale).to_numpy()[hidden]
 deviation = ((X.iloc[train][numeric].mean() - true[numeric]) / scale).to_numpy()[hidden]
-lines["gaps: RMS error (standard deviations)"] = (
+lines["missing values: RMS error (standard deviations)"] = (
     np.sqrt(np.mean(error**2)),
     np.sqrt(np.mean(deviation**2)),
 )
@@ -125,7 +127,7 @@ print(table.round(2).to_string())
 
 # %%
 # Two latents are a map to look at, not the best model there is: with more of them, the
-# reconstruction and the gaps improve, and :ref:`the search for their number
+# reconstruction and the imputation improve, and :ref:`the search for their number
 # <sphx_glr_auto_examples_plot_search_components.py>` tells how far.
 #
 # .. rubric:: References

@@ -4,13 +4,13 @@ Where members of an ensemble part
 =================================
 
 Five networks that differ only by their seeds agree where there are data, and part where there are
-none. This example draws the spread of such an ensemble over a gap in the data, and shows what the
-spread does not tell: the noise of the target.
+none. This example draws the spread of such an ensemble over a range without data, and shows what
+the spread does not tell: the noise of the target.
 """
 
 # %%
-# Data with a gap
-# ---------------
+# A range without data
+# --------------------
 # A target of one column, measured with noise, and never between 1 and 2.5.
 
 import matplotlib.pyplot as plt
@@ -53,9 +53,9 @@ grid = np.linspace(-4, 5, 400)
 mean, spread = ensemble.predict(grid[:, None], return_std=True)
 
 is_known = ((grid > -3) & (grid < 1)) | ((grid > 2.5) & (grid < 4))
-is_gap = (grid >= 1) & (grid <= 2.5)
+is_between = (grid >= 1) & (grid <= 2.5)
 error = np.abs(mean - truth(grid))
-for name, rows in (("with data", is_known), ("in the gap", is_gap)):
+for name, rows in (("with data", is_known), ("between data", is_between)):
     print(f"{name}: mean spread {spread[rows].mean():.3f}, mean error {error[rows].mean():.3f}")
 
 # %%
@@ -80,8 +80,8 @@ inside = np.abs(y - np.interp(x, grid, mean)) < 2 * np.interp(x, grid, spread)
 print(f"{inside.mean():.0%} of the measured points lie within two spreads of the mean")
 
 # %%
-# The band widens in the gap and beyond the ends, where members follow nothing but their own
-# beginnings. Two things it does not tell. Where there are data, most measured points lie outside
-# of it: they scatter by the noise of the target, of which members that agree say nothing. And at
-# the right end the truth leaves it: members can be wrong together. Read the spread as a sign of
-# where not to trust a prediction, not as an error bar.
+# The band widens between the data and beyond their ends, where members follow nothing but their
+# own beginnings. Two things it does not tell. Where there are data, most measured points lie
+# outside of it: they scatter by the noise of the target, of which members that agree say nothing.
+# And at the right end the truth leaves it: members can be wrong together. Read the spread as a
+# sign of where not to trust a prediction, not as an error bar.

@@ -3,7 +3,7 @@
 Write a report that tells what is not known
 ===========================================
 
-A model goes to a colleague with a page that says what it is and how far to trust it. ``report``
+A model goes to a colleague with a page that describes it and says how far to trust it. ``report``
 writes that page from the fitted estimator and its data. Here it is written twice, of solar cells
 many of which are alike: once with folds of single rows, once with folds of whole compositions. The
 page finds out by itself which of the two flatters.
@@ -69,8 +69,8 @@ by_group = report(
 )
 
 # %%
-# What speaks against the model is said in words that follow from the numbers. First with folds of
-# rows, of which most are known from training:
+# Statements against the model follow from the numbers. First with folds of rows, of which most are
+# known from training:
 
 
 def show(statements):

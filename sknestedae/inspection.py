@@ -1,14 +1,14 @@
 """What drives a latent or a prediction: weights, correlations, attributions.
 
-Each function gives a table of what a fitted autoencoder, or a chain of them, makes of its columns.
-They answer different questions: :func:`encoder_weights` and :func:`column_usage` what enters the
-first layer, :func:`latent_correlations` what a latent goes with, and :func:`integrated_gradients`
-what each entry of a row adds to a latent or a prediction, through all stages.
+Each function gives a table about a fitted autoencoder, or a chain of them. They answer different
+questions: :func:`encoder_weights` and :func:`column_usage`, which columns enter the first layer;
+:func:`latent_correlations`, with which variables a latent goes; and :func:`integrated_gradients`,
+how much each entry of a row adds to a latent or a prediction, through all stages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import rankdata
-from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -24,7 +23,7 @@ from torch import Tensor
 from ._ambient import isolated, isolated_but_output
 from ._estimators._base import BaseSupervisedAutoencoder
 from ._estimators._differentiable import DifferentiableChain, StageOutputs
-from ._estimators._fitted import fitted_part
+from ._estimators._fitted import FittedAutoencoder, fitted_part
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._unwrap import (
     check_one_table,
@@ -38,13 +37,14 @@ from ._networks._batch import Batch
 from ._tables._columns import factorize, is_categorical
 from ._tables._input import check_same_rows, to_pandas
 from ._tables._statistics import standard_deviation
+from ._tables._target import ClassTarget, NumericTarget
 from .blocks import DenseBlock
 from .exceptions import NoTargetError
 
 __all__ = ["column_usage", "encoder_weights", "integrated_gradients", "latent_correlations"]
 
 # Rows times steps that pass through the network at once, with their gradients; and how many values
-# these may have together, which is what bounds the memory that a wide table takes.
+# these may have together, which bounds the memory that a wide table takes.
 _CHUNK_POINTS = 65_536
 _CHUNK_VALUES = 2**22
 
@@ -57,9 +57,9 @@ _CHUNK_VALUES = 2**22
 def encoder_weights(estimator, stage=None):
     """Give the weights of the encoder's first layer, by input.
 
-    With an L1 penalty (the parameter ``l1``), they tell which inputs the encoder has use for [1]_;
-    :func:`column_usage` sums them up by column. A weight says that an input enters, not what comes
-    of it further on, for which see :func:`integrated_gradients`.
+    With an L1 penalty (the parameter ``l1``), they tell which inputs the encoder uses [1]_;
+    :func:`column_usage` sums them up by column. A weight says that an input enters the network,
+    not how much it changes a latent or a prediction, for which see :func:`integrated_gradients`.
 
     Read more in the :ref:`User Guide <interpretation>`.
 
@@ -67,7 +67,7 @@ def encoder_weights(estimator, stage=None):
     ----------
     estimator : estimator instance
         Fitted supervised autoencoder or chain of such; or a pipeline or a search that ends in one.
-        Of an ensemble the first member, whose latents ``transform`` gives.
+        For an ensemble the first member, whose latents ``transform`` gives.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`. None: the last.
 
@@ -75,10 +75,10 @@ def encoder_weights(estimator, stage=None):
     -------
     weights : DataFrame of shape (n_inputs, n_units)
         One row an input value: a number, or one category of a categorical column, indexed by
-        ``column`` and ``category`` ("" of a number). The latents of the stage before are columns
+        ``column`` and ``category`` ("" for a number). The latents of the stage before are columns
         too. One column a unit of the first hidden layer; a latent, where there is no hidden layer.
-        Unit: of the unit's input, per standard deviation of the column (without ``standardize``,
-        per unit of the column), or from absence to presence of the category.
+        In units of the hidden unit's input, per standard deviation of the column (without
+        ``standardize``, per unit of the column), or from absence to presence of the category.
 
     Raises
     ------
@@ -95,9 +95,9 @@ def encoder_weights(estimator, stage=None):
 
     Notes
     -----
-    A :class:`~sknestedae.blocks.Block` of another kind has weights of its own. Here are those that
-    its outputs enter the common encoder by, indexed by the block's name and the number of the
-    output.
+    A :class:`~sknestedae.blocks.Block` of another kind has weights of its own. Those given here
+    are the weights with which its outputs enter the common encoder, indexed by the block's name
+    and the number of the output.
 
     References
     ----------
@@ -118,12 +118,13 @@ def encoder_weights(estimator, stage=None):
     [('radius', ''), ('phase', 'cubic'), ('phase', 'hexagonal')]
     """
     core, labels = _autoencoder(estimator, stage, "encoder_weights")
-    inputs = _inputs(core, labels)
-    layer = core.net_.module_.encoder[0]
+    fitted = fitted_part(core)
+    inputs = _inputs(fitted, labels)
+    layer: Any = fitted.module.encoder[0]
     weights = layer.weight.detach().cpu().numpy().T
-    has_hidden_layer = bool(fitted_part(core).architecture["hidden_layer_sizes"])
-    units = [f"unit{i}" for i in range(weights.shape[1])]
-    if not has_hidden_layer:
+    if fitted.architecture["hidden_layer_sizes"]:
+        units = [f"unit{i}" for i in range(weights.shape[1])]
+    else:  # the first layer gives the latents
         units = names_of_latents(core, weights.shape[1])
     order = np.argsort([position for position, _, _ in inputs], kind="stable")
     columns = [inputs[i][1] for i in order]
@@ -136,7 +137,7 @@ def encoder_weights(estimator, stage=None):
 
 @isolated
 def column_usage(estimator, stage=None, *, threshold=0.01):
-    """Sum up by column with which weights the encoder's first layer takes it.
+    """Sum up the weights of the encoder's first layer by column.
 
     Read more in the :ref:`User Guide <interpretation>`.
 
@@ -214,9 +215,24 @@ def column_usage(estimator, stage=None, *, threshold=0.01):
 
 
 def _autoencoder(
-    estimator: Any, stage: Any, caller: str
-) -> tuple[BaseSupervisedAutoencoder, list | None]:
-    """Find the autoencoder that is asked for, and the labels of its columns where it has none."""
+    estimator: Any, stage: str | int | None, caller: str
+) -> tuple[BaseSupervisedAutoencoder, list[Any] | None]:
+    """Find an autoencoder, and the labels of its columns where it was fitted to an array.
+
+    Parameters
+    ----------
+    estimator : estimator
+    stage : str, int or None
+    caller : str
+        The function that the message names where the estimator is of another kind.
+
+    Returns
+    -------
+    core : BaseSupervisedAutoencoder
+    labels : list or None
+        For a stage of a chain, unless steps stand before it: those of its own columns, and the
+        names of the latents of the stage before.
+    """
     core = unfrozen(innermost(unfrozen(estimator)))
     check_is_fitted(core)
     labels: list[Any] | None = None
@@ -239,35 +255,43 @@ def _autoencoder(
     return core, labels
 
 
-def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]:
-    """Say of each input of the common encoder where its column stands, and what it is.
+def _inputs(
+    fitted: FittedAutoencoder, labels: list[Any] | None
+) -> list[tuple[int, Hashable, Hashable]]:
+    """List the inputs of the common encoder.
+
+    Parameters
+    ----------
+    fitted : FittedAutoencoder
+    labels : list or None
+        Of the columns, where the autoencoder was fitted to an array; None: their positions.
 
     Returns
     -------
     list of (int, label, category)
-        Position of the column in the table, its label, and the category ("" of a number).
+        Position of the input's column in the table, its label, and the category ("" for a
+        number).
     """
-    fitted = fitted_part(core)
-    table = fitted.table
-    inputs: list[tuple] = []
-    names = table.column_labels
-    labels = names.labels if names.is_frame else labels or list(range(table.n_features))
-    module: Any = fitted.module
+    table, module = fitted.table, fitted.module
+    own = table.column_labels
+    labels = own.labels if own.is_frame else labels or list(range(table.n_features))
+    inputs: list[tuple[int, Hashable, Hashable]] = []
     for name, (numeric, categorical) in table.columns.items():
-        is_dense = isinstance(fitted.architecture["blocks"][name], DenseBlock)
-        if not (is_dense and isinstance(module.block_encoders[name], torch.nn.Identity)):
-            with torch.no_grad():
-                values = torch.zeros(
-                    (1, table.layouts[name].n_values), dtype=module.encoder[0].weight.dtype
-                ).to(fitted.device)
-                width = module.block_encoders[name](values).shape[1]
-            first = min([*numeric, *categorical])
-            inputs += [(first, name, i) for i in range(width)]
+        block, encoder = fitted.architecture["blocks"][name], module.block_encoders[name]
+        if isinstance(block, DenseBlock) and isinstance(encoder, torch.nn.Identity):
+            inputs += [(j, labels[j], "") for j in numeric]
+            inputs += [
+                (j, labels[j], category) for j in categorical for category in table.categories[j]
+            ]
             continue
-        inputs += [(j, labels[j], "") for j in numeric]
-        inputs += [
-            (j, labels[j], category) for j in categorical for category in table.categories[j]
-        ]
+        # the encoder of another block mixes its columns: only its width is known, from one row
+        row = torch.zeros(
+            (1, table.layouts[name].n_values), dtype=fitted.dtype, device=fitted.device
+        )
+        with torch.no_grad():
+            width = encoder(row).shape[1]
+        first = min([*numeric, *categorical])
+        inputs += [(first, name, i) for i in range(width)]
     return inputs
 
 
@@ -277,7 +301,7 @@ def _inputs(core: BaseSupervisedAutoencoder, labels: list | None) -> list[tuple]
 
 @isolated_but_output
 def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"):
-    """Correlate the latents of rows with variables that are known of them.
+    """Correlate the latents of rows with known variables of the same rows.
 
     Read more in the :ref:`User Guide <interpretation>`.
 
@@ -288,19 +312,19 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
     X : array-like or DataFrame of shape (n_samples, n_features)
         The columns that were fitted.
     variables : DataFrame, Series or array-like of shape (n_samples, n_variables) or (n_samples,)
-        Of the same rows, in the same order (row labels, where both have some, must be in one
+        For the same rows, in the same order (row labels, where both have some, must be in one
         order too): numbers or, by their dtype, categories, strings or booleans. A row counts for
         a variable where it is not missing.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`, whose latents are
         taken. None: the latents that the estimator gives.
     method : {"pearson", "spearman"}, default="pearson"
-        Linear correlation, or that of ranks, which knows any monotonic relation.
+        Linear correlation, or that of ranks, which finds any monotonic relation.
 
     Returns
     -------
     correlations : DataFrame of shape (n_latents, n_variables)
-        From -1 to 1; of a category the correlation ratio, from 0 to 1. NaN where a latent or a
+        From -1 to 1; for categories the correlation ratio, from 0 to 1. NaN where a latent or a
         variable is constant in the rows that count.
 
     Raises
@@ -319,14 +343,14 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
     Notes
     -----
-    The correlation ratio of a category is the square root of the fraction of the latent's variance
-    (of its ranks' with "spearman") that lies between the categories. It has no sign, and is not 0
-    by chance: of :math:`k` categories in :math:`n` rows without any relation its square has the
-    mean :math:`(k - 1) / (n - 1)`.
+    The correlation ratio is the square root of the fraction of the latent's variance (of its
+    ranks' with "spearman") that lies between the categories. It has no sign, and is above 0 by
+    chance alone: for :math:`k` categories in :math:`n` rows without any relation its square has
+    the mean :math:`(k - 1) / (n - 1)`.
 
     Latents of different fits are not the same: a latent has no sign of its own, and several may
-    share what they know of a variable. Then each correlates little, and a regression on all of
-    them tells.
+    share the information about a variable. Then each correlates little, and only a regression on
+    all of them tells.
 
     Examples
     --------
@@ -374,7 +398,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
 
 def _correlation(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Correlate columns with values of shape (n_samples,); NaN where one is constant."""
+    """Correlate columns with values of shape (n_samples,); NaN where either is constant."""
     result = np.full(Z.shape[1], np.nan)
     if standard_deviation(values) == 0:
         return result
@@ -429,7 +453,7 @@ def integrated_gradients(
     Parameters
     ----------
     estimator : estimator instance
-        Fitted supervised autoencoder or chain of such, or a search for one. Of a pipeline, pass
+        Fitted supervised autoencoder or chain of such, or a search for one. For a pipeline, pass
         the last step, and the table that it sees.
     X : array-like or DataFrame of shape (n_samples, n_features)
         The columns that were fitted.
@@ -439,11 +463,11 @@ def integrated_gradients(
     latent : int, default=None
         Position of a latent; negative ones count from the last. None: the prediction.
     output : int or class label, default=None
-        Which output is divided: of several outputs (of this stage) the position; of a classifier
-        the class. None: the only output; the second one of two classes.
+        Which output is divided: the position among several outputs (of this stage); for a
+        classifier the class. None: the only output; the second one of two classes.
     baselines : array-like or DataFrame of shape (1 or n_samples, n_features), default=None
         Rows with the columns of X that the lines begin at. None: the mean of each number, and the
-        frequencies of each category, which is how an entry that is not measured enters.
+        frequencies of each category, as which a missing entry enters.
     n_steps : int, default=50
         Number of points on each line.
     return_baseline : bool, default=False
@@ -452,12 +476,12 @@ def integrated_gradients(
     Returns
     -------
     attributions : DataFrame of shape (n_samples, n_columns)
-        One column for each of the table's that the stage has heard of, the parts of all categories
-        summed. In the unit of the output: that of the target; of a class the log-odds
-        :math:`\log p / (1 - p)`, without unit; of a latent none. 0 where an entry is missing.
+        One column for each column of the table that reaches the stage, the parts of all categories
+        summed. In the unit of the output: that of the target; for a class the log-odds
+        :math:`\log p / (1 - p)`, without unit; for a latent none. 0 where an entry is missing.
     outputs : ndarray of shape (n_samples,)
-        Only with ``return_baseline=True``: what the rows' baselines give. Missing entries of a
-        row are missing in its baseline.
+        Only with ``return_baseline=True``: the outputs for the rows' baselines. Missing entries of
+        a row are missing in its baseline.
 
     Raises
     ------
@@ -478,15 +502,15 @@ def integrated_gradients(
 
     Notes
     -----
-    Of an ensemble, the mean over the members: for a number that divides the mean prediction, for a
-    class the mean log-odds. A latent is the first member's.
+    For an ensemble, the mean over the members: for a number that divides the mean prediction, for
+    a class the mean log-odds. A latent is the first member's.
 
     The sum of a row, with its baseline's output, is its prediction up to the error of the
     integral. Where that is not small, raise `n_steps`: kinks, as of ``activation="relu"``, need
     more.
 
-    Attributions tell of the model, not of the world. Columns that move together share what they
-    have in common in whatever way the fit has divided it.
+    Attributions are about the model, not about the world. Columns that move together share their
+    common part in whatever way the fit has divided it.
 
     References
     ----------
@@ -515,90 +539,55 @@ def integrated_gradients(
         raise ValueError(
             f"Either a 'latent' or an 'output' can be divided, got {latent!r} and {output!r}."
         )
-    flow = DifferentiableChain(estimator, caller)
+    chain = DifferentiableChain(estimator, caller)
     if stage is not None:
-        k = stage_position(flow.estimator, stage)
-        flow = DifferentiableChain(flow.estimator[: k + 1], caller)
-    choose = _latent_of(flow, latent) if latent is not None else _output_of(flow, output)
-    parts = [
-        _attribute(DifferentiableChain(network, caller), X, choose, baselines, int(n_steps))
-        for network in _networks(flow.estimator, of_latent=latent is not None)
-    ]
+        chain = chain.up_to(stage_position(chain.estimator, stage))
+    if latent is not None:
+        choose, chains = _latent_of(chain, latent), [chain]
+    else:
+        choose = _output_of(chain, output)
+        last = len(chain) - 1
+        # of one network a stage each: their mean is the prediction of an ensemble of chains, and
+        # of a last stage that is an ensemble itself
+        chains = [own for member in chain.members() for own in member.members_of_stage(last)]
+    parts = [_attribute(own, X, choose, baselines, int(n_steps)) for own in chains]
     mean = np.mean([values for values, _ in parts], axis=0)
-    own = sorted(j for columns in flow.columns for j in columns)
+    own = sorted(j for columns in chain.columns for j in columns)
     index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(mean))
     attributions = pd.DataFrame(mean[:, own], index=index)
-    attributions.columns = _labels_of_columns(flow.estimator)[own]
+    attributions.columns = chain.labels()[own]
     if not return_baseline:
         return attributions
     return attributions, np.mean([outputs for _, outputs in parts], axis=0)
 
 
-def _labels_of_columns(estimator: Any) -> pd.Index:
-    """Give the labels of the table that was fitted; of an array the positions."""
-    if isinstance(estimator, NestedAutoencoder):
-        return estimator._columns.index()
-    return fitted_part(estimator).table.column_labels.index()
+# Picks what is divided from the outputs of the last stage of a chain, of shape (n_samples,).
+_Choice = Callable[[DifferentiableChain, StageOutputs], Tensor]
 
 
-def _networks(estimator: Any, *, of_latent: bool) -> list[Any]:
-    """Give estimators of one network a stage, whose mean is the output that is asked for."""
-    if of_latent:
-        return [estimator]
-    if not isinstance(estimator, NestedAutoencoder):
-        return estimator.members_
-    networks = []
-    for chain in estimator.members_:
-        name, last, columns = chain.stages_[-1]
-        for member in unfrozen(innermost(last, steps=False)).members_:
-            part = chain[: len(chain)]
-            part.stages_ = [*part.stages_[:-1], (name, member, columns)]
-            networks.append(part)
-    return networks
-
-
-def _latent_of(
-    flow: DifferentiableChain, latent: Any
-) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
-    """Give what picks a latent of the last stage."""
-    n_latents = flow.fitted[-1].n_components
+def _latent_of(chain: DifferentiableChain, latent: Any) -> _Choice:
+    """Give the function that picks a latent of the last stage."""
+    n_latents = chain.stages[-1].n_components
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
     if not is_index or not -n_latents <= int(latent) < n_latents:
         raise ValueError(
             f"The 'latent' parameter must be an int from {-n_latents} to {n_latents - 1}, as "
             f"there are {n_latents} latents; got {latent!r}."
         )
-    return lambda _, reading: reading.latents[:, int(latent)]
+    return lambda _, outputs: outputs.latents[:, int(latent)]
 
 
-def _output_of(
-    flow: DifferentiableChain, output: Any
-) -> Callable[[DifferentiableChain, StageOutputs], Tensor]:
-    """Give what picks an output of the last stage's prediction, in its own unit."""
-    estimator, name = flow.estimators[-1], flow.names[-1]
-    target = flow.fitted[-1].target
+def _output_of(chain: DifferentiableChain, output: Any) -> _Choice:
+    """Give the function that picks an output of the last stage's prediction, in its own unit."""
+    target, name = chain.stages[-1].target, chain.names[-1]
     if target is None:
-        what = f"Stage {name!r}" if name else f"This {type(estimator).__name__}"
+        what = f"Stage {name!r}" if name else f"This {type(chain.estimators[-1]).__name__}"
         raise NoTargetError(
             f"{what} was fitted without a target (y=None), so that it has no prediction; ask for "
             "a latent."
         )
-    if is_classifier(estimator):
-        classes = estimator.classes_.tolist()
-        if output is None and len(classes) == 2:
-            output = classes[1]
-        if output not in classes:
-            raise ValueError(
-                f"The 'output' parameter must be one of the classes {classes}, got {output!r}."
-            )
-        c = classes.index(output)
-        others = [i for i in range(len(classes)) if i != c]
-
-        def log_odds(_: DifferentiableChain, reading: StageOutputs) -> Tensor:
-            logits: Any = reading.prediction
-            return logits[:, c] - torch.logsumexp(logits[:, others], dim=1)
-
-        return log_odds
+    if isinstance(target, ClassTarget):
+        return _log_odds(target.classes.tolist(), output)
     n_outputs = target.layout.n_numeric
     j = 0 if output is None and n_outputs == 1 else output
     is_index = isinstance(j, Integral) and not isinstance(j, bool)
@@ -608,30 +597,62 @@ def _output_of(
             f"there are {n_outputs} outputs; got {output!r}."
         )
 
-    def number(flow: DifferentiableChain, reading: StageOutputs) -> Tensor:
-        prediction: Any = reading.prediction
-        target: Any = flow.fitted[-1].target
-        mean, scale = target.affine()
-        return prediction[:, int(j)] * scale[int(j)] + mean[int(j)]
+    def number(chain: DifferentiableChain, outputs: StageOutputs) -> Tensor:
+        # of the chain that is given: a member of an ensemble has a mean and a scale of its own
+        own = chain.stages[-1].target
+        assert isinstance(own, NumericTarget)
+        assert outputs.prediction is not None
+        mean, scale = own.affine()
+        return outputs.prediction[:, int(j)] * scale[int(j)] + mean[int(j)]
 
     return number
 
 
+def _log_odds(classes: list[Any], output: Any) -> _Choice:
+    """Give the function that picks a class's log-odds."""
+    if output is None and len(classes) == 2:
+        output = classes[1]
+    if output not in classes:
+        raise ValueError(
+            f"The 'output' parameter must be one of the classes {classes}, got {output!r}."
+        )
+    c = classes.index(output)
+    others = [i for i in range(len(classes)) if i != c]
+
+    def log_odds(_: DifferentiableChain, outputs: StageOutputs) -> Tensor:
+        logits = outputs.prediction
+        assert logits is not None
+        # log p / (1 - p): the normalisation, which is in both, cancels
+        return logits[:, c] - torch.logsumexp(logits[:, others], dim=1)
+
+    return log_odds
+
+
 def _attribute(
-    flow: DifferentiableChain,
+    chain: DifferentiableChain,
     X: Any,
-    choose: Callable[[DifferentiableChain, StageOutputs], Tensor],
+    choose: _Choice,
     baselines: Any,
     n_steps: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Integrate the gradients of one network a stage.
+
+    Parameters
+    ----------
+    chain : DifferentiableChain
+    X, baselines
+        As in ``integrated_gradients``.
+    choose : callable
+        Picks the output that is divided.
+    n_steps : int
+        Number of points on each line.
 
     Returns
     -------
     attributions : ndarray of shape (n_samples, n_features)
         For each column of the table that was fitted.
     outputs : ndarray of shape (n_samples,)
-        Of the baselines.
+        For the baselines.
     """
     try:
         from captum.attr import IntegratedGradients
@@ -641,24 +662,26 @@ def _attribute(
             "`pip install 'sknestedae[inspection]'`."
         ) from error
 
-    X = flow.check(X)
-    parts = flow.encode(X)
+    X = chain.check(X)
+    parts = chain.encode(X)
     keys = [(k, name) for k, rows in enumerate(parts) for name in rows.values]
     masks = [(k, name) for k, rows in enumerate(parts) for name in rows.measured]
-    columns = [flow.columns_of_values(k)[name] for k, name in keys]
+    columns = [chain.columns_of_values(k)[name] for k, name in keys]
     ends = [parts[k].values[name] for k, name in keys]
-    starts = _starts(flow, X, baselines, keys, columns, ends)
+    starts = _starts(chain, X, baselines, keys, columns, ends)
     measured = [parts[k].measured[name] for k, name in masks]
 
+    # captum knows functions of tensors alone: the values of all blocks of all stages, which are
+    # followed from one end to the other, and then the masks, which stay
     def forward(*tensors: Tensor) -> Tensor:
         rows = [Batch({}) for _ in parts]
-        for (k, name), values in zip(keys, tensors, strict=False):
+        for (k, name), values in zip(keys, tensors[: len(keys)], strict=True):
             rows[k].values[name] = values
         for (k, name), mask in zip(masks, tensors[len(keys) :], strict=True):
             rows[k].measured[name] = mask
-        return choose(flow, flow.forward(rows)[-1])
+        return choose(chain, chain.forward(rows)[-1])
 
-    n_features = flow.estimator.n_features_in_
+    n_features = chain.estimator.n_features_in_
     attributions, outputs = np.zeros((len(X), n_features)), np.zeros(len(X))
     method = IntegratedGradients(forward)
     n_values = sum(values.shape[1] for values in ends)
@@ -667,7 +690,9 @@ def _attribute(
         mask = tuple(t[chunk] for t in measured)
         found = method.attribute(end, start, additional_forward_args=mask, n_steps=n_steps)
         for values, own in zip(found, columns, strict=True):
-            is_column = own[:, None] == np.arange(n_features)  # latents are none
+            # sums the values of a column, such as its categories; those of latents, which are -1,
+            # belong to none
+            is_column = own[:, None] == np.arange(n_features)
             attributions[chunk] += values.detach().cpu().numpy() @ is_column
         with torch.no_grad():
             outputs[chunk] = forward(*start, *mask).cpu().numpy()
@@ -681,35 +706,55 @@ def _rows_at_once(n_values: int, n_steps: int) -> int:
 
 
 def _starts(
-    flow: DifferentiableChain,
-    X: Any,
+    chain: DifferentiableChain,
+    X: pd.DataFrame | np.ndarray,
     baselines: Any,
     keys: Iterable[tuple[int, str]],
     columns: list[np.ndarray],
     ends: list[Tensor],
 ) -> list[Tensor]:
-    """Give the values at which the lines begin, of the shapes of those at which they end.
+    """Give the values at which the lines begin.
 
-    What is not measured in a row, and what stands where latents belong, is the same at both ends.
+    A missing entry, and the values where latents belong, are the same at both ends: so they have
+    no part in the difference.
+
+    Parameters
+    ----------
+    chain : DifferentiableChain
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+        Checked.
+    baselines
+        As in ``integrated_gradients``.
+    keys : iterable of (int, str)
+        Stage and block of each of the values.
+    columns : list of ndarray of int, shape (n_values,)
+        Which column of X each value belongs to; -1 for latents.
+    ends : list of Tensor of shape (n_samples, n_values)
+        The values of X, at which the lines end.
+
+    Returns
+    -------
+    list of Tensor of shape (n_samples, n_values)
     """
     if baselines is None:
         given = [
-            torch.as_tensor(flow.fitted[k].table.codecs[name].missing_row()[None])
+            torch.as_tensor(chain.stages[k].table.codecs[name].missing_row()[None])
             for k, name in keys
         ]
     else:
         check_one_table(baselines, "integrated_gradients", "Pass one table.")
-        baselines = flow.check(baselines)
+        baselines = chain.check(baselines)
         if len(baselines) not in (1, len(X)):
             raise ValueError(
                 f"The 'baselines' parameter must have one row or the {len(X)} rows of X, got "
                 f"{len(baselines)}."
             )
-        parts = flow.encode(baselines)
+        parts = chain.encode(baselines)
         given = [parts[k].values[name] for k, name in keys]
     missing = pd.isna(pd.DataFrame(X)).to_numpy()
     starts = []
     for start, own, end in zip(given, columns, ends, strict=True):
+        # the -1 of latents would look up the last column, which does not matter beside own < 0
         kept = torch.as_tensor((own < 0) | missing[:, own], device=end.device)
         starts.append(torch.where(kept, end, start.to(end)))
     return starts

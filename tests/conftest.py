@@ -34,13 +34,14 @@ def data_dir() -> Path:
 
 @pytest.fixture
 def stacks(monkeypatch):
-    """Record the number of networks in each stack that is trained."""
+    """Record the number of networks in each stack that is trained to its end."""
     sizes = []
     train = _vectorized.VectorizedTraining.train
 
     def spy(self):
-        sizes.append(len(self.jobs))
-        train(self)
+        n_networks = len(self.jobs)
+        train(self)  # after an error, each is trained alone
+        sizes.append(n_networks)
 
     monkeypatch.setattr(_vectorized.VectorizedTraining, "train", spy)
     return sizes

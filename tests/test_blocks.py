@@ -160,6 +160,18 @@ def test_dense_block():
     assert DenseBlock().make_decoder(layout, 7)(torch.randn(4, 7)).shape == (4, 5)
 
 
+def test_dense_block_can_give_any_values_for_latents_of_0():
+    """Columns that were not standardised have means of their own."""
+    layout = Layout(2, (3,))
+    decoder = DenseBlock().make_decoder(layout, 4)
+    wanted = torch.arange(1.0, layout.n_values + 1)
+    optimizer = torch.optim.SGD(decoder.parameters(), lr=1)
+    values = decoder(torch.zeros(1, 4))[0]
+    ((values - wanted) ** 2 / 2).sum().backward()
+    optimizer.step()  # of a bias, the whole way at once
+    torch.testing.assert_close(decoder(torch.zeros(1, 4))[0], wanted)
+
+
 @pytest.mark.parametrize(
     "blocks",
     [

@@ -51,6 +51,8 @@ ORDER = {
         "_missing",
         "_target",
         "_scales",
+        "_listed",
+        "_staged",
     ],
     "datasets": ["_base", "_nested_functions", "_perovskites"],
     "_layers": ["_device", "_dense"],
@@ -84,12 +86,24 @@ ORDER = {
         "_refinement",
         "_stages",
         "_completion",
+        "_fitted_chain",
         "_outputs",
+        "_chain_scores",
+        "_base_chain",
+        "_chain_fit",
         "_nested",
         "_differentiable",
     ],
     "model_selection": ["_folds", "_scorers", "_search"],
-    "design": ["_constraints", "_targets", "_search", "_design"],
+    "design": [
+        "_columns",
+        "_candidates",
+        "_constraints",
+        "_objectives",
+        "_candidate_chain",
+        "_search",
+        "_design",
+    ],
     "plotting": [
         "_base",
         "_history",
@@ -132,6 +146,11 @@ AT_USE_ONLY = {
     "skops",
     "tqdm",
 }
+# Names with an underscore that are public all the same: of named tuples, and of notebooks.
+PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make", "_repr_html_"}
+# Private attributes of other packages, where these have no public way: the frames above a call,
+# and the children of a torch module, to exchange them in a copy.
+OF_OTHER_PACKAGES = {"_compat": {"_getframe"}, "_networks": {"_modules"}}
 # Test files that stand for no one source file.
 GENERAL_TESTS = {
     "bad_input",
@@ -175,10 +194,12 @@ def imported(tree, path):
 
 
 def imported_when_loaded(path):
-    """Give the imports of a file that run when it is loaded: not those inside functions."""
+    """Give the imports of a file that run when it is loaded: not in functions, not for types."""
     tree = parse(path)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if is_function or is_for_types:
             node.body = []
     return imported(tree, path)
 
@@ -225,6 +246,134 @@ def test_only_compat_touches_private_scikit_learn(path):
         package, *parts = name.split(".")
         if package == "sklearn":
             assert not any(part.startswith("_") for part in parts), f"imports {name}"
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__") and name not in PUBLIC_ALL_THE_SAME
+
+
+def is_self(node):
+    """Tell whether an object is the one whose method this is."""
+    is_super = isinstance(node, ast.Call) and getattr(node.func, "id", None) == "super"
+    return is_super or getattr(node, "id", None) in ("self", "cls")
+
+
+def private_definitions(tree):
+    """Give the private names that the classes and functions of a file define or set on self."""
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names = [node.attr] if is_self(node.value) else []
+        if isinstance(node, ast.ClassDef):
+            targets = [
+                target
+                for line in node.body
+                if isinstance(line, ast.Assign | ast.AnnAssign)
+                for target in (line.targets if isinstance(line, ast.Assign) else [line.target])
+            ]
+            names += [target.id for target in targets if isinstance(target, ast.Name)]
+        yield from filter(is_private, names)
+
+
+def private_uses(tree):
+    """Give line and name of each private attribute of an object other than self.
+
+    Also one that is named by a string, in getattr and its like or as a key of vars.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and not is_self(node.value):
+            yield node.lineno, node.attr
+        if isinstance(node, ast.Call):
+            function, arguments = getattr(node.func, "id", None), node.args
+            if function in ("getattr", "hasattr", "setattr", "delattr"):
+                yield from strings_of(arguments[1:2], arguments[0])
+            elif isinstance(node.func, ast.Attribute) and is_vars(node.func.value):
+                yield from strings_of(arguments[:1], node.func.value.args[0])
+        if isinstance(node, ast.Subscript) and is_vars(node.value):
+            yield from strings_of([node.slice], node.value.args[0])
+        if isinstance(node, ast.Compare) and is_vars(node.comparators[0]):
+            yield from strings_of([node.left], node.comparators[0].args[0])
+
+
+def is_vars(node):
+    return isinstance(node, ast.Call) and getattr(node.func, "id", None) == "vars" and node.args
+
+
+def strings_of(nodes, owner):
+    """Give line and value of private names that are written as strings, unless self's."""
+    for node in nodes:
+        value = getattr(node, "value", None)
+        if isinstance(value, str) and is_private(value) and not is_self(owner):
+            yield node.lineno, value
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x._y",
+        "x.z._y",
+        "f()._y()",
+        "x._y = 1",
+        "self.x._y",
+        "getattr(x, '_y')",
+        "vars(x)['_y']",
+        "vars(x).get('_y')",
+        "'_y' in vars(x)",
+    ],
+)
+def test_a_private_use_is_found(source):
+    assert list(private_uses(ast.parse(source))) == [(1, "_y")]
+    assert not list(private_definitions(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "source", ["self._y", "cls._y", "super()._y", "x.__y__", "x._replace(z=1)", "getattr(x, 'y')"]
+)
+def test_what_is_no_private_use(source):
+    assert not list(private_uses(ast.parse(source)))
+
+
+def test_private_definitions():
+    source = """
+class A:
+    _a: int
+    _b = _c = 0
+
+    def _d(self):
+        x = _e = 1
+        self._f = x
+        self._g, self.z = x
+        x._h = _e
+"""
+    assert set(private_definitions(ast.parse(source))) == {"_a", "_b", "_c", "_d", "_f", "_g"}
+
+
+@pytest.mark.parametrize("room", sorted(RANKS))
+def test_no_private_attribute_is_used_in_another_room(room):
+    """A private attribute is its room's own: others go through a method or function."""
+    own = {path: parse(path) for path in ROOMS if room_of(path) == room}
+    defined = {name for tree in own.values() for name in private_definitions(tree)}
+    allowed = defined | OF_OTHER_PACKAGES.get(room, set())
+    found = [
+        f"{name_of(path)}:{line} {name}"
+        for path, tree in own.items()
+        for line, name in private_uses(tree)
+        if name not in allowed
+    ]
+    assert not found
+
+
+@every_source(ROOMS)
+def test_no_private_name_is_imported_from_another_room(path):
+    for name in imported(parse(path), path):
+        package, *parts = name.split(".")
+        if package == PACKAGE and parts[0] != room_of(path):
+            *_, last = parts
+            folder = (ROOT / PACKAGE).joinpath(*parts)
+            is_file = folder.is_dir() or folder.with_suffix(".py").is_file()
+            assert is_file or not is_private(last), f"imports {name}"
 
 
 @every_source()

@@ -155,6 +155,17 @@ def test_training_goes_on_as_if_nothing_had_happened(through):
     assert_array_equal(loaded.predict(X), sae.partial_fit(X, y).predict(X))
 
 
+def test_a_state_can_be_read_twice():
+    X, y = regression()
+    state = SupervisedAutoencoder(**TINY).fit(X, y).__getstate__()
+    before = dict(state)
+    first, second = (SupervisedAutoencoder.__new__(SupervisedAutoencoder) for _ in range(2))
+    first.__setstate__(state)
+    assert state.keys() == before.keys()
+    second.__setstate__(state)
+    assert_array_equal(first.predict(X), second.predict(X))
+
+
 @pytest.mark.parametrize("through", ROUNDS)
 def test_unfitted(through):
     sae = SupervisedAutoencoder(3, alpha=0.5)

@@ -1,8 +1,7 @@
-"""Filling the gaps of a chain's table, by the latents of its stages."""
+"""Missing values of a chain's table, imputed from the latents of its stages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from .._latents._inference import PosteriorModes, PosteriorModeSearch
 from .._networks._batch import Batch
 from .._networks._chain import LatentColumns
-from .._tables._labels import ColumnLabels
 from .._tables._missing import (
     Completions,
     CompletionSearch,
@@ -20,9 +18,9 @@ from .._tables._missing import (
     missing_entries,
     take_rows,
 )
-from .._tables._scales import last_scale, measured_scales
+from .._tables._staged import StagedTable, StageLatents
 from ._fitted import fitted_part
-from ._stages import Stage, as_fitted, iter_stages, stage_table, transform_stage
+from ._stages import Stage, as_fitted, iter_stages, latents_of, transform_stage
 from ._unwrap import autoencoder_of
 
 
@@ -37,8 +35,6 @@ class ChainCompleter:
     ----------
     stages : list of Stage
         Fitted.
-    columns : ColumnLabels
-        Of the table.
 
     Raises
     ------
@@ -46,9 +42,8 @@ class ChainCompleter:
         If a stage is no supervised autoencoder.
     """
 
-    def __init__(self, stages: list[Stage], columns: ColumnLabels) -> None:
+    def __init__(self, stages: list[Stage]) -> None:
         self.stages = stages
-        self.columns = columns
         self.estimators = [
             autoencoder_of(stage.estimator, "complete", stage.name) for stage in stages
         ]
@@ -58,54 +53,51 @@ class ChainCompleter:
             for earlier, later in zip(self.links[:-1], self.links[1:], strict=True)
         ]
 
-    def find(self, X: Any, search: CompletionSearch | None) -> Completions:
+    def find(self, table: StagedTable, search: CompletionSearch | None) -> Completions:
         """Complete rows, each once or as a search wants it.
 
         Parameters
         ----------
-        X : DataFrame or ndarray of shape (n_samples, n_features)
-            Rows with gaps.
+        table : StagedTable
+            Rows with missing values.
         search : (int, float) or None
             How many completions of each row, at most, and within which mismatch: the largest of
             the stages'.
         """
-        nearest = np.zeros(len(X))
+        nearest = np.zeros(len(table))
         found = []
-        for rows, last in self._groups(X):
-            part = self._find(take_rows(X, rows), last, search)
+        # a row without anything measured is completed as one of the last stage
+        last = np.where(table.last == -1, len(self.stages) - 1, table.last)
+        for k in np.unique(last):
+            rows = np.flatnonzero(last == k)
+            part = self._find(table.take(rows), int(k), search)
             nearest[rows] = part.nearest
             found.append(part._replace(rows=rows[part.rows]))
         rows = np.concatenate([part.rows for part in found])
         order = np.argsort(rows, kind="stable")
         tables = [part.X for part in found]
-        is_frame = isinstance(X, pd.DataFrame)
+        is_frame = isinstance(table.X, pd.DataFrame)
         whole = pd.concat(tables) if is_frame else np.concatenate(tables)
         mismatch = np.concatenate([part.mismatch for part in found])
         return Completions(take_rows(whole, order), rows[order], mismatch[order], nearest)
 
-    def _groups(self, X: Any) -> Iterator[tuple[np.ndarray, int]]:
-        """Give the rows whose last measured scale is the same, and that scale."""
-        measured = measured_scales(X, [stage.columns for stage in self.stages])
-        last = np.where(measured.any(axis=1), last_scale(measured), len(self.stages) - 1)
-        for k in np.unique(last):
-            yield np.flatnonzero(last == k), int(k)
-
-    def _find(self, X: Any, last: int, search: CompletionSearch | None) -> Completions:
+    def _find(self, table: StagedTable, last: int, search: CompletionSearch | None) -> Completions:
         """Complete rows whose last measured scale is the same."""
         n_stages = len(self.stages)
         some, later = range(last + 1), range(last + 1, n_stages)
-        explainer = PosteriorModeSearch(self.links[: last + 1], self.between[:last])
-        found = explainer.find(self._parts(X, some, None), None if later else search)
-        completed = self._decoded(take_rows(X, found.rows), found, some)
-        has_gaps = self._has_gaps(X, some)
-        mismatch = np.where(has_gaps[found.rows], found.mismatch, 0.0)
-        nearest = np.where(has_gaps, found.nearest, 0.0)
+        # first the stages at which rows may have measured columns, all of them together ...
+        modes = PosteriorModeSearch(self.links[: last + 1], self.between[:last])
+        found = modes.find(self.batches(table, some, None), None if later else search)
+        completed = self._decoded(take_rows(table.X, found.rows), found, some)
+        is_incomplete = self._is_incomplete(table.X, some)
+        mismatch = np.where(is_incomplete[found.rows], found.mismatch, 0.0)
+        nearest = np.where(is_incomplete, found.nearest, 0.0)
         if not later:
             return Completions(completed, found.rows, mismatch, nearest)
-        explainer = PosteriorModeSearch(self.links[last + 1 :], self.between[last + 1 :])
-        found = explainer.find(
-            self._parts(completed, later, self._latents(completed, last)), search
-        )
+        # ... then the later ones, of which rows have nothing, from the latents of what is complete
+        table = table.with_rows(completed)
+        modes = PosteriorModeSearch(self.links[last + 1 :], self.between[last + 1 :])
+        found = modes.find(self.batches(table, later, self._latents(table, last)), search)
         completed = self._decoded(take_rows(completed, found.rows), found, later)
         mismatch = np.maximum(mismatch[found.rows], found.mismatch)
         nearest = np.maximum(nearest, found.nearest)
@@ -114,37 +106,39 @@ class ChainCompleter:
             take_rows(completed, is_near), found.rows[is_near], mismatch[is_near], nearest
         )
 
-    def _has_gaps(self, X: Any, stages: range) -> np.ndarray:
+    def _is_incomplete(self, X: pd.DataFrame | np.ndarray, stages: range) -> np.ndarray:
         """Tell which rows lack an own column of some stages."""
         own = [j for k in stages for j in self.stages[k].columns]
         return np.any(missing_entries(X)[:, own], axis=1)
 
-    def _parts(self, X: Any, stages: range, latents: np.ndarray | None) -> list[Batch]:
-        """Give rows as some stages see them: the first with latents before, if it has any."""
-        parts = []
+    def batches(
+        self, table: StagedTable, stages: range, latents: StageLatents | None
+    ) -> list[Batch]:
+        """Give rows as some stages see them: the first with latents before, if it has any.
+
+        The latents that the others see are missing: they are what is searched for.
+        """
+        batches = []
         for k in stages:
-            before = self.stages[k - 1] if k else None
             if k and latents is None:
-                latents = np.full((len(X), self.links[k - 1].n_components), np.nan)
-            parts.append(self._rows(k, self._table(X, k, before, latents)))
+                before = self.stages[k - 1]
+                unknown = np.full((len(table), self.links[k - 1].n_components), np.nan)
+                latents = latents_of(before, unknown)
+            stage, link = self.stages[k], self.links[k]
+            own = as_fitted(stage.estimator, table.stage(k, latents))
+            checked = self.estimators[k]._check_X(own, reset=False)
+            batches.append(link.rows(link.table.transform(checked)))
             latents = None
-        return parts
+        return batches
 
-    def _table(self, X: Any, k: int, before: Stage | None, latents: np.ndarray | None) -> Any:
-        stage = self.stages[k]
-        table = stage_table(X, slice(None), self.columns, stage, before, latents)
-        return as_fitted(stage.estimator, table)
-
-    def _rows(self, k: int, table: Any) -> Batch:
-        estimator, link = self.estimators[k], self.links[k]
-        return link.rows(link.table.transform(estimator._check_X(table, reset=False)))
-
-    def _latents(self, X: Any, last: int) -> np.ndarray:
+    def _latents(self, table: StagedTable, last: int) -> StageLatents:
         """Encode completed rows up to a stage."""
-        *_, (stage, table) = iter_stages(X, self.columns, self.stages[: last + 1])
-        return transform_stage(stage.estimator, table)
+        *_, (stage, own) = iter_stages(table, self.stages[: last + 1])
+        return latents_of(stage, transform_stage(stage.estimator, own))
 
-    def _decoded(self, X: Any, explained: PosteriorModes, stages: range) -> Any:
+    def _decoded(
+        self, X: pd.DataFrame | np.ndarray, explained: PosteriorModes, stages: range
+    ) -> pd.DataFrame | np.ndarray:
         """Fill the own columns of some stages with what was decoded."""
         completed: dict[int, Any] = {}
         for k, decoded in zip(stages, explained.decoded, strict=True):

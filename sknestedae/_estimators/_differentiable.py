@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._networks._batch import Batch
 from .._networks._chain import Chain, LatentColumns
+from .._tables._input import to_pandas
+from .._tables._scales import is_scale_list
 from ._fitted import fitted_part
 from ._nested import NestedAutoencoder
 from ._unwrap import autoencoder_of, innermost, unfrozen
 
 
 class StageOutputs(NamedTuple):
-    """What one stage makes of rows.
+    """The latents and the prediction of one stage.
 
-    ``latents`` is of shape (n_samples, n_components); ``prediction``, in scaled units, of shape
-    (n_samples, n_outputs), or None where the stage has no target.
+    Attributes
+    ----------
+    latents : Tensor of shape (n_samples, n_components)
+    prediction : Tensor of shape (n_samples, n_outputs) or None
+        In scaled units; None where the stage has no target.
     """
 
     latents: Tensor
@@ -30,63 +36,173 @@ class StageOutputs(NamedTuple):
 class DifferentiableChain:
     """The stages of a fitted estimator, up and down, with gradients.
 
+    A single autoencoder is a chain of one stage. Of an ensemble, the first member, whose latents
+    ``transform`` gives; ``members`` has the others.
+
     Parameters
     ----------
     estimator : estimator
         Fitted supervised autoencoder or chain of such; also in a frozen estimator or a search.
     caller : str
-        What is to be named where the estimator is of another kind.
+        The function that the message names where the estimator is of another kind.
 
     Attributes
     ----------
+    estimator : BaseSupervisedAutoencoder or NestedAutoencoder
+        Taken out of its search or frozen estimator.
     names : list of str
-        Of the stages; of a single autoencoder ``[""]``.
+        Of the stages; for a single autoencoder ``[""]``.
     estimators : list of BaseSupervisedAutoencoder
-    fitted : list of FittedAutoencoder
-        What is behind them.
+    stages : list of FittedAutoencoder
     columns : list of list of int
         Positions in X of each stage's own columns.
+    network : Chain
+        The modules of all stages.
     """
 
     def __init__(self, estimator: Any, caller: str = "This") -> None:
         estimator = unfrozen(innermost(estimator, steps=False))
         check_is_fitted(estimator)
         self.estimator = estimator
+        self.caller = caller
         stages: list[Any] = getattr(estimator, "stages_", None) or [("", estimator, None)]
         self.names = [name for name, _, _ in stages]
         self.estimators = [autoencoder_of(stage, caller, name) for name, stage, _ in stages]
+        self.stages = [fitted_part(stage) for stage in self.estimators]
         first = self.estimators[0]
         self.columns = [
             list(range(first.n_features_in_)) if own is None else list(own) for _, _, own in stages
         ]
-        self.fitted = [fitted_part(stage) for stage in self.estimators]
-        pairs = zip(self.fitted[:-1], self.fitted[1:], strict=True)
-        device = self.fitted[0].device
-        self.chain = Chain(
-            [stage.module for stage in self.fitted],
+        # latents pass from one network to the next without arrays between: on one device
+        device = self.stages[0].device
+        self.network = Chain(
+            [stage.module for stage in self.stages],
             [
                 LatentColumns.of(later.table, earlier.n_components, device)
-                for earlier, later in pairs
+                for earlier, later in zip(self.stages[:-1], self.stages[1:], strict=True)
             ],
         )
 
     def __len__(self) -> int:
-        return len(self.estimators)
+        return len(self.stages)
+
+    # -- parts of it
+
+    def up_to(self, k: int) -> DifferentiableChain:
+        """Give the chain that ends in a stage."""
+        return DifferentiableChain(self.estimator[: k + 1], self.caller)
+
+    def members(self) -> list[DifferentiableChain]:
+        """Give the chains of an ensemble's members; of no ensemble, one chain alone."""
+        return [DifferentiableChain(member, self.caller) for member in self.estimator.members_]
+
+    def members_of_stage(self, k: int) -> list[DifferentiableChain]:
+        """Give chains that end in each member of a stage which is an ensemble itself.
+
+        The latents that it is given are those of the first members, whichever member is the last.
+        A single autoencoder, which is no stage, has its members in ``members``.
+
+        Returns
+        -------
+        list of n_members DifferentiableChain
+        """
+        if not isinstance(self.estimator, NestedAutoencoder):
+            return [self]
+        part = self.estimator[: k + 1]
+        return [
+            DifferentiableChain(part._with_last_estimator(member), self.caller)
+            for member in self.estimators[k].members_
+        ]
+
+    # -- tables
+
+    def labels(self) -> pd.Index:
+        """Give the labels of the columns that were fitted; for an array, the positions."""
+        if isinstance(self.estimator, NestedAutoencoder):
+            return self.estimator._fitted.labels.index()
+        return self.stages[0].table.column_labels.index()
+
+    def check(self, X: Any) -> pd.DataFrame | np.ndarray:
+        """Bring a table to the columns of ``fit``.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+        """
+        if isinstance(self.estimator, NestedAutoencoder):
+            return self.estimator._read(X).X
+        return self.estimator._check_X(X, reset=False)
+
+    def stack(self, X_list: list[Any]) -> pd.DataFrame:
+        """Make one table of a list of tables, one a scale."""
+        return self.estimator._fitted.table_list.stack(X_list).X
+
+    def known_rows(self, X: Any) -> tuple[pd.DataFrame | np.ndarray, np.ndarray]:
+        """Give the rows of the last scale without missing values, and their index.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or list of them
+            A list only for a chain.
+
+        Returns
+        -------
+        rows : DataFrame or ndarray of shape (n_rows, n_features)
+            Completed.
+        index : ndarray of shape (n_rows,)
+            Their labels; for an array, their positions in X.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        X = to_pandas(X)
+        if is_scale_list(X) and isinstance(self.estimator, NestedAutoencoder):
+            X = self.stack(X)
+        # a DataFrame has its labels, also where the estimator was fitted to an array
+        labels = X.index.to_numpy() if isinstance(X, pd.DataFrame) else None
+        if not isinstance(self.estimator, NestedAutoencoder):
+            completed = self.estimator.complete(self.check(X))
+            return completed, np.arange(len(completed)) if labels is None else labels
+        table = self.estimator._read(X)
+        rows = np.flatnonzero(table.last == len(self) - 1)
+        if not len(rows):
+            raise ValueError(
+                f"X has no row with a measured column of the last stage, {self.names[-1]!r}, "
+                f"among its {len(table)} rows."
+            )
+        index = rows if labels is None else labels[rows]
+        return self.estimator.complete(table.take(rows).X), index
+
+    def columns_of_values(self, k: int) -> dict[str, np.ndarray]:
+        """Tell which column of X each value of a stage's blocks belongs to; -1 for latents.
+
+        Returns
+        -------
+        dict of str to ndarray of int, shape (layout.n_values,)
+        """
+        table, own = self.stages[k].table, self.columns[k]
+        position = np.full(table.n_features, -1)
+        position[: len(own)] = own  # the latents before are a stage's last columns
+        return {
+            name: table.layouts[name].spread(position[[*numeric, *categorical]])
+            for name, (numeric, categorical) in table.columns.items()
+        }
+
+    # -- up and down the chain
 
     def encode(self, X: Any) -> list[Batch]:
         """Give the values of a table as each stage sees them, the latents before included."""
         if isinstance(self.estimator, NestedAutoencoder):
-            tables = [table for _, table in self.estimator._walk(self.check(X))]
+            table = self.estimator._read(X)
+            tables = [own for _, own in self.estimator._fitted.walk(table)]
         else:
             tables = [X]
         return [
-            fitted.batch(stage._check_X(table, reset=False))
-            for stage, fitted, table in zip(self.estimators, self.fitted, tables, strict=True)
+            stage.batch(estimator._check_X(table, reset=False))
+            for stage, estimator, table in zip(self.stages, self.estimators, tables, strict=True)
         ]
-
-    def check(self, X: Any) -> Any:
-        """Bring a table to the columns of ``fit``."""
-        return self.estimator._check_X(X, reset=False)
 
     def forward(self, parts: Sequence[Batch]) -> list[StageOutputs]:
         """Send values up the chain; latents of the stage before are computed anew.
@@ -94,40 +210,39 @@ class DifferentiableChain:
         Parameters
         ----------
         parts : sequence of Batch
-            What each stage sees, up to any stage. What stands where latents belong is replaced,
-            so that no gradient flows there.
-        """
-        readings = []
-        for module, values in zip(self.chain.stages, self.chain.walk(parts), strict=False):
-            latents = module.encode(values)  # type: ignore[operator]
-            readings.append(StageOutputs(latents, module.predict(latents)))  # type: ignore[operator]
-        return readings
-
-    def decode(self, latents: Tensor) -> list[dict[str, Tensor]]:
-        """Send latents of the last stage down the chain; give each stage's decoded values.
-
-        Each stage's are of its own dtype, which need not be that of the stage after it.
-        """
-        decoded: list[dict[str, Tensor]] = []
-        for k in reversed(range(len(self))):
-            values = self.chain.stages[k].decode(latents)  # type: ignore[operator]
-            decoded.insert(0, values)
-            if k:
-                before = next(self.chain.stages[k - 1].parameters())
-                latents = self.chain.latent_columns[k - 1].get(values).to(before)
-        return decoded
-
-    def columns_of_values(self, k: int) -> dict[str, np.ndarray]:
-        """Tell which column of X each value of a stage's blocks belongs to; -1 of latents.
+            The values that each stage sees, up to any stage. Those where latents belong are
+            replaced, so that no gradient reaches them.
 
         Returns
         -------
-        dict of str to ndarray of int, shape (layout.n_values,)
+        list of StageOutputs
+            One a stage.
         """
-        table, own = self.fitted[k].table, self.columns[k]
-        position = np.full(table.n_features, -1)
-        position[: len(own)] = own
-        return {
-            name: table.layouts[name].spread(position[[*numeric, *categorical]])
-            for name, (numeric, categorical) in table.columns.items()
-        }
+        outputs = []
+        for module, values in zip(self.network.stages, self.network.walk(parts), strict=False):
+            latents = module.encode(values)  # type: ignore[operator]
+            outputs.append(StageOutputs(latents, module.predict(latents)))  # type: ignore[operator]
+        return outputs
+
+    def decode(self, latents: Tensor) -> list[dict[str, Tensor]]:
+        """Send latents of the last stage down the chain.
+
+        Parameters
+        ----------
+        latents : Tensor of shape (n_samples, n_components)
+
+        Returns
+        -------
+        list of dict of str to Tensor of shape (n_samples, layout.n_values)
+            Each stage's decoded values by block, in the stage's own dtype, which need not be that
+            of the stage after it.
+        """
+        decoded: list[dict[str, Tensor]] = []
+        for k in reversed(range(len(self))):
+            values = self.stages[k].module.decode(latents)
+            decoded.insert(0, values)
+            if k:
+                # among what a stage decodes are the latents of the stage before
+                before = next(self.stages[k - 1].module.parameters())
+                latents = self.network.latent_columns[k - 1].get(values).to(before)
+        return decoded

@@ -1,4 +1,4 @@
-"""What the stages of a fitted chain give, put together: predictions, and decoded columns."""
+"""What the stages of fitted chains give, put together: latents, predictions, decoded columns."""
 
 from __future__ import annotations
 
@@ -8,18 +8,120 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
-from sklearn.metrics import accuracy_score
 
 from .._tables._input import to_pandas
-from .._tables._target import r2
-from .._tables._weights import scale_weights
+from .._tables._staged import StagedTable
 from ._ensemble import mean_and_spread
-from ._stages import Stage, StageTargets, as_fitted, naming
+from ._fitted_chain import FittedChain
+from ._stages import Stage, as_fitted, transform_stage
+
+# The values of some columns of y, by their positions.
+Outputs = dict[int, np.ndarray]
+
+
+# ---------------------------------------------------------------------------------------------
+# Up the chain
+
+
+def latents_of_chain(chain: FittedChain, table: StagedTable, *, of_all: bool) -> np.ndarray:
+    """Give the latents of the last stage, or those of all stages side by side.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_latents)
+    """
+    tables = list(chain.walk(table))
+    if not of_all:
+        tables = tables[-1:]
+    return np.hstack([transform_stage(stage.estimator, own) for stage, own in tables])
+
+
+def predict_chains(
+    chains: list[FittedChain],
+    table: StagedTable,
+    *,
+    only_last: bool = False,
+    return_std: bool = False,
+) -> Any:
+    """Predict all targets, or those of the last stage alone.
+
+    Parameters
+    ----------
+    chains : list of FittedChain
+        The members of an ensemble, or the one chain.
+    table : StagedTable
+    only_last : bool
+        Whether a table of a list is asked for, which has the target of its own stage.
+    return_std : bool
+        Whether to give the spread of the members as well.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_outputs), two of them, or None
+        None if there is no such target.
+    """
+    first = chains[0]
+    last = first.stages[-1].name
+    wanted = {
+        name: columns
+        for name, columns in first.targets.items()
+        if columns and (name == last or not only_last)
+    }
+    if not wanted:
+        return None
+    is_1d = first.y_is_1d or only_last
+    if len(chains) == 1 and not return_std:
+        return join_outputs(predict_stages(first.walk(table), wanted, as_labels=True), is_1d)
+    means, spreads = mean_of_members(
+        outputs_of_members(chains, table, wanted), classes_of_targets(first)
+    )
+    mean = join_outputs(means, is_1d)
+    return (mean, join_outputs(spreads, is_1d)) if return_std else mean
+
+
+def predict_proba_chains(
+    chains: list[FittedChain], table: StagedTable, *, return_std: bool
+) -> Any:
+    """Give the probabilities of the last stage's classes: the members' mean, and their spread.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), or two of them
+    """
+    members = []
+    for chain in chains:
+        *_, (stage, own) = chain.walk(table)
+        members.append(stage.estimator.predict_proba(as_fitted(stage.estimator, own)))
+    return mean_and_spread(members, return_std)
+
+
+def outputs_of_members(
+    chains: list[FittedChain], table: StagedTable, wanted: dict[str, list[int]]
+) -> list[Outputs]:
+    """Give each member's prediction of each wanted column of y, classes as probabilities."""
+    return [predict_stages(chain.walk(table), wanted, as_labels=False) for chain in chains]
+
+
+def classes_of_targets(chain: FittedChain) -> dict[int, np.ndarray]:
+    """Give the classes of the columns of y that hold some, of shape (n_classes,) each."""
+    return {
+        j: stage.estimator.classes_
+        for stage in chain.stages
+        for j in chain.targets[stage.name]
+        if is_classifier(stage.estimator)
+    }
+
+
+def join_outputs(columns: Outputs, is_1d: bool) -> np.ndarray:
+    """Make an array of predicted columns; one column has one dimension if it is to have."""
+    if len(columns) == 1 and is_1d:
+        return next(iter(columns.values()))
+    return join_columns(columns)
 
 
 def predict_stages(
     walked: Iterable[tuple[Stage, Any]], wanted: dict[str, list[int]], *, as_labels: bool
-) -> dict[int, np.ndarray]:
+) -> Outputs:
     """Give the prediction of each wanted column of y.
 
     Parameters
@@ -37,7 +139,7 @@ def predict_stages(
     dict of int to ndarray of shape (n_samples,) or (n_samples, n_classes)
         By column of y.
     """
-    outputs: dict[int, np.ndarray] = {}
+    outputs: Outputs = {}
     for stage, table in walked:
         if stage.name not in wanted:
             continue
@@ -46,6 +148,7 @@ def predict_stages(
             if hasattr(estimator, "predict_proba"):
                 values = estimator.predict_proba(table)
             else:
+                # as if it were sure, so that members can be averaged all the same
                 is_class = estimator.predict(table)[:, None] == estimator.classes_
                 values = is_class.astype(float)
             outputs[wanted[stage.name][0]] = values
@@ -57,8 +160,8 @@ def predict_stages(
 
 
 def mean_of_members(
-    outputs: list[dict[int, np.ndarray]], classes: dict[int, np.ndarray]
-) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    outputs: list[Outputs], classes: dict[int, np.ndarray]
+) -> tuple[Outputs, Outputs]:
     """Give the members' mean and spread; of a class the one of the largest mean probability.
 
     Parameters
@@ -77,52 +180,41 @@ def mean_of_members(
         mean, spread = mean_and_spread([own[j] for own in outputs], True)
         if j in classes:
             best = mean.argmax(axis=1)
-            spread = spread[np.arange(len(spread)), best]
+            spread = spread[np.arange(len(spread)), best]  # of the probability of that class
             mean = classes[j][best]
         means[j], spreads[j] = mean, spread
     return means, spreads
 
 
-def score_of_members(
-    outputs: list[dict[int, np.ndarray]],
-    target: StageTargets,
-    classes: dict[int, np.ndarray],
-    sample_weight: np.ndarray | None,
-) -> list[float]:
-    """Score the mean of the members, stage by stage: R² of numbers, accuracy of classes.
+# ---------------------------------------------------------------------------------------------
+# Down the chain
+
+
+def decode_chain(
+    chain: FittedChain, Z: np.ndarray, index: pd.Index | None, *, of_all: bool
+) -> pd.DataFrame | np.ndarray:
+    """Give the own columns of all stages, in the order of ``fit``.
 
     Parameters
     ----------
-    outputs, classes
-        As in ``mean_of_members``.
-    target : StageTargets
-    sample_weight : ndarray of shape (n_samples,) or None
+    chain : FittedChain
+    Z : ndarray of shape (n_samples, n_latents)
+    index : Index or None
+        Row labels of a DataFrame that is given; None: numbers of rows.
+    of_all : bool
+        Whether Z holds the latents of all stages side by side, or those of the last.
 
     Returns
     -------
-    list of float
-        Of the stages with a known target; R² of several columns is their mean.
+    DataFrame or ndarray of shape (n_samples, n_columns)
+        A DataFrame of pandas, if the fitted table had names of columns.
     """
-    frame = target.frame
-    assert frame is not None
-    scores = []
-    for name, own in target.columns.items():
-        of_stage = []
-        for j in own:
-            known = frame.iloc[:, j].notna().to_numpy()
-            if not known.any():
-                continue
-            truth = np.asarray(frame.iloc[known, j].tolist())
-            mean, _ = mean_and_spread([output[j][known] for output in outputs], True)
-            metric = r2
-            if j in classes:
-                metric, mean = accuracy_score, classes[j][mean.argmax(axis=1)]
-            weight = None if sample_weight is None else scale_weights(sample_weight[known])[0]
-            with naming(name):
-                of_stage.append(metric(truth, mean, sample_weight=weight))
-        if of_stage:
-            scores.append(float(np.mean(of_stage)))
-    return scores
+    decoded = decode_stages(chain.stages, Z, chain.n_latents, of_all=of_all)
+    if not chain.labels.is_frame:
+        return join_columns(decoded)
+    frame = pd.concat([decoded[j] for j in sorted(decoded)], axis=1)
+    frame.columns = chain.labels.index()[sorted(decoded)]
+    return frame if index is None else frame.set_axis(index, axis=0)
 
 
 def decode_stages(
@@ -151,6 +243,7 @@ def decode_stages(
     """
     given = np.split(Z, np.cumsum(n_latents)[:-1], axis=1) if of_all else None
     decoded: dict[int, pd.Series] = {}
+    # from the last stage to the first: what a stage decodes holds the latents of the one before
     for k in reversed(range(len(stages))):
         name, estimator, columns = stages[k]
         if not hasattr(estimator, "inverse_transform"):

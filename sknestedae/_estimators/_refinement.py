@@ -7,7 +7,8 @@ each step, so that the losses of a stage reach the encoders of all stages before
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from .._training._net import AutoencoderNet
 from .._training._objective import Objective, Totals
 from .._training._state import history_to_frame
 from ._base import BaseSupervisedAutoencoder
-from ._fitted import fitted_part
+from ._fitted import FittedAutoencoder, fitted_part
 from ._validation import check_divergence
 
 
@@ -35,12 +36,13 @@ class StageData(NamedTuple):
     Parameters
     ----------
     tables : list of {DataFrame, ndarray}
-        For the rows of this stage, the table of each stage up to and with this one.
+        For the rows of this stage, the table of each stage up to and with this one; in the
+        sequential fit, this stage's alone.
     y : array-like or None
-    sample_weight : ndarray or None
+    sample_weight : ndarray of shape (n_rows,) or None
     """
 
-    tables: list[Any]
+    tables: list[pd.DataFrame | np.ndarray]
     y: Any
     sample_weight: np.ndarray | None
 
@@ -184,6 +186,7 @@ class ChainNet(AutoencoderNet):
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> ChainNet:
         """Make skorch's own, with a group of parameters for each stage."""
+        # not one tensor for all parameters: each stage has a learning rate of its own
         self._tensors = list(self.module_.parameters())
         return NeuralNet.initialize_optimizer(self, triggered_directly)
 
@@ -197,11 +200,13 @@ class ChainNet(AutoencoderNet):
         loss, sums = torch.zeros((), device=self.device), {}
         for k, (name, parts) in enumerate(zip(objective.names, batch, strict=True)):
             outputs, values = self.module_(parts)
+            # a stage must not make what it reconstructs easier: no gradient by way of the target
             seen = {block: value.detach() for block, value in values.items()}
             rows = Batch(**{**vars(parts[-1]), "values": seen})
             terms = objective.objectives[k].data_terms(outputs, rows)
             n_rows = self.totals_["train"].stages[k].rows
             for term, value in terms.items():
+                # from the batch to all rows of the stage: however few they are, stages count alike
                 loss = loss + value * (n_rows / len(rows) * self._factors[k][term])
                 sums[f"{name}__{term}"] = value.detach()
             sums[f"{name}__n_seen"] = torch.tensor(float(len(rows)))
@@ -249,61 +254,83 @@ def refine(
     """
     fitted = [fitted_part(estimator) for estimator in estimators]
     device = fitted[0].device
-    modules = [part.module for part in fitted]
     columns = [
         LatentColumns.of(later.table, earlier.n_components, device)
         for earlier, later in zip(fitted[:-1], fitted[1:], strict=True)
     ]
+    chain = Chain([part.module for part in fitted], columns)
     dataset = ChainRows(
         [_stage_rows(estimators, own, device) for own in data],
-        [e.net_.batch_size for e in estimators],
+        [part.net.batch_size for part in fitted],
     )
-    objective = ChainObjective(names, [e.net_.criterion_ for e in estimators], is_frozen)
-    callbacks: list[tuple[str, Any]] = [
-        ("_best_epoch", BestEpoch("train_loss", 0.0, None)),
-        ("_learning_rate", LearningRate("cosine", max_iter, "train_loss", 1)),
-    ]
-    if verbose:
-        callbacks.append(("_progress", Progress(max_iter, "refinement")))
-    chain = Chain(modules, columns)
     net = ChainNet(
         chain,
-        objective,
+        ChainObjective(names, [part.net.criterion_ for part in fitted], is_frozen),
         seed=seed,
         optimizer=torch.optim.Adam,
         optimizer__param_groups=[
             (f"stages.{k}.*", {"lr": e.learning_rate_init}) for k, e in enumerate(estimators)
         ],
         max_epochs=max_iter,
-        callbacks=callbacks,
+        callbacks=_callbacks(max_iter, verbose),
         device=device,
         verbose=0,
     )
-    still = [p for m, f in zip(modules, is_frozen, strict=True) if f for p in m.parameters()]
-    frozen = [p for p in still if p.requires_grad]  # others stay frozen after it, too
-    for parameter in frozen:
-        parameter.requires_grad_(False)
+    still = [part.module for part, frozen in zip(fitted, is_frozen, strict=True) if frozen]
     try:
-        net.initialize()
-        net.train(dataset, None, max_iter)  # type: ignore[arg-type]
+        with without_gradients(still):
+            net.initialize()
+            net.train(dataset, None, max_iter)  # type: ignore[arg-type]
     finally:
-        for parameter in frozen:
-            parameter.requires_grad_(True)
         chain.eval()
     remedy = "Lower learning_rate_init of the stages, or leave refine_iter at 0."
     check_divergence(net, "In refinement, the loss", remedy)
-    with torch.no_grad():
-        for stage, parts, is_fixed, own in zip(
-            fitted, dataset.parts, is_frozen, data, strict=True
-        ):
-            if not is_fixed:
-                *_, values = chain.walk(parts)
-                rows = Batch(**{**vars(parts[-1]), "values": values})
-                weight = own.sample_weight
-                power = 0 if weight is None else scale_weights(weight)[1]
-                stage.learn_latents(Subset(rows), power)
+    for stage, parts, frozen, own in zip(fitted, dataset.parts, is_frozen, data, strict=True):
+        if not frozen:
+            _learn_latents(stage, chain, parts, own.sample_weight)
     history = history_to_frame(net.history)
     return history.rename(columns=lambda column: _own_name(column, names))
+
+
+def _callbacks(max_iter: int, verbose: int) -> list[tuple[str, Any]]:
+    """Give the callbacks of the net: the epoch of the lowest loss is kept."""
+    callbacks: list[tuple[str, Any]] = [
+        ("_best_epoch", BestEpoch("train_loss", 0.0, None)),
+        ("_learning_rate", LearningRate("cosine", max_iter, "train_loss", 1)),
+    ]
+    if verbose:
+        callbacks.append(("_progress", Progress(max_iter, "refinement")))
+    return callbacks
+
+
+@contextmanager
+def without_gradients(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Let the parameters of some modules be as they are while others are trained.
+
+    Gradients still flow through these modules. Parameters that had none before have none after.
+    """
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def _learn_latents(
+    fitted: FittedAutoencoder,
+    chain: Chain,
+    parts: list[Batch],
+    sample_weight: np.ndarray | None,
+) -> None:
+    """Learn a stage's latents and errors anew, from rows with the latents before of today."""
+    with torch.no_grad():
+        *_, values = chain.walk(parts)
+        rows = Batch(**{**vars(parts[-1]), "values": values})
+        power = 0 if sample_weight is None else scale_weights(sample_weight)[1]
+        fitted.learn_latents(Subset(rows), power)
 
 
 def _stage_rows(

@@ -14,13 +14,21 @@ from ._base import BaseSupervisedAutoencoder
 
 
 def innermost(estimator: Any, *, steps: bool = True) -> Any:
-    """Give the estimator that a search found or that a pipeline ends in.
+    """Give the best estimator of a search, or the last one of a pipeline.
+
+    Searches and pipelines may be nested in each other.
 
     Parameters
     ----------
     estimator : estimator
     steps : bool, default=True
-        Whether a pipeline may have steps before its last one.
+        Whether a pipeline may have steps before its last one. If not, such a pipeline is given
+        as it is: its last estimator does not see the table that the pipeline sees.
+
+    Returns
+    -------
+    estimator
+        The same object, if it is neither a fitted search nor a pipeline.
     """
     while True:
         if hasattr(estimator, "best_estimator_"):
@@ -32,16 +40,25 @@ def innermost(estimator: Any, *, steps: bool = True) -> Any:
 
 
 def unfrozen(estimator: Any) -> Any:
+    """Give the estimator in a frozen one; any other as it is."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def autoencoder_of(estimator: Any, caller: str, stage: str = "") -> BaseSupervisedAutoencoder:
-    """Give the supervised autoencoder that an estimator is, frozen or found by a search.
+    """Give the supervised autoencoder that an estimator is, also a frozen one or one in a search.
+
+    Parameters
+    ----------
+    estimator : estimator
+    caller : str
+        The function that the message names.
+    stage : str
+        Name of the stage that it is; "" for none.
 
     Raises
     ------
     TypeError
-        If it is another one; the message names the caller and the stage.
+        If it is another estimator; the message names the caller and the stage.
     """
     found = unfrozen(innermost(unfrozen(estimator), steps=False))
     if not isinstance(found, BaseSupervisedAutoencoder):
@@ -63,7 +80,7 @@ def names_of_latents(estimator: Any, n_latents: int) -> list[str]:
     return names if len(names) == n_latents else [f"latent{i}" for i in range(n_latents)]
 
 
-def up_to_stage(estimator: Any, stage: str | int) -> Any:
+def up_to_stage(estimator: Any, stage: str | int) -> Pipeline:
     """Give a fitted chain up to one of its stages, behind the steps that stand before it.
 
     Parameters
@@ -75,15 +92,26 @@ def up_to_stage(estimator: Any, stage: str | int) -> Any:
 
     Returns
     -------
-    estimator
-        Gives the latents of that stage alone.
+    Pipeline
+        Fitted; its ``transform`` gives the latents of that stage alone.
     """
     part = innermost(estimator)[: stage_position(estimator, stage) + 1]
     return make_pipeline(*steps_before(estimator), part.set_params(latents="last"))
 
 
 def steps_before(estimator: Any) -> list[Any]:
-    """Give the steps that a table goes through before it comes to the innermost estimator."""
+    """Give the steps that a table goes through before it comes to the innermost estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; a pipeline or a search, in any order within each other, or neither.
+
+    Returns
+    -------
+    list of transformers
+        In their order; empty without a pipeline.
+    """
     steps: list[Any] = []
     while estimator is not innermost(estimator):
         if isinstance(estimator, Pipeline):
@@ -95,7 +123,27 @@ def steps_before(estimator: Any) -> list[Any]:
 
 
 def stage_position(estimator: Any, stage: str | int) -> int:
-    """Give the position of a stage that is named or indexed."""
+    """Give the position of a stage in a chain.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted NestedAutoencoder, or a fitted pipeline or search that ends in one.
+    stage : str or int
+        Name, or position; a negative one counts from the last stage.
+
+    Returns
+    -------
+    int
+        From 0.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If it has no such stage, or no stages.
+    """
     nested = innermost(estimator)
     check_is_fitted(nested)
     if not hasattr(nested, "stages_"):
@@ -115,7 +163,20 @@ def stage_position(estimator: Any, stage: str | int) -> int:
 
 
 def check_one_table(X: Any, caller: str, remedy: str) -> None:
-    """Refuse a list of tables, one a scale."""
+    """Refuse a list of tables, one a scale.
+
+    Parameters
+    ----------
+    X : array-like, DataFrame or list of them
+    caller : str
+        The function that the message names.
+    remedy : str
+        What to pass in its place, as a sentence.
+
+    Raises
+    ------
+    TypeError
+    """
     if is_scale_list(X):
         raise TypeError(
             f"The 'X' parameter of {caller} must be one table, got {len(X)} tables. {remedy}"

@@ -1,4 +1,4 @@
-"""A model card: what a fitted estimator is, and how far it can be trusted."""
+"""A model card of a fitted estimator: data, settings, scores, and how far to trust it."""
 
 from ._report import Report, report
 

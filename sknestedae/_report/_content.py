@@ -1,13 +1,13 @@
-"""What a page is made of, whether it becomes HTML or Markdown; and how numbers are written."""
+"""The parts of a page, for HTML and for Markdown alike; and how numbers are written."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..plotting._base import shorten
 
@@ -82,10 +82,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Folded:
-    """What is folded away below a line of text."""
+    """Parts that are folded away below a line of text."""
 
     summary: str
-    parts: tuple[Any, ...]
+    parts: tuple[Part, ...]
+
+
+Part = Text | Bullets | Pairs | Table | Picture | Folded
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Section:
 
     key: str
     title: str
-    parts: tuple[Any, ...]
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -134,21 +137,21 @@ def plain_number(value: float) -> str:
     return _minus(f"{value:.6g}" if abs(value) < 1e6 else f"{value:.4g}")
 
 
-def mean_and_sd(values: Any, places: int | None = None) -> str:
+def mean_and_sd(values: ArrayLike, places: int | None = None) -> str:
     """Write mean ± standard deviation, with as many places or three digits of the larger one."""
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    if not len(values):
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    if not len(known):
         return NOTHING
-    mean = float(values.mean())
-    sd = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    size = max(abs(mean), sd)
+    mean = float(known.mean())
+    sd = float(known.std(ddof=1)) if len(known) > 1 else 0.0
+    size = max(abs(mean), sd)  # both have the places of the larger one
     if places is None and (size >= 1e6 or 0 < size < 1e-4):
-        return number(mean) if len(values) < 2 else f"{number(mean)} ± {number(sd, 2)}"
+        return number(mean) if len(known) < 2 else f"{number(mean)} ± {number(sd, 2)}"
     if places is None:
         places = 0 if size == 0 else max(0, 2 - int(np.floor(np.log10(size))))
     text = f"{mean:.{places}f}"
-    return _minus(text if len(values) < 2 else f"{text} ± {sd:.{places}f}")
+    return _minus(text if len(known) < 2 else f"{text} ± {sd:.{places}f}")
 
 
 def fixed(value: float, places: int = 3) -> str:
@@ -166,11 +169,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.{1 if share < 0.0995 or share > 0.9905 else 0}f} %".replace(".0 ", " ")
 
 
-def count(n: int, one: str, many: str | None = None) -> str:
-    """Write a number of things."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def enumerate_words(words: Sequence[str], most: int = 6) -> str:
     """Write a list within a sentence; a long one is cut."""
     words = list(words)
@@ -184,7 +182,7 @@ def package_version() -> str:
     return str(sys.modules[__name__.partition(".")[0]].__version__)
 
 
-def short(value: Any, width: int = 120) -> str:
+def short(value: object, width: int = 120) -> str:
     """Write a value on one line, not too long."""
     return shorten(" ".join(str(value).split()), width)
 

@@ -1,11 +1,13 @@
-"""Facts about the data and the scores, as numbers; what is said of them stands elsewhere."""
+"""Facts about the data and the scores, as numbers; the sentences about them stand elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 
 from .._tables._splits import row_keys
@@ -13,9 +15,9 @@ from ..plotting._base import core_of
 from ._folds import HIGHER_IS_BETTER, LEARNT, MODEL, Evaluation, HeldOut
 from ._task import Column, Target, Task, stages_of
 
-# Nominal shares of rows that intervals should hold.
+# Nominal shares of rows that prediction intervals should hold.
 NOMINAL = (0.5, 0.8, 0.9, 0.95)
-# Of the test that says which of two models is better.
+# Significance level of the test that says which of two models is better.
 LEVEL = 0.05
 # Scores that differ by less, relative to their size, are equal: a network's numbers have 24 bits.
 _ROUNDING = 8 * float(np.finfo(np.float32).eps)
@@ -53,10 +55,10 @@ class Replicates(NamedTuple):
 
 
 def find_replicates(task: Task, evaluation: Evaluation, target: Target | None) -> Replicates:
-    """Count rows that occur more than once, and what that means for scores."""
+    """Count rows that occur more than once, and the bounds that this puts on scores."""
     known = np.ones(task.n_samples, dtype=bool) if target is None else target.known
     last = target.stage if target is not None and task.stage_names else None
-    keys = row_keys(task.frame(last))
+    keys = row_keys(task.frame(last))  # a target depends on the columns up to its stage
     rows = np.flatnonzero(known)
     _, group, size = np.unique(keys[rows], return_inverse=True, return_counts=True)
     is_held_out, is_known = 0, 0
@@ -75,6 +77,8 @@ def find_replicates(task: Task, evaluation: Evaluation, target: Target | None) -
             best = grouped.transform(lambda part: part.mode().iloc[0])
             floor = ceiling = float(accuracy_score(y, best))
         else:
+            # of all functions of these columns, the group's median has the least absolute error,
+            # and its mean the least squared one
             floor = float(mean_absolute_error(y, grouped.transform("median")))
             if np.ptp(y.to_numpy()) > 0:
                 ceiling = float(r2_score(y, grouped.transform("mean")))
@@ -117,7 +121,7 @@ class Comparison(NamedTuple):
 
 
 def leading_metric(target: Target) -> str:
-    """Give the metric that decides what is better.
+    """Give the metric that decides which of two models is better.
 
     Of numbers the mean absolute error: a fold has it even if its target is constant, and the
     median, the simplest baseline, has the least of all constants. Of classes the balanced
@@ -127,8 +131,8 @@ def leading_metric(target: Target) -> str:
     return "MAE" if target.classes is None else "balanced accuracy"
 
 
-def interval_of_gain(gains: Any, test_to_train: float) -> tuple[float, float]:
-    """Give the 95 % interval of how much better one of two models is, from folds.
+def interval_of_gain(gains: ArrayLike, test_to_train: float) -> tuple[float, float]:
+    """Give the 95 % confidence interval of how much better one of two models is, from folds.
 
     It is that of the corrected resampled t-test of C. Nadeau and Y. Bengio, Machine Learning 52,
     239 (2003). Folds share rows to learn from, so that the differences of their scores depend on
@@ -149,13 +153,13 @@ def interval_of_gain(gains: Any, test_to_train: float) -> tuple[float, float]:
     """
     from scipy.stats import t
 
-    gains = np.asarray(gains, dtype=float)
-    n_folds = len(gains)
+    gain = np.asarray(gains, dtype=float)
+    n_folds = len(gain)
     if n_folds < 2:
         return -np.inf, np.inf
-    error = gains.std(ddof=1) * np.sqrt(1 / n_folds + test_to_train)
+    error = gain.std(ddof=1) * np.sqrt(1 / n_folds + test_to_train)
     half = t.ppf(1 - LEVEL / 2, n_folds - 1) * error
-    return float(gains.mean() - half), float(gains.mean() + half)
+    return float(gain.mean() - half), float(gain.mean() + half)
 
 
 def judge(low: float, high: float) -> int:
@@ -226,7 +230,7 @@ def worth(evaluation: Evaluation, target: Target) -> float:
 
 
 class Intervals(NamedTuple):
-    """How many held-out rows lie within intervals around their prediction.
+    """Prediction intervals, and the share of held-out rows that lie within them.
 
     Parameters
     ----------
@@ -247,7 +251,7 @@ class Intervals(NamedTuple):
 
 
 def residual_intervals(held_out: HeldOut) -> Intervals | None:
-    """Take each fold's intervals from the residuals of the other folds.
+    """Take each fold's prediction intervals from the residuals of the other folds.
 
     The half-width is the quantile of their absolute values, at the level that split-conformal
     prediction takes. None with one fold alone.
@@ -261,6 +265,7 @@ def residual_intervals(held_out: HeldOut) -> Intervals | None:
         is_own = held_out.fold == fold
         others = np.sort(residual[~is_own])
         for i, level in enumerate(NOMINAL):
+            # the + 1 stands for the new row itself, so that a share of at least level is held
             rank = min(int(np.ceil((len(others) + 1) * level)), len(others))
             half[i, is_own] = others[rank - 1]
     inside = residual <= half
@@ -281,7 +286,7 @@ def spread_intervals(held_out: HeldOut) -> Intervals:
 
 
 class Reliability(NamedTuple):
-    """How often the most probable class is right, against its probability.
+    """Share of right predictions, against the probability of the predicted class.
 
     Parameters
     ----------
@@ -338,13 +343,13 @@ def counts_rows(task: Task, column: Column) -> bool:
 
 def equal_columns(task: Task) -> list[list[Column]]:
     """Give columns that are equal in all rows, and missing in the same ones, together."""
-    alike: dict[Any, list[Column]] = {}
+    alike: dict[Hashable, list[Column]] = {}
     for column in task.columns:
         if column.stage < 0 or not column.measured.any():
             continue
         values = column.values
         if column.is_categorical:
-            key: Any = tuple(values.astype(object).where(column.measured, None))
+            key: Hashable = tuple(values.astype(object).where(column.measured, None))
         else:  # one zero, and one missing value
             key = np.where(column.measured, values.to_numpy() + 0.0, np.nan).tobytes()
         alike.setdefault(key, []).append(column)
@@ -360,14 +365,14 @@ def reconstruction_table(task: Task, evaluation: Evaluation) -> pd.DataFrame:
         By position of the column: n, mae, r2, accuracy, majority (the share of the commonest
         category), pca (R² or accuracy of as many principal components).
     """
-    rows: dict[int, dict[str, Any]] = {}
+    rows: dict[int, dict[str, float]] = {}
     for j, decoded in sorted(evaluation.decoded.items()):
         column = task.columns[j]
         use = column.measured & pd.notna(decoded)
         if not use.any():
             continue
         true, back = column.values[use].to_numpy(), decoded[use]
-        row: dict[str, Any] = {"n": int(use.sum())}
+        row: dict[str, float] = {"n": int(use.sum())}
         pca = evaluation.decoded_by_pca.get(j)
         linear = None if pca is None or pd.isna(pca[use]).any() else pca[use]
         if column.is_categorical:
@@ -392,3 +397,43 @@ def n_parameters(core: Any) -> list[tuple[str | None, int]]:
         if net is not None:
             found.append((name, sum(p.numel() for p in net.module_.parameters())))
     return found
+
+
+class Facts(NamedTuple):
+    """All that is found out about the targets, by their names.
+
+    Parameters
+    ----------
+    comparisons : dict of str to list of Comparison
+        One for each baseline.
+    replicates : dict of (str or None) to Replicates
+        Without targets, under None.
+    by_residual : dict of str to (Intervals or None)
+        Prediction intervals from residuals; None of classes, and with one fold alone.
+    by_spread : dict of str to (Intervals or None)
+        Those from the members of an ensemble.
+    curves : dict of str to (Reliability or None)
+        Of classes with probabilities.
+    """
+
+    comparisons: dict[str, list[Comparison]]
+    replicates: dict[str | None, Replicates]
+    by_residual: dict[str, Intervals | None]
+    by_spread: dict[str, Intervals | None]
+    curves: dict[str, Reliability | None]
+
+
+def find_facts(task: Task, evaluation: Evaluation) -> Facts:
+    """Find out all about each target."""
+    facts = Facts({}, {}, {}, {}, {})
+    if not task.targets:
+        facts.replicates[None] = find_replicates(task, evaluation, None)
+    for target, held_out in zip(task.targets, evaluation.held_out, strict=True):
+        name, is_number = target.name, target.classes is None
+        facts.comparisons[name] = compare(evaluation, target)
+        facts.replicates[name] = find_replicates(task, evaluation, target)
+        facts.by_residual[name] = residual_intervals(held_out) if is_number else None
+        has_spread = held_out.spread is not None
+        facts.by_spread[name] = spread_intervals(held_out) if has_spread else None
+        facts.curves[name] = reliability(held_out)
+    return facts

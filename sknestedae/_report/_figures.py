@@ -5,19 +5,27 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from .._compat import safe_indexing
 from .._estimators._unwrap import up_to_stage
 from ..plotting import HistoryDisplay, LatentDisplay, NestedDisplay, ReconstructionDisplay
-from ..plotting._base import PALETTE, core_of, shorten, with_unit
-from ._content import Picture, count
+from ..plotting._base import PALETTE, core_of, count, shorten, with_unit
+from ._content import Picture
 from ._facts import Intervals, Reliability
 from ._folds import Evaluation, HeldOut
 from ._task import Target, Task, distinct, stages_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 _DPI = 160
 _CSS_DPI = 96
@@ -27,11 +35,11 @@ MAX_POINTS = 4000
 MAX_PANELS = 12
 
 
-def _plain_style(draw: Callable) -> Callable:
+def _plain_style(draw: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let a function draw with matplotlib's own settings, whatever the user's are."""
 
     @wraps(draw)
-    def drawn(*args: Any, **kwargs: Any) -> Any:
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         import matplotlib.style
 
         with matplotlib.style.context("default", after_reset=True):
@@ -58,7 +66,7 @@ def _unit(target: Target) -> str:
     return f" ({_name(target.unit, 20)})" if target.unit else ""
 
 
-def _figure(width: float, height: float) -> Any:
+def _figure(width: float, height: float) -> Figure:
     """Make a figure that pyplot does not know."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -68,14 +76,16 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _save(figure: Any, name: str, alt: str, caption: str) -> Picture:
+def _save(figure: Figure, name: str, alt: str, caption: str) -> Picture:
+    """Render a figure, without matplotlib's version in it: equal figures are equal files."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     width, height = (round(float(x) * _CSS_DPI) for x in figure.get_size_inches())
     return Picture(name, buffer.getvalue(), (width, height), alt, caption)
 
 
-def _tidy(ax: Any) -> Any:
+def _tidy(ax: Axes) -> Axes:
+    """Take away the frame above and at the right."""
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
@@ -151,6 +161,7 @@ def draw_histories(task: Task) -> list[Picture]:
 
 @_plain_style
 def _draw_history(task: Task, k: int, name: str | None) -> Picture:
+    """Draw the losses of one stage, or of an autoencoder of one scale."""
     figure = _figure(7.2, 3.6)
     stage = None if name is None else k
     ax = _tidy(figure.add_subplot())
@@ -200,6 +211,7 @@ def _draw_plane(
     rows: np.ndarray,
     n_rows: int,
 ) -> Picture:
+    """Draw some rows in the plane of the latents of one stage, coloured by one target."""
     model = task.model if name is None else up_to_stage(task.model, k)
     Z = np.asarray(model.transform(safe_indexing(task.X, rows)))
     color = None
@@ -288,7 +300,7 @@ def draw_predictions(
     )
 
 
-def _draw_quantiles(ax: Any, predicted: np.ndarray, residual: np.ndarray) -> None:
+def _draw_quantiles(ax: Axes, predicted: np.ndarray, residual: np.ndarray) -> None:
     """Draw quantiles of residuals in bins of predictions, where there are rows enough."""
     n_bins = int(np.clip(len(predicted) // 40, 0, 10))
     if n_bins < 2:
@@ -361,7 +373,8 @@ def draw_reliability(k: int, target: Target, curve: Reliability) -> Picture:
         f"Reliability curve of {target.name}",
         f"{target.name}: share of right predictions against the probability that the model gave "
         f"them, in {count(len(curve.n_rows), 'bin')} of about {int(np.mean(curve.n_rows))} "
-        "held-out rows. Bars: 95 % intervals (Wilson). Below the dashed line the model is too "
+        "held-out rows. Bars: 95 % confidence intervals (Wilson). Below the dashed line the model "
+        "is too "
         "sure.",
     )
 
@@ -374,7 +387,7 @@ def draw_intervals(
     by_residual: Intervals | None,
     by_spread: Intervals | None,
 ) -> Picture | None:
-    """Draw how many held-out rows lie within intervals; of an ensemble its spread as well."""
+    """Draw the share of held-out rows within prediction intervals, and an ensemble's spread."""
     if by_residual is None and by_spread is None:
         return None
     figure = _figure(8.2, 3.9)
@@ -386,8 +399,8 @@ def draw_intervals(
         (by_spread, PALETTE[1], "s", "± 1, 2, 3 standard deviations of members"),
     ):
         if intervals is not None:
-            style = {"color": color, "marker": marker, "label": label}
-            ax.plot(intervals.nominal, intervals.actual, **style)
+            nominal, actual = intervals.nominal, intervals.actual
+            ax.plot(nominal, actual, color=color, marker=marker, label=label)
     ax.set(
         xlim=(0, 1.02),
         ylim=(0, 1.02),
@@ -396,8 +409,8 @@ def draw_intervals(
     )
     ax.legend(frameon=False, fontsize="small", loc="upper left")
     words = (
-        "left: share of held-out rows within an interval around their prediction, against the "
-        "share that should be; below the dashed line intervals are too narrow."
+        "left: share of held-out rows within a prediction interval, against the share that should "
+        "be; below the dashed line intervals are too narrow."
     )
     if by_spread is not None:
         words += _draw_spread(_tidy(axes[1]), target, held_out)
@@ -406,24 +419,29 @@ def draw_intervals(
     return _save(
         figure,
         f"figure-calibration-{k}",
-        f"Share of held-out rows within intervals of {target.name}, against the nominal share",
+        f"Share of held-out rows within prediction intervals of {target.name}, against the "
+        "nominal share",
         f"{target.name}: {words}",
     )
 
 
-def _draw_shares(ax: Any, x: Any, shares: Any, n_rows: Any) -> None:
-    """Draw shares of rows with their 95 % intervals."""
+def _draw_shares(
+    ax: Axes, x: ArrayLike, shares: np.ndarray | list[float], n_rows: np.ndarray | list[int]
+) -> None:
+    """Draw shares of rows with their 95 % confidence intervals."""
     from scipy.stats import binomtest
 
     ends = []
     for share, n in zip(shares, n_rows, strict=True):
         interval = binomtest(round(share * n), int(n)).proportion_ci(0.95, "wilson")
         ends.append([max(share - interval.low, 0), max(interval.high - share, 0)])
-    style = {"color": PALETTE[0], "marker": "o", "capsize": 2, "linewidth": 1.2}
-    ax.errorbar(x, shares, yerr=np.transpose(ends), **style)
+    ends_below_and_above = np.transpose(ends)
+    ax.errorbar(
+        x, shares, ends_below_and_above, color=PALETTE[0], marker="o", capsize=2, linewidth=1.2
+    )
 
 
-def _draw_coverage(ax: Any, target: Target, held_out: HeldOut, intervals: Intervals) -> str:
+def _draw_coverage(ax: Axes, target: Target, held_out: HeldOut, intervals: Intervals) -> str:
     """Draw where along the prediction an interval holds; give the words for the caption."""
     level = len(intervals.nominal) // 2
     nominal = intervals.nominal[level]
@@ -440,12 +458,12 @@ def _draw_coverage(ax: Any, target: Target, held_out: HeldOut, intervals: Interv
     )
     return (
         f" Right: the share within the {100 * nominal:.0f} % interval in {count(n_bins, 'bin')} "
-        "of predictions, with 95 % intervals (Wilson): where it leaves the dashed line, one width "
-        "for all rows is too narrow, or too wide."
+        "of predictions, with 95 % confidence intervals (Wilson): where it leaves the dashed "
+        "line, one width for all rows is too narrow, or too wide."
     )
 
 
-def _draw_spread(ax: Any, target: Target, held_out: HeldOut) -> str:
+def _draw_spread(ax: Axes, target: Target, held_out: HeldOut) -> str:
     """Draw errors against the members' spread; give the words for the caption."""
     spread, error = held_out.spread, np.abs(held_out.truth - held_out.predicted)
     assert spread is not None

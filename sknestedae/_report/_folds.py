@@ -1,18 +1,18 @@
-"""The folds: how rows are held out, the model and its baselines on them, and their scores."""
+"""The folds: rows that are held out, the model and its baselines on them, and their scores."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -32,8 +32,7 @@ from .._notices import Notices
 from .._tables._labels import scale_columns
 from .._tables._target import target_frame
 from ..model_selection import ScaleKFold, batched_cross_validate
-from ..plotting._reconstruction import decode_as
-from ._content import count
+from ..plotting._base import count, decode_as
 from ._task import Target, Task, label_text, stages_of
 
 MODEL = "this model"
@@ -51,6 +50,20 @@ _ALPHAS = np.logspace(-3, 3, 13)
 _WORTH_THREADS = 10_000
 # Baselines that learn many numbers in one fit as they would one by one.
 _LEARN_MANY = ("median", "ridge regression")
+
+
+# Rows to learn from and rows held out.
+Split = tuple[np.ndarray, np.ndarray]
+
+
+class Score(NamedTuple):
+    """One score of one model; ``fold`` counts from 0."""
+
+    target: str
+    model: str
+    metric: str
+    fold: int
+    score: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What cross-validation gave.
+    """The results of cross-validation.
 
     Parameters
     ----------
@@ -100,7 +113,7 @@ class Evaluation:
         Warnings that were given on the way.
     """
 
-    splits: list[tuple[np.ndarray, np.ndarray]]
+    splits: list[Split]
     how: str
     held_out: list[HeldOut]
     scores: pd.DataFrame
@@ -125,7 +138,7 @@ def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
     """Cross-validate the model and its baselines on the same folds."""
     splits, how = make_splits(task, cv, rng)
     seed = rng.randint(2**31)
-    rows: list[dict[str, Any]] = []
+    rows: list[Score] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with Notices(apart=True):
@@ -153,7 +166,7 @@ def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
 
 
 def _no_score(estimator: Any, X: Any, y: Any = None) -> float:
-    """Stand in for a score: predictions are looked at afterwards, all at once."""
+    """Stand in for a score: predictions are scored afterwards, each once for all metrics."""
     return 0.0
 
 
@@ -175,9 +188,7 @@ def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
 # Splits
 
 
-def make_splits(
-    task: Task, cv: Any, rng: np.random.RandomState
-) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+def make_splits(task: Task, cv: Any, rng: np.random.RandomState) -> tuple[list[Split], str]:
     """Give the rows of each fold, and how they were chosen.
 
     Raises
@@ -214,7 +225,7 @@ def make_splits(
     return splits, how
 
 
-def _check_held_out(task: Task, splits: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def _check_held_out(task: Task, splits: list[Split]) -> None:
     """Refuse folds after which there is nothing to score a target on."""
     held_out = np.unique(np.concatenate([test for _, test in splits]))
     for target in task.targets:
@@ -262,7 +273,7 @@ def _choose_splitter(task: Task, n_folds: int, seed: int) -> tuple[Any, Any, str
 
 
 def _strata(task: Task, n_folds: int) -> tuple[np.ndarray | None, str]:
-    """Say of what each fold should have its share: scales, classes, known targets."""
+    """Give the strata of rows, of which each fold should have its share, and name them."""
     parts, by = [], []
     if task.has_own_rows:
         parts.append(task.scale)
@@ -295,9 +306,9 @@ def _predict_held_out(
     task: Task,
     j: int,
     target: Target,
-    splits: list[tuple[np.ndarray, np.ndarray]],
+    splits: list[Split],
     estimators: list[Any],
-    scores: list[dict[str, Any]],
+    scores: list[Score],
     last: _Last,
 ) -> HeldOut:
     """Predict one target of each fold's held-out rows, and score that."""
@@ -317,9 +328,9 @@ def _predict_held_out(
             if name == MODEL:
                 parts.append(part)
     joined: dict[str, Any] = {}
-    for name in HeldOut.__dataclass_fields__:
-        of_folds = [getattr(part, name) for part in parts]
-        joined[name] = None if of_folds[0] is None else np.concatenate(of_folds)
+    for field in fields(HeldOut):
+        of_folds = [getattr(part, field.name) for part in parts]
+        joined[field.name] = None if of_folds[0] is None else np.concatenate(of_folds)
     return HeldOut(**joined)
 
 
@@ -358,7 +369,7 @@ def _pick(
     return HeldOut(np.full(len(rows), fold), rows, truth, values, spread, probability)
 
 
-def _align(probability: Any, codes: list[int], n_classes: int) -> np.ndarray:
+def _align(probability: np.ndarray, codes: list[int], n_classes: int) -> np.ndarray:
     """Give a column to each class, also to those that a fold did not have."""
     aligned = np.zeros((len(probability), n_classes))
     aligned[:, codes] = np.asarray(probability, dtype=np.float64)
@@ -384,20 +395,18 @@ def metrics(
 
 
 def _note(
-    scores: list[dict[str, Any]], target: Target, model: str, fold: int, values: dict[str, float]
+    scores: list[Score], target: Target, model: str, fold: int, values: dict[str, float]
 ) -> None:
-    scores += [
-        {"target": target.name, "model": model, "metric": metric, "fold": fold, "score": value}
-        for metric, value in values.items()
-    ]
+    """Note the scores of one model on one fold."""
+    scores += [Score(target.name, model, metric, fold, value) for metric, value in values.items()]
 
 
 # ---------------------------------------------------------------------------------------------
 # Baselines
 
 
-def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, Any]:
-    """Give models that anybody would try first.
+def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, BaseEstimator]:
+    """Give the baselines of a target: models that anybody would try first.
 
     Parameters
     ----------
@@ -433,15 +442,13 @@ def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, Any]:
     }
 
 
-def _score_baselines(
-    task: Task, splits: list[tuple[np.ndarray, np.ndarray]], seed: int
-) -> list[dict[str, Any]]:
+def _score_baselines(task: Task, splits: list[Split], seed: int) -> list[Score]:
     """Fit each baseline where a target is known, and score it on the rows held out."""
-    alike: dict[Any, list[Target]] = {}
+    alike: dict[Hashable, list[Target]] = {}
     for target in task.targets:
-        key: Any = (target.stage, target.known.tobytes())
+        key: Hashable = (target.stage, target.known.tobytes())
         alike.setdefault(key if target.classes is None else target.name, []).append(target)
-    scores: dict[str, list[dict[str, Any]]] = {target.name: [] for target in task.targets}
+    scores: dict[str, list[Score]] = {target.name: [] for target in task.targets}
     is_small = task.n_samples < _WORTH_THREADS
     with threadpool_limits(1, "openmp") if is_small else nullcontext():
         for targets in alike.values():
@@ -461,15 +468,15 @@ def _score_baselines_of_fold(
     held: np.ndarray,
     fold: int,
     seed: int,
-    scores: dict[str, list[dict[str, Any]]],
+    scores: dict[str, list[Score]],
 ) -> None:
     """Score the baselines of targets that are known in the same rows, or of one of classes."""
-    # a column that none of the rows has tells nothing, and gradient boosting cannot have it
+    # a column without values tells nothing, and gradient boosting cannot have it
     used = table.columns[table.iloc[learnt].notna().any()]
     X_learnt, X_held = table.iloc[learnt][used], table.iloc[held][used]
     has_text = any(isinstance(dtype, pd.CategoricalDtype) for dtype in X_learnt.dtypes)
     for name, estimator in baselines(X_learnt, targets[0], seed).items():
-        given: tuple[Any, Any] = (X_learnt, X_held)
+        given: tuple[pd.DataFrame, pd.DataFrame] | Split = (X_learnt, X_held)
         if name == "gradient boosting" and not has_text:  # it is quicker with arrays
             given = (X_learnt.to_numpy(), X_held.to_numpy())
         parts = [targets] if name in _LEARN_MANY else [[target] for target in targets]
@@ -493,9 +500,7 @@ def _score_baselines_of_fold(
 # Reconstruction
 
 
-def _score_reconstruction(
-    task: Task, splits: list[tuple[np.ndarray, np.ndarray]], estimators: list[Any]
-) -> pd.DataFrame:
+def _score_reconstruction(task: Task, splits: list[Split], estimators: list[Any]) -> pd.DataFrame:
     """Give R² of the reconstruction of each fold, of rows held out and of rows learnt from."""
     return pd.DataFrame(
         [
@@ -506,7 +511,7 @@ def _score_reconstruction(
     )
 
 
-def _reconstruction_score(estimator: Any, X: Any) -> float:
+def _reconstruction_score(estimator: Any, X: pd.DataFrame | np.ndarray) -> float:
     """Give R² of the reconstruction; NaN where no stage is an autoencoder."""
     try:
         return float(estimator.score(X))
@@ -515,7 +520,7 @@ def _reconstruction_score(estimator: Any, X: Any) -> float:
 
 
 def _decode_held_out(
-    task: Task, splits: list[tuple[np.ndarray, np.ndarray]], estimators: list[Any]
+    task: Task, splits: list[Split], estimators: list[Any]
 ) -> dict[int, np.ndarray]:
     """Encode and decode the rows of each fold by the model that did not see them."""
     decoded: dict[int, np.ndarray] = {}
@@ -529,16 +534,18 @@ def _decode_held_out(
 
 
 def _empty(task: Task, j: int) -> np.ndarray:
+    """Give a column without values, for what the folds will give back."""
     is_text = task.columns[j].is_categorical
     return np.full(task.n_samples, None if is_text else np.nan, object if is_text else float)
 
 
-def _decode(task: Task, estimator: Any, X: Any) -> dict[int, Any]:
+def _decode(task: Task, estimator: Any, X: pd.DataFrame | np.ndarray) -> dict[int, np.ndarray]:
     """Give the reconstruction of each column of X that comes back, by its position."""
     if not _can_decode(task, estimator):
         return {}
     back = decode_as(estimator, estimator.transform(X), X)
     labels = list(X.columns) if isinstance(X, pd.DataFrame) else list(range(X.shape[1]))
+    # a chain whose stages leave columns out gives a frame with the labels of those it has
     positions = list(range(len(labels)))
     if isinstance(back, pd.DataFrame) and set(back.columns) <= set(labels):
         positions = [labels.index(label) for label in back.columns]
@@ -561,9 +568,13 @@ def _can_decode(task: Task, estimator: Any) -> bool:
 
 
 def _decode_by_pca(
-    task: Task, splits: list[tuple[np.ndarray, np.ndarray]], estimators: list[Any]
+    task: Task, splits: list[Split], estimators: list[Any]
 ) -> dict[int, np.ndarray]:
-    """Do the same with principal components, as many as there are latents; of one scale alone."""
+    """Do the same with principal components, as many as there are latents.
+
+    Of one scale alone, and without steps before it. Numbers are imputed by their means, and all
+    is standardised; categories are one-hot, and the largest value of a group is given back.
+    """
     if task.stage_names or steps_before(task.model):
         return {}
     decoded = {j: _empty(task, j) for j in range(len(task.columns))}
@@ -586,7 +597,7 @@ def _decode_by_pca(
         prepare.set_output(transform="default")
         scaled = prepare.fit(full[train]).transform(full)
         pca = PCA(min(n_latents, len(train), full.shape[1]), svd_solver="full")
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):  # a table of constants has no variance to explain
             pca.fit(scaled[train])
         back = prepare[-1].inverse_transform(pca.inverse_transform(pca.transform(scaled[test])))
         start = 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 from functools import singledispatch
 from html import escape
-from typing import Any
 
-from ._content import Bullets, Folded, Page, Pairs, Picture, Section, Table, Text
+from ._content import Bullets, Folded, Page, Pairs, Part, Picture, Section, Table, Text
 
 # Every rule stands below the one class, so that the page can stand within another.
 _STYLE = """
@@ -144,7 +143,8 @@ def _section(section: Section) -> str:
 
 
 @singledispatch
-def _write(part: Any) -> str:
+def _write(part: Part) -> str:
+    """Write a part of a page; each kind is registered below."""
     raise TypeError(type(part).__name__)
 
 

@@ -1,4 +1,4 @@
-"""What speaks against the model, in sentences that follow from numbers."""
+"""Known limits of the model, in sentences that follow from numbers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
-from ..plotting._base import core_of
-from ._content import NOTHING, count, enumerate_words, fixed, number, percent, short
+from ..plotting._base import core_of, count
+from ._content import NOTHING, enumerate_words, fixed, number, percent, short
 from ._facts import (
     LEVEL,
     Comparison,
+    Facts,
     Intervals,
     Reliability,
     Replicates,
@@ -31,8 +32,9 @@ FEW_HELD_OUT = 20
 # A column, of which this share is one value, tells rows hardly apart.
 _MOSTLY_ONE = 0.99
 
-
 ONE_FOLD = "one fold cannot tell"
+# The verdict on a model beside a baseline, by Comparison.verdict.
+VERDICTS = {-1: "worse", 0: "not told apart", 1: "better"}
 # How a baseline is called within a sentence.
 _ARTICLES = {"median": "the median", "most frequent class": "the most frequent class"}
 
@@ -73,13 +75,12 @@ def say_verdicts(target: Target, comparisons: list[Comparison]) -> str:
         return (
             f"By {metric}, {ONE_FOLD} whether this model is better than {enumerate_words(said)}."
         )
-    words = {-1: "worse than", 0: "not told apart from", 1: "better than"}
     parts = []
-    for verdict, text in words.items():
+    for verdict in VERDICTS:
         own = [c for c in comparisons if c.verdict == verdict]
         said = [f"{say_model(c.baseline)} ({say_comparison(c, target.unit)})" for c in own]
         if said:
-            parts.append(f"{text} {enumerate_words(said)}")
+            parts.append(f"{_beside(verdict)} {enumerate_words(said)}")
     return f"By {metric} this model is {'; '.join(parts)}."
 
 
@@ -94,17 +95,25 @@ def say_best(target: Target, comparisons: list[Comparison]) -> str:
             f"{ONE_FOLD.capitalize()} which is better. The best of them is "
             f"{say_model(best.baseline)}: {said}."
         )
-    words = {-1: "Worse than", 0: "Not told apart from", 1: "Better than"}
-    return f"{words[best.verdict]} {say_model(best.baseline)}, the best of them: {said}."
+    beside = _beside(best.verdict).capitalize()
+    return f"{beside} {say_model(best.baseline)}, the best of them: {said}."
+
+
+def _beside(verdict: int) -> str:
+    """Write a verdict in front of the name of a baseline."""
+    return f"{VERDICTS[verdict]} {'than' if verdict else 'from'}"
 
 
 def count_verdicts(comparisons: list[Comparison]) -> str:
     """Write for how many targets the model is better, not told apart, and worse."""
     told = [c.verdict for c in comparisons if c.n_folds > 1]
-    words = {1: "better for", 0: "not told apart for", -1: "worse for"}
-    parts = [f"{text} {told.count(verdict)}" for verdict, text in words.items() if verdict in told]
+    parts = [
+        f"{VERDICTS[verdict]} for {told.count(verdict)}"
+        for verdict in (1, 0, -1)
+        if verdict in told
+    ]
     if len(told) < len(comparisons):
-        parts.append(f"one fold cannot tell for {len(comparisons) - len(told)}")
+        parts.append(f"{ONE_FOLD} for {len(comparisons) - len(told)}")
     return f"{', '.join(parts)} of {count(len(comparisons), 'target')}"
 
 
@@ -116,7 +125,7 @@ class Finding(NamedTuple):
     target, said : str
         Name of the target, and the whole statement.
     alike : str
-        What statements of its kind have in common, behind "For 3 of 8 targets".
+        The part that all statements of its kind have in common, behind "For 3 of 8 targets".
     size : float
         Larger where it is worse.
     """
@@ -127,31 +136,25 @@ class Finding(NamedTuple):
     size: float
 
 
-def find_limits(
-    task: Task,
-    evaluation: Evaluation,
-    comparisons: dict[str, list[Comparison]],
-    replicates: dict[str | None, Replicates],
-    intervals: dict[str, Intervals | None],
-    curves: dict[str, Reliability | None],
-) -> list[str]:
+def find_limits(task: Task, evaluation: Evaluation, facts: Facts) -> list[str]:
     """Give all statements, those on the scores first."""
     found: list[Finding] = []
     for target in task.targets:
-        found += _of_baselines(target, comparisons[target.name])
-    for name, repeated in replicates.items():
+        found += _of_baselines(target, facts.comparisons[target.name])
+    for name, repeated in facts.replicates.items():
         found += _of_replicates(task, name, repeated)
     for target in task.targets:
-        found += _of_overfit(task, evaluation, target)
+        found += _of_overfitting(task, evaluation, target)
         found += _of_folds(evaluation, target)
-        found += _of_calibration(target, intervals.get(target.name), curves.get(target.name))
+        by_spread, curve = facts.by_spread[target.name], facts.curves[target.name]
+        found += _of_calibration(target, by_spread, curve)
         found += _of_target(target, task)
     statements = (
         _put_together(found, len(task.targets))
         if task.has_many_targets
         else [finding.said for finding in found]
     )
-    statements += _of_reconstruction(task, evaluation)
+    statements += _of_reconstruction(evaluation)
     statements += _of_columns(task)
     statements += _of_settings(task)
     statements += [
@@ -161,7 +164,7 @@ def find_limits(
 
 
 def _put_together(found: list[Finding], n_targets: int) -> list[str]:
-    """Make one statement of those that are alike: of how many targets, and the worst."""
+    """Make one statement of those that are alike: the number of targets, and the worst."""
     kinds: dict[str, list[Finding]] = {}
     for finding in found:
         kinds.setdefault(finding.alike, []).append(finding)
@@ -176,6 +179,7 @@ def _put_together(found: list[Finding], n_targets: int) -> list[str]:
         else:
             names = enumerate_words([short(finding.target, 40) for finding in own])
             which = f"{len(own)} of {n_targets} targets ({names})"
+        # what is alike stands before it, and need not be said again of the worst
         said = worst.said.replace(f": {alike}: ", ": ", 1)
         statements.append(f"For {which} {alike}. The worst is {said}")
     return statements
@@ -190,6 +194,7 @@ def _prefix(target: Target) -> str:
 
 
 def _of_baselines(target: Target, comparisons: list[Comparison]) -> Iterator[Finding]:
+    """Name the baselines that are better than the model, then those not told apart from it."""
     if not comparisons:
         return
     if comparisons[0].n_folds == 1:
@@ -211,12 +216,13 @@ def _of_baselines(target: Target, comparisons: list[Comparison]) -> Iterator[Fin
                 ends = (
                     f"{say_score(c.metric, c.low)} to {say_score(c.metric, c.high, target.unit)}"
                 )
-                said += f"; better by {ends} ({percent(1 - LEVEL)} interval)"
+                said += f"; better by {ends} ({percent(1 - LEVEL)} confidence interval)"
             size = abs(c.model_score) + abs(c.baseline_score)
             yield Finding(target.name, f"{said}.", alike, -c.gain / size if size else 0.0)
 
 
 def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[Finding]:
+    """Say which rows are equal across folds, and what bound rows with several targets set."""
     where = "" if name is None else f"{name}: "
     if found.leak > 0:
         remedy = (
@@ -248,27 +254,30 @@ def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[
         yield Finding(name or "", said, alike, found.n_contradicting / found.n_rows)
 
 
-def _of_overfit(task: Task, evaluation: Evaluation, target: Target) -> Iterator[Finding]:
+def _of_overfitting(task: Task, evaluation: Evaluation, target: Target) -> Iterator[Finding]:
+    """Say whether errors on rows held out are far above those on rows learnt from."""
     own, learnt = (scores_of(evaluation, target, m) for m in ("this model", LEARNT))
     metric = "MAE" if target.classes is None else "accuracy"
     held, known = own[metric], learnt[metric].reindex(own[metric].index)
     error, error_known = (held, known) if metric == "MAE" else (1 - held, 1 - known)
-    gap = float((error - error_known).mean())
+    excess = float((error - error_known).mean())
     spread = float(error.std(ddof=1)) if len(error) > 1 else 0.0
-    if not (gap > spread and error.mean() > 1.5 * error_known.mean()):
+    # clear of the scatter between folds, and of the little that any model loses on new rows
+    if not (excess > spread and error.mean() > 1.5 * error_known.mean()):
         return
     stops = [getattr(core_of(e), "early_stopping", None) for _, e, _ in stages_of(task.core)]
     stop = "" if True in stops else " Early stopping was not asked for."
-    alike = "the model fits the rows it learnt from better than others"
+    alike = "the model overfits"
     said = (
         f"{_prefix(target)}{alike}: {metric} "
-        f"{say_score(metric, known.mean(), target.unit)} there, "
+        f"{say_score(metric, known.mean(), target.unit)} on the rows it learnt from, "
         f"{say_score(metric, held.mean(), target.unit)} on rows held out.{stop}"
     )
-    yield Finding(target.name, said, alike, float(gap / error.mean()))
+    yield Finding(target.name, said, alike, float(excess / error.mean()))
 
 
 def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[Finding]:
+    """Name folds that are small, scores below a constant's, and scores that depend on the fold."""
     own = scores_of(evaluation, target)
     n_held = [int(target.known[test].sum()) for _, test in evaluation.splits]
     if min(n_held) < FEW_HELD_OUT:
@@ -305,6 +314,7 @@ def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[Finding]:
 def _of_calibration(
     target: Target, by_spread: Intervals | None, curve: Reliability | None
 ) -> Iterator[Finding]:
+    """Say whether the members of an ensemble, or the probabilities of classes, are too sure."""
     if by_spread is not None and by_spread.actual[1] < by_spread.nominal[1] - 0.05:
         alike = "the members agree more than they are right"
         said = (
@@ -330,6 +340,7 @@ def _of_calibration(
 
 
 def _of_target(target: Target, task: Task) -> Iterator[Finding]:
+    """Count missing values of a target, and rows of its classes."""
     own = task.own_rows(target)
     missing = float(1 - target.known[own].mean())
     if missing > 0:
@@ -358,6 +369,7 @@ def _of_target(target: Target, task: Task) -> Iterator[Finding]:
 
 
 def _of_columns(task: Task) -> Iterator[str]:
+    """Name columns that are hardly measured, that hardly vary, or that have rare categories."""
     few, same, rare = [], [], []
     for column in task.columns:
         if column.stage < 0:
@@ -386,7 +398,8 @@ def _of_columns(task: Task) -> Iterator[str]:
         yield f"Columns with categories of fewer than 5 rows: {enumerate_words(rare)}."
 
 
-def _of_reconstruction(task: Task, evaluation: Evaluation) -> Iterator[str]:
+def _of_reconstruction(evaluation: Evaluation) -> Iterator[str]:
+    """Say whether the reconstruction of rows held out is far worse than of rows learnt from."""
     held, learnt = evaluation.reconstruction.mean()
     if np.isfinite(held) and 1 - held > 1.5 * (1 - learnt) and learnt - held > 0.02:
         yield (
@@ -400,14 +413,15 @@ def _of_reconstruction(task: Task, evaluation: Evaluation) -> Iterator[str]:
 
 
 def _of_settings(task: Task) -> Iterator[str]:
+    """Name settings that limit what the scores tell, or whether another fit would repeat them."""
     n_distinct = len(pd.DataFrame(task.frame()).drop_duplicates())
     sizes = n_parameters(task.core)
     n_weights = sum(n for _, n in sizes)
     if n_weights > n_distinct:
         yield (
             f"There are {count(n_weights, 'parameter')} to learn and {n_distinct:,} distinct "
-            f"rows, {number(n_distinct / n_weights, 2)} of a row per parameter: what keeps the "
-            "model from learning rows by heart is its penalties and the number of epochs."
+            f"rows, {number(n_distinct / n_weights, 2)} of a row per parameter: only the "
+            "penalties and the number of epochs keep the model from overfitting."
         )
     if task.search is not None:
         n = len(task.search.cv_results_["params"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from typing import Any
 
-from ._content import Bullets, Folded, Page, Pairs, Picture, Table, Text
+from ._content import Bullets, Folded, Page, Pairs, Part, Picture, Table, Text
 
 # What Markdown, or HTML within it, could take for a mark.
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|~$&])")
@@ -54,7 +53,7 @@ def _line(text: str) -> str:
     return _START.sub(lambda found: f"{found[1]}\\{found[2]}", _plain(text))
 
 
-def _write(part: Any, address: Callable[[Picture], str]) -> list[str]:
+def _write(part: Part, address: Callable[[Picture], str]) -> list[str]:
     """Give the blocks of a part."""
     match part:
         case Text(text):

@@ -1,10 +1,10 @@
-"""The report of a fitted estimator: what it says, and how it is kept."""
+"""The report of a fitted estimator: its sections in order, and its files."""
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from sklearn.utils import check_random_state
@@ -12,14 +12,8 @@ from sklearn.utils import check_random_state
 from .._ambient import isolated_but_output
 from ..plotting._base import check_units
 from . import _sections
-from ._content import Page, Picture, package_version, short
-from ._facts import (
-    compare,
-    find_replicates,
-    reliability,
-    residual_intervals,
-    spread_intervals,
-)
+from ._content import Page, Picture, Section, package_version, short
+from ._facts import find_facts
 from ._folds import evaluate
 from ._html import in_frame, to_html
 from ._limits import find_limits
@@ -37,12 +31,12 @@ _SUFFIXES = (".html", ".htm", ".md", ".markdown")
 class Report:
     """A model card as a page of HTML or of Markdown.
 
-    It is what :func:`report` gives. In a notebook it shows itself.
+    :func:`report` gives it. In a notebook it shows itself.
 
     Parameters
     ----------
     page : Page
-        What it is made of.
+        Its title and sections.
     scores : DataFrame
         Held-out scores.
     limits : list of str
@@ -80,7 +74,7 @@ class Report:
         """The page as Markdown."""
         return to_markdown(self._page)
 
-    def save(self, path: Any) -> Path:
+    def save(self, path: str | PathLike[str]) -> Path:
         """Write the report to a file.
 
         Parameters
@@ -140,12 +134,12 @@ def report(
     units=None,
     random_state=None,
 ):
-    """Write a model card: what a fitted estimator is, and how far it can be trusted.
+    """Write a model card of a fitted estimator, which says how far it can be trusted.
 
     The page describes data and settings, and shows training, latents, predictions, calibration
     and reconstruction. Its scores are honest ones: the settings are fitted anew in each fold, all
-    folds at once, and stand beside baselines on the same folds. What speaks against the model is
-    said in words that follow from the numbers.
+    folds at once, and stand beside baselines on the same folds. Statements against the model
+    follow from the numbers.
 
     Read more in the :ref:`User Guide <report>`.
 
@@ -156,7 +150,7 @@ def report(
         :class:`NestedAutoencoder`, or a pipeline or search that ends in one. Of a search, its best
         estimator is looked at.
     X : array-like or DataFrame of shape (n_samples, n_features), or list of them
-        What it was fitted to: one table, or of a chain one per scale.
+        The table it was fitted to; for a chain, a list of one table per scale, too.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), list of them, or None, \
 default=None
         The target it was fitted to, missing where it is not known; None where it was fitted
@@ -170,7 +164,7 @@ default=None
     title : str, default=None
         Title of the page. None: the name of the estimator, and its targets.
     description : str, default=None
-        What the model is for, by whom, of what data; a paragraph below the title.
+        Purpose, author and data of the model, for instance; a paragraph below the title.
     units : dict, default=None
         Unit of each column and target, by name. A target without a name is called "y".
     random_state : int, RandomState instance or None, default=None
@@ -220,28 +214,16 @@ default=None
     rng = check_random_state(random_state)
     task = read_task(estimator, X, y, groups, units)
     evaluation = evaluate(task, cv, rng)
-    names: list[Any] = list(task.targets) or [None]
-    replicates = {
-        None if target is None else target.name: find_replicates(task, evaluation, target)
-        for target in names
-    }
-    by_residual, by_spread, curves = {}, {}, {}
-    for target, held_out in zip(task.targets, evaluation.held_out, strict=True):
-        is_number = target.classes is None
-        by_residual[target.name] = residual_intervals(held_out) if is_number else None
-        has_spread = held_out.spread is not None
-        by_spread[target.name] = spread_intervals(held_out) if has_spread else None
-        curves[target.name] = reliability(held_out)
-    comparisons = {target.name: compare(evaluation, target) for target in task.targets}
-    statements = find_limits(task, evaluation, comparisons, replicates, by_spread, curves)
+    facts = find_facts(task, evaluation)
+    statements = find_limits(task, evaluation, facts)
     sections = [
-        _sections.glance(task, evaluation, comparisons, len(statements)),
+        _sections.glance(task, evaluation, facts, len(statements)),
         _sections.limits(statements),
-        _sections.data(task, replicates),
+        _sections.data(task, facts),
         _sections.settings(task),
-        _sections.scores(task, evaluation, comparisons),
-        _sections.predictions(task, evaluation, replicates, rng),
-        _sections.calibration(task, evaluation, by_residual, by_spread, curves),
+        _sections.scores(task, evaluation, facts),
+        _sections.predictions(task, evaluation, facts, rng),
+        _sections.calibration(task, evaluation, facts),
         _sections.reconstruction(task, evaluation),
         _sections.latents(task, rng),
         _sections.training(task),
@@ -250,7 +232,9 @@ default=None
     return Report(page, evaluation.scores, statements)
 
 
-def _make_page(task: Task, title: Any, description: Any, sections: list[Any]) -> Page:
+def _make_page(
+    task: Task, title: str | None, description: str | None, sections: list[Section]
+) -> Page:
     """Put the sections under a title."""
     if title is None:
         of = ", ".join(target.name for target in task.targets[:3])

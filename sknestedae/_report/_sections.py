@@ -1,4 +1,4 @@
-"""The sections of a report: which tables, figures and sentences stand where."""
+"""The sections of a report, each with its tables, figures and sentences."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
 from .._estimators._unwrap import steps_before
-from ..plotting._base import core_of, with_unit
+from ..plotting._base import core_of, count, with_unit
 from ._content import (
     NOTHING,
     Bullets,
     Folded,
     Pairs,
+    Part,
     Section,
     Table,
     Text,
-    count,
     enumerate_words,
     fixed,
     mean_and_sd,
@@ -35,8 +35,8 @@ from ._facts import (
     LEVEL,
     NOMINAL,
     Comparison,
+    Facts,
     Intervals,
-    Reliability,
     Replicates,
     baselines_of,
     best_baseline,
@@ -61,6 +61,8 @@ from ._figures import (
 )
 from ._folds import LEARNT, MODEL, Evaluation
 from ._limits import (
+    ONE_FOLD,
+    VERDICTS,
     count_verdicts,
     say_best,
     say_model,
@@ -81,13 +83,8 @@ _MOST_KINDS = 6
 # At a glance, and limits
 
 
-def glance(
-    task: Task,
-    evaluation: Evaluation,
-    comparisons: dict[str, list[Comparison]],
-    n_limits: int,
-) -> Section:
-    """Give what a reader wants to know first."""
+def glance(task: Task, evaluation: Evaluation, facts: Facts, n_limits: int) -> Section:
+    """Give the facts that a reader wants first."""
     n_stages = f", {count(len(task.stage_names), 'stage')}" if task.stage_names else ""
     members = len(task.core.members_)
     of_members = f", an ensemble of {members}" if members > 1 else ""
@@ -97,15 +94,15 @@ def glance(
         ("Held out", f"{evaluation.how}. All scores are of rows held out, unless said otherwise."),
     ]
     if task.has_many_targets:
-        rows += _glance_at_many(task, evaluation, comparisons)
+        rows += _glance_at_many(task, evaluation, facts.comparisons)
     for target in task.targets if not task.has_many_targets else []:
         own = scores_of(evaluation, target)
         said = ", ".join(
-            f"{metric} {mean_and_sd(values, _places(metric))}{_unit_of(metric, target, ' ')}"
+            f"{metric} {mean_and_sd(values, _places(metric))} {_unit_of(metric, target)}".rstrip()
             for metric, values in own.items()
         )
         rows.append((target.name, said))
-        beside = say_best(target, comparisons[target.name])
+        beside = say_best(target, facts.comparisons[target.name])
         rows.append((f"{target.name}, beside baselines", beside))
     held = evaluation.reconstruction["held out"]
     if held.notna().any():
@@ -145,7 +142,7 @@ def _glance_at_many(
 
 
 def limits(statements: list[str]) -> Section:
-    """Give what speaks against the model."""
+    """List the statements against the model."""
     intro = Text(
         "Each statement follows from numbers on this page. What cannot be read from the data, "
         "such as how they were chosen, is not in this list."
@@ -164,21 +161,18 @@ def _places(metric: str) -> int | None:
     return None if metric == "MAE" else 3
 
 
-def _write_score(metric: str, value: float) -> str:
-    return number(value) if metric == "MAE" else fixed(value)
-
-
-def _unit_of(metric: str, target: Target, before: str) -> str:
-    return f"{before}{target.unit}" if metric == "MAE" and target.unit else ""
+def _unit_of(metric: str, target: Target) -> str:
+    """Give the unit of a score: an error has that of the target, all others none."""
+    return target.unit if metric == "MAE" else ""
 
 
 # ---------------------------------------------------------------------------------------------
 # Data
 
 
-def data(task: Task, replicates: dict[str | None, Replicates]) -> Section:
+def data(task: Task, facts: Facts) -> Section:
     """Describe rows, targets and columns."""
-    parts: list[Any] = [Text(_say_rows(task))]
+    parts: list[Part] = [Text(_say_rows(task))]
     if task.targets:
         numbers = [t for t in task.targets if t.classes is None]
         if numbers:
@@ -188,17 +182,18 @@ def data(task: Task, replicates: dict[str | None, Replicates]) -> Section:
         is_many = len(classes) > FEW_TARGETS
         parts += [Folded(f"Classes of {len(classes)} targets", classes)] if is_many else classes
         parts.append(draw_targets(task))
-    parts.append(Bullets((*_say_all_replicates(task, replicates), *_say_columns(task))))
+    parts.append(Bullets((*_say_all_replicates(task, facts.replicates), *_say_columns(task))))
     parts.append(_fold_long(_columns(task), f"All {len(task.columns)} columns"))
     return Section("data", "Data", tuple(parts))
 
 
-def _fold_long(table: Table, summary: str) -> Any:
+def _fold_long(table: Table, summary: str) -> Part:
     """Fold a table away if it is long."""
     return Folded(summary, (table,)) if len(table.rows) > _MANY_ROWS else table
 
 
 def _say_rows(task: Task) -> str:
+    """Count rows, columns, missing values and groups."""
     n_text = sum(column.is_categorical for column in task.columns)
     n_number = len(task.columns) - n_text
     kinds = [count(n_number, "column") + " of numbers"] if n_number else []
@@ -208,9 +203,7 @@ def _say_rows(task: Task) -> str:
         [c.measured[task.scale >= c.stage] for c in task.columns if c.stage >= 0]
     )
     is_complete = bool(measured.all())
-    text += (
-        " No entry is" if is_complete else f" {percent(1 - measured.mean())} of the entries are"
-    )
+    text += " No value is" if is_complete else f" {percent(1 - measured.mean())} of the values are"
     text += " missing."
     if task.has_own_rows:
         own = [
@@ -218,7 +211,7 @@ def _say_rows(task: Task) -> str:
             for k, name in enumerate(task.stage_names)
         ]
         text += (
-            f" Scales have rows of their own: {enumerate_words(own)}. An entry of a later scale "
+            f" Scales have rows of their own: {enumerate_words(own)}. A value of a later scale "
             "than its row's does not count as missing."
         )
     if task.groups is not None:
@@ -228,6 +221,7 @@ def _say_rows(task: Task) -> str:
 
 
 def _number_targets(task: Task, targets: list[Target]) -> Table:
+    """Describe the targets that are numbers: how many are known, and how they are distributed."""
     rows = []
     for target in targets:
         y = target.values[target.known]
@@ -251,6 +245,7 @@ def _number_targets(task: Task, targets: list[Target]) -> Table:
 
 
 def _class_targets(target: Target) -> Table:
+    """Count the rows of each class."""
     assert target.classes is not None
     counts = np.bincount(target.values[target.known].astype(int), minlength=len(target.classes))
     rows = [
@@ -263,7 +258,7 @@ def _class_targets(target: Target) -> Table:
 
 
 def _say_all_replicates(task: Task, replicates: dict[str | None, Replicates]) -> list[str]:
-    """Say for each target which rows occur more than once, of many targets those together."""
+    """Say for each target which rows occur more than once; of many targets, together."""
     said = {name: _say_replicates(found) for name, found in replicates.items()}
     if not task.has_many_targets:
         return [text if name is None else f"{name}: {text}" for name, text in said.items()]
@@ -303,6 +298,7 @@ def _say_columns(task: Task) -> list[str]:
 
 
 def _say_replicates(found: Replicates) -> str:
+    """Count distinct rows and repeated ones, and those that the folds have on both sides."""
     text = f"{count(found.n_distinct, 'distinct row')} of {found.n_rows:,}"
     if not found.n_repeated:
         return f"{text}; none occurs twice."
@@ -313,6 +309,7 @@ def _say_replicates(found: Replicates) -> str:
 
 
 def _columns(task: Task) -> Table:
+    """Describe each column: its kind, its values, and how many are missing."""
     with_stage = bool(task.stage_names)
     rows = []
     for column in task.columns:
@@ -334,6 +331,7 @@ def _columns(task: Task) -> Table:
 
 
 def _say_values(column: Column) -> str:
+    """Write the range of numbers, or the commonest categories."""
     values = column.values.dropna()
     if not len(values):
         return "never measured"
@@ -352,8 +350,8 @@ def _say_values(column: Column) -> str:
 
 
 def settings(task: Task) -> Section:
-    """Say how the estimator is set, and with what versions it was looked at."""
-    parts: list[Any] = []
+    """List the settings of the estimator, its size, and versions of packages."""
+    parts: list[Part] = []
     if task.stage_names:
         parts.append(draw_chain(task))
     changed: list[tuple[str, ...]] = []
@@ -363,7 +361,7 @@ def settings(task: Task) -> Section:
         for parameter, value, default in _parameters(estimator):
             row = (name, parameter, short(repr(value)), short(repr(default)))
             everything.append(row)
-            if repr(value) != repr(default):
+            if repr(value) != repr(default):  # values may be arrays, which do not compare as one
                 changed.append(row)
     header: tuple[str, ...] = ("Of", "Parameter", "Value", "Default")
     if len(described) == 1:  # the same name in each row
@@ -405,6 +403,7 @@ def _parameters(estimator: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _sizes(task: Task) -> Text:
+    """Count the weights and biases of each network."""
     sizes = n_parameters(task.core)
     if not sizes:
         return Text("No stage is a network.")
@@ -417,6 +416,7 @@ def _sizes(task: Task) -> Text:
 
 
 def _versions() -> str:
+    """Write the versions of this package and of those that its numbers depend on."""
     others = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return (
         f"Versions: sknestedae {package_version()}, {others}, Python {platform.python_version()}."
@@ -427,10 +427,8 @@ def _versions() -> str:
 # Scores
 
 
-def scores(
-    task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
-) -> Section:
-    """Give the scores of model and baselines, and what they say."""
+def scores(task: Task, evaluation: Evaluation, facts: Facts) -> Section:
+    """Give the scores of model and baselines, and the verdicts that follow from them."""
     how = f"{evaluation.how}. In each fold the settings above are fitted anew to the other rows."
     rest = (
         "Baselines are fitted to the same rows as far as their target is known, with the columns "
@@ -438,14 +436,14 @@ def scores(
         "and categories one-hot; gradient boosting takes both as they are. Their settings are "
         "scikit-learn's, but for the strength of ridge, chosen by leave-one-out."
         if task.targets
-        else "There is no target; what is scored is the reconstruction."
+        else "There is no target: the scores are those of the reconstruction."
     )
-    parts: list[Any] = [Text(f"{how} {rest}")]
-    every: list[Any] = []
+    parts: list[Part] = [Text(f"{how} {rest}")]
+    every: list[Part] = []
     for target in task.targets:
-        every += _scores_of_target(evaluation, target, comparisons[target.name])
+        every += _scores_of_target(evaluation, target, facts.comparisons[target.name])
     if task.has_many_targets:
-        parts += _scores_of_many(task, evaluation, comparisons)
+        parts += _scores_of_many(task, evaluation, facts.comparisons)
         every = [Folded(f"Scores of each of {len(task.targets)} targets", tuple(every))]
     parts += every
     if task.targets:
@@ -463,7 +461,7 @@ def scores(
 
 
 def _say_rule(task: Task) -> str:
-    """Say what better and worse mean, and what they do not."""
+    """Explain the rule by which a model is called better or worse."""
     metrics = enumerate_words(list(dict.fromkeys(map(leading_metric, task.targets))))
     return (
         f"Better or worse is said on this page by one rule: the differences in {metrics} between "
@@ -477,10 +475,9 @@ def _say_rule(task: Task) -> str:
 
 def _scores_of_many(
     task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
-) -> list[Any]:
-    """Give a row for each target, and count what is said of each baseline."""
-    words = {1: "better", 0: "not told apart", -1: "worse"}
-    parts: list[Any] = []
+) -> list[Part]:
+    """Give a row for each target, and count the verdicts on each baseline."""
+    parts: list[Part] = []
     for kind in ("numbers", "classes"):
         targets = [t for t in task.targets if (t.classes is None) == (kind == "numbers")]
         if not targets:
@@ -493,7 +490,7 @@ def _scores_of_many(
                 beside = [NOTHING] * 3
             else:
                 score = say_score(best.metric, best.baseline_score)
-                verdict = words[best.verdict] if best.n_folds > 1 else "one fold cannot tell"
+                verdict = VERDICTS[best.verdict] if best.n_folds > 1 else ONE_FOLD
                 beside = [best.baseline, score, verdict]
             means = [mean_and_sd(own.get(m, []), _places(m)) for m in metrics]
             rows.append((short(target.label, 60), *means, *beside))
@@ -513,23 +510,25 @@ def _scores_of_many(
 
 
 def _folds_header(n_folds: int) -> list[str]:
+    """Name the folds, from 1."""
     return [f"Fold {k + 1}" for k in range(n_folds)]
 
 
 def _scores_of_target(
     evaluation: Evaluation, target: Target, comparisons: list[Comparison]
-) -> list[Any]:
+) -> list[Part]:
+    """Give a table of means, the verdicts, and each fold folded away."""
     names = [MODEL, *baselines_of(evaluation, target), LEARNT]
     by_model = {name: scores_of(evaluation, target, name) for name in names}
     found = list(by_model[MODEL])
-    header = ("Model", *(f"{m}{_unit_in_brackets(m, target)}" for m in found))
+    header = ("Model", *(with_unit(m, _unit_of(m, target)) for m in found))
     rows = tuple(
         (name, *(mean_and_sd(by_model[name].get(m, []), _places(m)) for m in found))
         for name in names
     )
     n_folds = len(evaluation.splits)
     caption = f"{target.name}: mean ± SD over {count(n_folds, 'fold')}"
-    parts: list[Any] = [Table(caption, header, rows, strong=frozenset({0}))]
+    parts: list[Part] = [Table(caption, header, rows, strong=frozenset({0}))]
     if comparisons:
         parts.append(Bullets((say_verdicts(target, comparisons),)))
     tables = []
@@ -538,8 +537,8 @@ def _scores_of_target(
         for name, own in by_model.items():
             if metric in own:
                 of_folds = own[metric].reindex(range(n_folds))
-                by_fold.append((name, *(_write_score(metric, value) for value in of_folds)))
-        caption = f"{target.name}: {metric}{_unit_in_brackets(metric, target)} of each fold"
+                by_fold.append((name, *(say_score(metric, value) for value in of_folds)))
+        caption = f"{target.name}: {with_unit(metric, _unit_of(metric, target))} of each fold"
         tables.append(
             Table(
                 caption, ("Model", *_folds_header(n_folds)), tuple(by_fold), strong=frozenset({0})
@@ -547,10 +546,6 @@ def _scores_of_target(
         )
     parts.append(Folded(f"{target.name}: scores of each fold", tuple(tables)))
     return parts
-
-
-def _unit_in_brackets(metric: str, target: Target) -> str:
-    return f" ({target.unit})" if metric == "MAE" and target.unit else ""
 
 
 # ---------------------------------------------------------------------------------------------
@@ -569,13 +564,10 @@ def latents(task: Task, rng: np.random.RandomState) -> Section:
 
 
 def predictions(
-    task: Task,
-    evaluation: Evaluation,
-    replicates: dict[str | None, Replicates],
-    rng: np.random.RandomState,
+    task: Task, evaluation: Evaluation, facts: Facts, rng: np.random.RandomState
 ) -> Section | None:
     """Draw predictions against the truth."""
-    pictures: list[Any] = []
+    pictures: list[Part] = []
     chosen = _targets_to_draw(task, evaluation)
     if len(chosen) < len(task.targets):
         names = enumerate_words([short(task.targets[k].name, 40) for k in chosen])
@@ -587,7 +579,7 @@ def predictions(
         )
     for k in chosen:
         target, held_out = task.targets[k], evaluation.held_out[k]
-        found, note = replicates[target.name], ""
+        found, note = facts.replicates[target.name], ""
         if found.leak > 0:
             note = (
                 f" {percent(found.leak)} of the held-out rows are equal to a row learnt from, so "
@@ -613,21 +605,15 @@ def _targets_to_draw(task: Task, evaluation: Evaluation) -> list[int]:
     return sorted(np.argsort(value, kind="stable")[:FEW_TARGETS].tolist())  # NaN comes last
 
 
-def calibration(
-    task: Task,
-    evaluation: Evaluation,
-    by_residual: dict[str, Intervals | None],
-    by_spread: dict[str, Intervals | None],
-    curves: dict[str, Reliability | None],
-) -> Section | None:
-    """Say how far probabilities, spreads and intervals can be taken at their word."""
-    parts: list[Any] = []
+def calibration(task: Task, evaluation: Evaluation, facts: Facts) -> Section | None:
+    """Say how far probabilities, spreads and prediction intervals can be taken at their word."""
+    parts: list[Part] = []
     chosen = _targets_to_draw(task, evaluation)
     if len(chosen) < len(task.targets):
-        parts += _intervals_of_many(task, by_residual)
+        parts += _intervals_of_many(task, facts.by_residual)
     for k in chosen:
         target, held_out = task.targets[k], evaluation.held_out[k]
-        curve = curves[target.name]
+        curve = facts.curves[target.name]
         if curve is not None:
             word = "surer" if curve.excess > 0 else "less sure"
             parts += [
@@ -640,27 +626,27 @@ def calibration(
                 draw_reliability(k, target, curve),
             ]
             continue
-        residual, spread = by_residual[target.name], by_spread[target.name]
+        residual, spread = facts.by_residual[target.name], facts.by_spread[target.name]
         if residual is not None:
             parts.append(_interval_table(target, residual, "residuals"))
         if spread is not None:
             parts.append(_interval_table(target, spread, "members"))
         picture = draw_intervals(k, target, held_out, residual, spread)
         parts += [picture] if picture is not None else []
-    if any(intervals is not None for intervals in by_residual.values()):
+    if any(intervals is not None for intervals in facts.by_residual.values()):
         parts.append(
             Text(
-                "Intervals by residuals: the half-width for the rows of a fold is a quantile of "
-                "the absolute residuals of all other folds. It is the same for all rows of a "
-                "fold, and holds for rows such as these, split as they were split here. The "
-                "estimator itself gives no interval."
+                "Prediction intervals by residuals: the half-width for the rows of a fold is a "
+                "quantile of the absolute residuals of all other folds. It is the same for all "
+                "rows of a fold, and holds for rows such as these, split as they were split here. "
+                "The estimator itself gives no prediction interval."
             )
         )
     return Section("calibration", "Calibration", tuple(parts)) if parts else None
 
 
-def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> list[Any]:
-    """Give one interval of each target that is a number."""
+def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> list[Part]:
+    """Give one prediction interval of each target that is a number."""
     rows, level = [], len(NOMINAL) // 2
     for target in task.targets:
         found = by_residual[target.name]
@@ -670,12 +656,13 @@ def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> 
     if not rows:
         return []
     header = ("Target", "Rows within, held out", "Half-width, mean")
-    caption = f"Intervals of {percent(NOMINAL[level])} by residuals of the other folds"
-    summary = f"Intervals of {len(rows)} targets"
+    caption = f"Prediction intervals of {percent(NOMINAL[level])} by residuals of the other folds"
+    summary = f"Prediction intervals of {len(rows)} targets"
     return [_fold_long(Table(caption, header, tuple(rows)), summary)]
 
 
 def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
+    """Give nominal and actual shares of rows within prediction intervals, and half-widths."""
     unit = f" ({target.unit})" if target.unit else ""
     rows = []
     for k, (nominal, actual, half) in enumerate(zip(*intervals[:3], strict=True)):
@@ -684,7 +671,7 @@ def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
         rows.append((name, percent(actual), f"± {number(half)}"))
     what = "residuals of the other folds" if kind == "residuals" else "the spread of the members"
     header = ("Nominal", "Rows within, held out", f"Half-width{unit}, mean")
-    return Table(f"{target.name}: intervals by {what}", header, tuple(rows))
+    return Table(f"{target.name}: prediction intervals by {what}", header, tuple(rows))
 
 
 def reconstruction(task: Task, evaluation: Evaluation) -> Section | None:
@@ -694,7 +681,7 @@ def reconstruction(task: Task, evaluation: Evaluation) -> Section | None:
         return None
     quality = table["r2"].fillna(table["accuracy"])
     chosen = sorted(quality.sort_values(kind="stable").index[:MAX_PANELS])
-    parts: list[Any] = [draw_reconstruction(task, evaluation, chosen)]
+    parts: list[Part] = [draw_reconstruction(task, evaluation, chosen)]
     if table["pca"].notna().any():
         better = (table["pca"] > quality).sum()
         both = table["pca"].notna().sum()
@@ -723,6 +710,7 @@ def reconstruction(task: Task, evaluation: Evaluation) -> Section | None:
 
 
 def _reconstruction_row(column: Column, row: pd.Series) -> tuple[str, ...]:
+    """Write the errors of one column, as the header of the table has them."""
     name, n = short(column.name, 80), f"{int(row['n']):,}"
     if column.is_categorical:
         shares = (percent(row[kind]) for kind in ("accuracy", "majority", "pca"))

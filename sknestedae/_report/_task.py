@@ -1,8 +1,8 @@
-"""What a report is about: the model, its table column by column, and its targets."""
+"""The subject of a report: the model, its table column by column, and its targets."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import safe_indexing
 from .._estimators._base import BaseSupervisedAutoencoder
+from .._estimators._fitted import fitted_part
 from .._estimators._nested import NestedAutoencoder
-from .._estimators._unwrap import innermost, steps_before
+from .._estimators._unwrap import innermost, steps_before, unfrozen
 from .._tables._columns import is_categorical
 from .._tables._input import check_same_rows, read_table, read_target, to_pandas
 from .._tables._labels import scale_columns
 from .._tables._scales import is_scale_list, last_scale, stack
 from .._tables._target import target_frame
 from ..exceptions import NoTargetError
+from ..model_selection._folds import group_codes
 from ..plotting._base import as_floats, core_of, name_of, with_unit
 from ._content import short
 
@@ -112,7 +114,9 @@ class Task:
         The search that found it.
     core : estimator
         The autoencoder or the chain in the model.
-    X, y : table and target, as ``fit`` takes them
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    y : Series, DataFrame, ndarray or None
+        As ``fit`` takes them.
     columns : list of Column
     targets : list of Target
     stage_names : list of str
@@ -126,8 +130,8 @@ class Task:
     model: Any
     search: Any
     core: Any
-    X: Any
-    y: Any
+    X: pd.DataFrame | np.ndarray
+    y: pd.Series | pd.DataFrame | np.ndarray | None
     columns: list[Column]
     targets: list[Target]
     stage_names: list[str]
@@ -172,8 +176,8 @@ class Task:
         return pd.DataFrame(kept)
 
 
-def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Any) -> Task:
-    """Check what a report is asked for, and bring it into one form.
+def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Mapping[Hashable, str]) -> Task:
+    """Check the arguments of a report, and bring them into one form.
 
     Raises
     ------
@@ -211,7 +215,7 @@ def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Any) -> Task:
         for target in targets:
             measured[:, target.stage] |= target.known
         scale = np.maximum(last_scale(measured), 0)
-    codes = None if groups is None else _group_codes(groups, n_samples)
+    codes = None if groups is None else group_codes(groups, n_samples)
     return Task(model, search, core, X, y, columns, targets, stage_names, scale, codes)
 
 
@@ -220,6 +224,7 @@ def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Any) -> Task:
 
 
 def _check_fitted(estimator: Any) -> None:
+    """Refuse an estimator that is not fitted; of a pipeline, one whose last step is not."""
     if isinstance(estimator, Pipeline) and len(estimator):
         check_is_fitted(estimator[-1])
     check_is_fitted(estimator)
@@ -239,7 +244,7 @@ def stages_of(core: Any) -> list[tuple[str | None, Any, list[int]]]:
     return [(None, core, list(range(core.n_features_in_)))]
 
 
-def _check_target(model: Any, X: Any, y: Any) -> None:
+def _check_target(model: Any, X: pd.DataFrame | np.ndarray, y: Any) -> None:
     """Refuse a target that the model was not fitted to, and none where it was."""
     try:
         predicted, _ = target_frame(model.predict(safe_indexing(X, [0])))
@@ -269,7 +274,9 @@ def _check_target(model: Any, X: Any, y: Any) -> None:
 # Table and target
 
 
-def _one_table(X: Any, y: Any, groups: Any, stage_names: list[str]) -> tuple[Any, Any, Any]:
+def _one_table(
+    X: Any, y: Any, groups: Any, stage_names: list[str]
+) -> tuple[pd.DataFrame | np.ndarray, Any, Any]:
     """Make one table of a list, and check that all have a value for each row."""
     if is_scale_list(X):
         if len(X) != len(stage_names):
@@ -318,15 +325,9 @@ def _stack_groups(groups: Any, rows: list[np.ndarray]) -> np.ndarray:
     return stacked
 
 
-def _group_codes(groups: Any, n_samples: int) -> np.ndarray:
-    """Give each group a number; a row without a group is one of its own."""
-    codes, distinct = pd.factorize(np.asarray(groups, dtype=object))
-    alone = codes < 0
-    codes[alone] = len(distinct) + np.arange(alone.sum())
-    return codes
-
-
-def _read_columns(model: Any, core: Any, X: Any, units: dict) -> list[Column]:
+def _read_columns(
+    model: Any, core: Any, X: pd.DataFrame | np.ndarray, units: Mapping[Hashable, str]
+) -> list[Column]:
     """Describe each column of X."""
     frame = pd.DataFrame(X).infer_objects()
     has_steps = bool(steps_before(model))
@@ -351,20 +352,23 @@ def _read_columns(model: Any, core: Any, X: Any, units: dict) -> list[Column]:
 def _fitted_categories(core: Any) -> set[int]:
     """Give the positions of the columns that an estimator took as categories."""
     found = set()
-    for _, estimator, own in stages_of(core):
-        table = getattr(estimator, "_table", None)  # a stage's own columns come first in its table
-        found |= {own[i] for i in getattr(table, "categories", ()) if i < len(own)}
+    for _, stage, own in stages_of(core):
+        estimator = unfrozen(stage)
+        if isinstance(estimator, BaseSupervisedAutoencoder):
+            # a stage's own columns come first in its table, before the latents of others
+            categories = fitted_part(estimator).table.categories
+            found |= {own[i] for i in categories if i < len(own)}
     return found
 
 
-def _stage_of_columns(core: Any, X: Any, has_steps: bool) -> list[int]:
-    """Give the position of each column's stage."""
+def _stage_of_columns(core: Any, X: pd.DataFrame | np.ndarray, has_steps: bool) -> list[int]:
+    """Give the position of each column's stage; -1 where no stage has it."""
     n_columns = X.shape[1]
     if not hasattr(core, "stages_"):
         return [0] * n_columns
     names = [name for name, _, _ in core.stages_]
     scales = scale_columns(X)
-    if scales is not None and set(scales) <= set(names):
+    if isinstance(X, pd.DataFrame) and scales is not None and set(scales) <= set(names):
         return [names.index(str(scale)) for scale in X.columns.get_level_values(0)]
     if has_steps:  # they may make other columns; all are taken to be known to each stage
         return [0] * n_columns
@@ -384,6 +388,7 @@ def _as_text(values: pd.Series) -> pd.Series:
 
 
 def _merge_rare(values: pd.Series) -> pd.Series:
+    """Put the rarest categories together, where there are too many for gradient boosting."""
     counts = values.value_counts()
     if len(counts) <= _MAX_CATEGORIES:
         return values
@@ -398,13 +403,13 @@ def label_text(value: Any) -> str:
     return str(value)
 
 
-def _unit_of(label: Any, units: dict) -> str:
+def _unit_of(label: Hashable, units: Mapping[Hashable, str]) -> str:
     """Give the unit of a column, which may be named by its feature alone."""
     keys = [label, name_of(label), *([label[-1]] if isinstance(label, tuple) else [])]
     return next((str(units[key]) for key in keys if key in units), "")
 
 
-def _short_names(labels: list[Any]) -> list[str]:
+def _short_names(labels: Sequence[Hashable]) -> list[str]:
     """Name columns, those of two levels by their feature alone, as far as it stands once."""
     features = [name_of(label[-1]) if isinstance(label, tuple) else None for label in labels]
     return [
@@ -418,7 +423,7 @@ def distinct(names: list[str]) -> list[str]:
     return [f"{name} ({j})" if names.count(name) > 1 else name for j, name in enumerate(names)]
 
 
-def _read_targets(core: Any, y: Any, units: dict) -> list[Target]:
+def _read_targets(core: Any, y: Any, units: Mapping[Hashable, str]) -> list[Target]:
     """Describe each column of y."""
     frame, is_1d = target_frame(y)
     labels: list[Any] = list(frame.columns)
@@ -435,23 +440,36 @@ def _read_targets(core: Any, y: Any, units: dict) -> list[Target]:
     targets = []
     for j, label in enumerate(labels):
         stage_name, estimator, _ = stages[owner[j]]
-        values, unit = frame.iloc[:, j], _unit_of(label, units)
-        common = (names[j], unit, owner[j], stage_name)
+        common = (names[j], _unit_of(label, units), owner[j], stage_name)
+        values = frame.iloc[:, j]
         if is_classifier(core_of(estimator)):
-            missing = pd.isna(values).to_numpy()
-            known = values[~missing].tolist()
-            labels_there = np.unique(np.asarray(known)).tolist()
-            classes = core_of(estimator).classes_.tolist()
-            if known and not set(labels_there) & set(classes):
-                raise ValueError(
-                    f"The target {names[j]!r} has none of the classes that the estimator was "
-                    f"fitted to, which are {short(classes, 200)}; got {labels_there[0]!r} and "
-                    "others. Pass the y that it was fitted to."
-                )
-            codes = {value: code for code, value in enumerate(labels_there)}
-            numbers = np.full(len(values), np.nan)
-            numbers[~missing] = [codes[value] for value in known]
-            targets.append(Target(*common, list(map(label_text, labels_there)), codes, numbers))
+            encoded = _encode_classes(values, core_of(estimator).classes_.tolist(), names[j])
+            targets.append(Target(*common, *encoded))
         else:
             targets.append(Target(*common, None, {}, as_floats(values.reset_index(drop=True))))
     return targets
+
+
+def _encode_classes(
+    values: pd.Series, fitted: list[Any], name: str
+) -> tuple[list[str], dict[Hashable, int], np.ndarray]:
+    """Give the names of the classes that a target has, their positions, and each row's.
+
+    Raises
+    ------
+    ValueError
+        If it has none of the classes that the estimator was fitted to.
+    """
+    missing = pd.isna(values).to_numpy()
+    known = values[~missing].tolist()
+    labels = np.unique(np.asarray(known)).tolist()
+    if known and not set(labels) & set(fitted):
+        raise ValueError(
+            f"The target {name!r} has none of the classes that the estimator was fitted to, which "
+            f"are {short(fitted, 200)}; got {labels[0]!r} and others. Pass the y that it was "
+            "fitted to."
+        )
+    codes = {value: code for code, value in enumerate(labels)}
+    numbers = np.full(len(values), np.nan)
+    numbers[~missing] = [codes[value] for value in known]
+    return list(map(label_text, labels)), codes, numbers

@@ -1,4 +1,4 @@
-"""One column of a table: numbers or categories, and which columns a parameter names."""
+"""Columns of a table: numbers or categories, and which ones a parameter names."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def read_floats(
     dtype : dtype
         float32 or float64.
     advice : str
-        What a message says about a column of words.
+        The end of a message about a column of words.
     copy : bool, default=False
         Whether the result may not share memory with X.
 
@@ -94,7 +94,7 @@ def _words_of(column: pd.Series) -> pd.Series:
     return values[[isinstance(value, str) for value in values]]
 
 
-def factorize(column: Any, label: str) -> tuple[np.ndarray, np.ndarray]:
+def factorize(column: pd.Series | np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray]:
     """Give the codes (-1 where missing) and the distinct values of a column."""
     try:
         codes, distinct = pd.factorize(column)
@@ -103,6 +103,7 @@ def factorize(column: Any, label: str) -> tuple[np.ndarray, np.ndarray]:
             f"Column {label} is categorical and its argument must be a string, a boolean or a "
             f"number in each row: {error}"
         ) from error
+    # objects, as categories are compared and stored by value, whatever dtype they came in
     distinct = np.asarray(distinct, dtype=object)
     if any(isinstance(value, float | np.floating) and np.isinf(value) for value in distinct):
         raise ValueError(
@@ -138,7 +139,7 @@ def resolve_columns(
     n_features : int
         Number of the table's columns.
     subject : str
-        What the message of an error begins with.
+        The beginning of a message, such as "The 'blocks' parameter".
 
     Returns
     -------
@@ -153,6 +154,8 @@ def resolve_columns(
         ends = (columns.start, columns.stop)
         if labels is None or all(end is None or isinstance(end, Integral) for end in ends):
             return np.arange(n_features)[columns]
+        # A name stands for one column or, as a first level, for several: a slice begins at the
+        # first of them (element 0) and ends with the last of them (element -1).
         first, last = (
             None if end is None else _positions(end, labels, n_features, subject)[-k]
             for k, end in enumerate(ends)
@@ -178,8 +181,8 @@ def resolve_columns(
 
 
 def _positions(key: Any, labels: list | None, n_features: int, subject: str) -> list[int]:
-    """Give the positions of what one name or index stands for."""
-    if labels is not None and key in labels:
+    """Give the positions of the columns that one name or index stands for."""
+    if labels is not None and key in labels:  # before positions, as a label may be an integer
         return [labels.index(key)]
     is_index = isinstance(key, Integral) and not isinstance(key, bool)
     if is_index and -n_features <= key < n_features:
@@ -194,7 +197,7 @@ def _positions(key: Any, labels: list | None, n_features: int, subject: str) -> 
 
 
 def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: bool) -> bool:
-    """Tell whether X keeps its columns' own types, rather than being read as one of floats.
+    """Tell whether X keeps its columns' own types, rather than being read as an array of floats.
 
     A DataFrame does; and an array of objects, where some of its columns are named as categorical,
     or were found to be so in ``fit``.
@@ -204,7 +207,7 @@ def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: boo
     named = categorical_features is not None and not isinstance(categorical_features, str)
     if not (named or fitted_categories):
         return False
-    dtype = getattr(X, "dtype", None)
+    dtype = getattr(X, "dtype", None)  # a list has none
     return not (isinstance(dtype, np.dtype) and dtype.kind in "fiub")
 
 
@@ -219,7 +222,9 @@ def notice_doubt(column: pd.Series, label: str) -> None:
         )
 
 
-def kinds_by_content(X: Any, columns: Sequence[int] | None = None) -> list[int] | None:
+def kinds_by_content(
+    X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None
+) -> list[int] | None:
     """Tell which columns are categorical, where some hold words beside numbers.
 
     Of such a column, some rows may hold numbers alone; so what it is must be decided once, by the
@@ -239,6 +244,7 @@ def kinds_by_content(X: Any, columns: Sequence[int] | None = None) -> list[int] 
     if not isinstance(X, pd.DataFrame):
         return None
     columns = range(X.shape[1]) if columns is None else columns
+    # Any rows of a usual column tell what it is; only one of mixed kinds takes the whole table.
     if not any(mixes_kinds(X.iloc[:, j]) for j in columns):
         return None
     found = []

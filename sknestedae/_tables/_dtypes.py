@@ -12,8 +12,11 @@ from pandas.api import types
 from ._input import arrow_dtype, arrow_spec, decimals
 
 
-def dtype_spec(dtype: Any) -> Any:
-    """Describe a dtype by its name, or by plain values where the name does not tell all."""
+def dtype_spec(dtype: Any) -> str | dict[str, Any]:
+    """Describe a dtype by its name, or by plain values where the name does not tell all.
+
+    A file holds such a description: pickled dtypes depend on the version of pandas.
+    """
     if isinstance(dtype, pd.CategoricalDtype):
         return {
             "categories": np.asarray(dtype.categories, dtype=object),
@@ -34,7 +37,7 @@ def dtype_spec(dtype: Any) -> Any:
     return "object"
 
 
-def _dtype_of(spec: Any) -> Any:
+def _dtype_of(spec: str | dict[str, Any]) -> Any:
     """Give the dtype that was described."""
     if not isinstance(spec, dict):
         return types.pandas_dtype(spec)
@@ -54,8 +57,8 @@ def with_dtype(column: np.ndarray, dtype: Any) -> pd.Series:
     return restore_dtype(column, dtype_spec(dtype))
 
 
-def restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:
-    """Give a column the dtype of a description; integers by rounding."""
+def restore_dtype(column: np.ndarray, spec: str | dict[str, Any]) -> pd.Series:
+    """Give a column of decoded values the dtype of a description; integers by rounding."""
     dtype = _dtype_of(spec)
     if isinstance(dtype, pd.CategoricalDtype):
         return pd.Series(pd.Categorical(column, dtype=dtype))
@@ -63,6 +66,7 @@ def restore_dtype(column: np.ndarray, spec: Any) -> pd.Series:
         return pd.Series(decimals(column, dtype.pyarrow_dtype.scale)).astype(dtype)
     if types.is_bool_dtype(dtype) and column.dtype != object:
         column = column > 0.5
+    # the dtype of NumPy below a nullable one, or below a sparse one
     plain = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
     if types.is_float_dtype(dtype) and column.dtype != object:
         column = clip_to_float(column, plain)
@@ -84,4 +88,5 @@ def clip_to_float(column: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def all_numbers(column: np.ndarray) -> bool:
+    """Tell whether every element of an array of objects is a number."""
     return all(isinstance(value, Number) for value in column)

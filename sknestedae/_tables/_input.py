@@ -26,7 +26,6 @@ from ..exceptions import RowLabelWarning
 # Packages whose tables and columns narwhals reads; without narwhals they are refused by name.
 _FRAME_PACKAGES = ("polars", "pyarrow", "modin", "cudf")
 
-
 # NumPy counts durations among its integers.
 _TIMES = (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period, pd.Interval)
 
@@ -43,7 +42,7 @@ def read_table(X: Any, name: str = "X") -> Any:
     X : DataFrame of pandas, polars or another package, Table of pyarrow, array, tensor or list
         A missing entry may be None, NaN, NaT, ``pd.NA``, a null, or masked in a masked array.
     name : str
-        What a message calls the table.
+        Name of the table in messages.
 
     Returns
     -------
@@ -170,12 +169,13 @@ def _kind_of(X: Any) -> str:
 
 def _column_to_pandas(column: Any, nw: Any) -> pd.Series:
     """Give a column of another package the dtype of pandas that holds it without a loss."""
-    dtype, has_gaps = column.dtype, column.null_count() > 0
-    if dtype.is_float() or ((dtype.is_integer() or dtype == nw.Boolean) and not has_gaps):
+    dtype, has_nulls = column.dtype, column.null_count() > 0
+    if dtype.is_float() or ((dtype.is_integer() or dtype == nw.Boolean) and not has_nulls):
         return pd.Series(np.array(column.to_numpy()))
-    if dtype == nw.Int128 or dtype == nw.UInt128:
+    if dtype == nw.Int128 or dtype == nw.UInt128:  # NumPy has no such integers
         return pd.Series(column.to_list(), dtype=object)
     if dtype.is_integer():
+        # by way of floats, as NumPy reads nulls, large integers would be rounded
         values = column.fill_null(0).to_numpy()
         return pd.Series(pd.arrays.IntegerArray(np.array(values), _nulls(column)))
     if dtype == nw.Boolean:
@@ -242,6 +242,7 @@ def as_array(value: Any) -> Any:
 
 
 def _unmask(X: np.ma.MaskedArray) -> np.ndarray:
+    """Give a masked array as one with NaN where it is masked."""
     if not np.ma.is_masked(X):
         return np.asarray(X)
     dtype = X.dtype if X.dtype.kind == "f" else np.float64 if X.dtype.kind in "biu" else object
@@ -260,7 +261,7 @@ def _as_objects(X: Any) -> np.ndarray:
 
 
 # ---------------------------------------------------------------------------------------------
-# What a value is
+# Kinds of values
 
 
 def holds_categories(column: pd.Series, subject: str) -> bool:
@@ -272,7 +273,7 @@ def holds_categories(column: pd.Series, subject: str) -> bool:
     ----------
     column : Series
     subject : str
-        What a message begins with, such as "Column 'a'".
+        The beginning of a message, such as "Column 'a'".
 
     Raises
     ------
@@ -373,15 +374,16 @@ def _row_labels(X: Any) -> pd.Index | None:
 
 def _label_keys(index: pd.Index) -> np.ndarray:
     """Give each label a number, equal for equal labels."""
+    # pandas hashes equal labels of several dtypes alike only as objects
     if index.nlevels == 1 and not types.is_integer_dtype(index.dtype):
         index = index.astype(object)
     return pd.util.hash_pandas_object(index, index=False).to_numpy()
 
 
 def _count_alike(first: pd.Index, second: pd.Index) -> bool:
-    """Tell whether labels are but numbers of rows, of the table or of a larger one.
+    """Tell whether labels only count rows, of the table or of a larger one.
 
-    Those of a part, such as a fold, are in one order if those of the whole were.
+    The labels of a part, such as a fold, are in one order if those of the whole were.
     """
     if any(isinstance(i, pd.RangeIndex) and (i.start, i.step) == (0, 1) for i in (first, second)):
         return True
@@ -479,6 +481,7 @@ def give_back(frame: Any, kind: FrameKind | None) -> Any:
 
 
 def _polars_spec(dtype: Any) -> dict[str, Any]:
+    """Describe a dtype of polars by its name, and by what else it is made with."""
     spec: dict[str, Any] = {"name": getattr(dtype, "__name__", None) or type(dtype).__name__}
     if spec["name"] == "Enum":
         spec["categories"] = dtype.categories.to_list()
@@ -488,6 +491,7 @@ def _polars_spec(dtype: Any) -> dict[str, Any]:
 
 
 def _polars_column(column: pd.Series, spec: dict[str, Any]) -> Any:
+    """Make a Series of polars, with a described dtype where it holds every value."""
     import polars
 
     settings = {key: value for key, value in spec.items() if key != "name"}
@@ -504,6 +508,7 @@ def _polars_column(column: pd.Series, spec: dict[str, Any]) -> Any:
 
 
 def _arrow_column(column: pd.Series, spec: dict[str, Any]) -> Any:
+    """Make an array of pyarrow, with a described type."""
     import pyarrow
 
     dtype = arrow_dtype(spec["arrow"])

@@ -100,7 +100,17 @@ class ColumnLabels:
         labels = [self.labels[j] for j in positions]
         if self.scales is None:
             return labels
+        # of three levels or more, a feature is named by all that come after its scale
         return [label[1] if len(label) == 2 else label[1:] for label in labels]
+
+    def scale_columns(self) -> dict[str, list[int]] | None:
+        """Give the positions of each scale's columns; None without a second level."""
+        if self.scales is None:
+            return None
+        columns: dict[str, list[int]] = {scale: [] for scale in self.scales}
+        for j, label in enumerate(self.labels):
+            columns[str(label[0])].append(j)
+        return columns
 
     def name_columns_of(self, X: np.ndarray) -> pd.DataFrame:
         """Make a DataFrame of an array that has as many columns."""
@@ -128,6 +138,7 @@ class ColumnLabels:
             return X
         labels = self._full_labels(X)
         given = set(labels)
+        # A stage may be missing as a whole; a part of one is an error of the caller's.
         lacking = {j for j, label in enumerate(self.labels) if label not in given}
         absent = [name for name, own in stages.items() if lacking >= set(own)]
         present = {j for name, own in stages.items() if name not in absent for j in own}
@@ -150,6 +161,7 @@ class ColumnLabels:
                 UnmeasuredScaleWarning,
                 stacklevel=stack_level_of_caller(),
             )
+        # tuples as flat labels, so that whole labels are compared
         X = X.set_axis(pd.Index(labels, tupleize_cols=False), axis=1)
         X = X.reindex(columns=pd.Index(self.labels, tupleize_cols=False))
         return X.set_axis(self.index(), axis=1)
@@ -158,7 +170,7 @@ class ColumnLabels:
         """Give the labels of X, with its scale where a label is a feature of one scale alone."""
         if self.scales is None or X.columns.nlevels > 1:
             return list(X.columns)
-        of_feature: dict[Any, Any] = {}
+        of_feature: dict[Any, Any] = {}  # None where several scales have the feature
         for label in self.labels:
             of_feature[label[1:]] = label if label[1:] not in of_feature else None
         return [of_feature.get((label,)) or label for label in X.columns]

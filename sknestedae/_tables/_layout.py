@@ -1,4 +1,4 @@
-"""How the values of a block are laid out: numbers first, then one-hot groups."""
+"""The layout of a block's values: numbers first, then one-hot groups."""
 
 from __future__ import annotations
 

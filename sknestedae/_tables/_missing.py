@@ -1,9 +1,12 @@
-"""The gaps of a table: which they are, and what is put in their place. Nothing here knows how."""
+"""Missing values of a table: which they are, and how completed rows are put in their place.
+
+How a row is completed is up to the caller. Nothing here knows of torch.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -20,12 +23,12 @@ from ._splits import row_keys
 
 
 class Completions(NamedTuple):
-    """What rows with gaps may be.
+    """Completed rows, of rows with missing values.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_completions, n_features)
-        Completed rows; what was measured may be anything.
+        Completed rows; entries that were measured may hold anything.
     rows : ndarray of int, shape (n_completions,)
         Which row each completes, in rising order; of one row, the more probable first.
     mismatch : ndarray of shape (n_completions,)
@@ -33,7 +36,7 @@ class Completions(NamedTuple):
         The smallest mismatch that was found for each row, also where it is above the tolerance.
     """
 
-    X: Any
+    X: pd.DataFrame | np.ndarray
     rows: np.ndarray
     mismatch: np.ndarray
     nearest: np.ndarray
@@ -44,19 +47,19 @@ CompletionSearch = tuple[int, float]
 
 
 def complete_table(
-    X: Any,
+    X: pd.DataFrame | np.ndarray,
     find: Callable[[Any, CompletionSearch | None], Completions],
     predict: Callable[[Any], Any] | None,
     n_candidates: int | None,
     tolerance: float | None,
-) -> Any:
-    """Fill the gaps of a checked table; or give its rows in several completions.
+) -> pd.DataFrame | np.ndarray | Bunch:
+    """Complete a checked table; or give each of its rows in several completions.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_samples, n_features)
     find : callable
-        Completes rows with gaps: each once, or in the ways that are searched for.
+        Completes rows with missing values: each once, or in the ways that are searched for.
     predict : callable or None
         Gives the target of completed rows, or None.
     n_candidates, tolerance
@@ -68,22 +71,24 @@ def complete_table(
         As ``complete`` gives it.
     """
     limit = check_search(n_candidates, tolerance)
-    gaps = np.flatnonzero(missing_entries(X).any(axis=1))
+    incomplete = np.flatnonzero(missing_entries(X).any(axis=1))
     nearest = np.zeros(len(X))
-    found = Completions(X[:0], gaps, np.zeros(0), np.zeros(0))
-    if len(gaps):
-        found = find(take_rows(X, gaps), None if n_candidates is None else (n_candidates, limit))
-        nearest[gaps] = found.nearest
+    found = Completions(X[:0], incomplete, np.zeros(0), np.zeros(0))
+    if len(incomplete):
+        search = None if n_candidates is None else (n_candidates, limit)
+        found = find(take_rows(X, incomplete), search)
+        nearest[incomplete] = found.nearest
     if n_candidates is None:
         warn_of_mismatch(nearest, limit, "is completed all the same")
-        return fill_missing(X, found.X, gaps)
+        return fill_missing(X, found.X, incomplete)
     warn_of_mismatch(nearest, limit, "has no candidate")
-    filled, rows, position = fill_candidates(X, found.X, gaps[found.rows])
+    filled, rows, position = fill_candidates(X, found.X, incomplete[found.rows])
+    # completions that differ in no entry, such as after rounding to integers, are one
     kept = first_of_each(filled, rows)
     filled, position = take_rows(filled, kept), position[kept]
     prediction = None
     if predict is not None:
-        # without any candidate, nothing of the right shape
+        # without any candidate, one row is predicted for the shape, and none of it is given
         prediction = predict(filled if len(filled) else take_rows(X, slice(0, 1)))
     return Bunch(
         X=filled,
@@ -93,8 +98,10 @@ def complete_table(
     )
 
 
-def give_back_filled(found: Any, kind: FrameKind | None) -> Any:
-    """Give what ``complete_table`` gave as the kind of frame that came in."""
+def give_back_filled(
+    found: pd.DataFrame | np.ndarray | Bunch, kind: FrameKind | None
+) -> pd.DataFrame | np.ndarray | Bunch:
+    """Give the result of ``complete_table`` as the kind of frame that came in."""
     if isinstance(found, Bunch):
         found.X = give_back(found.X, kind)
         return found
@@ -132,8 +139,8 @@ def warn_of_mismatch(mismatch: np.ndarray, tolerance: float, fate: str) -> None:
         )
 
 
-def take_rows(X: Any, rows: Any) -> Any:
-    """Give some rows of a table."""
+def take_rows(X: Any, rows: np.ndarray | slice | Sequence[int]) -> Any:
+    """Give some rows of a DataFrame or an array, by position or by a mask."""
     return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
@@ -144,19 +151,23 @@ def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
     return np.asarray(pd.isna(X))
 
 
-def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
-    """Give a table with its missing entries taken from another one.
+def fill_missing(
+    X: pd.DataFrame | np.ndarray,
+    completed: pd.DataFrame | np.ndarray,
+    rows: np.ndarray | None = None,
+) -> pd.DataFrame | np.ndarray:
+    """Give a table with its missing values taken from another one.
 
-    Measured entries stay as they are, and so do gaps that the other table has too. A column of a
-    DataFrame keeps its dtype (what is filled into integers is rounded); one with nothing measured
-    takes that of the other table.
+    Measured entries stay as they are, and so do values that the other table misses too. A column
+    of a DataFrame keeps its dtype (a number filled into integers is rounded); one with nothing
+    measured takes that of the other table.
 
     Parameters
     ----------
     X : DataFrame or ndarray of shape (n_samples, n_features)
     completed : DataFrame or ndarray of shape (n_rows, n_features)
     rows : ndarray of int, shape (n_rows,), optional
-        Which rows of X the other table has, in rising order; no other row has gaps.
+        Which rows of X the other table has, in rising order; all others are complete.
     """
     missing = missing_entries(X)
     if rows is None:
@@ -168,19 +179,19 @@ def fill_missing(X: Any, completed: Any, rows: np.ndarray | None = None) -> Any:
     completed = pd.DataFrame(completed)  # where an array was fitted
     columns = []
     for j in range(X.shape[1]):
-        column, gaps = X.iloc[:, j], np.flatnonzero(missing[:, j])
-        values = completed.iloc[np.searchsorted(rows, gaps), j]
-        if len(gaps) == len(column) > 0:
+        column, where = X.iloc[:, j], np.flatnonzero(missing[:, j])
+        values = completed.iloc[np.searchsorted(rows, where), j]
+        if len(where) == len(column) > 0:
             columns.append(values.set_axis(X.index))
         else:
-            columns.append(_fill_column(column, gaps, values) if len(gaps) else column)
+            columns.append(_fill_column(column, where, values) if len(where) else column)
     return pd.concat(columns, axis=1).set_axis(X.columns, axis=1)
 
 
 def fill_candidates(
-    X: Any, completed: Any, rows: np.ndarray
-) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Fill the gaps of each row in several ways; give rows without gaps once, as they are.
+    X: pd.DataFrame | np.ndarray, completed: pd.DataFrame | np.ndarray, rows: np.ndarray
+) -> tuple[pd.DataFrame | np.ndarray, np.ndarray, np.ndarray]:
+    """Complete each row in several ways; give complete rows once, as they are.
 
     Parameters
     ----------
@@ -195,7 +206,7 @@ def fill_candidates(
     rows : ndarray of int, shape (n_filled,)
         In rising order.
     position : ndarray of int, shape (n_filled,)
-        Of the completion; -1 of a row without gaps.
+        Of the completion; -1 of a row that was complete.
     """
     whole = np.flatnonzero(~missing_entries(X).any(axis=1))
     every = np.concatenate([whole, rows])
@@ -203,13 +214,13 @@ def fill_candidates(
     order = np.argsort(every, kind="stable")
     every, position = every[order], position[order]
     part = take_rows(X, every)
-    # of rows without gaps nothing is taken
+    # complete rows take nothing, so that any row will do for them
     source = take_rows(completed, np.maximum(position, 0)) if len(rows) else part
     return fill_missing(part, source), every, position
 
 
-def first_of_each(X: Any, rows: np.ndarray) -> np.ndarray:
-    """Tell which completions of a row are not the same table entries as one before.
+def first_of_each(X: pd.DataFrame | np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Tell which completions differ from all earlier ones of their row.
 
     Parameters
     ----------
@@ -225,15 +236,17 @@ def first_of_each(X: Any, rows: np.ndarray) -> np.ndarray:
     return ~keys.duplicated().to_numpy()
 
 
-def _fill_column(column: pd.Series, gaps: np.ndarray, values: pd.Series) -> pd.Series:
+def _fill_column(column: pd.Series, where: np.ndarray, values: pd.Series) -> pd.Series:
+    """Put values at some positions of a column, in its dtype."""
     is_given = values.notna().to_numpy()
-    gaps, values = gaps[is_given], values[is_given]
+    where, values = where[is_given], values[is_given]
     if isinstance(column.dtype, pd.CategoricalDtype):
         known = set(column.cat.categories)
         new = sorted({v for v in values if v not in known}, key=str)
         column = column.cat.add_categories(new) if new else column  # else their dtype may change
     elif types.is_numeric_dtype(column.dtype) and types.is_numeric_dtype(values.dtype):
         values = with_dtype(values.to_numpy(), column.dtype)
+    # by way of objects: no dtype of pandas refuses them, or warns of a change
     filled = column.astype(object)
-    filled.iloc[gaps] = values.astype(object).tolist()
+    filled.iloc[where] = values.astype(object).tolist()
     return filled.astype(column.dtype)

@@ -1,4 +1,4 @@
-"""Many tables, one a scale, to one table; and what splits and scores such a table.
+"""Many tables, one a scale, to one table; and the scales of such a table.
 
 A table that tells its scales has columns of two levels, ``(scale, feature)``. Its rows belong to
 the last scale at which anything was measured of them. Nothing here knows of torch.
@@ -16,6 +16,7 @@ from pandas.api import types
 
 from .._compat import stack_level_of_caller, tables_in_model_selection
 from ..exceptions import SameRowsWarning
+from ._columns import take_column
 from ._input import check_same_rows, n_dims, read_table, read_target
 from ._target import target_frame
 
@@ -24,7 +25,7 @@ _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
 
 # ---------------------------------------------------------------------------------------------
-# Which tables, which rows, which targets
+# A list of tables, and the scales of one table
 
 
 def is_scale_list(X: Any) -> bool:
@@ -47,7 +48,7 @@ def refuse_folded_lists() -> None:
         )
 
 
-def measured_scales(X: Any, columns: Sequence[Sequence[int]]) -> np.ndarray:
+def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int]]) -> np.ndarray:
     """Tell at which scales something was measured of each row.
 
     Parameters
@@ -63,14 +64,14 @@ def measured_scales(X: Any, columns: Sequence[Sequence[int]]) -> np.ndarray:
     measured = np.zeros((len(X), len(columns)), dtype=bool)
     for k, own in enumerate(columns):
         for j in own:  # a column at a time: nothing as large as the table is made
-            column = X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]
-            measured[:, k] |= ~np.asarray(pd.isna(column), dtype=bool)
+            measured[:, k] |= ~np.asarray(pd.isna(take_column(X, j)), dtype=bool)
     return measured
 
 
 def last_scale(measured: np.ndarray) -> np.ndarray:
     """Give the last scale at which something was measured, of shape (n_samples,); -1 for none."""
     n_scales = measured.shape[1]
+    # argmax finds the first True, so that the order is reversed for the last
     last = n_scales - 1 - np.argmax(measured[:, ::-1], axis=1)
     return np.where(measured.any(axis=1), last, -1)
 
@@ -167,6 +168,11 @@ default=None
     0        NaN   19.0
     1        NaN   14.0
     """
+    if not is_scale_list(X_list):
+        raise ValueError(
+            "X_list must be a list of tables of two dimensions, one a scale, got "
+            f"{type(X_list).__name__}: {X_list!r:.60}."
+        )
     stacked = stack(X_list, y_list, names, same_rows)
     return stacked.X, stacked.y
 
@@ -177,12 +183,7 @@ def stack(
     names: Sequence[str] | None = None,
     same_rows: bool | str = "auto",
 ) -> StackedScales:
-    """Do what ``stack_scales`` does, and give the positions of each scale's rows beside."""
-    if not is_scale_list(X_list):
-        raise ValueError(
-            "X_list must be a list of tables of two dimensions, one a scale, got "
-            f"{type(X_list).__name__}: {X_list!r:.60}."
-        )
+    """Do what ``stack_scales`` does with a list, and give the positions of each scale's rows."""
     names = check_names(
         [f"scale{k}" for k in range(len(X_list))] if names is None else names, "names"
     )
@@ -202,14 +203,23 @@ def stack(
         index = _stacked_index(tables, rows, names)
     columns, data = [], []
     for k, labels in enumerate(own):
-        carrying = slice(
-            k, k + 1 if same_rows else None
-        )  # the scales that have this one's columns
+        # rows of their own carry the columns of the scales before; the same rows have them once
+        carrying = slice(k, k + 1 if same_rows else None)
         for label in labels:
             columns.append((names[k], label))
             parts = [table[label] for table in tables[carrying]]
             data.append(_scatter(parts, rows[carrying], len(index)))
     X = _two_levels(columns, data, index)
+    return StackedScales(X, _stack_targets(targets, names, rows, index), rows, same_rows)
+
+
+def _stack_targets(
+    targets: list[pd.DataFrame | None],
+    names: list[str],
+    rows: list[np.ndarray],
+    index: pd.Index,
+) -> pd.DataFrame | None:
+    """Put the targets side by side, each where its scale's rows are; None if there is none."""
     columns, data = [], []
     for name, target, own_rows in zip(names, targets, rows, strict=True):
         if target is None:
@@ -217,8 +227,7 @@ def stack(
         for j, label in enumerate(target.columns):
             columns.append((name, label))
             data.append(_scatter([target.iloc[:, j]], [own_rows], len(index)))
-    y = _two_levels(columns, data, index) if columns else None
-    return StackedScales(X, y, rows, same_rows)
+    return _two_levels(columns, data, index) if columns else None
 
 
 def check_names(names: Sequence[Any], parameter: str) -> list[str]:
@@ -245,8 +254,19 @@ def _dense(table: Any, name: str) -> pd.DataFrame | np.ndarray:
     return table if isinstance(table, pd.DataFrame) else np.asarray(table)
 
 
-def _target_tables(y_list: Any, X_list: Any, names: list[str]) -> list[pd.DataFrame | None]:
+def _target_tables(
+    y_list: Any, X_list: list[pd.DataFrame | np.ndarray], names: list[str]
+) -> list[pd.DataFrame | None]:
     """Give each scale's target as a DataFrame with names of its columns."""
+    targets = _target_of_each(y_list, names)
+    return [
+        None if y is None else _target_table(y, X, name)
+        for y, X, name in zip(targets, X_list, names, strict=True)
+    ]
+
+
+def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
+    """Give each scale's target, None where it has none."""
     if y_list is None:
         return [None] * len(names)
     if isinstance(y_list, list | tuple):
@@ -265,26 +285,27 @@ def _target_tables(y_list: Any, X_list: Any, names: list[str]) -> list[pd.DataFr
             f"y_list has {len(y_list)} targets, but there are {len(names)} scales: {names}. Give "
             "one a scale, None where there is none."
         )
-    targets: list[pd.DataFrame | None] = []
-    for y, X, name in zip(y_list, X_list, names, strict=True):
-        if y is None:
-            targets.append(None)
-            continue
-        y = read_target(y, f"the target of scale {name!r}")
-        target, is_1d = target_frame(y)
-        if len(target) != len(X):
-            raise ValueError(
-                f"The target of scale {name!r} has {len(target)} rows, but its table has {len(X)}."
-            )
-        if is_1d:
-            label = getattr(y, "name", None)
-            target = target.set_axis(["y" if label is None else label], axis=1)
-        check_same_rows(X, **{f"the target of scale {name!r}": target})
-        targets.append(target)
-    return targets
+    return list(y_list)
 
 
-def _describe_same_rows(X_list: Any, names: list[str], same_rows: bool | str) -> bool:
+def _target_table(y: Any, X: pd.DataFrame | np.ndarray, name: str) -> pd.DataFrame:
+    """Give the target of one scale as a DataFrame, and refuse one of other rows than its table."""
+    y = read_target(y, f"the target of scale {name!r}")
+    target, is_1d = target_frame(y)
+    if len(target) != len(X):
+        raise ValueError(
+            f"The target of scale {name!r} has {len(target)} rows, but its table has {len(X)}."
+        )
+    if is_1d:
+        label = getattr(y, "name", None)
+        target = target.set_axis(["y" if label is None else label], axis=1)
+    check_same_rows(X, **{f"the target of scale {name!r}": target})
+    return target
+
+
+def _describe_same_rows(
+    X_list: list[pd.DataFrame | np.ndarray], names: list[str], same_rows: bool | str
+) -> bool:
     """Tell whether all tables have as many rows, and no two of them a column in common.
 
     Raises
@@ -319,7 +340,7 @@ def _describe_same_rows(X_list: Any, names: list[str], same_rows: bool | str) ->
     return bool(same_rows)
 
 
-def _may_carry(X_list: Any) -> bool:
+def _may_carry(X_list: list[pd.DataFrame | np.ndarray]) -> bool:
     """Tell whether each array may hold the columns of those before, as rows of its own would."""
     widths = [table.shape[1] for table in X_list]
     is_named = any(isinstance(table, pd.DataFrame) for table in X_list)
@@ -327,7 +348,9 @@ def _may_carry(X_list: Any) -> bool:
     return len(widths) > 1 and not is_named and grows
 
 
-def _as_frames(X_list: Any, names: list[str], *, same_rows: bool) -> list[pd.DataFrame]:
+def _as_frames(
+    X_list: list[pd.DataFrame | np.ndarray], names: list[str], *, same_rows: bool
+) -> list[pd.DataFrame]:
     """Give each table as a DataFrame; the columns of an array have the names of those before."""
     tables: list[pd.DataFrame] = []
     known: list[Any] = []  # columns of the scales so far
@@ -375,7 +398,9 @@ def _own_columns(tables: list[pd.DataFrame], names: list[str]) -> list[list[Any]
     return own
 
 
-def _check_same_index(tables: list[pd.DataFrame], X_list: Any, names: list[str]) -> None:
+def _check_same_index(
+    tables: list[pd.DataFrame], X_list: list[pd.DataFrame | np.ndarray], names: list[str]
+) -> None:
     """Refuse DataFrames of the same rows whose indices say that they are not."""
     frames = [k for k, table in enumerate(X_list) if isinstance(table, pd.DataFrame)]
     for k in frames[1:]:
@@ -389,6 +414,7 @@ def _check_same_index(tables: list[pd.DataFrame], X_list: Any, names: list[str])
 
 def _interleave(n_rows: list[int]) -> list[np.ndarray]:
     """Spread the rows of all scales evenly among each other; give each scale's positions."""
+    # Each scale's rows lie at equal distances between 0 and 1, and the order of all decides.
     time = np.concatenate([(np.arange(n) + 0.5) / n for n in n_rows])
     position = np.empty(len(time), dtype=int)
     position[np.argsort(time, kind="stable")] = np.arange(len(time))
@@ -401,7 +427,7 @@ def _stacked_index(
     """Give the index (scale, index of the table) of interleaved rows."""
     order = np.argsort(np.concatenate(rows))
     scale = np.repeat(names, [len(table) for table in tables])
-    labels = np.empty(len(order), dtype=object)
+    labels = np.empty(len(order), dtype=object)  # np.array would make two dimensions of tuples
     labels[:] = [label for table in tables for label in table.index]
     return pd.MultiIndex.from_arrays(
         [scale[order], pd.Index(labels[order], tupleize_cols=False).infer_objects()],
@@ -412,6 +438,7 @@ def _stacked_index(
 def _scatter(parts: list[pd.Series], rows: list[np.ndarray], n_rows: int) -> pd.Series:
     """Put parts of a column where they belong; integers and booleans can be missing elsewhere."""
     dtypes = {part.dtype for part in parts}
+    # pandas would make objects of categories of several dtypes
     if len(dtypes) > 1 and all(isinstance(dtype, pd.CategoricalDtype) for dtype in dtypes):
         values = types.union_categoricals(parts, ignore_order=True)
         column = pd.Series(values)

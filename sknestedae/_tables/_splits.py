@@ -48,9 +48,9 @@ def bootstrap_rows(strata: np.ndarray, random_state: Any, draw: tuple[int, ...])
     Parameters
     ----------
     strata : ndarray of shape (n_samples,)
-        What must not be lost, such as the classes.
+        Kind of each row, such as its class: a draw has as many rows of each.
     random_state : int, RandomState or None
-        Of the member.
+        That of the ensemble's member.
     draw : tuple of int
         Numbers of the member and of the draw: each has rows of its own.
 
@@ -84,9 +84,9 @@ def split_rows(
     Parameters
     ----------
     keys : ndarray of shape (n_samples,)
-        What tells rows apart.
+        A number for each row, equal for equal rows.
     strata : ndarray of int, shape (n_samples,), or None
-        What should be in both parts in the same proportion, where there are enough rows.
+        Kind of each row: both parts have the same proportions, where there are enough rows.
     fraction : float
         Share of the distinct keys to validate with.
     seed : int
@@ -113,12 +113,14 @@ def split_rows(
     n_valid = min(max(int(np.ceil(fraction * n_groups)), 1), n_groups - 1)
     stratify = None
     if strata is not None:
+        # rows of one key may be of several strata: the heaviest one stands for the key
         kinds, code = np.unique(strata, return_inverse=True)
         counts = np.zeros((n_groups, len(kinds)))
         np.add.at(counts, (group, code), 1 if sample_weight is None else sample_weight)
         majority = counts.argmax(axis=1)
         n_kinds = np.bincount(majority)
         n_kinds = n_kinds[n_kinds > 0]
+        # train_test_split needs two keys of each kind, and a place for each kind in both parts
         if n_kinds.min() > 1 and len(n_kinds) <= min(n_valid, n_groups - n_valid):
             stratify = majority
     _, valid_groups = train_test_split(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -12,11 +11,9 @@ from sklearn.preprocessing import StandardScaler
 # else its squares, or what weights make of them, could leave the range of floats.
 _FAR = 2.0**300
 
-
 # Numbers are taken from one of them if they span less than this share of the largest: else what
 # rounding leaves of a mean is not small beside a standard deviation.
 _NEAR = 2.0**-20
-
 
 # A number that is computed in n steps errs by n / 2 units in its last place at most, and in two
 # orders, each way. Up to so many steps, equal numbers are seen as equal.
@@ -35,7 +32,7 @@ def column_statistics(
     Parameters
     ----------
     chunks : iterator of (ndarray of shape (n_rows, n_columns), ndarray of shape (n_rows,) or None)
-        Rows and their weights; a row of weight 0 is left out.
+        Rows and their weights, at least one chunk; a row of weight 0 is left out.
 
     Returns
     -------
@@ -44,46 +41,80 @@ def column_statistics(
     n_measured : ndarray of shape (n_columns,)
         Total weight of the measured entries.
     """
-    low: Any = np.inf
-    high: Any = -np.inf
-    power: Any = 0
-    shift: Any = 0.0
-    mean: Any = 0.0
-    variance: Any = 0.0
-    n_measured: Any = 0.0
-    dtype = np.dtype(np.float64)
+    running: _RunningStatistics | None = None
     with np.errstate(all="ignore"):  # of a column without any value so far, infinities meet
         for rows, weight in chunks:
-            dtype = rows.dtype
-            if weight is not None and not weight.all():
-                rows = np.where(weight[:, None] > 0, rows, np.nan)
-            low = np.fmin(low, np.fmin.reduce(rows, axis=0, initial=np.inf))
-            high = np.fmax(high, np.fmax.reduce(rows, axis=0, initial=-np.inf))
-            new_power, new_shift = _frame(low, high, power, shift)
-            less = power - new_power
-            moved = np.ldexp(mean, less) + (np.ldexp(shift, less) - new_shift)
-            mean = np.where(n_measured > 0, moved, 0.0)
-            variance = np.ldexp(variance, 2 * less)
-            power, shift = new_power, new_shift
-            if power.any():
-                rows = np.ldexp(rows, -power)
-            if shift.any():
-                rows = rows - shift
-            scaler = StandardScaler().fit(rows, sample_weight=weight)
-            total = n_measured + scaler.n_samples_seen_
-            share = np.where(total > 0, scaler.n_samples_seen_ / total, 0.0)
-            # A column that the whole chunk misses has a mean of NaN in it, and a share of 0.
-            step = np.where(share > 0, scaler.mean_ - mean, 0.0)
-            within = np.where(share > 0, scaler.var_ - variance, 0.0)
-            variance = variance + share * within + (share * step) * ((1 - share) * step)
-            mean = mean + share * step
-            n_measured = total
-        mean = np.ldexp(mean + shift, power)
+            if running is None:
+                running = _RunningStatistics(rows.shape[1], rows.dtype)
+            running.add(rows, weight)
+        if running is None:
+            raise ValueError("There are no rows to learn a mean and a scale from.")
+        return (*running.result(), running.n_measured)
+
+
+class _RunningStatistics:
+    """Mean and variance of the rows so far.
+
+    Numbers are counted in units of ``2**power`` of their column, and from ``shift`` of them: a
+    number ``x`` as ``x / 2**power - shift``. Both follow from the extremes so far; where they
+    change, mean and variance move along.
+
+    Parameters
+    ----------
+    n_columns : int
+    dtype : dtype
+        Of the rows.
+    """
+
+    def __init__(self, n_columns: int, dtype: np.dtype) -> None:
+        self.dtype = dtype
+        self.low = np.full(n_columns, np.inf, dtype)
+        self.high = np.full(n_columns, -np.inf, dtype)
+        self.power = np.zeros(n_columns, dtype=np.intc)
+        self.shift = np.zeros(n_columns)
+        self.mean = np.zeros(n_columns)  # counted as said above, as is the variance
+        self.variance = np.zeros(n_columns)
+        self.n_measured = np.zeros(n_columns)
+
+    def add(self, rows: np.ndarray, weight: np.ndarray | None) -> None:
+        """Take in rows of shape (n_rows, n_columns), with weights of shape (n_rows,)."""
+        if weight is not None and not weight.all():
+            rows = np.where(weight[:, None] > 0, rows, np.nan)
+        self._widen(rows)
+        if self.power.any():
+            rows = np.ldexp(rows, -self.power)
+        if self.shift.any():
+            rows = rows - self.shift
+        scaler = StandardScaler().fit(rows, sample_weight=weight)
+        total = self.n_measured + scaler.n_samples_seen_
+        share = np.where(total > 0, scaler.n_samples_seen_ / total, 0.0)
+        # A column that the whole chunk misses has a mean of NaN in it, and a share of 0.
+        step = np.where(share > 0, scaler.mean_ - self.mean, 0.0)
+        within = np.where(share > 0, scaler.var_ - self.variance, 0.0)
+        # The variance of two parts is the mean of theirs, and that between their means (Chan,
+        # Golub & LeVeque 1983); each factor of it is small enough not to overflow.
+        self.variance = self.variance + share * within + (share * step) * ((1 - share) * step)
+        self.mean = self.mean + share * step
+        self.n_measured = total
+
+    def _widen(self, rows: np.ndarray) -> None:
+        """Let the extremes include new rows, and move mean and variance to what follows."""
+        self.low = np.fmin(self.low, np.fmin.reduce(rows, axis=0, initial=np.inf))
+        self.high = np.fmax(self.high, np.fmax.reduce(rows, axis=0, initial=-np.inf))
+        power, shift = _frame(self.low, self.high, self.power, self.shift)
+        less = self.power - power
+        moved = np.ldexp(self.mean, less) + (np.ldexp(self.shift, less) - shift)
+        self.mean = np.where(self.n_measured > 0, moved, 0.0)
+        self.variance = np.ldexp(self.variance, 2 * less)
+        self.power, self.shift = power, shift
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give mean and scale in the columns' own units, each of shape (n_columns,)."""
+        mean = np.ldexp(self.mean + self.shift, self.power)
         # a scale of the smallest numbers may be rounded down to 0
         least = np.finfo(np.float64).smallest_subnormal
-        scale = np.maximum(np.ldexp(np.sqrt(variance), power), least)
-        scale = np.where(_is_constant(low, high, dtype), 1.0, scale)
-    return mean, scale, np.broadcast_to(n_measured, mean.shape)
+        scale = np.maximum(np.ldexp(np.sqrt(self.variance), self.power), least)
+        return mean, np.where(_is_constant(self.low, self.high, self.dtype), 1.0, scale)
 
 
 def standard_deviation(values: np.ndarray) -> float:
@@ -94,7 +125,7 @@ def standard_deviation(values: np.ndarray) -> float:
     low, high = values.min(keepdims=True), values.max(keepdims=True)
     if _is_constant(low, high, values.dtype).item():
         return 0.0
-    power, shift = _frame(low, high, 0, 0.0)
+    power, shift = _frame(low, high)
     return float(np.ldexp((np.ldexp(values, -power) - shift).std(), power).item())
 
 
@@ -141,7 +172,10 @@ def unscale(column: np.ndarray, mean: float, scale: float) -> np.ndarray:
 
 
 def _frame(
-    low: np.ndarray, high: np.ndarray, power: Any, shift: Any
+    low: np.ndarray,
+    high: np.ndarray,
+    power: np.ndarray | int = 0,
+    shift: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give the power of two and the number that columns are counted in, and from.
 

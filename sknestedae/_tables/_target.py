@@ -1,7 +1,6 @@
-"""Many tables, one a scale, to one table; and what splits and scores such a table.
+"""A target, of numbers or of classes, to arrays and back.
 
-A table that tells its scales has columns of two levels, ``(scale, feature)``. Its rows belong to
-the last scale at which anything was measured of them. Nothing here knows of torch.
+A row without a label holds NaN, or the code -1 of classes. Nothing here knows of torch.
 """
 
 from __future__ import annotations
@@ -24,6 +23,9 @@ from ._labels import ColumnLabels
 from ._layout import Encoded, Layout
 from ._weights import scale_weights
 
+# An error that is so many times the largest true value is as bad as any: its square is a number.
+_HUGE = 2.0**400
+
 
 def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
     """Give a target as a DataFrame of its columns, and whether it has one dimension.
@@ -45,7 +47,7 @@ def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
 
 
 def match_targets(y: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
-    """Say which columns of a target belong to which scale.
+    """Match the columns of a target to scales.
 
     Parameters
     ----------
@@ -79,10 +81,6 @@ def match_targets(y: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
             "one column a scale."
         )
     return [[j for j, owner in enumerate(owners) if owner == k] for k in range(len(names))]
-
-
-# An error that many times the largest true value is as large as any: its square is a number.
-_HUGE = 2.0**400
 
 
 @np.errstate(invalid="ignore")  # scikit-learn adds all up, and so the largest of both signs
@@ -178,9 +176,11 @@ def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> 
     sample_weight : ndarray of shape (n_samples,), optional
     """
     truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+    # In units of the largest true value, squares are numbers; a power of two rounds nothing.
     _, power = np.frexp(np.max(np.abs(truth), initial=0.0))
     with np.errstate(over="ignore"):
         scaled = np.clip(np.ldexp(prediction, -power), -_HUGE, _HUGE)
+    # infinity stays, for scikit-learn to refuse it
     scaled = np.where(np.isinf(prediction), prediction, scaled)
     if sample_weight is not None:
         sample_weight, _ = scale_weights(sample_weight)
@@ -195,6 +195,8 @@ class NumericTarget:
     standardize : bool
         Whether each output is centred and scaled to unit variance.
     """
+
+    _codec: TabularCodec
 
     def __init__(self, standardize: bool) -> None:
         self.standardize = standardize
@@ -225,7 +227,15 @@ class NumericTarget:
         return (~np.isnan(y)).any(axis=1).astype(int)
 
     def fit(self, y: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
-        """Learn the scale of what ``read`` gave, from some of its rows."""
+        """Learn means and scales from some rows of what ``read`` gave.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+        rows : ndarray of int, or None
+            The rows to learn from; None for all.
+        weight : ndarray of shape (n_samples,), or None
+        """
         self.is_1d = self._is_1d_read
         with _naming_y():
             codec = TabularCodec(
@@ -246,12 +256,12 @@ class NumericTarget:
         return self._codec.affine()
 
     def encode(self, y: np.ndarray) -> Encoded:
-        """Standardise what ``read`` gave."""
+        """Standardise outputs that ``read`` gave, of shape (n_samples, n_outputs)."""
         with _naming_y():
             return self._codec.encode(y)
 
     def decode(self, prediction: np.ndarray) -> np.ndarray:
-        """Give predictions their own units, and the shape that y had."""
+        """Give predictions of shape (n_samples, n_outputs) their own units, and the shape of y."""
         outputs = self._codec.decode(prediction).values()
         y = np.column_stack([clip_to_float(output, self._codec.dtype) for output in outputs])
         return y.ravel() if self.is_1d else y
@@ -310,6 +320,7 @@ class ClassTarget:
         if self.classes is None:
             self._take_classes(labels, "y")
         position = np.searchsorted(self.classes, labels)
+        # a label after all classes would be beyond the end
         position = np.minimum(position, len(self.classes) - 1)
         unknown = self.classes[position] != labels
         if unknown.any():
@@ -333,13 +344,15 @@ class ClassTarget:
         return Layout(0, (len(self.classes),))
 
     def encode(self, codes: np.ndarray) -> Encoded:
-        """Give the one-hot group of what ``read`` gave."""
+        """Give the one-hot group of codes that ``read`` gave, of shape (n_samples,)."""
         labelled = codes >= 0
-        values = np.eye(len(self.classes))[codes]
+        values = np.eye(len(self.classes))[
+            codes
+        ]  # the code -1 reads the last class, and is not measured
         return Encoded(values, None if labelled.all() else labelled[:, None])
 
     def decode(self, prediction: np.ndarray) -> np.ndarray:
-        """Give the class with the largest value."""
+        """Give each row's class with the largest value, of values of shape (n_rows, n_classes)."""
         return self.classes[prediction.argmax(axis=1)]
 
     def to_state(self) -> dict[str, Any]:
@@ -356,7 +369,7 @@ class ClassTarget:
 
 @contextmanager
 def _naming_y() -> Iterator[None]:
-    """Say of an error that it is about y: a column's number alone would seem to be one of X."""
+    """Let an error say that it is about y: a column's number alone would seem to be one of X."""
     try:
         yield
     except ValueError as error:

@@ -12,37 +12,31 @@ from pandas.api import types
 # So many distinct values are looked at.
 _MOST_VALUES = 1000
 
-
 # So many of them must read as numbers, or as dates.
 _SHARE = 0.9
-
 
 # With fewer distinct values, and with more rows than this a value, text may well be categories.
 _FEW_VALUES, _ROWS_PER_VALUE = 20, 2
 
-
+# A number with an optional thousands separator, decimal point or comma, and exponent.
 _DIGITS = r"[+-]?\s*(?:\d{1,3}(?:[ ',.\u00a0\u202f]\d{3})+|\d+)?(?:[.,]\d+)?(?:[eE][+-]?\d+)?"
-
 
 _UNITS = (
     "%|wt%|at%|pm|nm|um|µm|μm|mm|cm|km|Å|°|°C|K|meV|eV|keV|ns|ms|min|Hz|kHz|MHz|GHz|mg|kg|mol|mV|"
     "kV|mA|mW|kW|Pa|kPa|MPa|GPa|mbar|bar|kJ|mL|ppm|rpm|deg"
 )
 
-
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*")
-
 
 _NUMBER = re.compile(rf"\s*(?=[^a-zA-Z]*\d){_DIGITS}\s*")
 
-
+# A unit directly after the number must be a known one, else "4H" and the like would be one; after
+# a blank, any word is.
 _WITH_UNIT = re.compile(
     rf"\s*(?=[^a-zA-Z]*\d){_DIGITS}(?:\s*(?:{_UNITS})|\s+[A-Za-zµμΩ°Å%][\w/^²³·*.%-]*)\s*"
 )
 
-
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
-
 
 _DATE = re.compile(
     r"\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})"
@@ -50,7 +44,6 @@ _DATE = re.compile(
     r"(?:[T ]\s*\d{1,2}:\d{2}.*)?\s*",
     re.IGNORECASE,
 )
-
 
 # What files write where nothing was measured.
 _MISSING = {"", "-", "--", "?", "n/a", "na", "n.a.", "nan", "none", "null", "missing", "unknown"}
@@ -72,7 +65,7 @@ def doubt(column: pd.Series) -> str | None:
     is_text = types.is_object_dtype(column.dtype) or types.is_string_dtype(column.dtype)
     if not is_text or isinstance(column.dtype, pd.CategoricalDtype):
         return None
-    values = pd.unique(column.dropna())
+    values = pd.unique(column.dropna())  # a column of many rows may have few
     words = [value for value in values if isinstance(value, str)]
     if not words:
         return None
@@ -116,7 +109,7 @@ def doubt(column: pd.Series) -> str | None:
 
 
 def _twins(words: list[str]) -> list[str]:
-    """Give two words that are one but for blanks, if there are such."""
+    """Give two words that differ by blanks alone, if there are such."""
     known: dict[str, str] = {}
     for word in words:
         twin = known.setdefault(" ".join(word.split()), word)
@@ -125,7 +118,8 @@ def _twins(words: list[str]) -> list[str]:
     return []
 
 
-def _beside_numbers(words: list[str], values: Any) -> str | None:
+def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
+    """Say of words beside at least as many numbers that they make categories of all."""
     n_numbers = sum(not isinstance(value, str | bool | np.bool_) for value in values)
     if n_numbers < len(words):
         return None
@@ -137,6 +131,7 @@ def _beside_numbers(words: list[str], values: Any) -> str | None:
 
 
 def _share(pattern: re.Pattern, words: list[str]) -> float:
+    """Give the share of words that a pattern matches as a whole."""
     return sum(pattern.fullmatch(word) is not None for word in words) / len(words)
 
 
@@ -144,8 +139,8 @@ def _examples(words: list[str]) -> str:
     return ", ".join(repr(word if len(word) <= 30 else word[:27] + "...") for word in words[:3])
 
 
-def hint_of_spelling(unknown: Any, known: Any) -> str:
-    """Say of an unknown word if it is a known one but for blanks or capitals, else nothing."""
+def hint_of_spelling(unknown: Any, known: np.ndarray) -> str:
+    """Say whether an unknown word is a known one but for blanks or capitals; "" if it is none."""
     if not isinstance(unknown, str):
         return ""
     words = [word for word in known if isinstance(word, str)]

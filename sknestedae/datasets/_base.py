@@ -1,4 +1,4 @@
-"""What every data set needs: files whose checksum is verified."""
+"""Shared by the data sets: files whose checksum is verified."""
 
 import hashlib
 from pathlib import Path
@@ -25,16 +25,12 @@ def fetch_file(
     ----------
     remote : RemoteFile
         The file.
-
     folder : Path
         Where the file is, or where it is to be saved.
-
     download_if_missing : bool
         Whether a missing file may be downloaded.
-
     n_retries : int
         How many times a failed download is tried again.
-
     caller : str
         The public function, for the messages.
 
@@ -48,7 +44,6 @@ def fetch_file(
     OSError
         If the file is missing and must not be downloaded, if the download fails, or if the
         checksum is not the expected one.
-
     ImportError
         If the file has to be downloaded and pooch is not installed.
     """

@@ -190,11 +190,9 @@ def make_nested_functions(
     ----------
     n_samples : int, default=200
         Number of samples. The published files have 200.
-
     noise : float, default=0.0
         Level of the Gaussian noise, as a multiple of the published one: the standard deviation
         is ``0.5 * noise`` for f1 to f4 and ``1.0 * noise`` for f5 to f13.
-
     sampling : {"paper", "independent"}, default="paper"
         How z1 to z4 are chosen.
 
@@ -208,16 +206,13 @@ def make_nested_functions(
 
     z5_max : float, default=1.0
         Upper end of the range of z5: 1 in the published noise-free file, 10 in the noisy one.
-
     random_state : int, RandomState instance, "paper" or None, default=None
         Determines z5, the noise and, with ``sampling="independent"``, z1 to z4. Pass an int for
         the same samples in every call; the variables are then the same at every level of noise.
         "paper" takes the seeds of the published files (3 for z5, and i for the noise of the
         i-th function), and goes with ``sampling="paper"`` alone.
-
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of a Bunch.
-
     as_frame : bool, default=True
         If True, every table is a pandas DataFrame, else an ndarray.
 
@@ -248,9 +243,6 @@ def make_nested_functions(
     ------
     ValueError
         If ``random_state="paper"`` is combined with ``sampling="independent"``.
-
-    ImportError
-        If `as_frame` is True and pandas is not installed.
 
     See Also
     --------
@@ -336,7 +328,7 @@ def _paper_noise(n_samples: int) -> NDArray[np.float64]:
 
 def _two_tables(
     values: NDArray[np.float64], names: list[str], n_first: int, as_frame: bool
-) -> list[Any]:
+) -> list[pd.DataFrame | np.ndarray]:
     """Cut values of shape (n_samples, n_columns) into a table of each of the two scales."""
     return [
         _table(values[:, :n_first], names[:n_first], as_frame),
@@ -344,7 +336,9 @@ def _two_tables(
     ]
 
 
-def _table(values: NDArray[np.float64], names: list[str], as_frame: bool) -> Any:
+def _table(
+    values: NDArray[np.float64], names: list[str], as_frame: bool
+) -> pd.DataFrame | np.ndarray:
     """Return a copy of the values, as a DataFrame or as an array."""
     values = values.copy()
     if not as_frame:

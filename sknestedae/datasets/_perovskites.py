@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from .._compat import Interval, validate_params
 from ._base import RemoteFile, fetch_file
 
-# A commit, and not a branch: the first of the files is gone from the newest version.
+# A commit, and not a branch: the first of the files is not in the newest version any more.
 _BASE_URL = (
     "https://raw.githubusercontent.com/rxhernandez/NestedAE/"
     "78559f08275ce3d1ddfc741cbed185276afe40ca/datasets"
@@ -155,18 +155,14 @@ def fetch_perovskites(
         Folder for data sets. The files are in its subfolder ``perovskites``. By default, this is
         scikit-learn's own data folder, see :func:`sklearn.datasets.get_data_home`:
         ``~/scikit_learn_data``, or what the environment variable ``SCIKIT_LEARN_DATA`` names.
-
     download_if_missing : bool, default=True
         If False, raise an OSError if the files are not there, instead of downloading them.
-
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of a Bunch.
-
     as_frame : bool, default=True
         If True, tables are pandas DataFrames, `ETL` and `HTL` have a categorical dtype, and all
         else is a Series. If False, everything is an ndarray: the devices and the compositions
         are then of dtype object, since they hold strings.
-
     n_retries : int, default=3
         How many times a failed download is tried again.
 
@@ -213,9 +209,8 @@ def fetch_perovskites(
     OSError
         If the files are missing and `download_if_missing` is False, if the download fails, or if
         a file has not the published checksum.
-
     ImportError
-        If pandas is not installed, or if the files have to be downloaded and pooch is not.
+        If the files have to be downloaded and pooch is not installed.
 
     See Also
     --------
@@ -290,14 +285,14 @@ def fetch_perovskites(
     )
 
 
-def _read_crystals(path: Path) -> tuple[Any, Any, Any]:
+def _read_crystals(path: Path) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     """Return the table, the band gaps and the formulas of the crystal file."""
     raw = _read_csv(path, numeric=[*_CRYSTAL_COLUMNS, "Gap"], strings=["Formula"])
     table = raw[list(_CRYSTAL_COLUMNS)].rename(columns=_CRYSTAL_COLUMNS)
     return table, raw["Gap"].rename("gap"), raw["Formula"].rename("crystal_formula")
 
 
-def _read_devices(path: Path) -> tuple[Any, Any, Any]:
+def _read_devices(path: Path) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     """Return the table, the efficiencies and the compositions of the device file."""
     target, composition = "JV_reverse_scan_PCE", "Perovskite_composition_long_form"
     raw = _read_csv(
@@ -312,8 +307,8 @@ def _read_devices(path: Path) -> tuple[Any, Any, Any]:
     return table, raw[target].rename("pce"), spelled_alike.rename("device_composition")
 
 
-def _read_csv(path: Path, numeric: list[str], strings: list[str]) -> Any:
-    """Read some columns of a file; "na" and "None" are kinds of layer there, not gaps."""
+def _read_csv(path: Path, numeric: list[str], strings: list[str]) -> pd.DataFrame:
+    """Read some columns of a file, in which "na" and "None" are kinds of layer, not missing."""
     return pd.read_csv(
         path,
         usecols=[*numeric, *strings],

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from pandas.api.types import is_bool_dtype, is_integer_dtype
 from torch import Tensor
 
-from .._tables._columns import resolve_columns
 from .._tables._input import to_pandas
-from .._tables._statistics import standard_deviation
+from ._candidates import Candidates
+from ._columns import CandidateColumns
 
 # A sum is kept to this fraction of what it sums up.
 SUM_TOLERANCE = 1e-6
@@ -22,84 +21,12 @@ SUM_TOLERANCE = 1e-6
 _N_HALVINGS = 60
 
 
-class Kinds:
-    """The columns of a table, and what values they have.
-
-    Parameters
-    ----------
-    X : DataFrame of shape (n_samples, n_features)
-        Known rows, without gaps.
-    categories : dict of int to ndarray
-        Categories that were seen in ``fit``, of each categorical column.
-    used : collection of int, optional
-        Positions of the columns that a stage has; nothing is said of the others. All by default.
-    seen : str
-        Where categories were seen, for messages.
-
-    Attributes
-    ----------
-    labels : list
-        Of all columns.
-    numeric : list of int
-        Positions of the numeric columns that a stage has.
-    n_columns : int
-        Number of columns that a stage has.
-    low, high, scale : ndarray of shape (n_features,)
-        Range and standard deviation of the known rows; NaN of all but numeric columns.
-    is_integer : ndarray of bool, shape (n_features,)
-        Whether values are whole numbers; also of columns of True and False.
-    """
-
-    def __init__(
-        self,
-        X: pd.DataFrame,
-        categories: dict[int, np.ndarray],
-        used: Collection[int] | None = None,
-        seen: str = "in fit",
-    ) -> None:
-        self.labels = list(X.columns)
-        self.categories = categories
-        self.seen = seen
-        used = sorted(range(X.shape[1]) if used is None else used)
-        self.numeric = [j for j in used if j not in categories]
-        self.n_columns = len(used)
-        self.low, self.high, self.scale = (np.full(X.shape[1], np.nan) for _ in range(3))
-        self.is_integer = np.zeros(X.shape[1], dtype=bool)
-        for j in self.numeric:
-            values = X.iloc[:, j].to_numpy(dtype=np.float64)
-            self.low[j], self.high[j] = values.min(), values.max()
-            self.scale[j] = standard_deviation(values) or 1.0
-            dtype = X.dtypes.iloc[j]
-            self.is_integer[j] = is_integer_dtype(dtype) or is_bool_dtype(dtype)
-
-    def position(self, key: Hashable, parameter: str) -> int:
-        """Give the position of one column that a parameter names."""
-        found = resolve_columns(
-            key, self.labels, len(self.labels), f"The '{parameter}' parameter"
-        ).tolist()
-        if len(found) != 1:
-            raise ValueError(
-                f"The '{parameter}' parameter must name single columns; {key!r} stands for "
-                f"{len(found)}."
-            )
-        if found[0] not in self.categories and found[0] not in self.numeric:
-            raise ValueError(
-                f"The '{parameter}' parameter names column {self.name(found[0])}, which no stage "
-                "has: nothing can be said of it."
-            )
-        return found[0]
-
-    def name(self, j: int) -> str:
-        """Give a column's label, for a message."""
-        return repr(self.labels[j])
-
-
 class Constraints:
     """What each column of a candidate may be.
 
     Parameters
     ----------
-    kinds : Kinds
+    columns : CandidateColumns
     fixed, bounds, sums, library
         As in ``propose``.
 
@@ -110,7 +37,7 @@ class Constraints:
     allowed : dict of int to ndarray of bool, shape (n_categories,)
         Of categorical columns.
     sums : list of (list of int, float)
-    told : set of int
+    constrained : set of int
         Columns of ``bounds`` and ``fixed``.
     library : DataFrame or None
         Allowed rows of some columns, which are its labels, as positions.
@@ -118,50 +45,145 @@ class Constraints:
     Raises
     ------
     ValueError
-        If they contradict each other, or name what is not there; the message has the numbers.
+        If they contradict each other, or name a column or category that is not there; the message
+        has the numbers.
     """
 
     def __init__(
         self,
-        kinds: Kinds,
+        columns: CandidateColumns,
         fixed: Mapping[Hashable, Any] | None,
         bounds: Mapping[Hashable, Any] | None,
         sums: Sequence[tuple[Any, float]] | None,
         library: pd.DataFrame | None = None,
     ) -> None:
-        self.kinds = kinds
-        self.low, self.high = kinds.low.copy(), kinds.high.copy()
-        self.allowed = {j: np.ones(len(c), dtype=bool) for j, c in kinds.categories.items()}
-        self.told: set[int] = set()
+        self.columns = columns
+        self.low, self.high = columns.low.copy(), columns.high.copy()
+        self.allowed = {j: np.ones(len(c), dtype=bool) for j, c in columns.categories.items()}
+        self.constrained: set[int] = set()
         for key, value in _items(bounds, "bounds"):
-            j = kinds.position(key, "bounds")
-            self._bound(j, value)
-            self.told.add(j)
+            j = columns.position(key, "bounds")
+            if j in self.allowed:
+                self._bound_categories(j, value)
+            else:
+                self._bound(j, value)
+            self.constrained.add(j)
         for key, value in _items(fixed, "fixed"):
-            j = kinds.position(key, "fixed")
-            self._fix(j, value, is_bounded=j in self.told)
-            self.told.add(j)
+            j = columns.position(key, "fixed")
+            self._fix(j, value, is_bounded=j in self.constrained)
+            self.constrained.add(j)
+        # after the bounds and fixed values, which say which sums there can be
         self.sums: list[tuple[list[int], float]] = []
         for entry in _entries(sums):
-            self._tie(entry)
+            self._add_sum(entry)
         self.library = None if library is None else self._read_library(library)
 
+    def project(self, numbers: Tensor) -> Tensor:
+        """Bring numeric columns into their bounds and sums, by the smallest shifts.
+
+        Parameters
+        ----------
+        numbers : Tensor of shape (n_candidates, n_numeric)
+            In the units of the columns.
+
+        Returns
+        -------
+        Tensor of the same shape
+            With gradients.
+        """
+        numeric = self.columns.numeric
+        low, high = (torch.from_numpy(ends[numeric]) for ends in (self.low, self.high))
+        projected = numbers.clamp(low, high)
+        for tied, total in self.sums:
+            own = [numeric.index(j) for j in tied]
+            # of the numbers as they were given: from clipped ones, another point were the nearest
+            part = project_to_sum(numbers[:, own], low[own], high[own], total)
+            projected = projected.index_copy(1, torch.tensor(own), part)
+        return projected
+
+    def logits(self, j: int, logits: Tensor) -> Tensor:
+        """Rule out the categories of a column that are not allowed."""
+        return logits.masked_fill(~torch.from_numpy(self.allowed[j]), -torch.inf)
+
+    def snap(self, candidates: Candidates) -> Candidates:
+        """Bring the columns of the library to its nearest row.
+
+        Parameters
+        ----------
+        candidates : Candidates
+            With decided categories.
+
+        Returns
+        -------
+        Candidates
+            As many.
+        """
+        if self.library is None:
+            return candidates
+        ours, theirs = [], []
+        for j in self.library:
+            if j in candidates.shares:
+                ours.append(candidates.shares[j])
+                theirs.append(self._library_one_hot(j))
+            else:
+                place = self.columns.numeric.index(j)
+                ours.append(candidates.numbers[:, [place]] / self.columns.scale[j])
+                theirs.append(self._library_numbers(j)[:, None] / self.columns.scale[j])
+        nearest = torch.cdist(torch.cat(ours, dim=1), torch.cat(theirs, dim=1)).argmin(dim=1)
+        return self.place(candidates, nearest)
+
+    def place(self, candidates: Candidates, rows: Tensor) -> Candidates:
+        """Give each candidate a row of the library.
+
+        Parameters
+        ----------
+        candidates : Candidates
+        rows : Tensor of int64, shape (n_candidates,)
+            Positions in the library.
+        """
+        assert self.library is not None
+        numbers, shares = candidates.numbers.clone(), dict(candidates.shares)
+        for j in self.library:
+            if j in shares:
+                shares[j] = self._library_one_hot(j)[rows]
+            else:
+                numbers[:, self.columns.numeric.index(j)] = self._library_numbers(j)[rows]
+        return Candidates(numbers, shares)
+
+    @property
+    def pinned(self) -> list[int]:
+        """Positions of the library's columns among the numeric ones."""
+        library = [] if self.library is None else list(self.library)
+        return [self.columns.numeric.index(j) for j in library if j in self.columns.numeric]
+
+    def keeps_sums(self, candidates: Candidates) -> np.ndarray:
+        """Tell which candidates keep the sums, which rounding of integers may break."""
+        keeps = np.ones(candidates.n_rows, dtype=bool)
+        for tied, total in self.sums:
+            own = [self.columns.numeric.index(j) for j in tied]
+            sums = candidates.numbers[:, own].sum(dim=1).numpy()
+            keeps &= np.abs(sums - total) <= SUM_TOLERANCE * max(1.0, abs(total))
+        return keeps
+
+    # -- reading of bounds and fixed values
+
+    def _bound_categories(self, j: int, value: Any) -> None:
+        name = self.columns.name(j)
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise ValueError(
+                f"The 'bounds' parameter must give a list of categories for column {name}, "
+                f"got {value!r}."
+            )
+        chosen = list(value)
+        for category in chosen:
+            self._code(j, category, "bounds")
+        if not chosen:
+            raise ValueError(f"The 'bounds' parameter leaves column {name} no category.")
+        categories = self.columns.categories[j].tolist()
+        self.allowed[j] = np.array([category in chosen for category in categories], dtype=bool)
+
     def _bound(self, j: int, value: Any) -> None:
-        name = self.kinds.name(j)
-        if j in self.allowed:
-            if isinstance(value, str) or not isinstance(value, Iterable):
-                raise ValueError(
-                    f"The 'bounds' parameter must give a list of categories for column {name}, "
-                    f"got {value!r}."
-                )
-            chosen = list(value)
-            for category in chosen:
-                self._code(j, category, "bounds")
-            if not chosen:
-                raise ValueError(f"The 'bounds' parameter leaves column {name} no category.")
-            categories = self.kinds.categories[j].tolist()
-            self.allowed[j] = np.array([category in chosen for category in categories], dtype=bool)
-            return
+        name = self.columns.name(j)
         try:
             low, high = (float(end) for end in value)
         except (TypeError, ValueError) as error:
@@ -173,17 +195,18 @@ class Constraints:
                 "The 'bounds' parameter must leave finite numbers, with low <= high; column "
                 f"{name} has ({low:g}, {high:g})."
             )
-        if self.kinds.is_integer[j]:
+        if self.columns.is_integer[j]:
             if np.ceil(low) > np.floor(high):
                 raise ValueError(
                     f"The 'bounds' parameter leaves column {name}, which has whole numbers, none "
                     f"between {low:g} and {high:g}."
                 )
+            # so that rounding, once all is decided, does not leave the bounds
             low, high = np.ceil(low), np.floor(high)
         self.low[j], self.high[j] = low, high
 
     def _fix(self, j: int, value: Any, *, is_bounded: bool) -> None:
-        name = self.kinds.name(j)
+        name = self.columns.name(j)
         if j in self.allowed:
             code = self._code(j, value, "fixed")
             if not self.allowed[j][code]:
@@ -204,7 +227,7 @@ class Constraints:
 
     def _check_number(self, j: int, value: Any, parameter: str) -> None:
         """Check a value of a numeric column."""
-        name, is_whole = self.kinds.name(j), self.kinds.is_integer[j]
+        name, is_whole = self.columns.name(j), self.columns.is_integer[j]
         is_number = isinstance(value, Real) and (is_whole or not isinstance(value, bool))
         if not (is_number or isinstance(value, np.bool_)) or not np.isfinite(float(value)):
             raise ValueError(
@@ -217,18 +240,21 @@ class Constraints:
                 f"of its known values are, got {value!r}."
             )
 
-    def _code(self, j: int, category: Any, parameter: str) -> int:
-        categories = self.kinds.categories[j]
+    def _code(self, j: int, category: Hashable, parameter: str) -> int:
+        """Give the position of a category among those of its column."""
+        categories = self.columns.categories[j]
         found = np.flatnonzero(categories.astype(object) == category)
         if not len(found):
             raise ValueError(
                 f"The '{parameter}' parameter names the category {category!r} of column "
-                f"{self.kinds.name(j)}, which was never seen {self.kinds.seen}; the categories "
-                f"are {categories.tolist()}."
+                f"{self.columns.name(j)}, which was never seen {self.columns.seen}; the "
+                f"categories are {categories.tolist()}."
             )
         return int(found[0])
 
-    def _tie(self, entry: Any) -> None:
+    # -- reading of sums
+
+    def _add_sum(self, entry: Any) -> None:
         try:
             keys, total = entry
             total = float(total)
@@ -241,39 +267,44 @@ class Constraints:
             raise ValueError(
                 f"The 'sums' parameter must tie columns to a finite total, got {entry!r} in it."
             )
-        columns = [self.kinds.position(key, "sums") for key in keys]
+        tied = [self.columns.position(key, "sums") for key in keys]
         taken = {j for others, _ in self.sums for j in others}
-        for j in columns:
-            name = self.kinds.name(j)
+        for j in tied:
+            name = self.columns.name(j)
             if j in self.allowed:
                 raise ValueError(f"The 'sums' parameter names {name}, which holds categories.")
-            if j in taken or columns.count(j) > 1:
+            if j in taken or tied.count(j) > 1:
                 raise ValueError(f"The 'sums' parameter names column {name} twice.")
-        low, high = self.low[columns].sum(), self.high[columns].sum()
+        low, high = self.low[tied].sum(), self.high[tied].sum()
         slack = SUM_TOLERANCE * max(1.0, abs(total))
         if not low - slack <= total <= high + slack:
             raise ValueError(
                 f"The columns {keys} are to sum up to {total:g}, but their bounds allow only sums "
                 f"from {low:g} to {high:g}."
             )
-        self._close(columns, total)
-        self.sums.append((columns, total))
+        self._close_infinite_ends(tied, total)
+        self.sums.append((tied, total))
 
-    def _close(self, columns: list[int], total: float) -> None:
-        """Replace infinite ends within a sum by what the other columns leave."""
+    def _close_infinite_ends(self, tied: list[int], total: float) -> None:
+        """Replace infinite ends within a sum by what the other columns leave.
+
+        The projection halves an interval, which must have two ends.
+        """
         low, high = self.low.copy(), self.high.copy()
-        for j in columns:
-            others = [i for i in columns if i != j]
+        for j in tied:
+            others = [i for i in tied if i != j]
             if np.isinf(high[j]):
                 self.high[j] = max(total - low[others].sum(), low[j])
             if np.isinf(low[j]):
                 self.low[j] = min(total - high[others].sum(), self.high[j])
             if not np.isfinite([self.low[j], self.high[j]]).all():
                 raise ValueError(
-                    f"The 'sums' parameter needs finite bounds: column {self.kinds.name(j)} has "
+                    f"The 'sums' parameter needs finite bounds: column {self.columns.name(j)} has "
                     f"({low[j]:g}, {high[j]:g}), and the other columns leave it "
                     f"({self.low[j]:g}, {self.high[j]:g})."
                 )
+
+    # -- the library
 
     def _read_library(self, library: Any) -> pd.DataFrame:
         """Give the rows of the library that keep all other constraints."""
@@ -284,116 +315,50 @@ class Constraints:
                 "The 'library' parameter must be a DataFrame with at least one row and column, "
                 f"got {f'one of shape {library.shape}' if is_frame else type(library).__name__}."
             )
-        columns = [self.kinds.position(key, "library") for key in library]
+        positions = [self.columns.position(key, "library") for key in library]
         tied = {j for own, _ in self.sums for j in own}
         allowed = np.ones(len(library), dtype=bool)
-        for i, j in enumerate(columns):
-            name, values = self.kinds.name(j), library.iloc[:, i]
-            if j in tied or columns.count(j) > 1:
+        for i, j in enumerate(positions):
+            if j in tied or positions.count(j) > 1:
                 raise ValueError(
-                    f"The 'library' parameter has column {name}, which stands in it twice or is "
-                    "tied by a sum."
+                    f"The 'library' parameter has column {self.columns.name(j)}, which stands in "
+                    "it twice or is tied by a sum."
                 )
-            if values.isna().any():
-                raise ValueError(f"The 'library' parameter has gaps in column {name}.")
-            if j in self.allowed:
-                codes = [self._code(j, value, "library") for value in values.tolist()]
-                allowed &= self.allowed[j][codes]
-            else:
-                for value in values.tolist():
-                    self._check_number(j, value, "library")
-                # what the library has is known, also outside of the known rows' range
-                if j in self.told:
-                    numbers = values.to_numpy(dtype=np.float64)
-                    allowed &= (numbers >= self.low[j]) & (numbers <= self.high[j])
+            allowed &= self._allowed_in_library(j, library.iloc[:, i])
         if not allowed.any():
             raise ValueError(
                 f"None of the {len(library)} rows of the 'library' parameter keeps the bounds "
                 "and fixed values."
             )
-        return library.set_axis(columns, axis=1)[allowed].reset_index(drop=True)
+        return library.set_axis(positions, axis=1)[allowed].reset_index(drop=True)
 
-    def project(self, numbers: Tensor) -> Tensor:
-        """Bring numeric columns into their bounds and sums, by the smallest shifts.
+    def _allowed_in_library(self, j: int, values: pd.Series) -> np.ndarray:
+        """Tell which of the library's values of a column keep its bounds, of shape (n_rows,)."""
+        if values.isna().any():
+            raise ValueError(
+                f"The 'library' parameter has missing values in column {self.columns.name(j)}."
+            )
+        if j in self.allowed:
+            codes = [self._code(j, value, "library") for value in values.tolist()]
+            return self.allowed[j][codes]
+        for value in values.tolist():
+            self._check_number(j, value, "library")
+        # a value in the library is known, also where it lies outside the known rows' range
+        if j not in self.constrained:
+            return np.ones(len(values), dtype=bool)
+        numbers = values.to_numpy(dtype=np.float64)
+        return (numbers >= self.low[j]) & (numbers <= self.high[j])
 
-        Parameters
-        ----------
-        numbers : Tensor of shape (n_candidates, n_numeric)
-            In the units of the columns.
-
-        Returns
-        -------
-        Tensor of the same shape
-            With gradients.
-        """
-        numeric = self.kinds.numeric
-        low, high = (torch.from_numpy(ends[numeric]) for ends in (self.low, self.high))
-        projected = numbers.clamp(low, high)
-        for columns, total in self.sums:
-            own = [numeric.index(j) for j in columns]
-            part = project_to_sum(numbers[:, own], low[own], high[own], total)
-            projected = projected.index_copy(1, torch.tensor(own), part)
-        return projected
-
-    def logits(self, j: int, logits: Tensor) -> Tensor:
-        """Rule out the categories of a column that are not allowed."""
-        return logits.masked_fill(~torch.from_numpy(self.allowed[j]), -torch.inf)
-
-    def snap(self, numbers: Tensor, shares: dict[int, Tensor]) -> tuple[Tensor, dict[int, Tensor]]:
-        """Bring the columns of the library to its nearest row.
-
-        Parameters
-        ----------
-        numbers : Tensor of shape (n_candidates, n_numeric)
-        shares : dict of int to Tensor of shape (n_candidates, n_categories)
-            One-hot.
-
-        Returns
-        -------
-        numbers, shares
-            Of the same shapes.
-        """
-        if self.library is None:
-            return numbers, shares
-        ours, theirs = [], []
-        places = {j: self.kinds.numeric.index(j) for j in self.library if j not in shares}
-        for j in self.library:
-            if j in shares:
-                ours.append(shares[j])
-                theirs.append(self._one_hot(j))
-            else:
-                theirs.append(self._numbers(j)[:, None] / self.kinds.scale[j])
-                ours.append(numbers[:, [places[j]]] / self.kinds.scale[j])
-        nearest = torch.cdist(torch.cat(ours, dim=1), torch.cat(theirs, dim=1)).argmin(dim=1)
-        return self.place(numbers, shares, nearest)
-
-    def place(
-        self, numbers: Tensor, shares: dict[int, Tensor], rows: Tensor
-    ) -> tuple[Tensor, dict[int, Tensor]]:
-        """Give candidates rows of the library, by their positions in it."""
-        assert self.library is not None
-        numbers, shares = numbers.clone(), dict(shares)
-        for j in self.library:
-            if j in shares:
-                shares[j] = self._one_hot(j)[rows]
-            else:
-                numbers[:, self.kinds.numeric.index(j)] = self._numbers(j)[rows]
-        return numbers, shares
-
-    def _one_hot(self, j: int) -> Tensor:
+    def _library_one_hot(self, j: int) -> Tensor:
+        """Give the library's categories of a column, of shape (n_rows, n_categories)."""
         assert self.library is not None
         codes = [self._code(j, value, "library") for value in self.library[j].tolist()]
-        return torch.eye(len(self.kinds.categories[j]), dtype=torch.float64)[codes]
+        return torch.eye(len(self.columns.categories[j]), dtype=torch.float64)[codes]
 
-    def _numbers(self, j: int) -> Tensor:
+    def _library_numbers(self, j: int) -> Tensor:
+        """Give the library's numbers of a column, of shape (n_rows,)."""
         assert self.library is not None
         return torch.tensor(self.library[j].to_numpy(dtype=np.float64))
-
-    @property
-    def pinned(self) -> list[int]:
-        """Positions of the library's columns among the numeric ones."""
-        columns = [] if self.library is None else list(self.library)
-        return [self.kinds.numeric.index(j) for j in columns if j in self.kinds.numeric]
 
 
 def project_to_sum(values: Tensor, low: Tensor, high: Tensor, total: float) -> Tensor:
@@ -407,8 +372,14 @@ def project_to_sum(values: Tensor, low: Tensor, high: Tensor, total: float) -> T
     low, high : Tensor of shape (n_columns,)
         With ``low.sum() <= total <= high.sum()``.
     total : float
+
+    Returns
+    -------
+    Tensor of shape (n_rows, n_columns)
+        With gradients.
     """
     with torch.no_grad():
+        # at these shifts all values are clipped to one end: the sum rises between them
         below = (low - values).min(dim=1, keepdim=True).values
         above = (high - values).max(dim=1, keepdim=True).values
         for _ in range(_N_HALVINGS):
@@ -418,7 +389,8 @@ def project_to_sum(values: Tensor, low: Tensor, high: Tensor, total: float) -> T
         shift = (below + above) / 2
         is_free = ((values + shift > low) & (values + shift < high)).to(values.dtype)
         n_free = is_free.sum(dim=1, keepdim=True).clamp(min=1)
-    # the shift's own derivative: what one free value gains, all free ones give back
+    # The halvings have no derivative, but the shift has: a gain of one free value is given back by
+    # all free ones in equal parts. The term is 0, and only its derivative enters.
     moved = (is_free * values).sum(dim=1, keepdim=True) / n_free
     return (values + shift - (moved - moved.detach())).clamp(low, high)
 

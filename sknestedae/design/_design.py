@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -13,30 +12,33 @@ import pandas as pd
 import torch
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
+from torch import Tensor
 
 from .._ambient import isolated
 from .._compat import stack_level_of_caller
 from .._estimators._differentiable import DifferentiableChain
 from .._estimators._nested import NestedAutoencoder
-from .._latents._inference import DISTINCT, choose_distinct
+from .._latents._inference import choose_distinct
 from .._persistence import public
-from .._tables._input import to_pandas
-from .._tables._missing import take_rows
-from .._tables._scales import is_scale_list, last_scale, measured_scales
-from .._tables._statistics import standard_deviation
 from ..exceptions import NoTargetError, ToleranceWarning
-from ._constraints import SUM_TOLERANCE, Constraints, Kinds
-from ._search import Candidates, SearchProblem
-from ._targets import DesignObjective, outputs_of, position_of, read_objectives
+from ._candidates import Candidates, coordinates, embed, is_alike
+from ._columns import CandidateColumns
+from ._constraints import Constraints
+from ._objectives import (
+    DEFAULT_TOLERANCE,
+    DesignObjective,
+    read_objectives,
+    set_scales,
+    target_columns,
+)
+from ._search import SearchProblem
 
-# Without a tolerance, a value is met within this fraction of the spread of the predictions.
-_TOLERANCE = 0.1
 # Searches along the gradient, for each candidate and at least.
 _STARTS, _MIN_STARTS = 4, 48
 _N_NEAREST = 3
-# What is as good as known is chosen only where it is better than what is new by more than this:
-# the loss of a value that is missed by the tolerance.
-_PRICE_OF_KNOWN = _TOLERANCE**2
+# A candidate that hardly differs from a known row is chosen only where it is better than others by
+# more than this: the loss of a value that is missed by the tolerance.
+_PRICE_OF_KNOWN = DEFAULT_TOLERANCE**2
 
 
 @public("sknestedae.design")
@@ -49,15 +51,16 @@ class Design:
     X : DataFrame or ndarray of shape (n_candidates, n_features)
         The candidates, as a table that the estimator takes.
     prediction : ndarray of shape (n_candidates,) or (n_candidates, n_outputs)
-        What the estimator predicts of them.
+        The estimator's predictions for them.
     prediction_std : ndarray of the same shape
         Spread of an ensemble's members; NaN without one.
     meets : ndarray of bool, shape (n_candidates,)
-        Whether all predictions are what was wanted; always True of "max" and "min".
+        Whether all predictions meet the target; always True for "max" and "min".
     loss : ndarray of shape (n_candidates,)
-        What was minimised: what is missed of the targets, in standard deviations of the known
-        rows' predictions (squared; of "max" and "min" the prediction itself, of a class minus the
-        logarithm of its probability), and how far the candidate is outside of the domain.
+        The loss that was minimised: how far predictions are from the targets, in standard
+        deviations of the known rows' predictions (squared; for "max" and "min" the prediction
+        itself, for a class minus the logarithm of its probability), and how far the candidate is
+        outside of the domain.
     latent_distance, input_distance : ndarray of shape (n_candidates,)
         Distance to the nearest known row, in the last latents and in the columns: root mean
         squares, in standard deviations; a category that differs counts 1.
@@ -65,14 +68,14 @@ class Design:
         Fraction of the known rows whose ``score_samples`` is lower: near 0, the candidate is less
         like the training rows than nearly all that is known.
     nearest : ndarray of shape (n_candidates, n_nearest)
-        Index of the known rows that are nearest in the columns; of an array the position in X.
-        Of a list of tables, labels of the one table that they make: ``(scale, index)``, where
+        Index of the known rows that are nearest in the columns; for an array the position in X.
+        For a list of tables, labels of the one table that they make: ``(scale, index)``, where
         index is that of the scale's own table.
     target_names : list of str
         Of the predictions.
     """
 
-    X: Any
+    X: pd.DataFrame | np.ndarray
     prediction: np.ndarray
     prediction_std: np.ndarray
     meets: np.ndarray
@@ -90,7 +93,7 @@ class Design:
         return f"<Design: {len(self)} candidates, {int(self.meets.sum())} meet the target>"
 
     def to_frame(self) -> pd.DataFrame:
-        """Give one table: the candidates' columns, then what is known of them.
+        """Give one table: the candidates' columns, then the predictions and distances.
 
         Returns
         -------
@@ -143,8 +146,8 @@ def propose(
     """Propose rows that are predicted to have a wanted target.
 
     The latents of the last stage are searched: decoded to the columns of all scales, brought into
-    the constraints, encoded again and predicted, so that what is wanted is wanted of the
-    estimator's own prediction of the very row that is proposed. First known rows, mixtures of
+    the constraints, encoded again and predicted, so that the target is compared with the
+    estimator's own prediction for the very row that is proposed. First known rows, mixtures of
     them and latents around them are looked at, then the gradient is followed from the best and
     from some others, then with the categories decided; at last other categories and rows of the
     library are tried on the best. See the :ref:`User Guide <design>`.
@@ -153,23 +156,23 @@ def propose(
     ----------
     estimator : estimator
         Fitted with a target: a :class:`~sknestedae.SupervisedAutoencoder`, its classifier, or a
-        :class:`~sknestedae.NestedAutoencoder` of them. Of an ensemble, the mean prediction is
+        :class:`~sknestedae.NestedAutoencoder` of them. For an ensemble, the mean prediction is
         searched with, which one member's errors mislead less.
     X : array-like or DataFrame of shape (n_samples, n_features), or list of them
-        Known rows of the last scale, such as those of training; gaps are completed. Of a list of
-        tables, or a table of several scales, the rows of the last scale.
+        Known rows of the last scale, such as those of training; missing values are completed. For
+        a list of tables, or a table of several scales, the rows of the last scale.
     target : float, (float, float), "max", "min", class label, or dict of these
-        What is wanted: a value, a range, as much or as little as possible, or a class. Where the
-        estimator predicts several targets, a dict by stage (where it has one target), by
-        ``"stage i"``, or by the position of a column of y.
+        The wanted value, range, maximum, minimum or class. Where the estimator predicts several
+        targets, a dict by stage (where it has one target), by ``"stage i"``, or by the position
+        of a column of y.
     n_candidates : int, default=10
         Number of distinct candidates, at most.
     fixed : dict, default=None
-        Values of columns, by name or position; of a categorical column, a category seen in
+        Values of columns, by name or position; for a categorical column, a category seen in
         ``fit`` (by the first member, where members of an ensemble see different rows).
     bounds : dict, default=None
-        (low, high) of numeric columns, a list of categories of categorical ones. Others are
-        bounded by what is known: the range of the known rows, and the categories of ``fit``.
+        (low, high) for numeric columns, a list of categories for categorical ones. Others are
+        bounded by the range of the known rows, and the categories of ``fit``.
     sums : list of (list of columns, float), default=None
         Columns that sum up to a number, such as the fractions of a composition to 1.
     library : DataFrame, default=None
@@ -180,10 +183,10 @@ def propose(
         ends. A dict names targets as ``target`` does. None: a tenth of the standard deviation of
         the predictions of the known rows.
     domain_weight : float, default=0.3
-        Price of leaving the domain in which 95 % of the known rows lie, by the Mahalanobis
-        distance of each stage's latents: what its square is above theirs costs as much, in
-        fractions of it, as that many standard deviations of a target that is maximised. 0:
-        nothing, which lets a maximum be sought where the estimator knows little.
+        Price of leaving the domain in which 95 % of the known rows lie, by the squared Mahalanobis
+        distance of each stage's latents. A candidate whose squared distance is twice the limit of
+        the domain pays as much as this number of standard deviations of a target that is
+        maximised. 0: no price, which lets a maximum be sought where the estimator knows little.
     random_state : int, RandomState instance or None, default=None
         Of the search.
 
@@ -191,9 +194,9 @@ def propose(
     -------
     design : Design
         The candidates with predictions, spread, distances and nearest known rows. Those that meet
-        the target come first, then by ``loss``. Known rows are none of them, and rows that are
-        hardly different come only where they are better. Columns that no stage has are missing in
-        them.
+        the target come first, then by ``loss``. No candidate is a known row, and one that hardly
+        differs from a known row comes only where it is better. Columns that no stage has are
+        missing in them.
 
     Raises
     ------
@@ -207,14 +210,14 @@ def propose(
     Warns
     -----
     ToleranceWarning
-        If no candidate meets the target, or fewer distinct ones are found than wanted; it says
-        what comes nearest.
+        If no candidate meets the target, or fewer distinct ones are found than wanted; it tells
+        the nearest prediction.
 
     Notes
     -----
     A prediction at a candidate that was chosen because of its prediction is too good on average,
-    the more so the further it is from what is known. The spread, the distances and ``domain`` are
-    there to judge that; experiments are what tells.
+    the more so the further it is from known rows. The spread, the distances and ``domain`` are
+    there to judge that; only experiments tell.
 
     Examples
     --------
@@ -232,35 +235,34 @@ def propose(
     True
     """
     _check_parameters(n_candidates, domain_weight)
-    flow = DifferentiableChain(estimator, "propose")
-    if all(stage.target is None for stage in flow.fitted):
+    chain = DifferentiableChain(estimator, "propose")
+    if all(stage.target is None for stage in chain.stages):
         raise NoTargetError(
-            f"This {type(flow.estimator).__name__} was fitted without a target (y=None): there is "
-            "nothing that candidates could be proposed for."
+            f"This {type(chain.estimator).__name__} was fitted without a target (y=None): there "
+            "is nothing that candidates could be proposed for."
         )
     rng = check_random_state(random_state)
-    known, index = _known_rows(flow, X)
-    is_frame = isinstance(known, pd.DataFrame)
-    frame = known if is_frame else pd.DataFrame(known)
-    kinds = _kinds(flow, frame)
-    constraints = Constraints(kinds, fixed, bounds, sums, library)
-    wishes = read_objectives(target, flow)
-    _set_scales(wishes, flow.estimator.predict(known), tolerance, _target_names(flow))
+    rows, index = chain.known_rows(X)
+    frame = pd.DataFrame(rows)
+    columns = candidate_columns(chain, frame)
+    constraints = Constraints(columns, fixed, bounds, sums, library)
+    objectives = read_objectives(target, chain)
+    predicted = chain.estimator.predict(rows)
+    set_scales(objectives, predicted, tolerance, _target_names(chain))
 
-    flows = [DifferentiableChain(member) for member in flow.estimator.members_]
-    draft = _as_draft(frame, kinds)
-    space = SearchProblem(flows, constraints, wishes, draft, domain_weight)
-    found, losses = space.search(max(_STARTS * n_candidates, _MIN_STARTS), rng)
-    chosen = _choose(found, losses, draft, space, n_candidates)
+    known = Candidates.from_table(frame, columns)
+    problem = SearchProblem(chain.members(), constraints, objectives, known, domain_weight)
+    found, losses = problem.search(max(_STARTS * n_candidates, _MIN_STARTS), rng)
+    chosen = _choose(found, losses, known, problem, n_candidates)
     found = found.take(chosen)
-    table = _as_table(found, frame, kinds)
-    design = _describe(
-        flow, table if is_frame else _as_array(table, known), known, found, draft, space, wishes
-    )
+    table = found.to_table(frame, columns)
+    if not isinstance(rows, pd.DataFrame):
+        table = table.to_numpy(dtype=rows.dtype)
+    design = _describe(chain, table, rows, found, known, problem)
     design.nearest = index[design.nearest]
     design.loss = losses.numpy()[chosen]
     design = _sort(design)
-    _warn(design, wishes, flow.estimator.predict(known), n_candidates)
+    _warn(design, objectives, predicted, n_candidates)
     return design
 
 
@@ -280,244 +282,133 @@ def _check_parameters(n_candidates: Any, domain_weight: Any) -> None:
         )
 
 
-def _known_rows(flow: DifferentiableChain, X: Any) -> tuple[Any, np.ndarray]:
-    """Give the checked rows of the last scale, without gaps, and what to call them.
+def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateColumns:
+    """Give the columns that candidates have, from the known rows and from ``fit``.
 
-    Which is their index, or of an array their positions in X.
+    Parameters
+    ----------
+    chain : DifferentiableChain
+    X : DataFrame of shape (n_samples, n_features)
+        Known rows, without missing values.
     """
-    estimator = flow.estimator
-    X = to_pandas(X)
-    index = X.index.to_numpy() if isinstance(X, pd.DataFrame) else None
-    if not isinstance(estimator, NestedAutoencoder):
-        X = estimator.complete(estimator._check_X(X, reset=False))
-        return X, np.arange(len(X)) if index is None else index
-    if is_scale_list(X):
-        X = estimator._stack(X).X
-        index = X.index.to_numpy()
-    X = estimator._check_X(X, reset=False)
-    index = np.arange(len(X)) if index is None else index
-    measured = measured_scales(X, flow.columns)
-    rows = np.flatnonzero(last_scale(measured) == len(flow) - 1)
-    if not len(rows):
-        raise ValueError(
-            f"X has no row with a measured column of the last stage, {flow.names[-1]!r}, among "
-            f"its {len(X)} rows."
-        )
-    return estimator.complete(take_rows(X, rows)), index[rows]
-
-
-def _kinds(flow: DifferentiableChain, X: pd.DataFrame) -> Kinds:
-    """Give the kinds of the columns of known rows."""
-    used = {j for own in flow.columns for j in own}
-    ensembles = [e for e in (flow.estimator, *flow.estimators) if len(e.members_) > 1]
+    categories = {
+        own[j]: seen
+        for stage, own in zip(chain.stages, chain.columns, strict=True)
+        for j, seen in stage.table.categories.items()
+    }
+    used = {j for own in chain.columns for j in own}
+    ensembles = [e for e in (chain.estimator, *chain.estimators) if len(e.members_) > 1]
     seen = "in fit"
     if any(ensemble.bootstrap for ensemble in ensembles):  # others may have seen other categories
         seen += " by the ensemble's first member, whose decoder gives the candidates"
-    return Kinds(X, _categories(flow), used, seen)
-
-
-def _categories(flow: DifferentiableChain) -> dict[int, np.ndarray]:
-    """Give the categories of each categorical column of X."""
-    return {
-        own[j]: categories
-        for fitted, own in zip(flow.fitted, flow.columns, strict=True)
-        for j, categories in fitted.table.categories.items()
-    }
-
-
-def _set_scales(
-    wishes: list[DesignObjective], prediction: np.ndarray, tolerance: Any, names: list[str]
-) -> None:
-    """Take each target's unit from what is predicted of the known rows."""
-    columns = prediction.reshape(len(prediction), -1)
-    given = _tolerances(wishes, tolerance, names)
-    for wish in wishes:
-        if wish.kind == "class":
-            continue
-        wish.scale = standard_deviation(columns[:, wish.column].astype(float)) or 1.0
-        own = given.get(wish.column)
-        wish.tolerance = _TOLERANCE * wish.scale if own is None else float(own)
-
-
-def _tolerances(wishes: list[DesignObjective], tolerance: Any, names: list[str]) -> dict[int, Any]:
-    """Give the tolerance of each column of y."""
-    wanted = [wish.column for wish in wishes]
-    items = (
-        tolerance.items() if isinstance(tolerance, Mapping) else [(j, tolerance) for j in wanted]
-    )
-    given: dict[int, Any] = {}
-    for key, value in items:
-        column = position_of(key, names, "tolerance")
-        if column not in wanted:
-            raise ValueError(
-                f"The 'tolerance' parameter names {key!r}, of which nothing is wanted."
-            )
-        if column in given:
-            raise ValueError(
-                f"The 'tolerance' parameter names the target {names[column]!r} twice."
-            )
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if value is not None and not (is_number and value > 0):
-            raise ValueError(
-                f"The 'tolerance' parameter must be positive, got {value!r} for {names[column]!r}."
-            )
-        given[column] = value
-    return given
-
-
-def _as_draft(X: pd.DataFrame, kinds: Kinds) -> Candidates:
-    """Give known rows as numbers and one-hot categories; all 0 of one that was never seen."""
-    numbers = X.iloc[:, kinds.numeric].to_numpy(dtype=np.float64)
-    shares = {}
-    for j, categories in kinds.categories.items():
-        values = X.iloc[:, j].to_numpy(dtype=object)
-        one_hot = values[:, None] == categories.astype(object)[None, :]
-        shares[j] = torch.from_numpy(one_hot.astype(np.float64))
-    return Candidates(
-        torch.from_numpy(np.array(numbers, order="C")), shares
-    )  # pandas' is read-only
-
-
-def _as_table(draft: Candidates, like: pd.DataFrame, kinds: Kinds) -> pd.DataFrame:
-    """Give candidates as a table with the columns and dtypes of the known rows.
-
-    Columns that no stage has are missing, where need be in a dtype that can be.
-    """
-    columns: list[pd.Series] = []
-    nothing = like.iloc[:0].reset_index(drop=True).reindex(range(len(draft.numbers)))
-    for j, dtype in enumerate(like.dtypes):
-        if j in kinds.categories:
-            values: Any = kinds.categories[j][draft.shares[j].argmax(dim=1).numpy()]
-        elif j not in kinds.numeric:
-            columns.append(nothing.iloc[:, j])
-            continue
-        else:
-            values = draft.numbers[:, kinds.numeric.index(j)].numpy()
-        if isinstance(dtype, pd.CategoricalDtype) and not set(values) <= set(dtype.categories):
-            dtype = pd.CategoricalDtype(kinds.categories[j])
-        columns.append(pd.Series(values).astype(dtype))
-    return pd.concat(columns, axis=1).set_axis(like.columns, axis=1)
-
-
-def _as_array(table: pd.DataFrame, like: np.ndarray) -> np.ndarray:
-    return table.to_numpy(dtype=like.dtype)
+    return CandidateColumns(X, categories, used, seen)
 
 
 def _choose(
-    draft: Candidates,
-    losses: torch.Tensor,
-    known: Candidates,
-    space: SearchProblem,
-    n_candidates: int,
+    found: Candidates, losses: Tensor, known: Candidates, problem: SearchProblem, n_candidates: int
 ) -> np.ndarray:
-    """Choose the best candidates that differ from each other and from the known rows."""
-    kinds = space.kinds
-    points, codes = _coordinates(draft, kinds)
-    known_points, known_codes = _coordinates(known, kinds)
-    is_usable = np.isfinite(losses.numpy()) & _keeps_sums(draft, space.constraints)
-    price = _PRICE_OF_KNOWN * _is_alike(points, codes, known_points, known_codes)
+    """Choose the best candidates that differ from each other and from the known rows.
+
+    Returns
+    -------
+    ndarray of int, shape (n_chosen,)
+        Positions, the best first.
+    """
+    points, codes = coordinates(found, problem.columns)
+    known_points, known_codes = coordinates(known, problem.columns)
+    is_usable = np.isfinite(losses.numpy()) & problem.constraints.keeps_sums(found)
+    price = _PRICE_OF_KNOWN * is_alike(points, codes, known_points, known_codes)
     order = np.argsort(losses.numpy() + price, kind="stable")
     order = order[is_usable[order]]
+    # Rows are compared by their bytes, in one pass over many; + 0.0 makes 0.0 of -0.0, which is
+    # the same number with other bytes.
     rows = {row.tobytes() for row in np.hstack([known_points.round(9), known_codes]) + 0.0}
     every = np.hstack([points.round(9), codes]) + 0.0
     order = np.array([i for i in order if every[i].tobytes() not in rows], dtype=int)
     return np.array(choose_distinct(points, codes, order, n_candidates), dtype=int)
 
 
-def _is_alike(
-    points: np.ndarray, codes: np.ndarray, known_points: np.ndarray, known_codes: np.ndarray
-) -> np.ndarray:
-    """Tell which candidates a known row is so near to that of two candidates one would stay."""
-    scale = np.sqrt(max(points.shape[1], 1))
-    near = NearestNeighbors(n_neighbors=1).fit(np.hstack([known_points / scale, known_codes]))
-    distance, _ = near.kneighbors(np.hstack([points / scale, codes]))
-    return distance[:, 0] <= DISTINCT  # codes that differ are 1 apart at least
-
-
-def _coordinates(draft: Candidates, kinds: Kinds) -> tuple[np.ndarray, np.ndarray]:
-    """Give numbers in standard deviations, and codes of categories; -1 where never seen."""
-    points = draft.numbers.numpy() / kinds.scale[kinds.numeric]
-    codes = [
-        torch.where(shares.any(dim=1), shares.argmax(dim=1), -1).numpy()
-        for shares in draft.shares.values()
-    ]
-    return points, np.array(codes, dtype=int).reshape(len(codes), len(points)).T
-
-
-def _keeps_sums(draft: Candidates, constraints: Constraints) -> np.ndarray:
-    """Tell which candidates keep the sums, which rounding of integers may break."""
-    keeps = np.ones(len(draft.numbers), dtype=bool)
-    for columns, total in constraints.sums:
-        own = [constraints.kinds.numeric.index(j) for j in columns]
-        sums = draft.numbers[:, own].sum(dim=1).numpy()
-        keeps &= np.abs(sums - total) <= SUM_TOLERANCE * max(1.0, abs(total))
-    return keeps
-
-
 def _describe(
-    flow: DifferentiableChain,
-    X: Any,
-    known: Any,
+    chain: DifferentiableChain,
+    X: pd.DataFrame | np.ndarray,
+    rows: pd.DataFrame | np.ndarray,
     found: Candidates,
-    known_draft: Candidates,
-    space: SearchProblem,
-    wishes: list[DesignObjective],
+    known: Candidates,
+    problem: SearchProblem,
 ) -> Design:
-    """Predict the candidates, and say how far they are from what is known.
+    """Predict the candidates, and measure how far they are from the known rows.
 
-    ``nearest`` are positions among the known rows.
+    Parameters
+    ----------
+    chain : DifferentiableChain
+    X, rows : DataFrame or ndarray
+        The candidates and the known rows, as tables.
+    found, known : Candidates
+        The same as tensors.
+    problem : SearchProblem
+
+    Returns
+    -------
+    Design
+        Without losses. ``nearest`` holds positions among the known rows.
     """
-    estimator = flow.estimator
-    n_found = len(found.numbers)
-    n_nearest = min(_N_NEAREST, len(known))
-    if not n_found:
-        shape = (0, *estimator.predict(known[:1]).shape[1:])
-        empty = np.empty(0)
-        nothing = np.empty(shape)
-        return Design(
-            X,
-            nothing,
-            nothing,
-            empty.astype(bool),
-            empty,
-            empty,
-            empty,
-            empty,
-            np.empty((0, n_nearest), dtype=int),
-            _target_names(flow),
-        )
+    estimator, names = chain.estimator, _target_names(chain)
+    n_nearest = min(_N_NEAREST, known.n_rows)
+    if not found.n_rows:
+        return _no_candidates(X, (0, *estimator.predict(rows[:1]).shape[1:]), n_nearest, names)
     if len(estimator.members_) > 1:
         prediction, std = _predict_with_spread(estimator, X)
     else:
         prediction = estimator.predict(X)
         std = np.full(prediction.shape, np.nan)
-    columns = prediction.reshape(n_found, -1)
-    meets = np.all([wish.is_met(columns[:, wish.column]) for wish in wishes], axis=0)
+    columns = prediction.reshape(found.n_rows, -1)
+    meets = [objective.is_met(columns[:, objective.column]) for objective in problem.objectives]
     with torch.no_grad():
-        latents = space.latents(found)[-1].numpy()
-    inverse = np.linalg.inv(space.factor.numpy())
-    known_scores = estimator.score_samples(known)
-    scores = estimator.score_samples(X)
-    near = NearestNeighbors(n_neighbors=n_nearest).fit(_embed(known_draft, space.kinds))
-    distance, position = near.kneighbors(_embed(found, space.kinds))
-    whitened = space.known.numpy() @ inverse.T
+        latents = problem.latents(found)[-1].numpy()
+    # in whitened latents, the Euclidean distance is Mahalanobis'
+    inverse = np.linalg.inv(problem.factor.numpy())
+    whitened = problem.latents_of_known.numpy() @ inverse.T
     in_latents, _ = NearestNeighbors(n_neighbors=1).fit(whitened).kneighbors(latents @ inverse.T)
+    near = NearestNeighbors(n_neighbors=n_nearest).fit(embed(known, problem.columns))
+    distance, position = near.kneighbors(embed(found, problem.columns))
+    known_scores, scores = estimator.score_samples(rows), estimator.score_samples(X)
     return Design(
         X=X,
         prediction=prediction,
         prediction_std=std,
-        meets=meets,
-        loss=np.zeros(n_found),
+        meets=np.all(meets, axis=0),
+        loss=np.zeros(found.n_rows),
         latent_distance=in_latents[:, 0] / np.sqrt(latents.shape[1]),
         input_distance=distance[:, 0],
         domain=(known_scores[None, :] < scores[:, None]).mean(axis=1),
         nearest=position,
-        target_names=_target_names(flow),
+        target_names=names,
     )
 
 
-def _predict_with_spread(estimator: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Give an ensemble's prediction and spread; of a class, that of its probability."""
+def _no_candidates(
+    X: pd.DataFrame | np.ndarray, shape: tuple[int, ...], n_nearest: int, names: list[str]
+) -> Design:
+    """Give a design without rows."""
+    empty = np.empty(0)
+    return Design(
+        X=X,
+        prediction=np.empty(shape),
+        prediction_std=np.empty(shape),
+        meets=empty.astype(bool),
+        loss=empty,
+        latent_distance=empty,
+        input_distance=empty,
+        domain=empty,
+        nearest=np.empty((0, n_nearest), dtype=int),
+        target_names=names,
+    )
+
+
+def _predict_with_spread(
+    estimator: Any, X: pd.DataFrame | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give an ensemble's prediction and spread; for a class, that of its probability."""
     if hasattr(estimator, "predict_proba") and not isinstance(estimator, NestedAutoencoder):
         p, p_std = estimator.predict_proba(X, return_std=True)
         best = p.argmax(axis=1)
@@ -525,18 +416,8 @@ def _predict_with_spread(estimator: Any, X: Any) -> tuple[np.ndarray, np.ndarray
     return estimator.predict(X, return_std=True)
 
 
-def _embed(draft: Candidates, kinds: Kinds) -> np.ndarray:
-    """Give points whose Euclidean distance is the root mean square over columns."""
-    points, _ = _coordinates(draft, kinds)
-    one_hot = []
-    for shares in draft.shares.values():
-        never_seen = 1 - shares.sum(dim=1, keepdim=True)  # is as far from each as these are
-        one_hot.append(torch.cat([shares, never_seen], dim=1).numpy() / np.sqrt(2))
-    return np.hstack([points, *one_hot]) / np.sqrt(max(kinds.n_columns, 1))
-
-
-def _target_names(flow: DifferentiableChain) -> list[str]:
-    return [name for name, *_ in outputs_of(flow)]
+def _target_names(chain: DifferentiableChain) -> list[str]:
+    return [column.name for column in target_columns(chain)]
 
 
 def _sort(design: Design) -> Design:
@@ -554,29 +435,28 @@ def _sort(design: Design) -> Design:
 
 
 def _warn(
-    design: Design, wishes: list[DesignObjective], known: np.ndarray, n_candidates: int
+    design: Design, objectives: list[DesignObjective], known: np.ndarray, n_candidates: int
 ) -> None:
-    """Say if nothing meets the target, or too few candidates were found."""
-    columns = known.reshape(len(known), -1)
+    """Warn if no candidate meets the target, or too few candidates were found.
+
+    Parameters
+    ----------
+    design : Design
+    objectives : list of DesignObjective
+    known : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Predictions for the known rows.
+    n_candidates : int
+        How many candidates were wanted.
+    """
     if len(design) and not design.meets.any():
-        told = []
-        for wish in wishes:
-            if wish.kind in ("max", "min"):
-                continue
-            own = columns[:, wish.column]
-            found = design.prediction.reshape(len(design), -1)[:, wish.column]
-            text = f"{wish.name} was to be {wish.describe()}"
-            if wish.kind == "class":
-                text += f", predicted are {sorted(set(found.tolist()), key=str)}"
-            else:
-                middle = np.clip(found.astype(float), wish.low, wish.high)
-                nearest = found[np.abs(found.astype(float) - middle).argmin()]
-                text += f"; nearest is {nearest:.4g}"
-                low, high = own.astype(float).min(), own.astype(float).max()
-                text += f", and the known rows are predicted from {low:.4g} to {high:.4g}"
-            told.append(text)
+        of_known, found = known.reshape(len(known), -1), design.prediction.reshape(len(design), -1)
+        missed = [
+            objective.describe_nearest(found[:, objective.column], of_known[:, objective.column])
+            for objective in objectives
+            if objective.kind not in ("max", "min")
+        ]
         warnings.warn(
-            f"None of the {len(design)} candidates meets the target: {'; '.join(told)}.",
+            f"None of the {len(design)} candidates meets the target: {'; '.join(missed)}.",
             ToleranceWarning,
             stacklevel=stack_level_of_caller(),
         )

@@ -130,7 +130,7 @@ class ScaleKFold:
                     f"The 'scales' parameter must be a list of scales of X, which are {names}; "
                     f"got {self.scales!r}."
                 )
-        groups = _group_codes(groups, len(scale))
+        groups = group_codes(groups, len(scale))
         check_consistent_length(scale, groups)
         fold_of_group = np.full(groups.max() + 1, -1)
         fold = np.full(len(scale), -1)
@@ -174,7 +174,7 @@ def _scale_of_rows(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
     return names, last_scale(measured)
 
 
-def _group_codes(groups: Any, n_samples: int) -> np.ndarray:
+def group_codes(groups: Any, n_samples: int) -> np.ndarray:
     """Give each group a number; a row without a group is one of its own."""
     if groups is None:
         return np.arange(n_samples)

@@ -1,16 +1,24 @@
-"""What the displays share: matplotlib at use, colours, labels, columns as plain arrays."""
+"""Shared by the displays: colours and panels, labels, and the columns of a table to draw."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
 
-from .._estimators._unwrap import innermost
+from .._estimators._unwrap import innermost, steps_before
+from .._tables._columns import is_categorical, resolve_columns
+from .._tables._input import to_pandas
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without yellow (too faint on
 # white) and with black last.
@@ -21,14 +29,22 @@ OTHER_COLOR = "0.5"  # of rare categories, taken together
 MISSING_COLOR = "0.8"
 
 
-def combine_styles(defaults: dict[str, Any], given: dict[str, Any] | None, artist: type) -> dict:
+# ---------------------------------------------------------------------------------------------
+# Styles and panels
+
+
+def combine_styles(
+    defaults: dict[str, Any], given: dict[str, Any] | None, artist: type[Artist]
+) -> dict[str, Any]:
     """Let a user's keywords win over ours, also where they are aliases, such as lw."""
     from matplotlib.cbook import normalize_kwargs
 
     return {**normalize_kwargs(defaults, artist), **normalize_kwargs(given or {}, artist)}
 
 
-def combine_legend_styles(defaults: dict[str, Any], given: dict[str, Any] | None) -> dict:
+def combine_legend_styles(
+    defaults: dict[str, Any], given: dict[str, Any] | None
+) -> dict[str, Any]:
     """Let a user's keywords of a legend win; ours anchor it only if the user does not place it."""
     given = given or {}
     if "loc" in given:
@@ -36,14 +52,49 @@ def combine_legend_styles(defaults: dict[str, Any], given: dict[str, Any] | None
     return {**defaults, **given}
 
 
-def check_has(estimator: Any, names: Iterable[str], caller: str) -> None:
-    """Refuse an estimator without the methods or attributes that a display needs."""
-    missing = [name for name in names if not hasattr(estimator, name)]
-    if missing:
-        raise TypeError(
-            f"The 'estimator' parameter of {caller} must have {' and '.join(missing)}; "
-            f"{type(estimator).__name__} has not."
-        )
+def make_axes(
+    ax: Axes | ArrayLike | None,
+    n_panels: int,
+    n_cols: int,
+    *,
+    panel_size: tuple[float, float] = (3.2, 3.4),
+    layout: str = "compressed",
+) -> np.ndarray:
+    """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
+
+    Parameters
+    ----------
+    ax : Axes, array-like of them or None
+    n_panels, n_cols : int
+        Number of panels, and how many of them stand side by side at most.
+    panel_size : tuple of float
+        Width and height of one of several panels, in inches.
+    layout : str
+        Of the new figure.
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is not None:
+        axes = np.asarray(ax, dtype=object).ravel()
+        if len(axes) < n_panels:
+            raise ValueError(
+                f"The 'ax' parameter must hold an axes for each of the {n_panels} columns, got "
+                f"{len(axes)}."
+            )
+        return axes[:n_panels]
+    if not isinstance(n_cols, Integral) or n_cols < 1:
+        raise ValueError(f"The 'n_cols' parameter must be a positive int, got {n_cols!r}.")
+    n_cols = min(int(n_cols), n_panels)
+    n_rows = -(-n_panels // n_cols)
+    # a single panel is as high as any other figure
+    size = (4.8, 4.8) if n_panels == 1 else (panel_size[0] * n_cols, panel_size[1] * n_rows)
+    figure = plt.figure(figsize=size, layout=layout)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # inches
+    return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
+
+
+# ---------------------------------------------------------------------------------------------
+# Text
 
 
 def with_unit(name: str, unit: str | None) -> str:
@@ -64,16 +115,39 @@ def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
+def count(n: int, one: str, many: str | None = None) -> str:
+    """Write a number of things."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 def three_digits(value: float) -> str:
     """Write a number with three significant digits, trailing zeros included."""
     return f"{value:#.3g}".rstrip(".")
 
 
-def is_one_label(key: Any, labels: Sequence[Hashable]) -> bool:
-    """Tell whether a key is one column's name or position rather than a list of them."""
-    if isinstance(key, str | Integral):
-        return True
-    return isinstance(key, tuple) and key in labels
+def check_units(units: Mapping[Hashable, str] | None) -> dict[Hashable, str]:
+    """Give the units of columns as a dictionary."""
+    if units is None:
+        return {}
+    if not isinstance(units, Mapping):
+        raise TypeError(
+            f"The 'units' parameter must map names of columns to units, got {units!r}."
+        )
+    return dict(units)
+
+
+# ---------------------------------------------------------------------------------------------
+# Estimators
+
+
+def check_has(estimator: Any, names: Iterable[str], caller: str) -> None:
+    """Refuse an estimator without the methods or attributes that a display needs."""
+    missing = [name for name in names if not hasattr(estimator, name)]
+    if missing:
+        raise TypeError(
+            f"The 'estimator' parameter of {caller} must have {' and '.join(missing)}; "
+            f"{type(estimator).__name__} has not."
+        )
 
 
 def core_of(estimator: Any) -> Any:
@@ -84,28 +158,124 @@ def core_of(estimator: Any) -> Any:
     return estimator
 
 
-def column_position(X: pd.DataFrame, key: Any, parameter: str, *, named: bool = True) -> int:
-    """Give the position of a column that is named or, where it is not a name, indexed.
+def decode_as(
+    estimator: Any, Z: np.ndarray, X: pd.DataFrame | np.ndarray
+) -> pd.DataFrame | np.ndarray:
+    """Decode latents to the columns of a table; of a chain, tell which columns come back.
+
+    Returns
+    -------
+    ndarray or DataFrame
+        A DataFrame, with the labels (of an array: the positions) of X, where a chain of stages
+        leaves out some of the columns.
+    """
+    nested = innermost(estimator)
+    if not hasattr(nested, "stages_"):
+        return to_pandas(estimator.inverse_transform(Z))
+    # a chain behind steps: its own table has to go back through them, too
+    steps = steps_before(estimator)
+    head = make_pipeline(*steps, "passthrough")
+    back = to_pandas(nested.inverse_transform(Z))
+    columns = sorted(j for _, _, own in nested.stages_ for j in own)
+    labels = X.columns if isinstance(X, pd.DataFrame) else pd.RangeIndex(np.shape(X)[1])
+    if len(columns) == nested.n_features_in_:
+        return head.inverse_transform(back) if steps else back
+    if not steps:
+        is_named = isinstance(X, pd.DataFrame) and isinstance(back, pd.DataFrame)
+        return back if is_named else pd.DataFrame(back).set_axis(labels[columns], axis=1)
+    # the steps need all columns: what no stage has is missing, and taken out again
+    full = pd.DataFrame(np.asarray(back), columns=columns)
+    full = full.reindex(columns=range(nested.n_features_in_))
+    names = getattr(nested, "feature_names_in_", None)
+    full = full.to_numpy() if names is None else full.set_axis(names, axis=1)
+    back = pd.DataFrame(np.asarray(head.inverse_transform(full))).set_axis(labels, axis=1)
+    return back.loc[:, back.notna().any().to_numpy()]
+
+
+# ---------------------------------------------------------------------------------------------
+# Columns
+
+
+def column_positions(X: pd.DataFrame | np.ndarray, columns: Any, parameter: str) -> list[int]:
+    """Give the positions of the columns that a parameter names, in its order.
 
     Parameters
     ----------
-    X : DataFrame of shape (n_samples, n_features)
-    key : str, int or tuple
-        Name or position.
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    columns : str, int, tuple, slice or list of them
+        Names, or positions: see :func:`~sknestedae._tables._columns.resolve_columns`.
     parameter : str
-        For the message.
-    named : bool
-        Whether the columns have names; those of an array have positions alone.
+        Its name, for the message of an error.
     """
-    labels = list(X.columns)
-    if key in labels:
-        return labels.index(key)
-    n_columns = len(labels)
-    is_index = isinstance(key, Integral) and not isinstance(key, bool)
-    if is_index and -n_columns <= int(key) < n_columns:
-        return int(key) % n_columns
-    known = f"columns {labels}" if named else f"{len(labels)} columns without names"
-    raise ValueError(f"The '{parameter}' parameter names the column {key!r}; X has {known}.")
+    labels = list(X.columns) if isinstance(X, pd.DataFrame) else None
+    subject = f"The '{parameter}' parameter"
+    return resolve_columns(columns, labels, np.shape(X)[1], subject).tolist()
+
+
+def columns_to_draw(
+    X: pd.DataFrame | np.ndarray, columns: Any, decoded: Collection[int], word: str
+) -> list[int]:
+    """Give the positions of the columns that the parameter ``columns`` of a display names.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    columns : str, int, tuple, slice or list of them
+    decoded : collection of int
+        Positions of the columns that came back from the latents; others cannot be drawn.
+    word : str
+        How the display says that a column came back, such as "decoded".
+    """
+    chosen = column_positions(X, columns, "columns")
+    if not chosen:
+        raise ValueError("The 'columns' parameter must name at least one column, got [].")
+    for j in chosen:
+        if j not in decoded:
+            label = X.columns[j] if isinstance(X, pd.DataFrame) else j
+            raise ValueError(
+                f"The 'columns' parameter names the column {label!r}, which is not {word}."
+            )
+    return chosen
+
+
+def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
+    """Give, for the position of each label that is found in the other, the position there."""
+    labels = list(reconstructed)
+    if reconstructed.nlevels == 2 and true.nlevels == 1:
+        features = [feature for _, feature in labels]  # of one scale's plain table
+        labels = [label[1] if features.count(label[1]) == 1 else label for label in labels]
+    return {j: labels.index(label) for j, label in enumerate(true) if label in labels}
+
+
+def categorical_positions(
+    given: Any,
+    X: pd.DataFrame | np.ndarray,
+    true: pd.DataFrame,
+    decoded: pd.DataFrame,
+    positions: Mapping[int, int],
+) -> set[int]:
+    """Give the positions of the categorical ones among a table's decoded columns.
+
+    Parameters
+    ----------
+    given : "from_dtype", array-like or None
+        Which columns are categorical, whatever their dtype.
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+        The table as it was given.
+    true, decoded : DataFrame
+        The table and what came back.
+    positions : dict of int to int
+        For the position of each column of the table that came back, the one there.
+    """
+    by_dtype = given is None or (isinstance(given, str) and given == "from_dtype")
+    named = [] if by_dtype else column_positions(X, given, "categorical_features")
+    return {
+        j
+        for j, k in positions.items()
+        if j in named
+        or is_categorical(true.iloc[:, j], repr(true.columns[j]))
+        or is_categorical(decoded.iloc[:, k], repr(true.columns[j]))
+    }
 
 
 def as_floats(column: pd.Series) -> np.ndarray:
@@ -137,7 +307,7 @@ def grouped_categories(
         raise ValueError(
             f"The 'max_categories' parameter must be an int of at least 2, got {max_categories!r}."
         )
-    codes = pd.Categorical(column)
+    codes = pd.Categorical(column)  # the code of a missing value is -1
     counts = np.bincount(codes.codes[codes.codes >= 0], minlength=len(codes.categories))
     order = np.flatnonzero(counts)
     n_rare = 0
@@ -150,14 +320,3 @@ def grouped_categories(
         return groups, None
     rest = (codes.codes >= 0) & ~np.isin(codes.codes, order)
     return groups, (f"{n_rare} others", rest)
-
-
-def check_units(units: Mapping[Hashable, str] | None) -> dict[Hashable, str]:
-    """Give the units of columns as a dictionary."""
-    if units is None:
-        return {}
-    if not isinstance(units, Mapping):
-        raise TypeError(
-            f"The 'units' parameter must map names of columns to units, got {units!r}."
-        )
-    return dict(units)

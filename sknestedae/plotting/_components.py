@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,12 @@ from sklearn.metrics import get_scorer
 from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table
 from ..model_selection import BatchedGridSearchCV
-from ._base import PALETTE, check_has, combine_styles
-from ._reconstruction import make_axes
+from ._base import PALETTE, check_has, combine_styles, make_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.lines import Line2D
 
 
 class ComponentsDisplay:
@@ -106,7 +110,6 @@ class ComponentsDisplay:
         display : :class:`~sknestedae.plotting.ComponentsDisplay`
             Object that stores the values and the artists.
         """
-        import matplotlib.pyplot as plt
         from matplotlib.lines import Line2D
 
         n_components = _check_numbers(self.n_components)
@@ -122,12 +125,12 @@ class ComponentsDisplay:
             summary[name, "mean"], summary[name, "sem"] = values.mean(axis=1), sem
         self.summary_ = pd.DataFrame(summary, index=pd.Index(n_components, name="n_components"))
         self.axes_ = make_axes(
-            plt, ax, len(self.scores), 3, panel_size=(4.2, 3.6), layout="constrained"
+            ax, len(self.scores), 3, panel_size=(4.2, 3.6), layout="constrained"
         )
         self.figure_ = self.axes_[0].figure
         self.chosen_: dict[str, int] = {}
-        self.lines_: list[Any] = []
-        self.points_: list[Any] = []
+        self.lines_: list[ErrorbarContainer] = []
+        self.points_: list[Line2D] = []
         for i, (axes, name) in enumerate(zip(self.axes_, self.scores, strict=True)):
             color = PALETTE[i % len(PALETTE)]
             mean, sem = (self.summary_[name, what].to_numpy() for what in ("mean", "sem"))
@@ -313,6 +316,7 @@ class ComponentsDisplay:
             splits = np.column_stack(
                 [results[f"split{i}_test_{name}"] for i in range(search.n_splits_)]
             )
+            # other parameters may vary, too: a number has as many candidates as they have values
             best = []
             for number in numbers:
                 own = [k for k, n in enumerate(of_candidate) if n == number]
@@ -341,7 +345,7 @@ def one_standard_error(mean: np.ndarray, sem: np.ndarray, name: str = "test") ->
     bound : float
         The best mean less its standard error.
     """
-    finite = np.isfinite(mean)
+    finite = np.isfinite(mean)  # a candidate whose fits failed has NaN
     if not finite.any():
         raise ValueError(f"The score {name!r} is missing or infinite at all numbers of latents.")
     best = int(np.argmax(np.where(finite, mean, -np.inf)))
@@ -349,7 +353,7 @@ def one_standard_error(mean: np.ndarray, sem: np.ndarray, name: str = "test") ->
     return int(np.flatnonzero(finite & (mean >= bound))[0]), bound
 
 
-def _check_numbers(numbers: Any) -> np.ndarray:
+def _check_numbers(numbers: Iterable[Any]) -> np.ndarray:
     """Give distinct numbers of latents in ascending order."""
     given = list(numbers)
     is_int = all(isinstance(n, Integral) and not isinstance(n, bool) for n in given)
@@ -361,10 +365,10 @@ def _check_numbers(numbers: Any) -> np.ndarray:
     return np.unique(np.array(given, dtype=int))
 
 
-def _check_scoring(scoring: Any, y: Any) -> dict[str, Any]:
+def _check_scoring(scoring: Any, y: Any) -> dict[str, Callable[..., float]]:
     """Give the scorers by name."""
     if scoring is None:
-        scorers: dict[str, Any] = {"reconstruction": _reconstruction}
+        scorers: dict[str, Callable[..., float]] = {"reconstruction": _reconstruction}
         return scorers if y is None else {**scorers, "prediction": _prediction}
     if not isinstance(scoring, Mapping) or not scoring:
         raise TypeError(
@@ -381,7 +385,7 @@ def _prediction(estimator: Any, X: Any, y: Any) -> float:
     return estimator.score(X, y)
 
 
-def _set_ticks(ax: Any, numbers: np.ndarray) -> None:
+def _set_ticks(ax: Axes, numbers: np.ndarray) -> None:
     """Put ticks at the numbers, on a logarithmic axis where they span a wide range."""
     from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 

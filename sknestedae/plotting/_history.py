@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from ._base import (
     combine_styles,
     core_of,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
 
 # A term has the same colour in every figure.
 _COLORS = {
@@ -120,8 +123,8 @@ class HistoryDisplay:
         if ax is None:
             _, ax = plt.subplots(figsize=(7.6, 4.4), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        self.lines_: dict[str, Any] = {}
-        self.best_line_ = None
+        self.lines_: dict[str, Line2D] = {}
+        self.best_line_: Line2D | None = None
         for k, (term, columns) in enumerate(chosen.items()):
             for column in columns:
                 label, linestyle = _describe(term, column)
@@ -129,7 +132,7 @@ class HistoryDisplay:
                     "color": _COLORS.get(term, PALETTE[(k + 4) % len(PALETTE)]),
                     "linestyle": linestyle,
                     "linewidth": 2.5 if term == "loss" else 1.5,  # it may lie under its only term
-                    "marker": "o" if len(self.history) == 1 else None,
+                    "marker": "o" if len(self.history) == 1 else None,  # a line needs two epochs
                     "label": label,
                 }
                 (self.lines_[column],) = ax.plot(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from ._base import (
     PALETTE,
     as_floats,
     check_has,
-    column_position,
+    column_positions,
     combine_legend_styles,
     combine_styles,
     grouped_categories,
@@ -29,6 +30,12 @@ from ._base import (
     shorten,
     with_unit,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.legend import Legend
 
 _NOT_MEASURED = "not measured"
 
@@ -73,7 +80,7 @@ class LatentDisplay:
     --------
     LatentDisplay.from_estimator : Encode a table and draw its latents.
     LatentDisplay.from_latents : Draw latents that were computed before.
-    ReconstructionDisplay : What the latents keep of the table.
+    ReconstructionDisplay : True against reconstructed values of the table.
 
     Examples
     --------
@@ -139,10 +146,11 @@ class LatentDisplay:
         if ax is None:
             _, ax = plt.subplots(figsize=(7.2, 3.6 if is_line else 4.8), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
-        self.scatters_: list[Any] = []
-        self.colorbar_ = self.legend_ = None
+        self.scatters_: list[PathCollection] = []
+        self.colorbar_: Colorbar | None = None
+        self.legend_: Legend | None = None
 
-        def draw(rows, lane=0, **defaults):
+        def draw(rows: slice | np.ndarray, lane: int = 0, **defaults: Any) -> PathCollection:
             size = float(np.clip(6000 / len(coordinates), 12, 30))
             defaults = {"s": size, "alpha": 0.8, "linewidth": 0, **defaults}
             style = combine_styles(defaults, scatter_kwargs, _path_collection())
@@ -178,7 +186,9 @@ class LatentDisplay:
             label = name_of(column.name)
         return column, with_unit(label or "", self.color_unit) or None
 
-    def _draw_categories(self, draw: Any, column: pd.Series, max_categories: int) -> list[Any]:
+    def _draw_categories(
+        self, draw: Callable[..., PathCollection], column: pd.Series, max_categories: int
+    ) -> list[PathCollection]:
         """Draw each category, and give what the legend shows; rare and missing ones last."""
         groups, others = grouped_categories(column, max_categories)
         missing = column.isna().to_numpy()
@@ -204,7 +214,9 @@ class LatentDisplay:
             for k, (name, rows) in enumerate(groups)
         ] + last
 
-    def _draw_numbers(self, draw: Any, values: np.ndarray, label: str | None) -> list[Any]:
+    def _draw_numbers(
+        self, draw: Callable[..., PathCollection], values: np.ndarray, label: str | None
+    ) -> list[PathCollection]:
         """Draw numbers with a colour bar, and give what the legend shows: the missing ones."""
         if np.isinf(values).any():
             raise ValueError(
@@ -218,11 +230,15 @@ class LatentDisplay:
         if not missing.all():
             draw(~missing, c=values[~missing], cmap="viridis")
             self.colorbar_ = self.figure_.colorbar(self.scatters_[-1], ax=self.ax_, label=label)
-            self.colorbar_.solids.set_alpha(1)
+            assert self.colorbar_.solids is not None
+            self.colorbar_.solids.set_alpha(1)  # points are half transparent, their scale is not
         return handles
 
     def _draw_legend(
-        self, handles: list[Any], title: str | None, legend_kwargs: dict | None
+        self,
+        handles: list[PathCollection],
+        title: str | None,
+        legend_kwargs: dict[str, Any] | None,
     ) -> None:
         if not handles:
             return
@@ -234,7 +250,7 @@ class LatentDisplay:
         self.legend_ = self.ax_.legend(
             handles=handles, **combine_legend_styles(style, legend_kwargs)
         )
-        for handle in self.legend_.legend_handles:
+        for handle in filter(None, self.legend_.legend_handles):
             handle.set(alpha=1, sizes=[36])
 
     @classmethod
@@ -414,7 +430,7 @@ class LatentDisplay:
         )
 
 
-def _path_collection() -> type:
+def _path_collection() -> type[Artist]:
     from matplotlib.collections import PathCollection
 
     return PathCollection
@@ -463,7 +479,7 @@ def _choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list
     return Z[:, chosen], [f"Latent {k}" for k in chosen]
 
 
-def _find_color(X: Any, color: Any) -> Any:
+def _find_color(X: pd.DataFrame | np.ndarray, color: Any) -> Any:
     """Give the column of X that a colour names, or the colours themselves."""
     frame = X if isinstance(X, pd.DataFrame) else None
     named = isinstance(color, str | Integral) or (
@@ -471,8 +487,13 @@ def _find_color(X: Any, color: Any) -> Any:
     )
     if not named:
         return color
-    table = pd.DataFrame(X)
-    column = table.iloc[:, column_position(table, color, "color", named=frame is not None)]
+    found = column_positions(X, color, "color")
+    if len(found) != 1:
+        raise ValueError(
+            f"The 'color' parameter must name one column of X, but {color!r} is the name of "
+            f"{len(found)}."
+        )
+    column = pd.DataFrame(X).iloc[:, found[0]]
     return column if frame is not None else column.rename(f"Column {column.name}")
 
 

@@ -1,9 +1,9 @@
-"""A display of a chain of stages: what each reads, encodes and predicts."""
+"""A diagram of a chain of stages: the columns, latents and targets of each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._estimators._unwrap import innermost
-from ._base import PALETTE, check_has, combine_styles, core_of, shorten, three_digits
+from ._base import PALETTE, check_has, combine_styles, core_of, count, shorten, three_digits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+    from matplotlib.text import Text
 
 _COLORS = {
     "columns": PALETTE[4],
@@ -22,13 +27,14 @@ _COLORS = {
 }
 # All lengths are in inches.
 _WIDTHS = {"columns": 2.4, "stage": 2.7, "latents": 1.1, "target": 1.4}
-_GAP = 0.3  # between boxes, where the arrows are
+_SPACE = 0.3  # between boxes, where the arrows are
 _MARGIN = 0.06
 _PAD = 0.08  # between a box's edge and its text
 _LINE_HEIGHT = 1.35  # of the font's size
 _SMALL, _MEDIUM, _LARGE = 8.0, 9.0, 10.0  # points
 _MAX_LINES = 3  # of names
 _TERMS = ("reconstruction", "prediction")
+_Point = tuple[float, float]
 
 
 class NestedDisplay:
@@ -119,9 +125,9 @@ class NestedDisplay:
         ax.set_aspect("equal", adjustable="box")
         room = ax.get_window_extent().size / self.figure_.dpi
         scale = min(1.0, *(room / (width, height)))
-        drawn: dict[str, dict[str, Any]] = {kind: {} for kind in _COLORS}
-        self.texts_: dict[str, dict[str, list[Any]]] = {}
-        self.arrows_: list[Any] = []
+        drawn: dict[str, dict[str, FancyBboxPatch]] = {kind: {} for kind in _COLORS}
+        self.texts_: dict[str, dict[str, list[Text]]] = {}
+        self.arrows_: list[FancyArrowPatch] = []
         for name, of_stage in boxes.items():
             self.texts_[name] = {}
             for kind, box in of_stage.items():
@@ -189,7 +195,7 @@ class NestedDisplay:
 
 
 # ---------------------------------------------------------------------------------------------
-# What the stages are
+# Properties of the stages
 
 
 def _check_target_names(estimator: Any, names: Any) -> list[str] | None:
@@ -256,8 +262,8 @@ def _describe_target(stage: Any, n_outputs: int) -> str | None:
         return None
     classes = getattr(core_of(stage), "classes_", None)
     if n_outputs == 1 and isinstance(classes, np.ndarray):
-        return _count(len(classes), "class", "classes")
-    return _count(n_outputs, "output")
+        return count(len(classes), "class", "classes")
+    return count(n_outputs, "output")
 
 
 def _losses(nested: Any, name: str, stage: Any) -> dict[str, Any]:
@@ -279,12 +285,8 @@ def _losses(nested: Any, name: str, stage: Any) -> dict[str, Any]:
     return {"loss": when, **{term: float(last[term]) for term in terms if term in last}}
 
 
-def _count(n: int, one: str, many: str | None = None) -> str:
-    return f"{n} {one if n == 1 else many or one + 's'}"
-
-
 # ---------------------------------------------------------------------------------------------
-# What is written, and where
+# Text and places
 
 
 class _Line(NamedTuple):
@@ -345,7 +347,7 @@ def _wrap(names: Sequence[str], size: float, width: float) -> list[_Line]:
     return [_Line(line, size) for line in lines]
 
 
-def _content(name: str, stage: Any) -> dict[str, list[_Line]]:
+def _content(name: str, stage: pd.Series) -> dict[str, list[_Line]]:
     """Give the lines of each box of a stage."""
     widths = {kind: width - 2 * _PAD for kind, width in _WIDTHS.items()}
     body = [_Line(name, _LARGE, "bold"), _Line(stage["estimator"], _MEDIUM)]
@@ -358,12 +360,12 @@ def _content(name: str, stage: Any) -> dict[str, list[_Line]]:
                 body.append(_Line(f"{term} {three_digits(value)}{more}", _SMALL))
     content = {
         "columns": [
-            _Line(_count(stage["n_columns"], "column"), _MEDIUM, "bold"),
+            _Line(count(stage["n_columns"], "column"), _MEDIUM, "bold"),
             *_wrap(stage["columns"], _SMALL, widths["columns"]),
         ],
         "stage": [_fit(line, widths["stage"]) for line in body],
         "latents": [
-            _fit(_Line(_count(stage["n_latents"], "latent"), _MEDIUM, "bold"), widths["latents"])
+            _fit(_Line(count(stage["n_latents"], "latent"), _MEDIUM, "bold"), widths["latents"])
         ],
     }
     if not pd.isna(stage["target"]):
@@ -379,8 +381,8 @@ def _place(
 ) -> tuple[dict[str, dict[str, _Box]], tuple[float, float]]:
     """Give the boxes of each stage, the first on top, and the size of the whole."""
     left = dict.fromkeys(["columns", "stage", "target"], _MARGIN)
-    left["stage"] += _WIDTHS["columns"] + _GAP
-    left["target"] = left["stage"] + _WIDTHS["stage"] + _GAP
+    left["stage"] += _WIDTHS["columns"] + _SPACE
+    left["target"] = left["stage"] + _WIDTHS["stage"] + _SPACE
     has_targets = any("target" in lines for lines in content.values())
     last = "target" if has_targets else "stage"
     left["latents"] = left["stage"] + (_WIDTHS["stage"] - _WIDTHS["latents"]) / 2
@@ -393,7 +395,7 @@ def _place(
         row = max(height for kind, height in heights.items() if kind != "latents")
         y = dict.fromkeys(of_stage, top - row / 2)
         # below its stage, which may be lower than the row
-        y["latents"] -= heights["stage"] / 2 + _GAP + heights["latents"] / 2
+        y["latents"] -= heights["stage"] / 2 + _SPACE + heights["latents"] / 2
         boxes[name] = {
             kind: _Box(
                 left[kind] + _WIDTHS[kind] / 2, y[kind], _WIDTHS[kind], heights[kind], lines
@@ -401,12 +403,12 @@ def _place(
             for kind, lines in of_stage.items()
         }
         bottom = min(top - row, y["latents"] - heights["latents"] / 2)
-        top = bottom - _GAP
+        top = bottom - _SPACE
     return boxes, (left[last] + _WIDTHS[last] + _MARGIN, _MARGIN - bottom)
 
 
-def _arrows(boxes: list[dict[str, _Box]]) -> list[tuple[tuple, tuple]]:
-    """Give the ends of each arrow."""
+def _arrows(boxes: list[dict[str, _Box]]) -> list[tuple[_Point, _Point]]:
+    """Give the ends of each arrow: along each row, and from top to bottom."""
     ends = []
     before = None
     for box in boxes:
@@ -421,8 +423,8 @@ def _arrows(boxes: list[dict[str, _Box]]) -> list[tuple[tuple, tuple]]:
 
 
 def _draw_box(
-    ax: Any, box: _Box, color: str, scale: float, box_kwargs: dict | None
-) -> tuple[Any, list[Any]]:
+    ax: Axes, box: _Box, color: str, scale: float, box_kwargs: dict[str, Any] | None
+) -> tuple[FancyBboxPatch, list[Text]]:
     """Draw a box and the lines in it."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import FancyBboxPatch
@@ -441,7 +443,11 @@ def _draw_box(
     y = box.y + box.height / 2 - _PAD
     texts = []
     for line in box.lines:
-        style = {"fontsize": line.size * scale, "fontweight": line.weight, "parse_math": False}
+        style: dict[str, Any] = {
+            "fontsize": line.size * scale,
+            "fontweight": line.weight,
+            "parse_math": False,
+        }
         y -= line.height / 2
         texts.append(
             ax.text(box.x, y, line.text, ha="center", va="center_baseline", clip_on=False, **style)
@@ -450,7 +456,9 @@ def _draw_box(
     return patch, texts
 
 
-def _draw_arrow(ax: Any, start: tuple, end: tuple, scale: float, arrow_kwargs: dict | None) -> Any:
+def _draw_arrow(
+    ax: Axes, start: _Point, end: _Point, scale: float, arrow_kwargs: dict[str, Any] | None
+) -> FancyArrowPatch:
     from matplotlib.patches import FancyArrowPatch
 
     defaults = {
@@ -463,4 +471,5 @@ def _draw_arrow(ax: Any, start: tuple, end: tuple, scale: float, arrow_kwargs: d
         "zorder": 3,
     }
     arrow = FancyArrowPatch(start, end, **combine_styles(defaults, arrow_kwargs, FancyArrowPatch))
-    return ax.add_patch(arrow)
+    ax.add_patch(arrow)
+    return arrow

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error
-from sklearn.pipeline import make_pipeline
 
 from .._ambient import isolated_but_output
-from .._estimators._unwrap import check_one_table, innermost, steps_before, up_to_stage
-from .._tables._columns import is_categorical
+from .._estimators._unwrap import check_one_table, innermost, up_to_stage
 from .._tables._input import to_pandas
 from .._tables._target import r2
 from ._base import (
     MISSING_COLOR,
     PALETTE,
     as_floats,
+    categorical_positions,
     check_has,
     check_units,
-    column_position,
+    columns_to_draw,
     combine_styles,
+    decode_as,
     grouped_categories,
-    is_one_label,
+    make_axes,
+    match_labels,
     name_of,
     shorten,
     three_digits,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.container import BarContainer
+    from matplotlib.lines import Line2D
 
 # More panels than this are drawn only if they are asked for.
 _MAX_PANELS = 24
@@ -139,46 +146,34 @@ class ReconstructionDisplay:
         display : :class:`~sknestedae.plotting.ReconstructionDisplay`
             Object that stores the values and the artists.
         """
-        import matplotlib.pyplot as plt
-
         units = check_units(self.units)
         true, reconstructed, positions = self._tables()
-        chosen = self._choose_columns(true, positions, columns)
+        chosen = self._choose_columns(positions, columns)
         categorical = categorical_positions(
-            self.categorical_features, true, reconstructed, positions, self.X
+            self.categorical_features, self.X, true, reconstructed, positions
         )
-        self.axes_ = make_axes(plt, ax, len(chosen), n_cols)
+        self.axes_ = make_axes(ax, len(chosen), n_cols)
         self.figure_ = self.axes_[0].figure
-        self.artists_: list[Any] = []
-        self.lines_: list[Any] = []
+        self.artists_: list[PathCollection | BarContainer | None] = []
+        self.lines_: list[Line2D | None] = []
         metrics = []
-        for panel, j in zip(self.axes_, chosen, strict=True):
+        for axes, j in zip(self.axes_, chosen, strict=True):
             before, after = true.iloc[:, j], reconstructed.iloc[:, positions[j]]
             measured = before.notna().to_numpy()
             before, after = before[measured], after[measured]
-            name = name_of(before.name) if isinstance(self.X, pd.DataFrame) else f"Column {j}"
             if not measured.any():
-                values: dict[str, float] = {}
-                artist = line = None
-                text = "not measured"
-                panel.set(xticks=[], yticks=[])
+                panel = _Panel("not measured", {})
+                axes.set(xticks=[], yticks=[])
             elif j in categorical:
-                values = {"accuracy": float(np.mean(_agree(before, after)))}
-                artist, line = _draw_bars(panel, before, after, max_categories, bar_kwargs), None
-                text = f"accuracy {values['accuracy']:.3f}"
+                panel = _draw_categories(axes, before, after, max_categories, bar_kwargs)
             else:
-                x, y = as_floats(before), as_floats(after)
                 unit = units.get(before.name, "")
-                values = _numeric_metrics(x, y)
-                artist, line = _draw_points(panel, x, y, unit, scatter_kwargs, line_kwargs)
-                text = f"MAE {three_digits(values['mae'])} {unit}".rstrip()
-                if "r2" in values:
-                    separator = ", " if len(text) < 20 else "\n"  # the panel is narrow
-                    text += f"{separator}R² {values['r2']:.3f}"
-            panel.set_title(f"{shorten(name, 32)}\n{text}", fontsize="medium")
-            self.artists_.append(artist)
-            self.lines_.append(line)
-            metrics.append({"n_samples": int(measured.sum()), **values})
+                panel = _draw_numbers(axes, before, after, unit, scatter_kwargs, line_kwargs)
+            name = name_of(before.name) if isinstance(self.X, pd.DataFrame) else f"Column {j}"
+            axes.set_title(f"{shorten(name, 32)}\n{panel.text}", fontsize="medium")
+            self.artists_.append(panel.artist)
+            self.lines_.append(panel.line)
+            metrics.append({"n_samples": int(measured.sum()), **panel.metrics})
         self.metrics_ = pd.DataFrame(
             metrics,
             index=true.columns[chosen],
@@ -213,9 +208,7 @@ class ReconstructionDisplay:
             positions = {j: j for j in range(true.shape[1])}
         return true, reconstructed, positions
 
-    def _choose_columns(
-        self, true: pd.DataFrame, positions: dict[int, int], columns: Any
-    ) -> list[int]:
+    def _choose_columns(self, positions: Mapping[int, int], columns: Any) -> list[int]:
         """Give the positions in X of the columns to draw."""
         if columns is None:
             if len(positions) > _MAX_PANELS:
@@ -224,18 +217,7 @@ class ReconstructionDisplay:
                     f"{_MAX_PANELS}; X has {len(positions)}."
                 )
             return list(positions)
-        keys = [columns] if is_one_label(columns, list(true.columns)) else list(columns)
-        if not keys:
-            raise ValueError("The 'columns' parameter must name at least one column, got [].")
-        named = isinstance(self.X, pd.DataFrame)
-        chosen = [column_position(true, key, "columns", named=named) for key in keys]
-        for j, key in zip(chosen, keys, strict=True):
-            if j not in positions:
-                raise ValueError(
-                    f"The 'columns' parameter names the column {key!r}, which is not "
-                    "reconstructed."
-                )
-        return chosen
+        return columns_to_draw(self.X, columns, positions, "reconstructed")
 
     @classmethod
     @isolated_but_output
@@ -419,120 +401,13 @@ class ReconstructionDisplay:
         )
 
 
-def decode_as(estimator: Any, Z: Any, X: Any) -> Any:
-    """Decode latents to the columns of a table; of a chain, tell which columns come back.
+class _Panel(NamedTuple):
+    """The content of a panel: the text in its title, the scores of its column, the artists."""
 
-    Returns
-    -------
-    ndarray or DataFrame
-        A DataFrame, with the labels (of an array: the positions) of X, where a chain of stages
-        leaves out some of the columns.
-    """
-    nested = innermost(estimator)
-    if not hasattr(nested, "stages_"):
-        return to_pandas(estimator.inverse_transform(Z))
-    steps = steps_before(estimator)
-    head = make_pipeline(*steps, "passthrough")
-    back = to_pandas(nested.inverse_transform(Z))
-    columns = sorted(j for _, _, own in nested.stages_ for j in own)
-    labels = X.columns if isinstance(X, pd.DataFrame) else pd.RangeIndex(np.shape(X)[1])
-    if len(columns) == nested.n_features_in_:
-        return head.inverse_transform(back) if steps else back
-    if not steps:
-        is_named = isinstance(X, pd.DataFrame) and isinstance(back, pd.DataFrame)
-        return back if is_named else pd.DataFrame(back).set_axis(labels[columns], axis=1)
-    # the steps need all columns: what no stage has is missing, and taken out again
-    full = pd.DataFrame(np.asarray(back), columns=columns)
-    full = full.reindex(columns=range(nested.n_features_in_))
-    names = getattr(nested, "feature_names_in_", None)
-    full = full.to_numpy() if names is None else full.set_axis(names, axis=1)
-    back = pd.DataFrame(np.asarray(head.inverse_transform(full))).set_axis(labels, axis=1)
-    return back.loc[:, back.notna().any().to_numpy()]
-
-
-def categorical_positions(
-    given: Any, true: pd.DataFrame, decoded: pd.DataFrame, positions: dict[int, int], X: Any
-) -> set[int]:
-    """Give the positions of the categorical ones among a table's decoded columns.
-
-    Parameters
-    ----------
-    given : "from_dtype", array-like or None
-        Which columns are categorical, whatever their dtype.
-    true, decoded : DataFrame
-        The table and what came back.
-    positions : dict of int to int
-        For the position of each column of the table that came back, the one there.
-    X : DataFrame or ndarray
-        The table as it was given.
-    """
-    named: list[int] = []
-    if given is not None and not (isinstance(given, str) and given == "from_dtype"):
-        keys = [given] if is_one_label(given, list(true.columns)) else list(given)
-        if keys and all(isinstance(key, bool | np.bool_) for key in keys):
-            keys = list(np.flatnonzero(keys))
-        is_frame = isinstance(X, pd.DataFrame)
-        named = [
-            column_position(true, key, "categorical_features", named=is_frame) for key in keys
-        ]
-    return {
-        j
-        for j, k in positions.items()
-        if j in named
-        or is_categorical(true.iloc[:, j], repr(true.columns[j]))
-        or is_categorical(decoded.iloc[:, k], repr(true.columns[j]))
-    }
-
-
-def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
-    """Give, for the position of each label that is found in the other, the position there."""
-    labels = list(reconstructed)
-    if reconstructed.nlevels == 2 and true.nlevels == 1:
-        features = [feature for _, feature in labels]  # of one scale's plain table
-        labels = [label[1] if features.count(label[1]) == 1 else label for label in labels]
-    return {j: labels.index(label) for j, label in enumerate(true) if label in labels}
-
-
-def make_axes(
-    plt: Any,
-    ax: Any,
-    n_panels: int,
-    n_cols: int,
-    *,
-    panel_size: tuple[float, float] = (3.2, 3.4),
-    layout: str = "compressed",
-) -> np.ndarray:
-    """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
-
-    Parameters
-    ----------
-    plt : module
-        ``matplotlib.pyplot``.
-    ax : Axes, array-like of them or None
-    n_panels, n_cols : int
-        Number of panels, and how many of them stand side by side at most.
-    panel_size : tuple of float
-        Width and height of one of several panels, in inches.
-    layout : str
-        Of the new figure.
-    """
-    if ax is not None:
-        axes = np.asarray(ax, dtype=object).ravel()
-        if len(axes) < n_panels:
-            raise ValueError(
-                f"The 'ax' parameter must hold an axes for each of the {n_panels} columns, got "
-                f"{len(axes)}."
-            )
-        return axes[:n_panels]
-    if not isinstance(n_cols, Integral) or n_cols < 1:
-        raise ValueError(f"The 'n_cols' parameter must be a positive int, got {n_cols!r}.")
-    n_cols = min(int(n_cols), n_panels)
-    n_rows = -(-n_panels // n_cols)
-    # a single panel is as high as any other figure
-    size = (4.8, 4.8) if n_panels == 1 else (panel_size[0] * n_cols, panel_size[1] * n_rows)
-    figure = plt.figure(figsize=size, layout=layout)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # inches
-    return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
+    text: str
+    metrics: dict[str, float]
+    artist: PathCollection | BarContainer | None = None
+    line: Line2D | None = None
 
 
 def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, float]:
@@ -550,42 +425,48 @@ def _agree(true: pd.Series, reconstructed: pd.Series) -> np.ndarray:
     )
 
 
-def _draw_points(
-    ax: Any,
-    true: np.ndarray,
-    reconstructed: np.ndarray,
+def _draw_numbers(
+    ax: Axes,
+    true: pd.Series,
+    reconstructed: pd.Series,
     unit: str,
-    scatter_kwargs: dict | None,
-    line_kwargs: dict | None,
-) -> tuple[Any, Any]:
+    scatter_kwargs: dict[str, Any] | None,
+    line_kwargs: dict[str, Any] | None,
+) -> _Panel:
     """Draw a numeric column in a square panel, with the identity line from edge to edge."""
     from matplotlib.collections import PathCollection
     from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
-    ends = [min(true.min(), reconstructed.min()), max(true.max(), reconstructed.max())]
+    x, y = as_floats(true), as_floats(reconstructed)
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
     margin = 0.05 * (ends[1] - ends[0]) or 0.5
     limits = (ends[0] - margin, ends[1] + margin)
-    style = {"color": "0.4", "linestyle": "--", "linewidth": 1, "zorder": 1}
+    style: dict[str, Any] = {"color": "0.4", "linestyle": "--", "linewidth": 1, "zorder": 1}
     (line,) = ax.plot(limits, limits, **combine_styles(style, line_kwargs, Line2D))
-    style = {"s": float(np.clip(4000 / len(true), 6, 20)), "alpha": 0.5, "linewidth": 0}
+    style = {"s": float(np.clip(4000 / len(x), 6, 20)), "alpha": 0.5, "linewidth": 0}
     style = combine_styles({"color": PALETTE[0], **style}, scatter_kwargs, PathCollection)
-    points = ax.scatter(true, reconstructed, **style)
-    unit = f" ({unit})" if unit else ""
-    ax.set(xlim=limits, ylim=limits, xlabel=f"True{unit}", ylabel=f"Reconstructed{unit}")
+    points = ax.scatter(x, y, **style)
+    behind = f" ({unit})" if unit else ""
+    ax.set(xlim=limits, ylim=limits, xlabel=f"True{behind}", ylabel=f"Reconstructed{behind}")
     ax.set_aspect("equal", adjustable="box")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
-    return points, line
+    metrics = _numeric_metrics(x, y)
+    text = f"MAE {three_digits(metrics['mae'])} {unit}".rstrip()
+    if "r2" in metrics:
+        separator = ", " if len(text) < 20 else "\n"  # the panel is narrow
+        text += f"{separator}R² {metrics['r2']:.3f}"
+    return _Panel(text, metrics, points, line)
 
 
-def _draw_bars(
-    ax: Any,
+def _draw_categories(
+    ax: Axes,
     true: pd.Series,
     reconstructed: pd.Series,
     max_categories: int,
-    bar_kwargs: dict | None,
-) -> Any:
+    bar_kwargs: dict[str, Any] | None,
+) -> _Panel:
     """Draw, for each category, the fraction of its samples that is reconstructed correctly."""
     from matplotlib.patches import Rectangle
 
@@ -604,4 +485,5 @@ def _draw_bars(
     ax.set_box_aspect(1)
     ax.set(xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="Fraction correct")
     ax.invert_yaxis()
-    return bars
+    accuracy = float(np.mean(correct))
+    return _Panel(f"accuracy {accuracy:.3f}", {"accuracy": accuracy}, bars)

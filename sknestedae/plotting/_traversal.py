@@ -1,9 +1,10 @@
-"""A display of what changes in a table along one latent."""
+"""A display of the changes in a decoded table along one latent."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,21 +18,29 @@ from ..exceptions import NoTargetError
 from ._base import (
     PALETTE,
     as_floats,
+    categorical_positions,
     check_has,
     check_units,
-    column_position,
+    columns_to_draw,
     combine_styles,
-    is_one_label,
+    decode_as,
+    make_axes,
+    match_labels,
     name_of,
     shorten,
 )
-from ._reconstruction import categorical_positions, decode_as, make_axes, match_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
 
 _BAND_COLOR = "0.92"
 
 
 class TraversalDisplay:
-    r"""What changes in a decoded table along one latent, with a panel for each column.
+    r"""Changes in a decoded table along one latent, with a panel for each column.
 
     A numeric column is a line in its own unit; the band behind it holds the middle 90 % of the
     data, so that a line that stays flat against the band hardly moves. A categorical column has a
@@ -87,7 +96,7 @@ class TraversalDisplay:
     --------
     TraversalDisplay.from_estimator : Walk along a latent of a fitted estimator.
     LatentDisplay : Where samples lie in the space of the latents.
-    sknestedae.inspection.latent_correlations : What a latent goes with.
+    sknestedae.inspection.latent_correlations : Correlations of latents with variables.
 
     Notes
     -----
@@ -167,56 +176,38 @@ class TraversalDisplay:
         display : :class:`~sknestedae.plotting.TraversalDisplay`
             Object that stores the values and the artists.
         """
-        import matplotlib.pyplot as plt
-
         units = check_units(self.units)
-        paths, table, categorical = self._paths()
-        movement = [
-            _movement(path, table.iloc[:, j], j in categorical) for j, path in paths.items()
-        ]
-        order = np.argsort([-m for m in movement], kind="stable")  # NaN comes last
-        ordered = [list(paths)[k] for k in order]
-        labels = pd.Index([table.columns[j] for j in ordered], tupleize_cols=False)
-        self.movement_ = pd.Series(np.array(movement)[order], index=labels, name="movement")
-        chosen = self._choose_columns(table, ordered, columns, max_columns)
-        panels = [
-            (name, before.iloc[:, 0], after.iloc[:, 0], _is_word(before.iloc[:, 0]), PALETTE[1])
-            for name, before, after in self._targets()
-        ] + [
-            (table.columns[j], table.iloc[:, j], paths[j], j in categorical, PALETTE[0])
-            for j in chosen
-        ]
+        panels = [*self._targets(), *self._columns(columns, max_columns)]
         self.axes_ = make_axes(
-            plt, ax, len(panels), n_cols, panel_size=(2.9, 2.5), layout="constrained"
+            ax, len(panels), n_cols, panel_size=(2.9, 2.5), layout="constrained"
         )
         self.figure_ = self.axes_[0].figure
-        self.columns_ = [panel[0] for panel in panels]
-        self.artists_: list[Any] = []
-        self.bands_: list[Any] = []
+        self.columns_ = [panel.label for panel in panels]
+        self.artists_: list[Line2D | BarContainer] = []
+        self.bands_: list[Rectangle | None] = []
         values = np.asarray(self.values, dtype=float)
-        for axes, (label, data, path, is_word, color) in zip(self.axes_, panels, strict=True):
-            if is_word:
-                artist, band = _draw_categories(axes, values, path, color, bar_kwargs), None
+        for axes, panel in zip(self.axes_, panels, strict=True):
+            if panel.is_categorical:
+                self.artists_.append(_draw_categories(axes, values, panel, bar_kwargs))
+                self.bands_.append(None)
             else:
-                artist, band = _draw_numbers(
-                    axes, values, data, path, self.quantiles, color, line_kwargs, band_kwargs
-                )
-            self.artists_.append(artist)
-            self.bands_.append(band)
+                self.bands_.append(_draw_band(axes, panel.data, self.quantiles, band_kwargs))
+                self.artists_.append(_draw_line(axes, values, panel, line_kwargs))
+            label = panel.label
             is_named = isinstance(self.X, pd.DataFrame) or not isinstance(label, Integral)
             name = name_of(label) if is_named else f"Column {label}"
-            name = f"Predicted {name}" if color == PALETTE[1] else name
+            name = f"Predicted {name}" if panel.is_target else name
             axes.set_title(shorten(name, 30), fontsize="medium")
             feature = label[-1] if isinstance(label, tuple) else label
             unit = units.get(label, units.get(feature, ""))
-            axes.set(ylabel="" if is_word else unit, xlim=(values[0], values[-1]))
+            axes.set(ylabel="" if panel.is_categorical else unit, xlim=(values[0], values[-1]))
         n_last = len(panels) if ax is not None else min(n_cols, len(panels))
         for axes in self.axes_[-n_last:]:  # of a new figure the lowest panel of each column
             axes.set_xlabel(self.xlabel)
         return self
 
     def _paths(self) -> tuple[dict[int, pd.Series], pd.DataFrame, set[int]]:
-        """Give the decoded column of each column of the data, the data, and what is in words."""
+        """Give the decoded column of each column, the data, and which columns are categorical."""
         table, decoded = pd.DataFrame(self.X), pd.DataFrame(self.decoded)
         if len(decoded) != len(self.values):
             raise ValueError(
@@ -235,24 +226,43 @@ class TraversalDisplay:
                 f"{list(table.columns)} and {list(decoded.columns)}."
             )
         categorical = categorical_positions(
-            self.categorical_features, table, decoded, positions, self.X
+            self.categorical_features, self.X, table, decoded, positions
         )
         return {j: decoded.iloc[:, k] for j, k in positions.items()}, table, categorical
 
-    def _targets(self) -> list[tuple[Any, pd.DataFrame, pd.DataFrame]]:
-        """Give name, values in the data and values along the way of each predicted target."""
+    def _targets(self) -> list[_Panel]:
+        """Give the panel of each predicted target."""
         if self.predictions is None:
             return []
         after = pd.DataFrame(self.predictions)
         before = after if self.predictions_of_X is None else pd.DataFrame(self.predictions_of_X)
         return [
-            (label, before.iloc[:, [j]], after.iloc[:, [j]])
+            _Panel(
+                label,
+                before.iloc[:, j],
+                after.iloc[:, j],
+                _holds_classes(before.iloc[:, j]),
+                True,
+            )
             for j, label in enumerate(after.columns)
         ]
 
-    def _choose_columns(
-        self, table: pd.DataFrame, ordered: list[int], columns: Any, max_columns: Any
-    ) -> list[int]:
+    def _columns(self, columns: Any, max_columns: Any) -> list[_Panel]:
+        """Give the panel of each column to draw, and store how far all columns move."""
+        paths, table, categorical = self._paths()
+        movement = [
+            _movement(path, table.iloc[:, j], j in categorical) for j, path in paths.items()
+        ]
+        order = np.argsort([-m for m in movement], kind="stable")  # NaN comes last
+        ordered = [list(paths)[k] for k in order]
+        labels = pd.Index([table.columns[j] for j in ordered], tupleize_cols=False)
+        self.movement_ = pd.Series(np.array(movement)[order], index=labels, name="movement")
+        return [
+            _Panel(table.columns[j], table.iloc[:, j], paths[j], j in categorical)
+            for j in self._choose_columns(ordered, columns, max_columns)
+        ]
+
+    def _choose_columns(self, ordered: list[int], columns: Any, max_columns: Any) -> list[int]:
         """Give the positions in X of the columns to draw."""
         if columns is None:
             if not isinstance(max_columns, Integral) or max_columns < 1:
@@ -260,17 +270,7 @@ class TraversalDisplay:
                     f"The 'max_columns' parameter must be a positive int, got {max_columns!r}."
                 )
             return ordered[: int(max_columns)]
-        keys = [columns] if is_one_label(columns, list(table.columns)) else list(columns)
-        if not keys:
-            raise ValueError("The 'columns' parameter must name at least one column, got [].")
-        named = isinstance(self.X, pd.DataFrame)
-        chosen = [column_position(table, key, "columns", named=named) for key in keys]
-        for j, key in zip(chosen, keys, strict=True):
-            if j not in ordered:
-                raise ValueError(
-                    f"The 'columns' parameter names the column {key!r}, which is not decoded."
-                )
-        return chosen
+        return columns_to_draw(self.X, columns, ordered, "decoded")
 
     @classmethod
     @isolated_but_output
@@ -377,7 +377,7 @@ class TraversalDisplay:
             estimator = up_to_stage(estimator, stage)
         Z = np.asarray(estimator.transform(X))
         latent = _check_latent(latent, Z.shape[1])
-        path = _way(Z, X, latent, at, n_steps, quantiles)
+        path = _way(Z, latent, at, n_steps, quantiles)
         decoded = decode_as(estimator, path, X)
         predictions = predictions_of_X = None
         if _predicts(estimator, X, predict, caller):
@@ -423,7 +423,7 @@ def _check_latent(latent: Any, n_latents: int) -> int:
     return int(latent) % n_latents
 
 
-def _way(Z: np.ndarray, X: Any, latent: int, at: Any, n_steps: Any, quantiles: Any) -> np.ndarray:
+def _way(Z: np.ndarray, latent: int, at: Any, n_steps: Any, quantiles: Any) -> np.ndarray:
     """Give latents of which one moves, of shape (n_steps, n_latents)."""
     if not isinstance(n_steps, Integral) or n_steps < 2:
         raise ValueError(f"The 'n_steps' parameter must be an int of at least 2, got {n_steps!r}.")
@@ -455,7 +455,7 @@ def _way(Z: np.ndarray, X: Any, latent: int, at: Any, n_steps: Any, quantiles: A
     return path
 
 
-def _predicts(estimator: Any, X: Any, predict: Any, caller: str) -> bool:
+def _predicts(estimator: Any, X: pd.DataFrame | np.ndarray, predict: Any, caller: str) -> bool:
     """Tell whether a prediction is to be drawn."""
     if predict not in (True, False, "auto"):
         raise ValueError(f"The 'predict' parameter must be a bool or 'auto', got {predict!r}.")
@@ -463,7 +463,7 @@ def _predicts(estimator: Any, X: Any, predict: Any, caller: str) -> bool:
         check_has(estimator, ["predict"], caller)
     if not predict or not hasattr(estimator, "predict"):
         return False
-    try:
+    try:  # an autoencoder has predict whether or not it was fitted with a target
         estimator.predict(X[:1])
     except NoTargetError:
         if predict is True:
@@ -472,17 +472,21 @@ def _predicts(estimator: Any, X: Any, predict: Any, caller: str) -> bool:
     return True
 
 
-def _as_input(estimator: Any, decoded: Any, X: Any) -> Any:
+def _as_input(
+    estimator: Any, decoded: pd.DataFrame | np.ndarray, X: pd.DataFrame | np.ndarray
+) -> pd.DataFrame | np.ndarray:
     """Give a decoded table all columns of X; what was not decoded is missing."""
     is_whole = np.shape(decoded)[1] >= np.shape(X)[1]
     if is_whole or (isinstance(X, pd.DataFrame) and not steps_before(estimator)):
         return decoded
+    assert isinstance(decoded, pd.DataFrame)  # where columns are left out, it says which came back
     if not isinstance(X, pd.DataFrame):
         values = np.asarray(decoded)
         full = np.full((len(values), np.shape(X)[1]), np.nan, dtype=np.result_type(values, float))
         full[:, list(decoded.columns)] = values
         return full
     positions = match_labels(X.columns, decoded.columns)
+    # rows of X without their values, for their dtypes: the steps before may look at them
     blank = X.iloc[np.zeros(len(decoded), dtype=int)].reset_index(drop=True)
     parts = [
         decoded.iloc[:, positions[j]].reset_index(drop=True)
@@ -493,7 +497,9 @@ def _as_input(estimator: Any, decoded: Any, X: Any) -> Any:
     return pd.concat(parts, axis=1).set_axis(X.columns, axis=1)
 
 
-def _predict(estimator: Any, X: Any, names: Any) -> pd.DataFrame:
+def _predict(
+    estimator: Any, X: pd.DataFrame | np.ndarray, names: Sequence[str] | None
+) -> pd.DataFrame:
     """Predict, as a table of shape (n_samples, n_outputs) in which classes are words."""
     values = np.asarray(estimator.predict(X))
     frame = pd.DataFrame(values.reshape(len(values), -1)).infer_objects()
@@ -522,59 +528,77 @@ def _predict(estimator: Any, X: Any, names: Any) -> pd.DataFrame:
 # Panels
 
 
-def _is_word(column: pd.Series) -> bool:
+class _Panel(NamedTuple):
+    """A column of X or a predicted target: its values in the data, and along the way."""
+
+    label: Hashable
+    data: pd.Series
+    path: pd.Series
+    is_categorical: bool
+    is_target: bool = False
+
+    @property
+    def color(self) -> str:
+        """Give the colour of a line: targets stand out."""
+        return PALETTE[1] if self.is_target else PALETTE[0]
+
+
+def _holds_classes(column: pd.Series) -> bool:
     return column.dtype.kind not in "fiu"
 
 
-def _movement(path: pd.Series, data: pd.Series, is_word: bool) -> float:
+def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
     """Say how far a column moves along the way, in standard deviations of the data."""
     known = data[data.notna()]
-    if is_word:
+    if is_categorical:
+        # two categories are sqrt(2) apart in one-hot values, whose variances sum to this
         frequencies = known.value_counts(normalize=True).to_numpy()
-        variance = 1 - (frequencies**2).sum()  # of all one-hot values together
+        variance = 1 - (frequencies**2).sum()
         changes = path.astype(object).nunique() > 1
         return np.sqrt(2 / variance) * changes if variance > 0 else np.nan
     scale = standard_deviation(as_floats(known))  # of these rows, as the frequencies above are
     return float(np.ptp(as_floats(path))) / scale if scale > 0 else np.nan
 
 
-def _draw_numbers(
-    ax: Any,
-    values: np.ndarray,
-    data: pd.Series,
-    path: pd.Series,
-    quantiles: Any,
-    color: str,
-    line_kwargs: dict | None,
-    band_kwargs: dict | None,
-) -> tuple[Any, Any]:
-    """Draw a line, over the band that most of the data lies in."""
-    from matplotlib.lines import Line2D
+def _draw_band(
+    ax: Axes, data: pd.Series, quantiles: Any, band_kwargs: dict[str, Any] | None
+) -> Rectangle | None:
+    """Draw the band that most of the data lies in; none where nothing was measured."""
     from matplotlib.patches import Rectangle
 
-    known, band = as_floats(data[data.notna()]), None
-    if len(known):
-        style = {"facecolor": _BAND_COLOR, "edgecolor": "none", "zorder": 0}
-        style = combine_styles(style, band_kwargs, Rectangle)
-        if "color" in style:  # matplotlib warns where the others stand beside it
-            del style["facecolor"], style["edgecolor"]
-        band = ax.axhspan(*np.quantile(known, quantiles), **style)
-    style = combine_styles({"color": color, "linewidth": 2}, line_kwargs, Line2D)
-    (line,) = ax.plot(values, as_floats(path), **style)
-    return line, band
+    known = as_floats(data[data.notna()])
+    if not len(known):
+        return None
+    style: dict[str, Any] = {"facecolor": _BAND_COLOR, "edgecolor": "none", "zorder": 0}
+    style = combine_styles(style, band_kwargs, Rectangle)
+    if "color" in style:  # matplotlib warns where the others stand beside it
+        del style["facecolor"], style["edgecolor"]
+    return ax.axhspan(*np.quantile(known, quantiles), **style)
+
+
+def _draw_line(
+    ax: Axes, values: np.ndarray, panel: _Panel, line_kwargs: dict[str, Any] | None
+) -> Line2D:
+    """Draw a column of numbers along the way."""
+    from matplotlib.lines import Line2D
+
+    style = combine_styles({"color": panel.color, "linewidth": 2}, line_kwargs, Line2D)
+    (line,) = ax.plot(values, as_floats(panel.path), **style)
+    return line
 
 
 def _draw_categories(
-    ax: Any, values: np.ndarray, path: pd.Series, color: str, bar_kwargs: dict | None
-) -> Any:
+    ax: Axes, values: np.ndarray, panel: _Panel, bar_kwargs: dict[str, Any] | None
+) -> BarContainer:
     """Draw a bar for each stretch of the way that one category is decoded on."""
     from matplotlib.patches import Rectangle
 
-    codes, names = pd.factorize(path.astype(object))
+    codes, names = pd.factorize(panel.path.astype(object))
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    # one category passes into the next halfway between the two values they were decoded at
     halfway = (values[1:] + values[:-1]) / 2
     edges = np.concatenate([values[:1], halfway[starts[1:] - 1], values[-1:]])
-    face = PALETTE[4] if color == PALETTE[0] else PALETTE[5]  # light: names stand on it
+    face = PALETTE[5] if panel.is_target else PALETTE[4]  # light: names stand on it
     style = combine_styles({"color": face, "height": 0.8}, bar_kwargs, Rectangle)
     bars = ax.barh(codes[starts], np.diff(edges), left=edges[:-1], **style)
     ax.set_yticks(

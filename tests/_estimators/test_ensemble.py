@@ -248,6 +248,18 @@ def test_partial_fit_of_members_is_that_of_each():
         assert_array_equal(member.predict(X), alone.predict(X))
 
 
+def test_each_part_of_a_stream_is_drawn_anew():
+    """Else the same places of every part would be left out."""
+    X, y = data(gaps=False)
+    ensemble = sae(bootstrap=True).partial_fit(X, y)
+    before = [pickle.loads(pickle.dumps(member)) for member in ensemble.members_]
+    ensemble.partial_fit(X, y)
+    for k, (member, alone) in enumerate(zip(ensemble.members_, before, strict=True)):
+        rows = bootstrap_rows(np.zeros(len(X)), member.random_state, (k, 1))
+        alone.partial_fit(X[rows], y[rows])
+        assert_array_equal(member.predict(X), alone.predict(X))
+
+
 def test_partial_fit_from_the_start():
     X, _ = data()
     y = labels(X)

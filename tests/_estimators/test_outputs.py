@@ -19,6 +19,17 @@ def test_members_agree_on_a_class_by_their_mean_probability():
     assert_allclose((means[1], spreads[1]), ([3.0], [np.sqrt(7)]))
 
 
+def test_the_spread_of_a_class_is_that_of_its_own_probability():
+    """Members are of one mind on the class that is chosen, and not on the two others."""
+    p = [
+        np.array([[0.5, 0.5, 0.0], [0.2, 0.1, 0.7]]),
+        np.array([[0.5, 0.1, 0.4], [0.6, 0.1, 0.3]]),
+    ]
+    means, spreads = mean_of_members([{3: own} for own in p], {3: np.array(["a", "b", "c"])})
+    assert_array_equal(means[3], ["a", "c"])
+    assert_allclose(spreads[3], [0, np.std([0.7, 0.3], ddof=1)], atol=1e-15)
+
+
 def test_columns_are_joined_by_position():
     numbers = {2: np.array([3, 4]), 0: np.array([1.5, 2.5])}
     assert_array_equal(join_columns(numbers), [[1.5, 3], [2.5, 4]])

@@ -14,7 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Freezer
 
 from sknestedae import NestedAutoencoder
-from sknestedae._estimators._refinement import ChainIterator, ChainRows
+from sknestedae._estimators._refinement import ChainIterator, ChainNet, ChainRows
 from sknestedae._networks._batch import Batch
 from sknestedae._networks._chain import LatentColumns
 from sknestedae._tables._encoder import TableEncoder
@@ -191,6 +191,28 @@ def test_batches_of_all_stages_side_by_side():
     for _, (first, second) in batches:
         assert torch.equal(first.values["table"], second.values["table"])
         assert len(first) == 5
+
+
+def test_losses_of_batches_have_the_mean_of_that_of_all_rows(monkeypatch):
+    """Else a stage of many batches would count less beside its penalties and other stages."""
+    losses = {}
+    train_step = ChainNet.train_step_single
+
+    def spy(self, batch, **parameters):
+        step = train_step(self, batch, **parameters)
+        losses[size].append(step["loss"].item())
+        return step
+
+    monkeypatch.setattr(ChainNet, "train_step_single", spy)
+    X, y = same_rows()
+    X, y = pd.concat(X, axis=1), np.column_stack(y)  # 40 rows
+    for size in (40, 10):  # weights hardly move, so that batches see the same ones
+        losses[size] = []
+        first, second = (sae(batch_size=size, learning_rate_init=1e-12) for _ in range(2))
+        stages = [("a", first, ["u0", "v0"]), ("b", second, ["u1", "v1"])]
+        NestedAutoencoder(stages, refine_iter=1, random_state=0).fit(X, y)
+    assert (len(losses[40]), len(losses[10])) == (1, 4)
+    assert np.mean(losses[10]) == pytest.approx(losses[40][0], rel=1e-9)
 
 
 def test_what_can_not_be_refined():

@@ -1,89 +1,19 @@
-"""The stages of a chain one by one: their rows, their columns, what they are refused for."""
+"""The stages of a chain one by one: their columns, and what they are refused for."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from cases.nested import AB, cells, crystals, sae, same_rows, two_scales
-from numpy.testing import assert_array_equal
+from cases.nested import AB, cells, crystals, sae
+from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
 from sknestedae import NestedAutoencoder, stack_scales
-from sknestedae.exceptions import FewRowsWarning, NoTargetError
-
-# -- which rows a stage is trained on
-
-
-def test_train_rows_own_and_all():
-    X_list, y_list = two_scales()
-    own = NestedAutoencoder(estimator=sae()).fit(X_list, y_list)
-    every = clone(own).set_params(train_rows="all").fit(X_list, y_list)
-    X, y = stack_scales(X_list, y_list)
-    assert_array_equal(
-        every["scale0"].transform(X["scale0"]),
-        sae().fit(X["scale0"], y["scale0"]["gap"]).transform(X["scale0"]),
-    )
-    assert not np.allclose(every.predict(X), own.predict(X))
-    # where no row ends at the first scale, both are the same
-    tables, targets = same_rows()
-    own, every = (
-        NestedAutoencoder(estimator=sae(), train_rows=rows).fit(tables, targets)
-        for rows in ("own", "all")
-    )
-    assert_array_equal(own.transform(tables)[1], every.transform(tables)[1])
-
-
-def test_a_known_target_makes_a_row_one_of_its_scale():
-    """A gap in all columns of the last scale does not send a row to the scale before."""
-    tables, targets = same_rows(n_rows=60)
-    tables[1].iloc[:3] = np.nan
-    chain = NestedAutoencoder(estimator=sae()).fit(tables, [None, targets[1].fillna(0.0)])
-    assert_array_equal(
-        chain["scale0"].transform(tables[0]), sae().fit(tables[0]).transform(tables[0])
-    )
-    with pytest.warns(FewRowsWarning, match=r"'scale0' is trained on the 3 rows.*not on 60"):
-        NestedAutoencoder(estimator=sae()).fit(tables)
-
-
-def test_latents_of_rows_without_an_earlier_scale_are_missing():
-    tables, targets = same_rows(n_rows=60)
-    tables[0].iloc[:20] = np.nan
-    chain = NestedAutoencoder(estimator=sae()).fit(tables, targets)
-    latents = chain["scale0"].transform(tables[0])
-    latents[:20] = np.nan
-    by_hand = sae().fit(np.hstack([tables[1], latents]), targets[1])
-    assert_array_equal(chain.predict(tables)[1], by_hand.predict(np.hstack([tables[1], latents])))
-    # and a transformer that cannot take them need not
-    with_pca = NestedAutoencoder([("a", PCA(1), ["u0", "v0"]), ("b", sae(), ["u1", "v1"])])
-    assert np.isfinite(
-        with_pca.fit(pd.concat(tables, axis=1), targets[1]).predict(pd.concat(tables, axis=1))
-    ).all()
-
-
-def round_by_place(X):
-    """Give back what is given, rounded in another way at each place, as a product may be."""
-    values = np.array(X, dtype=float)
-    return values * (1 + np.finfo(float).eps * (np.arange(len(values)) % 3))[:, None]
-
-
-def test_replicates_stay_together_at_a_later_stage_too():
-    """Early stopping tells them by their latents, which are the same to the last bit."""
-    (first, second), (_, target) = same_rows(n_rows=40)
-    X = pd.concat([first, second], axis=1)
-    stages = [
-        ("a", FunctionTransformer(round_by_place), ["u0", "v0"]),
-        ("b", sae(early_stopping=True, validation_fraction=0.2), ["u1", "v1"]),
-    ]
-    many = pd.concat([X] * 4, ignore_index=True)
-    chain = NestedAutoencoder(stages).fit(many, pd.concat([target] * 4, ignore_index=True))
-    totals = chain["b"].net_.totals_
-    assert (totals["train"].rows, totals["valid"].rows) == (4 * 32, 4 * 8)
-
-
-# -- what cannot be trained
+from sknestedae.exceptions import NoTargetError
 
 
 def bad_fit(stages=None, X=None, y=None, **parameters):
@@ -163,3 +93,22 @@ def test_targets_and_rows_that_are_not_there():
     infinite["thickness"] = np.inf
     with pytest.raises(ValueError, match="In stage 'b': Column 'thickness' contains infinity"):
         bad_fit(AB, infinite, pce)
+
+
+def test_a_scale_reaches_later_ones_past_one_that_was_not_measured():
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=list("abc"))
+    stages = [(f"stage {label}", sae(), [label]) for label in X]
+    chain = NestedAutoencoder(stages).fit(X)
+    gaps = X.assign(b=np.nan)
+    assert (chain.transform(gaps) != chain.transform(gaps.assign(a=gaps["a"] + 1))).all()
+
+
+def test_an_estimator_that_needs_labels_has_the_weights_of_the_labelled_rows():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    y, weight = X[:, :2].copy(), np.linspace(0.1, 2, 40)
+    y[::3, 0] = np.nan
+    kmeans = KMeans(3, n_init=1, random_state=0)
+    chain = NestedAutoencoder([("k", kmeans, [0, 1]), ("s", sae(), [2])]).fit(X, y, weight)
+    known = ~np.isnan(y[:, 0])
+    alone = clone(kmeans).fit(X[known, :2], sample_weight=weight[known])
+    assert_allclose(chain["k"].cluster_centers_, alone.cluster_centers_)

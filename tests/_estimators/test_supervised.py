@@ -12,7 +12,9 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris, make_classification
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -52,10 +54,12 @@ def test_linear_autoencoder_spans_pca_subspace():
 def test_reconstruction_score_is_explained_variance():
     X, _ = regression(100, 5)
     sae = SupervisedAutoencoder(**TINY).fit(X)
-    Z = StandardScaler().fit_transform(X)
-    reconstructed = StandardScaler().fit(X).transform(sae.inverse_transform(sae.transform(X)))
-    expected = 1 - ((Z - reconstructed) ** 2).sum() / ((Z - Z.mean(axis=0)) ** 2).sum()
-    assert sae.score(X) == pytest.approx(expected, rel=1e-12)
+    scaler = StandardScaler().fit(X)
+    for rows in (X, X[X[:, 0] > 0.5]):  # the variance is that around the mean of the rows scored
+        Z = scaler.transform(rows)
+        reconstructed = scaler.transform(sae.inverse_transform(sae.transform(rows)))
+        expected = 1 - ((Z - reconstructed) ** 2).sum() / ((Z - Z.mean(axis=0)) ** 2).sum()
+        assert sae.score(rows) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
@@ -170,7 +174,7 @@ def test_missing_entry_is_left_out_of_the_reconstruction():
         decoded = sae.net_.module_({"table": torch.from_numpy(values)}).blocks["table"].numpy()
     expected = np.abs(decoded - values)[measured].mean()
     totals = sae.net_.totals_["train"]
-    assert totals.reconstruction == measured.sum()
+    assert totals.entries["reconstruction"] == measured.sum()
     settings = {**TINY, "reconstruction_loss": "absolute_error", "batch_size": 60}
     one_more = SupervisedAutoencoder(**settings, warm_start=True).fit(X)
     one_more.net_.module_.load_state_dict(sae.net_.module_.state_dict())
@@ -478,11 +482,22 @@ def test_score_leaves_unlabelled_rows_out():
     gaps[::3] = np.nan
     known = ~np.isnan(gaps)
     assert sae.score(X, gaps) == pytest.approx(sae.score(X[known], y[known]))
+    both, part = np.column_stack([y, X[:, 0]]), np.column_stack([gaps, X[:, 0]])
+    sae = SupervisedAutoencoder(**TINY).fit(X, both)
+    first, second = (
+        r2_score(both[rows, k], sae.predict(X[rows])[:, k])
+        for k, rows in ((0, known), (1, slice(None)))  # each output has labelled rows of its own
+    )
+    assert sae.score(X, part) == pytest.approx((first + second) / 2)
     labels = np.where(y > 0, "high", "low").astype(object)
     clf = SupervisedAutoencoderClassifier(**TINY).fit(X, labels)
     partly = labels.copy()
     partly[::3] = None
     assert clf.score(X, partly) == clf.score(X[known], labels[known])
+    weight = np.where(clf.predict(X) == labels, 3.0, 1.0)
+    right = weight[known & (weight == 3)].sum() / weight[known].sum()
+    assert clf.score(X, partly, weight) == pytest.approx(right)
+    assert clf.score(X, partly, weight) > clf.score(X, partly)
 
 
 @pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
@@ -542,6 +557,8 @@ def test_prediction_needs_a_target():
     X, _ = regression()
     sae = SupervisedAutoencoder(**TINY).fit(X)
     with pytest.raises(NoTargetError, match=r"fitted without a target \(y=None\)"):
+        sae.predict(X)
+    with pytest.raises(NotFittedError):  # which is what code around scikit-learn's catches
         sae.predict(X)
     with pytest.raises(ValueError, match="requires y to be passed"):
         SupervisedAutoencoderClassifier(**TINY).fit(X)

@@ -10,7 +10,7 @@ from cases.completion import fitted_chain, hide, plane
 from cases.nested import cells, sae
 from numpy.testing import assert_allclose
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._density import LatentStatistics
 from sknestedae._networks._batch import Batch, Subset
@@ -132,9 +132,9 @@ def test_partial_fit_adds_to_the_statistics_and_early_stopping_leaves_rows_out()
 
 def test_refinement_learns_latents_anew():
     chain, X, y = fitted_chain(refine_iter=2)
-    stacked = chain._stack(X, y)
-    rows = stacked.X.loc["b"].index
-    *_, (stage, table) = chain._walk(chain._check_X(stacked.X.loc[["b"]], reset=False))
+    stacked, _ = stack_scales(X, y, names=["a", "b"])
+    rows = stacked.loc["b"].index
+    *_, (stage, table) = chain._fitted.walk(chain._read(stacked.loc[["b"]]))
     latents = stage.estimator.transform(table)
     assert_allclose(
         fitted_part(stage.estimator).latent_statistics.mean, latents.mean(axis=0), rtol=1e-6

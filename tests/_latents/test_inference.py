@@ -11,6 +11,7 @@ import pytest
 import torch
 from cases.completion import (
     LINEAR,
+    chain_of,
     fitted_chain,
     fitted_plane,
     hide,
@@ -21,7 +22,12 @@ from cases.nested import cells, clf, sae
 from cases.supervised import mixed_table
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae import (
+    NestedAutoencoder,
+    SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
+    stack_scales,
+)
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._inference import PosteriorModeSearch, choose_distinct, weightiest
 from sknestedae._networks._batch import Batch
@@ -335,12 +341,43 @@ def test_a_first_scale_follows_from_the_second():
 
 def test_rows_of_an_earlier_scale_get_the_later_columns():
     chain, X, y = fitted_chain()
-    table = chain._stack(X, y).X
+    table, _ = stack_scales(X, y, names=["a", "b"])
     completed = chain.complete(table)
     assert not completed.isna().any().any()
     assert completed.index.equals(table.index)
     known = table.notna()
     assert completed.where(known).astype(object).equals(table.where(known).astype(object))
+
+
+def test_the_mismatch_of_a_row_is_the_largest_of_what_was_filled_at_any_scale():
+    """What was wholly measured at a scale is not filled, however ill it is explained."""
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 6)), columns=list("abcdef"))
+    stages = [("x", sae(1), list("abcd")), ("y", sae(3), list("ef"))]
+    chain = NestedAutoencoder(stages).fit(X)
+    table = X.iloc[:10].assign(e=np.nan, f=np.nan)
+    table.iloc[::2, 0] = np.nan
+    staged = chain._read(table)
+    found = chain_of(chain).find(staged, None)
+    of_first = chain_of(chain[:1]).find(chain[:1]._read(table.iloc[::2]), None).mismatch
+    assert_array_equal(found.rows, np.arange(10))
+    assert_array_equal(found.mismatch, found.nearest)
+    assert (found.mismatch[::2] >= of_first).all()
+    # one latent explains three numbers less well than three latents explain one
+    assert np.median(found.mismatch[1::2]) < np.median(of_first)
+    several = chain_of(chain).find(staged, (2, np.inf))
+    assert (several.mismatch >= several.nearest[several.rows]).all()
+
+
+def test_candidates_differ_in_columns_that_were_not_measured_and_not_in_latents():
+    chain, X, _ = fitted_chain()
+    gaps, _ = hide(X[1], 0.3, seed=3)
+    stacked, _ = stack_scales([X[0], gaps], names=["a", "b"])
+    table = stacked.loc[["b"]]
+    completer = chain_of(chain)
+    parts = completer.batches(chain._read(table), range(2), None)
+    numbers, codes = PosteriorModeSearch(completer.links, completer.between)._is_open(parts)
+    n_open = numbers.sum(axis=1) + codes.sum(axis=1)
+    assert_array_equal(n_open, table.isna().sum(axis=1))
 
 
 def test_columns_of_a_scale_that_are_not_there_are_added():

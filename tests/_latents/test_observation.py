@@ -9,7 +9,7 @@ from cases.completion import fitted_chain, fitted_plane, hide, plane, search_of_
 from cases.nested import cells, sae
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknestedae import SupervisedAutoencoder
+from sknestedae import SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._observation import invertible
 
@@ -66,13 +66,18 @@ def test_rows_from_elsewhere_score_lower():
 
 def test_the_score_of_a_chain_is_the_sum_of_what_was_measured():
     chain, X, y = fitted_chain()
-    table = chain._stack(X, y).X
+    table, _ = stack_scales(X, y, names=["a", "b"])
     scores = chain.score_samples(table)
     first, second = chain.score_samples(X)
     is_first = table.index.get_level_values("scale") == "a"
     assert_allclose(scores[is_first], first)
     assert_allclose(scores[~is_first], second)
     assert_allclose(first, chain["a"].score_samples(X[0]))
+    of_stages = [
+        stage.estimator.score_samples(part[~is_first])
+        for stage, part in chain._fitted.walk(chain._read(table))
+    ]
+    assert_allclose(second, np.sum(of_stages, axis=0))
 
 
 def test_the_score_of_an_ensemble_is_the_median_of_its_members():

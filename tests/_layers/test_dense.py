@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from sknestedae._layers._dense import (
+    ACTIVATIONS,
     INITIALIZATIONS,
+    RANGES,
     Dropout,
     dense_stack,
     initialize,
@@ -76,3 +78,15 @@ def test_dropout_of_a_larger_batch_and_without_seed():
     torch.manual_seed(0)
     layer.seed(None)
     assert torch.equal(first, layer(torch.ones(9, 5)))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_ranges_are_those_that_activations_reach(activation):
+    """Within them the search for latents stays."""
+    values = ACTIVATIONS[activation]()(torch.linspace(-1e4, 1e4, 200_001, dtype=torch.float64))
+    low, high = RANGES.get(activation, (-float("inf"), float("inf")))
+    assert low <= values.min()
+    assert values.max() <= high
+    if activation in RANGES:  # they are reached, at infinity at the latest
+        assert values.min().item() == pytest.approx(low, abs=1e-6)
+        assert values.max() > 9_000 if high == float("inf") else values.max() > high - 1e-6

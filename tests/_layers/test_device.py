@@ -11,6 +11,7 @@ from sknestedae._layers._device import (
     resolve_device,
     to_array,
     to_tensor,
+    torch_dtype,
 )
 from sknestedae.exceptions import DeviceWarning
 
@@ -80,3 +81,8 @@ def test_to_array_has_its_own_memory():
     array[0] = 7
     assert tensor.tolist() == [1, 1, 1]
     assert array.tolist() == [7, 1, 1]
+
+
+def test_torch_dtype_holds_the_numbers_of_one_of_numpy():
+    for name in ("float32", "float64", "int64", "bool"):
+        assert torch_dtype(np.dtype(name)) == getattr(torch, name)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from sknestedae._networks._losses import l1_penalty, l2_penalty
+from sknestedae._networks._losses import add_penalty_gradients, l1_penalty, l2_penalty
 
 # Sums of a hundred numbers of the size of 1, in float64.
 ATOL = 1000 * np.finfo(np.float64).eps
@@ -32,3 +32,31 @@ def test_penalties():
 def test_gradients_of_penalties(penalty):
     parts = tuple(tensor(draw(2, 3, seed=seed), requires_grad=True) for seed in (0, 1))
     assert gradcheck(lambda *given: penalty(given), parts)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True], ids=["one", "many networks"])
+def test_gradients_that_are_added_are_those_of_the_penalties(as_tensor):
+    """Of many networks in a stack each has its own strengths."""
+    l1, alpha = (np.array([0.3, 2.0]), np.array([0.0, 0.7]))
+    parts = [tensor(draw(2, 3, 4, seed=seed), requires_grad=True) for seed in (0, 1)]
+    expected = torch.autograd.grad(
+        sum(
+            float(l1[k]) * l1_penalty([parts[0][k]])
+            + float(alpha[k]) * l2_penalty([part[k] for part in parts])
+            for k in range(2)
+        ),
+        parts,
+    )
+    if as_tensor:
+        parts[0].grad = torch.ones_like(parts[0])  # what is there stays; of none there are zeros
+        add_penalty_gradients(parts, parts[:1], tensor(l1), tensor(alpha))
+        found = [parts[0].grad - 1, parts[1].grad]
+    else:
+        of_each = []
+        for k in range(2):
+            own = [part.detach()[k].clone().requires_grad_() for part in parts]
+            add_penalty_gradients(own, own[:1], float(l1[k]), float(alpha[k]))
+            of_each.append([torch.zeros(3, 4) if w.grad is None else w.grad for w in own])
+        found = [torch.stack(of_weight) for of_weight in zip(*of_each, strict=True)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=0, atol=ATOL)

@@ -49,7 +49,7 @@ N = 30
 
 
 def frame(n=N):
-    """Give a table of numbers, with gaps, words and booleans."""
+    """Give a table of numbers, with missing values, words and booleans."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame(
         {

@@ -33,6 +33,21 @@ def test_labels_with_and_without_scales():
     assert flat.features([1]) == ["v"]
     assert flat.name(1) == "'v'"
     assert ColumnLabels.of(X.to_numpy()).name(1) == "1"
+    assert ColumnLabels.of(X.to_numpy()).index().equals(pd.RangeIndex(3))
+    for labels in (columns, flat, ColumnLabels.of(X.to_numpy())):
+        assert ColumnLabels.from_state(labels.to_state()) == labels
+
+
+def test_a_feature_of_two_scales_is_named_in_full():
+    """Its own name alone would stand for either of them."""
+    X = pd.DataFrame(
+        np.arange(6.0).reshape(2, 3),
+        columns=pd.MultiIndex.from_tuples([("a", "u"), ("b", "u"), ("b", "v")]),
+    )
+    columns, stages = ColumnLabels.of(X), {"a": [0], "b": [1, 2]}
+    pd.testing.assert_frame_equal(columns.align(X[[("b", "v"), *X.columns[:2]]], stages), X)
+    with pytest.raises(ValueError, match="has others: \\['u'\\]"):
+        columns.align(X[["b"]].droplevel(0, axis=1), stages)
 
 
 def test_a_frame_where_an_array_was_fitted():

@@ -1,4 +1,4 @@
-"""Gaps of a table: what is put in their place, and what stays."""
+"""Missing values of a table: what takes their place, and what stays."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def other(rows=(0, 1, 2)):
 
 
 @pytest.mark.parametrize("as_frame", [False, True])
-def test_gaps_alone_are_filled(as_frame):
+def test_missing_values_alone_are_filled(as_frame):
     X, completed = (frame(), other()) if as_frame else (frame().to_numpy(), other().to_numpy())
-    gaps = missing_entries(X)
-    assert gaps.sum() == 4
+    missing = missing_entries(X)
+    assert missing.sum() == 4
     filled = fill_missing(X, completed)
-    assert_array_equal(np.asarray(filled)[gaps], np.asarray(completed)[gaps])
-    assert_array_equal(np.asarray(filled)[~gaps], np.asarray(X)[~gaps])
+    assert_array_equal(np.asarray(filled)[missing], np.asarray(completed)[missing])
+    assert_array_equal(np.asarray(filled)[~missing], np.asarray(X)[~missing])
     if as_frame:
         assert filled.index.equals(X.index)
         assert (filled.dtypes.drop("kind") == X.dtypes.drop("kind")).all()
         assert filled["kind"].cat.categories.to_list() == ["a", "c"]
 
 
-def test_a_table_may_have_the_rows_with_gaps_alone():
+def test_a_table_may_have_the_incomplete_rows_alone():
     whole = fill_missing(frame(), other())
     pd.testing.assert_frame_equal(fill_missing(frame(), other([1, 2]), np.array([1, 2])), whole)
 
@@ -68,7 +68,7 @@ def test_completions_of_one_row_that_are_the_same_count_once():
     assert_array_equal(first_of_each(X, np.array([0, 0, 0, 1])), [True, False, True, True])
 
 
-def test_only_rows_with_gaps_are_asked_for():
+def test_only_incomplete_rows_are_asked_for():
     X = np.array([[1.0, 2.0], [np.nan, 3.0], [4.0, np.nan]])
     asked = []
 
@@ -85,6 +85,21 @@ def test_only_rows_with_gaps_are_asked_for():
         assert search in (None, (3, 0.5))
     assert_array_equal(complete_table(X[:1], find, None, None, None), X[:1])
     assert len(asked) == 2
+
+
+def test_mismatches_stand_beside_their_candidates():
+    """A complete row is its own candidate, with none, wherever it stands."""
+    X = np.array([[np.nan, 2.0], [1.0, 2.0], [4.0, np.nan], [3.0, 4.0]])
+
+    def find(part, search):
+        candidates = np.full((3, 2), 9.0) + np.arange(3)[:, None]
+        rows, mismatch = np.array([0, 0, 1]), np.array([0.1, 0.2, 0.3])
+        return Completions(candidates, rows, mismatch, np.array([0.1, 0.3]))
+
+    found = complete_table(X, find, None, 2, 0.5)
+    assert_array_equal(found.row, [0, 0, 1, 2, 3])
+    assert_array_equal(found.mismatch, [0.1, 0.2, 0, 0.3, 0])
+    assert_array_equal(found.X, [[9, 2], [10, 2], [1, 2], [4, 11], [3, 4]])
 
 
 @pytest.mark.parametrize("dtype", ["str", "string", pd.StringDtype("python"), object])

@@ -8,7 +8,7 @@ from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from sknestedae._tables._layout import Layout
-from sknestedae._tables._target import ClassTarget, NumericTarget, r2
+from sknestedae._tables._target import ClassTarget, NumericTarget, match_targets, r2
 
 EPS = np.finfo(np.float64).eps
 
@@ -23,7 +23,7 @@ def learn(y, weight=None, rows=None, standardize=True):
 
 # -- numbers
 
-GAPS = {
+WITH_MISSING = {
     "array": np.array([1.0, np.nan, 3.0]),
     "column": np.array([[1.0], [np.nan], [3.0]]),
     "list": [1, None, 3],
@@ -36,7 +36,7 @@ GAPS = {
 }
 
 
-@pytest.mark.parametrize("y", GAPS.values(), ids=GAPS)
+@pytest.mark.parametrize("y", WITH_MISSING.values(), ids=WITH_MISSING)
 def test_numbers_are_read_with_nan_where_missing(y):
     values = NumericTarget(True).read(y)
     np.testing.assert_array_equal(values, [[1], [np.nan], [3]])
@@ -141,6 +141,16 @@ def test_r2_of_a_prediction_that_is_far_out_is_a_number():
     assert r2(truth, np.array([1e300, -1e300])) < -1e200
     with pytest.raises(ValueError, match="infinity"):
         r2(truth, np.array([1.0, np.inf]))
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_affine_is_what_decoding_does_to_outputs(standardize):
+    y = np.array([[1.0, 10.0], [2.0, 50.0], [6.0, np.nan]])
+    target, _ = learn(y, standardize=standardize)
+    mean, scale = target.affine()
+    prediction = np.array([[0.0, 0.0], [1.0, -2.0]])
+    np.testing.assert_allclose(target.decode(prediction), prediction * scale + mean)
+    assert (mean == 0).all() == (not standardize)
 
 
 # -- classes
@@ -257,3 +267,27 @@ def test_bad_labels_raise(y, error, message):
 def test_unknown_label_raises(classes, y, label):
     with pytest.raises(ValueError, match=f"label {label}, which is not one of the classes"):
         ClassTarget(classes).read(y)
+
+
+# -- targets of several scales
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["b", "a", "b"], [[1], [0, 2]]),
+        ([("b", "x"), ("b", "y")], [[], [0, 1]]),
+        ([0, 1], [[0], [1]]),
+        (["x"], [[], [0]]),
+        ([("u", 1), ("v", 1), ("v", 2)], [[0], [1, 2]]),
+    ],
+)
+def test_targets_by_name_else_in_order(columns, expected):
+    y = pd.DataFrame(np.ones((2, len(columns))))
+    y.columns = pd.Index(columns)
+    assert match_targets(y, ["a", "b"]) == expected
+
+
+def test_targets_that_match_nothing():
+    with pytest.raises(ValueError, match=r"y has the columns \['0', '1', '2'\], but the scales"):
+        match_targets(pd.DataFrame(np.ones((2, 3))), ["a", "b"])

@@ -31,6 +31,10 @@ DOUBTFUL = {
     "months": (["12 Mar 2024", "Jan 2023", "March 5, 2022"] * 13, "dates as text"),
     "formulas": (FORMULAS, f"{N} values in {N} rows"),
     "names of samples": ([f"sample {k:03}" for k in range(N)], f"{N} values in {N} rows"),
+    "names of which most occur twice": (
+        [f"kind {k // 2}" for k in range(N - 1)],
+        f"{N // 2} values in {N - 1} rows",
+    ),
     "numbers of samples": ([str(k) for k in range(N)], f"{N} values in {N} rows"),
     "blanks": (
         ["SnO2", "TiO2", "SnO2 ", "ZnO"] * 10,
@@ -44,6 +48,8 @@ CATEGORIES = {
     "codes": ["0", "1", "2"] * 13,
     "many categories": [f"kind {k % 15}" for k in range(N)],
     "few rows": ["Cs", "MA", "FA"],
+    "all of which occur twice": [f"kind {k // 2}" for k in range(N)],
+    "fewer of which none occurs twice": [f"kind {k}" for k in range(19)],
     "some of which occur twice": [f"group {k // 3}" for k in range(90)],
     "words beside numbers": [1, "a", "b", "c"] * 10,
     "booleans": [True, False] * 20,
@@ -57,8 +63,8 @@ def test_doubtful_text(values, said, dtype):
     is_text = all(isinstance(value, str) for value in values)
     column = pd.Series(values, dtype=dtype if is_text else object)
     assert said in doubt(column)
-    gaps = np.arange(len(column)) % 5 == 0
-    assert doubt(column.mask(gaps)) is not None
+    missing = np.arange(len(column)) % 5 == 0
+    assert doubt(column.mask(missing)) is not None
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

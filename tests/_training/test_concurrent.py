@@ -196,6 +196,24 @@ def test_memory_bounds_the_fits_under_way(rounds):
     assert rounds == [1, 1, 1, 1, 1]
 
 
+def test_fits_under_way_end_before_others_begin(monkeypatch):
+    """Else there were more and more of them, with their tables, where memory is short."""
+    monkeypatch.setattr(_concurrent, "_MOST_TASKS", 2)
+    X, y = data(20)
+    under_way, most = set(), []
+
+    def fit(k):
+        under_way.add(k)
+        most.append(len(under_way))
+        for seed in range(2):
+            sae(max_iter=1, random_state=seed).fit(X, y)
+        under_way.remove(k)
+
+    run_concurrently([partial(fit, k) for k in range(5)])
+    assert len(most) == 5
+    assert max(most) == 2
+
+
 def test_number_of_fits_under_way_is_bounded(rounds, monkeypatch):
     monkeypatch.setattr(_concurrent, "_MOST_TASKS", 2)
     run_concurrently([partial(sae(random_state=k).fit, *data()) for k in range(5)])

@@ -53,6 +53,12 @@ CASES = {
         {"early_stopping": True, "n_iter_no_change": n, "tol": tol, "random_state": n}
         for n, tol in ((1, 0.1), (2, 0.01), (30, 0))
     ],
+    # networks that are equal but for one setting of how they are trained are not the same
+    "schedules alone": [{"learning_rate": s, "max_iter": 8} for s in ("constant", "cosine")],
+    "patience alone": [
+        {"early_stopping": True, "n_iter_no_change": n, "tol": 0.1, "max_iter": 9} for n in (1, 20)
+    ],
+    "dropout alone": [{"dropout": p, "max_iter": 5} for p in (0.1, 0.5)],
     "one batch, in order": [
         {"shuffle": False, "batch_size": 130, "alpha": alpha} for alpha in (0.01, 0.1)
     ],

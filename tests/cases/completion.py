@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cases.nested import sae, two_scales
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._completion import ChainCompleter
 from sknestedae._estimators._stages import Stage
 from sknestedae._latents._inference import PosteriorModeSearch
@@ -43,7 +43,7 @@ def hide(X, fraction=0.3, seed=0):
 
 
 def chain_of(estimator):
-    return ChainCompleter([Stage(*stage) for stage in estimator.stages_], estimator._columns)
+    return ChainCompleter([Stage(*stage) for stage in estimator.stages_])
 
 
 def fitted_chain(**parameters):
@@ -57,7 +57,7 @@ def search_of_chain():
     chain, X, _ = fitted_chain()
     completer = chain_of(chain)
     gaps, _ = hide(X[1], 0.2, seed=3)
-    stacked = chain._stack([X[0], gaps]).X
-    table = chain._check_X(stacked.loc[["b"]], reset=False)
-    parts = completer._parts(table, range(2), None)
+    stacked, _ = stack_scales([X[0], gaps], names=["a", "b"])
+    table = chain._read(stacked.loc[["b"]])
+    parts = completer.batches(table, range(2), None)
     return PosteriorModeSearch(completer.links, completer.between), parts

@@ -6,6 +6,12 @@ import numpy as np
 import pandas as pd
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._estimators._differentiable import DifferentiableChain
+from sknestedae.design._candidates import Candidates
+from sknestedae.design._constraints import Constraints
+from sknestedae.design._design import candidate_columns
+from sknestedae.design._objectives import read_objectives
+from sknestedae.design._search import SearchProblem
 
 TINY = {"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
 
@@ -36,3 +42,17 @@ def a_chain(of_stages=None, **parameters):
     targets = np.column_stack([X["u"] + X["v"], y])
     chain = NestedAutoencoder(stages, random_state=0, **parameters)
     return chain.fit(X, targets), X, {"a": 1.0, "b": "max"}
+
+
+def problem_of(estimator, X, target, **constraints):
+    """Give a search problem, with the known rows as candidates and as a table."""
+    chain = DifferentiableChain(estimator)
+    rows, _ = chain.known_rows(X)
+    columns = candidate_columns(chain, rows)
+    limits = {"fixed": None, "bounds": None, "sums": None, **constraints}
+    known = Candidates.from_table(rows, columns)
+    objectives = read_objectives(target, chain)
+    problem = SearchProblem(
+        chain.members(), Constraints(columns, **limits), objectives, known, 1.0
+    )
+    return problem, known, rows

@@ -8,10 +8,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknestedae.design._constraints import Constraints, Kinds, project_to_sum
+from sknestedae.design._candidates import Candidates
+from sknestedae.design._columns import CandidateColumns
+from sknestedae.design._constraints import Constraints, project_to_sum
 
 
-def kinds():
+def columns():
     X = pd.DataFrame(
         {
             "a": [0.0, 0.2, 0.9],
@@ -21,17 +23,11 @@ def kinds():
             "layer": ["TiO2", "SnO2", "TiO2"],
         }
     )
-    return Kinds(X, {4: np.array(["SnO2", "TiO2"], dtype=object)})
+    return CandidateColumns(X, {4: np.array(["SnO2", "TiO2"], dtype=object)})
 
 
 def constraints(fixed=None, bounds=None, sums=None, library=None):
-    return Constraints(kinds(), fixed, bounds, sums, library)
-
-
-def test_scales_are_standard_deviations_and_1_of_constants():
-    X = pd.DataFrame({"small": [0, 1e-200, 2e-200], "large": [0, 1e200, 2e200], "same": 0.1})
-    assert np.std(np.full(3, 0.1)) > 0  # by rounding
-    assert_allclose(Kinds(X, {}).scale, [np.sqrt(2 / 3) * 1e-200, np.sqrt(2 / 3) * 1e200, 1])
+    return Constraints(columns(), fixed, bounds, sums, library)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -99,13 +95,14 @@ def test_columns_of_a_library_are_those_of_its_nearest_row():
     free = constraints(library=library)
     numbers = torch.tensor([[0.1, 0.4, 0.1, 1.0], [0.8, 0.4, 0.1, 1.0]]).double()
     shares = {4: torch.tensor([[0.0, 1.0], [1.0, 0.0]]).double()}
-    snapped, codes = free.snap(numbers, shares)
-    assert_array_equal(snapped[:, 0].numpy(), [0.0, 0.9])
-    assert_array_equal(snapped[:, 1:].numpy(), numbers[:, 1:].numpy())
-    assert_array_equal(codes[4].numpy(), shares[4].numpy())
+    snapped = free.snap(Candidates(numbers, shares))
+    assert_array_equal(snapped.numbers[:, 0].numpy(), [0.0, 0.9])
+    assert_array_equal(snapped.numbers[:, 1:].numpy(), numbers[:, 1:].numpy())
+    assert_array_equal(snapped.shares[4].numpy(), shares[4].numpy())
     assert free.pinned == [0]
     only = constraints(library=library, fixed={"layer": "SnO2"})
-    assert_array_equal(only.snap(numbers, shares)[0][:, 0].numpy(), [0.9, 0.9])
+    snapped = only.snap(Candidates(numbers, shares))
+    assert_array_equal(snapped.numbers[:, 0].numpy(), [0.9, 0.9])
 
 
 @pytest.mark.parametrize("given", [{"bounds": {"a": (0, 0.9)}}, {"fixed": {"a": 0.5}}])
@@ -114,7 +111,7 @@ def test_a_library_keeps_bounds_that_are_those_of_the_known_rows(given):
     library = pd.DataFrame({"a": [0.5, 40.0]})
     assert constraints(library=library).library[0].tolist() == [0.5, 40.0]
     assert constraints(library=library, **given).library[0].tolist() == [0.5]
-    same = Kinds(pd.DataFrame({"a": [0.5, 0.5]}), {})
+    same = CandidateColumns(pd.DataFrame({"a": [0.5, 0.5]}), {})
     assert Constraints(same, {"a": 0.5}, None, None, library).library[0].tolist() == [0.5]
 
 
@@ -177,7 +174,7 @@ def test_infinite_bounds_within_a_sum_are_what_the_others_leave():
         ({"sums": [(["a", "b"], 1.0), (["b", "c"], 1.0)]}, "names column 'b' twice"),
         ({"sums": [["a", "b", "c"]]}, "must be a list of .columns, total."),
         ({"library": [[1]]}, "'library' parameter must be a DataFrame .* got list"),
-        ({"library": pd.DataFrame({"a": [np.nan]})}, "gaps in column 'a'"),
+        ({"library": pd.DataFrame({"a": [np.nan]})}, "missing values in column 'a'"),
         (
             {"library": pd.DataFrame({"a": [0.5]}), "sums": [(["a", "b"], 1.0)]},
             "stands in it twice or is tied by a sum",
@@ -215,8 +212,7 @@ def test_whole_numbers_are_bounded_by_whole_numbers():
     """So that rounding does not leave the bounds; True and False are whole numbers."""
     bounded = constraints(bounds={"n": (1.5, 4.5)})
     assert (bounded.low[3], bounded.high[3]) == (2, 4)
-    flags = Kinds(pd.DataFrame({"on": [True, False], "a": [0.5, 1.0]}), {})
-    assert_array_equal(flags.is_integer, [True, False])
+    flags = CandidateColumns(pd.DataFrame({"on": [True, False], "a": [0.5, 1.0]}), {})
     fixed = Constraints(flags, {"on": True}, None, None)
     assert fixed.low[0] == fixed.high[0] == 1
 

@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from cases.design import TINY, a_chain, a_classifier, one_scale, table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
@@ -15,28 +14,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder
-from sknestedae._estimators._differentiable import DifferentiableChain
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae.design import Design, propose
-from sknestedae.design._design import (
-    _as_draft,
-    _coordinates,
-    _embed,
-    _is_alike,
-    _kinds,
-    _set_scales,
-)
-from sknestedae.design._targets import DesignObjective
+from sknestedae.design._design import _sort
 from sknestedae.exceptions import NoTargetError, ToleranceWarning
-
-
-@pytest.mark.parametrize("unit", [2.0**-900, 1.0, 2.0**900])
-def test_a_target_is_missed_in_standard_deviations_of_any_unit(unit):
-    wishes = [DesignObjective(k, 0, k, "y", "max") for k in range(2)]
-    _set_scales(wishes, np.array([[1, 0.1], [2, 0.1], [4, 0.1]]) * unit, None, ["y", "constant"])
-    assert wishes[0].scale == np.std([1, 2, 4]) * unit
-    assert wishes[1].scale == 1
 
 
 def linear(n_rows=150, **parameters):
@@ -167,14 +149,6 @@ def test_candidates_are_new_distinct_and_reproducible():
     assert_array_equal(np.random.get_state()[1], state)
 
 
-def test_rows_that_hardly_differ_from_known_ones():
-    """The root mean square of the numbers decides, and another category is another row."""
-    known, of_known = np.array([[0.0, 0.0], [5.0, 5.0]]), np.array([[0], [1]])
-    points = np.array([[0.09, 0.09], [0.11, 0.11], [0.0, 0.13], [5.0, 5.0]])
-    codes = np.array([[0], [0], [0], [0]])
-    assert_array_equal(_is_alike(points, codes, known, of_known), [True, False, True, False])
-
-
 def test_where_all_is_met_what_is_new_comes_first():
     estimator, X, _ = one_scale()
     design = quietly(estimator, X, (-100.0, 100.0), n_candidates=8)
@@ -237,21 +211,19 @@ def test_those_that_meet_the_target_come_first():
     assert_array_equal(design.meets, np.abs(design.prediction - 1.9) <= 0.02)
 
 
-def test_a_category_that_was_never_seen_is_none_of_those_that_were():
-    estimator, X, _ = one_scale()
-    X = X.assign(kind=["z", *X["kind"].astype(str)[1:]])
-    flow = DifferentiableChain(estimator)
-    kinds = _kinds(flow, X)
-    draft = _as_draft(X, kinds)
-    points, codes = _coordinates(draft, kinds)
-    assert codes[0] == -1
-    assert (codes[1:] >= 0).all()
-    asked = draft.take(np.zeros(3, dtype=int))._replace(shares={2: torch.eye(3).double()})
-    _, of_asked = _coordinates(asked, kinds)
-    known = points[:1].repeat(3, axis=0)
-    assert not _is_alike(known, of_asked, points[:1], codes[:1]).any()
-    step = _embed(asked, kinds) - _embed(draft, kinds)[0]
-    assert_allclose(np.sqrt((step**2).sum(axis=1)), np.sqrt(1 / 4))  # one of four columns
+def test_what_meets_the_target_comes_before_what_costs_less():
+    """A candidate at the edge of the domain may cost more, and meet the target all the same."""
+    meets, loss = np.array([False, True, False, True]), np.array([0.1, 0.9, 0.3, 0.2])
+    rows = np.arange(4.0)
+    numbers = [rows] * 2, [rows] * 3
+    frame = pd.DataFrame({"x": rows})
+    design = _sort(Design(frame, *numbers[0], meets, loss, *numbers[1], rows[:, None], ["y"]))
+    assert_array_equal(design.prediction, [3, 1, 0, 2])
+    assert_array_equal(design.meets, [True, True, False, False])
+    assert_array_equal(design.loss, [0.2, 0.9, 0.1, 0.3])
+    assert_array_equal(design.nearest[:, 0], design.prediction)
+    assert design.X["x"].tolist() == [3, 1, 0, 2]
+    assert design.target_names == ["y"]
 
 
 def test_a_frame_has_all_of_it():
@@ -285,7 +257,7 @@ def test_lists_and_tables_of_two_levels_stand_for_the_last_scales_rows():
     by_list = quietly(chain, [first, second], {"d": "max"}, fixed={"layer": "x"}, n_candidates=3)
     by_table = quietly(
         chain,
-        chain._stack([first, second], y).X,
+        stack_scales([first, second], y, names=["c", "d"])[0],
         {"d": "max"},
         fixed={("d", "layer"): "x"},
         n_candidates=3,
@@ -296,7 +268,7 @@ def test_lists_and_tables_of_two_levels_stand_for_the_last_scales_rows():
     assert "d: layer" in by_list.to_frame()
 
 
-def test_arrays_and_gaps():
+def test_arrays_and_missing_values():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 3)).astype(np.float32)
     X[3, 1] = np.nan

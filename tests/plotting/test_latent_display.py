@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae.plotting import LatentDisplay
+from sknestedae.plotting._latent import _find_color
 
 TINY = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 
@@ -149,6 +150,14 @@ def test_categories_have_a_legend_and_colours_of_their_own(sae, X):
         assert_allclose(scatter.get_offsets(), Z[X["phase"] == name, :2])
     first, second = (scatter.get_facecolor()[0, :3] for scatter in display.scatters_)
     assert np.abs(first - second).max() > 0.3
+
+
+def test_rare_categories_lie_on_top():
+    """Else a frequent one hides them."""
+    color = np.repeat(["a", "b", "c"], [15, 1, 4])
+    display = LatentDisplay.from_latents(np.zeros((20, 2)), color=color)
+    heights = {s.get_label(): s.get_zorder() for s in display.scatters_}
+    assert heights["b"] > heights["c"] > heights["a"]
 
 
 @pytest.mark.parametrize(
@@ -334,3 +343,12 @@ def test_a_stage_that_is_not_there(X, sae, stages):
         LatentDisplay.from_estimator(sae, X, stage=0)
     with pytest.raises(TypeError, match="must be one table, got 2 tables"):
         LatentDisplay.from_estimator(chain, [X, X], stage=0)
+
+
+def test_a_colour_is_one_column():
+    labels = pd.MultiIndex.from_tuples([("crystal", "a"), ("device", "a"), ("device", "b")])
+    X = pd.DataFrame(np.arange(6.0).reshape(2, 3), columns=labels)
+    assert _find_color(X, "b").to_list() == [2, 5]
+    assert _find_color(X, ("crystal", "a")).to_list() == [0, 3]
+    with pytest.raises(ValueError, match="one column of X, but 'device' is the name of 2"):
+        _find_color(X, "device")

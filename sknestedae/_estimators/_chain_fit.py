@@ -1,0 +1,256 @@
+"""The fit of one chain: its stages are configured, trained one after the other, then refined."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone, is_classifier
+from sklearn.frozen import FrozenEstimator
+
+from .._tables._staged import StagedTable, StageTargets
+from ._base import BaseSupervisedAutoencoder
+from ._ensemble import strata_of
+from ._fitted import fitted_part
+from ._refinement import StageData, refine
+from ._stages import (
+    Stage,
+    check_stage,
+    encode_alike,
+    fit_stage,
+    iter_stages,
+    latents_of,
+    naming,
+    reads_kinds,
+    set_stage_params,
+)
+from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+
+
+class TrainedStages(NamedTuple):
+    """Stages that were trained one after the other.
+
+    Parameters
+    ----------
+    rows : list of ndarray of int
+        Which rows of the table each stage was trained on.
+    data : list of StageData
+        What each was trained on.
+    n_latents : list of int
+        Of each stage.
+    """
+
+    rows: list[np.ndarray]
+    data: list[StageData]
+    n_latents: list[int]
+
+
+# ---------------------------------------------------------------------------------------------
+# Before anything is trained
+
+
+def configure_stages(
+    estimators: list[Any],
+    columns: dict[str, list[int]],
+    target: StageTargets,
+    n_components: Any,
+    parameters: dict[str, Any],
+) -> list[Stage]:
+    """Clone each stage's estimator and pass the chain's parameters on.
+
+    Parameters
+    ----------
+    estimators : list of {estimator, None}
+        Of each stage; None where the target tells which.
+    columns : dict of str to list of int
+        Positions of the own columns of each stage.
+    target : StageTargets
+    n_components : int, sequence of {int, None}, or None
+        As the chain has it.
+    parameters : dict of str to object
+        What goes to every stage which has such a parameter, unless None.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many numbers of latents as stages.
+    """
+    names = list(columns)
+    if n_components is None or isinstance(n_components, Integral):
+        n_components = [n_components] * len(names)
+    elif len(n_components) != len(names):
+        raise ValueError(
+            f"The 'n_components' parameter has {len(n_components)} numbers, but there are "
+            f"{len(names)} stages: {names}."
+        )
+    stages = []
+    for k, (name, estimator, n) in enumerate(zip(names, estimators, n_components, strict=True)):
+        if estimator is None:
+            estimator = default_estimator(name, target, is_first=k == 0)
+        estimator = clone(estimator)
+        set_stage_params(estimator, {**parameters, "n_components": n})
+        stages.append(Stage(name, estimator, columns[name]))
+    return stages
+
+
+def default_estimator(
+    name: str, target: StageTargets, *, is_first: bool
+) -> SupervisedAutoencoder | SupervisedAutoencoderClassifier:
+    """Give the estimator of a stage for which none was named."""
+    holds_labels = target.holds_labels(name)
+    if holds_labels:
+        target.doubt_labels(name)
+    kind = SupervisedAutoencoderClassifier if holds_labels else SupervisedAutoencoder
+    # a later scale may have few rows, and must not learn the latents' noise by heart
+    return kind() if is_first else kind(alpha="auto")
+
+
+def strata_of_scales(table: StagedTable, target: StageTargets, stages: list[Stage]) -> np.ndarray:
+    """Say which rows are of a kind, that a bootstrap draw must keep as many of.
+
+    Parameters
+    ----------
+    table : StagedTable
+    target : StageTargets
+    stages : list of Stage
+        Configured.
+
+    Returns
+    -------
+    ndarray of int, shape (n_samples,)
+    """
+    kinds = pd.DataFrame({"scale": table.last_with(target.known(len(table)))})
+    is_class = [True]
+    if target.frame is not None:
+        kinds = pd.concat([kinds, target.frame.reset_index(drop=True)], axis=1)
+        classes = {
+            j
+            for stage in stages
+            if is_classifier(stage.estimator)
+            for j in target.columns[stage.name]
+        }
+        is_class += [j in classes for j in range(target.frame.shape[1])]
+    return strata_of(kinds, is_class)
+
+
+# ---------------------------------------------------------------------------------------------
+# Training
+
+
+def train_stages(
+    stages: list[Stage],
+    table: StagedTable,
+    target: StageTargets,
+    sample_weight: np.ndarray | None,
+    whole: StagedTable,
+    train_rows: str,
+) -> TrainedStages:
+    """Check everything, then train configured stages in place, one after the other.
+
+    Parameters
+    ----------
+    stages : list of Stage
+    table : StagedTable
+    target : StageTargets
+    sample_weight : ndarray of shape (n_samples,) or None
+    whole : StagedTable
+        The table that this one was a part of: it has also rows of weight 0, and those that a
+        member of an ensemble did not draw.
+    train_rows : "own" or "all"
+        As the chain has it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a stage cannot be trained.
+    """
+    for k, stage in enumerate(stages):
+        # the whole table says which columns are categorical, and not the rows of a scale alone
+        categorical = whole.categorical_columns(k) if reads_kinds(stage.estimator) else None
+        if categorical is not None:
+            stage.estimator.set_params(categorical_features=categorical)
+    rows = table.training_rows(target.known(len(table)), train_rows)
+    for stage, own in zip(stages, rows, strict=True):
+        check_stage(stage, target, own)
+    trained = TrainedStages(rows, [], [])
+    latents = None
+    for k, (stage, own) in enumerate(zip(stages, rows, strict=True)):
+        data = StageData(
+            [table.stage(k, latents, own)],
+            target.stage(stage.name, own),
+            None if sample_weight is None else sample_weight[own],
+        )
+        with naming(stage.name):
+            fit_stage(stage.estimator, data)
+            if whole.labels.is_frame and isinstance(stage.estimator, BaseSupervisedAutoencoder):
+                fitted_part(stage.estimator).table.know_mixed(whole.own_columns(k))
+            # what later stages are trained on; of the last stage, a row to count its latents
+            later = np.unique(np.concatenate(rows[k + 1 :] or [own[:1]]))
+            encoded = encode_alike(
+                stage.estimator, table.stage(k, latents, later), table.seen(k)[later]
+            )
+        values = np.full((len(table), encoded.shape[1]), np.nan, dtype=encoded.dtype)
+        values[later] = encoded
+        latents = latents_of(stage, values)
+        trained.data.append(data)
+        trained.n_latents.append(encoded.shape[1])
+    return trained
+
+
+def refine_stages(
+    stages: list[Stage],
+    table: StagedTable,
+    trained: TrainedStages,
+    *,
+    max_iter: int,
+    seed: int,
+    verbose: int,
+) -> pd.DataFrame:
+    """Train fitted stages on in place, all of them together.
+
+    Parameters
+    ----------
+    stages : list of Stage
+        Trained one after the other.
+    table : StagedTable
+    trained : TrainedStages
+    max_iter, seed, verbose : int
+        As ``refine`` takes them.
+
+    Returns
+    -------
+    DataFrame
+        The history.
+
+    Raises
+    ------
+    TypeError
+        If a stage is no supervised autoencoder.
+    """
+    estimators, is_frozen = [], []
+    for stage in stages:
+        is_frozen.append(isinstance(stage.estimator, FrozenEstimator))
+        estimators.append(stage.estimator.estimator if is_frozen[-1] else stage.estimator)
+        if not isinstance(estimators[-1], BaseSupervisedAutoencoder):
+            raise TypeError(
+                f"With refine_iter={max_iter} all stages must be supervised "
+                f"autoencoders; stage {stage.name!r} is a {type(estimators[-1]).__name__}."
+            )
+    # the rows of a stage go through all stages before it, whose latents change from now on
+    data = [
+        own._replace(
+            tables=[seen for _, seen in iter_stages(table.take(own_rows), stages[: k + 1])]
+        )
+        for k, (own, own_rows) in enumerate(zip(trained.data, trained.rows, strict=True))
+    ]
+    return refine(
+        [stage.name for stage in stages],
+        estimators,
+        is_frozen,
+        data,
+        max_iter=max_iter,
+        seed=seed,
+        verbose=verbose,
+    )

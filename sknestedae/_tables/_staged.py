@@ -1,0 +1,355 @@
+"""A table as a chain sees it, read once: the columns of each stage, and what of a row is known.
+
+Everything that a chain asks about a table, its rows and its target is asked here, so that a table
+does not travel through the rooms of the package. Nothing here knows of torch, or of a network.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .._compat import stack_level_of_caller
+from .._notices import notice
+from ..exceptions import FewRowsWarning, TextColumnWarning
+from ._columns import is_categorical, kinds_by_content, resolve_columns
+from ._labels import ColumnLabels
+from ._missing import take_rows
+from ._scales import check_names, last_scale, measured_scales
+from ._target import match_targets, target_frame
+from ._text import doubt
+
+# With fewer rows of its own, and this many times more of later scales, a stage gives a warning.
+_FEW_ROWS = 10
+
+
+class StageLatents(NamedTuple):
+    """The latents of one stage, which the next stage takes beside its own columns.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_latents)
+        Missing where nothing was measured of a row so far.
+    names : list of (str, str)
+        Name of the stage and of the latent.
+    """
+
+    values: np.ndarray
+    names: list[tuple[str, str]]
+
+
+class StagedTable:
+    """One table, as the stages of a chain see it.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+        Checked.
+    labels : ColumnLabels
+        Of X.
+    columns : dict of str to list of int
+        Positions of the own columns of each stage, by its name.
+    measured : ndarray of bool, shape (n_samples, n_stages), optional
+        At which scales something was measured of each row, where that is known already.
+
+    Attributes
+    ----------
+    last : ndarray of int, shape (n_samples,)
+        Each row's last measured scale; -1 for none.
+    """
+
+    def __init__(
+        self,
+        X: pd.DataFrame | np.ndarray,
+        labels: ColumnLabels,
+        columns: dict[str, list[int]],
+        measured: np.ndarray | None = None,
+    ) -> None:
+        self.X = X
+        self.labels = labels
+        self.columns = columns
+        self.measured = (
+            measured_scales(X, list(columns.values())) if measured is None else measured
+        )
+        self.last = last_scale(self.measured)
+
+    @classmethod
+    def of(
+        cls, X: pd.DataFrame | np.ndarray, stages: list[tuple[str, Any, Any]] | None
+    ) -> StagedTable:
+        """Find the columns of the stages in a checked table.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+        stages : list of (str, estimator, columns) or None
+            None: one for each scale of the table.
+
+        Raises
+        ------
+        ValueError
+            If a stage has no column, or one of another stage.
+        """
+        labels = ColumnLabels.of(X)
+        # columns by a function, as in ColumnTransformer, are the one thing that needs the table
+        if stages is None:
+            columns = labels.scale_columns() or {"scale0": list(range(X.shape[1]))}
+            check_names(list(columns), "X")
+        else:
+            wanted = {
+                name: columns(X) if callable(columns) else columns for name, _, columns in stages
+            }
+            columns = find_columns(wanted, labels, X.shape[1])
+        return cls(X, labels, columns)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def last_with(self, known: np.ndarray) -> np.ndarray:
+        """Give each row's last scale at which something is known, be it the target alone.
+
+        Parameters
+        ----------
+        known : ndarray of bool, shape (n_samples, n_stages)
+            For which stages a row has a known target.
+        """
+        return last_scale(self.measured | known)
+
+    def seen(self, k: int) -> np.ndarray:
+        """Tell of which rows something was measured up to a stage, of shape (n_samples,)."""
+        return np.asarray(self.measured[:, : k + 1].any(axis=1))
+
+    def take(self, rows: Any) -> StagedTable:
+        """Give some rows; what is known of them is not asked for anew."""
+        return StagedTable(take_rows(self.X, rows), self.labels, self.columns, self.measured[rows])
+
+    def with_rows(self, X: pd.DataFrame | np.ndarray) -> StagedTable:
+        """Give a table of other rows with the same columns."""
+        return StagedTable(X, self.labels, self.columns)
+
+    @property
+    def row_labels(self) -> np.ndarray:
+        """The index, or of an array the positions of rows; of shape (n_samples,)."""
+        X = self.X
+        return X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(len(X))
+
+    def read_target(self, y: Any, rows: Any = slice(None)) -> StageTargets:
+        """Read the target that ``fit`` was given beside the table.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), or None
+        rows : ndarray of bool or slice
+            Which of its rows the table has.
+        """
+        if y is None:
+            return StageTargets(None, True, {name: [] for name in self.columns})
+        frame, is_1d = target_frame(y)
+        columns = match_targets(frame, list(self.columns))
+        named = dict(zip(self.columns, columns, strict=True))
+        return StageTargets(self.label(frame[rows]), is_1d, named)
+
+    def label(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give a target of the same rows the row labels of the table, if it has any."""
+        return frame.set_axis(self.X.index) if isinstance(self.X, pd.DataFrame) else frame
+
+    def own_columns(self, k: int) -> pd.DataFrame | np.ndarray:
+        """Give a stage's own columns."""
+        own = list(self.columns.values())[k]
+        return self.X.iloc[:, own] if isinstance(self.X, pd.DataFrame) else self.X[:, own]
+
+    def stage(
+        self, k: int, latents: StageLatents | None, rows: Any = slice(None)
+    ) -> pd.DataFrame | np.ndarray:
+        """Give a stage's table: its own columns, then the latents of the stage before.
+
+        Parameters
+        ----------
+        k : int
+            Position of the stage.
+        latents : StageLatents or None
+            Of all rows; None for the first stage.
+        rows : ndarray of int or slice
+            Which rows to give; those of a scale may be few of many.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_rows, n_own_columns + n_latents)
+        """
+        columns = list(self.columns.values())[k]
+        if not isinstance(self.X, pd.DataFrame):
+            own = self.X[rows][:, columns]
+            return own if latents is None else np.hstack([own, latents.values[rows]])
+        own = self.X.iloc[rows, columns]  # at once: a copy of all rows may be large
+        labels = self.labels.features(columns)
+        if latents is None:
+            return own.set_axis(pd.Index(labels, tupleize_cols=False), axis=1)
+        before = pd.DataFrame(latents.values[rows], index=own.index)
+        names: list[Any] = latents.names
+        if all(isinstance(label, str) for label in labels):
+            # scikit-learn knows names of features only where all of them are strings
+            names = ["__".join(name) for name in names]
+        return pd.concat([own, before], axis=1).set_axis(
+            pd.Index([*labels, *names], tupleize_cols=False), axis=1
+        )
+
+    def categorical_columns(self, k: int) -> list[int] | None:
+        """Tell which of a stage's columns are categorical, where some rows would tell otherwise.
+
+        Returns
+        -------
+        list of int or None
+            Positions among the stage's columns, its own columns first; None where any rows of
+            them tell the same.
+        """
+        return kinds_by_content(self.X, list(self.columns.values())[k])
+
+    def training_rows(self, known: np.ndarray, train_rows: str) -> list[np.ndarray]:
+        """Give the rows that each stage is trained on.
+
+        Parameters
+        ----------
+        known : ndarray of bool, shape (n_samples, n_stages)
+            For which stages a row has a known target.
+        train_rows : "own" or "all"
+
+        Returns
+        -------
+        list of ndarray of int
+
+        Raises
+        ------
+        ValueError
+            If a row has nothing measured at any scale.
+
+        Warns
+        -----
+        FewRowsWarning
+            If a stage has few rows of its own, and later ones have many that it could use.
+        """
+        empty = np.flatnonzero(self.last == -1)
+        if len(empty):
+            label = ""
+            if isinstance(self.X, pd.DataFrame):
+                label = f" (index {self.X.index[empty[0]]!r})"
+            raise ValueError(
+                f"Row {empty[0]}{label} has nothing measured at any scale, and so do "
+                f"{len(empty) - 1} others; leave such rows out."
+            )
+        last = self.last_with(known)
+        rows = []
+        for k, name in enumerate(self.columns):
+            own, some = np.flatnonzero(last == k), np.flatnonzero(self.measured[:, k])
+            takes_own = train_rows == "own" and len(own) > 0
+            if takes_own and len(own) < _FEW_ROWS and len(some) > _FEW_ROWS * len(own):
+                warnings.warn(
+                    f"Stage {name!r} is trained on the {len(own)} rows of which it is the last "
+                    f"measured scale, and not on {len(some)} that have its columns. If the "
+                    "others only lack later columns, set train_rows='all'.",
+                    FewRowsWarning,
+                    stacklevel=stack_level_of_caller(),
+                )
+            rows.append(own if takes_own else some)
+        return rows
+
+
+def find_columns(
+    wanted: dict[str, Any], labels: ColumnLabels, n_features: int
+) -> dict[str, list[int]]:
+    """Give the positions of the own columns of each stage.
+
+    Parameters
+    ----------
+    wanted : dict of str to {str, int, slice, array-like}
+        The columns of each stage, as ``resolve_columns`` takes them.
+    labels : ColumnLabels
+        Of the table.
+    n_features : int
+        Number of its columns.
+
+    Raises
+    ------
+    ValueError
+        If a stage has no column, or one of another stage.
+    """
+    found: dict[str, list[int]] = {}
+    owner: dict[int, str] = {}
+    known = labels.labels if labels.is_frame else None
+    for name, columns in wanted.items():
+        subject = f"The 'stages' parameter, in stage {name!r},"
+        own = resolve_columns(columns, known, n_features, subject).tolist()
+        if not own:
+            raise ValueError(
+                f"Stage {name!r} has no columns: {columns!r} is none of X (n_features="
+                f"{n_features})."
+            )
+        for j in own:
+            if j in owner:
+                raise ValueError(
+                    f"Column {labels.name(j)} is given to stage {owner[j]!r} and again to stage "
+                    f"{name!r}; a column is the own column of one stage."
+                )
+            owner[j] = name
+        found[name] = own
+    return found
+
+
+class StageTargets(NamedTuple):
+    """A target, and which of its columns belong to which stage.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_samples, n_outputs) or None
+    is_1d : bool
+        Whether it was given with one dimension.
+    columns : dict of str to list of int
+        For each stage.
+    """
+
+    frame: pd.DataFrame | None
+    is_1d: bool
+    columns: dict[str, list[int]]
+
+    def stage(self, name: str, rows: np.ndarray) -> Any:
+        """Give a stage's target in some rows: a column, a DataFrame of several, or None."""
+        columns = self.columns[name]
+        if self.frame is None or not columns:
+            return None
+        part = self.frame.iloc[rows, columns]
+        if len(columns) > 1:
+            return part.to_numpy() if all(d.kind in "fiu" for d in part.dtypes) else part
+        column = part.iloc[:, 0]
+        # a dtype of pandas alone, such as category, says more than NumPy's object would
+        return column.to_numpy() if isinstance(column.dtype, np.dtype) else column
+
+    def known(self, n_samples: int) -> np.ndarray:
+        """Tell of which stages a row has a target; bool, of shape (n_samples, n_stages)."""
+        if self.frame is None:
+            return np.zeros((n_samples, len(self.columns)), dtype=bool)
+        return measured_scales(self.frame, list(self.columns.values()))
+
+    def known_of(self, name: str) -> np.ndarray:
+        """Tell which rows have a target of one stage, of shape (n_samples,)."""
+        return measured_scales(self.frame, [self.columns[name]])[:, 0]
+
+    def holds_labels(self, name: str) -> bool:
+        """Tell whether a stage's target is of classes: strings, booleans or categories."""
+        columns = self.columns[name]
+        if self.frame is None or len(columns) != 1:
+            return False
+        return is_categorical(self.frame.iloc[:, columns[0]], f"of y for stage {name!r}")
+
+    def doubt_labels(self, name: str) -> None:
+        """Warn of labels that seem to be numbers, dates or names of rows."""
+        assert self.frame is not None
+        said = doubt(self.frame.iloc[:, self.columns[name][0]])
+        if said is not None:
+            notice(
+                f"The target of stage {name!r} {said}. As it stands, the stage learns to tell "
+                "classes; if that is meant, give it a SupervisedAutoencoderClassifier or the "
+                "target the dtype 'category'.",
+                TextColumnWarning,
+            )

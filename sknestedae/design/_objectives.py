@@ -1,0 +1,273 @@
+"""The objectives of a design: which target is wanted, and how far a prediction is from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._estimators._differentiable import DifferentiableChain
+from .._tables._statistics import standard_deviation
+from .._tables._target import ClassTarget
+
+# Without a tolerance, a value is met within this fraction of the spread of the predictions.
+DEFAULT_TOLERANCE = 0.1
+
+
+class TargetColumn(NamedTuple):
+    """One column of y.
+
+    Attributes
+    ----------
+    name : str
+        For tables and messages.
+    stage, output : int
+        The stage that predicts it, and the position among that stage's outputs.
+    """
+
+    name: str
+    stage: int
+    output: int
+
+
+@dataclass
+class DesignObjective:
+    """What is wanted for one column of y.
+
+    Parameters
+    ----------
+    column : int
+        Position in y.
+    stage, output : int
+        The stage that predicts it, and the position among that stage's outputs.
+    name : str
+        For tables and messages.
+    kind : {"value", "range", "max", "min", "class"}
+    low, high : float
+        Wanted range; for a value the same number twice.
+    label : object
+        Wanted class.
+    code : int
+        Its position among the classes.
+    scale : float
+        Unit of the loss: the standard deviation of the known rows' predictions.
+    tolerance : float
+        Within which a value is met; how far within its ends a range is aimed at, at most.
+    """
+
+    column: int
+    stage: int
+    output: int
+    name: str
+    kind: Literal["value", "range", "max", "min", "class"]
+    low: float = np.nan
+    high: float = np.nan
+    label: Any = None
+    code: int = -1
+    scale: float = 1.0
+    tolerance: float = 0.0
+
+    def loss(self, prediction: Tensor) -> Tensor:
+        """Give the loss of predictions, of shape (n_samples,).
+
+        Parameters
+        ----------
+        prediction : Tensor of shape (n_samples,)
+            In the units of y; for a class the probability of the wanted one.
+        """
+        if self.kind == "class":
+            return -prediction.clamp(min=torch.finfo(prediction.dtype).tiny).log()
+        if self.kind in ("max", "min"):
+            return (prediction if self.kind == "min" else -prediction) / self.scale
+        # a range is aimed at from within: at its very end, half of the true values are outside
+        margin = min((self.high - self.low) / 4, self.tolerance)
+        low, high = self.low + margin, self.high - margin
+        missed = (low - prediction).clamp(min=0) + (prediction - high).clamp(min=0)
+        return (missed / self.scale) ** 2
+
+    def is_met(self, prediction: np.ndarray) -> np.ndarray:
+        """Tell which predictions, of shape (n_samples,), meet the objective."""
+        if self.kind == "class":
+            return np.asarray(prediction == self.label)
+        if self.kind in ("max", "min"):
+            return np.ones(len(prediction), dtype=bool)
+        slack = self.tolerance if self.kind == "value" else 0.0
+        values = prediction.astype(float)
+        return (values >= self.low - slack) & (values <= self.high + slack)
+
+    def describe(self) -> str:
+        """Write the objective, for a message."""
+        if self.kind == "class":
+            return repr(self.label)
+        if self.kind == "value":
+            return f"{self.low:g} +- {self.tolerance:.3g}"
+        return f"{self.low:g} to {self.high:g}" if self.kind == "range" else self.kind
+
+    def describe_nearest(self, found: np.ndarray, known: np.ndarray) -> str:
+        """Write the objective and the prediction that comes nearest, for a message.
+
+        Parameters
+        ----------
+        found, known : ndarray of shape (n_candidates,) and (n_samples,)
+            Predictions for the candidates and for the known rows.
+        """
+        text = f"{self.name} was to be {self.describe()}"
+        if self.kind == "class":
+            return text + f", predicted are {sorted(set(found.tolist()), key=str)}"
+        values, known = found.astype(float), known.astype(float)
+        nearest = found[np.abs(values - np.clip(values, self.low, self.high)).argmin()]
+        return (
+            f"{text}; nearest is {nearest:.4g}, and the known rows are predicted from "
+            f"{known.min():.4g} to {known.max():.4g}"
+        )
+
+
+def read_objectives(target: Any, chain: DifferentiableChain) -> list[DesignObjective]:
+    """Read the parameter ``target``.
+
+    Raises
+    ------
+    ValueError
+        If it names no target of the estimator, or an objective makes no sense.
+    """
+    columns = target_columns(chain)
+    names = [column.name for column in columns]
+    if not isinstance(target, Mapping):
+        if len(columns) > 1:
+            raise ValueError(
+                f"The 'target' parameter must be a dict, as the estimator predicts {names}: such "
+                f"as {{{names[-1]!r}: 'max'}}, got {target!r}."
+            )
+        target = {0: target}
+    if not target:
+        raise ValueError("The 'target' parameter must want something, got {}.")
+    objectives: list[DesignObjective] = []
+    for key, wanted in target.items():
+        j = position_of(key, names, "target")
+        if j in [objective.column for objective in objectives]:
+            raise ValueError(f"The 'target' parameter names the target {names[j]!r} twice.")
+        name, stage, output = columns[j]
+        where = f"The 'target' parameter, for {name!r},"
+        of_stage = chain.stages[stage].target
+        given = (
+            _read_class(wanted, of_stage.classes.tolist(), where)
+            if isinstance(of_stage, ClassTarget)
+            else _read_number(wanted, where)
+        )
+        objectives.append(DesignObjective(j, stage, output, name, **given))
+    return objectives
+
+
+def target_columns(chain: DifferentiableChain) -> list[TargetColumn]:
+    """Give each column of y, in its order."""
+    found = {}
+    targets = getattr(chain.estimator, "targets_", None)
+    for k, (name, stage) in enumerate(zip(chain.names, chain.stages, strict=True)):
+        if stage.target is None:
+            continue
+        n_columns = 1 if isinstance(stage.target, ClassTarget) else stage.target.layout.n_values
+        columns = list(range(n_columns)) if targets is None else targets[name]
+        for i, column in enumerate(columns):
+            label = name or "target"
+            found[column] = TargetColumn(label if len(columns) == 1 else f"{label} {i}", k, i)
+    return [found[column] for column in sorted(found)]
+
+
+def position_of(key: Any, names: list[str], parameter: str) -> int:
+    """Give the position of the column of y that a key of a parameter names, or counts."""
+    if key in names:
+        return names.index(key)
+    is_index = isinstance(key, Integral) and not isinstance(key, bool)
+    if is_index and 0 <= key < len(names):
+        return int(key)
+    raise ValueError(
+        f"The '{parameter}' parameter names {key!r}; the estimator predicts {names}, counted "
+        "from 0."
+    )
+
+
+def _read_class(wanted: Any, classes: list[Any], where: str) -> dict[str, Any]:
+    """Give the part of an objective that asks for a class."""
+    if wanted not in classes:
+        raise ValueError(f"{where} must be one of the classes {classes}, got {wanted!r}.")
+    return {"kind": "class", "label": wanted, "code": classes.index(wanted)}
+
+
+def _read_number(wanted: Any, where: str) -> dict[str, Any]:
+    """Give the part of an objective that asks for a number or a range."""
+    if isinstance(wanted, str) and wanted in ("max", "min"):
+        return {"kind": wanted}
+    ends = (wanted, wanted) if isinstance(wanted, Real) else wanted
+    is_pair = isinstance(ends, tuple | list | np.ndarray) and np.shape(ends) == (2,)
+    if not is_pair or not all(isinstance(e, Real) and not np.isnan(float(e)) for e in ends):
+        raise ValueError(
+            f"{where} must be a number, a range (low, high), 'max' or 'min', got {wanted!r}."
+        )
+    low, high = (float(end) for end in ends)
+    if low > high or (low == high and np.isinf(low)):
+        raise ValueError(f"{where} must have low <= high, and one finite, got {wanted!r}.")
+    return {"kind": "value" if isinstance(wanted, Real) else "range", "low": low, "high": high}
+
+
+def set_scales(
+    objectives: list[DesignObjective],
+    prediction: np.ndarray,
+    tolerance: float | Mapping[Any, float | None] | None,
+    names: list[str],
+) -> None:
+    """Take each target's unit from the predictions for the known rows.
+
+    Parameters
+    ----------
+    objectives : list of DesignObjective
+        Their ``scale`` and ``tolerance`` are set.
+    prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        For the known rows.
+    tolerance : float, dict or None
+        As in ``propose``.
+    names : list of str
+        Of the columns of y.
+    """
+    columns = prediction.reshape(len(prediction), -1)
+    given = _tolerances(objectives, tolerance, names)
+    for objective in objectives:
+        if objective.kind == "class":
+            continue
+        objective.scale = standard_deviation(columns[:, objective.column].astype(float)) or 1.0
+        own = given.get(objective.column)
+        objective.tolerance = DEFAULT_TOLERANCE * objective.scale if own is None else float(own)
+
+
+def _tolerances(
+    objectives: list[DesignObjective],
+    tolerance: float | Mapping[Any, float | None] | None,
+    names: list[str],
+) -> dict[int, float | None]:
+    """Give the tolerance of each column of y that something is wanted for."""
+    wanted = [objective.column for objective in objectives]
+    items = (
+        tolerance.items() if isinstance(tolerance, Mapping) else [(j, tolerance) for j in wanted]
+    )
+    given: dict[int, float | None] = {}
+    for key, value in items:
+        column = position_of(key, names, "tolerance")
+        if column not in wanted:
+            raise ValueError(
+                f"The 'tolerance' parameter names {key!r}, of which nothing is wanted."
+            )
+        if column in given:
+            raise ValueError(
+                f"The 'tolerance' parameter names the target {names[column]!r} twice."
+            )
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if value is not None and not (is_number and value > 0):
+            raise ValueError(
+                f"The 'tolerance' parameter must be positive, got {value!r} for {names[column]!r}."
+            )
+        given[column] = value
+    return given

@@ -1,0 +1,84 @@
+"""Small data, a model of them and its report."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from cases.report import EVIL, TINY
+
+from sknestedae import SupervisedAutoencoder, report
+from sknestedae._report import _figures, _report
+from sknestedae._report._content import Picture
+
+
+@pytest.fixture(scope="module")
+def X():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(60, 3)), columns=["radius", "energy", EVIL])
+    X.loc[::5, "radius"] = np.nan
+    X["phase"] = pd.Categorical(np.resize(["cubic", "hexagonal", "<i>other</i>"], 60))
+    return X
+
+
+@pytest.fixture(scope="module")
+def y(X):
+    rng = np.random.RandomState(1)
+    return (2 * X["energy"] + X[EVIL] + rng.normal(scale=0.3, size=60) + 10).rename("gap")
+
+
+@pytest.fixture(scope="module")
+def labels(y):
+    return pd.Series(np.where(y > 10, "wide <gap>", "narrow"), name="kind")
+
+
+@pytest.fixture(scope="module")
+def sae(X, y):
+    return SupervisedAutoencoder(**TINY).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def card(sae, X, y):
+    return report(sae, X, y, cv=3, units={"gap": "eV", "radius": "Å"}, random_state=0)
+
+
+SAVE = _figures._save
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures_are_made_but_not_rendered():
+    """Leave out what takes most of the time of a tiny report."""
+
+    def save(figure, name, alt, caption):
+        return Picture(name, b"\x89PNG", (100, 100), alt, caption)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_figures, "_save", save)
+        yield
+
+
+@pytest.fixture
+def rendered(monkeypatch):
+    """Render figures after all."""
+    monkeypatch.setattr(_figures, "_save", SAVE)
+    monkeypatch.setattr(_figures, "_DPI", 20)
+
+
+@pytest.fixture
+def with_scores(monkeypatch):
+    """Write a report of scores that are given, as {(model, metric): a score a fold}."""
+    evaluate = _report.evaluate
+
+    def write(estimator, X, y, scores, **settings):
+        def invent(*args):
+            evaluation = evaluate(*args)
+            rows = evaluation.scores.copy()
+            for (model, metric), values in scores.items():
+                own = (rows["model"] == model) & (rows["metric"] == metric)
+                rows.loc[own, "score"] = np.resize(values, own.sum())
+            return replace(evaluation, scores=rows)
+
+        monkeypatch.setattr(_report, "evaluate", invent)
+        return report(estimator, X, y, random_state=0, **settings)
+
+    return write

@@ -1,0 +1,137 @@
+"""What the tests of the report share: small tables, and a parser of its pages."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+
+from sknestedae import SupervisedAutoencoder
+
+TINY = {"n_components": 2, "hidden_layer_sizes": (6,), "max_iter": 3, "random_state": 0}
+
+
+EVIL = '<b>a|b_$x$ & "q"</b>'
+
+
+VOID = {"meta", "img", "br", "hr", "link"}
+
+
+def two_scales(rng=0):
+    """Make two scales with rows of their own."""
+    rng = np.random.RandomState(rng)
+    crystals = pd.DataFrame(rng.normal(size=(40, 3)), columns=["a", "b", "c"])
+    devices = pd.DataFrame(rng.normal(size=(30, 3)), columns=["a", "b", "c"])
+    devices["layer"] = pd.Categorical(np.resize(["x", "y"], 30))
+    gap = (crystals["a"] + crystals["b"]).rename("gap")
+    pce = (devices["a"] + (devices["layer"] == "x")).rename("pce")
+    return [crystals, devices], [gap, pce]
+
+
+class Parser(HTMLParser):
+    """Collect tags that are open, ids, addresses and tables."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.open, self.ids, self.addresses, self.tags = [], [], [], []
+        self.tables, self.images, self.text = [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        self.addresses += [
+            attrs[name] for name in ("src", "href", "srcset", "data") if name in attrs
+        ]
+        if tag == "img":
+            self.images.append(attrs)
+        if tag == "table":
+            self.tables.append({"caption": "", "rows": []})
+        elif tag == "tr":
+            self.tables[-1]["rows"].append([])
+        elif tag in ("th", "td"):
+            self.tables[-1]["rows"][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert tag not in VOID
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("th", "td"):
+            self.tables[-1]["rows"][-1][-1] += data
+        elif self.open and self.open[-1] == "caption":
+            self.tables[-1]["caption"] += data
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def table(self, caption):
+        (found,) = [t["rows"] for t in self.tables if t["caption"].startswith(caption)]
+        return pd.DataFrame(found[1:], columns=found[0]).set_index(found[0][0])
+
+
+def check_page(html):
+    """Assert what holds for every page, and give it parsed."""
+    page = Parser(html)
+    assert not page.open
+    assert html.startswith("<!DOCTYPE html>")
+    assert len(page.ids) == len(set(page.ids))
+    inside = [a[1:] for a in page.addresses if a.startswith("#")]
+    assert set(inside) <= set(page.ids)
+    outside = [a for a in page.addresses if not a.startswith(("#", "data:image/png;base64,"))]
+    assert outside == ["https://doi.org/10.1039/D3MH01484C"]
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert all(image["alt"].strip() for image in page.images)
+    assert "@import" not in html
+    assert "url(" not in html
+    for table in page.tables:
+        assert len({len(row) for row in table["rows"]}) == 1
+    return page
+
+
+def check_markdown(text):
+    """Assert that each table has as many cells in each line."""
+    lines = text.splitlines()
+    n_tables = 0
+    for before, line in zip(["", *lines[:-1]], lines, strict=True):
+        if not line.startswith("|"):
+            continue
+        n_cells = len(re.findall(r"(?<!\\)\|", line)) - 1
+        if not before.startswith("|"):
+            n_tables, width = n_tables + 1, n_cells
+        assert n_cells == width
+    return n_tables
+
+
+def scores_of(card, model, metric, target="gap"):
+    own = card.scores.query("target == @target and model == @model and metric == @metric")
+    return own.sort_values("fold")["score"].to_numpy()
+
+
+def verdicts_of(card, baseline):
+    """Give what is said of a baseline, in the scores and among the limits: 1, 0 or -1."""
+    (scores,) = [t for t in Parser(card.html).text if t.startswith("By ") and "this model" in t]
+    parts = {
+        1: re.search(r"better than (.*?)(; |$)", scores),
+        0: re.search(r"not told apart from (.*?)(; |$)", scores),
+        -1: re.search(r"worse than (.*?)(; |$)", scores),
+    }
+    (in_scores,) = [v for v, found in parts.items() if found and f"{baseline} (" in found[1]]
+    own = [limit for limit in card.limits if f"{baseline} is better than this model" in limit]
+    undecided = [limit for limit in card.limits if f"{baseline} cannot be told apart" in limit]
+    assert len(own) + len(undecided) <= 1
+    return in_scores, -len(own) if own else int(not undecided)
+
+
+def many(n_targets, X):
+    """Make targets of a table: lines, and noise in every third."""
+    rng = np.random.RandomState(0)
+    table = X[["energy", EVIL]]
+    y = table.to_numpy() @ rng.normal(size=(2, n_targets))
+    y[:, ::3] = rng.normal(size=y[:, ::3].shape)
+    y = pd.DataFrame(y + rng.normal(scale=0.1, size=y.shape)).add_prefix("t")
+    return table, y, SupervisedAutoencoder(**TINY).fit(table, y)

@@ -1,0 +1,56 @@
+"""The way between candidates and stages: values, categories and the place of tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from cases.design import a_chain, one_scale, problem_of
+from numpy.testing import assert_array_equal
+
+from sknestedae._estimators._differentiable import DifferentiableChain
+from sknestedae.design._candidate_chain import CandidateChain, StageAdapter, category_matrix
+
+
+def test_values_are_those_that_a_stage_encodes():
+    """For a stage's own columns; 0 where the latents before it stand."""
+    for make in (one_scale, a_chain):
+        estimator, X, target = make()
+        problem, known, rows = problem_of(estimator, X, target)
+        chain = DifferentiableChain(estimator)
+        for k, expected in enumerate(chain.encode(rows)):
+            values = StageAdapter(chain, k, problem.columns).encode(known)["table"]
+            own = chain.columns_of_values(k)["table"] >= 0
+            torch.testing.assert_close(values[:, own], expected.values["table"][:, own])
+            assert (values[:, ~own] == 0).all()
+
+
+def test_columns_come_back_from_their_values():
+    estimator, X, target = one_scale()
+    problem, known, _ = problem_of(estimator, X, target)
+    adapter = StageAdapter(DifferentiableChain(estimator), 0, problem.columns)
+    numbers, logits = adapter.decode(adapter.encode(known))
+    assert list(numbers) == [0, 1, 2]
+    torch.testing.assert_close(torch.stack(list(numbers.values()), dim=1), known.numbers)
+    torch.testing.assert_close(logits, known.shares)
+
+
+def test_a_category_that_a_member_has_not_seen_enters_as_zeros():
+    matrix = category_matrix(np.array(["p", "q", "r"]), np.array(["p", "r"]))
+    assert_array_equal(matrix.numpy(), [[1, 0], [0, 0], [0, 1]])
+
+
+def test_values_are_sent_to_where_the_networks_are(monkeypatch):
+    """As far as a device without storage shows: its tensors have a place, and no numbers."""
+    estimator, X, target = a_chain()
+    problem, known, _ = problem_of(estimator, X, target)
+    for _, stage, _ in estimator.stages_:
+        stage.net_.module_.to("meta")
+    chain, decoded = CandidateChain(DifferentiableChain(estimator), problem.columns), []
+    for adapter in chain.adapters:  # which would bring them back
+        monkeypatch.setattr(adapter, "decode", lambda values: decoded.append(values) or ({}, {}))
+    chain.decode(problem.latents_of_known)
+    outputs = chain.forward(known)
+    values = [v for part in decoded for v in part.values()]
+    for tensor in [*values, *(o.latents for o in outputs), *(o.prediction for o in outputs)]:
+        assert tensor.device.type == "meta"
+        assert len(tensor) == len(X)

@@ -1,0 +1,84 @@
+"""Scores of one stage of a chain."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from cases.scales import cells, crystals
+from sklearn.metrics import accuracy_score, mean_absolute_error
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sknestedae import (
+    NestedAutoencoder,
+    ScaleKFold,
+    SupervisedAutoencoder,
+    stack_scales,
+    stage_scorer,
+)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y = stack_scales(
+        [crystals(30), cells(20)],
+        [np.arange(30.0), np.where(np.arange(20) % 2, "low", "high")],
+        names=["crystal", "cell"],
+    )
+    return NestedAutoencoder(max_iter=2, random_state=0).fit(X, y), X, y
+
+
+def test_scores_of_a_stage_are_of_its_measured_rows(fitted):
+    nae, X, y = fitted
+    prediction = nae.predict(X)
+    known = y["crystal"]["y"].notna().to_numpy()
+    scorer = stage_scorer(mean_absolute_error, "crystal", greater_is_better=False)
+    expected = -mean_absolute_error(y["crystal"]["y"][known], prediction[known, 0].astype(float))
+    assert scorer(nae, X, y) == pytest.approx(expected, rel=1e-12)
+    assert stage_scorer(mean_absolute_error, 0)(nae, X, y) == pytest.approx(-expected, rel=1e-12)
+    weight = np.where(known, 2.0, 5.0)
+    assert scorer(nae, X, y, sample_weight=weight) == pytest.approx(expected, rel=1e-12)
+    accuracy = stage_scorer(accuracy_score, "cell")
+    known = y["cell"]["y"].notna().to_numpy()
+    assert accuracy(nae, X, y) == np.mean(prediction[known, 1] == y["cell"]["y"][known])
+    assert pickle.loads(pickle.dumps(scorer))(nae, X, y) == scorer(nae, X, y)
+    assert repr(scorer) == (
+        "stage_scorer(mean_absolute_error, 'crystal', greater_is_better=False)"
+    )
+
+
+def test_scorer_through_pipeline_and_search(fitted):
+    _, X, y = fitted
+    scorer = stage_scorer(mean_absolute_error, "crystal", greater_is_better=False)
+    pipeline = make_pipeline(FunctionTransformer(), NestedAutoencoder(max_iter=2, random_state=0))
+    search = GridSearchCV(
+        pipeline,
+        {"nestedautoencoder__n_components": [1, 2]},
+        scoring=scorer,
+        cv=ScaleKFold(2, shuffle=True, random_state=0),
+        error_score="raise",
+    ).fit(X, y)
+    assert search.best_score_ < 0
+    assert scorer(search, X, y) < 0
+    assert cross_val_score(search, X, y, scoring=scorer, cv=2, error_score="raise").shape == (2,)
+
+
+def test_scorers_that_can_not_score(fitted):
+    nae, X, y = fitted
+    for stage, message in (("x", "no stage 'x'"), (7, "no stage 7")):
+        with pytest.raises(ValueError, match=message):
+            stage_scorer(mean_absolute_error, stage)(nae, X, y)
+    rows = X.index.get_level_values(0) == "cell"
+    with pytest.raises(ValueError, match="no measured row to score with; all 20 are missing"):
+        stage_scorer(mean_absolute_error, "crystal")(nae, X[rows], y[rows])
+    with pytest.raises(TypeError, match="metric must be callable, got 'mae'"):
+        stage_scorer("mae", "crystal")
+    flat = SupervisedAutoencoder(max_iter=1).fit(np.ones((3, 2)) * [[1], [2], [3]])
+    with pytest.raises(TypeError, match=r"needs a NestedAutoencoder.*got SupervisedAutoencoder"):
+        stage_scorer(mean_absolute_error, "crystal")(flat, X, y)
+    unsupervised = NestedAutoencoder(max_iter=1).fit(X)
+    with pytest.raises(ValueError, match="'cell' was fitted without a target"):
+        stage_scorer(mean_absolute_error, "cell")(unsupervised, X, y)
