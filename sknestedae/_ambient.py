@@ -100,9 +100,9 @@ class _Setting(NamedTuple):
         Its value in a new process.
     """
 
-    read: Callable[[], Any]
-    write: Callable[[Any], Any]
-    plain: Any
+    read: Callable[[], object]
+    write: Callable[[Any], None]
+    plain: object
 
 
 _SETTINGS = (
@@ -119,17 +119,19 @@ _SETTINGS = (
 class _ProcessSettings:
     """Keep the settings of the process plain while at least one thread needs them so.
 
-    The thread that ends last restores them, so that calls in several threads do not undo each
-    other's settings.
+    Calls of one thread are nested, those of several threads are not: one may end while another,
+    which began later, still runs. So outermost calls are counted: the last one to end restores
+    what the first one found. An inner call restores what it found itself, such as a setting that a
+    user's callback made.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._local = threading.local()  # depth: how many calls this thread is inside of
         self._n_threads = 0
-        self._outside: dict[_Setting, Any] = {}
+        self._outside: dict[_Setting, object] = {}
 
-    def hold(self) -> dict[_Setting, Any]:
+    def hold(self) -> dict[_Setting, object]:
         """Make the settings plain; give those that only this inner call has to restore."""
         depth = getattr(self._local, "depth", 0)
         self._local.depth = depth + 1
@@ -141,13 +143,13 @@ class _ProcessSettings:
             self._outside.update(found)
             return {}
 
-    def release(self, found: dict[_Setting, Any]) -> None:
+    def release(self, found: dict[_Setting, object]) -> None:
         """Restore the settings, unless another thread still needs them plain."""
         self._local.depth -= 1
         with self._lock:
             if not self._local.depth:
                 self._leave()
-            elif self._n_threads == 1:
+            elif self._n_threads == 1:  # others would lose their plain settings
                 self._write(found)
 
     @contextmanager
@@ -169,13 +171,15 @@ class _ProcessSettings:
                 self._n_threads += 1
 
     def _leave(self) -> None:
+        """Restore the user's settings if no thread needs them plain any more; locked."""
         self._n_threads -= 1
         if not self._n_threads:
             self._write(self._outside)
             self._outside.clear()
 
     @staticmethod
-    def _make_plain() -> dict[_Setting, Any]:
+    def _make_plain() -> dict[_Setting, object]:
+        """Make all settings plain; give those that were not."""
         found = {}
         for setting in _SETTINGS:
             value = setting.read()
@@ -185,7 +189,8 @@ class _ProcessSettings:
         return found
 
     @staticmethod
-    def _write(values: dict[_Setting, Any]) -> None:
+    def _write(values: dict[_Setting, object]) -> None:
+        """Set settings to values that were found."""
         for setting, value in values.items():
             setting.write(value)
 
@@ -196,7 +201,7 @@ let_go = _PROCESS.let_go
 
 
 def _thread_contexts() -> list[AbstractContextManager]:
-    """Give what turns off the modes of this thread; as a rule there are none.
+    """Give contexts that turn off the modes of this thread; as a rule none is needed.
 
     A default device is a Python function around each call of torch, so that it is not set where
     it is the CPU already.
@@ -222,7 +227,7 @@ def plain_torch() -> Iterator[None]:
 
     These are the default dtype and device, gradients, inference mode, autocast, the precision of
     float32 products, and whether a module that is converted gets new parameters. For the
-    generators see :func:`~sknestedae._torch.forked_rng`.
+    generators see :func:`~sknestedae._layers._device.forked_rng`.
     """
     found = _PROCESS.hold()
     try:
@@ -262,7 +267,9 @@ def isolated_but_output(function: F) -> F:
     return _isolate(function, _CONFIG_BUT_OUTPUT)
 
 
-def _isolate(function: F, plain: dict[str, Any]) -> F:
+def _isolate(function: F, plain: dict[str, object]) -> F:
+    """Run a function in plain torch and a plain configuration, with its tensors as arrays."""
+
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         with Notices(), plain_torch(), _config(plain):
@@ -273,7 +280,7 @@ def _isolate(function: F, plain: dict[str, Any]) -> F:
     return call  # type: ignore[return-value]
 
 
-def _config(plain: dict[str, Any]) -> AbstractContextManager:
+def _config(plain: dict[str, object]) -> AbstractContextManager:
     """Set scikit-learn's configuration, where it is another."""
     config = get_config()
     changed = {key: value for key, value in plain.items() if config.get(key, value) != value}

@@ -46,6 +46,7 @@ def tables_in_model_selection() -> Iterator[Any]:
 
     Those functions cut X into folds before an estimator sees it, and an estimator cannot tell a
     fold of a list from a list. Their frames are the one place where the whole X can be seen.
+    It is asked for in fit and score alone, where an estimator is given data.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import Any
+from collections.abc import Hashable
+from types import TracebackType
 
 from ._compat import stack_level_of_caller
 
-# What the public call that runs in a thread has noticed so far: by key, a weight and a warning.
-Found = dict[Any, tuple[int, str, type[Warning]]]
+# Notices of the public call that runs in a thread: by key, a weight and a warning.
+Found = dict[Hashable, tuple[int, str, type[Warning]]]
 _LOCAL = threading.local()
 
 
-def notice(text: str, category: type[Warning], key: Any = None, weight: int = 0) -> None:
+def notice(text: str, category: type[Warning], key: Hashable = None, weight: int = 0) -> None:
     """Warn at the end of the public call that is running, or here and now without one.
 
     Parameters
@@ -25,7 +26,7 @@ def notice(text: str, category: type[Warning], key: Any = None, weight: int = 0)
     text : str
     category : type
         Of the warning.
-    key : object, optional
+    key : hashable, optional
         Of warnings with one key, that of the largest weight is given; by default the text.
     weight : int
     """
@@ -39,18 +40,18 @@ def notice(text: str, category: type[Warning], key: Any = None, weight: int = 0)
 
 
 def current() -> Found | None:
-    """Give what the public call that is running has noticed; None without one."""
+    """Give the notices of the public call that is running; None without one."""
     return getattr(_LOCAL, "found", None)
 
 
 class Notices:
-    """Gather what is noticed inside; the outermost one warns at its end.
+    """Collect notices of the calls inside; the outermost one warns at its end.
 
     Parameters
     ----------
     found : dict, optional
-        What is to be added to, such as that of a call that runs in another thread; it is the
-        other's to warn.
+        Notices to add to, such as those of a call that runs in another thread; it is the other
+        that warns.
     apart : bool, default=False
         Whether to warn at its own end, within another call too, such as where warnings are caught.
     """
@@ -69,7 +70,12 @@ class Notices:
             _LOCAL.found = {}
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         found, _LOCAL.found = current() or {}, self._before
         if self._is_outermost and error is None:
             for _, text, category in found.values():

@@ -1,1 +1,1 @@
-"""Where latents lie, how large errors are, and which latents explain a row."""
+"""Latents of the training rows, the observation model, and posterior modes of latents."""

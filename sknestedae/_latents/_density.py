@@ -1,15 +1,15 @@
-"""Latents and errors of the training rows: mean, covariance and examples."""
+"""Latents and errors of the training rows: means, covariances and examples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from sklearn.covariance import ledoit_wolf_shrinkage
 
+from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Subset
 from .._tables._layout import Layout
 from .._training._data import TensorIterator
@@ -30,22 +30,22 @@ _LEAST_VARIANCE = 1e-3
 _MANY_COLUMNS = 200
 
 
-# Of a table with gaps, mean products of pairs may contradict each other: the correlations are
-# shrunk until this is left of the variance in every direction.
+# Of a table with missing values, mean products of pairs may contradict each other: no covariance
+# has them. The correlations are shrunk until this is left of the variance in every direction.
 _LEAST_SHARE = 0.02
 
 
-# What an earlier part of a stream counts beside a new one, as the network has changed since.
+# Weight of a row of an earlier part of a stream by that of a new one, as the network has changed.
 _MEMORY = 0.9
 
 
 # ---------------------------------------------------------------------------------------------
-# What is learnt of the training rows
+# Statistics of the training rows
 
 
 @dataclass
 class LatentStatistics:
-    """What latents and errors of the training rows look like.
+    """Moments of the latents and of the errors of the training rows, and examples of latents.
 
     Parameters
     ----------
@@ -74,7 +74,11 @@ class LatentStatistics:
 
     @classmethod
     def learn(
-        cls, module: Any, dataset: Subset, layouts: Mapping[str, Layout], power: int = 0
+        cls,
+        module: AutoencoderModule,
+        dataset: Subset,
+        layouts: Mapping[str, Layout],
+        power: int = 0,
     ) -> LatentStatistics:
         """Learn from rows, or some of them that are spread evenly where there are many."""
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
@@ -107,8 +111,13 @@ class LatentStatistics:
         )
 
     def merge(self, other: LatentStatistics) -> LatentStatistics:
-        """Combine with what was learnt, later, from other rows of a stream."""
+        """Combine with the statistics of later rows of a stream.
+
+        Means and covariances of two parts are those of all rows (Chan, Golub and LeVeque, Am.
+        Stat. 37, 242, 1983), with less weight of the earlier part.
+        """
         power = max(self.power, other.power)
+        # in one power of two, so that neither weight overflows
         old, new = (np.ldexp(one.weight, one.power - power) for one in (self, other))
         weight = float(_MEMORY * old + new)
         a, b = _MEMORY * old / weight, new / weight

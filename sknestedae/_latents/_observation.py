@@ -1,15 +1,15 @@
-"""The observation model: how likely measured entries are, given latents."""
+"""The observation model: the likelihood of measured entries, given latents."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .._layers._device import to_array, torch_dtype
+from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch, Subset
 from .._tables._encoder import TableEncoder
 from .._tables._layout import Encoded
@@ -32,17 +32,21 @@ _LEAST_SQUARE = 1e-300
 _LEAST_SUM = 0.001
 
 
-# Entries of matrices that are solved together.
+# Entries of matrices that are solved at once.
 _SOLVE_ENTRIES = 1 << 22
 
 
-# An example speaks for rows around it: this is added to the variance of each number, in units of
+# An example stands for rows around it: this is added to the variance of each number, in units of
 # the column's variance.
 _WIDTH = 0.03
 
 
 class ObservationModel:
-    """A fitted network with what it takes to explain rows of its table.
+    r"""The likelihood of a row's measured entries, given the latents of a fitted network.
+
+    A number is normal around the decoded one, :math:`x_j \sim N(d_j(z), \sigma_j^2)`, with the
+    mean squared error of the training rows as :math:`\sigma_j^2`; a category has the decoded
+    probabilities. Entries that were not measured do not count.
 
     Everything but the network itself is on the CPU and in double precision.
 
@@ -51,25 +55,35 @@ class ObservationModel:
     module : AutoencoderModule
         In eval mode.
     table : TableEncoder
-    belief : LatentStatistics
+    statistics : LatentStatistics
+        Of the training rows.
     bounds : (float, float)
         Of each latent, as its activation has them.
     device : torch.device
         Of the module.
+
+    Attributes
+    ----------
+    units : dict of str to ndarray of shape (layout.n_numeric,)
+        For each block, the standard deviations of its numbers, in units of the encoded values.
+    variance : dict of str to Tensor of shape (layout.n_numeric,)
+        For each block, the variances of the numbers, given latents.
+    mean, covariance : Tensor of shape (n_components,) and (n_components, n_components)
+        Of the latents of the training rows.
     """
 
     def __init__(
         self,
-        module: Any,
+        module: AutoencoderModule,
         table: TableEncoder,
-        belief: LatentStatistics,
+        statistics: LatentStatistics,
         bounds: tuple[float, float],
         device: torch.device,
     ) -> None:
         self.module = module
         self.table = table
         self.layouts = table.layouts
-        self.belief = belief
+        self.statistics = statistics
         self.bounds = bounds
         self.device = device
         self.dtype = torch_dtype(table.dtype)
@@ -78,11 +92,11 @@ class ObservationModel:
         least = {name: _least_square(_LEAST_ERROR, units) for name, units in self.units.items()}
         self.variance = {
             name: torch.from_numpy(np.maximum(error, least[name]))
-            for name, error in belief.error.items()
+            for name, error in statistics.error.items()
         }
-        self.mean = torch.from_numpy(belief.mean)
-        self.covariance = torch.from_numpy(belief.regular_covariance())
-        self.n_components = len(belief.mean)
+        self.mean = torch.from_numpy(statistics.mean)
+        self.covariance = torch.from_numpy(statistics.regular_covariance())
+        self.n_components = len(statistics.mean)
 
     def rows(self, blocks: Mapping[str, Encoded]) -> Batch:
         """Give encoded rows as tensors on the CPU."""
@@ -98,11 +112,14 @@ class ObservationModel:
         decoded = self.module.decode(latents.to(self.device, self.dtype))
         return {name: values.cpu().double() for name, values in decoded.items()}
 
-    def decode_with_slope(self, latents: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Decode, and give derivatives, of shape (n_rows, layout.n_values, n_components).
+    def decode_with_jacobian(self, latents: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        r"""Decode, and give Jacobians, of shape (n_rows, layout.n_values, n_components).
 
-        Rows do not mix in a decoder, so that one derivative in a direction gives those of all
-        rows. It is taken backward twice: torch's forward mode warns of its own imports.
+        Rows do not mix in a decoder, so that one derivative in the direction of a latent gives
+        those of all rows. It is taken backward twice, as torch's forward mode warns of its own
+        imports: a gradient is linear in the weights :math:`w` of the values,
+        :math:`g(w) = J^\top w`, so that the derivative of :math:`g(w) \cdot e_k` by :math:`w`
+        is the column :math:`J e_k`, at any :math:`w`.
         """
         with torch.enable_grad():
             given = latents.detach().requires_grad_()
@@ -110,18 +127,19 @@ class ObservationModel:
             values = torch.cat(list(decoded.values()), dim=1)
             weights = torch.zeros_like(values, requires_grad=True)
             (gradient,) = torch.autograd.grad(values, given, weights, create_graph=True)
-            slopes = [
+            columns = [
                 torch.autograd.grad(gradient, weights, one.expand_as(given), retain_graph=True)[0]
                 for one in torch.eye(self.n_components, dtype=given.dtype)
             ]
-        jacobian = torch.stack(slopes, dim=2).split([v.shape[1] for v in decoded.values()], dim=1)
+        jacobian = torch.stack(columns, dim=2)  # (n_rows, n_values of all blocks, n_components)
+        by_block = jacobian.split([v.shape[1] for v in decoded.values()], dim=1)
         return (
             {name: v.detach() for name, v in decoded.items()},
-            dict(zip(decoded, jacobian, strict=True)),
+            dict(zip(decoded, by_block, strict=True)),
         )
 
-    def misfit(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
-        """Give the energy of measured entries, of shape (n_rows,)."""
+    def negative_log_likelihood(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
+        """Give the negative log-likelihood of rows, of shape (n_rows,), but for a constant."""
         total = torch.zeros(len(rows), dtype=torch.float64)
         for name, layout in self.layouts.items():
             known, error = numeric_errors(decoded[name], rows, name, layout)
@@ -130,45 +148,53 @@ class ObservationModel:
                 total -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
         return total
 
-    def misfit_slope(
-        self, decoded: Mapping[str, Tensor], slopes: Mapping[str, Tensor], rows: Batch
+    def gradient_and_hessian(
+        self, decoded: Mapping[str, Tensor], jacobians: Mapping[str, Tensor], rows: Batch
     ) -> tuple[Tensor, Tensor]:
-        """Give gradients of the misfit by the latents, and Gauss's and Newton's curvature.
+        """Give the gradient of the negative log-likelihood, and its Gauss-Newton Hessian.
 
         Parameters
         ----------
-        decoded, slopes : mapping of str to Tensor
-            As ``decode_with_slope`` gives them.
+        decoded, jacobians : mapping of str to Tensor
+            As ``decode_with_jacobian`` gives them.
         rows : Batch
 
         Returns
         -------
         gradient : Tensor of shape (n_rows, n_components)
-        curvature : Tensor of shape (n_rows, n_components, n_components)
+        hessian : Tensor of shape (n_rows, n_components, n_components)
         """
-        gradient: Any = 0.0
-        curvature: Any = 0.0
+        gradient = torch.zeros(len(rows), self.n_components, dtype=torch.float64)
+        hessian = torch.zeros(len(rows), self.n_components, self.n_components, dtype=torch.float64)
         for name, layout in self.layouts.items():
             known, error = numeric_errors(decoded[name], rows, name, layout)
-            J = slopes[name][:, : layout.n_numeric]  # (n_rows, n_numeric, n_components)
+            J = jacobians[name][:, : layout.n_numeric]  # (n_rows, n_numeric, n_components)
             weighted = J * (known / self.variance[name])[:, :, None]
             gradient = gradient + torch.einsum("njk,nj->nk", weighted, error)
-            curvature = curvature + torch.einsum("njk,njl->nkl", weighted, J)
+            hessian = hessian + torch.einsum("njk,njl->nkl", weighted, J)
             categorical = zip(
                 layout.groups(), categorical_groups(decoded[name], rows, name, layout), strict=True
             )
             for group, (logits, target, is_known) in categorical:
-                p, J = torch.softmax(logits, dim=1), slopes[name][:, group]
+                p, J = torch.softmax(logits, dim=1), jacobians[name][:, group]
+                # of a cross-entropy by its logits, the gradient is p - target and the Hessian
+                # diag(p) - p p^T, here times J on both sides
                 off = is_known[:, None] * (p - target)
                 gradient = gradient + torch.einsum("njk,nj->nk", J, off)
                 mean = torch.einsum("njk,nj->nk", J, p)
                 second = torch.einsum("njk,nj,njl->nkl", J, p, J)
                 second = second - mean[:, :, None] * mean[:, None, :]
-                curvature = curvature + is_known[:, None, None] * second
-        return gradient, curvature
+                hessian = hessian + is_known[:, None, None] * second
+        return gradient, hessian
 
-    def misfits(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
-        """Give the energy of each row against each of many decoded examples, with its width.
+    def negative_log_likelihood_of_examples(
+        self, decoded: Mapping[str, Tensor], rows: Batch
+    ) -> Tensor:
+        """Give the negative log-likelihood of each row for each of many decoded examples.
+
+        The variance of a number is larger by the width of an example, which stands for rows
+        around it. All rows against all examples are products of matrices, as the square of a
+        difference is multiplied out.
 
         Returns
         -------
@@ -179,9 +205,10 @@ class ObservationModel:
         for name, layout in self.layouts.items():
             values = decoded[name][:, : layout.n_numeric]
             known, error = numeric_errors(torch.zeros_like(values[:1]), rows, name, layout)
-            x = -error
+            x = -error  # (n_rows, n_numeric): an error against 0
             width = _WIDTH * torch.from_numpy(self.units[name]) ** 2
             weight = known / (self.variance[name] + width)
+            # half of weight * (x - values) ** 2, summed over columns
             total += (weight * x**2).sum(dim=1, keepdim=True) / 2
             total += weight @ (values**2).T / 2 - (weight * x) @ values.T
             is_measured = known_groups(rows, name, layout)
@@ -226,7 +253,7 @@ class ObservationModel:
         return np.hstack(numbers), np.array(codes, dtype=int).reshape(len(codes), n_rows).T
 
     def is_open(self, rows: Batch) -> tuple[np.ndarray, np.ndarray]:
-        """Tell which of these numbers and categories were not measured, in the same shapes."""
+        """Tell which numbers and categories were not measured, in the shapes of ``points``."""
         numbers, codes = [], []
         for name, layout in self.layouts.items():
             measured = rows.measured.get(name)
@@ -237,7 +264,7 @@ class ObservationModel:
         return np.hstack(numbers), np.hstack(codes)
 
     def hold(self, rows: Batch, codes: np.ndarray) -> Batch:
-        """Give rows with their open categories as if they were measured.
+        """Give rows with the categories that were not measured as if they had been.
 
         Parameters
         ----------
@@ -262,11 +289,16 @@ class ObservationModel:
 
     @torch.no_grad()
     def scores(self, blocks: Mapping[str, Encoded]) -> np.ndarray:
-        """Give minus the energies of the encoder's latents, of shape (n_samples,).
+        r"""Give the log densities of rows at their encoded latents, of shape (n_samples,).
 
-        With the mean and the covariance of all training rows, and with what the errors of columns
-        have in common. The misfit of a row with gaps is scaled up, as if all of its columns were
-        measured.
+        .. math::
+
+            -\tfrac12 (z - \mu)^\top \Sigma^{-1} (z - \mu)
+            - \frac{n}{n_\text{measured}} L(x \mid z)
+
+        but for a constant, with :math:`z` from the encoder, the mean and the covariance of all
+        training rows, and the negative log-likelihood :math:`L` by the covariance of the errors of
+        columns. It is scaled up as if all :math:`n` columns of a row had been measured.
         """
         precision = torch.linalg.inv(self.covariance)
         scores = []
@@ -274,41 +306,47 @@ class ObservationModel:
             latents = self.encode(rows)
             decoded = self.decode(latents)
             known, error = all_errors(decoded, rows, self.layouts)
-            misfit = self._correlated_misfit(known, error)
+            loss = self._correlated_negative_log_likelihood(known, error)
             n_measured = known.sum(dim=1)
             for name, layout in self.layouts.items():
                 for values, target, is_known in categorical_groups(
                     decoded[name], rows, name, layout
                 ):
-                    misfit -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
+                    loss -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
                     n_measured += is_known
             n_columns = sum(layout.n_columns for layout in self.layouts.values())
             step = latents - self.mean
             distance = ((step @ precision) * step).sum(dim=1)
-            scores.append(to_array(-misfit * n_columns / n_measured.clamp(min=1) - distance / 2))
+            scores.append(to_array(-loss * n_columns / n_measured.clamp(min=1) - distance / 2))
         found = np.concatenate(scores)
         return np.where(np.isnan(found), -np.inf, found)  # errors further away than numbers go
 
-    def _correlated_misfit(self, known: Tensor, error: Tensor) -> Tensor:
-        """Give half of the squared Mahalanobis distances of errors, of shape (n_rows,).
+    def _correlated_negative_log_likelihood(self, known: Tensor, error: Tensor) -> Tensor:
+        """Give the negative log-likelihood of correlated numbers, of shape (n_rows,).
 
-        Of a row with gaps, by the covariance of what was measured of it.
+        It is half of their squared Mahalanobis distance; of a row with missing values, by the
+        covariance of its measured columns.
+
+        Parameters
+        ----------
+        known, error : Tensor of shape (n_rows, n_numeric)
         """
         least = np.concatenate([_least_square(_LEAST_SUM, u) for u in self.units.values()])
-        if self.belief.residual is None:
+        if self.statistics.residual is None:
             variance = torch.cat(list(self.variance.values()))
             return (known * error**2 / (2 * variance)).sum(dim=1)
-        covariance = invertible(torch.from_numpy(self.belief.residual + np.diag(least)))
+        covariance = invertible(torch.from_numpy(self.statistics.residual + np.diag(least)))
         error = known * error
-        misfit = ((error @ torch.linalg.inv(covariance)) * error).sum(dim=1) / 2
-        gaps = torch.nonzero((known == 0).any(dim=1))[:, 0]
-        for some in gaps.split(max(_SOLVE_ENTRIES // max(covariance.numel(), 1), 1)):
+        distance = ((error @ torch.linalg.inv(covariance)) * error).sum(dim=1) / 2
+        incomplete = torch.nonzero((known == 0).any(dim=1))[:, 0]
+        for some in incomplete.split(max(_SOLVE_ENTRIES // max(covariance.numel(), 1), 1)):
             own = known[some]
-            # unmeasured columns stand by themselves, with an error of 0
+            # the marginal covariance of what was measured: unmeasured columns stand by themselves,
+            # with a variance of 1 and an error of 0, so that all rows have one shape
             part = own[:, :, None] * own[:, None, :] * covariance + torch.diag_embed(1 - own)
             solved = torch.linalg.solve(part, error[some])
-            misfit[some] = (solved * error[some]).sum(dim=1) / 2
-        return misfit
+            distance[some] = (solved * error[some]).sum(dim=1) / 2
+        return distance
 
 
 def invertible(covariance: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-# What a latent can be, of the activations that bound it.
+# Range of the values of a latent, of the activations that bound it.
 RANGES = {
     "relu": (0.0, math.inf),
     "tanh": (-1.0, 1.0),
@@ -43,7 +43,7 @@ INITIALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-# Units whose masks of dropout are drawn together.
+# Number of units whose masks of dropout are drawn at once.
 _MASK_UNITS = 1 << 14
 
 
@@ -107,13 +107,13 @@ class Dropout(nn.Module):
 
 
 def n_steps_of_masks(shape: Sequence[int], n_batches: int | None) -> int:
-    """Say for how many batches of a shape masks are drawn together, of so many if it is known."""
+    """Give the number of batches whose masks are drawn at once, of so many if that is known."""
     n_steps = max(_MASK_UNITS // math.prod(shape), 1)
     return n_steps if n_batches is None else min(n_steps, n_batches)
 
 
 def draw_masks(out: Tensor, p: float, generator: torch.Generator | None) -> None:
-    """Draw which units are kept, and what they are multiplied with so that the mean stays.
+    """Draw masks of dropout: 0, or the factor of a kept unit, so that the mean stays.
 
     A unit is kept or dropped by 16 random bits, four units to a number that is drawn: several
     times as fast as a number for each unit.
@@ -127,7 +127,7 @@ def draw_masks(out: Tensor, p: float, generator: torch.Generator | None) -> None
     generator : torch.Generator or None
     """
     n_units, n_dropped = out.numel(), min(round(p * 2**16), 2**16 - 1)
-    bits = torch.empty(-(-n_units // 4), dtype=torch.int64)
+    bits = torch.empty(-(-n_units // 4), dtype=torch.int64)  # 16 bits a unit, rounded up
     bits.random_(-(2**63), None, generator=generator)
     kept = bits.view(torch.int16)[:n_units] >= n_dropped - 2**15
     torch.mul(kept.view(out.shape), out.new_tensor(2**16 / (2**16 - n_dropped)), out=out)

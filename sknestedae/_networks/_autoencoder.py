@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from ..blocks import Block, DenseBlock
 
 
 class Outputs(NamedTuple):
-    """What the network gives for a batch.
+    """The outputs of the network for a batch.
 
     ``latents`` is of shape (n_samples, n_components); ``blocks`` holds one tensor of shape
     (n_samples, layout.n_values) a block; ``prediction`` is of shape (n_samples, n_outputs), or
@@ -33,7 +33,7 @@ def make_block_encoder(name: str, block: Block, layout: Layout) -> tuple[nn.Modu
     Raises
     ------
     ValueError
-        With the name of the block, what is promised and what came.
+        With the name of the block, its promise and what came instead.
     """
     made = _ask(name, block, "make_encoder", layout)
     parts = made if isinstance(made, tuple | list) else (made,)
@@ -61,7 +61,7 @@ def make_block_decoder(name: str, block: Block, layout: Layout, n_inputs: int) -
     return made
 
 
-def _ask(name: str, block: Block, method: str, *args: Any) -> Any:
+def _ask(name: str, block: Block, method: str, *args: Layout | int) -> object:
     try:
         return getattr(block, method)(*args)
     except Exception as error:
@@ -120,7 +120,7 @@ class AutoencoderModule(nn.Module):
     Attributes
     ----------
     encoder_weights, weights : list of Parameter
-        What the L1 and the L2 penalty act on: no biases.
+        Weights that the L1 and the L2 penalty act on: no biases.
     dense_layers : list of torch.nn.Linear
         All but what blocks of other kinds than DenseBlock bring with them.
     """
@@ -204,7 +204,7 @@ class AutoencoderModule(nn.Module):
         return Outputs(latents, self.decode(latents), self.predict(latents))
 
 
-# What these do in training, they do without torch's own generators on the CPU.
+# Modules that need none of torch's own generators in training on the CPU.
 _PLAIN = (nn.Linear, nn.Sequential, nn.ModuleDict, Dropout, AutoencoderModule)
 
 

@@ -1,10 +1,9 @@
-"""Encoded rows as tensors: a whole data set, a part of it, or a batch."""
+"""Encoded rows as tensors: a data set, a subset of it, or a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import joblib
 import numpy as np
@@ -46,7 +45,10 @@ class Batch:
         sample_weight: np.ndarray | None,
         device: torch.device,
     ) -> Batch:
-        """Share arrays with the CPU's tensors, or copy them to another device."""
+        """Make tensors of encoded arrays.
+
+        On the CPU they share the arrays' memory, elsewhere they are copies.
+        """
         dtype = next(iter(blocks.values())).values.dtype
 
         def optional(array: np.ndarray | None) -> Tensor | None:
@@ -70,10 +72,10 @@ class Batch:
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
 
-    def __getitem__(self, rows: Any) -> Batch:
+    def __getitem__(self, rows: int | slice | list[int] | Tensor) -> Batch:
         """Give the rows of a slice (a view) or of an index tensor (a copy)."""
 
-        def take(tensor: Tensor | None) -> Any:
+        def take(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
 
         return Batch(

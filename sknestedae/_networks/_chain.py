@@ -1,17 +1,16 @@
-"""The way of a row through the stages of a chain, as torch modules."""
+"""The network of a chain: the modules of its stages, and the latents between them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._layers._device import torch_dtype
 from .._tables._encoder import TableEncoder
-from ._autoencoder import Outputs
+from ._autoencoder import AutoencoderModule, Outputs
 from ._batch import Batch
 
 
@@ -25,7 +24,7 @@ class LatentColumns:
     index : Tensor of int64, shape (n_components,)
         Positions among the block's values.
     mean, scale : Tensor of shape (n_components,)
-        What the next stage's scaler does with them.
+        By which the next stage's table scales them.
     """
 
     block: str
@@ -76,7 +75,9 @@ class Chain(nn.Module):
         For each stage but the first.
     """
 
-    def __init__(self, modules: Sequence[Any], latent_columns: Sequence[LatentColumns]) -> None:
+    def __init__(
+        self, modules: Sequence[AutoencoderModule], latent_columns: Sequence[LatentColumns]
+    ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(modules)
         self.latent_columns = list(latent_columns)
@@ -94,7 +95,7 @@ class Chain(nn.Module):
         outputs : Outputs
             Of the last of these stages.
         values : dict of str to Tensor of shape (n_samples, layout.n_values)
-            What it was given.
+            Given to it.
         """
         *_, values = self.walk(parts)
         return self.stages[len(parts) - 1](values), values

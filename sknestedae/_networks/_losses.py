@@ -1,4 +1,4 @@
-"""Penalties on weights, as pure functions."""
+"""L1 and L2 penalties on weights, as pure functions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_penalty_gradients(
     Parameters
     ----------
     weights, encoder_weights : sequence of Tensor
-        What the L2 and the L1 penalty act on.
+        Weights that the L2 and the L1 penalty act on.
     l1, alpha : float or Tensor of shape (n_networks,)
         Strengths; of each network where weights have a first dimension over networks.
     """

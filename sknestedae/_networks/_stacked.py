@@ -1,7 +1,7 @@
-"""The modules of many networks as one, with a first dimension over networks.
+"""Vectorized networks: the modules of many as one, with a first dimension over networks.
 
 Modules that the package makes itself become batched products; others go through torch's own
-vectorizing map. What a stacked module gives of one network is what that network's module gives.
+vectorizing map. The output of a stacked module for one network is that of its own module.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ class StackedLinear(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Give outputs of shape (n_networks, n_samples, n_outputs)."""
-        if self.weight.shape[1] == 1:  # products of vectors, which bmm is slow at
+        if self.weight.shape[1] == 1:  # one output: products of vectors, which bmm is slow at
+            # (n_networks, n_samples, n_inputs) * (n_networks, 1, n_inputs)
             outputs = (values * self.weight).sum(dim=-1, keepdim=True)
             return outputs if self.bias is None else outputs + self.bias.unsqueeze(1)
-        weight = self.weight.transpose(1, 2)
+        weight = self.weight.transpose(1, 2)  # (n_networks, n_inputs, n_outputs)
         if self.bias is None:
             return torch.bmm(values, weight)
         return torch.baddbmm(self.bias.unsqueeze(1), values, weight)
@@ -71,8 +72,13 @@ class StackedDropout(nn.Module):
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
-        for name in ("p", "_generators", "_n_batches", "_n_steps", "_step", "_masks"):
-            setattr(self, name, getattr(self, name)[networks])
+        self.p = self.p[networks]
+        self._generators = self._generators[networks]
+        self._n_batches = self._n_batches[networks]
+        self._n_steps = self._n_steps[networks]
+        self._step = self._step[networks]
+        if self._masks.numel():  # on a GPU torch draws them
+            self._masks = self._masks[networks]
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop units of (n_networks, n_samples, n_units), and scale up the others, in training."""
@@ -87,6 +93,7 @@ class StackedDropout(nn.Module):
         for k in np.flatnonzero((self._step < 0) | (self._step == self._n_steps)):
             draw_masks(self._masks[k, : self._n_steps[k]], float(self.p[k]), self._generators[k])
             self._step[k] = 0
+        # (n_networks, n_samples, n_units); a view where all networks are at the same step
         is_same = (self._step == self._step[0]).all()
         networks = slice(None) if is_same else np.arange(len(values))
         masks = self._masks[networks, self._step[0] if is_same else self._step]
@@ -118,10 +125,10 @@ class StackedModule(nn.Module):
             ([parameter for _, _, parameter in place] for place in places),
             strict=True,
         ):
-            setattr(owner, name, stack_parameters(parameters))
+            owner.register_parameter(name, stack_parameters(parameters))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Give what each network's module gives of its (n_samples, n_inputs)."""
+        """Give the outputs of each network's module for its own (n_samples, n_inputs)."""
 
         def call(parameters: dict[str, Tensor], values: Tensor) -> Tensor:
             return torch.func.functional_call(self.stacked, parameters, (values,))
@@ -176,6 +183,7 @@ def stack_modules(modules: Sequence[Any]) -> Any:
     torch.nn.Module
         Its parameters are in the same order, with a first dimension over networks.
     """
+    # by type, and not by isinstance: a subclass may compute something else
     first = modules[0]
     if type(first) is nn.Linear:
         return StackedLinear(modules)
@@ -186,12 +194,14 @@ def stack_modules(modules: Sequence[Any]) -> Any:
     has_own = any(True for _ in first.parameters(recurse=False))
     if type(first) not in _CONTAINERS or has_own:
         return StackedModule(modules)
+    # a container, such as a Sequential: a shallow copy runs the same code over stacked children
     stacked = copy.copy(first)
     stacked._modules = {
         name: None if child is None else stack_modules([m._modules[name] for m in modules])
         for name, child in first._modules.items()
     }
     if isinstance(first, AutoencoderModule):
+        # the penalised weights of the copy are the stacks of the first network's
         of = dict(zip(map(id, first.parameters()), stacked.parameters(), strict=True))
         stacked.encoder_weights = [of[id(weight)] for weight in first.encoder_weights]
         stacked.weights = [of[id(weight)] for weight in first.weights]

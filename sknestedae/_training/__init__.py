@@ -1,1 +1,1 @@
-"""Training of one network, or of many at once."""
+"""Training of one network; vectorized training of many; concurrent fits."""

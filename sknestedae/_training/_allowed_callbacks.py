@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from skorch import callbacks as of_skorch
 from skorch.callbacks import Callback
@@ -14,7 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 @dataclass(frozen=True)
 class FitSettings:
-    """What a callback's settings are checked against.
+    """Settings of a fit that a callback's settings must agree with.
 
     Parameters
     ----------
@@ -25,7 +24,7 @@ class FitSettings:
     is_part : bool
         Whether it is one epoch of ``partial_fit``.
     goes_on : bool
-        Whether it begins with what an earlier fit learnt.
+        Whether it begins with the parameters of an earlier fit.
     is_quiet : bool
         Whether ``verbose`` is 0.
     """
@@ -41,7 +40,7 @@ class FitSettings:
 # Rules: each says what is wrong and what to use instead, or gives None if nothing is
 
 
-def _sets_rate(callback: Any, fit: FitSettings) -> str | None:
+def _sets_rate(callback: of_skorch.LRScheduler, fit: FitSettings) -> str | None:
     if fit.is_part:
         return (
             "partial_fit runs one epoch at a constant learning rate. Set learning_rate_init "
@@ -57,7 +56,7 @@ def _sets_rate(callback: Any, fit: FitSettings) -> str | None:
     return _monitors(callback, fit)
 
 
-def _monitors(callback: Any, fit: FitSettings) -> str | None:
+def _monitors(callback: Callback, fit: FitSettings) -> str | None:
     name = monitored(callback)
     if name is not None and name in _OF_HELD_OUT and not fit.holds_out:
         return (
@@ -68,7 +67,9 @@ def _monitors(callback: Any, fit: FitSettings) -> str | None:
     return None
 
 
-def _keeps_an_epoch(callback: Any, fit: FitSettings) -> str | None:
+def _keeps_an_epoch(
+    callback: of_skorch.Checkpoint | of_skorch.EarlyStopping, fit: FitSettings
+) -> str | None:
     if callback.load_best:
         return (
             "with load_best=True it restores another epoch than best_iter_ says. Use "
@@ -78,7 +79,7 @@ def _keeps_an_epoch(callback: Any, fit: FitSettings) -> str | None:
     return _monitors(callback, fit)
 
 
-def _loads(callback: Any, fit: FitSettings) -> str | None:
+def _loads(callback: of_skorch.LoadInitState, fit: FitSettings) -> str | None:
     if fit.is_part or fit.goes_on:
         return (
             "its file would replace what the last fit learnt. Leave it out where training goes on "
@@ -92,13 +93,13 @@ def _loads(callback: Any, fit: FitSettings) -> str | None:
     return None
 
 
-def _logs_batches(callback: Any, fit: FitSettings) -> str | None:
+def _logs_batches(callback: Callback, fit: FitSettings) -> str | None:
     if callback.log_on_batch_end:
         return "the history holds no batches that it could log. Use log_on_batch_end=False"
     return None
 
 
-def _saves_best(callback: Any, fit: FitSettings) -> str | None:
+def _saves_best(callback: of_skorch.WandbLogger, fit: FitSettings) -> str | None:
     if callback.save_model and not fit.holds_out:
         return (
             "with save_model=True it monitors 'valid_loss_best', and no rows are held out. Set "
@@ -108,13 +109,13 @@ def _saves_best(callback: Any, fit: FitSettings) -> str | None:
     return None
 
 
-def _prints(callback: Any, fit: FitSettings) -> str | None:
+def _prints(callback: of_skorch.PrintLog, fit: FitSettings) -> str | None:
     if callback.sink is print and fit.is_quiet:
         return "it prints nothing where verbose is 0. Set verbose=1, or give it a sink of its own"
     return None
 
 
-def _counts_batches(callback: Any, fit: FitSettings) -> str | None:
+def _counts_batches(callback: of_skorch.ProgressBar, fit: FitSettings) -> str | None:
     if callback.batches_per_epoch == "count":
         return "the history holds no batches to be counted. Use batches_per_epoch='auto'"
     return None
@@ -138,9 +139,9 @@ _NO_WIDTH = "the network takes its width from the table. Leave it out"
 _NO_CALLBACK = "it is a schedule and no callback. Use LRScheduler(policy=WarmRestartLR)"
 
 
-# What skorch offers, each with how it is decided: taken always (None), never (why), or by a rule.
+# The callbacks of skorch, each with its decision: taken always (None), never (why), or by a rule.
 # A subclass is decided as its bases are.
-DECISIONS: dict[type, str | Callable[[Any, FitSettings], str | None] | None] = {
+DECISIONS: dict[type, str | Callable[[Callback, FitSettings], str | None] | None] = {
     Callback: None,
     ScoringBase: _NO_SCORES,
     of_skorch.BatchScoring: _NO_SCORES,
@@ -205,7 +206,7 @@ def check_callbacks(callbacks: list | None, fit: FitSettings) -> list:
     return checked
 
 
-def _as_instance(given: Any, entry: Any) -> Callback:
+def _as_instance(given: object, entry: object) -> Callback:
     """Give a callback as it is, or make it of its class."""
     cls = given if isinstance(given, type) else type(given)
     for base in cls.__mro__:
@@ -245,8 +246,8 @@ def monitored(callback: Callback) -> str | None:
     return callback.monitor if isinstance(callback.monitor, str) else None
 
 
-def check_monitored(callback: Callback, row: dict[str, Any]) -> None:
-    """Refuse to monitor what an epoch of the history does not hold."""
+def check_monitored(callback: Callback, row: Mapping[str, object]) -> None:
+    """Refuse to monitor an entry that an epoch of the history does not have."""
     name = monitored(callback)
     if name is not None and name not in row:
         known = sorted(key for key in row if key not in ("batches", "epoch"))

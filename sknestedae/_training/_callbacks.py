@@ -91,7 +91,7 @@ class Progress(Callback):
     max_iter : int
         Number of epochs at most.
     description : str
-        What stands before the bar.
+        Text before the bar.
     """
 
     def __init__(self, max_iter: int, description: str) -> None:

@@ -1,8 +1,9 @@
-"""Fits that run side by side, so that their networks can be trained together.
+"""Concurrent fits, whose networks are trained by vectorized training.
 
-Each fit runs in a thread of its own, but only one of them at a time: a fit goes on until it has a
-network to train, and waits. When all wait, their networks are trained at once, and one after the
-other they go on. So the code of a fit, whosever it is, need not know of the others.
+Each fit runs in a thread of its own, but only one thread runs at a time, as coroutines do: a fit
+goes on until it has a network to train, and waits. When all wait, their networks are trained at
+once, and one after the other the fits go on. They are threads and no coroutines, as a fit may wait
+anywhere below code of scikit-learn or of a user, which does not await anything.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .._notices import Notices, current
 from ._job import TrainingJob
 from ._vectorized import bytes_per_network, train_vectorized
 
-# More fits than this are not under way at once: more networks than this gain nothing more.
+# Number of fits under way at once, at most: vectorized training of more networks gains nothing.
 _MOST_TASKS = 500
 
 
@@ -32,7 +33,7 @@ _LOCAL = threading.local()  # the task that a thread runs
 
 
 def train(jobs: Sequence[TrainingJob]) -> None:
-    """Train nets: here and now, or with those of the fits beside this one."""
+    """Train nets: here and now, or with the networks of the concurrent fits."""
     task = getattr(_LOCAL, "task", None)
     if task is not None and not holds_generators():  # who holds them must not wait
         task.wait_for(jobs)
@@ -46,11 +47,14 @@ def train(jobs: Sequence[TrainingJob]) -> None:
 
 
 class Cancelled(BaseException):
-    """A fit ends because all are to end; nobody but its task may catch it."""
+    """A fit ends because all are to end.
+
+    It is no Exception, so that scikit-learn's handling of failed fits lets it pass.
+    """
 
 
 class ConcurrentFit:
-    """A call in a thread of its own, which runs only when it is told to.
+    """A call in a thread of its own, which runs only between ``resume`` and its next wait.
 
     Parameters
     ----------
@@ -60,11 +64,11 @@ class ConcurrentFit:
     Attributes
     ----------
     jobs : sequence of TrainingJob
-        What it waits for; empty at its end.
+        Those that it waits for; empty at its end.
     value : object
-        What the call gave.
+        The result of the call.
     error : BaseException or None
-        What it raised.
+        Raised by the call.
     """
 
     def __init__(self, call: Callable[[], Any]) -> None:
@@ -82,24 +86,26 @@ class ConcurrentFit:
     def resume(self) -> None:
         """Let the call run until it waits for networks, or ends."""
         self.jobs = ()
-        filters = warnings.filters
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, daemon=True)
-            thread.start()
-            self._thread = thread
-        else:
-            self._may_go_on.release()
-        self._has_stopped.acquire()
-        warnings.filters = filters  # those of the call are its own
+        with warnings.catch_warnings():  # restores the caller's filters, as told in wait_for
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, daemon=True)
+                thread.start()
+                self._thread = thread
+            else:
+                self._may_go_on.release()
+            self._has_stopped.acquire()
 
     def wait_for(self, jobs: Sequence[TrainingJob]) -> None:
         """Wait, in the task's own thread, until its networks are trained."""
         self.jobs = jobs
-        filters = warnings.filters
-        with let_go():  # others that run meanwhile see the user's own settings
+        # Filters of warnings hold for the process, and a call may stop inside of a catch_warnings
+        # of its own. Each side of the switch keeps what it had in one: here the call's filters are
+        # kept and come back when it goes on; in resume, the caller's are and come back now. As
+        # only one thread runs at a time, it does not matter that the two are not nested.
+        # let_go: the calls that run meanwhile see the user's own settings of torch.
+        with warnings.catch_warnings(), let_go():
             self._has_stopped.release()
             self._may_go_on.acquire()
-        warnings.filters = filters
         if self._is_cancelled:
             raise Cancelled
 
@@ -130,7 +136,7 @@ class ConcurrentFit:
 def run_concurrently(
     calls: Sequence[Callable[[], Any]], working_memory: float | None = None
 ) -> list[ConcurrentFit]:
-    """Run calls side by side and train their networks together.
+    """Run calls concurrently, with vectorized training of their networks.
 
     Parameters
     ----------
@@ -151,9 +157,9 @@ def run_concurrently(
     n_threads = torch.get_num_threads()
     tasks = [ConcurrentFit(call) for call in calls]
     shared = SharedBatches()
-    waiting = deque(tasks)
-    try:
-        with warnings.catch_warnings():  # tasks enter and leave theirs in any order
+    waiting = deque(tasks)  # those that were under way come first
+    with warnings.catch_warnings():  # calls that are cancelled leave theirs in any order
+        try:
             while waiting:
                 ready: list[ConcurrentFit] = []
                 n_bytes = 0.0
@@ -163,21 +169,26 @@ def run_concurrently(
                     if not task.jobs:
                         continue
                     ready.append(task)
-                    if is_outermost:
+                    if is_outermost:  # within another task, that one's round bounds the memory
                         n_bytes += sum(shared.add(job) for job in task.jobs)
                         n_bytes += sum(map(bytes_per_network, task.jobs))
                 if ready:
                     train_all([job for task in ready for job in task.jobs], working_memory)
                 waiting.extendleft(reversed(ready))
-    finally:
-        try:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:  # all are told to end before any is waited for
-                task.join()
         finally:
-            torch.set_num_threads(n_threads)
+            try:
+                _end_all(tasks)
+            finally:  # also where another Ctrl-C comes meanwhile
+                torch.set_num_threads(n_threads)
     return tasks
+
+
+def _end_all(tasks: Sequence[ConcurrentFit]) -> None:
+    """Let the calls that still wait end, and wait for all threads."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:  # all are told to end before any is waited for
+        task.join()
 
 
 def train_all(jobs: Sequence[TrainingJob], working_memory: float) -> None:
@@ -190,7 +201,10 @@ def train_all(jobs: Sequence[TrainingJob], working_memory: float) -> None:
 
 
 class SharedBatches:
-    """Tables in training, each only once however many networks learn from it."""
+    """Tables in training, each in memory once however many networks learn from it.
+
+    Equal tables are found by a hash of their content, and are let go with the last job.
+    """
 
     def __init__(self) -> None:
         self._tables: WeakValueDictionary[str, Batch] = WeakValueDictionary()

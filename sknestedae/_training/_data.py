@@ -1,4 +1,4 @@
-"""Batches of tensors in memory."""
+"""Batches of a data set in memory, as torch's DataLoader gives them."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ class TensorIterator:
     def __iter__(self) -> Iterator[Batch]:
         rows, order, n_rows = self.dataset.rows, self.dataset.index, len(self.dataset)
         if self.shuffle:
+            # drawn on the CPU, so that the order is the same on every device
             permutation = torch.randperm(n_rows, generator=self.generator)
             order = permutation if order is None else order[permutation]
         if order is None:
@@ -58,6 +59,7 @@ class TensorIterator:
         width = sum(tensor[0].numel() for tensor in rows.values.values())
         step = max(_CHUNK_ENTRIES // (width * self.batch_size), 1) * self.batch_size
         for start in range(0, n_rows, step):
+            # one gather for many batches, as its call costs more than to copy a small batch
             chunk = rows[order[start : start + step].to(rows.device)]
             for i in range(0, len(chunk), self.batch_size):
                 yield chunk[i : i + self.batch_size]

@@ -1,4 +1,4 @@
-"""A net with the rows that it is to be trained on."""
+"""A training job: a net with the rows that it is to be trained on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._net import AutoencoderNet
 
 @dataclass
 class TrainingJob:
-    """A net with what it is to be trained on.
+    """A net to be trained, on its own or in a stack with others.
 
     Parameters
     ----------
@@ -22,14 +22,14 @@ class TrainingJob:
     max_iter : int
         Number of epochs at most.
     architecture : dict
-        What the module was built from.
+        Arguments that the module was built from.
     weight_power : int, default=0
         Power of two that the weights of the rows to learn from were divided by.
 
     Attributes
     ----------
     error : Exception or None
-        What ended the training, if it was one of many.
+        Raised in the training, if it was one of several jobs.
     """
 
     net: AutoencoderNet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -116,7 +117,9 @@ class AutoencoderNet(NeuralNet):
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> AutoencoderNet:
         """Make an Adam, of one tensor of which the parameters are parts if all are to be trained.
 
-        A user's callback may freeze some of them.
+        Where a network is small, a step of Adam takes its time for each tensor rather than for
+        each number. A user's callback may freeze some parameters, so that with one each parameter
+        is a tensor of its own.
         """
         parameters = list(self.module_.parameters())
         is_one = not self.foreign_callbacks and all(p.requires_grad for p in parameters)
@@ -179,7 +182,9 @@ class AutoencoderNet(NeuralNet):
         self._set_training(False)
         return self
 
-    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+    def get_split_datasets(
+        self, X: tuple[Subset, Subset | None], y: None = None, **fit_params: Any
+    ) -> tuple[Subset, Subset | None]:
         """Take the two data sets as they come."""
         return X
 
@@ -191,7 +196,12 @@ class AutoencoderNet(NeuralNet):
         return TensorIterator(dataset, self.iterator_valid__batch_size)
 
     def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+        self,
+        iterator: TensorIterator | None,
+        training: bool,
+        prefix: str,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
     ) -> None:
         """Run the batches of an epoch and record each term's mean over all rows."""
         if iterator is None:
@@ -205,7 +215,8 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             for name, term in step["terms"].items():
-                # in place: tensors of each step, kept, would hold the memory between them
+                # in place, on the device: a sum that is read in each step would wait for it, and
+                # tensors of all steps, if kept, would hold the memory between them
                 if name in sums:
                     sums[name] += term
                 else:
@@ -258,12 +269,14 @@ class AutoencoderNet(NeuralNet):
         terms = self.criterion_.data_terms(outputs, batch)
         totals = self.totals_["train"]
         share = totals.rows / len(batch)
-        loss = terms["reconstruction"] * (share * self._factors["reconstruction"])
-        if "prediction" in terms:
-            loss = loss.add(terms["prediction"], alpha=share * self._factors["prediction"])
+        first, *others = terms
+        loss = terms[first] * (share * self._factors[first])
+        for name in others:  # with alpha, a product and a sum are one call of torch
+            loss = loss.add(terms[name], alpha=share * self._factors[name])
         loss.backward()
         self.criterion_.add_penalty_gradients(self.module_)
-        terms = {name: term.detach() for name, term in terms.items()}  # let the graph go
+        # without the graph, which would stay in memory with them until the next step
+        terms = {name: term.detach() for name, term in terms.items()}
         return {"loss": loss, "y_pred": outputs.prediction, "terms": terms}
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:

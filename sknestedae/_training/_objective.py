@@ -1,10 +1,10 @@
-"""The objective: loss terms by name, and their sum."""
+"""The objective: a list of named loss terms, and penalties on weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -21,19 +21,97 @@ from ._schedules import epoch_means
 
 @dataclass
 class Totals:
-    """Total weights of a data set, which its sums of errors are divided by."""
+    """Total weights of a data set, which its sums of errors are divided by.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows.
+    weight : float
+        Total weight of the rows.
+    entries : dict of str to float
+        For each term, the total weight of its measured entries.
+    """
 
     rows: int
     weight: float
-    reconstruction: float
-    prediction: float
+    entries: dict[str, float]
+
+
+@dataclass
+class ReconstructionTerm:
+    """Errors of the decoded blocks.
+
+    Parameters
+    ----------
+    layouts : dict of str to Layout
+        Each block's layout.
+    loss : str
+        Error of a number; a category's is the cross-entropy.
+    weight : float
+        Factor of the mean error in the loss.
+    """
+
+    name: ClassVar[str] = "reconstruction"
+    layouts: dict[str, Layout]
+    loss: str
+    weight: float
+
+    def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
+        """Sum the errors of a batch."""
+        parts = [
+            block_error(
+                outputs.blocks[name],
+                batch.values[name],
+                layout,
+                self.loss,
+                batch.entry_weight(batch.measured.get(name)),
+            )
+            for name, layout in self.layouts.items()
+        ]
+        return parts[0] if len(parts) == 1 else torch.stack(parts).sum(dim=0)
+
+    def entries(self, batch: Batch) -> list[tuple[Tensor | None, int]]:
+        """Give for each block which entries are known, None if all are, and the columns."""
+        return [
+            (batch.measured.get(name), layout.n_columns) for name, layout in self.layouts.items()
+        ]
+
+
+@dataclass
+class PredictionTerm:
+    """Errors of the prediction.
+
+    Parameters
+    ----------
+    layout : Layout
+        The target's layout.
+    loss, weight : str and float
+        As in ``ReconstructionTerm``.
+    """
+
+    name: ClassVar[str] = "prediction"
+    layout: Layout
+    loss: str
+    weight: float
+
+    def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
+        """Sum the errors of a batch; None without a target."""
+        if outputs.prediction is None or batch.target is None:
+            return None
+        known = batch.entry_weight(batch.labelled)
+        return block_error(outputs.prediction, batch.target, self.layout, self.loss, known)
+
+    def entries(self, batch: Batch) -> list[tuple[Tensor | None, int]]:
+        """Give which targets are known, None if all are, and the number of columns."""
+        return [(batch.labelled, self.layout.n_columns)]
 
 
 class Objective(nn.Module):
-    """The loss terms, by name, and their sum.
+    """The loss: a list of named data terms, and penalties on weights.
 
-    ``reconstruction`` and ``prediction`` are means over measured entries, weighted by samples.
-    ``l1`` and ``l2`` are penalties on weights.
+    A data term is a mean over measured entries, weighted by samples; ``l1`` and ``l2`` are
+    penalties.
 
     Parameters
     ----------
@@ -44,7 +122,14 @@ class Objective(nn.Module):
     reconstruction_loss, prediction_loss : str
         Error of a number; a category's is the cross-entropy.
     reconstruction_weight, prediction_weight, l1, alpha : float
-        What the terms are multiplied with.
+        Factors of the terms.
+
+    Attributes
+    ----------
+    terms : list of ReconstructionTerm or PredictionTerm
+        The data terms, in the order in which they are added up.
+    weights : dict of str to float
+        Each data term's factor in the loss, by its name.
     """
 
     def __init__(
@@ -60,59 +145,39 @@ class Objective(nn.Module):
         alpha: float,
     ) -> None:
         super().__init__()
-        self.layouts = dict(layouts)
-        self.target_layout = target_layout
-        self.reconstruction_loss = reconstruction_loss
-        self.prediction_loss = prediction_loss
-        self.reconstruction_weight = reconstruction_weight
-        self.prediction_weight = prediction_weight
+        self.terms: list[ReconstructionTerm | PredictionTerm] = [
+            ReconstructionTerm(dict(layouts), reconstruction_loss, reconstruction_weight)
+        ]
+        if target_layout is not None:
+            self.terms.append(PredictionTerm(target_layout, prediction_loss, prediction_weight))
+        self.weights = {term.name: term.weight for term in self.terms}
         self.l1 = l1
         self.alpha = alpha
 
     def totals(self, dataset: Subset) -> Totals:
-        """Sum up the weights of all measured entries of a data set."""
-        totals = Totals(len(dataset), 0.0, 0.0, 0.0)
+        """Sum up the weights of all measured entries of a data set, of each term."""
+        totals = Totals(len(dataset), 0.0, {term.name: 0.0 for term in self.terms})
         every = dataset.rows
+        # without values and targets, so that no rows of a large table are copied for this
+        known = Batch({}, every.measured, None, every.labelled, every.weight)
         has_weights = every.weight is not None or every.labelled is not None or every.measured
         step = CHUNK_ROWS if has_weights else max(len(dataset), 1)
         for start in range(0, len(dataset), step):
-            index: Any = slice(start, start + step)
+            index: slice | Tensor = slice(start, start + step)
             if dataset.index is not None:
                 index = dataset.index[index].to(every.device)
             count = min(step, len(dataset) - start)
-            weight = None if every.weight is None else every.weight[index]
-            totals.weight += _total(weight, None, count, 1)
-            for name, layout in self.layouts.items():
-                known = every.measured[name][index] if name in every.measured else None
-                totals.reconstruction += _total(weight, known, count, layout.n_columns)
-            if self.target_layout is not None:
-                known = None if every.labelled is None else every.labelled[index]
-                totals.prediction += _total(weight, known, count, self.target_layout.n_columns)
+            chunk = known[index]
+            totals.weight += _total(chunk.weight, None, count, 1)
+            for term in self.terms:
+                for is_known, n_columns in term.entries(chunk):
+                    totals.entries[term.name] += _total(chunk.weight, is_known, count, n_columns)
         return totals
 
-    def data_terms(self, outputs: Outputs, rows: Batch) -> dict[str, Tensor]:
+    def data_terms(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Sum the errors of a batch, by term."""
-        parts = [
-            block_error(
-                outputs.blocks[name],
-                rows.values[name],
-                layout,
-                self.reconstruction_loss,
-                rows.entry_weight(rows.measured.get(name)),
-            )
-            for name, layout in self.layouts.items()
-        ]
-        terms = {"reconstruction": parts[0] if len(parts) == 1 else torch.stack(parts).sum(dim=0)}
-        layout, prediction, target = self.target_layout, outputs.prediction, rows.target
-        if layout is not None and prediction is not None and target is not None:
-            terms["prediction"] = block_error(
-                prediction,
-                target,
-                layout,
-                self.prediction_loss,
-                rows.entry_weight(rows.labelled),
-            )
-        return terms
+        errors = {term.name: term.error(outputs, batch) for term in self.terms}
+        return {name: error for name, error in errors.items() if error is not None}
 
     def add_penalty_gradients(self, module: AutoencoderModule) -> None:
         """Add the penalties' gradients to those of the data terms."""
@@ -128,11 +193,11 @@ class Objective(nn.Module):
         return terms
 
     def factors(self, totals: Totals) -> dict[str, float]:
-        """Give what each term's sum over a data set is multiplied with."""
+        """Give the factor of each term's sum over a data set: its weight by its total."""
         factors = {}
-        for name in ("reconstruction", "prediction"):
-            total = getattr(totals, name)
-            factors[name] = getattr(self, f"{name}_weight") / total if total else 0.0
+        for name, weight in self.weights.items():
+            total = totals.entries[name]
+            factors[name] = weight / total if total else 0.0
         return factors
 
     def epoch_terms(self, sums: Mapping[str, Tensor], totals: Totals) -> dict[str, float]:
@@ -142,8 +207,8 @@ class Objective(nn.Module):
         """
         means = epoch_means(
             {name: np.array([value.item()]) for name, value in sums.items()},
-            {name: np.array([getattr(totals, name)]) for name in sums},
-            {name: np.array([getattr(self, f"{name}_weight")]) for name in sums},
+            {name: np.array([totals.entries[name]]) for name in sums},
+            {name: np.array([self.weights[name]]) for name in sums},
         )
         return {name: float(value[0]) for name, value in means.items()}
 

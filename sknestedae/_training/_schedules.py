@@ -1,4 +1,4 @@
-"""What follows from the loss of an epoch: the next learning rate, the best epoch, the end.
+"""Learning-rate schedules and early stopping: what follows from the loss of an epoch.
 
 The rules hold for many networks at once, each with settings of its own; the fit of a single one
 is the case of arrays of one.
@@ -7,16 +7,16 @@ is the case of arrays of one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 # A plateau: the loss has not fallen by this share of itself (the default of torch's schedule).
 _PLATEAU_GAIN = 1e-4
 
 
 class LearningRates:
-    """The factor that each network's first learning rate is multiplied with.
+    """Learning-rate schedules: the factor of each network's first learning rate.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class LearningRates:
     factor : ndarray of shape (n_networks,)
     """
 
-    def __init__(self, schedules: Sequence[str], max_iter: Any, patience: Any) -> None:
+    def __init__(self, schedules: Sequence[str], max_iter: ArrayLike, patience: ArrayLike) -> None:
         self._is_cosine = np.array([schedule == "cosine" for schedule in schedules])
         self._has_plateau = np.array([schedule == "plateau" for schedule in schedules])
         self._max_iter = np.asarray(max_iter)
@@ -43,9 +43,15 @@ class LearningRates:
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
-        _select(self, networks)
+        self._is_cosine = self._is_cosine[networks]
+        self._has_plateau = self._has_plateau[networks]
+        self._max_iter = self._max_iter[networks]
+        self._patience = self._patience[networks]
+        self._best = self._best[networks]
+        self._n_bad = self._n_bad[networks]
+        self.factor = self.factor[networks]
 
-    def step(self, rows: Any, epoch: Any, loss: np.ndarray) -> None:
+    def step(self, rows: slice | np.ndarray, epoch: int | np.ndarray, loss: np.ndarray) -> None:
         """Set the factors that follow an epoch.
 
         Parameters
@@ -57,6 +63,8 @@ class LearningRates:
         loss : ndarray of float64
             Theirs, that a plateau is looked for in.
         """
+        # All three schedules are computed for all networks, and each takes its own: a handful of
+        # operations on small arrays, where a loop over networks would take longer than a step.
         is_better = loss < self._best[rows] * (1 - _PLATEAU_GAIN)
         self._best[rows] = np.where(is_better, loss, self._best[rows])
         n_bad = np.where(is_better, 0, self._n_bad[rows] + 1)
@@ -68,7 +76,7 @@ class LearningRates:
 
 
 class BestEpochs:
-    """Each network's best epoch, and whether it is to go on.
+    """Early stopping: each network's best epoch, and whether its training goes on.
 
     Parameters
     ----------
@@ -84,7 +92,7 @@ class BestEpochs:
         for none.
     """
 
-    def __init__(self, tol: Any, patience: Any) -> None:
+    def __init__(self, tol: ArrayLike, patience: ArrayLike) -> None:
         self._tol = np.asarray(tol, dtype=float)
         self._patience = np.asarray(patience, dtype=float)
         n_networks = len(self._tol)
@@ -95,10 +103,19 @@ class BestEpochs:
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
-        _select(self, networks)
+        self._tol = self._tol[networks]
+        self._patience = self._patience[networks]
+        self._best = self._best[networks]
+        self._n_no_change = self._n_no_change[networks]
+        self.best_iter = self.best_iter[networks]
+        self.diverged_iter = self.diverged_iter[networks]
 
     def judge(
-        self, rows: Any, epoch: Any, loss: np.ndarray, is_finite: np.ndarray
+        self,
+        rows: slice | np.ndarray,
+        epoch: int | np.ndarray,
+        loss: np.ndarray,
+        is_finite: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compare an epoch with the best one.
 
@@ -109,7 +126,7 @@ class BestEpochs:
         epoch : int or ndarray of int
             Its number.
         loss : ndarray of float64
-            What is monitored.
+            Theirs, that is monitored.
         is_finite : ndarray of bool
             Whether all losses and parameters are.
 
@@ -128,11 +145,6 @@ class BestEpochs:
         return is_best, ~is_finite | (self._n_no_change[rows] >= self._patience[rows])
 
 
-def _select(rules: LearningRates | BestEpochs, networks: np.ndarray) -> None:
-    for name, values in vars(rules).items():
-        setattr(rules, name, values[networks])
-
-
 def epoch_means(
     sums: Mapping[str, np.ndarray],
     totals: Mapping[str, np.ndarray],
@@ -143,8 +155,8 @@ def epoch_means(
     Parameters
     ----------
     sums, totals, weights : mapping of str to ndarray of shape (n_networks,)
-        For each term, the sum of its errors, the total weight of its entries, and what its mean is
-        multiplied with in the loss.
+        For each term, the sum of its errors, the total weight of its entries, and the factor of
+        its mean in the loss.
 
     Returns
     -------

@@ -69,35 +69,54 @@ def _parameters_by_tensor(
 
 
 def set_state(net: NeuralNet, state: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Give an initialized net the parameters and moments of another, and freeze as it does."""
+    """Give an initialized net the parameters and moments of another, and freeze as it does.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    state : mapping
+        As ``get_state`` gives it. Without "trained" nothing is frozen or freed.
+    """
     net.module_.load_state_dict(
         {name: torch.from_numpy(np.array(value)) for name, value in state["module"].items()}
     )
-    entries: dict[str, dict[str, Tensor]] = {}
-    for key, value in state["optimizer"].items():
-        entry, name = key.split("/", 1)
-        entries.setdefault(name, {})[entry] = torch.from_numpy(np.array(value, order="C"))
-    states: dict[int, dict[str, Tensor]] = {}
-    named = list(net.module_.named_parameters())
     trained = state.get("trained", {})
     changed = [
-        p for name, p in named if p.requires_grad != bool(trained.get(name, p.requires_grad))
+        parameter
+        for name, parameter in net.module_.named_parameters()
+        if parameter.requires_grad != bool(trained.get(name, parameter.requires_grad))
     ]
     if changed:
         for parameter in changed:
             parameter.requires_grad_(not parameter.requires_grad)
         net.initialize_optimizer()  # which sees frozen parameters one by one
+    _set_moments(net, state["optimizer"])
+
+
+def _set_moments(net: NeuralNet, moments: Mapping[str, np.ndarray]) -> None:
+    """Give the optimizer moments by the names of the parameters, such as "exp_avg/encoder.bias".
+
+    The optimizer may see all parameters as one tensor, whose moments are those of its parts side
+    by side; or each of them, where the other net saw one.
+    """
+    entries: dict[str, dict[str, Tensor]] = {}  # by parameter, then by entry
+    for key, value in moments.items():
+        entry, name = key.split("/", 1)
+        entries.setdefault(name, {})[entry] = torch.from_numpy(np.array(value, order="C"))
+    states: dict[int, dict[str, Tensor]] = {}
+    named = list(net.module_.named_parameters())
     for position, (tensor, own) in enumerate(_parameters_by_tensor(net, named)):
         known = [entries[name] for name, _ in own if name in entries]
         for entry, first in known[0].items() if known else ():
             moment = first
             if entry != "step":  # one number for all parameters
-                none = {entry: first.new_zeros(())}  # of what was frozen
+                none = {entry: first.new_zeros(())}  # for a parameter that was frozen
                 parts = [
                     entries.get(name, none)[entry].expand_as(parameter).flatten()
                     for name, parameter in own
                 ]
                 moment = torch.cat(parts).view(tensor.shape)
             states.setdefault(position, {})[entry] = moment
+    # through load_state_dict, which brings the moments to the device and dtype of the parameters
     groups = net.optimizer_.state_dict()["param_groups"]
     net.optimizer_.load_state_dict({"state": states, "param_groups": groups})

@@ -38,8 +38,8 @@ class StackedBatches:
         return replace(rows, weight=None) if self.is_full[step] else rows
 
 
-class RowOrders:
-    """The order in which a network sees its rows: that of its own fit.
+class BatchSampler:
+    """Which rows the batches of a network hold: those of its own fit, in its order.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class RowOrders:
         self._seed = seed
         self._first_epoch = first_epoch
         self._shuffle = shuffle
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._epoch = -1
         self._order = np.empty((0, batch_size), dtype=np.int64)
 
@@ -77,7 +77,7 @@ class RowOrders:
             To be seeded.
         """
         done = 0
-        while done < len(out):
+        while done < len(out):  # the steps may reach over the ends of epochs
             epoch, start = divmod(step + done, self.n_batches)
             order = self._order_of(epoch, generator)
             part = order[start : start + len(out) - done]
@@ -87,13 +87,13 @@ class RowOrders:
     def _order_of(self, epoch: int, generator: torch.Generator) -> np.ndarray:
         """Give the rows of an epoch's batches, of shape (n_batches, batch_size)."""
         if epoch != self._epoch:
-            padded = np.full(self.n_batches * self._batch_size, -1, dtype=np.int64)
+            padded = np.full(self.n_batches * self.batch_size, -1, dtype=np.int64)
             order: np.ndarray = np.arange(self.n_rows)
             if self._shuffle:
                 generator.manual_seed(epoch_seed(self._seed, self._first_epoch + epoch + 1))
                 order = torch.randperm(self.n_rows, generator=generator).numpy()
             padded[: self.n_rows] = order if self._index is None else self._index[order]
-            self._epoch, self._order = epoch, padded.reshape(-1, self._batch_size)
+            self._epoch, self._order = epoch, padded.reshape(-1, self.batch_size)
         return self._order
 
 
@@ -109,12 +109,12 @@ def gather(tables: Sequence[Batch], index: np.ndarray) -> Batch:
 
     Returns
     -------
-    Rows
-        Tensors of shape (..., n_networks, batch_size, n_columns). What is missing has the weight
-        0, which is given if anything is, or if a table has weights.
+    Batch
+        Tensors of shape (..., n_networks, batch_size, n_columns). Rows of -1 have the weight 0;
+        there are weights if there are such rows, or if a table has weights.
     """
     first, device = tables[0], tables[0].device
-    networks: dict[int, list[int]] = {}
+    networks: dict[int, list[int]] = {}  # of each distinct table, which networks learn from it
     for k, table in enumerate(tables):
         networks.setdefault(id(table), []).append(k)
     is_missing = index < 0
@@ -126,7 +126,7 @@ def gather(tables: Sequence[Batch], index: np.ndarray) -> Batch:
         if like is None:
             return None
         if len(networks) == 1:
-            return like[where]
+            return like[where]  # (..., n_networks, batch_size, n_columns)
         out = torch.ones((*index.shape, like.shape[1]), dtype=like.dtype, device=device)
         for own in networks.values():
             tensor = of_tables[own[0]]
@@ -149,4 +149,37 @@ def gather(tables: Sequence[Batch], index: np.ndarray) -> Batch:
         take([table.target for table in tables]),
         take([table.labelled for table in tables]),
         weight,
+    )
+
+
+def stack_batches(
+    tables: Sequence[Batch], samplers: Sequence[BatchSampler], step: int, n_steps: int
+) -> StackedBatches:
+    """Gather the batches of all networks for some steps.
+
+    Parameters
+    ----------
+    tables : sequence of Batch
+        One a network.
+    samplers : sequence of BatchSampler
+        One a network.
+    step : int
+        Number of steps before.
+    n_steps : int
+        For how many steps.
+    """
+    batch_size = samplers[0].batch_size
+    index = np.empty((len(tables), n_steps, batch_size), dtype=np.int64)
+    generator = torch.Generator()
+    for out, sampler in zip(index, samplers, strict=True):
+        sampler.fill(out, step, generator)
+    index = np.ascontiguousarray(index.swapaxes(0, 1))  # (n_steps, n_networks, batch_size)
+    n_rows = np.array([sampler.n_rows for sampler in samplers])
+    lengths = (index >= 0).sum(axis=2)  # (n_steps, n_networks)
+    has_weights = any(table.weight is not None for table in tables)
+    like = next(iter(tables[0].values.values()))
+    return StackedBatches(
+        gather(tables, index),
+        [not has_weights and bool((own == batch_size).all()) for own in lengths],
+        torch.as_tensor(n_rows / lengths, dtype=like.dtype, device=like.device),
     )

@@ -1,4 +1,4 @@
-"""What can be encoded and decoded: one small pair of modules a kind of data.
+"""Kinds of data that can be encoded and decoded, each by a small pair of modules.
 
 A block says how some columns of a table enter the encoder and how they come back from the
 decoder. :class:`DenseBlock` serves ordinary columns. A new kind of data, such as a spectrum, is a

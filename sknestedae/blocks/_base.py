@@ -59,7 +59,7 @@ class Block(BaseEstimator, ABC):
         encoder : torch.nn.Module
             From (n_samples, layout.n_values) to (n_samples, n_outputs).
         n_outputs : int
-            Width of what it gives.
+            Width of its outputs.
         """
 
     @abstractmethod
@@ -71,7 +71,7 @@ class Block(BaseEstimator, ABC):
         layout : Layout
             How the values are made up.
         n_inputs : int
-            Width of what the common decoder gives.
+            Width of the common decoder's outputs.
 
         Returns
         -------

@@ -34,7 +34,7 @@ def numeric_error(
     -------
     Tensor of shape ()
     """
-    if weight is None and output.ndim == 2:
+    if weight is None and output.ndim == 2:  # one network: torch's own sum is the faster one
         return ELEMENTWISE[loss](output, target, reduction="sum")
     error = ELEMENTWISE[loss](output, target, reduction="none")
     return (error if weight is None else error * weight).sum(dim=(-2, -1))
@@ -55,7 +55,7 @@ def categorical_error(logits: Tensor, target: Tensor, weight: Tensor | None = No
     Tensor of shape ()
         In nats.
     """
-    error = -(target * F.log_softmax(logits, dim=-1)).sum(dim=-1)
+    error = -(target * F.log_softmax(logits, dim=-1)).sum(dim=-1)  # (..., n_samples)
     return (error if weight is None else error * weight).sum(dim=-1)
 
 
@@ -67,7 +67,7 @@ def block_error(
     Parameters
     ----------
     output, values : Tensor of shape (n_samples, layout.n_values)
-        What was decoded and what was given.
+        The decoded and the given values.
     layout : Layout
     loss : str
         Of the numbers; a category's is the cross-entropy.
@@ -76,7 +76,7 @@ def block_error(
 
     Returns
     -------
-    Tensor of shape ()
+    Tensor of shape (), or (n_networks,) where all of these have a first dimension over networks
     """
     n_numeric = layout.n_numeric
     if not layout.n_categories:

@@ -1,7 +1,7 @@
-"""Searches and cross-validation whose fits are trained at once; folds and scores of scales.
+"""Searches and cross-validation with vectorized training; folds and scores of scales.
 
 The classes and functions are scikit-learn's, so that they take the same parameters and give the
-same results; only the training of the networks of one part of the work is done together.
+same results; only the networks of all fits are trained at once.
 """
 
 from ._folds import ScaleKFold

@@ -146,7 +146,7 @@ class ScaleKFold:
     def _deal(self, rows: np.ndarray, groups: np.ndarray, name: str) -> np.ndarray:
         """Deal the rows of one scale into folds; give each row's."""
         is_grouped = len(np.unique(groups)) < len(groups)
-        kind: Any = GroupKFold if is_grouped else KFold
+        kind = GroupKFold if is_grouped else KFold
         fold = np.empty(len(rows), dtype=int)
         try:
             splitter = kind(self.n_splits, shuffle=self.shuffle, random_state=self.random_state)

@@ -174,7 +174,7 @@ def test_missing_entry_is_left_out_of_the_reconstruction():
         decoded = sae.net_.module_({"table": torch.from_numpy(values)}).blocks["table"].numpy()
     expected = np.abs(decoded - values)[measured].mean()
     totals = sae.net_.totals_["train"]
-    assert totals.reconstruction == measured.sum()
+    assert totals.entries["reconstruction"] == measured.sum()
     settings = {**TINY, "reconstruction_loss": "absolute_error", "batch_size": 60}
     one_more = SupervisedAutoencoder(**settings, warm_start=True).fit(X)
     one_more.net_.module_.load_state_dict(sae.net_.module_.state_dict())

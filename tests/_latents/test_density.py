@@ -1,4 +1,4 @@
-"""What is believed of rows: learnt, merged, weighted; misfits and scores."""
+"""Statistics of the training rows: learnt, merged, weighted."""
 
 from __future__ import annotations
 
@@ -6,33 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cases.completion import explainer_of_chain, fitted_chain, fitted_plane, hide, plane
+from cases.completion import fitted_chain, hide, plane
 from cases.nested import cells, sae
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._density import LatentStatistics
-from sknestedae._latents._observation import invertible
 from sknestedae._networks._batch import Batch, Subset
 
 
-def test_misfits_of_examples_are_those_of_the_rows():
-    """All rows against all examples at once, as each against each, but for the width."""
-    explainer, parts = explainer_of_chain()
-    link, rows = explainer.links[1], parts[1]
-    with torch.no_grad():
-        _, decoded = explainer.examples
-        every = link.misfits(decoded[1], rows)
-        wide = {name: v + 0.03 for name, v in link.variance.items()}
-        narrow, link.variance = link.variance, wide
-        for j in (0, 5):
-            one = {name: v[j].expand(len(rows), -1) for name, v in decoded[1].items()}
-            assert_allclose(every[:, j].numpy(), link.misfit(one, rows).numpy(), rtol=1e-8)
-        link.variance = narrow
-
-
-def test_belief_merges_to_that_of_all_rows_the_earlier_ones_counting_less():
+def test_statistics_merge_to_those_of_all_rows_the_earlier_ones_counting_less():
     X = plane(60)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
 
@@ -56,7 +40,7 @@ def test_belief_merges_to_that_of_all_rows_the_earlier_ones_counting_less():
 
 
 @pytest.mark.parametrize("powers", [(1000, 1000), (-1000, -1000), (3, 0), (0, 3), (-1000, 1000)])
-def test_beliefs_merge_by_weights_of_any_size(powers):
+def test_statistics_merge_by_weights_of_any_size(powers):
     X = plane(60)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
 
@@ -74,15 +58,7 @@ def test_beliefs_merge_by_weights_of_any_size(powers):
     assert_allclose(merged.weight * 2.0 ** (merged.power - powers[1]), 40 * (1 + ratio))
 
 
-@pytest.mark.parametrize("unit", [1e-200, 1e-150])
-def test_very_small_numbers_that_are_not_standardised_give_scores_and_fill(unit):
-    X = plane(40) * unit
-    estimator = SupervisedAutoencoder(2, max_iter=2, standardize=False, random_state=0).fit(X)
-    assert np.isfinite(estimator.score_samples(X)).all()
-    assert np.isfinite(estimator.complete(hide(X)[0])).all()
-
-
-def test_the_weight_of_a_belief_is_that_of_all_rows(monkeypatch):
+def test_the_weight_of_statistics_is_that_of_all_rows(monkeypatch):
     monkeypatch.setattr("sknestedae._latents._density._ENOUGH_ROWS", 20)
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(plane(60))
     assert_allclose(fitted_part(estimator).latent_statistics.weight, 60)
@@ -142,7 +118,7 @@ def test_latents_that_are_all_constant_give_scores_and_fill():
     assert np.isfinite(estimator.complete(hide(X)[0])).all()
 
 
-def test_partial_fit_adds_to_the_belief_and_early_stopping_leaves_rows_out():
+def test_partial_fit_adds_to_the_statistics_and_early_stopping_leaves_rows_out():
     X = plane(60)
     estimator = SupervisedAutoencoder(2, random_state=0)
     for part in (X[:20], X[20:]):
@@ -167,104 +143,10 @@ def test_refinement_learns_latents_anew():
 
 
 @pytest.mark.parametrize("weight", [2.0**-900, 3.0, 2.0**900])
-def test_the_weight_of_a_belief_is_that_of_all_rows_after_refinement_too(weight):
+def test_the_weight_of_statistics_is_that_of_all_rows_after_refinement_too(weight):
     X, y = cells()
     stages = [("a", sae(1), [0]), ("b", sae(2), list(range(1, X.shape[1])))]
     chain = NestedAutoencoder(stages, refine_iter=1, random_state=0)
     chain.fit(X, y, sample_weight=np.full(len(X), weight))
-    belief = fitted_part(chain["b"]).latent_statistics
-    assert belief.weight * 2.0 ** (belief.power - np.log2(weight)) == pytest.approx(len(X))
-
-
-def test_held_categories_are_those_that_were_open():
-    X, y = cells()
-    link = fitted_part(sae().fit(X, y)).observation_model()
-    rows = link.rows(link.table.transform(X))
-    held = link.hold(rows, np.ones((len(X), 1), dtype=int))
-    group = slice(3, 5)
-    is_open = np.array(X["layer"].isna())
-    assert is_open.sum() == 1
-    assert_array_equal(held.values["table"][is_open, group], [[0, 1]])
-    assert torch.equal(held.values["table"][~is_open], rows.values["table"][~is_open])
-    assert held.measured["table"][:, 3].all()
-    assert not rows.measured["table"][:, 3].all()
-
-
-# ---------------------------------------------------------------------------------------------
-# Scores
-
-
-def test_rows_from_elsewhere_score_lower():
-    """Far along the plane, and off it: both are seen."""
-    estimator, X = fitted_plane()
-    scores = estimator.score_samples(X)
-    mean = X.mean(axis=0)
-    assert np.median(estimator.score_samples(mean + 6 * (X - mean))) < scores.min()
-    off = X + 3 * X.std(axis=0) * np.array([1, -1, 1, -1, 1, -1])
-    assert np.median(estimator.score_samples(off)) < scores.min()
-    assert scores.shape == (len(X),)
-
-
-def test_the_score_of_a_chain_is_the_sum_of_what_was_measured():
-    chain, X, y = fitted_chain()
-    table, _ = stack_scales(X, y, names=["a", "b"])
-    scores = chain.score_samples(table)
-    first, second = chain.score_samples(X)
-    is_first = table.index.get_level_values("scale") == "a"
-    assert_allclose(scores[is_first], first)
-    assert_allclose(scores[~is_first], second)
-    assert_allclose(first, chain["a"].score_samples(X[0]))
-    of_stages = [
-        stage.estimator.score_samples(part[~is_first])
-        for stage, part in chain._fitted.walk(chain._read(table))
-    ]
-    assert_allclose(second, np.sum(of_stages, axis=0))
-
-
-def test_the_score_of_an_ensemble_is_the_median_of_its_members():
-    X, y = cells()
-    many = sae(n_members=3).fit(X, y)
-    expected = np.median([member.score_samples(X) for member in many.members_], axis=0)
-    assert_allclose(many.score_samples(X), expected)
-
-
-@pytest.mark.parametrize("n_columns_at_most", [500, 3])
-def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at_most):
-    """Each row by itself, by the covariance of what was measured of it; of many columns, alone."""
-    monkeypatch.setattr("sknestedae._latents._density._MANY_COLUMNS", n_columns_at_most)
-    X = plane()
-    estimator = SupervisedAutoencoder(1, max_iter=5, random_state=0).fit(X)
-    link, (gaps, _) = fitted_part(estimator).observation_model(), hide(X[:20])
-    gaps[0] = X[0]
-    Z = estimator.transform(gaps)
-    mean, scale = fitted_part(estimator).table.affine(range(gaps.shape[1]))
-    scaled = (gaps - mean) / scale
-    decoded = link.decode(torch.from_numpy(Z))["table"].detach().numpy()
-    belief = link.belief
-    if n_columns_at_most == 3:
-        assert belief.residual is None
-        covariance = np.diag(np.maximum(belief.error["table"], 1e-4))
-    else:
-        covariance = belief.residual + 1e-6 * np.eye(6)
-        assert np.abs(belief.residual - np.diag(belief.error["table"])).max() > 0.1
-    precision = np.linalg.inv(belief.regular_covariance())
-    for i, score in enumerate(estimator.score_samples(gaps)):
-        own = ~np.isnan(gaps[i])
-        error = (decoded[i] - scaled[i])[own]
-        misfit = error @ np.linalg.solve(covariance[np.ix_(own, own)], error) / 2
-        step = Z[i] - belief.mean
-        assert_allclose(score, -misfit * 6 / own.sum() - step @ precision @ step / 2, rtol=1e-8)
-
-
-def test_a_covariance_that_rounding_made_singular_can_be_inverted():
-    """Two columns that are the same up to rounding, of errors as large as 1e10."""
-    size = torch.tensor([1e10, 2e9, 3e-4], dtype=torch.float64)
-    singular = size[:, None] * size
-    with pytest.raises(RuntimeError, match="singular"):
-        torch.linalg.inv(singular)
-    mended = invertible(singular)
-    assert torch.linalg.inv(mended).isfinite().all()
-    relative = (mended / singular - 1).abs().max()
-    assert relative <= 8 * 3 * torch.finfo(torch.float64).eps * 1.5
-    regular = singular + torch.diag(size**2)
-    assert invertible(regular) is regular
+    statistics = fitted_part(chain["b"]).latent_statistics
+    assert statistics.weight * 2.0 ** (statistics.power - np.log2(weight)) == pytest.approx(len(X))

@@ -12,11 +12,11 @@ import torch
 from cases.completion import (
     LINEAR,
     chain_of,
-    explainer_of_chain,
     fitted_chain,
     fitted_plane,
     hide,
     plane,
+    search_of_chain,
 )
 from cases.nested import cells, clf, sae
 from cases.supervised import mixed_table
@@ -189,9 +189,9 @@ def test_latents_stay_where_their_activation_can_bring_them(activation):
     ).fit(X)
     gaps, _ = hide(10 * X[:20])  # far from anything that was learnt from
     link = fitted_part(estimator).observation_model()
-    explainer, rows = PosteriorModeSearch([link]), [link.rows(link.table.transform(gaps))]
+    search, rows = PosteriorModeSearch([link]), [link.rows(link.table.transform(gaps))]
     low, high = fitted_part(estimator).observation_model().bounds
-    latents = explainer.find(rows).latents
+    latents = search.find(rows).latents
     assert latents.min() >= low
     assert latents.max() <= high
 
@@ -201,68 +201,71 @@ def test_latents_stay_where_their_activation_can_bring_them(activation):
 
 
 def test_examples_weigh_as_they_are_likely():
-    """By all that was measured, at both stages: an energy is minus a log-likelihood."""
-    explainer, parts = explainer_of_chain()
+    """By all that was measured, at both stages: their negative log-likelihoods add up."""
+    search, parts = search_of_chain()
     with torch.no_grad():
-        weights = explainer.weigh(parts)
-        pairs = zip(explainer.links, explainer.examples[1], parts, strict=True)
-        energy = sum(link.misfits(decoded, rows) for link, decoded, rows in pairs)
+        weights = search.example_weights(parts)
+        pairs = zip(search.models, search.examples[1], parts, strict=True)
+        losses = sum(
+            link.negative_log_likelihood_of_examples(decoded, rows)
+            for link, decoded, rows in pairs
+        )
     assert_allclose(weights.sum(dim=1).numpy(), 1)
     ratio = weights / weights.max(dim=1, keepdim=True).values
-    expected = torch.exp(energy.min(dim=1, keepdim=True).values - energy)
+    expected = torch.exp(losses.min(dim=1, keepdim=True).values - losses)
     assert_allclose(ratio.numpy(), expected.numpy(), rtol=1e-9)
 
 
-def test_slopes_are_those_of_the_energy():
+def test_the_gradient_is_that_of_the_negative_log_posterior():
     """The gradient of the search against torch's own, numbers, categories and both stages."""
-    explainer, parts = explainer_of_chain()
+    search, parts = search_of_chain()
     rng = np.random.default_rng(0)
-    n_latents = explainer.slices[-1].stop
+    n_latents = search.slices[-1].stop
     latents = torch.from_numpy(rng.normal(size=(len(parts[0]), n_latents)))
-    prior = explainer.local_prior(explainer.weigh(parts))
+    prior = search.local_prior(search.example_weights(parts))
     given = latents.clone().requires_grad_()
-    (expected,) = torch.autograd.grad(explainer.energy(given, parts, prior).sum(), given)
+    (expected,) = torch.autograd.grad(
+        search.negative_log_posterior(given, parts, prior).sum(), given
+    )
     with torch.no_grad():
-        gradient, curvature = explainer.slope(latents, parts, prior)
+        gradient, hessian = search.gradient_and_hessian(latents, parts, prior)
     assert_allclose(gradient.numpy(), expected.numpy(), rtol=1e-8, atol=1e-8)
     # of linear decoders the second derivatives are whole; here they are at least positive
-    assert torch.linalg.eigvalsh(curvature).min() > 0
+    assert torch.linalg.eigvalsh(hessian).min() > 0
 
 
 def test_latents_between_stages_are_numbers_of_the_later_table():
     """What two stages disagree by counts as if the latents had been measured with its columns."""
-    explainer, parts = explainer_of_chain()
-    columns, own = explainer.between[0], explainer.slices[0]
+    search, parts = search_of_chain()
+    columns, own = search.between[0], search.slices[0]
     assert (columns.scale - 1).abs().min() > 0.1  # the later stage scales them
     rng = np.random.default_rng(0)
-    latents = torch.from_numpy(rng.normal(size=(len(parts[0]), explainer.slices[-1].stop)))
+    latents = torch.from_numpy(rng.normal(size=(len(parts[0]), search.slices[-1].stop)))
     block, measured = columns.block, parts[1].measured[columns.block].clone()
     assert not measured[:, columns.index].any()
     measured[:, columns.index] = True
     known = Batch(parts[1].values, {block: measured})
     known = Batch(columns.put(known, latents[:, own]), known.measured)
-    prior = explainer.local_prior(explainer.weigh(parts))
+    prior = search.local_prior(search.example_weights(parts))
     with torch.no_grad():
-        total = explainer.energy(latents, parts, prior)
-        step = latents[:, explainer.slices[1]] - prior.center
+        total = search.negative_log_posterior(latents, parts, prior)
+        step = latents[:, search.slices[1]] - prior.mean
         expected = torch.einsum("ni,nij,nj->n", step, prior.precision, step) / 2
-        for link, rows, part in zip(
-            explainer.links, (parts[0], known), explainer.slices, strict=True
-        ):
-            expected = expected + link.misfit(link.decode(latents[:, part]), rows)
+        for link, rows, part in zip(search.models, (parts[0], known), search.slices, strict=True):
+            expected = expected + link.negative_log_likelihood(link.decode(latents[:, part]), rows)
     assert_allclose(total.numpy(), expected.numpy(), rtol=1e-10)
 
 
-def test_the_search_ends_where_the_energy_is_flat():
-    explainer, parts = explainer_of_chain()
+def test_the_search_ends_where_the_negative_log_posterior_is_flat():
+    search, parts = search_of_chain()
     with torch.no_grad():
-        prior = explainer.local_prior(explainer.weigh(parts))
-        start, _ = explainer.decode_down(prior.center)
-        latents = explainer.search(parts, start, prior)
-        before, after = (explainer.energy(z, parts, prior) for z in (start, latents))
-        gradient, curvature = explainer.slope(latents, parts, prior)
-        # what one more step of Newton's method would gain, beside the energy itself
-        gain = torch.einsum("ni,ni->n", gradient, torch.linalg.solve(curvature, gradient)) / 2
+        prior = search.local_prior(search.example_weights(parts))
+        start, _ = search.decode_down(prior.mean)
+        latents = search.minimize(parts, start, prior)
+        before, after = (search.negative_log_posterior(z, parts, prior) for z in (start, latents))
+        gradient, hessian = search.gradient_and_hessian(latents, parts, prior)
+        # what one more step of Newton's method would gain, beside the value itself
+        gain = torch.einsum("ni,ni->n", gradient, torch.linalg.solve(hessian, gradient)) / 2
     assert (after <= before).all()
     assert (after < before).any()
     assert (gain / (1 + after)).max() < 1e-3
@@ -455,14 +458,14 @@ def test_candidates_are_distinct_within_tolerance_and_reproducible():
 
 
 def test_the_mismatch_is_a_root_mean_square_over_measured_columns():
-    """Of all stages that are explained together; latents between them are not measured."""
-    explainer, parts = explainer_of_chain()
+    """Of all stages that are searched together; latents between them are not measured."""
+    search, parts = search_of_chain()
     with torch.no_grad():
-        prior = explainer.local_prior(explainer.weigh(parts))
-        start, _ = explainer.decode_down(prior.center)
-        latents = explainer.search(parts, start, prior)
+        prior = search.local_prior(search.example_weights(parts))
+        start, _ = search.decode_down(prior.mean)
+        latents = search.minimize(parts, start, prior)
         errors = []  # each of shape (n_rows,), NaN where nothing was measured
-        for link, rows, own in zip(explainer.links, parts, explainer.slices, strict=True):
+        for link, rows, own in zip(search.models, parts, search.slices, strict=True):
             values, decoded = rows.values["table"], link.decode(latents[:, own])["table"]
             measured, layout = rows.measured["table"].numpy(), link.layouts["table"]
             error = (decoded - values).numpy()
@@ -474,7 +477,7 @@ def test_the_mismatch_is_a_root_mean_square_over_measured_columns():
     n_measured = np.isfinite(errors).sum(axis=0)
     assert len(set(n_measured)) > 1
     expected = np.sqrt(np.nanmean(np.square(errors), axis=0))
-    assert_allclose(explainer.find(parts).mismatch, expected, rtol=1e-9)
+    assert_allclose(search.find(parts).mismatch, expected, rtol=1e-9)
 
 
 def test_the_unit_of_the_mismatch_is_a_column_s_standard_deviation():
@@ -541,7 +544,7 @@ def test_examples_that_are_alike_count_together():
     assert weightiest(numbers[:, :0], codes, weights, 9).tolist() == [2, 4]  # 0.75, 0.25
 
 
-def test_a_row_that_one_example_explains_best_has_other_candidates():
+def test_a_row_that_is_near_one_example_has_other_candidates():
     """Each training row is near one example alone, but the category is open."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"u": rng.uniform(-1, 1, 80), "v": rng.uniform(-1, 1, 80)})

@@ -36,3 +36,21 @@ def test_layers_have_masks_of_their_own():
     drawn = stacked(torch.ones(2, 10, 50))
     assert not torch.equal(drawn[0], drawn[1])
     assert torch.equal(stacked.eval()(torch.ones(2, 3, 4)), torch.ones(2, 3, 4))
+
+
+def test_layers_that_stay_keep_their_masks_and_streams():
+    """Also those of a layer that no batch has passed yet."""
+    whole, part = (StackedDropout([Dropout(p) for p in (0.2, 0.5, 0.7)]) for _ in range(2))
+    for layer in (whole, part):
+        layer.seed(np.arange(3), [0, 1, 2], np.array([4, 4, 4]))
+    left = np.array([0, 2])
+    part.select(left)
+    values = torch.ones(3, 10, 50)
+    for _ in range(2):
+        expected = whole(values)
+        assert torch.equal(part(values[: len(part.p)]), expected[left])
+    again = StackedDropout([Dropout(0.5)] * 3)
+    again.seed(np.arange(3), [0, 1, 2], np.array([4, 4, 4]))
+    first = again(values)
+    again.select(left)
+    assert not torch.equal(again(values[:2]), first[left])  # the next masks of the streams

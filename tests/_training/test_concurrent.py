@@ -160,6 +160,37 @@ def test_filters_of_warnings_stay_with_their_call():
     assert [task.error for task in tasks] == [None] * 3
 
 
+def test_what_a_call_records_are_its_own_warnings():
+    X, y = data()
+
+    def record(k):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            sae(max_iter=1, random_state=k).fit(X, y)
+            warnings.warn(f"of {k}", UserWarning, stacklevel=1)
+        return [str(one.message) for one in caught]
+
+    tasks = run_concurrently([partial(record, k) for k in range(3)])
+    assert [task.value for task in tasks] == [["of 0"], ["of 1"], ["of 2"]]
+
+
+def test_filters_come_back_where_calls_are_interrupted(monkeypatch):
+    def interrupt(jobs, working_memory):
+        raise KeyboardInterrupt
+
+    def strict(k):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            sae(random_state=k).fit(*data())
+
+    monkeypatch.setattr(_concurrent, "train_vectorized", interrupt)
+    filters, before = warnings.filters, list(warnings.filters)
+    with pytest.raises(KeyboardInterrupt):
+        run_concurrently([partial(strict, k) for k in range(3)])
+    assert warnings.filters is filters
+    assert filters == before
+
+
 def test_memory_bounds_the_fits_under_way(rounds):
     run_concurrently([partial(sae(random_state=k).fit, *data()) for k in range(5)], 1e-6)
     assert rounds == [1, 1, 1, 1, 1]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from cases.blocks import SpectrumBlock
+from cases.training import CountsEpochs
 from cases.vectorized import SMALL, assert_same_fit, data, parameters, sae
 from numpy.testing import assert_allclose
 from sklearn.base import clone
-from skorch.callbacks import Callback
 from torch import nn
 
 from sknestedae import SupervisedAutoencoderClassifier
@@ -300,11 +300,6 @@ def test_large_batches_are_trained_one_by_one(stacks, caplog):
     fit_together([sae(**wide, max_iter=1, random_state=k) for k in range(2)], [(X, y)] * 2)
     assert stacks == []
     assert "a batch of 10000 rows is large" in caplog.text
-
-
-class CountsEpochs(Callback):
-    def on_epoch_end(self, net, **kwargs):
-        self.n_epochs = len(net.history)
 
 
 class WithBuffer(Block):

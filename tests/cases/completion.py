@@ -52,8 +52,8 @@ def fitted_chain(**parameters):
     return chain.fit(X, y), X, y
 
 
-def explainer_of_chain():
-    """Give what explains rows of both stages, with rows that have gaps."""
+def search_of_chain():
+    """Give the search of both stages, with rows in which entries are missing."""
     chain, X, _ = fitted_chain()
     completer = chain_of(chain)
     gaps, _ = hide(X[1], 0.2, seed=3)

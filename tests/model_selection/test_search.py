@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.nested import two_scales
+from cases.training import CountsEpochs
 from cases.vectorized import SMALL, data, sae
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import loguniform
@@ -399,8 +400,6 @@ def test_no_scales_no_folds_no_candidates():
 
 
 def test_user_callbacks_are_trained_alone_with_a_reason(caplog):
-    from test_batched import CountsEpochs
-
     caplog.set_level(logging.INFO, logger="sknestedae")
     search_both(sae(**SMALL, callbacks=[CountsEpochs()]), {"alpha": [0.001, 0.1]}, *data())
     assert "callback CountsEpochs" in caplog.text

@@ -1,0 +1,129 @@
+"""The observation model: likelihoods of examples, held categories, scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from cases.completion import fitted_chain, fitted_plane, hide, plane, search_of_chain
+from cases.nested import cells, sae
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sknestedae import SupervisedAutoencoder, stack_scales
+from sknestedae._estimators._fitted import fitted_part
+from sknestedae._latents._observation import invertible
+
+
+def test_likelihoods_of_examples_are_those_of_the_rows():
+    """All rows against all examples at once, as each against each, but for the width."""
+    search, parts = search_of_chain()
+    link, rows = search.models[1], parts[1]
+    with torch.no_grad():
+        _, decoded = search.examples
+        every = link.negative_log_likelihood_of_examples(decoded[1], rows)
+        wide = {name: v + 0.03 for name, v in link.variance.items()}
+        narrow, link.variance = link.variance, wide
+        for j in (0, 5):
+            one = {name: v[j].expand(len(rows), -1) for name, v in decoded[1].items()}
+            assert_allclose(
+                every[:, j].numpy(), link.negative_log_likelihood(one, rows).numpy(), rtol=1e-8
+            )
+        link.variance = narrow
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-150])
+def test_very_small_numbers_that_are_not_standardised_give_scores_and_fill(unit):
+    X = plane(40) * unit
+    estimator = SupervisedAutoencoder(2, max_iter=2, standardize=False, random_state=0).fit(X)
+    assert np.isfinite(estimator.score_samples(X)).all()
+    assert np.isfinite(estimator.complete(hide(X)[0])).all()
+
+
+def test_held_categories_are_those_that_were_open():
+    X, y = cells()
+    link = fitted_part(sae().fit(X, y)).observation_model()
+    rows = link.rows(link.table.transform(X))
+    held = link.hold(rows, np.ones((len(X), 1), dtype=int))
+    group = slice(3, 5)
+    is_open = np.array(X["layer"].isna())
+    assert is_open.sum() == 1
+    assert_array_equal(held.values["table"][is_open, group], [[0, 1]])
+    assert torch.equal(held.values["table"][~is_open], rows.values["table"][~is_open])
+    assert held.measured["table"][:, 3].all()
+    assert not rows.measured["table"][:, 3].all()
+
+
+def test_rows_from_elsewhere_score_lower():
+    """Far along the plane, and off it: both are seen."""
+    estimator, X = fitted_plane()
+    scores = estimator.score_samples(X)
+    mean = X.mean(axis=0)
+    assert np.median(estimator.score_samples(mean + 6 * (X - mean))) < scores.min()
+    off = X + 3 * X.std(axis=0) * np.array([1, -1, 1, -1, 1, -1])
+    assert np.median(estimator.score_samples(off)) < scores.min()
+    assert scores.shape == (len(X),)
+
+
+def test_the_score_of_a_chain_is_the_sum_of_what_was_measured():
+    chain, X, y = fitted_chain()
+    table, _ = stack_scales(X, y, names=["a", "b"])
+    scores = chain.score_samples(table)
+    first, second = chain.score_samples(X)
+    is_first = table.index.get_level_values("scale") == "a"
+    assert_allclose(scores[is_first], first)
+    assert_allclose(scores[~is_first], second)
+    assert_allclose(first, chain["a"].score_samples(X[0]))
+    of_stages = [
+        stage.estimator.score_samples(part[~is_first])
+        for stage, part in chain._fitted.walk(chain._read(table))
+    ]
+    assert_allclose(second, np.sum(of_stages, axis=0))
+
+
+def test_the_score_of_an_ensemble_is_the_median_of_its_members():
+    X, y = cells()
+    many = sae(n_members=3).fit(X, y)
+    expected = np.median([member.score_samples(X) for member in many.members_], axis=0)
+    assert_allclose(many.score_samples(X), expected)
+
+
+@pytest.mark.parametrize("n_columns_at_most", [500, 3])
+def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at_most):
+    """Each row by itself, by the covariance of what was measured of it; of many columns, alone."""
+    monkeypatch.setattr("sknestedae._latents._density._MANY_COLUMNS", n_columns_at_most)
+    X = plane()
+    estimator = SupervisedAutoencoder(1, max_iter=5, random_state=0).fit(X)
+    link, (gaps, _) = fitted_part(estimator).observation_model(), hide(X[:20])
+    gaps[0] = X[0]
+    Z = estimator.transform(gaps)
+    mean, scale = fitted_part(estimator).table.affine(range(gaps.shape[1]))
+    scaled = (gaps - mean) / scale
+    decoded = link.decode(torch.from_numpy(Z))["table"].detach().numpy()
+    statistics = link.statistics
+    if n_columns_at_most == 3:
+        assert statistics.residual is None
+        covariance = np.diag(np.maximum(statistics.error["table"], 1e-4))
+    else:
+        covariance = statistics.residual + 1e-6 * np.eye(6)
+        assert np.abs(statistics.residual - np.diag(statistics.error["table"])).max() > 0.1
+    precision = np.linalg.inv(statistics.regular_covariance())
+    for i, score in enumerate(estimator.score_samples(gaps)):
+        own = ~np.isnan(gaps[i])
+        error = (decoded[i] - scaled[i])[own]
+        loss = error @ np.linalg.solve(covariance[np.ix_(own, own)], error) / 2
+        step = Z[i] - statistics.mean
+        assert_allclose(score, -loss * 6 / own.sum() - step @ precision @ step / 2, rtol=1e-8)
+
+
+def test_a_covariance_that_rounding_made_singular_can_be_inverted():
+    """Two columns that are the same up to rounding, of errors as large as 1e10."""
+    size = torch.tensor([1e10, 2e9, 3e-4], dtype=torch.float64)
+    singular = size[:, None] * size
+    with pytest.raises(RuntimeError, match="singular"):
+        torch.linalg.inv(singular)
+    mended = invertible(singular)
+    assert torch.linalg.inv(mended).isfinite().all()
+    relative = (mended / singular - 1).abs().max()
+    assert relative <= 8 * 3 * torch.finfo(torch.float64).eps * 1.5
+    regular = singular + torch.diag(size**2)
+    assert invertible(regular) is regular

@@ -1,0 +1,92 @@
+"""Dense layers: hidden layers, initial weights, dropout with random numbers of its own."""
+
+import pytest
+import torch
+from torch import nn
+
+from sknestedae._layers._dense import (
+    ACTIVATIONS,
+    INITIALIZATIONS,
+    RANGES,
+    Dropout,
+    dense_stack,
+    initialize,
+)
+
+
+def test_dense_stack():
+    kinds = [type(layer) for layer in dense_stack((4, 3, 2), "relu", 0.1)]
+    assert kinds == [nn.Linear, nn.ReLU, Dropout] * 2
+    assert dense_stack((4,), "relu", 0.1) == []
+
+
+@pytest.mark.parametrize("method", INITIALIZATIONS)
+def test_initializations(method):
+    n_inputs, n_outputs = 400, 300
+    layer = nn.Linear(n_inputs, n_outputs)
+    torch.manual_seed(1)
+    initialize([layer], method)
+    drawn = layer.weight.detach().clone()
+    assert (layer.bias == 0).all()
+    # Glorot and Bengio 2010: var = 2 / (n_inputs + n_outputs); He et al. 2015: 2 / n_inputs.
+    # torch's kaiming_uniform_ and kaiming_normal_ have a = 0 by default, which is He's.
+    fan = (n_inputs + n_outputs) if method.startswith("xavier") else n_inputs
+    # The variance of n draws is known to a share of about sqrt(2 / n); five times that.
+    assert drawn.var().item() == pytest.approx(2 / fan, rel=5 * (2 / drawn.numel()) ** 0.5)
+    bound = (6 / fan) ** 0.5
+    assert (drawn.abs().max() <= bound) == method.endswith("uniform")
+    torch.manual_seed(1)
+    initialize([layer], method)
+    assert torch.equal(layer.weight, drawn)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.6])
+def test_dropout_drops_a_share_and_keeps_the_mean(p):
+    layer = Dropout(p)
+    layer.seed(0)
+    n_units = 200_000
+    values = layer(torch.ones(100, n_units // 100))
+    share = (values == 0).double().mean().item()
+    assert abs(share - p) < 5 * (p * (1 - p) / n_units) ** 0.5  # five standard deviations
+    scale = 1 / (1 - round(p * 2**16) / 2**16)
+    torch.testing.assert_close(values[values != 0].unique(), torch.tensor([scale]))
+    assert torch.equal(layer.eval()(torch.ones(2, 3)), torch.ones(2, 3))
+
+
+def test_dropout_follows_its_seed_whatever_the_batches():
+    """Masks are drawn for several batches; a small one takes the first rows of its own."""
+    drawn = []
+    for n_last in (4, 2):
+        layer = Dropout(0.5)
+        layer.seed(3)
+        rows = [8, 8, n_last, 8]
+        drawn.append([layer(torch.ones(n, 50)) for n in rows])
+    for k, (own, other) in enumerate(zip(*drawn, strict=True)):
+        assert torch.equal(own[: len(other)], other), k
+    assert not torch.equal(drawn[0][0], drawn[0][1])
+    layer.seed(4)
+    assert not torch.equal(layer(torch.ones(8, 50)), drawn[0][0])
+
+
+def test_dropout_of_a_larger_batch_and_without_seed():
+    layer = Dropout(0.5)
+    assert layer(torch.ones(4, 5)).shape == (4, 5)
+    assert layer(torch.ones(9, 5)).shape == (9, 5)
+    torch.manual_seed(0)
+    layer.seed(None)
+    first = layer(torch.ones(9, 5))
+    torch.manual_seed(0)
+    layer.seed(None)
+    assert torch.equal(first, layer(torch.ones(9, 5)))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_ranges_are_those_that_activations_reach(activation):
+    """Within them the search for latents stays."""
+    values = ACTIVATIONS[activation]()(torch.linspace(-1e4, 1e4, 200_001, dtype=torch.float64))
+    low, high = RANGES.get(activation, (-float("inf"), float("inf")))
+    assert low <= values.min()
+    assert values.max() <= high
+    if activation in RANGES:  # they are reached, at infinity at the latest
+        assert values.min().item() == pytest.approx(low, abs=1e-6)
+        assert values.max() > 9_000 if high == float("inf") else values.max() > high - 1e-6

@@ -1,0 +1,52 @@
+"""Rows as tensors: slices, entries' weights, keys."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cases.training import numbered_rows
+
+from sknestedae._networks._batch import Batch, Subset
+
+
+def test_batch_of_a_slice_shares_memory():
+    rows = numbered_rows()
+    part = rows[5:9]
+    assert part.values["table"].data_ptr() == rows.values["table"][5:].data_ptr()
+
+
+@pytest.mark.parametrize("rows", [slice(3, 9), torch.tensor([7, 0, 7])])
+def test_rows_of_a_batch_keep_what_belongs_to_them(rows):
+    whole = numbered_rows(gaps=True, weights=True)
+    part = whole[rows]
+    assert len(part) == len(part.target)
+    for taken, tensor in zip(part.tensors(), whole.tensors(), strict=True):
+        assert torch.equal(taken, tensor[rows])
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_an_entry_weighs_what_its_row_does_if_it_is_known(gaps, weights):
+    batch = numbered_rows(gaps=gaps, weights=weights)
+    found = batch.entry_weight(batch.measured.get("table"))
+    assert (found is None) == (not gaps and not weights)
+    if found is not None:
+        known = batch.measured["table"] if gaps else torch.ones(23, 1)
+        weight = batch.weight if weights else torch.ones(23, 1)
+        assert torch.equal(found, known * weight.double())
+
+
+def test_a_key_is_that_of_the_content():
+    keys = [numbered_rows(gaps=gaps).key() for gaps in (False, True, False)]
+    assert keys[0] == keys[2] != keys[1]
+    changed = numbered_rows()
+    changed.values["table"][4, 1] = -1
+    assert changed.key() != keys[0]
+
+
+def test_a_subset_holds_its_rows_alone():
+    rows = Batch({"table": torch.arange(5.0)[:, None]})
+    subset = Subset(rows, torch.tensor([4, 1]))
+    assert len(subset) == 2
+    assert subset[0].values["table"].tolist() == [[4.0]]
+    assert len(Subset(rows)) == 5

@@ -1,0 +1,146 @@
+"""Errors of decoded values, against plain NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+from torch.autograd import gradcheck
+
+from sknestedae._tables._layout import Layout
+from sknestedae.blocks._errors import ELEMENTWISE, block_error, categorical_error, numeric_error
+
+N_ROWS = 7
+
+
+# Sums of a hundred numbers of the size of 1, in float64.
+ATOL = 1000 * np.finfo(np.float64).eps
+
+
+REFERENCES = {
+    "squared_error": lambda e: e**2,
+    "absolute_error": np.abs,
+    "huber": lambda e: np.where(np.abs(e) < 1, e**2 / 2, np.abs(e) - 0.5),
+}
+
+
+MIXED = Layout(2, (3, 2))
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape) * 2
+
+
+def one_hot(n_rows, n_categories, seed=0):
+    return np.eye(n_categories)[np.random.default_rng(seed).integers(n_categories, size=n_rows)]
+
+
+def weights(kind, n_columns):
+    """Give no weights, a mask, weights of rows, or weights of entries with some of them 0."""
+    rng = np.random.default_rng(5)
+    mask = (rng.random((N_ROWS, n_columns)) < 0.7).astype(float)
+    return {
+        None: None,
+        "mask": mask,
+        "rows": rng.uniform(0, 2, (N_ROWS, 1)),
+        "entries": mask * rng.uniform(0, 2, (N_ROWS, n_columns)),
+    }[kind]
+
+
+def mixed_values():
+    return np.hstack([draw(N_ROWS, 2, seed=1), one_hot(N_ROWS, 3), one_hot(N_ROWS, 2, seed=2)])
+
+
+def tensor(array, requires_grad=False):
+    return None if array is None else torch.tensor(array, requires_grad=requires_grad)
+
+
+def test_every_loss_has_a_reference():
+    assert set(ELEMENTWISE) == set(REFERENCES)
+
+
+@pytest.mark.parametrize("loss", REFERENCES)
+@pytest.mark.parametrize("kind", [None, "mask", "rows", "entries"])
+def test_numeric_error(loss, kind):
+    output, target, weight = draw(N_ROWS, 4), draw(N_ROWS, 4, seed=1), weights(kind, 4)
+    expected = (REFERENCES[loss](output - target) * (1 if weight is None else weight)).sum()
+    found = numeric_error(tensor(output), tensor(target), loss, tensor(weight))
+    assert found.shape == ()
+    assert found.item() == pytest.approx(expected, abs=ATOL)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("soft", [False, True])
+def test_categorical_error(weighted, soft):
+    logits, target = draw(N_ROWS, 4), one_hot(N_ROWS, 4)
+    if soft:
+        target = np.random.default_rng(1).dirichlet(np.ones(4), N_ROWS)
+    weight = weights("entries", 1)[:, 0] if weighted else None
+    errors = -(target * log_softmax(logits, axis=1)).sum(axis=1)
+    expected = (errors * (1 if weight is None else weight)).sum()
+    found = categorical_error(tensor(logits), tensor(target), tensor(weight))
+    assert found.item() == pytest.approx(expected, abs=ATOL)
+
+
+@pytest.mark.parametrize("loss", REFERENCES)
+@pytest.mark.parametrize("kind", [None, "mask", "rows", "entries"])
+def test_block_error_of_a_mixed_block(loss, kind):
+    output, values = draw(N_ROWS, MIXED.n_values), mixed_values()
+    weight = weights(kind, MIXED.n_columns)
+    entries = np.empty((N_ROWS, MIXED.n_columns))
+    entries[:, :2] = REFERENCES[loss]((output - values)[:, :2])
+    entries[:, 2] = -(values[:, 2:5] * log_softmax(output[:, 2:5], axis=1)).sum(axis=1)
+    entries[:, 3] = -(values[:, 5:] * log_softmax(output[:, 5:], axis=1)).sum(axis=1)
+    expected = (entries * (1 if weight is None else weight)).sum()
+    found = block_error(tensor(output), tensor(values), MIXED, loss, tensor(weight))
+    assert found.item() == pytest.approx(expected, abs=ATOL)
+
+
+@pytest.mark.parametrize("layout", [Layout(3), Layout(0, (2, 3))])
+def test_block_error_of_one_kind_of_column(layout):
+    output = draw(N_ROWS, layout.n_values)
+    values = draw(N_ROWS, 3, seed=1)
+    if layout.n_categories:
+        values = np.hstack([one_hot(N_ROWS, 2), one_hot(N_ROWS, 3)])
+        parts = [
+            categorical_error(tensor(output[:, g]), tensor(values[:, g])) for g in layout.groups()
+        ]
+    else:
+        parts = [numeric_error(tensor(output), tensor(values), "huber")]
+    found = block_error(tensor(output), tensor(values), layout, "huber")
+    assert found.item() == pytest.approx(sum(part.item() for part in parts), abs=ATOL)
+
+
+def test_what_is_not_measured_has_no_influence():
+    output, values = draw(N_ROWS, MIXED.n_values), mixed_values()
+    weight = weights("mask", MIXED.n_columns)
+    hidden = MIXED.spread(weight) == 0
+    given = tensor(output, requires_grad=True)
+    error = block_error(given, tensor(values), MIXED, "squared_error", tensor(weight))
+    error.backward()
+    assert hidden.any()
+    assert (given.grad.numpy()[hidden] == 0).all()
+    assert (given.grad.numpy()[~hidden] != 0).all()
+    changed = np.where(hidden, values + 100, values)
+    other = block_error(tensor(output), tensor(changed), MIXED, "squared_error", tensor(weight))
+    assert other.item() == pytest.approx(error.item(), abs=ATOL)
+
+
+def test_sum_over_batches_is_the_sum_over_rows():
+    output, values = tensor(draw(N_ROWS, MIXED.n_values)), tensor(mixed_values())
+    weight = tensor(weights("entries", MIXED.n_columns))
+    whole = block_error(output, values, MIXED, "huber", weight).item()
+    parts = [
+        block_error(output[rows], values[rows], MIXED, "huber", weight[rows]).item()
+        for rows in (slice(0, 5), slice(5, None))
+    ]
+    assert sum(parts) == pytest.approx(whole, abs=ATOL)
+
+
+@pytest.mark.parametrize("loss", REFERENCES)
+@pytest.mark.parametrize("kind", [None, "entries", "rows"])
+def test_gradients_of_the_block_error(loss, kind):
+    """The inputs are away from the kinks of absolute_error and huber."""
+    output = tensor(draw(N_ROWS, MIXED.n_values), requires_grad=True)
+    weight = tensor(weights(kind, MIXED.n_columns))
+    values = tensor(mixed_values())
+    assert gradcheck(lambda given: block_error(given, values, MIXED, loss, weight), (output,))
