@@ -56,8 +56,8 @@ ORDER = {
     ],
     "datasets": ["_base", "_nested_functions", "_perovskites"],
     "_layers": ["_device", "_dense"],
-    "blocks": ["_base", "_errors", "_tabular"],
-    "_networks": ["_batch", "_losses", "_autoencoder", "_chain", "_stacked"],
+    "blocks": ["_base", "_losses", "_tabular"],
+    "_networks": ["_batch", "_penalties", "_autoencoder", "_chain", "_stacked"],
     "_training": [
         "_allowed_callbacks",
         "_data",

@@ -40,9 +40,10 @@ from .._training._defaults import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_siz
 from .._training._job import TrainingJob
 from .._training._net import AutoencoderNet
 from .._training._objective import Objective
+from .._training._schedules import SCHEDULES
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
 from ..blocks import Block, DenseBlock
-from ..blocks._errors import ELEMENTWISE
+from ..blocks._losses import ELEMENTWISE
 from ..exceptions import NoTargetError
 from ._ensemble import (
     fit_members,
@@ -125,7 +126,7 @@ class BaseSupervisedAutoencoder(
         "blocks": [list, None],
         "initialization": [StrOptions(set(INITIALIZATIONS))],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "cosine", "plateau"})],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],

@@ -17,7 +17,7 @@ from .._persistence import public
 from .._tables._input import read_rows
 from .._tables._target import ClassTarget, NumericTarget, r2, read_labels, read_numbers
 from .._tables._weights import scale_weights
-from ..blocks._errors import ELEMENTWISE
+from ..blocks._losses import ELEMENTWISE
 from ._base import BaseSupervisedAutoencoder
 from ._ensemble import mean_and_spread
 from ._validation import all_or_nothing

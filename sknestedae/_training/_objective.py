@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from .._networks._autoencoder import AutoencoderModule, Outputs
 from .._networks._batch import Batch, Subset
-from .._networks._losses import add_penalty_gradients, l1_penalty, l2_penalty
+from .._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
 from .._tables._layout import Layout
-from ..blocks._errors import block_error
+from ..blocks._losses import block_error
 from ._data import CHUNK_ROWS
 from ._schedules import epoch_means
 

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+# The schedules that a user may ask for.
+SCHEDULES = ("constant", "cosine", "plateau")
+
 # A plateau: the loss has not fallen by this share of itself (the default of torch's schedule).
 _PLATEAU_GAIN = 1e-4
 
@@ -20,8 +23,8 @@ class LearningRates:
 
     Parameters
     ----------
-    schedules : sequence of {"constant", "cosine", "plateau"}
-        One a network.
+    schedules : sequence of str
+        One a network, of ``SCHEDULES``.
     max_iter : array-like of int
         Number of epochs in which the cosine falls to 0.
     patience : array-like of int

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .._layers._device import derive_seed, forked_rng, seed_generators
 from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch
-from .._networks._losses import add_penalty_gradients, l1_penalty, l2_penalty
+from .._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
 from .._networks._stacked import StackedDropout, stack_modules, take_networks
 from ._job import TrainingJob
 from ._schedules import epoch_means

@@ -1,4 +1,4 @@
-"""Errors of decoded values, against plain NumPy."""
+"""Losses of decoded values, against plain NumPy."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy.special import log_softmax
 from torch.autograd import gradcheck
 
 from sknestedae._tables._layout import Layout
-from sknestedae.blocks._errors import ELEMENTWISE, block_error, categorical_error, numeric_error
+from sknestedae.blocks._losses import ELEMENTWISE, block_error, categorical_error, numeric_error
 
 N_ROWS = 7
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from sknestedae._networks._losses import add_penalty_gradients, l1_penalty, l2_penalty
+from sknestedae._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
 
 # Sums of a hundred numbers of the size of 1, in float64.
 ATOL = 1000 * np.finfo(np.float64).eps

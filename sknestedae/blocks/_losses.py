@@ -1,4 +1,4 @@
-"""Errors of decoded values: of numbers and of categories."""
+"""Losses of decoded values: errors of numbers, and cross-entropies of categories."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from .._tables._layout import Layout
 
+# The error of a number, by the name that a user gives it: torch's functions, or any with their
+# arguments. A new one is offered by the estimators' parameters as soon as it stands here.
 ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
     "squared_error": F.mse_loss,
     "absolute_error": F.l1_loss,
@@ -25,8 +27,8 @@ def numeric_error(
     ----------
     output, target : Tensor of shape (n_samples, n_columns)
         In scaled units.
-    loss : "squared_error", "absolute_error" or "huber"
-        The error of an entry; of "huber" with a threshold of 1 scaled unit.
+    loss : str
+        A key of ``ELEMENTWISE``, the error of an entry; "huber" has a threshold of 1 scaled unit.
     weight : Tensor of shape (n_samples, n_columns) or (n_samples, 1), optional
         Weight of each entry; 0 where it was not measured.
 
