@@ -134,8 +134,8 @@ class Single:
 def imputers() -> dict[str, Callable[[], Any]]:
     """Give makers of the peers.
 
-    Without gaps in ``fit`` the rounds of IterativeImputer agree at once, and it would keep one;
-    ``tol=0`` keeps them all.
+    Without missing values in ``fit`` the rounds of IterativeImputer agree at once, and it would
+    keep one; ``tol=0`` keeps them all.
     """
     forest = {"n_estimators": 20, "random_state": 0}
 
@@ -238,9 +238,9 @@ def main() -> None:
         "Numbers: mean absolute error (MAE) and root mean square error (RMS) in standard "
         "deviations of the column, by column MAE; categories (ETL, HTL): fraction that is wrong. "
         "Pooled over the hidden entries of five folds' held-out rows; everything is fitted to the "
-        "other rows, without gaps. In folds of rows most held-out devices have the very columns "
-        "of a device that is known; folds of compositions are the harder question, and the one "
-        "that a new material asks."
+        "other rows, without missing values. In folds of rows most held-out devices have the very "
+        "columns of a device that is known; folds of compositions are the harder question, and "
+        "the one that a new material asks."
     )
     report.text(
         "The autoencoders: of crystals with 12 latents, of devices with 18, the rest default. The "

@@ -33,7 +33,14 @@ WEIGHTS = (0.0, 1.0, 10.0)  # beside the default
 # How many rows propose looks at: the pool, and two walks along the gradient from each start.
 N_LOOKED_AT = _N_POOL + 2 * _N_STEPS * _MIN_STARTS
 OF_BOTH = "a value of both stages"
-WISHES = ["a value inside", "a range", OF_BOTH, "a high value", "just beyond the maximum", "max"]
+OBJECTIVES = [
+    "a value inside",
+    "a range",
+    OF_BOTH,
+    "a high value",
+    "just beyond the maximum",
+    "max",
+]
 JUDGED = ["a value inside", "just beyond the maximum", "max"]  # where the settings are varied
 PROPOSE = "propose"
 
@@ -49,8 +56,8 @@ class Known(NamedTuple):
     seed: int
 
 
-class Wish(NamedTuple):
-    """What is wanted: of the second stage's target, and perhaps of the first one's as well."""
+class Objective(NamedTuple):
+    """The objective for the second stage's target, and perhaps for the first one's as well."""
 
     kind: str
     second: Any
@@ -62,7 +69,7 @@ class Wish(NamedTuple):
         return wanted if self.first is None else {"scale0": self.first, **wanted}
 
     def missed(self, values: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        """Say how far both targets are from the wish, in their standard deviations."""
+        """Say how far both targets are from the objective, in their standard deviations."""
         second = values[:, 1] / scale[1]
         if self.kind == "max":
             return -second
@@ -109,18 +116,18 @@ def cases() -> Iterator[tuple[int, float, int, Known]]:
                     yield function, noise, n, known
 
 
-def wishes(known: Known, function: int) -> Iterator[Wish]:
-    """Give what is wanted, by the measured targets of the known rows."""
+def objectives(known: Known, function: int) -> Iterator[Objective]:
+    """Give the objectives, by the measured targets of the known rows."""
     y, scale = known.y, SCALES[function][1]
     for share in (0.25, 0.5, 0.75):
-        yield Wish("a value inside", np.quantile(y, share))
-    yield Wish("a range", tuple(np.quantile(y, [0.8, 0.9])))
-    yield Wish("a high value", (np.quantile(y, 0.9) + y.max()) / 2)
-    yield Wish("just beyond the maximum", y.max() + 0.2 * scale)
-    yield Wish("max", "max")
+        yield Objective("a value inside", np.quantile(y, share))
+    yield Objective("a range", tuple(np.quantile(y, [0.8, 0.9])))
+    yield Objective("a high value", (np.quantile(y, 0.9) + y.max()) / 2)
+    yield Objective("just beyond the maximum", y.max() + 0.2 * scale)
+    yield Objective("max", "max")
     rng = np.random.RandomState(known.seed + 1000)
     for first, second in truth(draw(2, rng), function):  # so that some row has both
-        yield Wish(OF_BOTH, second, first)
+        yield Objective(OF_BOTH, second, first)
 
 
 def fit_chain(known: Known, n_members: int = 1) -> NestedAutoencoder:
@@ -156,13 +163,13 @@ def uniform(known: Known, n: int) -> pd.DataFrame:
     return pd.DataFrame(values, columns=known.X.columns)
 
 
-def evolve(model: Boosting, known: Known, wish: Wish, scale: np.ndarray) -> pd.DataFrame:
+def evolve(model: Boosting, known: Known, objective: Objective, scale: np.ndarray) -> pd.DataFrame:
     """Evolve each candidate by itself, with a share of the rows that may be looked at."""
     low, high = known.X.min().to_numpy(), known.X.max().to_numpy()
     share, population = N_LOOKED_AT // N_CANDIDATES, 15
     found = [
         differential_evolution(
-            lambda z: wish.missed(model.predict(z.T), scale),
+            lambda z: objective.missed(model.predict(z.T), scale),
             list(zip(low, high, strict=True)),
             popsize=population,
             maxiter=share // (population * len(low)) - 1,
@@ -176,16 +183,18 @@ def evolve(model: Boosting, known: Known, wish: Wish, scale: np.ndarray) -> pd.D
     return pd.DataFrame(found, columns=known.X.columns)
 
 
-def proposed(chain: Any, known: Known, wish: Wish, scale: np.ndarray, **settings: Any) -> Any:
+def proposed(
+    chain: Any, known: Known, objective: Objective, scale: np.ndarray, **settings: Any
+) -> Any:
     """Let the package propose."""
     names = ["scale0", "scale1"]
-    tolerance = {name: TOLERANCE * scale[names.index(name)] for name in wish.target()}
+    tolerance = {name: TOLERANCE * scale[names.index(name)] for name in objective.target()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ToleranceWarning)  # what is met is counted
         return propose(
             chain,
             known.X,
-            wish.target(),
+            objective.target(),
             n_candidates=N_CANDIDATES,
             tolerance=tolerance,
             random_state=known.seed,
@@ -194,27 +203,27 @@ def proposed(chain: Any, known: Known, wish: Wish, scale: np.ndarray, **settings
 
 
 def score(
-    X: pd.DataFrame, prediction: np.ndarray, wish: Wish, known: Known, function: int
+    X: pd.DataFrame, prediction: np.ndarray, objective: Objective, known: Known, function: int
 ) -> dict:
     """Judge candidates by their true targets."""
     scale, true = SCALES[function], truth(X, function)
-    if wish.kind == "max":
+    if objective.kind == "max":
         # of the best known row, what is true, not what was measured
         least = truth(known.X.iloc[[known.y.argmax()]], function)[0, 1]
         gains = (true[:, 1] - least) / scale[1]
         found = {"best": gains.max(), "mean": gains.mean()}
     else:
-        missed = wish.missed(true, scale)
-        slack = 0.0 if wish.kind == "a range" else TOLERANCE
+        missed = objective.missed(true, scale)
+        slack = 0.0 if objective.kind == "a range" else TOLERANCE
         found = {"hits": (missed <= slack).mean(), "missed": missed.mean()}
-    gap = (prediction - true)[:, 1] / scale[1] if prediction is not None else np.array([np.nan])
+    excess = (prediction - true)[:, 1] / scale[1] if prediction is not None else np.array([np.nan])
     distance = (X.to_numpy()[:, None] - known.X.to_numpy()) / known.X.std().to_numpy()
     nearest = np.sqrt((distance**2).mean(axis=2)).min(axis=1)
-    return found | {"optimism": gap.mean(), "novelty": nearest.mean()}
+    return found | {"optimism": excess.mean(), "novelty": nearest.mean()}
 
 
 def compare(function: int, known: Known) -> Iterator[dict]:
-    """Judge all ways to choose, for every wish."""
+    """Judge all ways to choose, for every objective."""
     scale = SCALES[function]
     chain, ensemble, boosting = fit_chain(known), fit_chain(known, 5), Boosting(known)
     rows = uniform(known, N_LOOKED_AT)
@@ -222,27 +231,27 @@ def compare(function: int, known: Known) -> Iterator[dict]:
     measured = np.column_stack([truth(known.X, function)[:, 0], known.y])
     test = draw(N_TEST, np.random.RandomState(98))
     r2 = r2_score(truth(test, function)[:, 1], chain.predict(test)[:, 1])
-    for wish in wishes(known, function):
+    for objective in objectives(known, function):
         ways: dict[str, tuple[pd.DataFrame, Any]] = {}
-        design = proposed(chain, known, wish, scale)
+        design = proposed(chain, known, objective, scale)
         ways[PROPOSE] = design.X, design.prediction
         for name, prediction in predictions.items():
-            best = np.argsort(wish.missed(prediction, scale), kind="stable")[:N_CANDIDATES]
+            best = np.argsort(objective.missed(prediction, scale), kind="stable")[:N_CANDIDATES]
             ways[f"random search, {name}"] = rows.iloc[best], prediction[best]
-        evolved = evolve(boosting, known, wish, scale)
+        evolved = evolve(boosting, known, objective, scale)
         ways["evolution, boosting"] = evolved, boosting.predict(evolved)
-        best = np.argsort(wish.missed(measured, scale), kind="stable")[:N_CANDIDATES]
+        best = np.argsort(objective.missed(measured, scale), kind="stable")[:N_CANDIDATES]
         ways["best known rows"] = known.X.iloc[best], measured[best]
         ways["random rows"] = rows[:N_CANDIDATES], None
-        if wish.kind in JUDGED:
+        if objective.kind in JUDGED:
             for weight in WEIGHTS:
-                design = proposed(chain, known, wish, scale, domain_weight=weight)
+                design = proposed(chain, known, objective, scale, domain_weight=weight)
                 ways[f"domain_weight={weight:g}"] = design.X, design.prediction
-            design = proposed(ensemble, known, wish, scale)
+            design = proposed(ensemble, known, objective, scale)
             ways["n_members=5"] = design.X, design.prediction
         for way, (X, prediction) in ways.items():
-            judged = score(X, prediction, wish, known, function)
-            yield {"wish": wish.kind, "way": way, "r2": r2, **judged}
+            judged = score(X, prediction, objective, known, function)
+            yield {"objective": objective.kind, "way": way, "r2": r2, **judged}
 
 
 def spread(values: pd.Series, digits: int = 2) -> str:
@@ -259,14 +268,14 @@ def show(report: Report, found: pd.DataFrame) -> None:
     def cells(part: pd.DataFrame, way: str, column: str) -> pd.Series:
         return part[part["way"] == way].groupby(index)[column].mean()
 
-    hits = found[found["wish"] != "max"]
+    hits = found[found["objective"] != "max"]
     rows = []
-    for kind in [w for w in WISHES if w != "max"]:
-        part = hits[hits["wish"] == kind]
+    for kind in [w for w in OBJECTIVES if w != "max"]:
+        part = hits[hits["objective"] == kind]
         rows.append([kind, *(spread(cells(part, way, "hits")) for way in ways)])
     report.table("Fraction of candidates that have the wanted target", ["wanted", *ways], rows)
     rows = []
-    inside = hits[hits["wish"] != "just beyond the maximum"]
+    inside = hits[hits["objective"] != "just beyond the maximum"]
     for function in FUNCTIONS:
         for noise in NOISES:
             for n in SIZES:
@@ -274,9 +283,9 @@ def show(report: Report, found: pd.DataFrame) -> None:
                 means = [f"{cells(part, way, 'hits').mean():.2f}" for way in ways]
                 r2 = f"{part['r2'].mean():.2f}"
                 rows.append([f"f{function}", f"{noise:g}", str(n), r2, *means])
-    title = "The same by data, without wishes beyond the maximum"
+    title = "The same by data, without objectives beyond the maximum"
     report.table(title, ["target", "noise", "rows", "R² of the chain", *ways], rows)
-    top = found[found["wish"] == "max"]
+    top = found[found["objective"] == "max"]
     rows = []
     for n in SIZES:
         for column in ("best", "mean"):
@@ -293,7 +302,7 @@ def show(report: Report, found: pd.DataFrame) -> None:
         ("max", ["best", "mean", "optimism", "novelty"]),
     ]:
         for column in columns:
-            part = found[found["wish"] == kind]
+            part = found[found["objective"] == kind]
             rows.append([kind, column, *(spread(cells(part, w, column)) for w in settings)])
     report.table("Settings", ["wanted", "what", *settings], rows)
 
@@ -326,15 +335,19 @@ def tied_columns(report: Report) -> None:
             )
             chain, rows = fit_chain(known), uniform(known, N_LOOKED_AT)
             prediction = chain.predict(rows)
-            wanted = [Wish("a value", np.quantile(known.y, share)) for share in (0.25, 0.5, 0.75)]
-            for wish in [*wanted, Wish("max", "max")]:
-                best = np.argsort(wish.missed(prediction, scale), kind="stable")[:N_CANDIDATES]
+            wanted = [
+                Objective("a value", np.quantile(known.y, share)) for share in (0.25, 0.5, 0.75)
+            ]
+            for objective in [*wanted, Objective("max", "max")]:
+                best = np.argsort(objective.missed(prediction, scale), kind="stable")[
+                    :N_CANDIDATES
+                ]
                 ways = {"random search, chain": (rows.iloc[best], prediction[best])}
                 for name, settings in {
                     PROPOSE: {},
                     **{f"domain_weight={w:g}": {"domain_weight": w} for w in WEIGHTS},
                 }.items():
-                    design = proposed(chain, known, wish, scale, **settings)
+                    design = proposed(chain, known, objective, scale, **settings)
                     ways[name] = design.X, design.prediction
                 for way, (X, predicted) in ways.items():
                     values = X.to_numpy()
@@ -344,11 +357,11 @@ def tied_columns(report: Report) -> None:
                         "distance from what can be": distance.mean() / 2,
                         "optimism": (predicted - true)[:, 1].mean() / scale[1],
                     }
-                    if wish.kind == "max":
+                    if objective.kind == "max":
                         judged["best"] = (true[:, 1].max() - known.y.max()) / scale[1]
                     else:
-                        judged["hits"] = (wish.missed(true, scale) <= TOLERANCE).mean()
-                    found.append({"wanted": wish.kind, "n": n, "way": way, **judged})
+                        judged["hits"] = (objective.missed(true, scale) <= TOLERANCE).mean()
+                    found.append({"wanted": objective.kind, "n": n, "way": way, **judged})
     table, rows = pd.DataFrame(found), []
     ways = list(table["way"].unique())
     for (kind, n), part in table.groupby(["wanted", "n"]):

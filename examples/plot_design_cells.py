@@ -351,7 +351,7 @@ plt.show()
 # best of many cells was lucky, and luck is not built again. The chain's promise is too high as
 # well, as that of any list that is chosen by its own predictions, but by least. And it comes with
 # error bars. They are wide: cells of one kind scatter, so that one cell says little of its kind.
-# See :ref:`design` for other wishes, constraints, and what the distances say.
+# See :ref:`design` for other objectives, constraints, and the meaning of the distances.
 #
 # .. rubric:: References
 #

@@ -5,7 +5,7 @@ autocast, or a configuration of scikit-learn. A call of this package gives the s
 as elsewhere, and leaves all of these settings as they were.
 
 Other settings are passed on: ``assume_finite``, ``skip_parameter_validation`` and
-``working_memory`` of scikit-learn are wishes about checks and memory, ``sparse_interface`` and
+``working_memory`` of scikit-learn are choices about checks and memory, ``sparse_interface`` and
 ``display`` change no number, and neither do torch's deterministic algorithms and its search for
 anomalies.
 """

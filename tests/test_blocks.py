@@ -21,7 +21,7 @@ N_ROWS = 40
 
 
 def make_data():
-    """Make spectra of one peak each, beside a numeric and a categorical column with gaps."""
+    """Make spectra of one peak each, beside a number and a category with missing values."""
     rng = np.random.default_rng(0)
     centre = rng.uniform(3, 12, N_ROWS)
     spectra = np.exp(-((np.arange(len(WAVELENGTHS)) - centre[:, None]) ** 2) / 4)

@@ -40,7 +40,7 @@ def replicates(n_groups, seed, n_each=8):
 
 
 def mixed_table(n_rows=120):
-    """Give a DataFrame with categories and gaps, a target, and groups."""
+    """Give a DataFrame with categories and missing values, a target, and groups."""
     rng = np.random.RandomState(0)
     X = pd.DataFrame(rng.normal(size=(n_rows, 3)), columns=["a", "b", "c"])
     X["layer"] = pd.Categorical(np.array(["thin", "thick", "none"])[rng.randint(3, size=n_rows)])
@@ -196,7 +196,7 @@ class TestSpread:
 
 class TestTables:
     @pytest.mark.parametrize("score", ["absolute", StdConformityScore()], ids=["plain", "spread"])
-    def test_categories_gaps_and_groups(self, score):
+    def test_categories_missing_values_and_groups(self, score):
         X, y, groups = mixed_table()
         mapie = CrossConformalRegressor(
             autoencoder(max_iter=5, n_members=2), cv=GroupKFold(3), conformity_score=score

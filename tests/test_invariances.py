@@ -51,7 +51,7 @@ def make(kind, **kwargs):
 
 
 def table(dtype="float64", seed=0):
-    """Draw columns of sizes that are usual, with some gaps in the last one."""
+    """Draw columns of sizes that are usual, with some values missing in the last one."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(N_ROWS, 3)) * [0.01, 1, 300] + [5, 0, -1000]
     X[::7, 2] = np.nan

@@ -71,7 +71,7 @@ WITHOUT_GAPS = {"int8", "int64", "uint8", "uint64", "bool"}
 
 @st.composite
 def columns(draw, n_rows):
-    """Draw a column: of any dtype, sometimes constant, sometimes with gaps."""
+    """Draw a column: of any dtype, sometimes constant, sometimes with missing values."""
     kind = draw(st.sampled_from([*SCALARS, "object", "object"]))  # the mixture that breaks most
     pool = draw(st.lists(SCALARS[kind], min_size=1, max_size=draw(st.sampled_from([1, 3, 50]))))
     values = [pool[k % len(pool)] for k in draw(positions(n_rows))]

@@ -1,1 +1,1 @@
-"""The estimators."""
+"""Estimators, and what a fit gives them: ensembles, chains, refinement, completion."""

@@ -303,10 +303,10 @@ class BaseSupervisedAutoencoder(
 
     @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
-        """Impute missing values from the latents that best explain the measured ones.
+        """Impute missing values from the posterior mode of the latents, given the measured ones.
 
-        The latents of a row are its posterior mode: those that are most likely given the measured
-        entries. They are decoded. See the :ref:`User Guide <completion>`.
+        The latents of a row are those that are most probable given its measured entries. They are
+        decoded. See the :ref:`User Guide <completion>`.
 
         Parameters
         ----------

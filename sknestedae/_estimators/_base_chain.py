@@ -28,7 +28,7 @@ from ._validation import check_not_empty
 
 
 class OneTableTransformer(TransformerMixin):
-    """What a chain does with one table; ``set_output`` wraps the latents that it gives.
+    """The transformer part of a chain, for one table; ``set_output`` wraps its latents.
 
     It is a class of its own because scikit-learn wraps each ``transform`` where a class defines
     it, and cannot wrap the list that a chain gives of a list of tables.
@@ -281,7 +281,7 @@ class BaseChain(  # type: ignore[call-arg]
 
     @property
     def _last_estimator(self) -> Any:
-        """The last stage's estimator; before ``fit``, what is to become of it."""
+        """The last stage's estimator; before ``fit``, the one that is to be cloned for it."""
         if self.__sklearn_is_fitted__():
             return self.stages_[-1][1]
         try:
@@ -319,7 +319,7 @@ class BaseChain(  # type: ignore[call-arg]
 
     @property
     def _chains(self) -> list[FittedChain]:
-        """What the members were fitted to be, or the one chain."""
+        """The fitted chains of the members, or the one chain."""
         return [member._fitted for member in self.members_]
 
     @property

@@ -29,7 +29,7 @@ def score_reconstruction(
     """
     weight = {} if sample_weight is None else {"sample_weight": sample_weight}
     scores = []
-    for stage, own in chain.walk(table):
+    for stage, own in chain.iter_stages(table):
         if isinstance(unfrozen(innermost(stage.estimator)), BaseSupervisedAutoencoder):
             with naming(stage.name):
                 scores.append(stage.estimator.score(own, **weight))
@@ -78,7 +78,7 @@ def score_stages(
 ) -> list[float]:
     """Give the score of each stage with a known target, as its own estimator has it."""
     scores = []
-    for stage, own in chain.walk(table):
+    for stage, own in chain.iter_stages(table):
         rows = np.flatnonzero(target.known_of(stage.name))
         if not len(rows):
             continue
@@ -146,7 +146,7 @@ def score_rows(chains: list[FittedChain], table: StagedTable) -> np.ndarray:
     members = []
     for chain in chains:
         scores = np.zeros(len(table))
-        for k, (stage, own) in enumerate(chain.walk(table)):
+        for k, (stage, own) in enumerate(chain.iter_stages(table)):
             # of a scale at which nothing was measured, the latents before would be scored alone
             rows = np.flatnonzero(table.measured[:, k])
             if len(rows):

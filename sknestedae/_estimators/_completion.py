@@ -27,9 +27,9 @@ from ._unwrap import autoencoder_of
 class ChainCompleter:
     """Complete rows of a chain's table.
 
-    The stages up to the last one at which something was measured of a row are explained together,
-    so that what was measured at a later scale serves the earlier ones. Stages after that follow
-    from the latents of what is then complete.
+    The latents of all stages up to a row's last measured scale are searched for at once, so that
+    values measured at a later scale serve the earlier ones. Later stages follow from the latents
+    of the row that is then complete.
 
     Parameters
     ----------
@@ -47,10 +47,10 @@ class ChainCompleter:
         self.estimators = [
             autoencoder_of(stage.estimator, "complete", stage.name) for stage in stages
         ]
-        self.links = [fitted_part(estimator).observation_model() for estimator in self.estimators]
+        self.models = [fitted_part(estimator).observation_model() for estimator in self.estimators]
         self.between = [
             LatentColumns.of(later.table, earlier.n_components, torch.device("cpu"))
-            for earlier, later in zip(self.links[:-1], self.links[1:], strict=True)
+            for earlier, later in zip(self.models[:-1], self.models[1:], strict=True)
         ]
 
     def find(self, table: StagedTable, search: CompletionSearch | None) -> Completions:
@@ -86,7 +86,7 @@ class ChainCompleter:
         n_stages = len(self.stages)
         some, later = range(last + 1), range(last + 1, n_stages)
         # first the stages at which rows may have measured columns, all of them together ...
-        modes = PosteriorModeSearch(self.links[: last + 1], self.between[:last])
+        modes = PosteriorModeSearch(self.models[: last + 1], self.between[:last])
         found = modes.find(self.batches(table, some, None), None if later else search)
         completed = self._decoded(take_rows(table.X, found.rows), found, some)
         is_incomplete = self._is_incomplete(table.X, some)
@@ -96,7 +96,7 @@ class ChainCompleter:
             return Completions(completed, found.rows, mismatch, nearest)
         # ... then the later ones, of which rows have nothing, from the latents of what is complete
         table = table.with_rows(completed)
-        modes = PosteriorModeSearch(self.links[last + 1 :], self.between[last + 1 :])
+        modes = PosteriorModeSearch(self.models[last + 1 :], self.between[last + 1 :])
         found = modes.find(self.batches(table, later, self._latents(table, last)), search)
         completed = self._decoded(take_rows(completed, found.rows), found, later)
         mismatch = np.maximum(mismatch[found.rows], found.mismatch)
@@ -122,12 +122,12 @@ class ChainCompleter:
         for k in stages:
             if k and latents is None:
                 before = self.stages[k - 1]
-                unknown = np.full((len(table), self.links[k - 1].n_components), np.nan)
+                unknown = np.full((len(table), self.models[k - 1].n_components), np.nan)
                 latents = latents_of(before, unknown)
-            stage, link = self.stages[k], self.links[k]
+            stage, model = self.stages[k], self.models[k]
             own = as_fitted(stage.estimator, table.stage(k, latents))
             checked = self.estimators[k]._check_X(own, reset=False)
-            batches.append(link.rows(link.table.transform(checked)))
+            batches.append(model.rows(model.table.transform(checked)))
             latents = None
         return batches
 
@@ -137,12 +137,12 @@ class ChainCompleter:
         return latents_of(stage, transform_stage(stage.estimator, own))
 
     def _decoded(
-        self, X: pd.DataFrame | np.ndarray, explained: PosteriorModes, stages: range
+        self, X: pd.DataFrame | np.ndarray, found: PosteriorModes, stages: range
     ) -> pd.DataFrame | np.ndarray:
         """Fill the own columns of some stages with what was decoded."""
         completed: dict[int, Any] = {}
-        for k, decoded in zip(stages, explained.decoded, strict=True):
-            table = self.links[k].table.inverse_transform(decoded)
+        for k, decoded in zip(stages, found.decoded, strict=True):
+            table = self.models[k].table.inverse_transform(decoded)
             for i, j in enumerate(self.stages[k].columns):
                 completed[j] = table.iloc[:, i] if hasattr(table, "iloc") else table[:, i]
         if isinstance(X, pd.DataFrame):

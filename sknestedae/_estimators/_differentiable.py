@@ -196,7 +196,7 @@ class DifferentiableChain:
         """Give the values of a table as each stage sees them, the latents before included."""
         if isinstance(self.estimator, NestedAutoencoder):
             table = self.estimator._read(X)
-            tables = [own for _, own in self.estimator._fitted.walk(table)]
+            tables = [own for _, own in self.estimator._fitted.iter_stages(table)]
         else:
             tables = [X]
         return [
@@ -219,7 +219,9 @@ class DifferentiableChain:
             One a stage.
         """
         outputs = []
-        for module, values in zip(self.network.stages, self.network.walk(parts), strict=False):
+        for module, values in zip(
+            self.network.stages, self.network.iter_values(parts), strict=False
+        ):
             latents = module.encode(values)  # type: ignore[operator]
             outputs.append(StageOutputs(latents, module.predict(latents)))  # type: ignore[operator]
         return outputs

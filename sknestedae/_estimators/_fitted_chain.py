@@ -62,7 +62,7 @@ class FittedChain:
         """Give a checked table as the stages see it."""
         return StagedTable(X, self.labels, self.columns)
 
-    def walk(self, table: StagedTable) -> Iterator[tuple[Stage, Any]]:
+    def iter_stages(self, table: StagedTable) -> Iterator[tuple[Stage, Any]]:
         """Send a table up the chain; give each stage with its table."""
         return iter_stages(table, self.stages)
 

@@ -411,10 +411,10 @@ default=None
 
     @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
-        """Impute missing values from the latents that best explain the measured ones.
+        """Impute missing values from the posterior mode of the latents, given the measured ones.
 
-        The latents of a row are its posterior mode: those that are most likely given the measured
-        entries of all stages up to the last one at which it was measured. A scale that is wholly
+        The latents of a row are those that are most probable given its measured entries of all
+        stages up to the last one at which it was measured. A scale that is wholly
         missing is so imputed from the latents of the scale before it, and one before all that
         was measured by decoding the latents that the next stage finds for it. See the
         :ref:`User Guide <completion>`.

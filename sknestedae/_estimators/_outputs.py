@@ -1,4 +1,4 @@
-"""What the stages of fitted chains give, put together: latents, predictions, decoded columns."""
+"""Outputs of fitted chains: latents, predictions and decoded columns of all stages as one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def latents_of_chain(chain: FittedChain, table: StagedTable, *, of_all: bool) ->
     -------
     ndarray of shape (n_samples, n_latents)
     """
-    tables = list(chain.walk(table))
+    tables = list(chain.iter_stages(table))
     if not of_all:
         tables = tables[-1:]
     return np.hstack([transform_stage(stage.estimator, own) for stage, own in tables])
@@ -71,7 +71,9 @@ def predict_chains(
         return None
     is_1d = first.y_is_1d or only_last
     if len(chains) == 1 and not return_std:
-        return join_outputs(predict_stages(first.walk(table), wanted, as_labels=True), is_1d)
+        return join_outputs(
+            predict_stages(first.iter_stages(table), wanted, as_labels=True), is_1d
+        )
     means, spreads = mean_of_members(
         outputs_of_members(chains, table, wanted), classes_of_targets(first)
     )
@@ -90,7 +92,7 @@ def predict_proba_chains(
     """
     members = []
     for chain in chains:
-        *_, (stage, own) = chain.walk(table)
+        *_, (stage, own) = chain.iter_stages(table)
         members.append(stage.estimator.predict_proba(as_fitted(stage.estimator, own)))
     return mean_and_spread(members, return_std)
 
@@ -99,7 +101,7 @@ def outputs_of_members(
     chains: list[FittedChain], table: StagedTable, wanted: dict[str, list[int]]
 ) -> list[Outputs]:
     """Give each member's prediction of each wanted column of y, classes as probabilities."""
-    return [predict_stages(chain.walk(table), wanted, as_labels=False) for chain in chains]
+    return [predict_stages(chain.iter_stages(table), wanted, as_labels=False) for chain in chains]
 
 
 def classes_of_targets(chain: FittedChain) -> dict[int, np.ndarray]:
@@ -120,13 +122,13 @@ def join_outputs(columns: Outputs, is_1d: bool) -> np.ndarray:
 
 
 def predict_stages(
-    walked: Iterable[tuple[Stage, Any]], wanted: dict[str, list[int]], *, as_labels: bool
+    passed: Iterable[tuple[Stage, Any]], wanted: dict[str, list[int]], *, as_labels: bool
 ) -> Outputs:
     """Give the prediction of each wanted column of y.
 
     Parameters
     ----------
-    walked : iterable of (Stage, table)
+    passed : iterable of (Stage, table)
         The stages, each with its table.
     wanted : dict of str to list of int
         Columns of y, by stage.
@@ -140,7 +142,7 @@ def predict_stages(
         By column of y.
     """
     outputs: Outputs = {}
-    for stage, table in walked:
+    for stage, table in passed:
         if stage.name not in wanted:
             continue
         estimator, table = stage.estimator, as_fitted(stage.estimator, table)

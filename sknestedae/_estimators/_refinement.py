@@ -327,7 +327,7 @@ def _learn_latents(
 ) -> None:
     """Learn a stage's latents and errors anew, from rows with the latents before of today."""
     with torch.no_grad():
-        *_, values = chain.walk(parts)
+        *_, values = chain.iter_values(parts)
         rows = Batch(**{**vars(parts[-1]), "values": values})
         power = 0 if sample_weight is None else scale_weights(sample_weight)[1]
         fitted.learn_latents(Subset(rows), power)

@@ -97,10 +97,10 @@ class Chain(nn.Module):
         values : dict of str to Tensor of shape (n_samples, layout.n_values)
             Given to it.
         """
-        *_, values = self.walk(parts)
+        *_, values = self.iter_values(parts)
         return self.stages[len(parts) - 1](values), values
 
-    def walk(self, parts: Sequence[Batch]) -> Iterator[dict[str, Tensor]]:
+    def iter_values(self, parts: Sequence[Batch]) -> Iterator[dict[str, Tensor]]:
         """Give the values that each stage is given, of all up to the rows' own stage."""
         values = dict(parts[0].values)
         yield values

@@ -15,7 +15,7 @@ from ._scales import StackedScales, is_scale_list, refuse_folded_lists, stack
 
 
 class GivenTables(NamedTuple):
-    """What ``fit`` or ``score`` was given, as one table.
+    """Table, target and weights that ``fit`` or ``score`` was given; a list of tables as one.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ def check_search(n_candidates: int | None, tolerance: float | None) -> float:
 
 
 def warn_of_mismatch(mismatch: np.ndarray, tolerance: float, fate: str) -> None:
-    """Warn of rows whose best explanation is not within a tolerance."""
+    """Warn about rows whose best completion is not within a tolerance."""
     outside = np.flatnonzero(mismatch > tolerance)
     if len(outside):
         warnings.warn(

@@ -15,8 +15,8 @@ from ._schedules import BestEpochs, LearningRates
 class StopTraining(KeyboardInterrupt):
     """A callback ends the training in good order.
 
-    skorch's callbacks stop a net by raising KeyboardInterrupt; this tells their wish from a
-    user's Ctrl-C.
+    skorch's callbacks stop a net by raising KeyboardInterrupt; this tells their request from
+    a user's Ctrl-C.
     """
 
 

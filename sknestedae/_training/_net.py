@@ -84,7 +84,7 @@ class AutoencoderNet(NeuralNet):
             group.update(settings, params=tensors)
 
     def _end_epoch(self, **kwargs: Any) -> None:
-        """Judge the epoch, let all callbacks see it, and stop where one of them wished to."""
+        """Judge the epoch, let all callbacks see it, and stop where one of them asks for it."""
         self.on_epoch_end(self, **kwargs)
         is_over = False
         for _, callback in self.callbacks_:

@@ -22,7 +22,7 @@ _N_HALVINGS = 60
 
 
 class Constraints:
-    """What each column of a candidate may be.
+    """Constraints on the columns of candidates: bounds, fixed values, sums, rows of a library.
 
     Parameters
     ----------

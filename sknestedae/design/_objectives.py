@@ -1,4 +1,4 @@
-"""The objectives of a design: which target is wanted, and how far a prediction is from it."""
+"""The objectives of a design: the wanted values of targets, and losses of predictions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TargetColumn(NamedTuple):
 
 @dataclass
 class DesignObjective:
-    """What is wanted for one column of y.
+    """The objective for one column of y: a value, a range, an extreme or a class.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Scores of one stage of a chain."""
+"""Scorers of one stage of a chain."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
 
 @public("sknestedae.model_selection")
 class StageScorer:
-    """What ``stage_scorer`` makes.
+    """Scorer of the target of one stage, as ``stage_scorer`` makes it.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ def test_train_rows_own_and_all():
 
 
 def test_a_known_target_makes_a_row_one_of_its_scale():
-    """A gap in all columns of the last scale does not send a row to the scale before."""
+    """A missing value in all columns of the last scale does not send a row to the scale before."""
     tables, targets = same_rows(n_rows=60)
     tables[1].iloc[:3] = np.nan
     chain = NestedAutoencoder(estimator=sae()).fit(tables, [None, targets[1].fillna(0.0)])
@@ -81,13 +81,13 @@ def test_one_number_of_latents_per_scale():
 
 def test_a_stage_that_needs_every_target_is_given_the_labelled_rows():
     X, y = crystals()
-    gaps = y.copy()
-    gaps[::3] = np.nan
+    incomplete = y.copy()
+    incomplete[::3] = np.nan
     pls = PLSRegression(1)
     stages = [("crystal", pls, ["radius", "mass"])]
-    chain = NestedAutoencoder(stages).fit(X, gaps)
-    known = gaps.notna()
-    assert_allclose(chain.predict(X), pls.fit(X[known], gaps[known]).predict(X))
+    chain = NestedAutoencoder(stages).fit(X, incomplete)
+    known = incomplete.notna()
+    assert_allclose(chain.predict(X), pls.fit(X[known], incomplete[known]).predict(X))
 
 
 @pytest.mark.parametrize("as_array", [True, False])

@@ -50,7 +50,7 @@ def test_a_score_is_of_the_rows_with_a_target(scored):
 def test_a_reconstruction_is_scored_stage_by_stage(scored):
     chain, table, _, weight = scored
     expected = [
-        stage.estimator.score(own, sample_weight=weight) for stage, own in chain.walk(table)
+        stage.estimator.score(own, sample_weight=weight) for stage, own in chain.iter_stages(table)
     ]
     assert score_reconstruction(chain, table, weight) == np.mean(expected)
 
@@ -58,7 +58,7 @@ def test_a_reconstruction_is_scored_stage_by_stage(scored):
 def test_rows_are_scored_by_the_stages_at_which_they_were_measured(scored):
     chain, table, _, _ = scored
     total = np.zeros(len(table))
-    for k, (stage, own) in enumerate(chain.walk(table)):
+    for k, (stage, own) in enumerate(chain.iter_stages(table)):
         scores = stage.estimator.score_samples(own)
         total += np.where(table.measured[:, k], scores, 0.0)
     np.testing.assert_allclose(score_rows([chain], table), total)

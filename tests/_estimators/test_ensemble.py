@@ -86,7 +86,7 @@ def test_mean_and_spread_of_numbers_of_any_size(dtype):
 
 
 def test_members_keep_the_shape_of_y():
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     mean, spread = sae().fit(X, np.column_stack([y, -y])).predict(X, return_std=True)
     assert mean.shape == spread.shape == (len(X), 2)
 
@@ -105,7 +105,7 @@ def test_mean_and_spread_of_probabilities():
 
 @pytest.mark.parametrize("make", [sae, chain])
 def test_spread_of_one_member_raises(make):
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     with pytest.raises(ValueError, match="'n_members' parameter must have been 2 or more"):
         make(1).fit(X, y).predict(X, return_std=True)
 
@@ -250,7 +250,7 @@ def test_partial_fit_of_members_is_that_of_each():
 
 def test_each_part_of_a_stream_is_drawn_anew():
     """Else the same places of every part would be left out."""
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     ensemble = sae(bootstrap=True).partial_fit(X, y)
     before = [pickle.loads(pickle.dumps(member)) for member in ensemble.members_]
     ensemble.partial_fit(X, y)
@@ -320,7 +320,7 @@ def test_one_network_after_an_ensemble_has_no_members_left():
 
 @pytest.mark.parametrize("make", [sae, chain])
 def test_members_survive_saving(make):
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     ensemble = make().fit(X, y)
     loaded = pickle.loads(pickle.dumps(ensemble))
     for a, b in zip(
@@ -381,7 +381,7 @@ def test_bootstrap_of_a_chain_keeps_the_rows_of_each_scale():
 
 
 def test_chain_of_classes():
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     X = pd.DataFrame(X, columns=list("abcdef"))
     y = pd.DataFrame({"first": y, "second": np.where(y > 1, "good", "bad")})
     ensemble = NestedAutoencoder(

@@ -37,7 +37,7 @@ def test_a_state_is_plain_and_gives_the_chain_back():
     assert (again.targets, again.y_is_1d, again.same_rows) == (chain.targets, False, False)
     pd.testing.assert_frame_equal(again.refine_history, chain.refine_history)
     for (_, own), (_, before) in zip(
-        again.walk(again.staged(X)), chain.walk(chain.staged(X)), strict=True
+        again.iter_stages(again.staged(X)), chain.iter_stages(chain.staged(X)), strict=True
     ):
         pd.testing.assert_frame_equal(own, before)
 
@@ -52,19 +52,19 @@ def test_a_part_sees_the_same_table_and_forgets_what_it_lacks():
     assert part.refine_history is None
     assert chain.first(2).refine_history is not None
     assert not chain.first(2).y_is_1d
-    (_, own), *others = part.walk(part.staged(X))
+    (_, own), *others = part.iter_stages(part.staged(X))
     assert not others
-    pd.testing.assert_frame_equal(own, next(iter(chain.walk(chain.staged(X))))[1])
+    pd.testing.assert_frame_equal(own, next(iter(chain.iter_stages(chain.staged(X))))[1])
 
 
 def test_each_stage_sees_the_latents_before():
     chain, (X, _) = fitted()
-    (first, own), (_, later) = chain.walk(chain.staged(X))
+    (first, own), (_, later) = chain.iter_stages(chain.staged(X))
     latents = first.estimator.transform(own)
     assert_array_equal(later.iloc[:, 2:], latents)
     unmeasured = X.copy()
     unmeasured.iloc[3, :2] = np.nan
-    *_, (_, later) = chain.walk(chain.staged(unmeasured))
+    *_, (_, later) = chain.iter_stages(chain.staged(unmeasured))
     assert later.iloc[3, 2:].isna().all()
     assert later.iloc[[0, 1, 2], 2:].notna().all().all()
 

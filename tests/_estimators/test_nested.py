@@ -214,16 +214,16 @@ def test_mapbi3_has_the_gap_of_its_crystal_stage(data_dir):
         random_state=0,
     ).fit(data.data, data.target)
     is_mapbi3 = (data.device_composition == "MAPbI3").to_numpy()
-    gaps = chain.predict(data.devices)[is_mapbi3, 0]
-    assert len(gaps) == 984
-    assert np.ptp(gaps) < 1e-12  # equal rows, no dropout
+    predicted = chain.predict(data.devices)[is_mapbi3, 0]
+    assert len(predicted) == 984
+    assert np.ptp(predicted) < 1e-12  # equal rows, no dropout
     ions = data.devices[data.crystals.columns]
-    assert_allclose(gaps, chain["crystal"].predict(ions[is_mapbi3]), rtol=1e-12)
+    assert_allclose(predicted, chain["crystal"].predict(ions[is_mapbi3]), rtol=1e-12)
     own_scaler = StandardScaler().fit(ions)
     rescaled = StandardScaler().fit(data.crystals).inverse_transform(own_scaler.transform(ions))
     published = chain["crystal"].predict(pd.DataFrame(rescaled, columns=ions.columns))
     middle = (2.52 + 1.83) / 2
-    assert gaps[0] < middle < published[is_mapbi3][0]
+    assert predicted[0] < middle < published[is_mapbi3][0]
 
 
 # -- stages of all kinds

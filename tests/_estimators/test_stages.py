@@ -99,8 +99,10 @@ def test_a_scale_reaches_later_ones_past_one_that_was_not_measured():
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3)), columns=list("abc"))
     stages = [(f"stage {label}", sae(), [label]) for label in X]
     chain = NestedAutoencoder(stages).fit(X)
-    gaps = X.assign(b=np.nan)
-    assert (chain.transform(gaps) != chain.transform(gaps.assign(a=gaps["a"] + 1))).all()
+    incomplete = X.assign(b=np.nan)
+    assert (
+        chain.transform(incomplete) != chain.transform(incomplete.assign(a=incomplete["a"] + 1))
+    ).all()
 
 
 def test_an_estimator_that_needs_labels_has_the_weights_of_the_labelled_rows():

@@ -64,7 +64,7 @@ def test_reconstruction_score_is_explained_variance():
 
 @pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
 def test_weights_of_a_reconstruction_score_are_repeated_rows(cls):
-    """Of numbers and categories with gaps: errors and means both count the weights."""
+    """Of numbers and categories with missing values: errors and means both count the weights."""
     X, y = mixed_table()
     weight = np.random.default_rng(1).integers(0, 4, len(X))
     model = cls(**TINY).fit(X, y > y.median())
@@ -88,7 +88,7 @@ def test_reconstruction_score_of_numbers_of_any_size(power):
 
 
 @pytest.mark.parametrize("zero_weight", [True, False])
-@pytest.mark.parametrize("gaps", [True, False])
+@pytest.mark.parametrize("incomplete", [True, False])
 @pytest.mark.parametrize("early_stopping", [True, False])
 @pytest.mark.parametrize(
     "cls",
@@ -96,13 +96,13 @@ def test_reconstruction_score_of_numbers_of_any_size(power):
     ids=["regressor", "classifier"],
 )
 @IGNORE_CLIPPED
-def test_integer_weights_equal_repeated_rows(cls, early_stopping, gaps, zero_weight):
-    X, y = mixed_table() if gaps else regression()
+def test_integer_weights_equal_repeated_rows(cls, early_stopping, incomplete, zero_weight):
+    X, y = mixed_table() if incomplete else regression()
     if cls is SupervisedAutoencoderClassifier:
         y = np.digitize(y, np.quantile(y, [0.3, 0.6]))
     weight = np.random.default_rng(1).integers(0 if zero_weight else 1, 4, len(y))
     repeated = np.repeat(np.arange(len(y)), weight)
-    take = X.iloc if gaps else X
+    take = X.iloc if incomplete else X
     settings = {**FULL_BATCH, "early_stopping": early_stopping, "alpha": 0.1, "l1": 0.001}
     weighted = cls(**settings).fit(X, y, sample_weight=weight)
     plain = cls(**settings).fit(take[repeated], np.asarray(y)[repeated])
@@ -478,11 +478,11 @@ def test_search_without_target_scores_the_reconstruction():
 def test_score_leaves_unlabelled_rows_out():
     X, y = regression()
     sae = SupervisedAutoencoder(**TINY).fit(X, y)
-    gaps = y.copy()
-    gaps[::3] = np.nan
-    known = ~np.isnan(gaps)
-    assert sae.score(X, gaps) == pytest.approx(sae.score(X[known], y[known]))
-    both, part = np.column_stack([y, X[:, 0]]), np.column_stack([gaps, X[:, 0]])
+    incomplete = y.copy()
+    incomplete[::3] = np.nan
+    known = ~np.isnan(incomplete)
+    assert sae.score(X, incomplete) == pytest.approx(sae.score(X[known], y[known]))
+    both, part = np.column_stack([y, X[:, 0]]), np.column_stack([incomplete, X[:, 0]])
     sae = SupervisedAutoencoder(**TINY).fit(X, both)
     first, second = (
         r2_score(both[rows, k], sae.predict(X[rows])[:, k])
@@ -504,10 +504,10 @@ def test_score_leaves_unlabelled_rows_out():
 @pytest.mark.parametrize("kind", [list, pd.Series])
 def test_regressor_takes_any_missing_target(missing, kind):
     X, y = regression()
-    gaps = [missing, *y[1:]]
+    incomplete = [missing, *y[1:]]
     expected = SupervisedAutoencoder(**TINY).fit(X, np.array([np.nan, *y[1:]]))
     assert_array_equal(
-        SupervisedAutoencoder(**TINY).fit(X, kind(gaps)).predict(X), expected.predict(X)
+        SupervisedAutoencoder(**TINY).fit(X, kind(incomplete)).predict(X), expected.predict(X)
     )
 
 

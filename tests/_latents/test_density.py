@@ -72,9 +72,9 @@ def test_a_weight_fills_as_repeated_rows_do():
     settings = {"hidden_layer_sizes": (), "max_iter": 30, "random_state": 0}
     weighted = SupervisedAutoencoder(2, **settings).fit(X, sample_weight=weight)
     repeated = SupervisedAutoencoder(2, **settings).fit(X.loc[np.repeat(np.arange(80), weight)])
-    gaps = pd.DataFrame({"a": [np.nan], "kind": [None]})
+    incomplete = pd.DataFrame({"a": [np.nan], "kind": [None]})
     for estimator in (weighted, repeated):
-        assert estimator.complete(gaps)["kind"].item() == "y"
+        assert estimator.complete(incomplete)["kind"].item() == "y"
         is_y = (
             estimator.inverse_transform(fitted_part(estimator).latent_statistics.examples)["kind"]
             == "y"
@@ -96,7 +96,7 @@ def test_the_covariance_of_errors_is_one_whatever_was_measured(fraction):
     )
     assert_allclose(np.diag(residual), squares)
     scale = np.sqrt(squares)
-    # 0.02 of the variance in each direction with gaps; without, what rounding leaves of 0
+    # with missing values 0.02 of the variance in each direction; without, a rounded 0
     least = 0.0199 if fraction else -1e-12
     assert np.linalg.eigvalsh(residual / np.outer(scale, scale))[0] >= least
 
@@ -134,7 +134,7 @@ def test_refinement_learns_latents_anew():
     chain, X, y = fitted_chain(refine_iter=2)
     stacked, _ = stack_scales(X, y, names=["a", "b"])
     rows = stacked.loc["b"].index
-    *_, (stage, table) = chain._fitted.walk(chain._read(stacked.loc[["b"]]))
+    *_, (stage, table) = chain._fitted.iter_stages(chain._read(stacked.loc[["b"]]))
     latents = stage.estimator.transform(table)
     assert_allclose(
         fitted_part(stage.estimator).latent_statistics.mean, latents.mean(axis=0), rtol=1e-6

@@ -40,17 +40,17 @@ from sknestedae.exceptions import ToleranceWarning, UnmeasuredScaleWarning
 def test_rows_on_a_plane_are_found_again():
     """Two measured entries tell where on a plane a row is, so that all others follow."""
     estimator, X = fitted_plane()
-    gaps, hidden = hide(X, 0.4)
+    incomplete, hidden = hide(X, 0.4)
     hidden &= (~hidden).sum(axis=1, keepdims=True) >= 3  # one more, against near-parallel columns
-    gaps = np.where(hidden, np.nan, X)
-    completed = estimator.complete(gaps)
+    incomplete = np.where(hidden, np.nan, X)
+    completed = estimator.complete(incomplete)
     # beside what the autoencoder itself gets wrong of a whole row, and one percent, which is what
     # a column is trusted to at most
     scale = X.std(axis=0)
     own = np.abs(estimator.inverse_transform(estimator.transform(X)) - X) / scale
     error = (np.abs(completed - X) / scale)[hidden]
     assert np.median(error) < 3 * (np.median(own) + 0.01)
-    mean = np.abs((np.nanmean(gaps, axis=0) - X) / scale)[hidden]
+    mean = np.abs((np.nanmean(incomplete, axis=0) - X) / scale)[hidden]
     assert error.mean() < 0.15 * mean.mean()
 
 
@@ -59,19 +59,19 @@ def test_measured_entries_are_untouched(as_frame):
     estimator, X = fitted_plane()
     X = pd.DataFrame(X, [f"row {i}" for i in range(len(X))]) if as_frame else X
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
-    gaps, hidden = hide(X)
-    before = gaps.copy()
-    completed = estimator.complete(gaps)
+    incomplete, hidden = hide(X)
+    before = incomplete.copy()
+    completed = estimator.complete(incomplete)
     assert type(completed) is type(X)
     assert_array_equal(np.asarray(completed)[~hidden], np.asarray(X)[~hidden])
     assert np.isfinite(np.asarray(completed)).all()
-    assert_array_equal(gaps, before)  # nor is what was given
+    assert_array_equal(incomplete, before)  # nor is what was given
     if as_frame:
         assert completed.index.equals(X.index)
         assert completed.columns.equals(X.columns)
 
 
-def test_without_gaps_a_table_comes_back_as_a_copy():
+def test_without_missing_values_a_table_comes_back_as_a_copy():
     estimator, X = fitted_plane()
     completed = estimator.complete(X)
     assert_array_equal(completed, X)
@@ -81,13 +81,15 @@ def test_without_gaps_a_table_comes_back_as_a_copy():
 def test_dtypes_and_categories_stay():
     X, y = mixed_table()
     estimator = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X, y)
-    gaps, _ = hide(X)
-    completed = estimator.complete(gaps)
+    incomplete, _ = hide(X)
+    completed = estimator.complete(incomplete)
     assert not completed.isna().any().any()
-    assert (completed.dtypes == gaps.dtypes).all()
-    measured = gaps.notna()
+    assert (completed.dtypes == incomplete.dtypes).all()
+    measured = incomplete.notna()
     assert measured.to_numpy().sum() > 0
-    assert completed.astype(object).where(measured).equals(gaps.astype(object).where(measured))
+    assert (
+        completed.astype(object).where(measured).equals(incomplete.astype(object).where(measured))
+    )
     for column in X.select_dtypes("category"):
         assert set(completed[column]) <= set(X[column].cat.categories)
 
@@ -117,10 +119,10 @@ def test_what_is_filled_into_integers_is_rounded_and_in_their_range():
     """Also where the column held other numbers in fit."""
     X = pd.DataFrame(100 * plane(60), columns=list("abcdef"))
     estimator = SupervisedAutoencoder(2, max_iter=5, random_state=0).fit(X)
-    gaps = X.round().astype("Int64")
-    gaps.loc[::3, "a"] = pd.NA
+    incomplete = X.round().astype("Int64")
+    incomplete.loc[::3, "a"] = pd.NA
     small = np.where(np.arange(60) % 2, 7, None)
-    completed = estimator.complete(gaps.assign(b=pd.array(small, dtype="Int8")))
+    completed = estimator.complete(incomplete.assign(b=pd.array(small, dtype="Int8")))
     assert completed["a"].dtype == "Int64"
     assert not completed.isna().any().any()
     assert completed["b"].dtype == "Int8"
@@ -130,10 +132,10 @@ def test_what_is_filled_into_integers_is_rounded_and_in_their_range():
 @pytest.mark.filterwarnings("ignore:X has feature names")
 def test_a_frame_is_completed_by_what_learnt_of_an_array():
     estimator, X = fitted_plane()
-    gaps, _ = hide(X)
-    completed = estimator.complete(pd.DataFrame(gaps, columns=list("abcdef")))
+    incomplete, _ = hide(X)
+    completed = estimator.complete(pd.DataFrame(incomplete, columns=list("abcdef")))
     assert list(completed) == list("abcdef")
-    assert_array_equal(completed, estimator.complete(gaps))
+    assert_array_equal(completed, estimator.complete(incomplete))
 
 
 def test_what_is_filled_follows_rows_that_are_alike():
@@ -160,8 +162,10 @@ def test_what_is_filled_follows_rows_that_are_alike():
 
 def test_rows_do_not_touch_each_other():
     estimator, X = fitted_plane()
-    gaps, _ = hide(X)
-    assert_allclose(estimator.complete(gaps)[:7], estimator.complete(gaps[:7]), rtol=1e-6)
+    incomplete, _ = hide(X)
+    assert_allclose(
+        estimator.complete(incomplete)[:7], estimator.complete(incomplete[:7]), rtol=1e-6
+    )
 
 
 def test_a_row_with_nothing_measured_is_a_typical_one():
@@ -177,8 +181,8 @@ def test_a_row_with_nothing_measured_is_a_typical_one():
 def test_an_ensemble_completes_as_its_first_member_does():
     X, y = cells()
     one, many = (sae(n_members=n).fit(X, y) for n in (1, 2))
-    gaps, _ = hide(X)
-    pd.testing.assert_frame_equal(one.complete(gaps), many.complete(gaps))
+    incomplete, _ = hide(X)
+    pd.testing.assert_frame_equal(one.complete(incomplete), many.complete(incomplete))
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "logistic"])
@@ -187,9 +191,9 @@ def test_latents_stay_where_their_activation_can_bring_them(activation):
     estimator = SupervisedAutoencoder(
         2, latent_activation=activation, max_iter=5, random_state=0
     ).fit(X)
-    gaps, _ = hide(10 * X[:20])  # far from anything that was learnt from
-    link = fitted_part(estimator).observation_model()
-    search, rows = PosteriorModeSearch([link]), [link.rows(link.table.transform(gaps))]
+    incomplete, _ = hide(10 * X[:20])  # far from anything that was learnt from
+    model = fitted_part(estimator).observation_model()
+    search, rows = PosteriorModeSearch([model]), [model.rows(model.table.transform(incomplete))]
     low, high = fitted_part(estimator).observation_model().bounds
     latents = search.find(rows).latents
     assert latents.min() >= low
@@ -207,8 +211,8 @@ def test_examples_weigh_as_they_are_likely():
         weights = search.example_weights(parts)
         pairs = zip(search.models, search.examples[1], parts, strict=True)
         losses = sum(
-            link.negative_log_likelihood_of_examples(decoded, rows)
-            for link, decoded, rows in pairs
+            model.negative_log_likelihood_of_examples(decoded, rows)
+            for model, decoded, rows in pairs
         )
     assert_allclose(weights.sum(dim=1).numpy(), 1)
     ratio = weights / weights.max(dim=1, keepdim=True).values
@@ -251,8 +255,10 @@ def test_latents_between_stages_are_numbers_of_the_later_table():
         total = search.negative_log_posterior(latents, parts, prior)
         step = latents[:, search.slices[1]] - prior.mean
         expected = torch.einsum("ni,nij,nj->n", step, prior.precision, step) / 2
-        for link, rows, part in zip(search.models, (parts[0], known), search.slices, strict=True):
-            expected = expected + link.negative_log_likelihood(link.decode(latents[:, part]), rows)
+        for model, rows, part in zip(search.models, (parts[0], known), search.slices, strict=True):
+            expected = expected + model.negative_log_likelihood(
+                model.decode(latents[:, part]), rows
+            )
     assert_allclose(total.numpy(), expected.numpy(), rtol=1e-10)
 
 
@@ -274,9 +280,9 @@ def test_the_search_ends_where_the_negative_log_posterior_is_flat():
 def test_what_is_stored_completes_alike():
     X, y = cells()
     estimator = sae().fit(X, y)
-    gaps, _ = hide(X)
+    incomplete, _ = hide(X)
     loaded = pickle.loads(pickle.dumps(estimator))
-    pd.testing.assert_frame_equal(loaded.complete(gaps), estimator.complete(gaps))
+    pd.testing.assert_frame_equal(loaded.complete(incomplete), estimator.complete(incomplete))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -286,8 +292,8 @@ def test_what_is_stored_completes_alike():
 def test_a_chain_of_one_stage_completes_as_the_stage():
     X, y = cells()
     chain = NestedAutoencoder([("only", sae(), list(X))]).fit(X, y)
-    gaps, _ = hide(X)
-    pd.testing.assert_frame_equal(chain.complete(gaps), chain["only"].complete(gaps))
+    incomplete, _ = hide(X)
+    pd.testing.assert_frame_equal(chain.complete(incomplete), chain["only"].complete(incomplete))
 
 
 def test_a_scale_that_is_wholly_missing_is_filled():
@@ -304,12 +310,12 @@ def test_a_scale_that_is_wholly_missing_is_filled():
 
 
 def test_tables_of_the_same_rows_are_completed_in_a_list():
-    """The first table's chain leaves the second one's gaps, of a category too, as they are."""
+    """The first table's chain imputes nothing in the second one, be it a number or a category."""
     X = pd.concat({"a": cells()[0][["radius"]], "b": cells()[0].drop(columns="radius")}, axis=1)
     chain = NestedAutoencoder(estimator=sae()).fit(X)
-    gaps, _ = hide(X)
-    completed = chain.complete([gaps["a"], gaps["b"]])
-    whole = chain.complete(gaps)
+    incomplete, _ = hide(X)
+    completed = chain.complete([incomplete["a"], incomplete["b"]])
+    whole = chain.complete(incomplete)
     assert [list(table) for table in completed] == [list(X["a"]), list(X["b"])]
     pd.testing.assert_frame_equal(completed[1], whole["b"])
     assert not completed[0].isna().any().any()
@@ -370,12 +376,12 @@ def test_the_mismatch_of_a_row_is_the_largest_of_what_was_filled_at_any_scale():
 
 def test_candidates_differ_in_columns_that_were_not_measured_and_not_in_latents():
     chain, X, _ = fitted_chain()
-    gaps, _ = hide(X[1], 0.3, seed=3)
-    stacked, _ = stack_scales([X[0], gaps], names=["a", "b"])
+    incomplete, _ = hide(X[1], 0.3, seed=3)
+    stacked, _ = stack_scales([X[0], incomplete], names=["a", "b"])
     table = stacked.loc[["b"]]
     completer = chain_of(chain)
     parts = completer.batches(chain._read(table), range(2), None)
-    numbers, codes = PosteriorModeSearch(completer.links, completer.between)._is_open(parts)
+    numbers, codes = PosteriorModeSearch(completer.models, completer.between)._is_open(parts)
     n_open = numbers.sum(axis=1) + codes.sum(axis=1)
     assert_array_equal(n_open, table.isna().sum(axis=1))
 
@@ -401,8 +407,8 @@ def test_three_stages_are_filled_from_any_one():
         candidates = chain.complete(given.iloc[:2], n_candidates=2)
         assert np.isfinite(candidates.X.to_numpy()).all()
     array = NestedAutoencoder([("x", sae(), [0, 1]), ("y", sae(), [2, 3, 4, 5])]).fit(X.to_numpy())
-    gaps, _ = hide(X.to_numpy())
-    assert isinstance(array.complete(gaps), np.ndarray)
+    incomplete, _ = hide(X.to_numpy())
+    assert isinstance(array.complete(incomplete), np.ndarray)
 
 
 def test_a_stage_that_is_no_autoencoder_is_named():
@@ -465,9 +471,9 @@ def test_the_mismatch_is_a_root_mean_square_over_measured_columns():
         start, _ = search.decode_down(prior.mean)
         latents = search.minimize(parts, start, prior)
         errors = []  # each of shape (n_rows,), NaN where nothing was measured
-        for link, rows, own in zip(search.models, parts, search.slices, strict=True):
-            values, decoded = rows.values["table"], link.decode(latents[:, own])["table"]
-            measured, layout = rows.measured["table"].numpy(), link.layouts["table"]
+        for model, rows, own in zip(search.models, parts, search.slices, strict=True):
+            values, decoded = rows.values["table"], model.decode(latents[:, own])["table"]
+            measured, layout = rows.measured["table"].numpy(), model.layouts["table"]
             error = (decoded - values).numpy()
             every = [error[:, j] for j in range(layout.n_numeric)]
             for group in layout.groups():
@@ -487,9 +493,9 @@ def test_the_unit_of_the_mismatch_is_a_column_s_standard_deviation():
     estimator = SupervisedAutoencoder(2, **settings).fit(X)
     X = X[:6].copy()
     X[:, 0] = np.nan
-    link = fitted_part(estimator).observation_model()
-    rows = link.rows(link.table.transform(X))
-    found = PosteriorModeSearch([link]).find([rows])
+    model = fitted_part(estimator).observation_model()
+    rows = model.rows(model.table.transform(X))
+    found = PosteriorModeSearch([model]).find([rows])
     scale = plane()[:, 1:].std(axis=0) * [10, 100, 1000, 1e4, 1e5]
     error = (found.decoded[0]["table"] - rows.values["table"].numpy())[:, 1:] / scale
     assert_allclose(found.mismatch, np.sqrt((error**2).mean(axis=1)), rtol=1e-9)
@@ -506,15 +512,15 @@ def test_one_candidate_predicts_as_predict_does():
 
 def test_a_tolerance_that_nothing_meets_is_told_with_its_numbers():
     estimator, X = fitted_plane()
-    gaps, _ = hide(100 * X)
+    incomplete, _ = hide(100 * X)
     with pytest.warns(ToleranceWarning, match=r"tolerance=1e-06.*smallest mismatch is \d"):
-        completed = estimator.complete(gaps, tolerance=1e-6)
+        completed = estimator.complete(incomplete, tolerance=1e-6)
     assert np.isfinite(completed).all()
     with pytest.warns(ToleranceWarning, match="has no candidate"):
-        found = estimator.complete(gaps, n_candidates=2, tolerance=1e-6)
-    whole = np.flatnonzero(np.isfinite(gaps).all(axis=1))  # need none
+        found = estimator.complete(incomplete, n_candidates=2, tolerance=1e-6)
+    whole = np.flatnonzero(np.isfinite(incomplete).all(axis=1))  # need none
     assert_array_equal(found.row, whole)
-    assert_array_equal(found.X, gaps[whole])
+    assert_array_equal(found.X, incomplete[whole])
     assert_array_equal(found.mismatch, 0)
     none = estimator.complete(X[:3], n_candidates=2, tolerance=1e-6)
     assert_array_equal(none.X, X[:3])
@@ -550,8 +556,8 @@ def test_a_row_that_is_near_one_example_has_other_candidates():
     X = pd.DataFrame({"u": rng.uniform(-1, 1, 80), "v": rng.uniform(-1, 1, 80)})
     X["kind"] = pd.Categorical(rng.choice(list("abc"), 80))
     estimator = SupervisedAutoencoder(5, max_iter=200, learning_rate_init=0.01, random_state=0)
-    gaps = X.iloc[:10].assign(kind=np.nan)
-    found = estimator.fit(X).complete(gaps, n_candidates=3)
+    incomplete = X.iloc[:10].assign(kind=np.nan)
+    found = estimator.fit(X).complete(incomplete, n_candidates=3)
     assert set(found.X["kind"]) == set("abc")
     assert np.bincount(found.row).min() == 3
 

@@ -17,18 +17,18 @@ from sknestedae._latents._observation import invertible
 def test_likelihoods_of_examples_are_those_of_the_rows():
     """All rows against all examples at once, as each against each, but for the width."""
     search, parts = search_of_chain()
-    link, rows = search.models[1], parts[1]
+    model, rows = search.models[1], parts[1]
     with torch.no_grad():
         _, decoded = search.examples
-        every = link.negative_log_likelihood_of_examples(decoded[1], rows)
-        wide = {name: v + 0.03 for name, v in link.variance.items()}
-        narrow, link.variance = link.variance, wide
+        every = model.negative_log_likelihood_of_examples(decoded[1], rows)
+        wide = {name: v + 0.03 for name, v in model.variance.items()}
+        narrow, model.variance = model.variance, wide
         for j in (0, 5):
             one = {name: v[j].expand(len(rows), -1) for name, v in decoded[1].items()}
             assert_allclose(
-                every[:, j].numpy(), link.negative_log_likelihood(one, rows).numpy(), rtol=1e-8
+                every[:, j].numpy(), model.negative_log_likelihood(one, rows).numpy(), rtol=1e-8
             )
-        link.variance = narrow
+        model.variance = narrow
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1e-150])
@@ -41,9 +41,9 @@ def test_very_small_numbers_that_are_not_standardised_give_scores_and_fill(unit)
 
 def test_held_categories_are_those_that_were_open():
     X, y = cells()
-    link = fitted_part(sae().fit(X, y)).observation_model()
-    rows = link.rows(link.table.transform(X))
-    held = link.hold(rows, np.ones((len(X), 1), dtype=int))
+    model = fitted_part(sae().fit(X, y)).observation_model()
+    rows = model.rows(model.table.transform(X))
+    held = model.hold(rows, np.ones((len(X), 1), dtype=int))
     group = slice(3, 5)
     is_open = np.array(X["layer"].isna())
     assert is_open.sum() == 1
@@ -75,7 +75,7 @@ def test_the_score_of_a_chain_is_the_sum_of_what_was_measured():
     assert_allclose(first, chain["a"].score_samples(X[0]))
     of_stages = [
         stage.estimator.score_samples(part[~is_first])
-        for stage, part in chain._fitted.walk(chain._read(table))
+        for stage, part in chain._fitted.iter_stages(chain._read(table))
     ]
     assert_allclose(second, np.sum(of_stages, axis=0))
 
@@ -93,13 +93,13 @@ def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at
     monkeypatch.setattr("sknestedae._latents._density._MANY_COLUMNS", n_columns_at_most)
     X = plane()
     estimator = SupervisedAutoencoder(1, max_iter=5, random_state=0).fit(X)
-    link, (gaps, _) = fitted_part(estimator).observation_model(), hide(X[:20])
-    gaps[0] = X[0]
-    Z = estimator.transform(gaps)
-    mean, scale = fitted_part(estimator).table.affine(range(gaps.shape[1]))
-    scaled = (gaps - mean) / scale
-    decoded = link.decode(torch.from_numpy(Z))["table"].detach().numpy()
-    statistics = link.statistics
+    model, (incomplete, _) = fitted_part(estimator).observation_model(), hide(X[:20])
+    incomplete[0] = X[0]
+    Z = estimator.transform(incomplete)
+    mean, scale = fitted_part(estimator).table.affine(range(incomplete.shape[1]))
+    scaled = (incomplete - mean) / scale
+    decoded = model.decode(torch.from_numpy(Z))["table"].detach().numpy()
+    statistics = model.statistics
     if n_columns_at_most == 3:
         assert statistics.residual is None
         covariance = np.diag(np.maximum(statistics.error["table"], 1e-4))
@@ -107,8 +107,8 @@ def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at
         covariance = statistics.residual + 1e-6 * np.eye(6)
         assert np.abs(statistics.residual - np.diag(statistics.error["table"])).max() > 0.1
     precision = np.linalg.inv(statistics.regular_covariance())
-    for i, score in enumerate(estimator.score_samples(gaps)):
-        own = ~np.isnan(gaps[i])
+    for i, score in enumerate(estimator.score_samples(incomplete)):
+        own = ~np.isnan(incomplete[i])
         error = (decoded[i] - scaled[i])[own]
         loss = error @ np.linalg.solve(covariance[np.ix_(own, own)], error) / 2
         step = Z[i] - statistics.mean

@@ -17,7 +17,7 @@ def test_batch_of_a_slice_shares_memory():
 
 @pytest.mark.parametrize("rows", [slice(3, 9), torch.tensor([7, 0, 7])])
 def test_rows_of_a_batch_keep_what_belongs_to_them(rows):
-    whole = numbered_rows(gaps=True, weights=True)
+    whole = numbered_rows(incomplete=True, weights=True)
     part = whole[rows]
     assert len(part) == len(part.target)
     for taken, tensor in zip(part.tensors(), whole.tensors(), strict=True):
@@ -25,19 +25,19 @@ def test_rows_of_a_batch_keep_what_belongs_to_them(rows):
 
 
 @pytest.mark.parametrize("weights", [False, True])
-@pytest.mark.parametrize("gaps", [False, True])
-def test_an_entry_weighs_what_its_row_does_if_it_is_known(gaps, weights):
-    batch = numbered_rows(gaps=gaps, weights=weights)
+@pytest.mark.parametrize("incomplete", [False, True])
+def test_an_entry_weighs_what_its_row_does_if_it_is_known(incomplete, weights):
+    batch = numbered_rows(incomplete=incomplete, weights=weights)
     found = batch.entry_weight(batch.measured.get("table"))
-    assert (found is None) == (not gaps and not weights)
+    assert (found is None) == (not incomplete and not weights)
     if found is not None:
-        known = batch.measured["table"] if gaps else torch.ones(23, 1)
+        known = batch.measured["table"] if incomplete else torch.ones(23, 1)
         weight = batch.weight if weights else torch.ones(23, 1)
         assert torch.equal(found, known * weight.double())
 
 
 def test_a_key_is_that_of_the_content():
-    keys = [numbered_rows(gaps=gaps).key() for gaps in (False, True, False)]
+    keys = [numbered_rows(incomplete=incomplete).key() for incomplete in (False, True, False)]
     assert keys[0] == keys[2] != keys[1]
     changed = numbered_rows()
     changed.values["table"][4, 1] = -1

@@ -31,15 +31,15 @@ def objective(**changes):
 
 
 @pytest.mark.parametrize("weights", [True, False])
-@pytest.mark.parametrize("gaps", [True, False])
+@pytest.mark.parametrize("incomplete", [True, False])
 @pytest.mark.parametrize("chunk_rows", [1, 7, 1000])
-def test_totals_are_sums_whatever_the_chunks(monkeypatch, chunk_rows, gaps, weights):
+def test_totals_are_sums_whatever_the_chunks(monkeypatch, chunk_rows, incomplete, weights):
     monkeypatch.setattr("sknestedae._training._objective.CHUNK_ROWS", chunk_rows)
-    rows = numbered_rows(gaps=gaps, weights=weights)
+    rows = numbered_rows(incomplete=incomplete, weights=weights)
     totals = objective().totals(Subset(rows))
     weight = np.arange(23) + 1.0 if weights else np.ones(23)
-    measured = rows.measured["table"].numpy() if gaps else np.ones((23, 2))
-    labelled = rows.labelled.numpy() if gaps else np.ones((23, 1))
+    measured = rows.measured["table"].numpy() if incomplete else np.ones((23, 2))
+    labelled = rows.labelled.numpy() if incomplete else np.ones((23, 1))
     assert (totals.rows, totals.weight) == (23, weight.sum())
     assert totals.entries["reconstruction"] == (weight[:, None] * measured).sum()
     assert totals.entries["prediction"] == (weight[:, None] * labelled).sum()

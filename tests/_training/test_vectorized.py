@@ -107,8 +107,12 @@ def test_weights_of_rows(stacks):
         assert_same_fit(sae().fit(*table), fitted)
 
 
-def test_gaps_in_some_tables_alone(stacks):
-    tables = [data(gaps=False), data(gaps=True), (*data(gaps=False)[:1], data()[1])]
+def test_missing_values_in_some_tables_alone(stacks):
+    tables = [
+        data(incomplete=False),
+        data(incomplete=True),
+        (*data(incomplete=False)[:1], data()[1]),
+    ]
     together = fit_together([sae() for _ in tables], tables)
     assert stacks == [3]
     for fitted, table in zip(together, tables, strict=True):
@@ -116,7 +120,7 @@ def test_gaps_in_some_tables_alone(stacks):
 
 
 def test_classes_and_categories(stacks):
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     X[:, 5] = np.arange(len(X)) % 3
     labels = np.where(y > 0, "high", "low").astype(object)
     labels[::7] = None

@@ -29,7 +29,7 @@ def job(k):
         alpha=0.2 * k,
     )
     net = SimpleNamespace(criterion_=objective, history=[None] * k, lr=10.0**-k)
-    rows = Subset(numbered_rows(10 + k, gaps=True))
+    rows = Subset(numbered_rows(10 + k, incomplete=True))
     return SimpleNamespace(net=net, train=rows, valid=rows, max_iter=5 + k)
 
 

@@ -56,8 +56,8 @@ def search_of_chain():
     """Give the search of both stages, with rows in which entries are missing."""
     chain, X, _ = fitted_chain()
     completer = chain_of(chain)
-    gaps, _ = hide(X[1], 0.2, seed=3)
-    stacked, _ = stack_scales([X[0], gaps], names=["a", "b"])
+    incomplete, _ = hide(X[1], 0.2, seed=3)
+    stacked, _ = stack_scales([X[0], incomplete], names=["a", "b"])
     table = chain._read(stacked.loc[["b"]])
     parts = completer.batches(table, range(2), None)
-    return PosteriorModeSearch(completer.links, completer.between), parts
+    return PosteriorModeSearch(completer.models, completer.between), parts

@@ -20,7 +20,7 @@ def regression(n_samples=60, n_features=4, **kwargs):
 
 
 def mixed_table(n_samples=60):
-    """Give a table with gaps, of numbers, integers, words, categories and booleans."""
+    """Give a table with missing values, of numbers, integers, words, categories and booleans."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame(
         {

@@ -12,15 +12,15 @@ from sknestedae._tables._layout import Encoded
 CPU = torch.device("cpu")
 
 
-def numbered_rows(n_rows=23, gaps=False, weights=False):
+def numbered_rows(n_rows=23, incomplete=False, weights=False):
     """Give rows that hold their own number, in two columns, and in the target."""
     number = np.arange(n_rows, dtype=float)
     measured = np.ones((n_rows, 2), dtype=bool)
     measured[::3, 1] = False
     labelled = (number % 4 > 0)[:, None]
     return Batch.from_arrays(
-        {"table": Encoded(np.column_stack([number, number]), measured if gaps else None)},
-        Encoded(number[:, None], labelled if gaps else None),
+        {"table": Encoded(np.column_stack([number, number]), measured if incomplete else None)},
+        Encoded(number[:, None], labelled if incomplete else None),
         number + 1 if weights else None,
         CPU,
     )

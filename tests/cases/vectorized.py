@@ -13,11 +13,11 @@ ATOL = 1e-5
 SMALL = {"n_components": 3, "hidden_layer_sizes": (8,), "max_iter": 25, "batch_size": 16}
 
 
-def data(n_rows=130, gaps=True):
+def data(n_rows=130, incomplete=True):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_rows, 6))
     y = X[:, 0] + X[:, 1] ** 2
-    if gaps:
+    if incomplete:
         X[rng.random(X.shape) < 0.1] = np.nan
         y[::9] = np.nan
     return X, y

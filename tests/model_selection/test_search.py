@@ -151,7 +151,7 @@ def test_any_estimator_around():
 
 
 def test_a_step_that_writes_into_a_frame():
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     X = pd.DataFrame(X, columns=list("abcdef"))
 
     def write(table):
@@ -164,12 +164,12 @@ def test_a_step_that_writes_into_a_frame():
 
 
 def test_what_trains_no_network():
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     search_both(Ridge(), {"alpha": [0.1, 1, 10]}, X, y)
 
 
 def test_classifier_of_mixed_columns():
-    X, y = data(gaps=False)
+    X, y = data(incomplete=False)
     X = pd.DataFrame(X, columns=list("abcdef"))
     X["layer"] = np.where(np.arange(130) % 3, "TiO2", "SnO2")
     labels = np.where(y > 1, "good", "bad")
@@ -352,7 +352,7 @@ def test_invalid_candidates_are_as_in_scikit_learn(search):
 @NON_FINITE
 @pytest.mark.parametrize("search", [GridSearchCV, BatchedGridSearchCV])
 def test_a_fold_that_lacks_a_class(search):
-    X, _ = data(gaps=False)
+    X, _ = data(incomplete=False)
     y = np.repeat(["a", "b"], [100, 30])
     clf = SupervisedAutoencoderClassifier(**SMALL, random_state=0)
     folds = [(np.arange(100), np.arange(100, 130)), (np.arange(50, 130), np.arange(50))]
