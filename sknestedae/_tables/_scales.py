@@ -33,19 +33,25 @@ def is_scale_list(X: Any) -> bool:
     return isinstance(X, list | tuple) and bool(X) and all(n_dims(table) == 2 for table in X)
 
 
-def refuse_folded_lists() -> None:
-    """Refuse that a function of ``sklearn.model_selection`` folds a list over its tables.
+def refuse_scale_list(X: Any) -> None:
+    """Refuse to split a list of tables into folds.
 
     Raises
     ------
     ValueError
-        If one of them is running above us, with a list of tables as its X.
+        If X is such a list.
     """
-    if any(is_scale_list(X) for X in tables_in_model_selection()):
+    if is_scale_list(X):
         raise ValueError(
             "X is a list of tables, one a scale; a split would deal out whole tables instead of "
             "their rows. Pass one table: X, y = stack_scales(X_list, y_list)."
         )
+
+
+def refuse_folded_lists() -> None:
+    """Refuse it where a function of ``sklearn.model_selection`` is running above us."""
+    for X in tables_in_model_selection():
+        refuse_scale_list(X)
 
 
 def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int]]) -> np.ndarray:

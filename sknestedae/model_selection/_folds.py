@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from .._persistence import public
 from .._tables._input import check_same_rows, read_table, to_pandas
 from .._tables._labels import scale_columns
-from .._tables._scales import is_scale_list, last_scale, measured_scales
+from .._tables._scales import last_scale, measured_scales, refuse_scale_list
 from .._tables._target import match_targets, target_frame
 
 
@@ -108,11 +108,7 @@ class ScaleKFold:
             If a scale has fewer rows or groups than there are folds, ``scales`` names one that
             is not there, or X is a list of tables.
         """
-        if is_scale_list(X):
-            raise ValueError(
-                "X is a list of tables, one a scale. Pass one table: X, y = stack_scales(X_list, "
-                "y_list)."
-            )
+        refuse_scale_list(X)
         X = read_table(X)
         groups = to_pandas(groups, "groups")  # of any kind: a date may name one
         check_same_rows(X, groups=groups)

@@ -25,6 +25,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._compat import Interval, fit_context
 from .._persistence import public
+from .._tables._scales import refuse_scale_list
 from .._training._concurrent import run_concurrently
 
 
@@ -285,6 +286,7 @@ class _BatchedSearch:
         self : object
             The fitted search.
         """
+        refuse_scale_list(X)
         with batched_training(self.n_jobs, working_memory=self.working_memory):
             fit = super().fit  # type: ignore[misc]
             return fit(_share_rows(X), _share_rows(y), **params)
@@ -573,6 +575,7 @@ def batched_cross_validate(
     >>> batched_cross_validate(sae, X, y)["test_score"].shape
     (5,)
     """
+    refuse_scale_list(X)
     with batched_training(n_jobs, working_memory=working_memory):
         return cross_validate(
             estimator, _share_rows(X), _share_rows(y), n_jobs=n_jobs, **parameters

@@ -382,7 +382,7 @@ def test_little_memory_makes_parts(stacks):
         assert_same_results(ours.cv_results_, expected.cv_results_)
 
 
-def test_a_list_of_tables_is_refused_as_in_scikit_learn():
+def test_a_list_of_tables_is_refused_whatever_the_number_of_folds():
     X_list, y_list = two_scales()
     nae = NestedAutoencoder(estimator=SupervisedAutoencoder(**SMALL))
     with pytest.raises(ValueError, match="stack_scales"):
