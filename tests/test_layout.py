@@ -1,6 +1,7 @@
-"""The order of the rooms: what a file may import, and where things may stand."""
+"""The order of the folders: what a file may import, and where things may stand."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,52 @@ def test_files_of_a_folder_import_one_way(path):
         other = name.removeprefix(prefix).split(".")[0]
         if name.startswith(prefix) and (folder / f"{other}.py").is_file():
             assert other in before, f"imports {name}, which stands below"
+
+
+def test_the_orders_name_each_file_once():
+    """A file that is gone, or stands twice, would leave a hole in the order."""
+    found: dict[str, list[str]] = {}
+    for path in ROOMS:
+        if path.name != "__init__.py":
+            folder = path.parent.relative_to(ROOT / PACKAGE).as_posix()
+            found.setdefault("" if folder == "." else folder, []).append(path.stem)
+    assert {key: sorted(stems) for key, stems in ORDER.items()} == found
+    assert sorted(name for floor in FLOORS for name in floor) == sorted(
+        [*ORDER[""], *filter(None, ORDER)]
+    )
+
+
+def contributing_rows():
+    """Give the folders of each row of CONTRIBUTING.md's table, and all names in it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for row in text.partition("| folder |")[2].partition("\n\n")[0].splitlines()[2:]:
+        folders, *cells = row.strip("|").split(" | ")
+        names = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+        yield [name.rstrip("/") for name in re.findall(r"`([\w./]+)`", folders)], names
+
+
+def test_contributing_lists_all_folders_in_their_order():
+    listed = [Path(folder).stem for folders, _ in contributing_rows() for folder in folders]
+    assert sorted(listed) == sorted(RANKS.keys() - {"_version"})
+    ranks = [RANKS[name] for name in listed]
+    assert ranks == sorted(ranks)
+
+
+def test_contributing_names_what_there_is():
+    """A name is that of a file of the row's folder, or is defined in one."""
+    for folders, names in contributing_rows():
+        rooms = {Path(folder).stem for folder in folders}
+        paths = [path for path in ROOMS if room_of(path) in rooms]
+        known = {path.stem for path in paths}
+        for path in paths:
+            text = path.read_text(encoding="utf-8")
+            known |= set(re.findall(r"(?:def|class) (\w+)", text))
+            known |= set(re.findall(r"^(\w+)(?:: .*)? = ", text, re.MULTILINE))
+        assert set(names) <= known, f"{folders}: {sorted(set(names) - known)}"
+
+
+def test_general_tests_are_there():
+    assert not [name for name in GENERAL_TESTS if not (TESTS / f"test_{name}.py").is_file()]
 
 
 @pytest.mark.parametrize("path", [p for p in ROOMS if room_of(p) != "_compat"], ids=name_of)

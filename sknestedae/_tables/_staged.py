@@ -1,7 +1,7 @@
 """A table as a chain sees it, read once: the columns of each stage, and what of a row is known.
 
 Everything that a chain asks about a table, its rows and its target is asked here, so that a table
-does not travel through the rooms of the package. Nothing here knows of torch, or of a network.
+does not travel through the folders of the package. Nothing here knows of torch, or of a network.
 """
 
 from __future__ import annotations
