@@ -29,13 +29,10 @@ from .._tables._input import FrameKind
 from .._tables._layout import Encoded, Layout
 from .._tables._missing import Completions, CompletionSearch
 from .._tables._target import ClassTarget, NumericTarget, target_from_state, target_to_state
-from .._training._data import TensorIterator
+from .._training._data import CHUNK_ROWS, TensorIterator
 from .._training._net import AutoencoderNet
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
 from ..blocks import Block
-
-# Rows that pass through the network at once after fit.
-_CHUNK_ROWS = 16_384
 
 Target = NumericTarget | ClassTarget
 
@@ -226,7 +223,7 @@ class FittedAutoencoder(NetworkSetup):
         with torch.no_grad():
             chunks = [
                 function(self.module, {name: v.to(device) for name, v in chunk.values.items()})
-                for chunk in TensorIterator(rows, _CHUNK_ROWS)
+                for chunk in TensorIterator(rows, CHUNK_ROWS)
             ]
         return np.concatenate([to_array(chunk) for chunk in chunks])
 
@@ -241,8 +238,8 @@ class FittedAutoencoder(NetworkSetup):
         device = self.device
         with torch.no_grad():
             chunks = [
-                self.module.decode(to_tensor(Z[i : i + _CHUNK_ROWS], device))
-                for i in range(0, len(Z), _CHUNK_ROWS)
+                self.module.decode(to_tensor(Z[i : i + CHUNK_ROWS], device))
+                for i in range(0, len(Z), CHUNK_ROWS)
             ]
         return {
             name: np.concatenate([to_array(chunk[name]) for chunk in chunks])
@@ -341,7 +338,7 @@ def settings_to_keep(
 def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
     """Give what a supervised autoencoder was fitted to; of an ensemble, its first member.
 
-    This is the one door from other rooms to what is behind the public methods.
+    Other folders reach what lies behind the public methods by this function alone.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .._tables._input import FrameKind
@@ -58,7 +59,7 @@ class FittedChain:
         """The list of tables that stands for the one table."""
         return TableList(self.columns, self.labels, self.frame_kinds, self.same_rows)
 
-    def staged(self, X: pd.DataFrame | Any) -> StagedTable:
+    def staged(self, X: pd.DataFrame | np.ndarray) -> StagedTable:
         """Give a checked table as the stages see it."""
         return StagedTable(X, self.labels, self.columns)
 

@@ -17,23 +17,18 @@ from ._residuals import all_errors
 
 # Training rows that are enough for means and variances, and to stand for all latents.
 _ENOUGH_ROWS = 10_000
-
-
 _N_EXAMPLES = 1000
 
-
+# A latent has at least a thousandth of the latents' mean variance, so that the covariance has an
+# inverse.
 _LEAST_VARIANCE = 1e-3
 
-
-# Of more columns than this, the errors are taken as if they were independent of each other. A sum
-# of errors is not trusted more than to a thousandth of a standard deviation.
+# With more columns than this, errors are taken as independent of each other.
 _MANY_COLUMNS = 200
-
 
 # Of a table with missing values, mean products of pairs may contradict each other: no covariance
 # has them. The correlations are shrunk until this is left of the variance in every direction.
 _LEAST_SHARE = 0.02
-
 
 # Weight of a row of an earlier part of a stream by that of a new one, as the network has changed.
 _MEMORY = 0.9

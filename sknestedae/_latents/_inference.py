@@ -37,38 +37,27 @@ from .._layers._device import to_array
 from .._networks._batch import Batch
 from .._networks._chain import LatentColumns
 from .._tables._missing import CompletionSearch
-from ._observation import ObservationModel
+from ._observation import CHUNK_ROWS, ObservationModel
 
-# Rows whose modes are searched for at once, and values of derivatives that are computed at once.
-_CHUNK_ROWS = 1024
-
-
+# Values of derivatives that are computed at once.
 _CHUNK_VALUES = 1 << 23
-
 
 # An example stands for rows around it: this is added to the local covariance of latents, in units
 # of the global one.
 _REACH = 0.1
 
-
 # Of the search: damping at first, and its factors after a step that did not help, or that did
-# (Marquardt, SIAM J. Appl. Math. 11, 431, 1963).
+# (Marquardt, SIAM J. Appl. Math. 11, 431, 1963); and the number of steps at most.
 _DAMPING, _WORSE, _BETTER = 1e-2, 4.0, 1 / 3
-
-
 _MAX_ITER = 50
-
 
 # Candidates are distinct if a category differs, or their numbers by this many standard deviations
 # (root mean square over columns).
 DISTINCT = 0.1
 
-
 # Searches for each candidate that is wanted, as some end alike or do not fit; and how many of a
 # row's best examples they begin at.
 _SEARCHES = 4
-
-
 _N_BEST = 300
 
 
@@ -148,7 +137,7 @@ class PosteriorModeSearch:
             for model in self.models
             for layout in model.layouts.values()
         )
-        self.n_rows = max(min(_CHUNK_ROWS, _CHUNK_VALUES // max(width, 1)), 1)
+        self.n_rows = max(min(CHUNK_ROWS, _CHUNK_VALUES // max(width, 1)), 1)
         with torch.no_grad():
             self.examples = self.decode_down(torch.from_numpy(last.statistics.examples))
 

@@ -17,24 +17,19 @@ from .._training._data import TensorIterator
 from ._density import LatentStatistics
 from ._residuals import all_errors, categorical_groups, known_groups, numeric_errors
 
-_CHUNK_ROWS = 1024
+# Rows that are scored, or whose modes are searched for, at once.
+CHUNK_ROWS = 1024
 
-
-# A column is not trusted more than to a hundredth of its standard deviation, and a latent has at
-# least a thousandth of the latents' mean variance: else one entry could outweigh all others.
+# A column is not trusted more than to a hundredth of its standard deviation, and a sum of errors
+# of correlated columns to a thousandth: else one entry could outweigh all others.
 _LEAST_ERROR = 0.01
-
-
-# What is divided by is not 0, where columns that were not standardised have very small numbers.
-_LEAST_SQUARE = 1e-300
-
-
 _LEAST_SUM = 0.001
 
+# No divisor is 0, where columns that were not standardised have very small numbers.
+_LEAST_SQUARE = 1e-300
 
 # Entries of matrices that are solved at once.
 _SOLVE_ENTRIES = 1 << 22
-
 
 # An example stands for rows around it: this is added to the variance of each number, in units of
 # the column's variance.
@@ -302,7 +297,7 @@ class ObservationModel:
         """
         precision = torch.linalg.inv(self.covariance)
         scores = []
-        for rows in TensorIterator(Subset(self.rows(blocks)), _CHUNK_ROWS):
+        for rows in TensorIterator(Subset(self.rows(blocks)), CHUNK_ROWS):
             latents = self.encode(rows)
             decoded = self.decode(latents)
             known, error = all_errors(decoded, rows, self.layouts)

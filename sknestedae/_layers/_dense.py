@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ._device import derive_seed
 
+# Functions of each entry on its own, without parameters, by the name that a user gives them.
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
     "relu": nn.ReLU,
@@ -24,8 +25,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
 }
 
-
-# Range of the values of a latent, of the activations that bound it.
+# Range of a latent's values, for each activation that bounds them.
 RANGES = {
     "relu": (0.0, math.inf),
     "tanh": (-1.0, 1.0),
@@ -34,14 +34,12 @@ RANGES = {
     "softplus": (0.0, math.inf),
 }
 
-
 INITIALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "xavier_normal": nn.init.xavier_normal_,
     "xavier_uniform": nn.init.xavier_uniform_,
     "kaiming_normal": nn.init.kaiming_normal_,
     "kaiming_uniform": nn.init.kaiming_uniform_,
 }
-
 
 # Number of units whose masks of dropout are drawn at once.
 _MASK_UNITS = 1 << 14

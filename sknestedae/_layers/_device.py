@@ -59,8 +59,6 @@ def available_device(device: str) -> torch.device:
 
 # torch's generators are one for all threads of a process.
 _GENERATORS = threading.RLock()
-
-
 _HELD = threading.local()  # how often by this thread
 
 

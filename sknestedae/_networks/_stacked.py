@@ -164,9 +164,8 @@ def take_networks(stack: Tensor, networks: Tensor) -> Tensor:
     return stack[networks]
 
 
+# Modules that are the same for one network and for many, and modules that run others in turn.
 _ELEMENTWISE = tuple(ACTIVATIONS.values())
-
-
 _CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict)
 
 

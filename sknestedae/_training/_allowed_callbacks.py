@@ -126,18 +126,14 @@ _NO_SCORES = (
     "terms in history_, such as train_prediction, or score after fit"
 )
 
-
 _NO_BATCHES = (
     "the history holds no batches, so that there is nothing to take a mean of. The losses of an "
     "epoch are in history_ already; a Callback of your own may record more in on_epoch_end"
 )
 
-
 _NO_WIDTH = "the network takes its width from the table. Leave it out"
 
-
 _NO_CALLBACK = "it is a schedule and no callback. Use LRScheduler(policy=WarmRestartLR)"
-
 
 # The callbacks of skorch, each with its decision: taken always (None), never (why), or by a rule.
 # A subclass is decided as its bases are.

@@ -28,7 +28,6 @@ from ._vectorized import bytes_per_network, train_vectorized
 # Number of fits under way at once, at most: vectorized training of more networks gains nothing.
 _MOST_TASKS = 500
 
-
 _LOCAL = threading.local()  # the task that a thread runs
 
 

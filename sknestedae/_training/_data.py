@@ -9,10 +9,9 @@ import torch
 
 from .._networks._batch import Batch, Subset
 
-# Entries gathered together from shuffled data: large enough that the cost of the call is spread
-# over many small batches, small enough that the copy is nothing beside a large table.
-_CHUNK_ENTRIES = 1 << 20
-
+# Entries gathered at once, of one network or of a stack: large enough that the cost of the call is
+# spread over many small batches, small enough that the copy is nothing beside a large table.
+CHUNK_ENTRIES = 1 << 20
 
 # Rows that pass through the network at once where nothing is learnt from them.
 CHUNK_ROWS = 16_384
@@ -57,7 +56,7 @@ class TensorIterator:
             yield from (rows[i : i + self.batch_size] for i in range(0, n_rows, self.batch_size))
             return
         width = sum(tensor[0].numel() for tensor in rows.values.values())
-        step = max(_CHUNK_ENTRIES // (width * self.batch_size), 1) * self.batch_size
+        step = max(CHUNK_ENTRIES // (width * self.batch_size), 1) * self.batch_size
         for start in range(0, n_rows, step):
             # one gather for many batches, as its call costs more than to copy a small batch
             chunk = rows[order[start : start + step].to(rows.device)]

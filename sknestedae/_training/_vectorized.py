@@ -23,15 +23,12 @@ from ._vectorized_training import VectorizedTraining
 
 _LOG = logging.getLogger("sknestedae")
 
-
 # Layers' units in a batch of more bytes take longer to compute than a step takes anyway, and fit
 # into the cache one network at a time: nothing is gained by training such networks at once.
 _MANY_BYTES = 2 << 20
 
-
 # With more networks than this in a stack, a step of each takes no less time, but more memory.
 _MOST_NETWORKS = 128
-
 
 # Copies of a network's parameters that training keeps: themselves, gradients, steps, two moments,
 # those of the best epoch.

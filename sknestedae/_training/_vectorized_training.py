@@ -18,6 +18,7 @@ from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch
 from .._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
 from .._networks._stacked import StackedDropout, stack_modules, take_networks
+from ._data import CHUNK_ENTRIES
 from ._job import TrainingJob
 from ._schedules import epoch_means
 from ._state import set_state
@@ -29,9 +30,6 @@ from ._vectorized_settings import (
     learning_rates_of,
     share_one_rate,
 )
-
-# Number of entries of the batches that are gathered at once, of all networks.
-_CHUNK_ENTRIES = 1 << 20
 
 
 class VectorizedTraining:
@@ -184,7 +182,7 @@ class VectorizedTraining:
         batch_size = self.jobs[0].net.batch_size
         width = sum(tensor.shape[1] for tensor in tables[0].values.values())
         n_left = int((self.settings.max_iter * self.settings.n_batches).max()) - step
-        n_most = _CHUNK_ENTRIES // (width * batch_size * len(self.jobs))
+        n_most = CHUNK_ENTRIES // (width * batch_size * len(self.jobs))
         n_steps = min(max(n_most, 1), n_left)
         return stack_batches(tables, self.samplers, step, n_steps)
 
@@ -296,7 +294,7 @@ class VectorizedTraining:
         for own, subset in zip(index, subsets, strict=True):
             own[: len(subset)] = np.arange(len(subset)) if subset.index is None else subset.index
         width = sum(tensor.shape[1] for tensor in tables[0].values.values())
-        n_rows = max(_CHUNK_ENTRIES // (width * len(subsets)), 1)  # of each network at once
+        n_rows = max(CHUNK_ENTRIES // (width * len(subsets)), 1)  # of each network at once
         sums: dict[str, Tensor] = {}
         self.module.eval()
         with torch.no_grad():

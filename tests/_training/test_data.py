@@ -33,7 +33,7 @@ def test_shuffled_batches_hold_each_row_once_whatever_the_chunks(
     order = list(chain.from_iterable(expected))
     assert sorted(order) == sorted(index or range(23))
     assert order != list(index or range(23))
-    monkeypatch.setattr("sknestedae._training._data._CHUNK_ENTRIES", chunk_entries)
+    monkeypatch.setattr("sknestedae._training._data.CHUNK_ENTRIES", chunk_entries)
     torch.manual_seed(0)
     batches = list(TensorIterator(subset, 5, shuffle=True))
     assert numbers(batches) == expected
