@@ -1,7 +1,7 @@
 """What a stored estimator holds: plain values and names of public classes, under a number.
 
 A file must outlive the folders that its estimators were made in. So a state has numbers, strings,
-arrays, and lists and dicts of these; what is more is made anew from them.
+arrays, and lists and dicts of these; all else is made anew from them.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from ._unwrap import innermost, unfrozen
 def score_reconstruction(
     chain: FittedChain, table: StagedTable, sample_weight: np.ndarray | None
 ) -> float:
-    """Give the mean R² of what the stages reconstruct: own columns, and the latents before.
+    """Give the mean R² of the stages' reconstructions: own columns, and the latents before.
 
     Raises
     ------

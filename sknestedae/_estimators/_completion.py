@@ -116,7 +116,7 @@ class ChainCompleter:
     ) -> list[Batch]:
         """Give rows as some stages see them: the first with latents before, if it has any.
 
-        The latents that the others see are missing: they are what is searched for.
+        The latents that the others see are missing: the search is for them.
         """
         batches = []
         for k in stages:
@@ -139,7 +139,7 @@ class ChainCompleter:
     def _decoded(
         self, X: pd.DataFrame | np.ndarray, found: PosteriorModes, stages: range
     ) -> pd.DataFrame | np.ndarray:
-        """Fill the own columns of some stages with what was decoded."""
+        """Fill the own columns of some stages with decoded values."""
         completed: dict[int, Any] = {}
         for k, decoded in zip(stages, found.decoded, strict=True):
             table = self.models[k].table.inverse_transform(decoded)

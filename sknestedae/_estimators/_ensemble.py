@@ -20,7 +20,7 @@ from ._fitted import fitted_part
 
 
 def make_members(estimator: BaseEstimator) -> list[BaseEstimator]:
-    """Give the members of an ensemble, not fitted; the first is what it would be on its own."""
+    """Give the members of an ensemble, not fitted; the first is the one without others."""
     members = [clone(estimator).set_params(n_members=1) for _ in range(estimator.n_members)]
     rng = check_random_state(estimator.random_state)
     seeds = rng.randint(2**31 - 1, size=estimator.n_members - 1)

@@ -1,4 +1,4 @@
-"""All that a fit gave, in one object: what a fitted network does with encoded tables.
+"""The fitted state of an autoencoder, in one object: the network, its encoders, its latents.
 
 The estimators keep the public methods, the checks of what a user passes, and the units of what
 they give back. What lies between, from a checked table to arrays, is here.
@@ -321,7 +321,7 @@ class FittedAutoencoder(NetworkSetup):
 def settings_to_keep(
     standardize: bool, categorical_features: Any, blocks: Sequence[tuple[str, Block, Any]]
 ) -> dict[str, Any]:
-    """Gather what must stay where training goes on, and does not show in the architecture."""
+    """Gather settings that must stay where training goes on, and do not show elsewhere."""
     categorical = categorical_features
     if categorical is not None and not isinstance(categorical, str):
         categorical = np.asarray(categorical).tolist()
@@ -336,7 +336,7 @@ def settings_to_keep(
 
 
 def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
-    """Give what a supervised autoencoder was fitted to; of an ensemble, its first member.
+    """Give the fitted network and encoders of a supervised autoencoder; of an ensemble, its first.
 
     Other folders reach what lies behind the public methods by this function alone.
 

@@ -1,4 +1,4 @@
-"""All that a fit of one chain gave, as one object of plain values and fitted stages."""
+"""The fitted state of one chain, as one object of plain values and fitted stages."""
 
 from __future__ import annotations
 

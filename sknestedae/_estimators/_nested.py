@@ -86,7 +86,7 @@ class NestedAutoencoder(BaseChain):
         name of a scale stands for all of its columns. Columns of no stage are left out.
         None: one stage per scale of the data.
     estimator : estimator or None, default=None
-        What is cloned for each scale where ``stages`` is None. None: a
+        The estimator that is cloned for each scale where ``stages`` is None. None: a
         :class:`SupervisedAutoencoder`, or a :class:`SupervisedAutoencoderClassifier` where the
         scale's target holds strings, booleans or categories; after the first scale with
         ``alpha="auto"``, so that few rows are enough for it.

@@ -31,7 +31,7 @@ from ._validation import check_divergence
 
 
 class StageData(NamedTuple):
-    """What one stage is trained on.
+    """The training data of one stage.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class ChainObjective(nn.Module):
         return ChainTotals(len(dataset), stages)
 
     def factors(self, totals: ChainTotals) -> list[dict[str, float]]:
-        """Give what each term's sum is multiplied with, stage by stage."""
+        """Give the factor of each term's sum, stage by stage."""
         return [
             objective.factors(stage)
             for objective, stage in zip(self.objectives, totals.stages, strict=True)

@@ -1,4 +1,4 @@
-"""One stage of a chain at a time: what it must be, how it is trained, and its latents."""
+"""One stage of a chain at a time: its checks, its training, its latents."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def reads_kinds(estimator: Any) -> bool:
 
 
 def check_stage(stage: Stage, target: StageTargets, rows: np.ndarray) -> None:
-    """Refuse, before anything is trained, what a stage cannot be trained on."""
+    """Refuse, before anything is trained, rows or a target that a stage cannot be trained on."""
     if isinstance(stage.estimator, FrozenEstimator):
         return
     if len(rows) < 2:
@@ -188,7 +188,7 @@ def encode_stage(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndar
 
 
 def encode_alike(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Do so for rows that are learnt from: equal rows get equal latents, to the last bit.
+    """Encode rows that are learnt from: equal rows get equal latents, to the last bit.
 
     A matrix product may round equal rows differently. The next stage tells replicates, which
     early stopping must not part, by their equal content.

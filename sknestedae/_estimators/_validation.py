@@ -1,4 +1,4 @@
-"""Checks that estimators share: of parameters, of what ``fit`` is given, and of how it ended."""
+"""Checks that estimators share: parameters, tables and targets, and the end of a training."""
 
 from __future__ import annotations
 

@@ -323,7 +323,7 @@ class PosteriorModeSearch:
         """Give the posterior mode of each row, and its decoded values.
 
         A category has the weighted mean of the examples' probabilities, its posterior in the
-        mixture: no one point of the latents stands for what is uncertain.
+        mixture: no one point of the latents stands for an uncertain category.
         """
         weights = self.example_weights(parts)
         prior = self.local_prior(weights)
@@ -370,10 +370,10 @@ class PosteriorModeSearch:
     def _candidates(
         self, parts: Sequence[Batch], n_candidates: int, tolerance: float
     ) -> PosteriorModes:
-        """Give several modes of each row that differ in what was not measured.
+        """Give several modes of each row that differ in entries that were not measured.
 
         Each search begins at an example, has a prior around it, and holds its categories as if
-        they were measured. The examples are distinct in what is open; those come first that, with
+        they were measured. The examples differ in open entries; those come first that, with
         all that are alike, have the most posterior weight.
         """
         last = self.models[-1]
@@ -412,7 +412,7 @@ class PosteriorModeSearch:
         return self._as_modes(index[kept], latents[kept], held_values, mismatch[kept], nearest)
 
     def _is_open(self, parts: Sequence[Batch]) -> tuple[np.ndarray, np.ndarray]:
-        """Tell what was not measured of rows: numbers and categories, of the tables' own columns.
+        """Tell which numbers and categories of the tables' own columns were not measured.
 
         Latents between the stages are none of a table's own columns.
         """

@@ -106,7 +106,7 @@ class Batch:
         return joblib.hash([None if t is None else t.cpu().numpy() for t in self.tensors()])
 
     def entry_weight(self, known: Tensor | None) -> Tensor | None:
-        """Combine sample weights with what is known; None if every entry counts 1."""
+        """Combine sample weights with known entries; None if every entry counts 1."""
         if known is None:
             return self.weight
         if self.weight is None:

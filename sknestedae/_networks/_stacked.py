@@ -147,7 +147,7 @@ def _parameter_places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Parame
 
 
 def stack_parameters(parameters: Sequence[Tensor]) -> nn.Parameter:
-    """Stack parameters; a matrix lies in memory as its transpose, which is what is multiplied.
+    """Stack parameters; a matrix lies in memory as its transpose, which is the factor of products.
 
     Its gradient comes so as well, and need not be copied.
     """

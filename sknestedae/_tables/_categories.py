@@ -166,7 +166,7 @@ class Categories:
 
 
 def share_values(parts: Sequence[Categories]) -> None:
-    """Let each know what the others saw, where all learnt from parts of one column."""
+    """Share the values that parts of one column saw, so that none of them is unseen to another."""
     seen = [value for part in parts for value in (*part.values, *part.unlearnt)]
     every = pd.unique(np.array(seen, dtype=object))
     for part in parts:

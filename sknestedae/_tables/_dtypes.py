@@ -80,7 +80,7 @@ def restore_dtype(column: np.ndarray, spec: str | dict[str, Any]) -> pd.Series:
 
 
 def clip_to_float(column: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Cast to a float dtype; what is out of its range becomes its smallest or largest number."""
+    """Cast to a float dtype; a number out of its range becomes its smallest or largest one."""
     if dtype == np.float64:  # nothing is out of its range; infinity would show an error elsewhere
         return column.astype(dtype)
     bounds = np.finfo(dtype)

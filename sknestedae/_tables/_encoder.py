@@ -107,7 +107,7 @@ class TableEncoder:
         Returns
         -------
         mean, scale : ndarray of float64, shape (n_columns,)
-            0 and 1 of what is not standardised, and of categories.
+            0 and 1 for columns that are not standardised, and for categories.
         """
         mean, scale = np.zeros(self.n_features), np.ones(self.n_features)
         for codec in self.codecs.values():

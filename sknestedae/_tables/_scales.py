@@ -189,7 +189,7 @@ def stack(
     names: Sequence[str] | None = None,
     same_rows: bool | str = "auto",
 ) -> StackedScales:
-    """Do what ``stack_scales`` does with a list, and give the positions of each scale's rows."""
+    """Stack a list of tables as ``stack_scales`` does; also give each scale's rows."""
     names = check_names(
         [f"scale{k}" for k in range(len(X_list))] if names is None else names, "names"
     )

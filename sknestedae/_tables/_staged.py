@@ -119,11 +119,11 @@ class StagedTable:
         return last_scale(self.measured | known)
 
     def seen(self, k: int) -> np.ndarray:
-        """Tell of which rows something was measured up to a stage, of shape (n_samples,)."""
+        """Tell which rows have a measured value up to a stage, of shape (n_samples,)."""
         return np.asarray(self.measured[:, : k + 1].any(axis=1))
 
     def take(self, rows: Any) -> StagedTable:
-        """Give some rows; what is known of them is not asked for anew."""
+        """Give some rows, with the measured scales that are known already."""
         return StagedTable(take_rows(self.X, rows), self.labels, self.columns, self.measured[rows])
 
     def with_rows(self, X: pd.DataFrame | np.ndarray) -> StagedTable:
@@ -326,7 +326,7 @@ class StageTargets(NamedTuple):
         return column.to_numpy() if isinstance(column.dtype, np.dtype) else column
 
     def known(self, n_samples: int) -> np.ndarray:
-        """Tell of which stages a row has a target; bool, of shape (n_samples, n_stages)."""
+        """Tell for which stages a row has a target; bool, of shape (n_samples, n_stages)."""
         if self.frame is None:
             return np.zeros((n_samples, len(self.columns)), dtype=bool)
         return measured_scales(self.frame, list(self.columns.values()))

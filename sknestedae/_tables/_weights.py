@@ -1,4 +1,4 @@
-"""Weights of rows."""
+"""Weights of rows, brought to a range in which products and inverses stay finite."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scale_weights(sample_weight: np.ndarray) -> tuple[np.ndarray, int]:
     -------
     sample_weight : ndarray of shape (n_samples,)
         The same, divided by a power of two, which rounds nothing: the largest is 1 or more, and
-        less than 2. What is very small beside it is 0.
+        less than 2. A weight that is very small beside it is 0.
     power : int
         Which one.
     """

@@ -1,4 +1,4 @@
-"""Learning-rate schedules and early stopping: what follows from the loss of an epoch.
+"""Learning-rate schedules and early stopping: the rules that follow an epoch's loss.
 
 The rules hold for many networks at once, each with settings of its own; the fit of a single one
 is the case of arrays of one.

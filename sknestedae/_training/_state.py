@@ -42,7 +42,7 @@ def history_from_frame(frame: pd.DataFrame) -> History:
 
 
 def get_state(net: NeuralNet) -> dict[str, dict[str, np.ndarray]]:
-    """Give a net's parameters, its optimizer's moments, and what is frozen, as arrays by name."""
+    """Give a net's parameters, its optimizer's moments, and which are frozen, by name."""
     named = list(net.module_.named_parameters())
     moments = {}
     for tensor, own in _parameters_by_tensor(net, named):

@@ -1,4 +1,4 @@
-"""What a candidate may be: columns that are fixed, bounded, tied by a sum, or from a list."""
+"""Constraints on candidates: columns that are fixed, bounded, tied by a sum, or from a list."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ from ._candidates import Candidates
 from ._constraints import Constraints
 from ._objectives import DesignObjective
 
-# How many candidates are looked at before the gradient is followed, and how many of its steps, of
-# which size in standard deviations of the latents.
+# Number of candidates in the pool; number of steps along the gradient, and their size in standard
+# deviations of the latents.
 _N_POOL = 2000
 _N_STEPS = 200
 _STEP = 0.05
-# Spread of what is drawn around known rows, in standard deviations of the latents.
+# Spread of latents that are drawn around known rows, in standard deviations of the latents.
 _JITTER = 0.3
 # How often the best are varied by single categories and rows of the library, of which at most so
 # many are tried on each.

@@ -1,6 +1,6 @@
 """Searches and cross-validation with vectorized training of all folds' and candidates' networks.
 
-What is done is scikit-learn's: its functions run as they are, with folds, scores, refit and
+The searches are scikit-learn's: its functions run as they are, with folds, scores, refit and
 messages of their own. They give their fits to joblib, whose backend here runs them concurrently:
 where a fit comes to train a network, it waits for the others, so that networks of one shape are
 trained in one stack. The results are those of scikit-learn's functions.
@@ -260,7 +260,7 @@ def _share_rows(X: Any) -> Any:
 
 
 class _BatchedSearch:
-    """What the searches share: the fit of scikit-learn's, with networks trained at once."""
+    """Base class of the searches: the fit of scikit-learn's, with networks trained at once."""
 
     n_jobs: int | None
     working_memory: float | None
