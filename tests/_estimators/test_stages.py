@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from cases.nested import AB, cells, crystals, sae
+from cases.nested import AB, cells, crystals, sae, same_rows
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -114,3 +114,23 @@ def test_an_estimator_that_needs_labels_has_the_weights_of_the_labelled_rows():
     known = ~np.isnan(y[:, 0])
     alone = clone(kmeans).fit(X[known, :2], sample_weight=weight[known])
     assert_allclose(chain["k"].cluster_centers_, alone.cluster_centers_)
+
+
+def round_by_place(X):
+    """Give back what is given, rounded in another way at each place, as a product may be."""
+    values = np.array(X, dtype=float)
+    return values * (1 + np.finfo(float).eps * (np.arange(len(values)) % 3))[:, None]
+
+
+def test_replicates_stay_together_at_a_later_stage_too():
+    """Early stopping tells them by their latents, which are the same to the last bit."""
+    (first, second), (_, target) = same_rows(n_rows=40)
+    X = pd.concat([first, second], axis=1)
+    stages = [
+        ("a", FunctionTransformer(round_by_place), ["u0", "v0"]),
+        ("b", sae(early_stopping=True, validation_fraction=0.2), ["u1", "v1"]),
+    ]
+    many = pd.concat([X] * 4, ignore_index=True)
+    chain = NestedAutoencoder(stages).fit(many, pd.concat([target] * 4, ignore_index=True))
+    totals = chain["b"].net_.totals_
+    assert (totals["train"].rows, totals["valid"].rows) == (4 * 32, 4 * 8)
