@@ -1,13 +1,12 @@
 """Searches on a cluster of dask: two processes on this machine stand for two machines."""
 
 import os
-import signal
 from pathlib import Path
 
 import joblib
-import numpy as np
 import pytest
 import torch
+from cases.cluster import Scorer
 from numpy.testing import assert_allclose
 from sklearn.datasets import make_regression
 from sklearn.model_selection import GridSearchCV, KFold
@@ -37,41 +36,6 @@ def assert_same_scores(a, b):
     for k in range(len(FOLDS)):
         name = f"split{k}_test_score"
         assert_allclose(a.cv_results_[name], b.cv_results_[name], rtol=1e-6)
-
-
-class Scorer:
-    """Scores, and writes down which process did; it kills the one that scores first, if asked to.
-
-    Parameters
-    ----------
-    folder : Path
-    kills : bool
-        Whether a process is killed, at its second score: half-way through a part.
-    """
-
-    def __init__(self, folder, kills=False):
-        self.log, self.bullet = folder / "log", folder / "bullet"
-        if kills:
-            self.bullet.touch()
-
-    def __call__(self, estimator, X, y):
-        me = f"{os.getpid()}\n"
-        if self.log.exists() and me in self.log.read_text():
-            self.die_once()
-        with self.log.open("a") as file:
-            file.write(me)
-        return estimator.score(X, y)
-
-    def die_once(self):
-        try:
-            self.bullet.rename(self.bullet.with_name("fired"))  # of several processes, one can
-        except FileNotFoundError:
-            return
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def n_scores(self):
-        """Give the number of scores of each process."""
-        return np.unique(self.log.read_text().split(), return_counts=True)[1].tolist()
 
 
 @pytest.fixture(scope="module")
