@@ -57,7 +57,7 @@ ORDER = {
     ],
     "datasets": ["_base", "_nested_functions", "_perovskites"],
     "_layers": ["_device", "_dense"],
-    "blocks": ["_base", "_losses", "_tabular"],
+    "blocks": ["_base", "_losses", "_drawing", "_tabular"],
     "_networks": ["_batch", "_penalties", "_autoencoder", "_chain", "_stacked"],
     "_training": [
         "_allowed_callbacks",
@@ -107,9 +107,12 @@ ORDER = {
     ],
     "plotting": [
         "_base",
+        "_arrays",
         "_history",
         "_latent",
+        "_latent_map",
         "_nested",
+        "_pairs",
         "_reconstruction",
         "_components",
         "_traversal",
