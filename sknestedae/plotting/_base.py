@@ -99,7 +99,8 @@ def make_axes(
 
 def colorbar_beside(artist: ScalarMappable, ax: Axes, label: str) -> Colorbar:
     """Draw a colour bar at the right of an axes, as high as its picture is."""
-    bar = ax.get_figure().colorbar(artist, cax=ax.inset_axes((1.04, 0.0, 0.05, 1.0)), label=label)
+    place = ax.inset_axes((1.04, 0.0, 0.05, 1.0))
+    bar = ax.figure.colorbar(artist, cax=place, label=label)
     bar.outline.set_visible(False)
     return bar
 

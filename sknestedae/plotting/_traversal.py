@@ -225,6 +225,7 @@ class TraversalDisplay:
             label, band = panel.label, None
             feature = label[-1] if isinstance(label, tuple) else label
             unit = units.get(label, units.get(feature, ""))
+            artist: Any
             if isinstance(panel, _ArrayPanel):
                 artist = _draw_array(axes, values, panel, unit, self.xlabel)
             else:
@@ -265,7 +266,7 @@ class TraversalDisplay:
             )
         return positions, table, back
 
-    def _targets(self, max_columns: Any) -> list[_Panel | _ArrayPanel]:
+    def _targets(self, max_columns: Any) -> Sequence[_Panel | _ArrayPanel]:
         """Give the panel of each predicted target; of very many, those that move most."""
         if self.predictions is None:
             return []
@@ -287,7 +288,7 @@ class TraversalDisplay:
         ]
         if len(panels) <= _check_max_columns(max_columns):
             return panels
-        size = [-_movement(panel.path, panel.data, panel.is_categorical) for panel in panels]
+        size = [-_movement(p.path, p.data, p.is_categorical) for p in panels]
         return [panels[k] for k in np.argsort(size, kind="stable")[:max_columns]]
 
     def _columns(self, columns: Any, max_columns: Any) -> list[_Panel | _ArrayPanel]:
