@@ -281,13 +281,20 @@ def categorical_positions(
     """
     by_dtype = given is None or (isinstance(given, str) and given == "from_dtype")
     named = [] if by_dtype else column_positions(X, given, "categorical_features")
+    chosen = set(named)
+    true_is_plain, decoded_is_plain = plain_columns(true), plain_columns(decoded)
     return {
         j
         for j, k in positions.items()
-        if j in named
-        or is_categorical(true.iloc[:, j], repr(true.columns[j]))
-        or is_categorical(decoded.iloc[:, k], repr(true.columns[j]))
+        if j in chosen
+        or (not true_is_plain[j] and is_categorical(true.iloc[:, j], repr(true.columns[j])))
+        or (not decoded_is_plain[k] and is_categorical(decoded.iloc[:, k], repr(true.columns[j])))
     }
+
+
+def plain_columns(table: pd.DataFrame) -> np.ndarray:
+    """Tell which columns hold numbers by NumPy's dtype alone, of shape (n_columns,)."""
+    return np.array([isinstance(t, np.dtype) and t.kind in "fiu" for t in table.dtypes], bool)
 
 
 def as_floats(column: pd.Series) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +40,7 @@ from ._base import (
     make_axes,
     match_labels,
     name_of,
+    plain_columns,
     shorten,
 )
 
@@ -307,24 +308,19 @@ class TraversalDisplay:
 
         def panel(what: int | ArrayColumns) -> _Panel | _ArrayPanel:
             if isinstance(what, ArrayColumns):
-                back = decoded.iloc[:, [positions[j] for j in what.columns]]
-                path = read_array(back, what._replace(columns=list(range(back.shape[1]))))
+                path = _array_path(decoded, positions, what)
                 return _ArrayPanel(what, path, axis_of(table, what))
             path = decoded.iloc[:, positions[what]]
             return _Panel(table.columns[what], table.iloc[:, what], path, what in categorical)
 
-        every = [panel(what) for what in panels_of(table, None, positions, arrays, "decoded")]
-        movement = [
-            _array_movement(p.path, read_array(table, p.array))
-            if isinstance(p, _ArrayPanel)
-            else _movement(p.path, p.data, p.is_categorical)
-            for p in every
-        ]
+        every = panels_of(table, None, positions, arrays, "decoded")
+        movement = _movements(every, table, decoded, positions, categorical)
         order = np.argsort([-m for m in movement], kind="stable")  # NaN comes last
-        labels = pd.Index([every[k].label for k in order], tupleize_cols=False)
-        self.movement_ = pd.Series(np.array(movement)[order], index=labels, name="movement")
+        labels = [w.name if isinstance(w, ArrayColumns) else table.columns[w] for w in every]
+        labels = pd.Index([labels[k] for k in order], tupleize_cols=False)
+        self.movement_ = pd.Series(movement[order], index=labels, name="movement")
         if columns is None:
-            return [every[k] for k in order[: _check_max_columns(max_columns)]]
+            return [panel(every[k]) for k in order[: _check_max_columns(max_columns)]]
         return [panel(what) for what in panels_of(table, columns, positions, arrays, "decoded")]
 
     @classmethod
@@ -659,6 +655,48 @@ class _Panel(NamedTuple):
 
 def _holds_classes(column: pd.Series) -> bool:
     return column.dtype.kind not in "fiu"
+
+
+def _array_path(
+    decoded: pd.DataFrame, positions: Mapping[int, int], array: ArrayColumns
+) -> np.ndarray:
+    """Give an array's decoded values along the way, of shape (n_steps, n_values)."""
+    return read_array(decoded, array._replace(columns=[positions[j] for j in array.columns]))
+
+
+def _movements(
+    every: Sequence[int | ArrayColumns],
+    table: pd.DataFrame,
+    decoded: pd.DataFrame,
+    positions: Mapping[int, int],
+    categorical: Collection[int],
+) -> np.ndarray:
+    """Say how far each column or array moves along the way, in standard deviations of the data.
+
+    Returns
+    -------
+    ndarray of shape (n_columns,)
+    """
+    movement = np.full(len(every), np.nan)
+    numbers: list[tuple[int, int]] = []
+    is_plain = plain_columns(table)
+    for i, what in enumerate(every):
+        if isinstance(what, ArrayColumns):
+            path = _array_path(decoded, positions, what)
+            movement[i] = _array_movement(path, read_array(table, what))
+        elif what in categorical or not is_plain[what]:
+            path = decoded.iloc[:, positions[what]]
+            movement[i] = _movement(path, table.iloc[:, what], what in categorical)
+        else:
+            numbers.append((i, what))
+    # thousands of columns of numbers are taken out of the tables at once
+    own = [j for _, j in numbers]
+    data = table.iloc[:, own].to_numpy(dtype=np.float64)
+    paths = decoded.iloc[:, [positions[j] for j in own]].to_numpy(np.float64, na_value=np.nan)
+    for (i, _), values, path in zip(numbers, data.T, paths.T, strict=True):
+        scale = standard_deviation(values[~np.isnan(values)])
+        movement[i] = float(np.ptp(path)) / scale if scale > 0 else np.nan
+    return movement
 
 
 def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
