@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -254,9 +255,10 @@ def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
     """Give, for the position of each label that is found in the other, the position there."""
     labels = list(reconstructed)
     if reconstructed.nlevels == 2 and true.nlevels == 1:
-        features = [feature for _, feature in labels]  # of one scale's plain table
-        labels = [label[1] if features.count(label[1]) == 1 else label for label in labels]
-    return {j: labels.index(label) for j, label in enumerate(true) if label in labels}
+        n_scales = Counter(feature for _, feature in labels)  # of one scale's plain table
+        labels = [label[1] if n_scales[label[1]] == 1 else label for label in labels]
+    place = {label: k for k, label in reversed(list(enumerate(labels)))}  # the first of each
+    return {j: place[label] for j, label in enumerate(true) if label in place}
 
 
 def categorical_positions(

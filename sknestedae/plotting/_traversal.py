@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 _BAND_COLOR = "0.92"
 # Of an array, how many values of the latent are drawn: lines on each other, pictures in a row.
 _N_LINES = 9
+# Deviations of a constant, by rounding of its mean, are below this share of it.
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
 _N_IMAGES = 6
 
 
@@ -683,7 +685,7 @@ def _movements(
     for i, what in enumerate(every):
         if isinstance(what, ArrayColumns):
             path = _array_path(decoded, positions, what)
-            movement[i] = _array_movement(path, read_array(table, what))
+            movement[i] = array_movement(path, read_array(table, what))
         elif what in categorical or not is_plain[what]:
             path = decoded.iloc[:, positions[what]]
             movement[i] = _movement(path, table.iloc[:, what], what in categorical)
@@ -712,7 +714,7 @@ def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
     return float(np.ptp(as_floats(path))) / scale if scale > 0 else np.nan
 
 
-def _array_movement(path: np.ndarray, data: np.ndarray) -> float:
+def array_movement(path: np.ndarray, data: np.ndarray) -> float:
     """Say how far an array moves along the way, in standard deviations of the data.
 
     Parameters
@@ -721,10 +723,18 @@ def _array_movement(path: np.ndarray, data: np.ndarray) -> float:
     data : ndarray of shape (n_samples, n_values)
         NaN where not measured.
     """
-    known = data[:, ~np.isnan(data).all(axis=0)]
-    scale = np.array([standard_deviation(column[~np.isnan(column)]) for column in known.T])
-    size = np.linalg.norm(scale)
-    return float(np.linalg.norm(np.ptp(path, axis=0)) / size) if size > 0 else np.nan
+    known = ~np.isnan(data)
+    n_known = np.maximum(known.sum(axis=0), 1)
+    # in units of the largest one, so that no square overflows or is lost
+    unit = np.max(np.abs(data), initial=0.0, where=known)
+    if not unit > 0:
+        return np.nan
+    scaled = np.where(known, data / unit, 0.0)
+    deviation = np.where(known, scaled - scaled.sum(axis=0) / n_known, 0.0)
+    size = np.sqrt((deviation**2).sum(axis=0) / n_known)
+    size[size <= _ROUNDING * np.abs(scaled).max(axis=0)] = 0.0  # a constant element
+    total = np.linalg.norm(size)
+    return float(np.linalg.norm(np.ptp(path / unit, axis=0)) / total) if total > 0 else np.nan
 
 
 def _draw_array(

@@ -19,6 +19,7 @@ from sknestedae import (
 )
 from sknestedae.exceptions import NoTargetError
 from sknestedae.plotting import TraversalDisplay
+from sknestedae.plotting._traversal import array_movement
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 
@@ -402,3 +403,16 @@ def test_of_many_targets_those_that_move_most():
     ).plot(max_columns=3)
     size = (predictions.max() / spread.std(ddof=0)).nlargest(3)
     assert display.columns_ == [*size.index, 0]
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+def test_movement_of_an_array_in_any_unit(unit):
+    rng = np.random.RandomState(0)
+    data, path = rng.normal(size=(30, 4)), rng.normal(size=(7, 4))
+    data[:, 3] = 0.1  # no part in the spread
+    data[5, 0] = np.nan
+    spread = np.nanstd(data[:, :3], axis=0)
+    expected = np.linalg.norm(np.ptp(path, axis=0)) / np.linalg.norm(spread)
+    assert array_movement(path * unit, data * unit) == pytest.approx(expected)
+    assert np.isnan(array_movement(path, np.full((30, 4), 0.1)))
+    assert np.isnan(array_movement(path, np.full((30, 4), np.nan)))
