@@ -36,8 +36,8 @@ from ..blocks import Block
 
 Target = NumericTarget | ClassTarget
 
-# From the module and the values of its blocks to a tensor with one row a sample.
-ModuleFunction = Callable[[AutoencoderModule, dict[str, Tensor]], Tensor]
+# From the module and some rows to a tensor with one row a sample.
+ModuleFunction = Callable[[AutoencoderModule, Batch], Tensor]
 
 
 @dataclass
@@ -73,6 +73,11 @@ class NetworkSetup:
         return self.table.layouts
 
     @property
+    def blocks(self) -> dict[str, Block]:
+        """The settings of each block."""
+        return self.architecture["blocks"]
+
+    @property
     def n_components(self) -> int:
         """Number of latents."""
         return self.architecture["n_components"]
@@ -87,7 +92,7 @@ class NetworkSetup:
         # the blocks of the settings, which know their columns, stand for those of the architecture
         now, then = {**architecture, **settings}, {**self.architecture, **self.settings}
         for name, value in now.items():
-            if name != "layouts" and value != then[name]:
+            if name not in ("layouts", "target_layout") and value != then[name]:
                 raise ValueError(
                     f"The '{name}' parameter was {then[name]!r} in the last fit and is {value!r} "
                     "now; warm_start and partial_fit go on with the same network."
@@ -107,7 +112,13 @@ class NetworkSetup:
             module = AutoencoderModule(**self.architecture)
             if initialization is not None:
                 initialize(module.dense_layers, initialization)
-        return module.to(self.dtype)
+        module = module.to(self.dtype)
+        module.set_missing_rows(
+            {name: torch.from_numpy(c.missing_row()) for name, c in self.table.codecs.items()}
+        )
+        if isinstance(self.target, NumericTarget):
+            module.set_target_bounds(*map(torch.from_numpy, self.target.scaled_bounds()))
+        return module
 
 
 @dataclass
@@ -200,7 +211,9 @@ class FittedAutoencoder(NetworkSetup):
         """Give R² of the reconstruction of a checked table, as ``reconstruction_r2`` has it."""
         blocks = self.encode(X)
         decoded = self.decode(self.apply(_encode, blocks))
-        return reconstruction_r2(blocks, decoded, self.layouts, sample_weight)
+        decoded = self.align(decoded, blocks)
+        shares = self.net.criterion_.block_shares
+        return reconstruction_r2(blocks, decoded, self.layouts, shares, sample_weight)
 
     def complete(
         self, X: pd.DataFrame | np.ndarray, search: CompletionSearch | None
@@ -214,7 +227,7 @@ class FittedAutoencoder(NetworkSetup):
     # -- arrays through the network
 
     def apply(self, function: ModuleFunction, blocks: Mapping[str, Encoded]) -> np.ndarray:
-        """Apply a function of module and values to all rows, some thousand at a time.
+        """Apply a function of module and rows to all rows, some thousand at a time.
 
         Only the rows that are under way are on the module's device: a table need not fit there.
         """
@@ -222,7 +235,7 @@ class FittedAutoencoder(NetworkSetup):
         device = self.device
         with torch.no_grad():
             chunks = [
-                function(self.module, {name: v.to(device) for name, v in chunk.values.items()})
+                function(self.module, chunk.to(device))
                 for chunk in TensorIterator(rows, CHUNK_ROWS)
             ]
         return np.concatenate([to_array(chunk) for chunk in chunks])
@@ -245,6 +258,15 @@ class FittedAutoencoder(NetworkSetup):
             name: np.concatenate([to_array(chunk[name]) for chunk in chunks])
             for name in self.layouts
         }
+
+    def align(
+        self, decoded: Mapping[str, np.ndarray], blocks: Mapping[str, Encoded]
+    ) -> dict[str, np.ndarray]:
+        """Bring decoded values to the pose of the given ones, as ``Block.align`` has it."""
+        cpu = torch.device("cpu")
+        values = {name: to_tensor(own, cpu) for name, own in decoded.items()}
+        aligned = self.module.align(values, Batch.from_arrays(blocks, None, None, cpu))
+        return {name: own.numpy() for name, own in aligned.items()}
 
     # -- latents and errors of the training rows
 
@@ -272,7 +294,7 @@ class FittedAutoencoder(NetworkSetup):
     def to_state(self) -> dict[str, Any]:
         """Give plain values, arrays and blocks; all else is made anew from them."""
         architecture = dict(self.architecture)
-        del architecture["layouts"]  # those of the table
+        del architecture["layouts"], architecture["target_layout"]  # known of table and target
         return {
             "table": self.table.to_state(),
             "target": target_to_state(self.target),
@@ -300,11 +322,19 @@ class FittedAutoencoder(NetworkSetup):
             From what the network is built from and the strength of the L2 penalty to a net that
             was initialized, but not trained.
         """
-        table = TableEncoder.from_state(state["table"])
+        architecture = state["architecture"]
+        makers = {name: block.make_codec for name, block in architecture["blocks"].items()}
+        table = TableEncoder.from_state(state["table"], makers)
+        of_target = architecture["target_block"]
+        target = target_from_state(state["target"], of_target and of_target.make_codec)
+        layouts = {
+            "layouts": table.layouts,
+            "target_layout": None if target is None else target.layout,
+        }
         setup = NetworkSetup(
             table=table,
-            target=target_from_state(state["target"]),
-            architecture={**state["architecture"], "layouts": table.layouts},
+            target=target,
+            architecture={**architecture, **layouts},
             settings=state["settings"],
             seed=state["seed"],
             frame_kind=FrameKind.from_state(state["frame_kind"]),
@@ -318,21 +348,36 @@ class FittedAutoencoder(NetworkSetup):
         return cls.of(setup, net, statistics, history, state["best_iter"])
 
 
-def settings_to_keep(
-    standardize: bool, categorical_features: Any, blocks: Sequence[tuple[str, Block, Any]]
-) -> dict[str, Any]:
-    """Gather settings that must stay where training goes on, and do not show elsewhere."""
+def settings_to_keep(standardize: bool, categorical_features: Any, blocks: Any) -> dict[str, Any]:
+    """Gather settings that must stay where training goes on, and do not show elsewhere.
+
+    Parameters
+    ----------
+    standardize, categorical_features, blocks
+        Parameters of the estimator.
+    """
     categorical = categorical_features
     if categorical is not None and not isinstance(categorical, str):
         categorical = np.asarray(categorical).tolist()
+    if isinstance(blocks, list):
+        blocks = [
+            [name, type(block).__name__, repr(block), _plain_columns(columns)]
+            for name, block, columns in blocks
+        ]
+    elif isinstance(blocks, Block):
+        blocks = [type(blocks).__name__, repr(blocks)]
     return {
         "standardize": standardize,
         "categorical_features": categorical,
-        "blocks": [
-            [name, type(block).__name__, repr(block), np.asarray(columns).tolist()]
-            for name, block, columns in blocks
-        ],
+        "blocks": blocks,
     }
+
+
+def _plain_columns(columns: Any) -> Any:
+    """Give what names columns as plain values."""
+    if isinstance(columns, slice):
+        return ["slice", columns.start, columns.stop, columns.step]
+    return np.asarray(columns).tolist()
 
 
 def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
@@ -359,12 +404,12 @@ def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
     return fitted
 
 
-def _encode(module: AutoencoderModule, values: dict[str, Tensor]) -> Tensor:
-    return module.encode(values)
+def _encode(module: AutoencoderModule, rows: Batch) -> Tensor:
+    return module.encode(rows)
 
 
-def _predict(module: AutoencoderModule, values: dict[str, Tensor]) -> Tensor:
-    prediction = module.predict(module.encode(values))
+def _predict(module: AutoencoderModule, rows: Batch) -> Tensor:
+    prediction = module.predict(module.encode(rows))
     assert prediction is not None  # the public methods refuse an estimator without a target
     return prediction
 
@@ -373,12 +418,14 @@ def reconstruction_r2(
     blocks: Mapping[str, Encoded],
     decoded: Mapping[str, np.ndarray],
     layouts: Mapping[str, Layout],
+    shares: Mapping[str, float],
     sample_weight: np.ndarray | None = None,
 ) -> float:
     """Give R² of a reconstruction, over all measured entries in scaled units.
 
-    The squared errors of all columns are pooled, and so are their squared deviations from the
-    mean: a categorical column counts with its one-hot values against its probabilities.
+    The squared errors of a block's columns are pooled, and so are their squared deviations from
+    the mean: a categorical column counts with its one-hot values against its probabilities. Of
+    several blocks, the means over their entries count by the blocks' shares.
 
     Parameters
     ----------
@@ -387,6 +434,8 @@ def reconstruction_r2(
     decoded : mapping of str to ndarray of shape (n_samples, layout.n_values)
         Decoded values of each block, with logits of categories.
     layouts : mapping of str to Layout
+    shares : mapping of str to float
+        Of the blocks in the reconstruction error.
     sample_weight : ndarray of shape (n_samples,), optional
         Near 1, as ``scale_weights`` gives them.
 
@@ -409,8 +458,11 @@ def reconstruction_r2(
         weight = layout.spread(weight)
         total = weight.sum(axis=0)
         mean = (weight * values).sum(axis=0) / np.where(total > 0, total, 1)
-        error += (weight * (values - output) ** 2).sum()
-        deviation += (weight * (values - mean) ** 2).sum()
+        factor = 1.0
+        if len(blocks) > 1:
+            factor = shares[name] / total.sum() if total.any() else 0.0
+        error += factor * (weight * (values - output) ** 2).sum()
+        deviation += factor * (weight * (values - mean) ** 2).sum()
     if deviation == 0:
         return 1.0 if error == 0 else 0.0
     return float(1 - error / deviation)

@@ -211,6 +211,32 @@ def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: boo
     return not (isinstance(dtype, np.dtype) and dtype.kind in "fiub")
 
 
+def cell_columns(X: Any) -> dict[int, int]:
+    """Find the columns of a DataFrame whose cells hold arrays.
+
+    Parameters
+    ----------
+    X : DataFrame or another table
+
+    Returns
+    -------
+    dict of int to int
+        The number of dimensions of a cell, by the column's position.
+    """
+    if not isinstance(X, pd.DataFrame):
+        return {}
+    found = {}
+    for j, dtype in enumerate(X.dtypes):
+        if not types.is_object_dtype(dtype):
+            continue
+        for cell in X.iloc[:, j]:
+            if isinstance(cell, np.ndarray) and cell.ndim > 0:
+                found[j] = cell.ndim
+            if cell is not None and cell is not pd.NA and not isinstance(cell, float):
+                break  # the first value tells
+    return found
+
+
 def notice_doubt(column: pd.Series, label: str) -> None:
     """Warn of a column of text that seems to be no category."""
     said = doubt(column)

@@ -435,18 +435,22 @@ class FrameKind:
     dtypes: dict[str, dict[str, Any]]
 
     @staticmethod
-    def to_state(kind: FrameKind | None) -> dict[str, Any] | None:
+    def to_state(kind: FrameKind | ArrayKind | None) -> dict[str, Any] | None:
         """Give a kind as plain values."""
-        return None if kind is None else {"package": kind.package, "dtypes": kind.dtypes}
+        return None if kind is None else dict(vars(kind))
 
     @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> FrameKind | None:
+    def from_state(cls, state: dict[str, Any] | None) -> FrameKind | ArrayKind | None:
         """Make a kind of what ``to_state`` gave."""
-        return None if state is None else cls(**state)
+        if state is None:
+            return None
+        return ArrayKind(tuple(state["shape"])) if "shape" in state else cls(**state)
 
     @classmethod
-    def of(cls, X: Any) -> FrameKind | None:
-        """Read the kind of a table; None where it is given back by pandas or NumPy."""
+    def of(cls, X: Any) -> FrameKind | ArrayKind | None:
+        """Read the kind of a table; None where it is given back as a table of pandas or NumPy."""
+        if hasattr(X, "shape") and n_dims(X) > 2:
+            return ArrayKind(tuple(X.shape[1:]))
         package = type(X).__module__.split(".")[0]
         if package == "polars" and type(X).__name__ == "DataFrame":
             return cls(package, {name: _polars_spec(t) for name, t in X.schema.items()})
@@ -475,9 +479,27 @@ class FrameKind:
         return pyarrow.table(made)
 
 
-def give_back(frame: Any, kind: FrameKind | None) -> Any:
-    """Give a table of pandas as the kind of frame that came in."""
-    return frame if kind is None or not isinstance(frame, pd.DataFrame) else kind.restore(frame)
+@dataclass(frozen=True)
+class ArrayKind:
+    """The shape of the rows of an array that has more than two dimensions.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    """
+
+    shape: tuple[int, ...]
+
+    def restore(self, table: np.ndarray) -> np.ndarray:
+        """Give rows of shape (n_samples, n_features) their own shape."""
+        return table.reshape(len(table), *self.shape)
+
+
+def give_back(table: Any, kind: FrameKind | ArrayKind | None) -> Any:
+    """Give a table of pandas or NumPy as the kind of frame or array that came in."""
+    if isinstance(kind, ArrayKind) or (kind is not None and isinstance(table, pd.DataFrame)):
+        return kind.restore(table)
+    return table
 
 
 def _polars_spec(dtype: Any) -> dict[str, Any]:

@@ -149,25 +149,26 @@ def standardize_in_place(values: np.ndarray, mean: np.ndarray, scale: np.ndarray
         values /= scale * factor
 
 
-def unscale(column: np.ndarray, mean: float, scale: float) -> np.ndarray:
-    """Undo ``standardize_in_place`` for one column; what overflows becomes the largest number.
+def unscale(values: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Undo ``standardize_in_place``; what overflows becomes the largest number.
 
     Parameters
     ----------
-    column : ndarray of shape (n_samples,)
-    mean, scale : float
+    values : ndarray of shape (n_samples, n_columns)
+    mean, scale : ndarray of shape (n_columns,)
 
     Returns
     -------
-    ndarray of shape (n_samples,)
+    ndarray of shape (n_samples, n_columns)
     """
     with np.errstate(over="ignore"):
-        decoded = column * scale + mean
-        lost = np.isinf(decoded) & np.isfinite(column)
+        decoded = values * scale + mean
+        lost = np.isinf(decoded)
         if lost.any():  # a product may be out of range where the sum is not
+            lost &= np.isfinite(values)
             bound = np.finfo(decoded.dtype).max / 2
-            half = column[lost] * (scale / 2) + mean / 2
-            decoded[lost] = 2 * np.clip(half, -bound, bound)
+            half = 2 * np.clip(values * (scale / 2) + mean / 2, -bound, bound)
+            decoded[lost] = half[lost]
     return decoded
 
 

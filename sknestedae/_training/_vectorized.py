@@ -18,6 +18,8 @@ from sklearn import get_config
 from torch import nn
 
 from .._ambient import isolated
+from .._layers._bounds import Bounded
+from .._networks._autoencoder import AutoencoderModule
 from ._job import TrainingJob
 from ._vectorized_training import VectorizedTraining
 
@@ -118,7 +120,13 @@ def _why_alone(job: TrainingJob) -> str | None:
     """Give the reason why a net cannot be stacked; None if it can."""
     if job.net.foreign_callbacks:
         return f"it has the callback {type(job.net.foreign_callbacks[0]).__name__}"
-    buffers = [name for name, _ in job.net.module_.named_buffers()]
+    # those of the package's own modules are stacked
+    buffers = [
+        name
+        for part in job.net.module_.modules()
+        if type(part) not in (AutoencoderModule, Bounded)
+        for name, _ in part.named_buffers(recurse=False)
+    ]
     if buffers:
         return f"its module has the buffer {buffers[0]!r}"
     if not all(parameter.requires_grad for parameter in job.net.module_.parameters()):
@@ -137,6 +145,7 @@ def _shape_key(job: TrainingJob) -> str:
         str(net.device),
         net.batch_size,
         [replace(term, weight=0.0) for term in objective.terms],  # weights may differ
+        objective.shares,
         net.iterator_train__shuffle,
         job.valid is None,
     ]
