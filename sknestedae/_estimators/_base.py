@@ -28,7 +28,7 @@ from .._layers._device import available_device, resolve_device
 from .._networks._batch import Batch, Subset
 from .._persistence import check_stamp, stamp
 from .._tables._encoder import TableEncoder
-from .._tables._input import ArrayKind, FrameKind, give_back, read_rows
+from .._tables._input import ArrayKind, TableKind, give_back, read_rows, table_kind
 from .._tables._missing import complete_table, give_back_filled
 from .._tables._splits import count_distinct_rows, row_keys, split_rows
 from .._tables._target import Bounds
@@ -434,7 +434,7 @@ class BaseSupervisedAutoencoder(
         found = complete_table(
             self._check_X(X, reset=False), fitted.complete, predict, n_candidates, tolerance
         )
-        return give_back_filled(found, FrameKind.of(X))
+        return give_back_filled(found, table_kind(X))
 
     @isolated
     def score_samples(self, X):
@@ -501,7 +501,7 @@ class BaseSupervisedAutoencoder(
         self, X, y, sample_weight, *, resume: bool, method: str = "fit", **parameters: Any
     ) -> BaseSupervisedAutoencoder:
         """Fit all members of an ensemble, and take over what the first of them learnt."""
-        kind = self._fitted.frame_kind if resume else FrameKind.of(X)
+        kind = self._fitted.frame_kind if resume else table_kind(X)
         whole, y, sample_weight = read_rows(X, y, sample_weight)
         members = members_to_fit(self, resume=resume)
         with all_or_nothing(*members):  # those that go on are fitted already
@@ -572,7 +572,7 @@ class BaseSupervisedAutoencoder(
         self, X, y, sample_weight, *, target: Target | None, resume: bool, incremental: bool
     ) -> tuple[NetworkSetup, TrainingJob]:
         """Learn columns and scales, and make the net that is to be trained, as ``_fit`` says."""
-        kind = FrameKind.of(X)
+        kind = table_kind(X)
         needs_label = not (incremental and resume)  # a later part of a stream may have none
         data = self._read(X, y, sample_weight, target, reset=not resume, needs_label=needs_label)
         device = resolve_device(self.device)
@@ -624,7 +624,7 @@ class BaseSupervisedAutoencoder(
     ) -> _TrainingData:
         """Check what ``fit`` was given, and leave rows of weight 0 out."""
         X, y, sample_weight = read_rows(X, y, sample_weight)
-        kind = FrameKind.of(X)
+        kind = table_kind(X)
         whole = self._check_X(X, reset=reset)
         rows = check_training_rows(whole, y, sample_weight, scale=True)
         codes = None if target is None else target.read(y, rows.kept, needs_label=needs_label)
@@ -637,7 +637,7 @@ class BaseSupervisedAutoencoder(
         learnt: np.ndarray | None,
         target: Target | None,
         seed: int,
-        kind: FrameKind | None,
+        kind: TableKind,
         *,
         resume: bool,
     ) -> NetworkSetup:

@@ -6,7 +6,7 @@ they give back. What lies between, from a checked table to arrays, is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -25,7 +25,7 @@ from .._layers._device import forked_rng, seed_generators, to_array, to_tensor, 
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch, Subset
 from .._tables._encoder import TableEncoder
-from .._tables._input import FrameKind
+from .._tables._input import TableKind, kind_from_state, kind_to_state
 from .._tables._layout import Encoded, Layout
 from .._tables._missing import Completions, CompletionSearch
 from .._tables._target import ClassTarget, NumericTarget, target_from_state, target_to_state
@@ -56,7 +56,7 @@ class NetworkSetup:
         Parameters that must stay where training goes on, and do not show in the architecture.
     seed : int
         Of the initial weights, the order of rows and dropout.
-    frame_kind : FrameKind or None
+    frame_kind : FrameKind, ArrayKind or None
         The kind of frame that ``fit`` was given, if not of pandas.
     """
 
@@ -65,7 +65,7 @@ class NetworkSetup:
     architecture: dict[str, Any]
     settings: dict[str, Any]
     seed: int
-    frame_kind: FrameKind | None
+    frame_kind: TableKind
 
     @property
     def layouts(self) -> dict[str, Layout]:
@@ -301,7 +301,7 @@ class FittedAutoencoder(NetworkSetup):
             "architecture": architecture,
             "settings": self.settings,
             "seed": self.seed,
-            "frame_kind": FrameKind.to_state(self.frame_kind),
+            "frame_kind": kind_to_state(self.frame_kind),
             "net": get_state(self.net),
             "alpha": self.alpha,
             "latent_statistics": dict(vars(self.latent_statistics)),
@@ -337,7 +337,7 @@ class FittedAutoencoder(NetworkSetup):
             architecture={**architecture, **layouts},
             settings=state["settings"],
             seed=state["seed"],
-            frame_kind=FrameKind.from_state(state["frame_kind"]),
+            frame_kind=kind_from_state(state["frame_kind"]),
         )
         net = make_net(setup, state["alpha"])
         history = history_to_frame(pd.DataFrame(state["history"]).to_dict("records"))

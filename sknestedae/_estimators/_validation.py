@@ -103,7 +103,9 @@ def check_block_weights(weights: Any, names: Sequence[str]) -> dict[str, float]:
         return dict.fromkeys(names, 1 / len(names))
     unknown = [name for name in weights if name not in names]
     values = list(weights.values())
-    usable = all(isinstance(v, Real) and not isinstance(v, bool) and 0 <= v < inf for v in values)
+    usable = all(
+        isinstance(v, Real) and not isinstance(v, bool) and 0 <= float(v) < inf for v in values
+    )
     if unknown or not usable or set(names) - set(weights) or not sum(values) > 0:
         raise ValueError(
             "The 'block_weights' parameter must give each block a number of 0 or more, not all of "

@@ -205,7 +205,8 @@ class AutoencoderModule(nn.Module):
         # first, so that nothing is said by a flag that training never saw
         self.absence: nn.Linear | None = None
         if len(blocks) > 1:
-            self.absence = nn.Linear(len(blocks), self.encoder[0].out_features, bias=False)
+            n_first = (*encoder_sizes[1:], n_components)[0]
+            self.absence = nn.Linear(len(blocks), n_first, bias=False)
         self.block_dropout = Dropout(block_dropout) if block_dropout else None
         for name, layout in layouts.items() if block_dropout else ():
             row = torch.zeros(layout.n_values)  # no parameter: it follows from the codec
@@ -252,8 +253,9 @@ class AutoencoderModule(nn.Module):
         joined = inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1)
         if self.absence is None or not measured:
             return self.encoder(joined)
-        hidden = self.encoder[0](joined) + self.absence(self._absent(values, measured))
-        for layer in self.encoder[1:]:
+        first, *others = self.encoder.children()
+        hidden = first(joined) + self.absence(self._absent(values, measured))
+        for layer in others:
             hidden = layer(hidden)
         return hidden
 

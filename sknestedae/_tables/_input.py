@@ -434,31 +434,6 @@ class FrameKind:
     package: str
     dtypes: dict[str, dict[str, Any]]
 
-    @staticmethod
-    def to_state(kind: FrameKind | ArrayKind | None) -> dict[str, Any] | None:
-        """Give a kind as plain values."""
-        return None if kind is None else dict(vars(kind))
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> FrameKind | ArrayKind | None:
-        """Make a kind of what ``to_state`` gave."""
-        if state is None:
-            return None
-        return ArrayKind(tuple(state["shape"])) if "shape" in state else cls(**state)
-
-    @classmethod
-    def of(cls, X: Any) -> FrameKind | ArrayKind | None:
-        """Read the kind of a table; None where it is given back as a table of pandas or NumPy."""
-        if hasattr(X, "shape") and n_dims(X) > 2:
-            return ArrayKind(tuple(X.shape[1:]))
-        package = type(X).__module__.split(".")[0]
-        if package == "polars" and type(X).__name__ == "DataFrame":
-            return cls(package, {name: _polars_spec(t) for name, t in X.schema.items()})
-        if package == "pyarrow" and type(X).__name__ == "Table":
-            types_of = {field.name: field.type for field in X.schema}
-            return cls(package, {name: {"arrow": arrow_spec(t)} for name, t in types_of.items()})
-        return None
-
     def restore(self, frame: pd.DataFrame) -> Any:
         """Make a frame of the package of one of pandas, with the dtypes that its columns had.
 
@@ -495,7 +470,36 @@ class ArrayKind:
         return table.reshape(len(table), *self.shape)
 
 
-def give_back(table: Any, kind: FrameKind | ArrayKind | None) -> Any:
+# None where a table is given back as one of pandas, or as an array of two dimensions.
+TableKind = FrameKind | ArrayKind | None
+
+
+def table_kind(X: Any) -> TableKind:
+    """Read the kind of a table."""
+    if hasattr(X, "shape") and n_dims(X) > 2:
+        return ArrayKind(tuple(X.shape[1:]))
+    package = type(X).__module__.split(".")[0]
+    if package == "polars" and type(X).__name__ == "DataFrame":
+        return FrameKind(package, {name: _polars_spec(t) for name, t in X.schema.items()})
+    if package == "pyarrow" and type(X).__name__ == "Table":
+        types_of = {field.name: field.type for field in X.schema}
+        return FrameKind(package, {name: {"arrow": arrow_spec(t)} for name, t in types_of.items()})
+    return None
+
+
+def kind_to_state(kind: TableKind) -> dict[str, Any] | None:
+    """Give a kind as plain values."""
+    return None if kind is None else dict(vars(kind))
+
+
+def kind_from_state(state: dict[str, Any] | None) -> TableKind:
+    """Make a kind of what ``kind_to_state`` gave."""
+    if state is None:
+        return None
+    return ArrayKind(tuple(state["shape"])) if "shape" in state else FrameKind(**state)
+
+
+def give_back(table: Any, kind: TableKind) -> Any:
     """Give a table of pandas or NumPy as the kind of frame or array that came in."""
     if isinstance(kind, ArrayKind) or (kind is not None and isinstance(table, pd.DataFrame)):
         return kind.restore(table)
