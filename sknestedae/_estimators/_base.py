@@ -328,6 +328,24 @@ class BaseSupervisedAutoencoder(
             raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
         return members_of(self)
 
+    @property
+    @isolated
+    def components_(self) -> np.ndarray:
+        """Change of the decoded columns with each latent, as a decomposition has it.
+
+        The decoder need not be linear: these are the slopes of the least-squares plane through
+        the decoded columns of the training rows' latents, or of 1000 of them.
+
+        Returns
+        -------
+        components : ndarray of shape (n_components, n_features)
+            In the units of the columns; with more dimensions where X had more. An attribute error
+            where a column does not hold numbers.
+        """
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no components_ before fit.")
+        return give_back(self._fitted.components(), self._fitted.frame_kind)
+
     @isolated
     def transform(self, X):
         """Give the latents of X.

@@ -259,6 +259,20 @@ class FittedAutoencoder(NetworkSetup):
             for name in self.layouts
         }
 
+    def components(self) -> np.ndarray:
+        """Give the slopes of decoded columns by latents, of shape (n_components, n_features).
+
+        Raises
+        ------
+        AttributeError
+            If a column does not hold numbers.
+        """
+        if self.table.keeps_objects:
+            raise AttributeError("components_ are of tables of numbers alone.")
+        Z = self.latent_statistics.examples
+        decoded = self.table.inverse_transform(self.decode(Z.astype(self.table.dtype)))
+        return slopes(Z, np.asarray(decoded, dtype=np.float64))
+
     def align(
         self, decoded: Mapping[str, np.ndarray], blocks: Mapping[str, Encoded]
     ) -> dict[str, np.ndarray]:
@@ -412,6 +426,23 @@ def _predict(module: AutoencoderModule, rows: Batch) -> Tensor:
     prediction = module.predict(module.encode(rows))
     assert prediction is not None  # the public methods refuse an estimator without a target
     return prediction
+
+
+def slopes(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Give the slopes of the least-squares plane through values.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_components)
+    values : ndarray of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_components, n_features)
+        The smallest, where latents are not independent of each other.
+    """
+    centered = values - values.mean(axis=0)
+    return np.linalg.lstsq(Z - Z.mean(axis=0), centered, rcond=None)[0]
 
 
 def reconstruction_r2(

@@ -70,6 +70,15 @@ def check_blocks(blocks: Any, X: Any) -> list[tuple[str, Block, Any]]:
     return blocks
 
 
+def own_blocks(blocks: Any, n_columns: int) -> Any:
+    """Give the parameter ``blocks`` of a stage that takes latents behind its own columns.
+
+    A block of all columns is one of its own columns, as the latents are numbers by themselves.
+    """
+    is_whole = isinstance(blocks, Block)
+    return [(WHOLE_BLOCK, blocks, slice(0, n_columns))] if is_whole else blocks
+
+
 def check_block_names(names: list) -> None:
     """Refuse names of blocks that are not distinct, or that cannot name a part of a network."""
     usable = all(isinstance(name, str) and name.isidentifier() for name in names)

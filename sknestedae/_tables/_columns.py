@@ -273,8 +273,10 @@ def kinds_by_content(
     # Any rows of a usual column tell what it is; only one of mixed kinds takes the whole table.
     if not any(mixes_kinds(X.iloc[:, j]) for j in columns):
         return None
-    found = []
+    found, cells = [], cell_columns(X)
     for i, j in enumerate(columns):
+        if j in cells:
+            continue
         column, label = X.iloc[:, j], repr(X.columns[j])
         if is_categorical(column, label):
             notice_doubt(column, label)  # who takes the answer asks no more
