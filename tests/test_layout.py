@@ -56,8 +56,8 @@ ORDER = {
         "_staged",
     ],
     "datasets": ["_base", "_nested_functions", "_perovskites"],
-    "_layers": ["_device", "_dense"],
-    "blocks": ["_base", "_losses", "_tabular"],
+    "_layers": ["_device", "_dense", "_convolution"],
+    "blocks": ["_base", "_losses", "_settings", "_tabular", "_spectrum", "_image"],
     "_networks": ["_batch", "_penalties", "_autoencoder", "_chain", "_stacked"],
     "_training": [
         "_allowed_callbacks",

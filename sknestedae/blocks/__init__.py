@@ -7,6 +7,8 @@ new :class:`Block`, which an estimator takes in its parameter ``blocks``.
 
 from .._tables._layout import Layout
 from ._base import Block
+from ._image import ImageBlock
+from ._spectrum import SpectrumBlock
 from ._tabular import DenseBlock
 
-__all__ = ["Block", "DenseBlock", "Layout"]
+__all__ = ["Block", "DenseBlock", "ImageBlock", "Layout", "SpectrumBlock"]
