@@ -58,8 +58,16 @@ ORDER = {
         "_staged",
     ],
     "datasets": ["_base", "_nested_functions", "_perovskites"],
-    "_layers": ["_device", "_dense", "_bounds"],
-    "blocks": ["_losses", "_base", "_tabular", "_array", "_spectrum", "_image"],
+    "_layers": ["_device", "_dense", "_bounds", "_convolution"],
+    "blocks": [
+        "_losses",
+        "_settings",
+        "_base",
+        "_tabular",
+        "_array",
+        "_spectrum",
+        "_image",
+    ],
     "_networks": ["_batch", "_penalties", "_autoencoder", "_chain", "_stacked"],
     "_training": [
         "_allowed_callbacks",

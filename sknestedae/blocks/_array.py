@@ -8,6 +8,7 @@ from .._persistence import public
 from .._tables._array_codec import ArrayCodec
 from .._tables._base_codec import BlockColumns, Codec
 from ._base import Block
+from ._settings import SCALES, check_choice
 
 
 @public("sknestedae.blocks")
@@ -37,4 +38,5 @@ class ArrayBlock(Block):
         """Make a codec that reads arrays, and scales them as ``scale`` says."""
         shape = getattr(self, "shape", None)
         scale = getattr(self, "scale", "block")
+        check_choice("scale", scale, SCALES)
         return ArrayCodec(columns, kind=self.kind, shape=shape, scale=scale)
