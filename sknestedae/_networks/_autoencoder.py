@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._layers._bounds import Bounded, is_bounded
+from .._layers._convolution import CONVOLUTION_MODULES
 from .._layers._dense import ACTIVATIONS, Dropout, dense_stack
 from .._tables._layout import Layout
 from ..blocks import Block, DenseBlock
@@ -328,7 +329,17 @@ def _missing(measured: Tensor | None) -> Tensor | None:
 
 
 # Modules that need none of torch's own generators in training on the CPU.
-_PLAIN = (nn.Linear, nn.Sequential, nn.ModuleDict, Dropout, Bounded, AutoencoderModule)
+_PLAIN = (
+    nn.Linear,
+    nn.Sequential,
+    nn.ModuleDict,
+    nn.ModuleList,
+    nn.Identity,
+    Dropout,
+    Bounded,
+    AutoencoderModule,
+    *CONVOLUTION_MODULES,
+)
 
 
 def draws_from_torch(module: nn.Module, device: torch.device) -> bool:
