@@ -39,6 +39,7 @@ ORDER = {
     "_tables": [
         "_text",
         "_input",
+        "_cells",
         "_layout",
         "_statistics",
         "_weights",
@@ -53,6 +54,7 @@ ORDER = {
         "_encoder",
         "_missing",
         "_target",
+        "_kinds",
         "_scales",
         "_listed",
         "_staged",

@@ -18,7 +18,8 @@ from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 
 from .._compat import check_sample_weight, safe_indexing, stack_level_of_caller
-from .._tables._columns import cell_columns, keeps_column_types
+from .._tables._cells import array_columns, cells_of, read_cell
+from .._tables._columns import keeps_column_types
 from .._tables._encoder import TableEncoder
 from .._tables._input import read_table
 from .._tables._layout import DEFAULT_BLOCK
@@ -96,7 +97,9 @@ def check_block_names(names: list) -> None:
 def _blocks_of_cells(X: Any) -> list[tuple[str, Block, Any]]:
     """Give a block to each column of a DataFrame whose cells hold arrays."""
     found: list[tuple[str, Block, Any]] = []
-    for j, n_dims in cell_columns(X).items():
+    for j in array_columns(X) if isinstance(X, pd.DataFrame) else ():
+        arrays = (read_cell(cell) for cell in cells_of(X.iloc[:, j]))
+        n_dims = next(array.ndim for array in arrays if array is not None)
         label = X.columns[j]
         name = label if isinstance(label, str) else "_".join(map(str, np.atleast_1d(label)))
         taken = {DEFAULT_BLOCK, *dir(torch.nn.ModuleDict), *(other for other, _, _ in found)}

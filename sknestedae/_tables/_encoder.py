@@ -17,7 +17,7 @@ from ._base_codec import BlockColumns, Codec, MakeCodec
 from ._categories import share_values
 from ._codec import TabularCodec
 from ._columns import resolve_columns
-from ._dtypes import all_numbers, clip_to_float, dtype_spec, restore_dtype
+from ._dtypes import all_numbers, clip_to_float, dtype_spec, frame_of
 from ._labels import ColumnLabels
 from ._layout import DEFAULT_BLOCK, Encoded, Layout
 
@@ -235,23 +235,21 @@ class TableEncoder:
             The fitted columns in their own units and order; with their dtypes, where a DataFrame
             was fitted. An array is of floats, or of objects if a category is not a number.
         """
-        columns: dict[int, np.ndarray] = {}
-        for name, codec in self.codecs.items():
-            for positions, values in codec.decode(decoded[name]):
-                columns |= zip(positions, values.T, strict=True)
-        ordered = [columns[j] for j in range(self.n_features)]
+        pieces = [
+            piece for name, codec in self.codecs.items() for piece in codec.decode(decoded[name])
+        ]
         if self.column_labels.is_frame:
-            return self._frame(ordered, index)
-        numbers = all(np.issubdtype(c.dtype, np.number) or all_numbers(c) for c in ordered)
-        if numbers:
-            return np.column_stack([clip_to_float(column, self.dtype) for column in ordered])
-        return np.column_stack([column.astype(object) for column in ordered])
-
-    def _frame(self, columns: list[np.ndarray], index: pd.Index | None) -> pd.DataFrame:
-        restored = map(restore_dtype, columns, self._dtype_specs)
-        frame = pd.DataFrame(dict(enumerate(restored)))  # labels may stand twice, numbers do not
-        frame.columns = self.column_labels.index()
-        return frame if index is None else frame.set_axis(index, axis=0)
+            return frame_of(pieces, self.column_labels.index(), self._dtype_specs, index)
+        if len(pieces) == 1 and pieces[0][1].dtype.kind == "f":
+            return clip_to_float(pieces[0][1], self.dtype)
+        n_rows = len(pieces[0][1])
+        numbers = all(
+            values.dtype.kind in "fiub" or all(map(all_numbers, values.T)) for _, values in pieces
+        )
+        table = np.empty((n_rows, self.n_features), dtype=self.dtype if numbers else object)
+        for positions, values in pieces:
+            table[:, positions] = clip_to_float(values, self.dtype) if numbers else values
+        return table
 
     # -- what else stood in the table of fit
 

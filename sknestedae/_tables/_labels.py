@@ -6,6 +6,7 @@ Labels of two levels are ``(scale, feature)``.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,10 +148,11 @@ class ColumnLabels:
         if self.scales is None and not (is_usable and lacking):
             return X
         if not is_usable:
+            known, counts = set(self.labels), Counter(labels)
             problems = {
                 "lacks": [self.labels[j] for j in sorted(lacking)],
-                "has others:": [label for label in labels if label not in self.labels],
-                "has more than once:": sorted({x for x in labels if labels.count(x) > 1}, key=str),
+                "has others:": [label for label in labels if label not in known],
+                "has more than once:": sorted({x for x in labels if counts[x] > 1}, key=str),
             }
             found = [f"{what} {which}" for what, which in problems.items() if which]
             raise ValueError(f"The columns must be those of fit. X {' and '.join(found)}.")

@@ -16,8 +16,8 @@ from pandas.api import types
 
 from .._compat import stack_level_of_caller, tables_in_model_selection
 from ..exceptions import SameRowsWarning
-from ._columns import take_column
 from ._input import check_same_rows, n_dims, read_table, read_target
+from ._missing import measured_rows
 from ._target import target_frame
 
 # Types that can hold a missing entry, by the kind of those that cannot.
@@ -69,8 +69,7 @@ def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int
     """
     measured = np.zeros((len(X), len(columns)), dtype=bool)
     for k, own in enumerate(columns):
-        for j in own:  # a column at a time: nothing as large as the table is made
-            measured[:, k] |= ~np.asarray(pd.isna(take_column(X, j)), dtype=bool)
+        measured[:, k] = measured_rows(X, own)
     return measured
 
 
