@@ -55,7 +55,7 @@ ORDER = {
         "_listed",
         "_staged",
     ],
-    "datasets": ["_base", "_nested_functions", "_perovskites"],
+    "datasets": ["_base", "_clusters", "_nested_functions", "_perovskites"],
     "_layers": ["_device", "_dense"],
     "blocks": ["_base", "_losses", "_tabular"],
     "_networks": ["_batch", "_penalties", "_autoencoder", "_chain", "_stacked"],
