@@ -59,7 +59,14 @@ ORDER = {
         "_listed",
         "_staged",
     ],
-    "datasets": ["_base", "_nested_functions", "_perovskites"],
+    "datasets": [
+        "_base",
+        "_bepfm",
+        "_clusters",
+        "_nested_functions",
+        "_patches",
+        "_perovskites",
+    ],
     "_layers": ["_device", "_dense", "_bounds", "_convolution"],
     "blocks": [
         "_losses",
