@@ -70,6 +70,7 @@ ORDER = {
     "_layers": ["_device", "_dense", "_bounds", "_convolution"],
     "blocks": [
         "_losses",
+        "_drawing",
         "_settings",
         "_base",
         "_tabular",
@@ -126,9 +127,12 @@ ORDER = {
     ],
     "plotting": [
         "_base",
+        "_arrays",
         "_history",
         "_latent",
+        "_latent_map",
         "_nested",
+        "_pairs",
         "_reconstruction",
         "_components",
         "_traversal",

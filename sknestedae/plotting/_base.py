@@ -18,6 +18,8 @@ from .._tables._input import to_pandas
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colorbar import Colorbar
     from numpy.typing import ArrayLike
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without yellow (too faint on
@@ -58,6 +60,7 @@ def make_axes(
     n_cols: int,
     *,
     panel_size: tuple[float, float] = (3.2, 3.4),
+    single_size: tuple[float, float] = (4.8, 4.8),
     layout: str = "compressed",
 ) -> np.ndarray:
     """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
@@ -69,6 +72,8 @@ def make_axes(
         Number of panels, and how many of them stand side by side at most.
     panel_size : tuple of float
         Width and height of one of several panels, in inches.
+    single_size : tuple of float
+        Of the only one; by default it is as high as any other figure.
     layout : str
         Of the new figure.
     """
@@ -78,7 +83,7 @@ def make_axes(
         axes = np.asarray(ax, dtype=object).ravel()
         if len(axes) < n_panels:
             raise ValueError(
-                f"The 'ax' parameter must hold an axes for each of the {n_panels} columns, got "
+                f"The 'ax' parameter must hold an axes for each of the {n_panels} panels, got "
                 f"{len(axes)}."
             )
         return axes[:n_panels]
@@ -86,11 +91,17 @@ def make_axes(
         raise ValueError(f"The 'n_cols' parameter must be a positive int, got {n_cols!r}.")
     n_cols = min(int(n_cols), n_panels)
     n_rows = -(-n_panels // n_cols)
-    # a single panel is as high as any other figure
-    size = (4.8, 4.8) if n_panels == 1 else (panel_size[0] * n_cols, panel_size[1] * n_rows)
+    size = single_size if n_panels == 1 else (panel_size[0] * n_cols, panel_size[1] * n_rows)
     figure = plt.figure(figsize=size, layout=layout)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # inches
     return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
+
+
+def colorbar_beside(artist: ScalarMappable, ax: Axes, label: str) -> Colorbar:
+    """Draw a colour bar at the right of an axes, as high as its picture is."""
+    bar = ax.get_figure().colorbar(artist, cax=ax.inset_axes((1.04, 0.0, 0.05, 1.0)), label=label)
+    bar.outline.set_visible(False)
+    return bar
 
 
 # ---------------------------------------------------------------------------------------------

@@ -260,7 +260,7 @@ def test_errors_of_tables(sae, X):
         ReconstructionDisplay.from_reconstruction(X, X[["radius"]], columns="energy")
     with pytest.raises(ValueError, match=r"'columns' parameter must .* more than 24; X has 25"):
         ReconstructionDisplay.from_reconstruction(np.ones((2, 25)), np.ones((2, 25)))
-    with pytest.raises(ValueError, match=r"'ax' parameter must .* each of the 3 columns, got 1"):
+    with pytest.raises(ValueError, match=r"'ax' parameter must .* each of the 3 panels, got 1"):
         ReconstructionDisplay.from_estimator(sae, X, ax=plt.figure().add_subplot())
     with pytest.raises(TypeError, match="must have transform and inverse_transform; Linear"):
         ReconstructionDisplay.from_estimator(LinearRegression(), X)
