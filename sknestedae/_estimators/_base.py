@@ -43,7 +43,7 @@ from .._training._net import AutoencoderNet
 from .._training._objective import Objective
 from .._training._schedules import SCHEDULES
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
-from ..blocks import Block, DenseBlock
+from ..blocks import Block, DenseBlock, FittedBlock
 from ..blocks._losses import ELEMENTWISE
 from ..exceptions import NoTargetError
 from ._ensemble import (
@@ -327,6 +327,13 @@ class BaseSupervisedAutoencoder(
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
         return members_of(self)
+
+    @property
+    def blocks_(self) -> dict[str, FittedBlock]:
+        """The blocks by name, each with its settings, its layout and its columns."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no blocks_ before fit.")
+        return self._fitted.fitted_blocks
 
     @property
     @isolated

@@ -32,7 +32,7 @@ from .._tables._target import ClassTarget, NumericTarget, target_from_state, tar
 from .._training._data import CHUNK_ROWS, TensorIterator
 from .._training._net import AutoencoderNet
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
-from ..blocks import Block
+from ..blocks import Block, FittedBlock
 
 Target = NumericTarget | ClassTarget
 
@@ -76,6 +76,14 @@ class NetworkSetup:
     def blocks(self) -> dict[str, Block]:
         """The settings of each block."""
         return self.architecture["blocks"]
+
+    @property
+    def fitted_blocks(self) -> dict[str, FittedBlock]:
+        """Each block with its layout and its columns."""
+        return {
+            name: FittedBlock(self.blocks[name], codec.layout, codec.columns.positions)
+            for name, codec in self.table.codecs.items()
+        }
 
     @property
     def n_components(self) -> int:
