@@ -183,6 +183,7 @@ GENERAL_TESTS = {
     "common",
     "intervals",
     "invariances",
+    "kinds",
     "layout",
     "persistence",
     "random_tables",
