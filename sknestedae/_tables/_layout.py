@@ -25,10 +25,13 @@ class Layout:
         Number of numeric columns; they come first, one value each.
     n_categories : tuple of int
         Number of categories of each categorical column; a one-hot group each, in this order.
+    shape : tuple of int
+        Of the numbers, where they are one array in C order; () for columns by themselves.
     """
 
     n_numeric: int
     n_categories: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
 
     @property
     def n_values(self) -> int:
