@@ -191,7 +191,7 @@ def frame_of(
 
 def _plain_dtypes(specs: list[Any], values: np.dtype) -> list[np.dtype | None]:
     """Give the dtypes of plain numbers among descriptions; None of others, and of objects."""
-    if values == object:
+    if values.kind == "O":
         return [None] * len(specs)
     known: dict[str, np.dtype | None] = {}
     for spec in specs:

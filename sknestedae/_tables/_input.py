@@ -217,7 +217,7 @@ def _cells_of_lists(column: Any) -> np.ndarray:
     nulls = _nulls(column)
     for i, values in enumerate(column.to_numpy()):
         if not nulls[i]:  # arrow nests arrays of objects, which a list of lists is made of
-            is_nested = getattr(values, "dtype", None) == object
+            is_nested = getattr(getattr(values, "dtype", None), "kind", "") == "O"
             cells[i] = _as_lists(values) if is_nested else values
     return cells
 
@@ -507,9 +507,9 @@ class FrameKind:
         dtypes = set(frame.dtypes)
         if len(columns) < 2 or len(kinds) > 1 or len(dtypes) > 1:
             return None
-        (dtype,), name = dtypes, self.dtypes[columns[0]]["name"]
+        (dtype,) = dtypes
         is_plain = isinstance(dtype, np.dtype) and dtype.kind in "fiu"
-        if not is_plain or dtype.name != name.lower():
+        if not is_plain or dtype.name != self.dtypes[columns[0]]["name"].lower():
             return None
         made = polars.from_numpy(frame.to_numpy(), schema=columns, orient="row")
         return made.fill_nan(None) if dtype.kind == "f" else made
