@@ -178,8 +178,8 @@ def draw_spectrum(
         for title, line in zip(titles, lines[::2], strict=False):
             height = np.asarray(line.get_ydata(), dtype=float)
             if np.isfinite(height).any():
-                place = {"x": 1.01, "y": float(np.nanmedian(height)), "va": "center"}
-                ax.text(s=title, transform=ax.get_yaxis_transform(), fontsize="small", **place)
+                style: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center"}
+                ax.text(1.01, float(np.nanmedian(height)), title, fontsize="small", **style)
     return lines
 
 
@@ -198,7 +198,7 @@ def sequence_colors(n_colors: int) -> list[Any]:
     """Give colours from the first to the last of a sequence, without the palest."""
     from matplotlib import colormaps
 
-    return list(colormaps[SEQUENCE](np.linspace(0, 0.92, n_colors)))
+    return [tuple(color) for color in colormaps[SEQUENCE](np.linspace(0, 0.92, n_colors))]
 
 
 def _draw_pairs(
@@ -408,8 +408,8 @@ def _draw_tiles(
     for i, row in enumerate(tiles):
         for j, tile in enumerate(row):
             (left, right), (above, below) = _place(j, width), _place(i, height)
-            place = {"extent": (left, right, top + below, top + above)}
-            place["interpolation"] = "nearest"
+            extent = (left, right, top + below, top + above)
+            place = {"extent": extent, "interpolation": "nearest"}
             artists.append(ax.imshow(np.ma.masked_invalid(tile), **{**place, **style}))
     ends = _place(tiles.shape[1] - 1, width)[1], top + _place(len(tiles) - 1, height)[1]
     ax.set(xlim=(0, ends[0]), ylim=(ends[1], 0), xticks=[], yticks=[])

@@ -16,10 +16,6 @@ from .._tables._input import as_array
 from ..blocks._drawing import draw_array
 from ._base import column_positions, columns_to_draw, core_of
 
-# How many rows an array's panel shows: one of each quarter of the errors.
-N_EXAMPLES = 4
-_QUARTERS = ("smallest", "2nd", "3rd", "largest")
-
 
 class ArrayColumns(NamedTuple):
     """Columns that are one array, or one column whose cells are arrays.
@@ -425,8 +421,3 @@ def examples_by_quartile(
             places = np.sort(rng.choice(len(rows), n_drawn, replace=False))
         found += [(int(rows[k]), quarter) for k in places]
     return found
-
-
-def quarter_name(quarter: int) -> str:
-    """Name a quarter of the rows by their errors, counted from 1."""
-    return _QUARTERS[quarter - 1]

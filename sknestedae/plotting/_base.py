@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -99,7 +100,8 @@ def make_axes(
 
 def colorbar_beside(artist: ScalarMappable, ax: Axes, label: str) -> Colorbar:
     """Draw a colour bar at the right of an axes, as high as its picture is."""
-    bar = ax.get_figure().colorbar(artist, cax=ax.inset_axes((1.04, 0.0, 0.05, 1.0)), label=label)
+    place = ax.inset_axes((1.04, 0.0, 0.05, 1.0))
+    bar = ax.figure.colorbar(artist, cax=place, label=label)
     bar.outline.set_visible(False)
     return bar
 
@@ -253,9 +255,10 @@ def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
     """Give, for the position of each label that is found in the other, the position there."""
     labels = list(reconstructed)
     if reconstructed.nlevels == 2 and true.nlevels == 1:
-        features = [feature for _, feature in labels]  # of one scale's plain table
-        labels = [label[1] if features.count(label[1]) == 1 else label for label in labels]
-    return {j: labels.index(label) for j, label in enumerate(true) if label in labels}
+        n_scales = Counter(feature for _, feature in labels)  # of one scale's plain table
+        labels = [label[1] if n_scales[label[1]] == 1 else label for label in labels]
+    place = {label: k for k, label in reversed(list(enumerate(labels)))}  # the first of each
+    return {j: place[label] for j, label in enumerate(true) if label in place}
 
 
 def categorical_positions(
@@ -280,13 +283,20 @@ def categorical_positions(
     """
     by_dtype = given is None or (isinstance(given, str) and given == "from_dtype")
     named = [] if by_dtype else column_positions(X, given, "categorical_features")
+    chosen = set(named)
+    true_is_plain, decoded_is_plain = plain_columns(true), plain_columns(decoded)
     return {
         j
         for j, k in positions.items()
-        if j in named
-        or is_categorical(true.iloc[:, j], repr(true.columns[j]))
-        or is_categorical(decoded.iloc[:, k], repr(true.columns[j]))
+        if j in chosen
+        or (not true_is_plain[j] and is_categorical(true.iloc[:, j], repr(true.columns[j])))
+        or (not decoded_is_plain[k] and is_categorical(decoded.iloc[:, k], repr(true.columns[j])))
     }
+
+
+def plain_columns(table: pd.DataFrame) -> np.ndarray:
+    """Tell which columns hold numbers by NumPy's dtype alone, of shape (n_columns,)."""
+    return np.array([isinstance(t, np.dtype) and t.kind in "fiu" for t in table.dtypes], bool)
 
 
 def as_floats(column: pd.Series) -> np.ndarray:

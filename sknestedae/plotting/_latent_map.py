@@ -101,6 +101,7 @@ class LatentMapDisplay:
     >>> display.maps_.shape
     (2, 6, 8)
     >>> plt.show()  # doctest: +SKIP
+    >>> plt.close("all")
     """
 
     def __init__(self, values, positions, names, *, shape=None, center=None, label=""):
@@ -455,7 +456,7 @@ def make_maps(values: np.ndarray, positions: Any, shape: Any = None) -> tuple[np
 def _check_shape(shape: Any) -> tuple[int, int]:
     """Give a height and a width."""
     is_pair = isinstance(shape, tuple | list | np.ndarray) and len(shape) == 2
-    if not is_pair or not all(isinstance(n, Integral) and n > 0 for n in shape):
+    if not is_pair or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
         raise ValueError(
             f"The 'shape' parameter must be a height and a width, two positive int, got {shape!r}."
         )

@@ -16,7 +16,6 @@ from ._arrays import examples_by_quartile, row_errors, stack_cells
 from ._base import check_has, colorbar_beside, core_of, make_axes, three_digits
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 _ERROR_NAMES = {"rmse": "RMSE", "mae": "MAE"}
@@ -94,6 +93,7 @@ class PairsDisplay:
     >>> display.examples_["quartile"].to_list()
     [1, 2, 3, 4]
     >>> plt.show()  # doctest: +SKIP
+    >>> plt.close("all")
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class PairsDisplay:
         n_each = 1 if inputs is None else 2
         size = (3.1, 2.7) if len(shape) == 1 else (3.1, 2.3)
         if n_each == 2 and isinstance(n_cols, Integral):  # an input beside its own pair
-            n_cols = max(2, n_cols - n_cols % 2)
+            n_cols = max(2, int(n_cols) // 2 * 2)
         axes = make_axes(
             ax, n_each * len(rows), n_cols, panel_size=size, layout="constrained"
         ).reshape(len(rows), n_each)
@@ -178,7 +178,7 @@ class PairsDisplay:
             said = f"{name} {three_digits(self.errors_[row])} {self.unit}".rstrip()
             axes_of_row.set_title(f"Quartile {quartile}, row {row}\n{said}", fontsize="medium")
         if inputs is not None:
-            _draw_inputs(self.input_axes_, inputs[rows])
+            _draw_inputs(axes[:, 0], inputs[rows])
         return self
 
     def _arrays(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
@@ -231,7 +231,7 @@ class PairsDisplay:
         x = self.x
         if x is None and isinstance(self.y_true, pd.DataFrame):
             x = _numbers_of(self.y_true.columns)
-        self.artists_: list[list[Artist]] = []
+        self.artists_: list[list[Any]] = []
         for axes, before, after in zip(self.axes_, true, predicted, strict=True):
             lines = draw_spectrum(
                 axes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +40,7 @@ from ._base import (
     make_axes,
     match_labels,
     name_of,
+    plain_columns,
     shorten,
 )
 
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 _BAND_COLOR = "0.92"
 # Of an array, how many values of the latent are drawn: lines on each other, pictures in a row.
 _N_LINES = 9
+# Deviations of a constant, by rounding of its mean, are below this share of it.
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
 _N_IMAGES = 6
 
 
@@ -225,6 +228,7 @@ class TraversalDisplay:
             label, band = panel.label, None
             feature = label[-1] if isinstance(label, tuple) else label
             unit = units.get(label, units.get(feature, ""))
+            artist: Any
             if isinstance(panel, _ArrayPanel):
                 artist = _draw_array(axes, values, panel, unit, self.xlabel)
             else:
@@ -265,7 +269,7 @@ class TraversalDisplay:
             )
         return positions, table, back
 
-    def _targets(self, max_columns: Any) -> list[_Panel | _ArrayPanel]:
+    def _targets(self, max_columns: Any) -> Sequence[_Panel | _ArrayPanel]:
         """Give the panel of each predicted target; of very many, those that move most."""
         if self.predictions is None:
             return []
@@ -287,7 +291,7 @@ class TraversalDisplay:
         ]
         if len(panels) <= _check_max_columns(max_columns):
             return panels
-        size = [-_movement(panel.path, panel.data, panel.is_categorical) for panel in panels]
+        size = [-_movement(p.path, p.data, p.is_categorical) for p in panels]
         return [panels[k] for k in np.argsort(size, kind="stable")[:max_columns]]
 
     def _columns(self, columns: Any, max_columns: Any) -> list[_Panel | _ArrayPanel]:
@@ -306,24 +310,19 @@ class TraversalDisplay:
 
         def panel(what: int | ArrayColumns) -> _Panel | _ArrayPanel:
             if isinstance(what, ArrayColumns):
-                back = decoded.iloc[:, [positions[j] for j in what.columns]]
-                path = read_array(back, what._replace(columns=list(range(back.shape[1]))))
+                path = _array_path(decoded, positions, what)
                 return _ArrayPanel(what, path, axis_of(table, what))
             path = decoded.iloc[:, positions[what]]
             return _Panel(table.columns[what], table.iloc[:, what], path, what in categorical)
 
-        every = [panel(what) for what in panels_of(table, None, positions, arrays, "decoded")]
-        movement = [
-            _array_movement(p.path, read_array(table, p.array))
-            if isinstance(p, _ArrayPanel)
-            else _movement(p.path, p.data, p.is_categorical)
-            for p in every
-        ]
+        every = panels_of(table, None, positions, arrays, "decoded")
+        movement = _movements(every, table, decoded, positions, categorical)
         order = np.argsort([-m for m in movement], kind="stable")  # NaN comes last
-        labels = pd.Index([every[k].label for k in order], tupleize_cols=False)
-        self.movement_ = pd.Series(np.array(movement)[order], index=labels, name="movement")
+        labels = [w.name if isinstance(w, ArrayColumns) else table.columns[w] for w in every]
+        labels = pd.Index([labels[k] for k in order], tupleize_cols=False)
+        self.movement_ = pd.Series(movement[order], index=labels, name="movement")
         if columns is None:
-            return [every[k] for k in order[: _check_max_columns(max_columns)]]
+            return [panel(every[k]) for k in order[: _check_max_columns(max_columns)]]
         return [panel(what) for what in panels_of(table, columns, positions, arrays, "decoded")]
 
     @classmethod
@@ -660,6 +659,48 @@ def _holds_classes(column: pd.Series) -> bool:
     return column.dtype.kind not in "fiu"
 
 
+def _array_path(
+    decoded: pd.DataFrame, positions: Mapping[int, int], array: ArrayColumns
+) -> np.ndarray:
+    """Give an array's decoded values along the way, of shape (n_steps, n_values)."""
+    return read_array(decoded, array._replace(columns=[positions[j] for j in array.columns]))
+
+
+def _movements(
+    every: Sequence[int | ArrayColumns],
+    table: pd.DataFrame,
+    decoded: pd.DataFrame,
+    positions: Mapping[int, int],
+    categorical: Collection[int],
+) -> np.ndarray:
+    """Say how far each column or array moves along the way, in standard deviations of the data.
+
+    Returns
+    -------
+    ndarray of shape (n_columns,)
+    """
+    movement = np.full(len(every), np.nan)
+    numbers: list[tuple[int, int]] = []
+    is_plain = plain_columns(table)
+    for i, what in enumerate(every):
+        if isinstance(what, ArrayColumns):
+            path = _array_path(decoded, positions, what)
+            movement[i] = array_movement(path, read_array(table, what))
+        elif what in categorical or not is_plain[what]:
+            path = decoded.iloc[:, positions[what]]
+            movement[i] = _movement(path, table.iloc[:, what], what in categorical)
+        else:
+            numbers.append((i, what))
+    # thousands of columns of numbers are taken out of the tables at once
+    own = [j for _, j in numbers]
+    data = table.iloc[:, own].to_numpy(dtype=np.float64)
+    paths = decoded.iloc[:, [positions[j] for j in own]].to_numpy(np.float64, na_value=np.nan)
+    for (i, _), values, path in zip(numbers, data.T, paths.T, strict=True):
+        scale = standard_deviation(values[~np.isnan(values)])
+        movement[i] = float(np.ptp(path)) / scale if scale > 0 else np.nan
+    return movement
+
+
 def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
     """Say how far a column moves along the way, in standard deviations of the data."""
     known = data[data.notna()]
@@ -673,7 +714,7 @@ def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
     return float(np.ptp(as_floats(path))) / scale if scale > 0 else np.nan
 
 
-def _array_movement(path: np.ndarray, data: np.ndarray) -> float:
+def array_movement(path: np.ndarray, data: np.ndarray) -> float:
     """Say how far an array moves along the way, in standard deviations of the data.
 
     Parameters
@@ -682,10 +723,18 @@ def _array_movement(path: np.ndarray, data: np.ndarray) -> float:
     data : ndarray of shape (n_samples, n_values)
         NaN where not measured.
     """
-    known = data[:, ~np.isnan(data).all(axis=0)]
-    scale = np.array([standard_deviation(column[~np.isnan(column)]) for column in known.T])
-    size = np.linalg.norm(scale)
-    return float(np.linalg.norm(np.ptp(path, axis=0)) / size) if size > 0 else np.nan
+    known = ~np.isnan(data)
+    n_known = np.maximum(known.sum(axis=0), 1)
+    # in units of the largest one, so that no square overflows or is lost
+    unit = np.max(np.abs(data), initial=0.0, where=known)
+    if not unit > 0:
+        return np.nan
+    scaled = np.where(known, data / unit, 0.0)
+    deviation = np.where(known, scaled - scaled.sum(axis=0) / n_known, 0.0)
+    size = np.sqrt((deviation**2).sum(axis=0) / n_known)
+    size[size <= _ROUNDING * np.abs(scaled).max(axis=0)] = 0.0  # a constant element
+    total = np.linalg.norm(size)
+    return float(np.linalg.norm(np.ptp(path / unit, axis=0)) / total) if total > 0 else np.nan
 
 
 def _draw_array(
