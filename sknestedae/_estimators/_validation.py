@@ -233,9 +233,10 @@ def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndar
     shape = X.shape[1:]
     if fitted is not None:
         (layout,) = fitted.layouts.values()
-        if shape != (layout.shape or (layout.n_numeric,)):
+        expected = fitted.cell_shape or layout.shape or (layout.n_numeric,)
+        if shape != expected:
             raise ValueError(
-                f"The rows of X have the shape {shape}, but those of fit had {layout.shape}."
+                f"The rows of X have the shape {shape}, but those of fit had {expected}."
             )
     return X.reshape(len(X), -1)
 
