@@ -28,7 +28,7 @@ from .._layers._device import available_device, resolve_device
 from .._networks._batch import Batch, Subset
 from .._persistence import check_stamp, stamp
 from .._tables._encoder import TableEncoder
-from .._tables._input import ArrayKind, FrameKind, give_back, read_rows
+from .._tables._input import ArrayKind, FrameKind, TableKind, give_back, read_rows
 from .._tables._missing import complete_table, give_back_filled
 from .._tables._splits import count_distinct_rows, row_keys, split_rows
 from .._tables._target import Bounds
@@ -637,7 +637,7 @@ class BaseSupervisedAutoencoder(
         learnt: np.ndarray | None,
         target: Target | None,
         seed: int,
-        kind: FrameKind | None,
+        kind: TableKind | None,
         *,
         resume: bool,
     ) -> NetworkSetup:

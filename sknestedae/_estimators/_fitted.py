@@ -25,7 +25,7 @@ from .._layers._device import forked_rng, seed_generators, to_array, to_tensor, 
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch, Subset
 from .._tables._encoder import TableEncoder
-from .._tables._input import FrameKind
+from .._tables._input import FrameKind, TableKind
 from .._tables._layout import Encoded, Layout
 from .._tables._missing import Completions, CompletionSearch
 from .._tables._target import ClassTarget, NumericTarget, target_from_state, target_to_state
@@ -56,7 +56,7 @@ class NetworkSetup:
         Parameters that must stay where training goes on, and do not show in the architecture.
     seed : int
         Of the initial weights, the order of rows and dropout.
-    frame_kind : FrameKind or None
+    frame_kind : TableKind or None
         The kind of frame that ``fit`` was given, if not of pandas.
     """
 
@@ -65,7 +65,7 @@ class NetworkSetup:
     architecture: dict[str, Any]
     settings: dict[str, Any]
     seed: int
-    frame_kind: FrameKind | None
+    frame_kind: TableKind | None
 
     @property
     def layouts(self) -> dict[str, Layout]:

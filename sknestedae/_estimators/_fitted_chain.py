@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._tables._input import FrameKind
+from .._tables._input import FrameKind, TableKind
 from .._tables._labels import ColumnLabels
 from .._tables._listed import TableList
 from .._tables._staged import StagedTable
@@ -32,7 +32,7 @@ class FittedChain:
         Of each stage.
     labels : ColumnLabels
         Of the one table.
-    frame_kinds : list of {FrameKind, None}
+    frame_kinds : list of {TableKind, None}
         Of the tables that ``fit`` was given.
     same_rows : bool
         Whether the tables of a list describe the same rows.
@@ -45,7 +45,7 @@ class FittedChain:
     y_is_1d: bool
     n_latents: list[int]
     labels: ColumnLabels
-    frame_kinds: list[FrameKind | None]
+    frame_kinds: list[TableKind | None]
     same_rows: bool
     refine_history: pd.DataFrame | None = None
 

@@ -24,7 +24,7 @@ from .._ambient import isolated
 from .._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from .._persistence import public
 from .._tables._encoder import share_unlearnt
-from .._tables._input import FrameKind, give_back, read_rows
+from .._tables._input import FrameKind, TableKind, give_back, read_rows
 from .._tables._listed import read_given, stack_weights
 from .._tables._missing import Completions, CompletionSearch, complete_table, give_back_filled
 from .._tables._scales import is_scale_list, refuse_folded_lists
@@ -591,7 +591,7 @@ default=None
         y: Any,
         sample_weight: Any,
         *,
-        frame_kinds: list[FrameKind | None],
+        frame_kinds: list[TableKind | None],
         same_rows: bool | None,
         whole: StagedTable | None = None,
     ) -> None:

@@ -205,7 +205,8 @@ class AutoencoderModule(nn.Module):
         # first, so that nothing is said by a flag that training never saw
         self.absence: nn.Linear | None = None
         if len(blocks) > 1:
-            self.absence = nn.Linear(len(blocks), self.encoder[0].out_features, bias=False)
+            n_first = (*hidden_layer_sizes, n_components)[0]
+            self.absence = nn.Linear(len(blocks), n_first, bias=False)
         hides = block_dropout > 0 and len(blocks) > 1  # the only block is never hidden
         self.block_dropout = Dropout(block_dropout) if hides else None
         for name, layout in layouts.items() if hides else ():

@@ -435,19 +435,19 @@ class FrameKind:
     dtypes: dict[str, dict[str, Any]]
 
     @staticmethod
-    def to_state(kind: FrameKind | ArrayKind | None) -> dict[str, Any] | None:
+    def to_state(kind: TableKind | None) -> dict[str, Any] | None:
         """Give a kind as plain values."""
         return None if kind is None else dict(vars(kind))
 
     @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> FrameKind | ArrayKind | None:
+    def from_state(cls, state: dict[str, Any] | None) -> TableKind | None:
         """Make a kind of what ``to_state`` gave."""
         if state is None:
             return None
         return ArrayKind(tuple(state["shape"])) if "shape" in state else cls(**state)
 
     @classmethod
-    def of(cls, X: Any) -> FrameKind | ArrayKind | None:
+    def of(cls, X: Any) -> TableKind | None:
         """Read the kind of a table; None where it is given back as a table of pandas or NumPy."""
         if hasattr(X, "shape") and n_dims(X) > 2:
             return ArrayKind(tuple(X.shape[1:]))
@@ -495,7 +495,11 @@ class ArrayKind:
         return table.reshape(len(table), *self.shape)
 
 
-def give_back(table: Any, kind: FrameKind | ArrayKind | None) -> Any:
+# How a table is given back where it is neither one of pandas nor of NumPy with two dimensions.
+TableKind = FrameKind | ArrayKind
+
+
+def give_back(table: Any, kind: TableKind | None) -> Any:
     """Give a table of pandas or NumPy as the kind of frame or array that came in."""
     if isinstance(kind, ArrayKind) or (kind is not None and isinstance(table, pd.DataFrame)):
         return kind.restore(table)

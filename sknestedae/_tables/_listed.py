@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ._input import FrameKind, check_same_rows, give_back, read_rows, read_table, read_target
+from ._input import (
+    FrameKind,
+    TableKind,
+    check_same_rows,
+    give_back,
+    read_rows,
+    read_table,
+    read_target,
+)
 from ._labels import ColumnLabels
 from ._missing import fill_missing
 from ._scales import StackedScales, is_scale_list, refuse_folded_lists, stack
@@ -22,7 +30,7 @@ class GivenTables(NamedTuple):
     X : DataFrame or ndarray of shape (n_samples, n_features)
     y, sample_weight : array-like or None
         Read, with the row labels of X.
-    frame_kinds : list of {FrameKind, None}
+    frame_kinds : list of {TableKind, None}
         Of each table of a list, or of the one table.
     same_rows : bool or None
         Whether the tables of a list describe the same rows; None of one table.
@@ -31,7 +39,7 @@ class GivenTables(NamedTuple):
     X: pd.DataFrame | np.ndarray
     y: Any
     sample_weight: Any
-    frame_kinds: list[FrameKind | None]
+    frame_kinds: list[TableKind | None]
     same_rows: bool | None
 
 
@@ -112,7 +120,7 @@ class TableList:
         Positions of the own columns of each stage.
     labels : ColumnLabels
         Of the one table.
-    frame_kinds : list of {FrameKind, None}
+    frame_kinds : list of {TableKind, None}
         Of the tables that ``fit`` was given.
     same_rows : bool
         Whether the tables describe the same rows; else a table carries the columns of those
@@ -121,7 +129,7 @@ class TableList:
 
     columns: dict[str, list[int]]
     labels: ColumnLabels
-    frame_kinds: list[FrameKind | None]
+    frame_kinds: list[TableKind | None]
     same_rows: bool
 
     def stack(self, X_list: Any, y_list: Any = None) -> StackedScales:

@@ -18,7 +18,7 @@ from sklearn.utils import Bunch
 from .._compat import stack_level_of_caller
 from ..exceptions import ToleranceWarning
 from ._dtypes import with_dtype
-from ._input import FrameKind, give_back
+from ._input import TableKind, give_back
 from ._splits import row_keys
 
 
@@ -99,7 +99,7 @@ def complete_table(
 
 
 def give_back_filled(
-    found: pd.DataFrame | np.ndarray | Bunch, kind: FrameKind | None
+    found: pd.DataFrame | np.ndarray | Bunch, kind: TableKind | None
 ) -> pd.DataFrame | np.ndarray | Bunch:
     """Give the result of ``complete_table`` as the kind of frame that came in."""
     if isinstance(found, Bunch):
