@@ -173,8 +173,8 @@ AT_USE_ONLY = {
 # Names with an underscore that are public all the same: of named tuples, and of notebooks.
 PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make", "_repr_html_"}
 # Private attributes of other packages, where these have no public way: the frames above a call,
-# and the children of a torch module, to exchange them in a copy.
-OF_OTHER_PACKAGES = {"_compat": {"_getframe"}, "_networks": {"_modules"}}
+# and the children and buffers of a torch module, to exchange them in a copy.
+OF_OTHER_PACKAGES = {"_compat": {"_getframe"}, "_networks": {"_modules", "_buffers"}}
 # Test files that stand for no one source file.
 GENERAL_TESTS = {
     "bad_input",

@@ -268,7 +268,7 @@ class BaseSupervisedAutoencoder(
         for key in list(params):
             _, _, rest = key.partition("__")
             name, is_nested, of_block = rest.partition("__")
-            if key.startswith("blocks__") and isinstance(self.blocks, list):
+            if key.startswith("blocks__") and not isinstance(self.blocks, Block):
                 if not is_nested or name not in named:
                     raise ValueError(
                         f"Invalid parameter {key!r} for estimator {type(self).__name__}. The "
@@ -677,13 +677,13 @@ class BaseSupervisedAutoencoder(
             As in NetworkSetup; the target is fitted here.
         resume : bool
         """
+        blocks = check_blocks(self.blocks, data.X)
         settings = settings_to_keep(self.standardize, self.categorical_features, self.blocks)
         if resume:
             fitted = self._fitted
             architecture = self._make_architecture(fitted.blocks, fitted.table, fitted.target)
             fitted.check_same(architecture, settings)
             return fitted
-        blocks = check_blocks(self.blocks, data.X)
         table = TableEncoder(
             self.categorical_features,
             self.standardize,
