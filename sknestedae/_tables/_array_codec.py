@@ -421,7 +421,8 @@ class ArrayCodec(Codec):
         n_rows = len(X) if rows is None else len(rows)
         for chunk in gen_batches(n_rows, chunk_rows(self.n_entries)):
             chosen = chunk if rows is None else rows[chunk]
-            values = self._read(X, chosen)
+            # in C order, as the order of sums would else depend on how X lies in memory
+            values = np.ascontiguousarray(self._read(X, chosen))
             self._check_finite(values, chosen)
             yield chosen, values
 

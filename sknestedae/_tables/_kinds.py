@@ -5,6 +5,7 @@ The table has columns of two levels, ``(kind, feature)``. Nothing here knows of 
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,7 +159,7 @@ def _from_array(value: Any, name: str) -> tuple[pd.DataFrame | np.ndarray, list[
         raise ValueError(f"{name} must have a row for each sample, got {value!r:.60}.")
     if array.dtype.kind == "O" and array.ndim == 1 and holds_arrays(array):
         return _from_cells(array, name)
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), prod(array.shape[1:]))
     labels = _labels_of(array.shape[1:])
     if array.dtype.kind in "biuf":
         return np.array(flat, order="C"), labels  # the table must not change with the array
