@@ -276,6 +276,19 @@ def _collapse(chosen: list[int], arrays: list[ArrayColumns]) -> list[int | Array
     return panels
 
 
+def is_array_target(estimator: Any, predicted: np.ndarray) -> bool:
+    """Tell whether predictions are one array a row, such as a spectrum.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    predicted : ndarray of shape (n_samples, ...)
+    """
+    has_block = getattr(core_of(estimator), "target_block", None) is not None
+    return predicted.ndim > 2 or (predicted.ndim == 2 and predicted.shape[1] > 1 and has_block)
+
+
 def named_arrays(X: pd.DataFrame, arrays: Any, shape: tuple[int, ...]) -> list[ArrayColumns]:
     """Give the arrays that a user named, or that the table itself shows.
 

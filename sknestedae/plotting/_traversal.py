@@ -21,6 +21,7 @@ from ._arrays import (
     axis_of,
     fitted_arrays,
     flat_table,
+    is_array_target,
     make_array,
     named_arrays,
     panels_of,
@@ -35,7 +36,6 @@ from ._base import (
     check_units,
     colorbar_beside,
     combine_styles,
-    core_of,
     decode_as,
     make_axes,
     match_labels,
@@ -589,12 +589,6 @@ def _predict(
         numbered = [f"target {j}" for j in range(len(parts))]
         names = ["target"] if len(parts) == 1 else numbered
     return pd.concat(parts, axis=1).set_axis(pd.Index(list(names), tupleize_cols=False), axis=1)
-
-
-def is_array_target(estimator: Any, predicted: np.ndarray) -> bool:
-    """Tell whether predictions are one array a row, such as a spectrum."""
-    has_block = getattr(core_of(estimator), "target_block", None) is not None
-    return predicted.ndim > 2 or (predicted.ndim == 2 and predicted.shape[1] > 1 and has_block)
 
 
 def _check_target_names(names: Sequence[str] | None, n_targets: int) -> None:
