@@ -11,7 +11,7 @@ from sklearn.model_selection import BaseCrossValidator, GroupKFold, KFold
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from .._persistence import public
-from .._tables._input import check_same_rows, read_table, to_pandas
+from .._tables._input import check_same_rows, read_table, read_target, to_pandas
 from .._tables._labels import scale_columns
 from .._tables._scales import last_scale, measured_scales, refuse_scale_list
 from .._tables._target import match_targets, target_frame
@@ -313,7 +313,7 @@ class GapKFold(BaseCrossValidator):
                 "GapKFold needs the positions of the rows. Pass them as 'groups', an array of "
                 "shape (n_samples,) or (n_samples, n_axes)."
             )
-        groups = to_pandas(groups, "groups")
+        groups = read_target(groups, "groups")
         if X is not None:
             check_same_rows(X, groups=groups)
             check_consistent_length(X, groups)

@@ -41,11 +41,12 @@ def test_a_turned_patch_of_odd_size_keeps_its_centre_and_one_of_even_size_does_n
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_copies_with_the_dtype_that_came(cube, dtype):
+@pytest.mark.parametrize("size", [1, 3])  # patches of one pixel could be a view
+def test_copies_with_the_dtype_that_came(cube, dtype, size):
     cube = cube.astype(dtype)
     image = cube[:, :, 1]
     before = cube.copy()
-    patches, spectra, _ = patches_at(image, cube, 3)
+    patches, spectra, _ = patches_at(image, cube, size)
     assert patches.dtype == spectra.dtype == dtype
     patches[:], spectra[:] = 0, 0
     assert_array_equal(cube, before)

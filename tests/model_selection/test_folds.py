@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from cases.scales import cells, crystals
 from numpy.testing import assert_array_equal
 from sklearn import config_context
@@ -16,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_s
 
 from sknestedae import ScaleKFold, stack_scales
 from sknestedae.model_selection import GapKFold
-from sknestedae.model_selection._folds import group_codes
+from sknestedae.model_selection._folds import group_codes, slab_bounds
 
 
 def test_folds_of_a_scale_are_those_of_its_rows_alone():
@@ -198,19 +199,32 @@ def test_without_a_gap_one_axis_is_split_as_without_positions():
 
 
 def test_positions_in_any_unit_and_order():
-    """Of 0.1 mm a step, 0.9 - 0.1 is a little more than 0.8: it is within a gap of 0.8."""
+    """Of 0.3 mm a step, 14 steps - 6 steps are a little more than 8, and within such a gap."""
+    assert 14 * 0.3 - 6 * 0.3 > 8 * 0.3
     rng = np.random.default_rng(0)
     order = rng.permutation(25 * 25)
     inverse = np.argsort(order)
     steps = pixels(25, 25)
-    found = splits((steps * 0.1)[order], 4, gap=8 * 0.1, test_size=7)
+    found = splits((steps * 0.3)[order], 4, gap=8 * 0.3, test_size=7)
     expected = splits(steps, 4, gap=8, test_size=7)
     for ours, theirs in zip(found, expected, strict=True):
         for rows, their_rows in zip(ours, theirs, strict=True):
             assert_array_equal(rows, np.sort(inverse[their_rows]))
 
 
-@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, pl.DataFrame, np.ndarray.tolist])
+def test_slabs_lie_at_equal_distances():
+    # 24 lines: 3 slabs of 8 lines, or 4 of 7 whose distances of 5 2/3 lines are rounded.
+    assert slab_bounds(24, 3, 8) == slab_bounds(24, 3, None) == [(0, 8), (8, 16), (16, 24)]
+    assert slab_bounds(24, 4, 7) == [(0, 7), (6, 13), (11, 18), (17, 24)]
+
+
+def as_arrow(positions):
+    return pl.DataFrame(positions).to_arrow()
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, pd.DataFrame, pl.DataFrame, as_arrow, torch.as_tensor, np.ndarray.tolist]
+)
 def test_spellings_of_positions(kind):
     positions = pixels(6, 6)
     found = splits(kind(positions), 4, gap=1, test_size=2)
@@ -258,6 +272,7 @@ def test_rows_of_positions_and_data_must_agree():
     [
         ({}, None, r"needs the positions of the rows. Pass them as 'groups'"),
         ({}, [[0.0, np.nan]] * 9, r"Input groups contains NaN"),
+        ({}, np.ma.masked_less(pixels(5, 5), 1), r"Input groups contains NaN"),
         ({}, [["a", "b"]] * 9, r"could not convert string to float"),
         (
             {"gap": -1},
