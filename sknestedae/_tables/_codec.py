@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import gen_batches
 
+from .._persistence import public
 from ._base_codec import BlockColumns, Codec, Piece
 from ._categories import Categories
 from ._columns import is_categorical, notice_doubt, read_floats, take_column
@@ -25,6 +26,7 @@ _ADVICE_IN_FIT = "Name it in categorical_features if it is categorical."
 _ADVICE_AFTER_FIT = "It held numbers in fit; convert it to numbers, with NaN where it has none."
 
 
+@public("sknestedae.blocks")
 class TabularCodec(Codec):
     """Encode numbers and categories as floats, and decode them.
 

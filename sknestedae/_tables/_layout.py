@@ -58,6 +58,7 @@ class Layout:
             start += width
 
 
+@public("sknestedae.blocks")
 class Encoded(NamedTuple):
     """The values of one block, and which of them were measured.
 

@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from sknestedae._layers._dense import (
-    ACTIVATIONS,
-)
+from sknestedae._layers._bounds import Bounded, bound
+from sknestedae._layers._dense import ACTIVATIONS, seed_dropout
 from sknestedae._networks._autoencoder import AutoencoderModule
 from sknestedae._networks._batch import Batch
 from sknestedae._tables._layout import Layout
@@ -185,3 +184,298 @@ def test_dropout_acts_in_training_alone():
     assert not torch.equal(module(rows).prediction, module(rows).prediction)
     module.eval()
     assert torch.equal(module(rows).prediction, module(rows).prediction)
+
+
+# -- targets of other kinds
+
+
+class ScaledBlock(LinearBlock):
+    """A block whose decoder is a module of its own."""
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Sequential(nn.Linear(n_inputs, layout.n_values, bias=False), nn.Softplus())
+
+
+def test_a_block_of_the_target_makes_the_last_layer():
+    module = make(target_block=ScaledBlock(), target_layout=Layout(6, shape=(2, 3)))
+    prediction = module(draw()).prediction
+    assert prediction.shape == (N_ROWS, 6)
+    assert (prediction > 0).all()
+    assert [type(layer) for layer in module.predictor[-1]] == [nn.Linear, nn.Softplus]
+    # what a block brings keeps the weights that it drew
+    assert module.predictor[-1][0] not in module.dense_layers
+    assert module.predictor[0] in module.dense_layers
+    with pytest.raises(ValueError, match=r"The block 'y' \(BlockOfNoDecoder\): make_decoder"):
+        make(target_block=BlockOfNoDecoder())
+
+
+class BlockOfNoDecoder(LinearBlock):
+    def make_decoder(self, layout, n_inputs):
+        return None
+
+
+@pytest.mark.parametrize("target_block", [None, LinearBlock()])
+def test_predictions_keep_to_the_bounds_of_the_target(target_block):
+    settings = {"target_block": target_block, "target_layout": Layout(2)}
+    module = make(target_bounds=(0.0, 5.0), **settings)
+    low, high = torch.tensor([-1.0, -0.1]), torch.tensor([0.5, 3.0])
+    module.set_target_bounds(low, high)
+    far = 1e3 * draw().values["numbers"][:, :2]  # latents
+    prediction = module.predict(far)
+    assert (prediction >= low).all()
+    assert (prediction <= high).all()
+    free = make(**settings)
+    free.load_state_dict(module.state_dict())
+    assert (free.predict(far).abs() > 3).any()
+    torch.testing.assert_close(prediction, bound(free.predict(far), low, high))
+    assert torch.equal(module(draw()).prediction, module.predict(module.encode(draw())))
+
+
+def test_without_bounds_or_predictor_there_is_no_layer_for_them():
+    for module in (make(), make(target_layout=None, target_bounds=(0.0, None))):
+        assert not any(isinstance(part, Bounded) for part in module.modules())
+        module.set_target_bounds(torch.zeros(3), torch.ones(3))
+
+
+# -- blocks that were not measured
+
+
+def without(rows, **missing):
+    """Give rows of which some blocks were not measured, in the rows of a mask."""
+    measured = {
+        name: ~torch.as_tensor(own)[:, None].expand(N_ROWS, LAYOUTS[name].n_columns)
+        for name, own in missing.items()
+    }
+    return replace(rows, measured=measured)
+
+
+SOME = [True, False, True, False, False]
+
+
+def told(module):
+    """Let the flags of missing blocks mean something."""
+    with torch.no_grad():
+        module.absence.weight.normal_(generator=torch.Generator().manual_seed(1))
+    return module
+
+
+def test_a_network_that_learnt_no_flag_is_told_nothing():
+    module, rows = make(), draw()
+    assert not module.absence.weight.any()
+    assert torch.equal(module.encode(without(rows, mixed=SOME)), module.encode(rows))
+
+
+@pytest.mark.parametrize("sizes", [(), (7, 6)])
+def test_a_flag_tells_which_block_of_which_row_is_missing(sizes):
+    module, rows = told(make(hidden_layer_sizes=sizes)), draw()
+    known = module.encode(rows)
+    assert torch.equal(module.encode(without(rows, mixed=[False] * N_ROWS)), known)
+    differs = (module.encode(without(rows, mixed=SOME)) != known).any(dim=1)
+    assert differs.tolist() == SOME
+    other = module.encode(without(rows, numbers=SOME))
+    assert not torch.equal(other, module.encode(without(rows, mixed=SOME)))
+    # a flag is one more input of the first layer
+    flags = torch.tensor([[0.0, float(s)] for s in SOME])
+    joined = torch.cat(
+        [encoder(rows.values[name]) for name, encoder in module.block_encoders.items()], dim=1
+    )
+    first, *others = module.encoder
+    expected = first(joined) + flags @ module.absence.weight.T
+    for layer in others:
+        expected = layer(expected)
+    torch.testing.assert_close(module.encode(without(rows, mixed=SOME)), expected)
+
+
+def test_a_block_of_which_something_was_measured_is_not_missing():
+    module, rows = told(make()), draw()
+    measured = torch.zeros(N_ROWS, 4, dtype=torch.bool)
+    measured[:, 2] = True
+    partly = replace(rows, measured={"numbers": measured})
+    assert torch.equal(module.encode(partly), module.encode(rows))
+
+
+def test_flags_are_of_several_blocks():
+    alone = make(layouts={"numbers": Layout(4)}, blocks={"numbers": LinearBlock()})
+    assert alone.absence is None
+
+
+class TellsMissing(nn.Module):
+    """A module that is told what is missing, and gives it back beside the values."""
+
+    def forward(self, values, missing):
+        flags = torch.zeros_like(values) if missing is None else missing.to(values.dtype)
+        return torch.cat([values, flags], dim=-1)
+
+
+class ToldBlock(LinearBlock):
+    reads_missing = True
+
+    def make_encoder(self, layout):
+        return TellsMissing(), layout.n_values + layout.n_columns
+
+
+def test_a_block_is_told_what_of_it_is_missing():
+    module, seen = make(blocks={"numbers": ToldBlock(), "mixed": LinearBlock()}), {}
+    module.block_encoders["numbers"].register_forward_hook(
+        lambda _, __, out: seen.update(out=out.detach())
+    )
+    rows = draw()
+    module.encode(rows)
+    assert not seen["out"][:, 4:].any()
+    measured = torch.rand(N_ROWS, 4) > 0.5
+    module.encode(replace(rows, measured={"numbers": measured}))
+    assert torch.equal(seen["out"][:, 4:].bool(), ~measured)
+
+
+class TellsSometimes(TellsMissing):
+    def forward(self, values, missing):
+        given = super().forward(values, missing)
+        return given if missing is None else given[:, 1:]
+
+
+class SometimesBlock(ToldBlock):
+    def make_encoder(self, layout):
+        return TellsSometimes(), layout.n_values + layout.n_columns
+
+
+def test_a_block_keeps_its_promise_with_and_without_missing_entries():
+    with pytest.raises(ValueError, match=r"The block 'numbers' .* gives the shape \(2, 7\)"):
+        make(blocks={"numbers": SometimesBlock(), "mixed": LinearBlock()})
+
+
+# -- blocks that are hidden
+
+
+MISSING_ROWS = {
+    "numbers": torch.tensor([10.0, 11.0, 12.0, 13.0]),
+    "mixed": torch.tensor([20.0, 0.2, 0.3, 0.5, 0.6, 0.4]),
+}
+
+
+def hiding(p=0.5, **settings):
+    module = told(make(block_dropout=p, **settings))
+    module.set_missing_rows(MISSING_ROWS)
+    seed_dropout(module, (0, 1))
+    return module
+
+
+def given_to(module, rows):
+    """Give what the encoder of each block is given, in training, and the flags."""
+    seen = {}
+
+    def note(name):
+        return lambda _, given: seen.update({name: given[0].detach()})
+
+    handles = [
+        encoder.register_forward_pre_hook(note(name))
+        for name, encoder in module.block_encoders.items()
+    ]
+    handles.append(module.absence.register_forward_pre_hook(note("flags")))
+    latents = module.encode(rows)
+    for handle in handles:
+        handle.remove()
+    return seen, latents
+
+
+def test_a_hidden_block_is_as_if_it_had_not_been_measured():
+    """Its values are those of a missing row, its flag is up; and the latents are those of both."""
+    module = hiding()
+    rows = Batch({name: values.repeat(40, 1) for name, values in draw().values.items()})
+    seen, latents = given_to(module, rows)
+    hidden = seen["flags"].bool()
+    assert 0.1 < hidden.float().mean() < 0.6
+    measured = {}
+    for k, name in enumerate(LAYOUTS):
+        own = hidden[:, k : k + 1]
+        expected = torch.where(own, MISSING_ROWS[name], rows.values[name])
+        assert torch.equal(seen[name], expected)
+        measured[name] = (~own).expand(-1, LAYOUTS[name].n_columns)
+    module.eval()
+    values = {name: seen[name] for name in LAYOUTS}
+    torch.testing.assert_close(module.encode(Batch(values, measured)), latents)
+
+
+@pytest.mark.parametrize("p", [0.5, 0.99])
+def test_one_block_at_least_is_left(p):
+    rows = Batch({name: values.repeat(60, 1) for name, values in draw().values.items()})
+    seen, _ = given_to(hiding(p), rows)
+    n_hidden = seen["flags"].sum(dim=1)
+    assert set(n_hidden.tolist()) == {0, 1}  # all that would be hidden are shown in place
+
+
+def test_of_the_blocks_that_a_row_has_one_is_left():
+    """The only block of a row is not hidden: it would learn from nothing."""
+    rows = Batch({name: values.repeat(60, 1) for name, values in draw().values.items()})
+    measured = torch.ones(len(rows), 4, dtype=torch.bool)
+    measured[::2] = False
+    seen, _ = given_to(hiding(), replace(rows, measured={"numbers": measured}))
+    numbers, mixed = seen["flags"].bool().T
+    assert numbers[::2].all()
+    assert not mixed[::2].any()
+    assert torch.equal(seen["mixed"][::2], rows.values["mixed"][::2])
+    assert mixed[1::2].any()
+
+
+def test_nothing_is_hidden_after_training():
+    module, rows = hiding(), draw()
+    module.eval()
+    expected = told(make()).eval()
+    expected.load_state_dict(module.state_dict())
+    assert torch.equal(module.encode(rows), expected.encode(rows))
+
+
+def test_what_is_hidden_follows_from_the_seed():
+    module, rows = hiding(), draw()
+    first, second = module.encode(rows), module.encode(rows)
+    assert not torch.equal(first, second)
+    seed_dropout(module, (0, 1))
+    assert torch.equal(module.encode(rows), first)
+    assert torch.equal(module.encode(rows), second)
+    seed_dropout(module, (0, 2))
+    assert not torch.equal(module.encode(rows), first)
+
+
+def test_the_only_block_is_never_hidden():
+    module = make(
+        layouts={"numbers": Layout(4)}, blocks={"numbers": LinearBlock()}, block_dropout=0.9
+    )
+    assert module.block_dropout is None
+    module.set_missing_rows(MISSING_ROWS)
+    rows = Batch({"numbers": draw().values["numbers"]})
+    assert torch.equal(module.encode(rows), module.encode(rows))
+
+
+def test_missing_rows_have_the_type_of_the_network_and_are_no_parameters():
+    module = make(block_dropout=0.5).double()
+    module.set_missing_rows(MISSING_ROWS)
+    assert module.missing_numbers.dtype == torch.float64
+    assert module.missing_numbers.tolist() == MISSING_ROWS["numbers"].tolist()
+    assert not [name for name in module.state_dict() if name.startswith("missing")]
+
+
+# -- poses
+
+
+class TurnsBlock(LinearBlock):
+    """A block that turns what is decoded, by the sign of what was given."""
+
+    def align(self, decoded, given, known, layout):
+        self.seen = (given, known, layout)
+        return decoded * given.sign()
+
+
+def test_blocks_align_what_is_theirs():
+    turns = TurnsBlock()
+    module, rows = make(blocks={"numbers": turns, "mixed": LinearBlock()}), draw()
+    measured = torch.ones(N_ROWS, 4, dtype=torch.bool)
+    rows = replace(rows, measured={"numbers": measured})
+    decoded = module.decode(module.encode(rows))
+    aligned = module.align(decoded, rows)
+    assert torch.equal(aligned["numbers"], decoded["numbers"] * rows.values["numbers"].sign())
+    assert aligned["mixed"] is decoded["mixed"]
+    assert [
+        own is other
+        for own, other in zip(
+            turns.seen, (rows.values["numbers"], measured, LAYOUTS["numbers"]), strict=True
+        )
+    ] == [True] * 3
