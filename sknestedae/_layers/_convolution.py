@@ -188,3 +188,10 @@ def symmetric_copies(images: Tensor) -> list[Tensor]:
     if images.shape[-1] == images.shape[-2]:
         copies += [copy.transpose(-2, -1) for copy in copies]
     return copies
+
+
+# All modules that a network with convolutions is made of, none of which draws random numbers.
+CONVOLUTION_MODULES = (
+    *(nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d),
+    *(ConvolutionEncoder, PoolOverSymmetries, ConvolutionDecoder),
+)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,12 +18,8 @@ from .._layers._convolution import (
 )
 from .._persistence import public
 from .._tables._layout import Layout
-from ._base import Block
-from ._settings import SCALES, check_choice, check_convolutions
-
-if TYPE_CHECKING:
-    from .._tables._array_codec import ArrayCodec
-    from .._tables._codec import BlockColumns
+from ._array import ArrayBlock
+from ._settings import check_choice, check_convolutions
 
 INVARIANCES = ("symmetries", None)
 
@@ -30,7 +28,7 @@ _N_POOLED = 128
 
 
 @public("sknestedae.blocks")
-class ImageBlock(Block):
+class ImageBlock(ArrayBlock):
     """An image: numbers along two axes, and one or several channels, as a map or a micrograph.
 
     Arrays of (n_samples, height, width) or (n_samples, channels, height, width), or cells that
@@ -83,7 +81,7 @@ class ImageBlock(Block):
     384
     """
 
-    reads_missing: ClassVar[bool] = True
+    kind: ClassVar[str] = "image"
 
     def __init__(
         self,
@@ -99,12 +97,10 @@ class ImageBlock(Block):
         self.invariance = invariance
         self.scale = scale
 
-    def make_codec(self, columns: BlockColumns) -> ArrayCodec:
-        """Make the part that learns the unit of the numbers; arguments as of ``Block``."""
-        from .._tables._array_codec import ArrayCodec
-
-        check_choice("scale", self.scale, SCALES)
-        return ArrayCodec(columns, kind="image", shape=self.shape, scale=self.scale)
+    def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Give the mirrored and turned copies of an image; None without ``invariance``."""
+        check_choice("invariance", self.invariance, INVARIANCES)
+        return None if self.invariance is None else places_of_copies(shape).numpy()
 
     def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
         """Make convolutions of (n_samples, layout.n_values), told what is missing."""
@@ -163,8 +159,7 @@ def nearest_copies(
     Tensor of shape (..., n_values)
         Gradients go through the copy that was taken.
     """
-    places = torch.arange(decoded.shape[-1], device=decoded.device).view(shape)
-    copies = torch.stack([copy.flatten() for copy in symmetric_copies(places)])
+    copies = places_of_copies(shape).to(decoded.device)
     with torch.no_grad():
         # (..., n_copies); one copy at a time, which needs an eighth of the memory
         errors = torch.stack(
@@ -172,6 +167,22 @@ def nearest_copies(
         )
         nearest = copies[errors.argmin(dim=-1)]  # (..., n_values)
     return decoded.gather(-1, nearest)
+
+
+def places_of_copies(shape: tuple[int, ...]) -> Tensor:
+    """Tell where the pixels of mirrored and turned copies stand in an image.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (height, width) or (channels, height, width) of an image.
+
+    Returns
+    -------
+    Tensor of int64, shape (n_copies, n_values)
+    """
+    places = torch.arange(math.prod(shape)).view(shape)
+    return torch.stack([copy.flatten() for copy in symmetric_copies(places)])
 
 
 def _squared_distance(first: Tensor, second: Tensor, weight: Tensor | None) -> Tensor:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
 from .._layers._convolution import ConvolutionDecoder, ConvolutionEncoder
 from .._persistence import public
 from .._tables._layout import Layout
-from ._base import Block
-from ._settings import SCALES, check_choice, check_convolutions
-
-if TYPE_CHECKING:
-    from .._tables._array_codec import ArrayCodec
-    from .._tables._codec import BlockColumns
+from ._array import ArrayBlock
+from ._settings import check_convolutions
 
 
 @public("sknestedae.blocks")
-class SpectrumBlock(Block):
+class SpectrumBlock(ArrayBlock):
     """A spectrum: numbers along one axis, such as energies, of which neighbours belong together.
 
     Columns of numbers in their order, or one column whose cells are arrays of one length, enter
@@ -59,7 +55,7 @@ class SpectrumBlock(Block):
     310
     """
 
-    reads_missing: ClassVar[bool] = True
+    kind: ClassVar[str] = "spectrum"
 
     def __init__(
         self,
@@ -70,13 +66,6 @@ class SpectrumBlock(Block):
         self.n_channels = n_channels
         self.kernel_size = kernel_size
         self.scale = scale
-
-    def make_codec(self, columns: BlockColumns) -> ArrayCodec:
-        """Make the part that learns the unit of the numbers; arguments as of ``Block``."""
-        from .._tables._array_codec import ArrayCodec
-
-        check_choice("scale", self.scale, SCALES)
-        return ArrayCodec(columns, kind="spectrum", scale=self.scale)
 
     def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
         """Make convolutions of (n_samples, layout.n_values), told what is missing."""

@@ -35,12 +35,14 @@ from sknestedae import (
     stage_scorer,
 )
 from sknestedae._tables._input import (
-    FrameKind,
     check_same_rows,
     holds_categories,
+    kind_from_state,
+    kind_to_state,
     n_dims,
     read_table,
     read_target,
+    table_kind,
 )
 from sknestedae.design import propose
 from sknestedae.exceptions import RowLabelWarning
@@ -236,7 +238,7 @@ def test_round_trip_of_a_column(make, name):
             assert pd.isna(found)
         else:
             assert found == value
-    back = FrameKind.of(given).restore(table)
+    back = table_kind(given).restore(table)
     assert type(back) is type(given)
     if name != "nothing":
         assert nw.from_native(back).schema == nw.from_native(given).schema
@@ -245,11 +247,11 @@ def test_round_trip_of_a_column(make, name):
 
 
 def test_a_kind_of_frame_is_plain_values():
-    kind = FrameKind.of(POLARS)
-    state = FrameKind.to_state(kind)
-    assert FrameKind.from_state(state) == kind
-    assert FrameKind.to_state(None) is None
-    assert FrameKind.from_state(None) is None
+    kind = table_kind(POLARS)
+    state = kind_to_state(kind)
+    assert kind_from_state(state) == kind
+    assert kind_to_state(None) is None
+    assert kind_from_state(None) is None
     for spec in state["dtypes"].values():
         assert all(isinstance(value, str | int | list) for value in spec.values())
 
@@ -257,7 +259,7 @@ def test_a_kind_of_frame_is_plain_values():
 def test_a_category_that_an_enumeration_has_not_is_kept():
     given = pl.DataFrame({"a": pl.Series(["x", None], dtype=pl.Enum(["x"]))})
     filled = pd.DataFrame({"a": ["x", "new"]})
-    assert FrameKind.of(given).restore(filled)["a"].to_list() == ["x", "new"]
+    assert table_kind(given).restore(filled)["a"].to_list() == ["x", "new"]
 
 
 def test_frames_that_are_not_in_memory_are_refused():

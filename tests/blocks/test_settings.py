@@ -39,6 +39,8 @@ def test_choices(scale):
 
 @pytest.mark.parametrize("scale", ["blocks", 1, False, ["block"], np.ones(2)])
 def test_choices_that_are_refused(scale):
-    with pytest.raises(ValueError, match="must be") as error:
+    with pytest.raises(
+        ValueError, match=r"^scale must be 'block', 'column' or None, got "
+    ) as error:
         check_choice("scale", scale, SCALES)
-    assert str(error.value) == f"scale must be 'block', 'column' or None, got {scale!r}."
+    assert repr(scale) in str(error.value)
