@@ -10,6 +10,8 @@ from sknestedae._layers._convolution import (
     ConvolutionDecoder,
     ConvolutionEncoder,
     PoolOverSymmetries,
+    copies_by_place,
+    count_symmetries,
     symmetric_copies,
 )
 
@@ -120,11 +122,16 @@ def test_symmetric_copies(shape, n_copies):
         assert again == distinct
 
 
-@pytest.mark.parametrize("shape", IMAGES)
-def test_pool_over_symmetries_is_the_same_for_all_copies(shape):
+def make_pool(shape):
     torch.manual_seed(0)
     pool = PoolOverSymmetries(make_encoder(shape), 7).double()
     nn.init.ones_(pool.encoder.missing.weight)
+    return pool
+
+
+@pytest.mark.parametrize("shape", IMAGES)
+def test_pool_over_symmetries_is_the_same_for_all_copies(shape):
+    pool = make_pool(shape).eval()
     values, missing = make_rows(shape), make_rows(shape, seed=1) > 0
     expected = pool(values), pool(values, missing)
     assert expected[0].shape == (N_ROWS, pool.n_outputs)
@@ -141,24 +148,47 @@ def test_pool_over_symmetries_is_the_same_for_all_copies(shape):
         assert (pool(rolled) - expected[0]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("make", [make_encoder, make_decoder, "pool"])
+@pytest.mark.parametrize("shape", [(1, 5, 5), (2, 5, 4)])
+def test_pool_over_symmetries_sees_each_copy_in_training(shape):
+    """All places of a row together give the average over its copies, flags included."""
+    pool = make_pool(shape)
+    n_copies = count_symmetries(shape)
+    values, missing = make_rows(shape, 1), make_rows(shape, 1, seed=1) > 0
+    repeated = values.repeat(n_copies, 1), missing.repeat(n_copies, 1)
+    seen = pool(*repeated)
+    assert len(torch.unique(seen.round(decimals=9), dim=0)) == n_copies
+    torch.testing.assert_close(seen.mean(dim=0, keepdim=True), pool.eval()(values, missing))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 3), (2, 3, 4)])
+@pytest.mark.parametrize("n_rows", [1, 3, 19])
+def test_copies_by_place(shape, n_rows):
+    images = make_rows(shape, n_rows).unflatten(-1, shape)
+    before = images.clone()
+    copies = copies_by_place(images)
+    assert torch.equal(images, before)
+    every = symmetric_copies(images)
+    assert len(every) == count_symmetries(shape)
+    for i in range(n_rows):
+        assert torch.equal(copies[i], every[i % len(every)][i])
+
+
+@pytest.mark.parametrize("make", [make_encoder, make_decoder, make_pool])
 @pytest.mark.parametrize("shape", [(1, 7), (2, 5, 4), (1, 4, 4)])
 @pytest.mark.parametrize("with_missing", [False, True])
-def test_many_networks_at_once(make, shape, with_missing):
+@pytest.mark.parametrize("training", [False, True])
+def test_many_networks_at_once(make, shape, with_missing, training):
     """torch's vectorizing map gives what each network gives, gradients included."""
-    if make == "pool":
-        if len(shape) == 2:
-            pytest.skip("of images alone")
-        make = lambda shape: PoolOverSymmetries(make_encoder(shape), 7).double()  # noqa: E731
-    if with_missing and make is make_decoder:
-        pytest.skip("of encoders alone")
-    modules = [make(shape) for _ in range(3)]
+    if (make is make_pool and len(shape) == 2) or (make is make_decoder and with_missing):
+        return  # of images alone; of encoders alone
+    n_rows = 11  # more than there are copies of an image
+    modules = [make(shape).train(training) for _ in range(3)]
     for k, module in enumerate(modules):
         for parameter in module.parameters():
             generator = torch.Generator().manual_seed(k)
             nn.init.normal_(parameter, generator=generator)
     n_inputs = 6 if make is make_decoder else math.prod(shape)
-    inputs = (torch.stack([make_rows((n_inputs,), seed=k) for k in range(3)]),)
+    inputs = (torch.stack([make_rows((n_inputs,), n_rows, seed=k) for k in range(3)]),)
     if with_missing:
         inputs += (inputs[0] > 0.5,)
 

@@ -40,7 +40,7 @@ def test_channels_stand_first():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_features_without_the_pose(shape):
     encoder, _ = ImageBlock(invariance="symmetries").make_encoder(layout_of(shape))
-    encoder.double()
+    encoder.double().eval()
     images = torch.randn(4, *shape, dtype=torch.float64)
     expected = encoder(images.flatten(1))
     for copy in symmetric_copies(images):
