@@ -479,6 +479,15 @@ def test_arrays_in_an_array_of_objects_are_left_to_blocks():
             TypeError, match=r"Column 1 holds ndarray; .* name the column in blocks"
         ):
             SupervisedAutoencoder(**TINY).fit(spell(X))
+    with pytest.raises(TypeError, match="y holds ndarray"):
+        read_target(X)
+
+
+def test_a_column_of_nothing_but_nulls_in_lists():
+    given = pl.DataFrame({"x": pl.Series([None, None], dtype=pl.List(pl.Float64))})
+    read = read_table(given)
+    assert read["x"].isna().all()
+    assert give_back(read, FrameKind.of(given)).equals(given)
 
 
 def test_dimensions():
