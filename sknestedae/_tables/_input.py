@@ -77,7 +77,7 @@ def read_table(X: Any, name: str = "X") -> Any:
             f"{name}.toarray()."
         )
     _refuse_other_tables(X, name)
-    return _read_array(X, name)
+    return _read_array(X, name, cells=True)
 
 
 def _refuse_other_tables(X: Any, name: str) -> None:
@@ -230,8 +230,17 @@ def _nulls(column: Any) -> np.ndarray:
     return np.array(column.is_null().to_numpy(), dtype=bool)
 
 
-def _read_array(X: Any, name: str) -> Any:
-    """Turn every missing entry of an array or a list into NaN, and refuse what is no value."""
+def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
+    """Turn every missing entry of an array or a list into NaN, and refuse what is no value.
+
+    Parameters
+    ----------
+    X : array-like
+    name : str
+        In messages.
+    cells : bool, default=False
+        Whether arrays in the cells of a table are left to the block that reads them.
+    """
     X = as_array(X)
     if isinstance(X, np.ma.MaskedArray):
         X = unmask(X)
@@ -244,7 +253,7 @@ def _read_array(X: Any, name: str) -> Any:
         return X
     values = _as_objects(X)
     kinds = {type(value) for value in values.flat}
-    if isinstance(X, np.ndarray) and X.ndim == 2:  # a block may read cells that hold arrays
+    if cells and isinstance(X, np.ndarray) and X.ndim == 2:
         kinds = {kind for kind in kinds if not issubclass(kind, _ARRAYS)}
     _refuse_others(kinds, name)
     missing = np.asarray(pd.isna(values))

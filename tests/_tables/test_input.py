@@ -36,6 +36,7 @@ from sknestedae import (
 )
 from sknestedae._tables._input import (
     check_same_rows,
+    give_back,
     holds_categories,
     kind_from_state,
     kind_to_state,
@@ -419,6 +420,76 @@ def test_tables_of_another_form_are_refused_by_what_they_are():
             estimator.fit(twice, Y)
     with pytest.raises(ValueError, match=r"X has the columns \['a'\] more than once"):
         fitted().predict(twice)
+
+
+LISTS = {
+    "array": (pl.Array(pl.Float32, 2), [[1.0, 2.0], None, [3.0, 4.0]]),
+    "array with a null": (pl.Array(pl.Float32, 2), [[1.0, 2.0], None, [3.0, None]]),
+    "list": (pl.List(pl.Float64), [[1.0, 2.0], None, [3.0, 4.0]]),
+    "image": (pl.Array(pl.Float32, (2, 2)), [[[1.0, 2.0], [3.0, 4.0]], None, [[5.0, 6.0]] * 2]),
+    "pixels": (pl.Array(pl.UInt8, 2), [[1, 2], [255, 0], [3, 4]]),
+}
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+@pytest.mark.parametrize("name", LISTS)
+def test_columns_of_lists_are_cells_with_arrays_and_come_back(name, arrow):
+    dtype, values = LISTS[name]
+    given = pl.DataFrame({"a": [1.0, 2.0, 3.0], "x": pl.Series(values, dtype=dtype)})
+    given = given.to_arrow() if arrow else given
+    read = read_table(given)
+    for cell, expected in zip(read["x"], values, strict=True):
+        if expected is None:
+            assert cell is None
+        else:
+            assert_array_equal(np.asarray(cell, float), np.array(expected, dtype=float))
+            if name == "pixels":
+                assert cell.dtype == np.uint8
+    back = give_back(read, FrameKind.of(given))
+    assert type(back) is type(given)
+    assert back.schema == given.schema
+    if "null" not in name:  # within a list, what was missing comes back as NaN
+        assert back.equals(given)
+
+
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64, pl.UInt8, pl.Int64])
+@pytest.mark.parametrize("has_null", [False, True])
+@pytest.mark.parametrize("arrow", [False, True])
+def test_frames_of_one_dtype_are_read_as_each_column_is(dtype, has_null, arrow):
+    values = np.arange(12).reshape(4, 3)
+    given = pl.DataFrame(values, schema=["a", "b", "c"], orient="row").cast(dtype)
+    if has_null:
+        given[1, "b"] = None
+    given = given.to_arrow() if arrow else given
+    read = read_table(given)
+    for label in "abc":
+        alone = read_table(given.select([label]))
+        pd.testing.assert_frame_equal(read[[label]], alone)
+    back = give_back(read, FrameKind.of(given))
+    assert back.schema == given.schema
+    assert back.equals(given)
+
+
+def test_arrays_in_an_array_of_objects_are_left_to_blocks():
+    X = np.empty((2, 2), dtype=object)
+    X[:, 0], X[0, 1], X[1, 1] = 1.5, np.ones(3), None
+    read = read_table(X)
+    assert read[0, 1] is X[0, 1]
+    assert np.isnan(read[1, 1])
+    for spell in (np.asarray, pd.DataFrame):
+        with pytest.raises(
+            TypeError, match=r"Column 1 holds ndarray; .* name the column in blocks"
+        ):
+            SupervisedAutoencoder(**TINY).fit(spell(X))
+    with pytest.raises(TypeError, match="y holds ndarray"):
+        read_target(X)
+
+
+def test_a_column_of_nothing_but_nulls_in_lists():
+    given = pl.DataFrame({"x": pl.Series([None, None], dtype=pl.List(pl.Float64))})
+    read = read_table(given)
+    assert read["x"].isna().all()
+    assert give_back(read, FrameKind.of(given)).equals(given)
 
 
 def test_dimensions():
