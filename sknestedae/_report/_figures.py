@@ -148,10 +148,8 @@ def draw_targets(task: Task) -> Picture:
 def _draw_target_array(ax: Axes, target: Target) -> None:
     """Draw how an array is distributed: a line with a band, or the mean image."""
     known = target.values[target.known]
-    with warnings.catch_warnings():  # an element that is never known has no mean
-        warnings.simplefilter("ignore", RuntimeWarning)
-        mean = np.nanmean(known, axis=0)
-        low, high = np.nanquantile(known, [0.05, 0.95], axis=0)
+    mean = np.nanmean(known, axis=0)
+    low, high = np.nanquantile(known, [0.05, 0.95], axis=0)
     if len(target.shape) == 1:
         place = np.arange(len(mean))
         ax.fill_between(place, low, high, color=PALETTE[4], alpha=0.4, linewidth=0)
@@ -374,7 +372,7 @@ def _draw_pairs(k: int, target: Target, held_out: HeldOut, note: str) -> Picture
         title = ax.get_title().replace(f"row {row}", f"row {held_out.row[row]}")
         ax.set_title(title, fontsize="small")
         ax.tick_params(labelsize="small")
-    with warnings.catch_warnings():  # an element that is never known has no error
+    with warnings.catch_warnings():  # an element that was never held out has no error
         warnings.simplefilter("ignore", RuntimeWarning)
         rmse = np.sqrt(np.nanmean((true - predicted) ** 2, axis=0))
         spread = np.nanstd(true, axis=0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cases.report import TINY, two_scales, verdicts_of
+from cases.report import TINY, two_scales, verdicts_of, with_arrays
 from numpy.testing import assert_allclose
 from scipy.stats import ttest_1samp
 from sklearn.model_selection import KFold
@@ -17,8 +17,16 @@ from sknestedae import (
     report,
 )
 from sknestedae._report._content import number, percent
-from sknestedae._report._facts import interval_of_gain, judge, residual_intervals
-from sknestedae._report._folds import HeldOut
+from sknestedae._report._facts import (
+    equal_columns,
+    find_replicates,
+    interval_of_gain,
+    judge,
+    residual_intervals,
+    spread_intervals,
+)
+from sknestedae._report._folds import HeldOut, evaluate
+from sknestedae._report._task import read_task
 
 
 def test_intervals_are_those_of_the_other_folds():
@@ -125,3 +133,45 @@ def test_an_index_may_begin_anew_with_each_scale():
     nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(tables, targets)
     card = report(nae, tables, targets, cv=2, random_state=0)
     assert "Only counting rows: number. " in card.html
+
+
+# -- arrays
+
+
+def test_intervals_of_an_array_are_those_of_its_elements():
+    rng = np.random.RandomState(0)
+    truth, predicted, spread = rng.normal(size=(3, 40, 5))
+    truth[rng.uniform(size=truth.shape) < 0.1] = np.nan
+    fold, row = np.repeat(np.arange(4), 10), np.arange(40)
+    whole = HeldOut(fold, row, truth, predicted, np.abs(spread), None)
+    for make in (residual_intervals, spread_intervals):
+        found = make(whole)
+        known = ~np.isnan(truth)
+        inside = []
+        for k in range(5):
+            own = known[:, k]
+            numbers = (truth[own, k], predicted[own, k], whole.spread[own, k])
+            part = make(HeldOut(fold[own], row[own], *numbers, None))
+            inside.append(part.inside)
+            assert (found.inside[:, own, k] == part.inside).all()
+        n_inside = sum(part.sum(axis=1) for part in inside)
+        assert_allclose(found.actual, n_inside / known.sum())
+
+
+def test_equal_rows_with_another_array():
+    X, y, sae = with_arrays()
+    X, y = pd.concat([X, X], ignore_index=True), np.concatenate([y, y + 1])
+    task = read_task(sae, X, y, None, {})
+    evaluation = evaluate(task, 2, np.random.RandomState(0))
+    found = find_replicates(task, evaluation, task.targets[0])
+    assert (found.n_distinct, found.n_contradicting) == (40, 80)
+    assert found.floor == pytest.approx(0.5)  # each pair is 0.5 off its middle
+    variance = y.var(axis=0).mean()
+    assert found.ceiling == pytest.approx(1 - 0.25 / variance)
+
+
+def test_pixels_that_are_always_equal_are_no_fault():
+    X, y, _ = with_arrays()
+    X.loc[:, ["p0", "p1"]] = 0.0
+    task = read_task(with_arrays()[2], X, y, None, {})
+    assert equal_columns(task) == []

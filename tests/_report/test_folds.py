@@ -7,11 +7,13 @@ from cases.report import (
     EVIL,
     TINY,
     Parser,
+    WithArrays,
     check_markdown,
     check_page,
     many,
     scores_of,
     two_scales,
+    with_arrays,
 )
 from numpy.testing import assert_allclose
 from sklearn.base import clone
@@ -38,6 +40,8 @@ from sknestedae import (
     stack_scales,
 )
 from sknestedae._report._content import fixed, mean_and_sd, percent
+from sknestedae._report._folds import baselines
+from sknestedae._report._task import Target
 
 
 def test_scores_of_numbers(sae, X, y):
@@ -319,3 +323,75 @@ def test_folds_of_groups_are_those_of_scikit_learn(sae, X, y):
         for _, test in GroupKFold(4).split(X, y, groups)
     ]
     assert_allclose(scores_of(card, "this model", "MAE"), expected, rtol=1e-6)
+
+
+# -- arrays
+
+
+def test_scores_of_an_array_are_of_all_its_elements():
+    X, y, sae = with_arrays()
+    y = y.copy()
+    y[3, 5], y[4] = np.nan, np.nan
+    folds = list(KFold(3, shuffle=True, random_state=5).split(X))
+    card = report(sae, X, y, cv=folds, random_state=0)
+    assert set(card.scores["target"]) == {"y"}
+    own, median = [], []
+    for train, test in folds:
+        learnt, held = (part[part != 4] for part in (train, test))
+        fitted = WithArrays(**TINY).fit(X.iloc[train], y[train])
+        own.append(np.nanmean(np.abs(fitted.predict(X.iloc[held]) - y[held])))
+        middle = np.where(np.isnan(y), np.nanmean(y[learnt], axis=0), y)[learnt]
+        median.append(np.nanmean(np.abs(np.median(middle, axis=0) - y[held])))
+    assert_allclose(scores_of(card, "this model", "MAE", "y"), own)
+    assert_allclose(scores_of(card, "median", "MAE", "y"), median)
+
+
+def test_baselines_of_an_array_learn_all_of_it():
+    X, y, sae = with_arrays()
+    folds = list(KFold(2, shuffle=True, random_state=5).split(X))
+    card = report(sae, X, y, cv=folds, random_state=0)
+    assert "gradient boosting" not in set(card.scores["model"])
+    line = make_pipeline(
+        StandardScaler(), RidgeCV(alphas=np.logspace(-3, 3, 13), alpha_per_target=True)
+    )
+    expected = [
+        r2_score(
+            y[test],
+            line.fit(X.iloc[train], y[train]).predict(X.iloc[test]),
+            multioutput="variance_weighted",
+        )
+        for train, test in folds
+    ]
+    assert_allclose(scores_of(card, "ridge regression", "R²", "y"), expected)
+    assert (scores_of(card, "extra-trees forest", "R²", "y") > 0.5).all()
+
+
+def test_trees_of_very_many_outputs_learn_components():
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame(rng.normal(size=(60, 3)))
+    y = table.to_numpy() @ rng.normal(size=(3, 200))
+    target = Target("y", "", 0, None, None, {}, y, tuple(range(200)), (200,))
+    models = baselines(table, target, 0, 200)
+    assert list(models) == ["median", "ridge regression", "extra-trees forest"]
+    ridge = models["ridge regression"].fit(table, y)
+    assert r2_score(y, ridge.predict(table)) > 0.99  # three components hold all of it
+    assert models["extra-trees forest"].fit(table, y)[-1].regressor_.n_outputs_ == 32
+    one = Target("y0", "", 0, None, None, {}, y[:, 0])
+    assert "gradient boosting" in baselines(table, one, 0, 12)
+    assert "extra-trees forest" in baselines(table, one, 0, 13)
+
+
+def test_an_array_is_decoded_as_one(rendered):
+    X, y, sae = with_arrays(target_shape=(5, 6))
+    folds = list(KFold(2, shuffle=True, random_state=5).split(X))
+    page = check_page(report(sae, X, y, cv=folds, random_state=0).html)
+    table = page.table("Reconstruction of each column")
+    assert list(table.index) == ["centre", "height", "image"]
+    back = np.empty((40, 30))
+    for train, test in folds:
+        fitted = WithArrays(**TINY).fit(X.iloc[train], y[train])
+        back[test] = fitted.inverse_transform(fitted.transform(X.iloc[test])).iloc[:, 2:]
+    expected = r2_score(X.iloc[:, 2:], back, multioutput="variance_weighted")
+    assert table.loc["image", "Measured"] == "40"
+    assert table.loc["image", "R²"] == fixed(expected)
+    assert table.loc["image", "Principal components"] != "–"  # noqa: RUF001

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pandas as pd
-from cases.report import TINY, Parser, check_page, many
+import pytest
+from cases.report import TINY, Parser, check_markdown, check_page, many, with_arrays
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
@@ -83,3 +84,27 @@ def test_columns_by_the_dozen(y):
     assert "The 12 of 31 columns that come back worst" in card.html
     said = "\n".join(card.limits)
     assert re.search("In the folds a warning was given. UnseenCategoryWarning: .*'many'", said)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("shape", [None, (5, 6)])
+def test_an_array_is_told_once(shape, n_members, rendered):
+    X, y, sae = with_arrays(target_shape=shape, n_members=n_members)
+    y = y.copy()
+    y[:20, 3] = np.nan
+    X.loc[:4, "p7"] = np.nan
+    card = report(sae, X, y, cv=2, random_state=0, units={"y": "eV"})
+    page = check_page(card.html)
+    check_markdown(card.markdown)
+    text = "".join(page.text)
+    assert "40 rows with 2 columns of numbers and an array of 5 × 6." in text  # noqa: RUF001
+    assert "40 rows, 2 columns and 1 array" in text
+    assert f"{percent(5 / (40 * 32))} of the values are missing" in text
+    assert list(page.table("Columns").index) == ["centre", "height", "image"]
+    said = "24 numbers" if shape is None else "5 × 6"  # noqa: RUF001
+    assert list(page.table("Targets").index) == [f"y (eV), {said}"]
+    assert {"figure-targets", "figure-predictions-0", "figure-calibration-0"} < set(page.ids)
+    assert len([name for name in page.ids if name.startswith("figure-predictions")]) == 1
+    assert len(card.limits) < 12
+    assert "extra-trees forest stands in for gradient boosting" in text
+    assert "A target that is an array is one target" in text

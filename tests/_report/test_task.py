@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cases.report import EVIL, TINY, check_markdown, check_page, two_scales
+from cases.report import EVIL, TINY, check_markdown, check_page, two_scales, with_arrays
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -17,6 +17,7 @@ from sknestedae import (
     report,
     stack_scales,
 )
+from sknestedae._report._task import read_task, row_means
 
 
 def test_many_targets_of_an_array(X):
@@ -144,3 +145,37 @@ def test_a_target_of_none_of_the_classes(X, y):
     model = SupervisedAutoencoderClassifier(2, max_iter=2, random_state=0).fit(X, labels)
     with pytest.raises(ValueError, match=r"none of the classes .* \['narrow', 'wide'\]"):
         report(model, X, y, cv=2)
+
+
+def test_an_array_is_one_column_and_one_target():
+    X, y, sae = with_arrays()
+    task = read_task(sae, X, y, None, {"image": "counts", "y": "eV", "height": "nm"})
+    assert [(c.name, c.unit, c.positions) for c in task.columns] == [
+        ("centre", "", (0,)),
+        ("height", "nm", (1,)),
+        ("image", "counts", tuple(range(2, 32))),
+    ]
+    np.testing.assert_array_equal(task.columns[2].elements, X.iloc[:, 2:])
+    np.testing.assert_allclose(task.columns[2].values, X.iloc[:, 2:].mean(axis=1))
+    (target,) = task.targets
+    assert (target.name, target.label, target.shape) == ("y", "y (eV)", (24,))
+    np.testing.assert_array_equal(target.values, y)
+    np.testing.assert_allclose(target.row_values, y.mean(axis=1))
+    assert task.frame().shape == X.shape
+    _, _, other = with_arrays(target_shape=(5, 6))
+    assert read_task(other, X, X.iloc[:, 2:], None, {}).targets[0].shape == (5, 6)
+
+
+def test_a_row_of_an_array_is_known_where_an_element_is():
+    X, y, sae = with_arrays()
+    y, X = y.copy(), X.copy()
+    y[0], y[1, 3] = np.nan, np.nan
+    X.iloc[2, 2:], X.iloc[3, 4] = np.nan, np.nan
+    task = read_task(sae, X, y, None, {})
+    assert np.flatnonzero(~task.targets[0].known).tolist() == [0]
+    assert np.flatnonzero(~task.columns[2].measured).tolist() == [2]
+
+
+def test_means_of_rows():
+    values = np.array([[1.0, np.nan, 3.0], [np.nan] * 3, [2.0, 2.0, 2.0]])
+    np.testing.assert_array_equal(row_means(values), [2.0, np.nan, 2.0])

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
+from cases.arrays import DrawnBlock, Fitted, ShapeOnly, make_images, make_spectra
 from sknestedae import SupervisedAutoencoder
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (6,), "max_iter": 3, "random_state": 0}
@@ -135,3 +136,34 @@ def many(n_targets, X):
     y[:, ::3] = rng.normal(size=y[:, ::3].shape)
     y = pd.DataFrame(y + rng.normal(scale=0.1, size=y.shape)).add_prefix("t")
     return table, y, SupervisedAutoencoder(**TINY).fit(table, y)
+
+
+class WithArrays(SupervisedAutoencoder):
+    """An autoencoder that is told which columns, and that its target, are one array."""
+
+    blocks_ = None
+
+
+def with_arrays(n_samples=40, target_shape=None, **settings):
+    """Fit a table of two numbers and an image to spectra, or to images; all NaN-free.
+
+    Returns
+    -------
+    X : DataFrame of shape (n_samples, 32)
+    y : ndarray of shape (n_samples, 24), or (n_samples, 30) with a target's shape
+    estimator : WithArrays
+    """
+    images = make_images(n_samples).reshape(n_samples, -1)
+    spectra, numbers = make_spectra(n_samples)
+    X = pd.DataFrame(numbers, columns=["centre", "height"])
+    X = pd.concat([X, pd.DataFrame(images).add_prefix("p")], axis=1)
+    y = spectra if target_shape is None else images
+
+    class Block:
+        shape = target_shape
+
+    estimator = WithArrays(**{**TINY, **settings}).fit(X, y)
+    estimator.target_block = Block()
+    image = Fitted(DrawnBlock(), ShapeOnly((5, 6)), list(range(2, 32)))
+    estimator.blocks_ = {"image": image}
+    return X, y, estimator
