@@ -12,10 +12,10 @@ simpler models on the same folds.
 # %%
 # A map, patches and spectra
 # --------------------------
-# Each pixel of the map has a spectrum of the piezoresponse near resonance. The image is one channel
-# of the map; a patch of 7 by 7 pixels goes with the spectrum of the pixel in its middle. The data
-# are downloaded at first use; ``SKNESTEDAE_DATA`` may name a folder that has them. Where there is
-# neither, a generated map of the same size stands in, and the page says so.
+# Each pixel of the map has a spectrum of the piezoresponse near resonance. The image is one
+# channel of the map; a patch of 7 by 7 pixels goes with the spectrum of the pixel in its middle.
+# The data are downloaded at first use; ``SKNESTEDAE_DATA`` may name a folder that has them. Where
+# there is neither, a generated map of the same size stands in, and the page says so.
 
 import os
 

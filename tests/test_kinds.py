@@ -341,7 +341,8 @@ def test_the_protocol_of_a_decomposition(data, block):
     factors = algorithm.components_.T
     assert loadings.shape == (N, 2)
     assert factors.shape == (N_CHANNELS, 2)
-    assert np.isfinite(loadings).all() and np.isfinite(factors).all()
+    assert np.isfinite(loadings).all()
+    assert np.isfinite(factors).all()
     assert np.array_equal(loadings, algorithm.transform(spectra))
     assert repr(given) == repr(algorithm) == said
     assert not hasattr(given, "components_")
