@@ -3,9 +3,9 @@
 Unmix spectra, and label a few
 ==================================
 
-A map with a spectrum at each pixel is unmixed into a few components, mostly by linear methods. What
-do latents give beside them? And where each spectrum has a kind, but few were labelled: how far do
-few labels go, and can clusters of latents stand in for them?
+A map with a spectrum at each pixel is unmixed into a few components, mostly by linear methods.
+What do latents give beside them? And where each spectrum has a kind, but few were labelled: how far
+do few labels go, and can clusters of latents stand in for them?
 """
 
 # %%
