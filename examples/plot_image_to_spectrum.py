@@ -220,8 +220,8 @@ ax.legend(title="held out", loc="center left", bbox_to_anchor=(1, 0.5))
 # middle alone is not far behind either: most of what a patch says of its spectrum is in one pixel,
 # which is a channel of that spectrum. Which model is best changes with the side that is held out,
 # and one map of 32 by 32 pixels decides little. The network's part is what comes with the
-# prediction: latents to map, the patch given back, missing pixels, and one model of both kinds (see
-# :ref:`spectra_images`).
+# prediction: latents to map, the patch given back, missing pixels, and one model of both kinds
+# (see :ref:`spectra_images`).
 #
 # .. rubric:: References
 #
