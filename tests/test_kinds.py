@@ -330,6 +330,30 @@ def test_components_are_the_slopes_of_what_is_decoded():
     np.testing.assert_allclose(plane, decoded - decoded.mean(axis=0), atol=1e-8)
 
 
+@pytest.mark.parametrize("block", [None, SPECTRUM])
+def test_the_protocol_of_a_decomposition(data, block):
+    """What hyperspy asks of an algorithm: a copy, loadings, and factors that belong to them."""
+    spectra = data["spectra"].astype(np.float32)
+    given = SupervisedAutoencoder(blocks=block, **{**SETTINGS, "n_components": 2})
+    said = repr(given)
+    algorithm = clone(given)
+    loadings = algorithm.fit_transform(spectra)
+    factors = algorithm.components_.T
+    assert loadings.shape == (N, 2)
+    assert factors.shape == (N_CHANNELS, 2)
+    assert np.isfinite(loadings).all()
+    assert np.isfinite(factors).all()
+    assert np.array_equal(loadings, algorithm.transform(spectra))
+    assert repr(given) == repr(algorithm) == said
+    assert not hasattr(given, "components_")
+    # in units of the data: the plane through what is decoded. float32 rounds by 6e-8, and the
+    # plane is a mean of 60 rows, so that 1e-4 of the largest slope is wide
+    centred = loadings.astype(np.float64) - loadings.mean(axis=0, dtype=np.float64)
+    decoded = algorithm.inverse_transform(loadings).astype(np.float64)
+    plane = np.linalg.lstsq(centred, decoded - decoded.mean(axis=0))[0]
+    np.testing.assert_allclose(factors.T, plane, atol=1e-4 * np.abs(plane).max())
+
+
 def test_components_are_of_numbers_alone(data):
     assert make().fit(data["images"]).components_.shape == (3, SIDE, SIDE)
     assert not hasattr(make("auto").fit(cells(data)), "components_")
