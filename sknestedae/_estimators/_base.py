@@ -43,7 +43,7 @@ from .._training._net import AutoencoderNet
 from .._training._objective import Objective
 from .._training._schedules import SCHEDULES
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
-from ..blocks import Block, DenseBlock
+from ..blocks import Block, DenseBlock, FittedBlock
 from ..blocks._losses import ELEMENTWISE
 from ..exceptions import NoTargetError
 from ._ensemble import (
@@ -268,7 +268,7 @@ class BaseSupervisedAutoencoder(
         for key in list(params):
             _, _, rest = key.partition("__")
             name, is_nested, of_block = rest.partition("__")
-            if key.startswith("blocks__") and isinstance(self.blocks, list):
+            if key.startswith("blocks__") and not isinstance(self.blocks, Block):
                 if not is_nested or name not in named:
                     raise ValueError(
                         f"Invalid parameter {key!r} for estimator {type(self).__name__}. The "
@@ -327,6 +327,13 @@ class BaseSupervisedAutoencoder(
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
         return members_of(self)
+
+    @property
+    def blocks_(self) -> dict[str, FittedBlock]:
+        """The blocks by name, each with its settings, its layout and its columns."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no blocks_ before fit.")
+        return self._fitted.fitted_blocks
 
     @property
     @isolated
@@ -670,13 +677,13 @@ class BaseSupervisedAutoencoder(
             As in NetworkSetup; the target is fitted here.
         resume : bool
         """
+        blocks = check_blocks(self.blocks, data.X)
         settings = settings_to_keep(self.standardize, self.categorical_features, self.blocks)
         if resume:
             fitted = self._fitted
             architecture = self._make_architecture(fitted.blocks, fitted.table, fitted.target)
             fitted.check_same(architecture, settings)
             return fitted
-        blocks = check_blocks(self.blocks, data.X)
         table = TableEncoder(
             self.categorical_features,
             self.standardize,

@@ -32,7 +32,7 @@ from .._tables._target import ClassTarget, NumericTarget, target_from_state, tar
 from .._training._data import CHUNK_ROWS, TensorIterator
 from .._training._net import AutoencoderNet
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
-from ..blocks import Block
+from ..blocks import Block, FittedBlock
 
 Target = NumericTarget | ClassTarget
 
@@ -78,6 +78,14 @@ class NetworkSetup:
         return self.architecture["blocks"]
 
     @property
+    def fitted_blocks(self) -> dict[str, FittedBlock]:
+        """Each block with its layout and its columns."""
+        return {
+            name: FittedBlock(self.blocks[name], codec.layout, codec.columns.positions)
+            for name, codec in self.table.codecs.items()
+        }
+
+    @property
     def n_components(self) -> int:
         """Number of latents."""
         return self.architecture["n_components"]
@@ -92,7 +100,9 @@ class NetworkSetup:
         # the blocks of the settings, which know their columns, stand for those of the architecture
         now, then = {**architecture, **settings}, {**self.architecture, **self.settings}
         for name, value in now.items():
-            if name not in ("layouts", "target_layout") and value != then[name]:
+            if name in ("layouts", "target_layout"):  # they follow from the data
+                continue
+            if _plain(value) != _plain(then[name]):
                 raise ValueError(
                     f"The '{name}' parameter was {then[name]!r} in the last fit and is {value!r} "
                     "now; warm_start and partial_fit go on with the same network."
@@ -375,16 +385,18 @@ def settings_to_keep(standardize: bool, categorical_features: Any, blocks: Any) 
         categorical = np.asarray(categorical).tolist()
     if isinstance(blocks, list):
         blocks = [
-            [name, type(block).__name__, repr(block), _plain_columns(columns)]
-            for name, block, columns in blocks
+            [name, *_plain(block), _plain_columns(columns)] for name, block, columns in blocks
         ]
-    elif isinstance(blocks, Block):
-        blocks = [type(blocks).__name__, repr(blocks)]
     return {
         "standardize": standardize,
         "categorical_features": categorical,
-        "blocks": blocks,
+        "blocks": _plain(blocks),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Give a block as plain values, which can be compared and stored; all else as it is."""
+    return [type(value).__name__, repr(value)] if isinstance(value, Block) else value
 
 
 def _plain_columns(columns: Any) -> Any:

@@ -177,6 +177,11 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Strength of the L2 penalty that was used.
     best_iter_ : int
         Number of the epoch whose parameters were kept: the last one without early stopping.
+    blocks_ : dict of str to FittedBlock
+        The blocks by name, each with its settings (``block``), the ``layout`` of its values and
+        the positions of its ``columns``.
+    components_ : ndarray of shape (n_components, n_features)
+        Slopes of the decoded columns by latents, of tables of numbers alone.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 
@@ -588,6 +593,11 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Strength of the L2 penalty that was used.
     best_iter_ : int
         Number of the epoch whose parameters were kept: the last one without early stopping.
+    blocks_ : dict of str to FittedBlock
+        The blocks by name, each with its settings (``block``), the ``layout`` of its values and
+        the positions of its ``columns``.
+    components_ : ndarray of shape (n_components, n_features)
+        Slopes of the decoded columns by latents, of tables of numbers alone.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 

@@ -114,16 +114,17 @@ def check_block_weights(weights: Any, names: Sequence[str]) -> dict[str, float]:
     if weights is None:
         return dict.fromkeys(names, 1 / len(names))
     unknown = [name for name in weights if name not in names]
-    values = list(weights.values())
     usable = all(
-        isinstance(v, Real) and not isinstance(v, bool) and 0 <= float(v) < inf for v in values
+        isinstance(weight, Real) and not isinstance(weight, bool) and 0 <= float(weight) < inf
+        for weight in weights.values()
     )
-    if unknown or not usable or set(names) - set(weights) or not sum(values) > 0:
+    total = float(sum(weights.values())) if usable else 0.0
+    if unknown or set(names) - set(weights) or not total > 0:
         raise ValueError(
             "The 'block_weights' parameter must give each block a number of 0 or more, not all of "
             f"them 0; the blocks are {list(names)}, got {weights}."
         )
-    return {name: weights[name] / sum(values) for name in names}
+    return {name: float(weights[name]) / total for name in names}
 
 
 def check_target_bounds(bounds: Any) -> tuple[float | None, float | None]:
@@ -247,9 +248,10 @@ def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndar
     shape = X.shape[1:]
     if fitted is not None:
         (layout,) = fitted.layouts.values()
-        if shape != (layout.shape or (layout.n_numeric,)):
+        expected = fitted.cell_shape or layout.shape or (layout.n_numeric,)
+        if shape != expected:
             raise ValueError(
-                f"The rows of X have the shape {shape}, but those of fit had {layout.shape}."
+                f"The rows of X have the shape {shape}, but those of fit had {expected}."
             )
     return X.reshape(len(X), -1)
 

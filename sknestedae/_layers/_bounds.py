@@ -16,7 +16,8 @@ _LEAST_DISTANCE = 1e-3
 class Bounded(nn.Module):
     """Outputs within bounds, by a softplus of one bound, or a logistic function of two.
 
-    An input of 0 gives the output 0, which is the mean of a standardised target.
+    An input of 0 gives the output 0, which is the mean of a standardised target; where that is
+    not within the bounds, it gives a value that is.
 
     Parameters
     ----------
@@ -61,28 +62,35 @@ class Bounded(nn.Module):
 
 
 def bound(values: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
-    """Map numbers to what is within bounds, 0 to 0.
+    """Map numbers to what is within bounds, 0 to 0 where that is within them.
 
     Parameters
     ----------
     values : Tensor of shape (..., n_outputs)
     low, high : Tensor of shape (..., n_outputs) or None
-        Below and above 0; None where there is no such bound.
+        None where there is no such bound.
 
     Returns
     -------
     Tensor of the shape of values
     """
     if low is not None and high is not None:
-        below = (-low).clamp(min=_LEAST_DISTANCE)
-        above = high.clamp(min=_LEAST_DISTANCE)
-        # a logistic function with the slope 1/4 * width at its middle, moved to go through 0
+        # 0 is not within them where a target is not standardised: then begin at the middle
+        start = torch.where(low * high > 0, (low + high) / 2, 0.0)
+        below = (start - low).clamp(min=_LEAST_DISTANCE)
+        above = (high - start).clamp(min=_LEAST_DISTANCE)
+        # a logistic function with the slope 1/4 * width at its middle, moved to go through start
         return low + (high - low) * torch.sigmoid(values + torch.log(below / above))
     if low is not None:
-        return low + F.softplus(values + _inverse_softplus(-low))
+        return low + F.softplus(values + _inverse_softplus(_distance(-low)))
     if high is not None:
-        return high - F.softplus(-values + _inverse_softplus(high))
+        return high - F.softplus(-values + _inverse_softplus(_distance(high)))
     return values
+
+
+def _distance(to_bound: Tensor) -> Tensor:
+    """Give how far from a bound an input of 0 is mapped: 1 where 0 is beyond the bound."""
+    return torch.where(to_bound < 0, 1.0, to_bound)
 
 
 def _inverse_softplus(values: Tensor) -> Tensor:

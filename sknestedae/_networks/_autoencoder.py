@@ -206,10 +206,11 @@ class AutoencoderModule(nn.Module):
         # first, so that nothing is said by a flag that training never saw
         self.absence: nn.Linear | None = None
         if len(blocks) > 1:
-            n_first = (*encoder_sizes[1:], n_components)[0]
+            n_first = (*hidden_layer_sizes, n_components)[0]
             self.absence = nn.Linear(len(blocks), n_first, bias=False)
-        self.block_dropout = Dropout(block_dropout) if block_dropout else None
-        for name, layout in layouts.items() if block_dropout else ():
+        hides = block_dropout > 0 and len(blocks) > 1  # the only block is never hidden
+        self.block_dropout = Dropout(block_dropout) if hides else None
+        for name, layout in layouts.items() if hides else ():
             row = torch.zeros(layout.n_values)  # no parameter: it follows from the codec
             self.register_buffer(f"missing_{name}", row, persistent=False)
 
@@ -274,12 +275,16 @@ class AutoencoderModule(nn.Module):
     def _hide_blocks(
         self, values: Mapping[str, Tensor], measured: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Hide some blocks of some rows, at random: as if nothing of them had been measured."""
+        """Hide some blocks of some rows, at random: as if nothing of them had been measured.
+
+        Of the blocks that a row has, one at least is left.
+        """
         like = next(iter(values.values()))
         names = list(values)
         assert self.block_dropout is not None
         kept = self.block_dropout(like.new_ones((*like.shape[:-1], len(names)))) > 0
-        kept |= ~kept.any(dim=-1, keepdim=True)
+        present = self._absent(values, measured) == 0
+        kept |= ~(kept & present).any(dim=-1, keepdim=True)
         hidden_values, hidden_measured = dict(values), dict(measured)
         for k, name in enumerate(names):
             own = kept[..., k : k + 1]

@@ -7,6 +7,7 @@ where a row was not measured; inside of an array, NaN stands for an entry that w
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -27,23 +28,36 @@ def is_array(value: Any) -> bool:
 
 def holds_arrays(column: pd.Series | np.ndarray) -> bool:
     """Tell whether the cells of a column hold arrays: its first one that is not missing does."""
-    dtype = column.dtype
-    if isinstance(dtype, np.dtype):
-        if dtype != object:
-            return False
-    elif not (isinstance(dtype, pd.ArrowDtype) and "list" in str(dtype)):
+    is_object = isinstance(column.dtype, np.dtype) and column.dtype.kind == "O"
+    is_list = isinstance(column.dtype, pd.ArrowDtype) and "list" in str(column.dtype)
+    if not (is_object or is_list):
         return False
     return next((is_array(value) for value in column if not _is_nothing(value)), False)
 
 
-def array_columns(X: pd.DataFrame | np.ndarray) -> list[int]:
-    """Give the positions of a table's columns whose cells hold arrays."""
-    if isinstance(X, pd.DataFrame):
-        may = (not isinstance(dtype, np.dtype) or dtype == object for dtype in X.dtypes)
-        return [j for j, may_hold in enumerate(may) if may_hold and holds_arrays(X.iloc[:, j])]
-    if X.dtype != object or X.ndim != 2:
-        return []
-    return [j for j in range(X.shape[1]) if holds_arrays(X[:, j])]
+def array_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None) -> list[int]:
+    """Give the positions of a table's columns whose cells hold arrays.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray
+    columns : sequence of int, optional
+        Which columns to look at, by position; all of them by default.
+    """
+    if not isinstance(X, pd.DataFrame):
+        if X.dtype.kind != "O" or X.ndim != 2:
+            return []
+        columns = range(X.shape[1]) if columns is None else columns
+        return [j for j in columns if holds_arrays(X[:, j])]
+    dtypes = X.dtypes.to_numpy()
+    columns = range(len(dtypes)) if columns is None else columns
+    # most columns need not be taken out of the table: their dtype tells enough
+    may_hold = [j for j in columns if not _is_plain(dtypes[j])]
+    return [j for j in may_hold if holds_arrays(X.iloc[:, j])]
+
+
+def _is_plain(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind != "O"
 
 
 def cells_of(column: pd.Series | np.ndarray) -> np.ndarray:
@@ -167,5 +181,5 @@ def _cell_key(value: Any) -> int:
 
 def key_of_bytes(array: np.ndarray, salt: bytes = b"") -> int:
     """Hash the bytes of a contiguous array to a number of 64 bits."""
-    digest = hashlib.blake2b(array, digest_size=8, key=salt[:64], usedforsecurity=False)
+    digest = hashlib.blake2b(array.data, digest_size=8, key=salt[:64], usedforsecurity=False)
     return int.from_bytes(digest.digest(), "little")

@@ -133,9 +133,12 @@ def dtype_groups(dtypes: Iterable[Any]) -> dict[np.dtype | None, list[int]]:
         Of floats, integers and booleans of NumPy; in rising order.
     """
     groups: dict[np.dtype | None, list[int]] = {}
+    before, own = object(), []
     for j, dtype in enumerate(dtypes):
-        is_plain = isinstance(dtype, np.dtype) and dtype.kind in "fiub"
-        groups.setdefault(dtype if is_plain else None, []).append(j)
+        if dtype is not before:  # columns of one block of pandas share the object
+            is_plain = isinstance(dtype, np.dtype) and dtype.kind in "fiub"
+            before, own = dtype, groups.setdefault(dtype if is_plain else None, [])
+        own.append(j)
     return groups
 
 
@@ -191,14 +194,19 @@ def frame_of(
 
 def _plain_dtypes(specs: list[Any], values: np.dtype) -> list[np.dtype | None]:
     """Give the dtypes of plain numbers among descriptions; None of others, and of objects."""
-    if values == object:
+    if values.kind == "O":
         return [None] * len(specs)
     known: dict[str, np.dtype | None] = {}
+    plain: list[np.dtype | None] = []
     for spec in specs:
-        if isinstance(spec, str) and spec not in known:
+        if not isinstance(spec, str):
+            plain.append(None)
+            continue
+        if spec not in known:
             dtype = _dtype_of(spec)
             known[spec] = dtype if isinstance(dtype, np.dtype) and dtype.kind in "fiub" else None
-    return [known[spec] if isinstance(spec, str) else None for spec in specs]
+        plain.append(known[spec])
+    return plain
 
 
 def assemble(frames: Sequence[pd.DataFrame], order: Sequence[int]) -> pd.DataFrame:

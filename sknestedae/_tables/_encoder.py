@@ -215,7 +215,11 @@ class TableEncoder:
         dict of str to Encoded
             For each block.
         """
-        return {name: codec.encode(X) for name, codec in self.codecs.items()}
+        encoded = {}
+        for name, codec in self.codecs.items():
+            with _naming(name):
+                encoded[name] = codec.encode(X)
+        return encoded
 
     def inverse_transform(
         self, decoded: dict[str, np.ndarray], index: pd.Index | None = None
@@ -330,6 +334,6 @@ def _naming(block: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        if block == DEFAULT_BLOCK:
+        if block == DEFAULT_BLOCK or type(error) not in (TypeError, ValueError):
             raise
         raise type(error)(f"In the block {block!r}: {error}") from error

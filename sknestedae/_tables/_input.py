@@ -217,7 +217,7 @@ def _cells_of_lists(column: Any) -> np.ndarray:
     nulls = _nulls(column)
     for i, values in enumerate(column.to_numpy()):
         if not nulls[i]:  # arrow nests arrays of objects, which a list of lists is made of
-            is_nested = getattr(values, "dtype", None) == object
+            is_nested = getattr(getattr(values, "dtype", None), "kind", "") == "O"
             cells[i] = _as_lists(values) if is_nested else values
     return cells
 
@@ -507,9 +507,9 @@ class FrameKind:
         dtypes = set(frame.dtypes)
         if len(columns) < 2 or len(kinds) > 1 or len(dtypes) > 1:
             return None
-        (dtype,), name = dtypes, self.dtypes[columns[0]]["name"]
+        (dtype,) = dtypes
         is_plain = isinstance(dtype, np.dtype) and dtype.kind in "fiu"
-        if not is_plain or dtype.name != name.lower():
+        if not is_plain or dtype.name != self.dtypes[columns[0]]["name"].lower():
             return None
         made = polars.from_numpy(frame.to_numpy(), schema=columns, orient="row")
         return made.fill_nan(None) if dtype.kind == "f" else made
@@ -526,9 +526,34 @@ class ArrayKind:
 
     shape: tuple[int, ...]
 
-    def restore(self, table: np.ndarray) -> np.ndarray:
-        """Give rows of shape (n_samples, n_features) their own shape."""
+    def restore(self, table: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Give rows of shape (n_samples, n_features) their own shape; or cells that hold them."""
+        if isinstance(table, pd.DataFrame):
+            table = np.stack(table.iloc[:, 0].tolist()) if len(table) else np.empty(0)
         return table.reshape(len(table), *self.shape)
+
+
+def as_cells(X: Any, label: str = "x0") -> Any:
+    """Give an array of more than two dimensions as a DataFrame of one column.
+
+    A chain deals columns out to its stages, and an array a row is one thing.
+
+    Parameters
+    ----------
+    X : table
+    label : str
+        Of the column.
+
+    Returns
+    -------
+    DataFrame of shape (n_samples, 1), or X
+        Its cells are the rows of the array, without a copy; X as it is, where it is a table.
+    """
+    if not isinstance(X, np.ndarray) or X.ndim <= 2:
+        return X
+    cells = np.empty(len(X), dtype=object)
+    cells[:] = list(X)
+    return pd.DataFrame({label: cells})
 
 
 # None where a table is given back as one of pandas, or as an array of two dimensions.

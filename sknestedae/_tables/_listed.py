@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ._input import (
+    ArrayKind,
     TableKind,
+    as_cells,
     check_same_rows,
     give_back,
     read_rows,
@@ -58,7 +60,8 @@ def read_given(
         As in ``stack_scales``.
     """
     if not is_scale_list(X):
-        return GivenTables(*read_rows(X, y, sample_weight), [table_kind(X)], None)
+        read, y, sample_weight = read_rows(X, y, sample_weight)
+        return GivenTables(as_cells(read), y, sample_weight, [table_kind(X)], None)
     refuse_folded_lists()
     if names is not None:
         check_n_tables(X, names, may_be_fewer=False)
@@ -167,6 +170,8 @@ class TableList:
         listed = sorted(j for own in self.columns.values() for j in own)
         completed = completed.iloc[:, self._own_columns if self.same_rows else listed]
         kind, given = table_kind(given), read_table(given)
+        if isinstance(kind, ArrayKind):
+            return kind.restore(completed)
         if not isinstance(given, pd.DataFrame):
             return completed.to_numpy()
         completed = completed.droplevel(0, axis=1) if self.labels.scales else completed

@@ -158,8 +158,10 @@ def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
 
     A cell that holds an array counts as missing if any entry of its array is.
     """
-    is_frame = isinstance(X, pd.DataFrame)
-    missing = X.isna().to_numpy(dtype=bool) if is_frame else np.asarray(pd.isna(X))
+    if isinstance(X, pd.DataFrame):
+        missing = X.isna().to_numpy(dtype=bool)
+    else:
+        missing = np.asarray(pd.isna(X))
     of_arrays = array_columns(X)
     if of_arrays:
         missing = missing.copy()
@@ -182,27 +184,26 @@ def measured_rows(X: pd.DataFrame | np.ndarray, columns: Sequence[int]) -> np.nd
     ndarray of bool, shape (n_samples,)
     """
     columns = list(columns)
-    is_frame = isinstance(X, pd.DataFrame)
-    dtypes = X.dtypes.to_numpy()[columns] if is_frame else [X.dtype] * len(columns)
+    if not isinstance(X, pd.DataFrame):
+        X = pd.DataFrame(X, copy=False)
     measured = np.zeros(len(X), dtype=bool)
-    for dtype, group in dtype_groups(dtypes).items():
+    for dtype, group in dtype_groups(X.dtypes.to_numpy()[columns]).items():
         own = [columns[k] for k in group]
         if dtype is None:  # a column at a time: nothing as large as the table is made
             for j in own:
-                measured |= _is_measured(take_column(X, j))
+                measured |= _is_measured(X.iloc[:, j])
             continue
-        chosen = selector(own)
         for rows in gen_batches(len(X), chunk_rows(len(own))):
-            part = X.iloc[rows, chosen].to_numpy() if is_frame else X[rows, chosen]
+            part = X.iloc[rows, selector(own)].to_numpy()
             measured[rows] |= ~np.isnan(part).all(axis=1)
     return measured
 
 
-def _is_measured(column: pd.Series | np.ndarray) -> np.ndarray:
+def _is_measured(column: pd.Series) -> np.ndarray:
     """Tell in which rows anything was measured of a column of any dtype."""
     if holds_arrays(column):
         return np.array([is_measured_in_part(cell) for cell in cells_of(column)], dtype=bool)
-    return ~np.asarray(pd.isna(column), dtype=bool)
+    return column.notna().to_numpy(dtype=bool)
 
 
 def fill_missing(
@@ -244,7 +245,8 @@ def _fill_frame(
     # a position for each column whose values are missing in all rows, in some, or in none
     is_absent = missing.all(axis=0) & (len(X) > 0)
     is_whole = ~missing.any(axis=0)
-    frames, order = [], []
+    frames: list[pd.DataFrame] = []
+    order: list[int] = []
 
     def add(frame: pd.DataFrame, columns: Sequence[int]) -> None:
         frames.append(frame.set_axis(X.index, axis=0))

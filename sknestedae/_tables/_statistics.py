@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 
 # A column is brought near 1, by a power of two, if its largest absolute value is beyond these:
 # else its squares, or what weights make of them, could leave the range of floats.
@@ -185,6 +186,48 @@ def standardize_in_place(values: np.ndarray, mean: np.ndarray, scale: np.ndarray
             values *= factor
         values -= mean * factor
         values /= scale * factor
+
+
+def standardize_measured(
+    values: np.ndarray,
+    affine: tuple[np.ndarray, np.ndarray] | None,
+    fill: np.ndarray,
+    n_rows: int,
+    check: Callable[[np.ndarray, int], None],
+) -> np.ndarray | None:
+    """Standardise in place, and fill what is missing; some rows after others.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_columns)
+        Of float32 or float64, NaN where an entry is missing; changed in place.
+    affine : tuple of ndarray of float64, shape (n_columns,), or None
+        Mean and scale; None where numbers stay as they are.
+    fill : ndarray of shape (n_columns,)
+        What a missing entry becomes.
+    n_rows : int
+        How many rows are taken at once.
+    check : callable
+        Takes some rows, before they are filled, and the position of the first; may raise.
+
+    Returns
+    -------
+    ndarray of bool, of the shape of values, or None
+        Where entries were measured; None if all of them were, which needs no memory.
+    """
+    measured = None
+    for chunk in gen_batches(len(values), n_rows):
+        part = values[chunk]
+        missing = np.isnan(part)
+        if affine is not None:
+            standardize_in_place(part, *affine)
+        check(part, chunk.start)
+        if missing.any():
+            if measured is None:
+                measured = np.ones(values.shape, dtype=bool)
+            measured[chunk] = ~missing
+            part[missing] = np.broadcast_to(fill, part.shape)[missing]
+    return measured
 
 
 def unscale(column: np.ndarray, mean: float | np.ndarray, scale: float | np.ndarray) -> np.ndarray:

@@ -268,7 +268,8 @@ class NumericTarget:
         """Check a target and give some of its rows as floats of shape (n_rows, n_outputs)."""
         is_array = self._make_codec is not None
         y = read_numbers(y, allow_nd=is_array)
-        shape, is_1d, y = y.shape[1:], y.ndim == 1, y.reshape(len(y), -1)[rows]
+        shape, is_1d, number = y.shape[1:], y.ndim == 1, np.arange(len(y))[rows]
+        y = y.reshape(len(y), -1)[rows]
         if self.is_1d is None:
             self._read_as = is_1d, shape if len(shape) > 1 else ()
         elif y.shape[1] != self.layout.n_numeric:
@@ -276,10 +277,10 @@ class NumericTarget:
                 f"y has {y.shape[1]} outputs, but the estimator was fitted with "
                 f"{self.layout.n_numeric}."
             )
-        elif len(shape) > 1 and shape != self.layout.shape:
+        elif len(shape) > 1 and shape != (self.cell_shape or self.layout.shape):
             raise ValueError(
                 f"Each row of y has the shape {shape}, but the estimator was fitted with "
-                f"{self.layout.shape}."
+                f"{self.cell_shape or self.layout.shape}."
             )
         unlabelled = np.flatnonzero(np.isnan(y).all(axis=0))
         if needs_label and len(unlabelled):
@@ -288,7 +289,7 @@ class NumericTarget:
                 f"{which} has no labelled row: all {len(y)} are NaN. Without a target, pass "
                 "y=None."
             )
-        check_bounds(y, self.bounds)
+        check_bounds(y, self.bounds, number)
         return y
 
     def strata(self, y: np.ndarray) -> np.ndarray:
@@ -379,7 +380,7 @@ class NumericTarget:
         return target
 
 
-def check_bounds(y: np.ndarray, bounds: Bounds) -> None:
+def check_bounds(y: np.ndarray, bounds: Bounds, number: np.ndarray) -> None:
     """Refuse a target that is not within its bounds.
 
     Parameters
@@ -387,6 +388,8 @@ def check_bounds(y: np.ndarray, bounds: Bounds) -> None:
     y : ndarray of shape (n_samples, n_outputs)
         NaN where it is not known.
     bounds : (float or None, float or None)
+    number : ndarray of int, shape (n_samples,)
+        Of each row, where others were left out.
     """
     low, high = bounds
     outside = np.zeros(y.shape, dtype=bool)
@@ -398,8 +401,8 @@ def check_bounds(y: np.ndarray, bounds: Bounds) -> None:
         row, k = np.argwhere(outside)[0]
         raise ValueError(
             f"The 'target_bounds' parameter says that a target is within {bounds}, but y is "
-            f"{y[row, k]:g} in row {row}, output {k} ({int(outside.sum())} values in all are "
-            "outside)."
+            f"{y[row, k]:g} in row {number[row]}, output {k} ({int(outside.sum())} values in all "
+            "are outside)."
         )
 
 

@@ -10,7 +10,7 @@ from .._tables._base_codec import BlockColumns, Codec
 from .._tables._codec import TabularCodec
 from .._tables._layout import Encoded, Layout
 from ._array import ArrayBlock
-from ._base import Block
+from ._base import Block, FittedBlock
 from ._image import ImageBlock
 from ._spectrum import SpectrumBlock
 from ._tabular import DenseBlock
@@ -22,6 +22,7 @@ __all__ = [
     "Codec",
     "DenseBlock",
     "Encoded",
+    "FittedBlock",
     "ImageBlock",
     "Layout",
     "SpectrumBlock",

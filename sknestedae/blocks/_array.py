@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from .._persistence import public
 from .._tables._array_codec import ArrayCodec
 from .._tables._base_codec import BlockColumns, Codec
@@ -39,4 +41,20 @@ class ArrayBlock(Block):
         shape = getattr(self, "shape", None)
         scale = getattr(self, "scale", "block")
         check_choice("scale", scale, SCALES)
-        return ArrayCodec(columns, kind=self.kind, shape=shape, scale=scale)
+        return ArrayCodec(columns, kind=self.kind, shape=shape, scale=scale, copies=self.copies)
+
+    def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Give copies of an array whose latents are to be the same, such as mirrored ones.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Of the array of a row.
+
+        Returns
+        -------
+        ndarray of int, shape (n_copies, n_values), or None
+            Where each entry of a copy stands in the array, which is the first copy; None where
+            there is no other. Entries are centred by their means over all copies.
+        """
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
@@ -12,7 +12,29 @@ from .._persistence import public
 from .._tables._base_codec import BlockColumns, Codec
 from .._tables._codec import TabularCodec
 from .._tables._layout import Layout
+from ._drawing import draw_values
 from ._losses import entry_errors
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class FittedBlock(NamedTuple):
+    """A block of a fitted estimator.
+
+    Parameters
+    ----------
+    block : Block
+        Its settings.
+    layout : Layout
+        How its values lie; ``layout.shape`` of an array.
+    columns : list of int
+        Positions of its columns in the table.
+    """
+
+    block: Block
+    layout: Layout
+    columns: list[int]
 
 
 @public("sknestedae.blocks")
@@ -144,3 +166,24 @@ class Block(BaseEstimator, ABC):
         Tensor of shape (..., n_samples, layout.n_columns)
         """
         return entry_errors(decoded, given, layout, loss)
+
+    def plot(self, ax: Axes, given: Any, decoded: Any, layout: Layout, **keywords: Any) -> Any:
+        """Draw rows: a line of a spectrum, pictures of an image, dots of the rest.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes
+        given : array-like of shape (n_values,) or (n_rows, n_values)
+            NaN where not measured.
+        decoded : array-like of the same shape, or None
+            None where there is nothing to compare with.
+        layout : Layout
+            Its ``shape`` tells what is drawn.
+        **keywords
+            ``label``, ``unit``, ``x``, ``names`` and ``titles``, for the axes and the legend.
+
+        Returns
+        -------
+        sequence of matplotlib artists
+        """
+        return draw_values(ax, given, decoded, layout, **keywords)

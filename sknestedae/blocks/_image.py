@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -95,6 +97,11 @@ class ImageBlock(ArrayBlock):
         self.invariance = invariance
         self.scale = scale
 
+    def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Give the mirrored and turned copies of an image; None without ``invariance``."""
+        check_choice("invariance", self.invariance, INVARIANCES)
+        return None if self.invariance is None else places_of_copies(shape).numpy()
+
     def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
         """Make convolutions of (n_samples, layout.n_values), told what is missing."""
         n_channels = check_convolutions(self.n_channels, self.kernel_size)
@@ -152,8 +159,7 @@ def nearest_copies(
     Tensor of shape (..., n_values)
         Gradients go through the copy that was taken.
     """
-    places = torch.arange(decoded.shape[-1], device=decoded.device).view(shape)
-    copies = torch.stack([copy.flatten() for copy in symmetric_copies(places)])
+    copies = places_of_copies(shape).to(decoded.device)
     with torch.no_grad():
         # (..., n_copies); one copy at a time, which needs an eighth of the memory
         errors = torch.stack(
@@ -161,6 +167,22 @@ def nearest_copies(
         )
         nearest = copies[errors.argmin(dim=-1)]  # (..., n_values)
     return decoded.gather(-1, nearest)
+
+
+def places_of_copies(shape: tuple[int, ...]) -> Tensor:
+    """Tell where the pixels of mirrored and turned copies stand in an image.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (height, width) or (channels, height, width) of an image.
+
+    Returns
+    -------
+    Tensor of int64, shape (n_copies, n_values)
+    """
+    places = torch.arange(math.prod(shape)).view(shape)
+    return torch.stack([copy.flatten() for copy in symmetric_copies(places)])
 
 
 def _squared_distance(first: Tensor, second: Tensor, weight: Tensor | None) -> Tensor:

@@ -40,7 +40,7 @@ def test_choices(scale):
 @pytest.mark.parametrize("scale", ["blocks", 1, False, ["block"], np.ones(2)])
 def test_choices_that_are_refused(scale):
     with pytest.raises(
-        ValueError, match="^scale must be 'block', 'column' or None, got "
+        ValueError, match=r"^scale must be 'block', 'column' or None, got "
     ) as error:
         check_choice("scale", scale, SCALES)
     assert repr(scale) in str(error.value)
