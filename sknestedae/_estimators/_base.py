@@ -28,7 +28,7 @@ from .._layers._device import available_device, resolve_device
 from .._networks._batch import Batch, Subset
 from .._persistence import check_stamp, stamp
 from .._tables._encoder import TableEncoder
-from .._tables._input import ArrayKind, TableKind, give_back, read_rows, table_kind
+from .._tables._input import ArrayKind, TableKind, give_back, n_dims, read_rows, table_kind
 from .._tables._missing import complete_table, give_back_filled
 from .._tables._splits import count_distinct_rows, row_keys, split_rows
 from .._tables._target import Bounds
@@ -541,7 +541,8 @@ class BaseSupervisedAutoencoder(
                 hold_kinds(members, X, resume=resume)
             fit_members(members, X, y, sample_weight, strata, method, **parameters)
         if not resume:
-            validate_data(self, whole, reset=True, skip_check_array=True)  # the members did
+            table = whole.reshape(len(whole), -1) if n_dims(whole) > 2 else whole
+            validate_data(self, table, reset=True, skip_check_array=True)  # the members did
         for member in members:
             if self.bootstrap and not resume:
                 member._fitted.table.know_unlearnt(whole)

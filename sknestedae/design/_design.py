@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -20,9 +21,11 @@ from .._estimators._differentiable import DifferentiableChain
 from .._estimators._nested import NestedAutoencoder
 from .._latents._inference import choose_distinct
 from .._persistence import public
+from .._tables._codec import TabularCodec
+from .._tables._input import ArrayKind, table_kind
 from ..exceptions import NoTargetError, ToleranceWarning
 from ._candidates import Candidates, coordinates, embed, is_alike
-from ._columns import CandidateColumns
+from ._columns import ArrayColumns, CandidateColumns
 from ._constraints import Constraints
 from ._objectives import (
     DEFAULT_TOLERANCE,
@@ -39,6 +42,9 @@ _N_NEAREST = 3
 # A candidate that hardly differs from a known row is chosen only where it is better than others by
 # more than this: the loss of a value that is missed by the tolerance.
 _PRICE_OF_KNOWN = DEFAULT_TOLERANCE**2
+# Of candidates with arrays, so many of the best are compared with each other for each that is
+# wanted.
+_MOST_CHOICES = 50
 
 
 @public("sknestedae.design")
@@ -255,7 +261,8 @@ def propose(
     found, losses = problem.search(max(_STARTS * n_candidates, _MIN_STARTS), rng)
     chosen = _choose(found, losses, known, problem, n_candidates)
     found = found.take(chosen)
-    table = found.to_table(frame, columns)
+    rows_of_libraries = {k: v for own in constraints.libraries for k, v in own.arrays.items()}
+    table = found.to_table(frame, columns, rows_of_libraries)
     if not isinstance(rows, pd.DataFrame):
         table = table.to_numpy(dtype=rows.dtype)
     design = _describe(chain, table, rows, found, known, problem)
@@ -263,6 +270,9 @@ def propose(
     design.loss = losses.numpy()[chosen]
     design = _sort(design)
     _warn(design, objectives, predicted, n_candidates)
+    kind = table_kind(X)
+    if isinstance(kind, ArrayKind):
+        design.X = kind.restore(design.X)
     return design
 
 
@@ -301,7 +311,48 @@ def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateC
     seen = "in fit"
     if any(ensemble.bootstrap for ensemble in ensembles):  # others may have seen other categories
         seen += " by the ensemble's first member, whose decoder gives the candidates"
-    return CandidateColumns(X, categories, used, seen)
+    arrays, aliases = _array_columns(chain, X)
+    return CandidateColumns(X, categories, used, seen, arrays, aliases)
+
+
+def _array_columns(
+    chain: DifferentiableChain, X: pd.DataFrame
+) -> tuple[list[ArrayColumns], dict[str, str]]:
+    """Give the blocks of arrays of all stages, and other names for them.
+
+    A block that two stages have, with the same columns, is one. Its name is that of the block, or
+    behind the stage's, as ``"crystal__image"``, where stages have different ones of that name.
+
+    Raises
+    ------
+    ValueError
+        If stages read a column in different ways.
+    """
+    same: dict[frozenset[int], list[tuple[int, str]]] = {}
+    owner: dict[int, frozenset[int] | None] = {}
+    for k, (stage, own) in enumerate(zip(chain.stages, chain.columns, strict=True)):
+        for block, codec in stage.table.codecs.items():
+            # behind a stage's own columns are the latents of the stage before
+            positions = frozenset(own[j] for j in codec.entry_columns if j < len(own))
+            group = None if isinstance(codec, TabularCodec) else positions
+            for j in positions:
+                if owner.setdefault(j, group) != group:
+                    raise ValueError(
+                        f"Column {X.columns[j]!r} is of an array in one stage, and not, or of "
+                        "another array, in another one; propose needs one meaning of a column."
+                    )
+            if group:
+                same.setdefault(group, []).append((k, block))
+    groups_of = Counter(block for places in same.values() for block in {b for _, b in places})
+    arrays, aliases = [], {}
+    for places in same.values():
+        names = [block for _, block in places if groups_of[block] == 1]
+        names += [f"{chain.names[k]}__{block}" for k, block in places]
+        k, block = places[0]
+        codec = chain.stages[k].table.codecs[block]
+        arrays.append(ArrayColumns(names[0], k, block, chain.columns[k], codec, X))
+        aliases |= dict.fromkeys(names, names[0])
+    return arrays, aliases
 
 
 def _choose(
@@ -314,18 +365,27 @@ def _choose(
     ndarray of int, shape (n_chosen,)
         Positions, the best first.
     """
-    points, codes = coordinates(found, problem.columns)
-    known_points, known_codes = coordinates(known, problem.columns)
     is_usable = np.isfinite(losses.numpy()) & problem.constraints.keeps_sums(found)
+    usable = np.flatnonzero(is_usable)
+    if problem.columns.arrays:  # which take much memory: the best alone, none of them twice
+        first = found.first_of_each()
+        usable = first[is_usable[first]]
+        best = np.argsort(losses.numpy()[usable], kind="stable")[: _MOST_CHOICES * n_candidates]
+        usable = np.sort(usable[best])
+    if not len(usable):
+        return usable
+    found, losses = found.take(usable), losses[usable]
+    values = problem.values_of_libraries
+    points, codes = coordinates(found, problem.columns, values)
+    known_points, known_codes = coordinates(known, problem.columns)
     price = _PRICE_OF_KNOWN * is_alike(points, codes, known_points, known_codes)
     order = np.argsort(losses.numpy() + price, kind="stable")
-    order = order[is_usable[order]]
     # Rows are compared by their bytes, in one pass over many; + 0.0 makes 0.0 of -0.0, which is
     # the same number with other bytes.
     rows = {row.tobytes() for row in np.hstack([known_points.round(9), known_codes]) + 0.0}
     every = np.hstack([points.round(9), codes]) + 0.0
     order = np.array([i for i in order if every[i].tobytes() not in rows], dtype=int)
-    return np.array(choose_distinct(points, codes, order, n_candidates), dtype=int)
+    return usable[np.array(choose_distinct(points, codes, order, n_candidates), dtype=int)]
 
 
 def _describe(
@@ -370,7 +430,9 @@ def _describe(
     whitened = problem.latents_of_known.numpy() @ inverse.T
     in_latents, _ = NearestNeighbors(n_neighbors=1).fit(whitened).kneighbors(latents @ inverse.T)
     near = NearestNeighbors(n_neighbors=n_nearest).fit(embed(known, problem.columns))
-    distance, position = near.kneighbors(embed(found, problem.columns))
+    distance, position = near.kneighbors(
+        embed(found, problem.columns, problem.values_of_libraries)
+    )
     known_scores, scores = estimator.score_samples(rows), estimator.score_samples(X)
     return Design(
         X=X,

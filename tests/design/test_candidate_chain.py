@@ -18,7 +18,7 @@ def test_values_are_those_that_a_stage_encodes():
         problem, known, rows = problem_of(estimator, X, target)
         chain = DifferentiableChain(estimator)
         for k, expected in enumerate(chain.encode(rows)):
-            values = StageAdapter(chain, k, problem.columns).encode(known)["table"]
+            values = StageAdapter(chain, k, problem.columns).encode(known).values["table"]
             own = chain.columns_of_values(k)["table"] >= 0
             torch.testing.assert_close(values[:, own], expected.values["table"][:, own])
             assert (values[:, ~own] == 0).all()
@@ -28,10 +28,11 @@ def test_columns_come_back_from_their_values():
     estimator, X, target = one_scale()
     problem, known, _ = problem_of(estimator, X, target)
     adapter = StageAdapter(DifferentiableChain(estimator), 0, problem.columns)
-    numbers, logits = adapter.decode(adapter.encode(known))
-    assert list(numbers) == [0, 1, 2]
-    torch.testing.assert_close(torch.stack(list(numbers.values()), dim=1), known.numbers)
+    numbers, logits, arrays = adapter.decode(adapter.encode(known).values)
+    assert adapter.there.tolist() == [0, 1, 2]
+    torch.testing.assert_close(numbers, known.numbers)
     torch.testing.assert_close(logits, known.shares)
+    assert not arrays
 
 
 def test_a_category_that_a_member_has_not_seen_enters_as_zeros():
@@ -47,7 +48,8 @@ def test_values_are_sent_to_where_the_networks_are(monkeypatch):
         stage.net_.module_.to("meta")
     chain, decoded = CandidateChain(DifferentiableChain(estimator), problem.columns), []
     for adapter in chain.adapters:  # which would bring them back
-        monkeypatch.setattr(adapter, "decode", lambda values: decoded.append(values) or ({}, {}))
+        nothing = torch.zeros(len(X), len(adapter.there)), {}, {}
+        monkeypatch.setattr(adapter, "decode", lambda v, x=nothing: decoded.append(v) or x)
     chain.decode(problem.latents_of_known)
     outputs = chain.forward(known)
     values = [v for part in decoded for v in part.values()]

@@ -109,10 +109,12 @@ def test_columns_of_a_library_are_those_of_its_nearest_row():
 def test_a_library_keeps_bounds_that_are_those_of_the_known_rows(given):
     """Only what nothing was said of may be as the library has it."""
     library = pd.DataFrame({"a": [0.5, 40.0]})
-    assert constraints(library=library).library[0].tolist() == [0.5, 40.0]
-    assert constraints(library=library, **given).library[0].tolist() == [0.5]
+    assert constraints(library=library).libraries[0].numbers[0].tolist() == [0.5, 40.0]
+    assert constraints(library=library, **given).libraries[0].numbers[0].tolist() == [0.5]
     same = CandidateColumns(pd.DataFrame({"a": [0.5, 0.5]}), {})
-    assert Constraints(same, {"a": 0.5}, None, None, library).library[0].tolist() == [0.5]
+    assert Constraints(same, {"a": 0.5}, None, None, library).libraries[0].numbers[0].tolist() == [
+        0.5
+    ]
 
 
 def test_infinite_bounds_within_a_sum_are_what_the_others_leave():
