@@ -445,7 +445,7 @@ def test_columns_of_lists_are_cells_with_arrays_and_come_back(name, arrow):
             assert_array_equal(np.asarray(cell, float), np.array(expected, dtype=float))
             if name == "pixels":
                 assert cell.dtype == np.uint8
-    back = give_back(read, FrameKind.of(given))
+    back = give_back(read, table_kind(given))
     assert type(back) is type(given)
     assert back.schema == given.schema
     if "null" not in name:  # within a list, what was missing comes back as NaN
@@ -465,7 +465,7 @@ def test_frames_of_one_dtype_are_read_as_each_column_is(dtype, has_null, arrow):
     for label in "abc":
         alone = read_table(given.select([label]))
         pd.testing.assert_frame_equal(read[[label]], alone)
-    back = give_back(read, FrameKind.of(given))
+    back = give_back(read, table_kind(given))
     assert back.schema == given.schema
     assert back.equals(given)
 
@@ -489,7 +489,7 @@ def test_a_column_of_nothing_but_nulls_in_lists():
     given = pl.DataFrame({"x": pl.Series([None, None], dtype=pl.List(pl.Float64))})
     read = read_table(given)
     assert read["x"].isna().all()
-    assert give_back(read, FrameKind.of(given)).equals(given)
+    assert give_back(read, table_kind(given)).equals(given)
 
 
 def test_dimensions():
