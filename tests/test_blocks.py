@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._networks._batch import Batch
 from sknestedae._tables._layout import Layout
 from sknestedae.blocks import Block, DenseBlock
 
@@ -81,8 +82,8 @@ def test_a_spectrum_enters_through_its_own_block_alone():
     module.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     widths = {"spectrum": len(WAVELENGTHS), "table": module.block_decoders["table"].out_features}
     values = {name: torch.randn(2, width, dtype=torch.float64) for name, width in widths.items()}
-    module.encode(values)
-    module.encode({**values, "spectrum": values["spectrum"] + 1})
+    module.encode(Batch(values))
+    module.encode(Batch({**values, "spectrum": values["spectrum"] + 1}))
     n_own = 2 * ((len(WAVELENGTHS) - 3) // 2 + 1)  # two channels of a convolution of stride 2
     moved = (seen[0] != seen[1]).all(axis=0)
     assert moved.tolist() == [True] * n_own + [False] * widths["table"]

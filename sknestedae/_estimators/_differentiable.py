@@ -219,10 +219,8 @@ class DifferentiableChain:
             One a stage.
         """
         outputs = []
-        for module, values in zip(
-            self.network.stages, self.network.iter_values(parts), strict=False
-        ):
-            latents = module.encode(values)  # type: ignore[operator]
+        for module, rows in zip(self.network.stages, self.network.iter_rows(parts), strict=False):
+            latents = module.encode(rows)  # type: ignore[operator]
             outputs.append(StageOutputs(latents, module.predict(latents)))  # type: ignore[operator]
         return outputs
 

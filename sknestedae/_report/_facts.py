@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 
 from .._tables._splits import row_keys
+from ..plotting._arrays import pooled_r2
 from ..plotting._base import core_of
 from ._folds import HIGHER_IS_BETTER, LEARNT, MODEL, Evaluation, HeldOut
 from ._task import Column, Target, Task, stages_of
@@ -70,18 +71,19 @@ def find_replicates(task: Task, evaluation: Evaluation, target: Target | None) -
     repeated = size[group] > 1
     n_contradicting, floor, ceiling = 0, np.nan, np.nan
     if target is not None and repeated.any():
-        y = pd.Series(target.values[rows])
+        y = pd.DataFrame(target.values[rows].reshape(len(rows), -1))
         grouped = y.groupby(group)
-        n_contradicting = int((grouped.transform("nunique") > 1).sum())
+        n_contradicting = int((grouped.transform("nunique") > 1).any(axis=1).sum())
         if target.classes is not None:
+            y, grouped = y[0], grouped[0]
             best = grouped.transform(lambda part: part.mode().iloc[0])
             floor = ceiling = float(accuracy_score(y, best))
         else:
             # of all functions of these columns, the group's median has the least absolute error,
             # and its mean the least squared one
-            floor = float(mean_absolute_error(y, grouped.transform("median")))
-            if np.ptp(y.to_numpy()) > 0:
-                ceiling = float(r2_score(y, grouped.transform("mean")))
+            median, mean = (grouped.transform(kind).to_numpy() for kind in ("median", "mean"))
+            floor = float(np.nanmean(np.abs(y.to_numpy() - median)))
+            ceiling = pooled_r2(y.to_numpy(), mean)
     return Replicates(
         len(rows), len(size), int(repeated.sum()), n_contradicting, leak, floor, ceiling
     )
@@ -241,7 +243,7 @@ class Intervals(NamedTuple):
     half_width : ndarray of shape (n_levels,)
         In the target's unit, averaged over rows.
     inside : ndarray of bool, shape (n_levels, n_predictions)
-        Which rows do.
+        Which rows do; of an array (n_levels, n_predictions, n_elements).
     """
 
     nominal: np.ndarray
@@ -260,16 +262,17 @@ def residual_intervals(held_out: HeldOut) -> Intervals | None:
     if len(folds) < 2:
         return None
     residual = np.abs(held_out.truth - held_out.predicted)
-    half = np.empty((len(NOMINAL), len(residual)))
+    half = np.full((len(NOMINAL), *residual.shape), np.nan)
     for fold in folds:
         is_own = held_out.fold == fold
-        others = np.sort(residual[~is_own])
+        others = np.sort(residual[~is_own], axis=0)  # of each element; NaN comes last
+        n_known = (~np.isnan(others)).sum(axis=0)
         for i, level in enumerate(NOMINAL):
             # the + 1 stands for the new row itself, so that a share of at least level is held
-            rank = min(int(np.ceil((len(others) + 1) * level)), len(others))
-            half[i, is_own] = others[rank - 1]
-    inside = residual <= half
-    return Intervals(np.array(NOMINAL), inside.mean(axis=1), half.mean(axis=1), inside)
+            rank = np.minimum(np.ceil((n_known + 1) * level).astype(int), n_known)
+            place = np.expand_dims(np.maximum(rank - 1, 0), 0)
+            half[i, is_own] = np.take_along_axis(others, place, axis=0)
+    return _make_intervals(np.array(NOMINAL), residual, half)
 
 
 def spread_intervals(held_out: HeldOut) -> Intervals:
@@ -279,10 +282,20 @@ def spread_intervals(held_out: HeldOut) -> Intervals:
     assert held_out.spread is not None
     residual = np.abs(held_out.truth - held_out.predicted)
     factors = np.array([1.0, 2.0, 3.0])
-    half = factors[:, None] * held_out.spread
+    half = np.multiply.outer(factors, held_out.spread)
+    return _make_intervals(2 * norm.cdf(factors) - 1, residual, half)
+
+
+def _make_intervals(nominal: np.ndarray, residual: np.ndarray, half: np.ndarray) -> Intervals:
+    """Count which residuals lie within their half-widths, of shape (n_levels, n_predictions, ...).
+
+    Of an array each element counts, where it is known.
+    """
     inside = residual <= half
-    nominal = 2 * norm.cdf(factors) - 1
-    return Intervals(nominal, inside.mean(axis=1), half.mean(axis=1), inside)
+    known = ~np.isnan(residual)
+    own = tuple(range(1, half.ndim))
+    actual = inside.sum(axis=own) / max(known.sum(), 1)
+    return Intervals(nominal, actual, np.nanmean(half, axis=own), inside)
 
 
 class Reliability(NamedTuple):
@@ -325,7 +338,7 @@ def counts_rows(task: Task, column: Column) -> bool:
     Their order does not matter. Where scales have rows of their own, each may count on its own.
     """
     own = task.scale >= column.stage
-    if column.is_categorical or column.stage < 0:
+    if column.is_categorical or column.stage < 0 or column.array is not None:
         return False
     values = column.values.to_numpy()
 
@@ -342,10 +355,13 @@ def counts_rows(task: Task, column: Column) -> bool:
 
 
 def equal_columns(task: Task) -> list[list[Column]]:
-    """Give columns that are equal in all rows, and missing in the same ones, together."""
+    """Give columns that are equal in all rows, and missing in the same ones, together.
+
+    Elements of an array are not compared: many pixels of an image may always be the same.
+    """
     alike: dict[Hashable, list[Column]] = {}
     for column in task.columns:
-        if column.stage < 0 or not column.measured.any():
+        if column.stage < 0 or not column.measured.any() or column.array is not None:
             continue
         values = column.values
         if column.is_categorical:
@@ -368,6 +384,10 @@ def reconstruction_table(task: Task, evaluation: Evaluation) -> pd.DataFrame:
     rows: dict[int, dict[str, float]] = {}
     for j, decoded in sorted(evaluation.decoded.items()):
         column = task.columns[j]
+        if column.elements is not None:
+            found = _array_row(column.elements, decoded, evaluation.decoded_by_pca.get(j))
+            rows |= {} if found is None else {j: found}
+            continue
         use = column.measured & pd.notna(decoded)
         if not use.any():
             continue
@@ -387,6 +407,27 @@ def reconstruction_table(task: Task, evaluation: Evaluation) -> pd.DataFrame:
         rows[j] = row
     columns = ["n", "mae", "r2", "accuracy", "majority", "pca"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+
+
+def _array_row(
+    true: np.ndarray, decoded: np.ndarray, by_pca: np.ndarray | None
+) -> dict[str, float] | None:
+    """Give the errors of an array's reconstruction, over all its elements; None without any.
+
+    Parameters
+    ----------
+    true, decoded, by_pca : ndarray of shape (n_samples, n_elements)
+        NaN where not measured, or never held out.
+    """
+    known = ~np.isnan(true) & ~np.isnan(decoded)
+    if not known.any():
+        return None
+    true = np.where(known, true, np.nan)
+    row = {"n": float(known.any(axis=1).sum()), "mae": float(np.nanmean(np.abs(true - decoded)))}
+    row["r2"] = pooled_r2(true, decoded)
+    if by_pca is not None and not np.isnan(by_pca[known]).any():
+        row["pca"] = pooled_r2(true, by_pca)
+    return row
 
 
 def n_parameters(core: Any) -> list[tuple[str | None, int]]:

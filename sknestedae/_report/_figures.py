@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Hashable
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -13,8 +14,16 @@ from numpy.typing import ArrayLike
 
 from .._compat import safe_indexing
 from .._estimators._unwrap import up_to_stage
-from ..plotting import HistoryDisplay, LatentDisplay, NestedDisplay, ReconstructionDisplay
-from ..plotting._base import PALETTE, core_of, count, shorten, with_unit
+from ..blocks._drawing import draw_images
+from ..plotting import (
+    HistoryDisplay,
+    LatentDisplay,
+    NestedDisplay,
+    PairsDisplay,
+    ReconstructionDisplay,
+)
+from ..plotting._arrays import ArrayColumns
+from ..plotting._base import PALETTE, colorbar_beside, core_of, count, shorten, with_unit
 from ._content import Picture
 from ._facts import Intervals, Reliability
 from ._folds import Evaluation, HeldOut
@@ -106,7 +115,9 @@ def draw_targets(task: Task) -> Picture:
     for k, target in enumerate(shown):
         ax = _tidy(figure.add_subplot(n_rows, n_cols, k + 1))
         values = target.values[target.known]
-        if target.classes is None:
+        if target.shape:
+            _draw_target_array(ax, target)
+        elif target.classes is None:
             n_bins = int(np.clip(2 * len(values) ** (1 / 3), 5, 40))
             ax.hist(values, bins=n_bins, color=PALETTE[0], edgecolor="white", linewidth=0.5)
             ax.set(xlabel=_label(target, 40), ylabel="Rows")
@@ -123,12 +134,42 @@ def draw_targets(task: Task) -> Picture:
             ax.margins(x=0.12)
     names = ", ".join(target.name for target in shown)
     rest = len(task.targets) - len(shown)
+    arrays = any(target.shape for target in shown)
+    how = " Of an array the mean over the rows, and the middle 90 % of them." if arrays else ""
     return _save(
         figure,
         "figure-targets",
-        f"Histogram of {names}",
-        "Known values of each target." + (f" {rest} further targets are not shown." * (rest > 0)),
+        f"{'Distribution' if arrays else 'Histogram'} of {names}",
+        f"Known values of each target.{how}"
+        + (f" {rest} further targets are not shown." * (rest > 0)),
     )
+
+
+def _draw_target_array(ax: Axes, target: Target) -> None:
+    """Draw how an array is distributed: a line with a band, or the mean image."""
+    known = target.values[target.known]
+    with warnings.catch_warnings():  # an element that is never known has no mean
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean = np.nanmean(known, axis=0)
+        low, high = np.nanquantile(known, [0.05, 0.95], axis=0)
+    if len(target.shape) == 1:
+        place = np.arange(len(mean))
+        ax.fill_between(place, low, high, color=PALETTE[4], alpha=0.4, linewidth=0)
+        ax.plot(place, mean, color=PALETTE[0])
+        ax.set(xlabel="Channel", ylabel=_label(target, 30), xlim=(0, len(mean) - 1))
+        return
+    images = draw_images(ax, mean, shape=target.shape)
+    colorbar_beside(images[0], ax, f"Mean of {_label(target, 24)}")
+
+
+def _draw_elements(ax: Axes, values: np.ndarray, target: Target, label: str) -> None:
+    """Draw one number for each element of an array, as a line or as a picture."""
+    if len(target.shape) == 1:
+        ax.plot(values, color=PALETTE[0])
+        ax.set(xlabel="Channel", ylabel=label, xlim=(0, len(values) - 1))
+        return
+    images = draw_images(ax, values, shape=target.shape)
+    colorbar_beside(images[0], ax, label)
 
 
 @_plain_style
@@ -138,8 +179,8 @@ def draw_chain(task: Task) -> Picture:
 
     n_stages = len(task.stage_names)
     figure = _figure(7.0, 1.7 * n_stages)
-    order = sorted(range(len(task.targets)))
-    names = [task.targets[j].name for j in order] or None
+    named = {j: target.name for target in task.targets for j in target.outputs}
+    names = [named[j] for j in sorted(named)] or None
     with matplotlib.rc_context({"text.parse_math": False}):  # names as they are
         NestedDisplay.from_estimator(task.model, target_names=names, ax=figure.add_subplot())
     return _save(
@@ -216,23 +257,27 @@ def _draw_plane(
     Z = np.asarray(model.transform(safe_indexing(task.X, rows)))
     color = None
     if target is not None:
-        values = target.values[rows]
+        values = target.row_values[rows]
         if target.classes is None:
             color = pd.Series(values)
         else:
             classes = distinct([_name(name, 40) for name in target.classes])
             codes = np.nan_to_num(values, nan=-1).astype(int)
             color = pd.Series(pd.Categorical.from_codes(codes, classes))
+    color_label = None if target is None else _label(target, 40)
+    if target is not None and target.shape:
+        color_label = f"Mean of {color_label}"
     figure = _figure(7.2, 3.4 if Z.shape[1] == 1 else 4.8)
     LatentDisplay.from_latents(
         Z,
         components="pca" if Z.shape[1] > 2 else None,
         color=color,
-        color_label=None if target is None else _label(target, 40),
+        color_label=color_label,
         ax=_tidy(figure.add_subplot()),
     )
     of = "" if name is None else f" of the stage {name}"
-    by = "" if target is None else f", coloured by the measured {target.name}"
+    what = "" if target is None else f"{'mean of the ' if target.shape else ''}measured"
+    by = "" if target is None else f", coloured by the {what} {target.name}"
     part = f" {len(rows):,} of {n_rows:,} rows, drawn at random." if len(rows) < n_rows else ""
     how = (
         f"the first two principal components of {Z.shape[1]} latents"
@@ -259,6 +304,8 @@ def draw_predictions(
     """Draw held-out predictions against the truth."""
     if target.classes is not None:
         return _draw_confusion(k, target, held_out)
+    if target.shape:
+        return _draw_pairs(k, target, held_out, note)
     true, predicted = held_out.truth, held_out.predicted
     shown = np.arange(len(true))
     if len(true) > MAX_POINTS:
@@ -310,6 +357,47 @@ def _draw_quantiles(ax: Axes, predicted: np.ndarray, residual: np.ndarray) -> No
     for q, width in ((0.05, 1.2), (0.5, 2), (0.95, 1.2)):
         values = [np.quantile(residual[part], q) for part in parts]
         ax.plot(centres, values, color=PALETTE[1], linewidth=width)
+
+
+def _draw_pairs(k: int, target: Target, held_out: HeldOut, note: str) -> Picture:
+    """Draw held-out predictions of an array beside the truth, and the error of each element."""
+    true, predicted = held_out.truth, held_out.predicted
+    figure = _figure(8.2, 4.6)
+    grid = figure.add_gridspec(2, 4, height_ratios=(1, 1.1))
+    axes = [figure.add_subplot(grid[0, i]) for i in range(4)]
+    display = PairsDisplay(true, predicted, shape=target.shape, unit=_name(target.unit, 20)).plot(
+        axes[: min(4, len(true))]
+    )
+    for ax in axes[len(display.axes_) :]:
+        ax.set_axis_off()
+    for ax, row in zip(display.axes_, display.examples_["row"], strict=True):
+        title = ax.get_title().replace(f"row {row}", f"row {held_out.row[row]}")
+        ax.set_title(title, fontsize="small")
+        ax.tick_params(labelsize="small")
+    with warnings.catch_warnings():  # an element that is never known has no error
+        warnings.simplefilter("ignore", RuntimeWarning)
+        rmse = np.sqrt(np.nanmean((true - predicted) ** 2, axis=0))
+        spread = np.nanstd(true, axis=0)
+    unit = _unit(target)
+    if len(target.shape) == 1:
+        ax = _tidy(figure.add_subplot(grid[1, :]))
+        _draw_elements(ax, rmse, target, f"Error, held out{unit}")
+        ax.plot(spread, color="0.6", linestyle="--", label="standard deviation")
+        ax.lines[0].set_label("root mean square of the error")
+        ax.legend(frameon=False, fontsize="small")
+    else:
+        ax, beside = figure.add_subplot(grid[1, :2]), figure.add_subplot(grid[1, 2:])
+        _draw_elements(ax, rmse, target, f"RMSE, held out{unit}")
+        _draw_elements(beside, spread, target, f"Standard deviation{unit}")
+    return _save(
+        figure,
+        f"figure-predictions-{k}",
+        f"True and predicted {target.name} of four rows, and the error of each element",
+        f"{target.name}: four of {len(true):,} predictions, each by the fold's model that did not "
+        "see the row: the middle ones of the quartiles of the error, from the smallest. Below, "
+        "the error of each element over all rows, and its standard deviation, which is the error "
+        f"of a model that predicts the mean.{note}",
+    )
 
 
 def _draw_confusion(k: int, target: Target, held_out: HeldOut) -> Picture:
@@ -414,6 +502,8 @@ def draw_intervals(
     )
     if by_spread is not None:
         words += _draw_spread(_tidy(axes[1]), target, held_out)
+    elif by_residual is not None and target.shape:
+        words += _draw_element_coverage(axes[1], target, by_residual)
     elif by_residual is not None:
         words += _draw_coverage(_tidy(axes[1]), target, held_out, by_residual)
     return _save(
@@ -463,10 +553,28 @@ def _draw_coverage(ax: Axes, target: Target, held_out: HeldOut, intervals: Inter
     )
 
 
+def _draw_element_coverage(ax: Axes, target: Target, intervals: Intervals) -> str:
+    """Draw for which elements of an array an interval holds; give the words for the caption."""
+    level = len(intervals.nominal) // 2
+    nominal = intervals.nominal[level]
+    label = f"Share within the {100 * nominal:.0f} % interval"
+    shares = intervals.inside[level].mean(axis=0)
+    _draw_elements(ax, shares, target, label)
+    if len(target.shape) == 1:
+        _tidy(ax).axhline(nominal, color="0.4", linestyle="--", linewidth=1, zorder=1)
+        ax.set_ylim(min(0.5, shares.min()) - 0.05, 1.02)
+    return (
+        f" Right: the share within the {100 * nominal:.0f} % interval, of each element, which has "
+        "a width of its own."
+    )
+
+
 def _draw_spread(ax: Axes, target: Target, held_out: HeldOut) -> str:
     """Draw errors against the members' spread; give the words for the caption."""
-    spread, error = held_out.spread, np.abs(held_out.truth - held_out.predicted)
-    assert spread is not None
+    assert held_out.spread is not None
+    error = np.abs(held_out.truth - held_out.predicted).ravel()  # of an array all elements
+    known = ~np.isnan(error)
+    spread, error = held_out.spread.ravel()[known], error[known]
     n_bins = int(np.clip(len(spread) // 20, 1, 10))
     parts = np.array_split(np.argsort(spread, kind="stable"), n_bins)
     x = [np.sqrt(np.mean(spread[part] ** 2)) for part in parts]
@@ -499,18 +607,30 @@ def draw_reconstruction(task: Task, evaluation: Evaluation, chosen: list[int]) -
     n_rows = -(-len(chosen) // n_cols)
     figure = _figure(2.75 * n_cols, 3.05 * n_rows)
     axes = [figure.add_subplot(n_rows, n_cols, k + 1) for k in range(len(chosen))]
-    true, back, units = {}, {}, {}
+    true, back = [], []
+    arrays: dict[str, ArrayColumns] = {}
+    units: dict[Hashable, str] = {}
     names = distinct([_name(column.name, 60) for column in task.columns])
+    start = 0
     for j in chosen:
-        column, decoded = task.columns[j], evaluation.decoded[j]
-        name = names[j]
-        use = column.measured & pd.notna(decoded)
-        true[name] = column.values.where(use)
-        back[name] = pd.Series(decoded)
+        column, decoded, name = task.columns[j], evaluation.decoded[j], names[j]
         units[name] = _name(column.unit, 20)
-    ReconstructionDisplay.from_reconstruction(
-        pd.DataFrame(true), pd.DataFrame(back), units=units, ax=axes
-    )
+        if column.array is not None:
+            width = decoded.shape[1]
+            own = list(range(start, start + width))
+            arrays[name] = column.array._replace(name=name, columns=own)
+            labels = [(name, i) for i in range(width)]
+            true.append(pd.DataFrame(column.elements).set_axis(labels, axis=1))
+            back.append(pd.DataFrame(decoded).set_axis(labels, axis=1))
+            start += width
+            continue
+        use = column.measured & pd.notna(decoded)
+        true.append(column.values.where(use).rename(name).to_frame())
+        back.append(pd.Series(decoded, name=name).to_frame())
+        start += 1
+    ReconstructionDisplay(
+        pd.concat(true, axis=1), pd.concat(back, axis=1), units=units, arrays=arrays
+    ).plot(axes)
     n_all = len(evaluation.decoded)
     has_text = any(task.columns[j].is_categorical for j in chosen)
     bars = " Bars: share of a category's rows that come back right." if has_text else ""
@@ -519,6 +639,11 @@ def draw_reconstruction(task: Task, evaluation: Evaluation, chosen: list[int]) -
         if len(chosen) < n_all
         else "Each column"
     )
+    if arrays:
+        bars += (
+            " Of an array, four rows: the middle ones of the quartiles of the error, Q1 with the "
+            "smallest to Q4."
+        )
     return _save(
         figure,
         "figure-reconstruction",

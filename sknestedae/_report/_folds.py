@@ -13,10 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -30,10 +34,10 @@ from .._compat import safe_indexing
 from .._estimators._unwrap import steps_before, up_to_stage
 from .._notices import Notices
 from .._tables._labels import scale_columns
-from .._tables._target import target_frame
 from ..model_selection import ScaleKFold, batched_cross_validate
+from ..plotting._arrays import flat_table, pooled_r2, read_array
 from ..plotting._base import count, decode_as
-from ._task import Target, Task, label_text, stages_of
+from ._task import Target, Task, flat_target, label_text, row_means, stages_of
 
 MODEL = "this model"
 LEARNT = "this model, on rows it learnt from"
@@ -49,7 +53,11 @@ _ALPHAS = np.logspace(-3, 3, 13)
 # longer than one of them works.
 _WORTH_THREADS = 10_000
 # Baselines that learn many numbers in one fit as they would one by one.
-_LEARN_MANY = ("median", "ridge regression")
+_LEARN_MANY = ("median", "ridge regression", "extra-trees forest")
+# Of more columns, gradient boosting would have to learn each in a fit of its own.
+MOST_BOOSTED = 12
+# Of more columns, baselines learn so many principal components of them.
+_MOST_OUTPUTS = 32
 
 
 # Rows to learn from and rows held out.
@@ -74,8 +82,8 @@ class HeldOut:
     ----------
     fold, row : ndarray of int, shape (n_predictions,)
     truth, predicted : ndarray of float, shape (n_predictions,)
-        Numbers, or positions of classes.
-    spread : ndarray of shape (n_predictions,) or None
+        Numbers, or positions of classes; of an array (n_predictions, n_elements).
+    spread : ndarray of the same shape, or None
         Standard deviation of an ensemble's members.
     probability : ndarray of shape (n_predictions, n_classes) or None
     """
@@ -106,7 +114,7 @@ class Evaluation:
         R² of the reconstruction, with the columns "held out" and "learnt from".
     decoded : dict of int to ndarray of shape (n_samples,)
         Reconstruction of each column that comes back, of rows while they were held out; NaN or
-        None where they never were.
+        None where they never were. Of an array (n_samples, n_elements).
     decoded_by_pca : dict of int to ndarray of shape (n_samples,)
         The same of as many principal components.
     messages : list of str
@@ -153,8 +161,8 @@ def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
             )["estimator"]
             last: _Last = {}
             held_out = [
-                _predict_held_out(task, j, target, splits, estimators, rows, last)
-                for j, target in enumerate(task.targets)
+                _predict_held_out(task, target, splits, estimators, rows, last)
+                for target in task.targets
             ]
             reconstruction = _score_reconstruction(task, splits, estimators)
             decoded = _decode_held_out(task, splits, estimators)
@@ -304,7 +312,6 @@ _Last = dict[tuple[int, str, bool], tuple[np.ndarray, pd.DataFrame, pd.DataFrame
 
 def _predict_held_out(
     task: Task,
-    j: int,
     target: Target,
     splits: list[Split],
     estimators: list[Any],
@@ -322,7 +329,7 @@ def _predict_held_out(
             key = (k, name, with_spread)
             if key not in last or not np.array_equal(last[key][0], own):
                 last[key] = (own, *_predict_all(task, estimator, own, with_spread))
-            part = _pick(task, j, target, estimator, k, last[key])
+            part = _pick(task, target, estimator, k, last[key])
             values = metrics(target, part.truth, part.predicted, part.probability)
             _note(scores, target, name, k, values)
             if name == MODEL:
@@ -340,14 +347,13 @@ def _predict_all(
     """Predict all targets of some rows with one fold's model."""
     X = safe_indexing(task.X, rows)
     if not with_spread:
-        return target_frame(estimator.predict(X))[0], None
+        return flat_target(estimator.predict(X)), None
     predicted, spread = estimator.predict(X, return_std=True)
-    return target_frame(predicted)[0], target_frame(spread)[0]
+    return flat_target(predicted), flat_target(spread)
 
 
 def _pick(
     task: Task,
-    j: int,
     target: Target,
     estimator: Any,
     fold: int,
@@ -357,14 +363,14 @@ def _pick(
     rows, predicted, spreads = predictions
     spread = probability = None
     if spreads is not None:
-        spread = spreads.iloc[:, j].to_numpy(dtype=np.float64)
+        spread = target.pick(spreads)
     if target.classes is not None:
         part = estimator if target.stage_name is None else up_to_stage(estimator, target.stage)
         if hasattr(part, "predict_proba"):
             codes = [target.codes[label] for label in part.classes_.tolist()]
             proba = part.predict_proba(safe_indexing(task.X, rows))
             probability = _align(proba, codes, len(target.classes))
-    values = target.encode(predicted.iloc[:, j])
+    values = target.pick(predicted)
     truth = target.values[rows]
     return HeldOut(np.full(len(rows), fold), rows, truth, values, spread, probability)
 
@@ -379,7 +385,14 @@ def _align(probability: np.ndarray, codes: list[int], n_classes: int) -> np.ndar
 def metrics(
     target: Target, truth: np.ndarray, predicted: np.ndarray, probability: np.ndarray | None
 ) -> dict[str, float]:
-    """Compute the scores of a target: of numbers R² and MAE, of classes three."""
+    """Compute the scores of a target: of numbers R² and MAE, of classes three.
+
+    Of an array both are of all its measured elements together.
+    """
+    if target.shape:
+        error = float(np.nanmean(np.abs(truth - predicted)))
+        r2 = pooled_r2(truth, predicted) if len(truth) > 1 else np.nan
+        return {"R²": r2, "MAE": error}
     if target.classes is None:
         r2 = r2_score(truth, predicted) if len(truth) > 1 and np.ptp(truth) > 0 else np.nan
         return {"R²": float(r2), "MAE": float(mean_absolute_error(truth, predicted))}
@@ -405,7 +418,9 @@ def _note(
 # Baselines
 
 
-def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, BaseEstimator]:
+def baselines(
+    table: pd.DataFrame, target: Target, seed: int, n_outputs: int = 1
+) -> dict[str, BaseEstimator]:
     """Give the baselines of a target: models that anybody would try first.
 
     Parameters
@@ -414,6 +429,9 @@ def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, BaseE
         Numbers as floats, texts as categories.
     target : Target
     seed : int
+    n_outputs : int, default=1
+        Number of columns of y that are learnt from the same rows. Of many, trees learn all in one
+        fit, and of very many their principal components, as these bound time and memory.
     """
     is_text = [isinstance(dtype, pd.CategoricalDtype) for dtype in table.dtypes]
     texts = list(table.columns[is_text])
@@ -423,6 +441,24 @@ def baselines(table: pd.DataFrame, target: Target, seed: int) -> dict[str, BaseE
         (make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
         (make_pipeline(fill, OneHotEncoder(handle_unknown="ignore")), texts),
     ).set_output(transform="default")
+    if target.classes is None and (target.shape or n_outputs > MOST_BOOSTED):
+        ridge = RidgeCV(alphas=_ALPHAS, alpha_per_target=True)
+        trees = ExtraTreesRegressor(random_state=seed)
+        n_components = min(_MOST_OUTPUTS, len(table) - 1)
+        if n_outputs > _MOST_OUTPUTS and n_components > 0:
+            ridge, trees = (
+                TransformedTargetRegressor(
+                    model,
+                    transformer=PCA(n_components, random_state=seed),
+                    check_inverse=False,
+                )
+                for model in (ridge, trees)
+            )
+        return {
+            "median": DummyRegressor(strategy="median"),
+            "ridge regression": make_pipeline(prepare, ridge),
+            "extra-trees forest": make_pipeline(prepare, trees),
+        }
     if target.classes is None:
         return {
             "median": DummyRegressor(strategy="median"),
@@ -447,7 +483,8 @@ def _score_baselines(task: Task, splits: list[Split], seed: int) -> list[Score]:
     alike: dict[Hashable, list[Target]] = {}
     for target in task.targets:
         key: Hashable = (target.stage, target.known.tobytes())
-        alike.setdefault(key if target.classes is None else target.name, []).append(target)
+        is_alone = target.classes is not None or target.shape
+        alike.setdefault(target.name if is_alone else key, []).append(target)
     scores: dict[str, list[Score]] = {target.name: [] for target in task.targets}
     is_small = task.n_samples < _WORTH_THREADS
     with threadpool_limits(1, "openmp") if is_small else nullcontext():
@@ -475,16 +512,17 @@ def _score_baselines_of_fold(
     used = table.columns[table.iloc[learnt].notna().any()]
     X_learnt, X_held = table.iloc[learnt][used], table.iloc[held][used]
     has_text = any(isinstance(dtype, pd.CategoricalDtype) for dtype in X_learnt.dtypes)
-    for name, estimator in baselines(X_learnt, targets[0], seed).items():
+    n_outputs = sum(len(target.outputs) for target in targets)
+    for name, estimator in baselines(X_learnt, targets[0], seed, n_outputs).items():
         given: tuple[pd.DataFrame, pd.DataFrame] | Split = (X_learnt, X_held)
         if name == "gradient boosting" and not has_text:  # it is quicker with arrays
             given = (X_learnt.to_numpy(), X_held.to_numpy())
         parts = [targets] if name in _LEARN_MANY else [[target] for target in targets]
         for part in parts:
-            y = np.column_stack([target.values[learnt] for target in part])
+            y = _fill_with_means(np.column_stack([target.values[learnt] for target in part]))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
-                estimator.fit(given[0], y[:, 0] if len(part) == 1 else y)
+                estimator.fit(given[0], y[:, 0] if y.shape[1] == 1 else y)
             predicted = estimator.predict(given[1]).reshape(len(held), -1)
             for i, target in enumerate(part):
                 probability = None
@@ -492,8 +530,23 @@ def _score_baselines_of_fold(
                     codes = estimator.classes_.astype(int).tolist()
                     proba = estimator.predict_proba(given[1])
                     probability = _align(proba, codes, len(target.classes))
-                values = metrics(target, target.values[held], predicted[:, i], probability)
+                back = predicted if target.shape else predicted[:, i]
+                values = metrics(target, target.values[held], back, probability)
                 _note(scores[target.name], target, name, fold, values)
+
+
+def _fill_with_means(y: np.ndarray) -> np.ndarray:
+    """Put the mean of an array's element where it is missing, as baselines take no NaN in y.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples, n_outputs)
+        Single columns have no missing value.
+    """
+    missing = np.isnan(y)
+    if not missing.any():
+        return y
+    return np.where(missing, np.nan_to_num(row_means(y.T)), y)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -535,6 +588,9 @@ def _decode_held_out(
 
 def _empty(task: Task, j: int) -> np.ndarray:
     """Give a column without values, for what the folds will give back."""
+    elements = task.columns[j].elements
+    if elements is not None:
+        return np.full(elements.shape, np.nan)
     is_text = task.columns[j].is_categorical
     return np.full(task.n_samples, None if is_text else np.nan, object if is_text else float)
 
@@ -543,20 +599,28 @@ def _decode(task: Task, estimator: Any, X: pd.DataFrame | np.ndarray) -> dict[in
     """Give the reconstruction of each column of X that comes back, by its position."""
     if not _can_decode(task, estimator):
         return {}
-    back = decode_as(estimator, estimator.transform(X), X)
+    back = flat_table(decode_as(estimator, estimator.transform(X), X))[0]
+    X = flat_table(X)[0]
     labels = list(X.columns) if isinstance(X, pd.DataFrame) else list(range(X.shape[1]))
     # a chain whose stages leave columns out gives a frame with the labels of those it has
-    positions = list(range(len(labels)))
+    place = {j: j for j in range(len(labels))}
     if isinstance(back, pd.DataFrame) and set(back.columns) <= set(labels):
-        positions = [labels.index(label) for label in back.columns]
+        position = {label: j for j, label in enumerate(labels)}
+        place = {position[label]: i for i, label in enumerate(back.columns)}
     frame = pd.DataFrame(back)
     decoded = {}
-    for i, j in enumerate(positions):
-        column = frame.iloc[:, i]
-        if task.columns[j].is_categorical:
-            decoded[j] = np.array([label_text(value) for value in column.tolist()], dtype=object)
+    for j, column in enumerate(task.columns):
+        if not set(column.positions) <= place.keys():
+            continue
+        own = [place[i] for i in column.positions]
+        if column.array is not None:
+            decoded[j] = read_array(frame, column.array._replace(columns=own))
+            continue
+        values = frame.iloc[:, own[0]]
+        if column.is_categorical:
+            decoded[j] = np.array([label_text(value) for value in values.tolist()], dtype=object)
         else:
-            decoded[j] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            decoded[j] = values.to_numpy(dtype=np.float64, na_value=np.nan)
     return decoded
 
 
@@ -587,9 +651,9 @@ def _decode_by_pca(
                 known = values.iloc[train].dropna().unique().tolist()
                 part = np.column_stack([(values == c).to_numpy(float) for c in known] or [[]])
                 part = part.reshape(task.n_samples, len(known))
+                part = np.where(column.measured[:, None], part, np.nan)
             else:
-                known, part = None, values.to_numpy()[:, None]
-            part = np.where(column.measured[:, None], part, np.nan)
+                known, part = None, column.numbers
             parts.append(part)
             layout.append((j, part.shape[1], known))
         full = np.hstack(parts)
@@ -604,7 +668,7 @@ def _decode_by_pca(
         for j, width, known in layout:
             part = back[:, start : start + width]
             if known is None:
-                decoded[j][test] = part[:, 0]
+                decoded[j][test] = part if task.columns[j].array else part[:, 0]
             elif known:
                 decoded[j][test] = np.array(known, dtype=object)[part.argmax(axis=1)]
             start += width

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
+from .._tables._splits import row_keys
 from ..plotting._base import core_of, count
 from ._content import NOTHING, enumerate_words, fixed, number, percent, short
 from ._facts import (
@@ -36,7 +36,11 @@ ONE_FOLD = "one fold cannot tell"
 # The verdict on a model beside a baseline, by Comparison.verdict.
 VERDICTS = {-1: "worse", 0: "not told apart", 1: "better"}
 # How a baseline is called within a sentence.
-_ARTICLES = {"median": "the median", "most frequent class": "the most frequent class"}
+_ARTICLES = {
+    "median": "the median",
+    "most frequent class": "the most frequent class",
+    "extra-trees forest": "an extra-trees forest",
+}
 
 
 def say_model(name: str) -> str:
@@ -317,9 +321,10 @@ def _of_calibration(
     """Say whether the members of an ensemble, or the probabilities of classes, are too sure."""
     if by_spread is not None and by_spread.actual[1] < by_spread.nominal[1] - 0.05:
         alike = "the members agree more than they are right"
+        what = "elements" if target.shape else "rows"
         said = (
             f"{_prefix(target)}{alike}: "
-            f"{percent(by_spread.actual[1])} of the held-out rows lie within ± 2 standard "
+            f"{percent(by_spread.actual[1])} of the held-out {what} lie within ± 2 standard "
             f"deviations of the members, where {percent(by_spread.nominal[1])} would be if the "
             "spread told the error."
         )
@@ -380,7 +385,7 @@ def _of_columns(task: Task) -> Iterator[str]:
         if share < FEW_MEASURED:
             few.append(f"{name} ({percent(share)})")
         values = column.values[own].dropna()
-        if len(values):
+        if len(values) and column.array is None:
             counts = values.value_counts()
             if counts.iloc[0] / len(values) > _MOSTLY_ONE:
                 same.append(name)
@@ -414,7 +419,7 @@ def _of_reconstruction(evaluation: Evaluation) -> Iterator[str]:
 
 def _of_settings(task: Task) -> Iterator[str]:
     """Name settings that limit what the scores tell, or whether another fit would repeat them."""
-    n_distinct = len(pd.DataFrame(task.frame()).drop_duplicates())
+    n_distinct = len(np.unique(row_keys(task.frame())))
     sizes = n_parameters(task.core)
     n_weights = sum(n for _, n in sizes)
     if n_weights > n_distinct:

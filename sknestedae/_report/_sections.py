@@ -59,7 +59,7 @@ from ._figures import (
     draw_reliability,
     draw_targets,
 )
-from ._folds import LEARNT, MODEL, Evaluation
+from ._folds import LEARNT, MODEL, MOST_BOOSTED, Evaluation
 from ._limits import (
     ONE_FOLD,
     VERDICTS,
@@ -90,7 +90,7 @@ def glance(task: Task, evaluation: Evaluation, facts: Facts, n_limits: int) -> S
     of_members = f", an ensemble of {members}" if members > 1 else ""
     rows = [
         ("Model", f"{describe_model(task)}{n_stages}{of_members}"),
-        ("Data", f"{count(task.n_samples, 'row')}, {count(len(task.columns), 'column')}"),
+        ("Data", f"{count(task.n_samples, 'row')}, {enumerate_words(_kinds(task))}"),
         ("Held out", f"{evaluation.how}. All scores are of rows held out, unless said otherwise."),
     ]
     if task.has_many_targets:
@@ -139,6 +139,14 @@ def _glance_at_many(
     said = count_verdicts(best)
     rows.append(("Beside the best baseline", f"{said[:1].upper()}{said[1:]}" if best else NOTHING))
     return rows
+
+
+def _kinds(task: Task) -> list[str]:
+    """Count single columns and arrays."""
+    n_arrays = sum(column.array is not None for column in task.columns)
+    n_columns = len(task.columns) - n_arrays
+    kinds = [count(n_columns, "column")] if n_columns or not n_arrays else []
+    return kinds + ([count(n_arrays, "array")] if n_arrays else [])
 
 
 def limits(statements: list[str]) -> Section:
@@ -195,15 +203,19 @@ def _fold_long(table: Table, summary: str) -> Part:
 def _say_rows(task: Task) -> str:
     """Count rows, columns, missing values and groups."""
     n_text = sum(column.is_categorical for column in task.columns)
-    n_number = len(task.columns) - n_text
+    arrays = [column.array for column in task.columns if column.array is not None]
+    n_number = len(task.columns) - n_text - len(arrays)
     kinds = [count(n_number, "column") + " of numbers"] if n_number else []
     kinds += [count(n_text, "column") + " of categories"] if n_text else []
+    kinds += [f"an array of {say_shape(array.shape)}" for array in arrays]
     text = f"{count(task.n_samples, 'row')} with {enumerate_words(kinds)}."
-    measured = np.concatenate(
-        [c.measured[task.scale >= c.stage] for c in task.columns if c.stage >= 0]
-    )
-    is_complete = bool(measured.all())
-    text += " No value is" if is_complete else f" {percent(1 - measured.mean())} of the values are"
+    n_missing = n_values = 0
+    for column in task.columns:
+        if column.stage >= 0:
+            measured = _measured_values(column)[task.scale >= column.stage]
+            n_missing, n_values = n_missing + int((~measured).sum()), n_values + measured.size
+    share = percent(n_missing / max(n_values, 1))
+    text += f" {share} of the values are" if n_missing else " No value is"
     text += " missing."
     if task.has_own_rows:
         own = [
@@ -220,17 +232,28 @@ def _say_rows(task: Task) -> str:
     return text
 
 
+def say_shape(shape: tuple[int, ...]) -> str:
+    """Write the shape of an array."""
+    return " × ".join(map(str, shape)) + (" numbers" if len(shape) == 1 else "")  # noqa: RUF001
+
+
+def _measured_values(column: Column) -> np.ndarray:
+    """Tell which values were measured, of shape (n_samples,); of an array, which elements."""
+    return column.measured if column.elements is None else ~np.isnan(column.elements)
+
+
 def _number_targets(task: Task, targets: list[Target]) -> Table:
     """Describe the targets that are numbers: how many are known, and how they are distributed."""
     rows = []
     for target in targets:
-        y = target.values[target.known]
+        y = target.values[~np.isnan(target.values)]  # of an array all elements
+        n_known = int(target.known.sum())
         n_missing = int((~target.known)[task.own_rows(target)].sum())
         rows.append(
             (
-                target.label,
+                target.label + (f", {say_shape(target.shape)}" if target.shape else ""),
                 *((target.stage_name or "",) if task.stage_names else ()),
-                f"{len(y):,}",
+                f"{n_known:,}",
                 f"{n_missing:,}",
                 plain_number(y.min()),
                 plain_number(float(np.median(y))),
@@ -315,14 +338,17 @@ def _columns(task: Task) -> Table:
     for column in task.columns:
         own = task.scale >= column.stage
         stage = task.stage_names[column.stage] if with_stage and column.stage >= 0 else "none"
+        kind = "categories" if column.is_categorical else "numbers"
+        if column.array is not None:
+            kind = f"array, {say_shape(column.array.shape)}"
         rows.append(
             (
                 short(with_unit(column.name, column.unit), 80),
                 *((stage,) if with_stage else ()),
-                "categories" if column.is_categorical else "numbers",
+                kind,
                 _say_values(column),
                 f"{int(column.measured[own].sum()):,}",
-                percent(float(1 - column.measured[own].mean())),
+                percent(float(1 - _measured_values(column)[own].mean())),
             )
         )
     header = ("Column", *(("Stage",) if with_stage else ()), "Kind", "Values")
@@ -336,7 +362,8 @@ def _say_values(column: Column) -> str:
     if not len(values):
         return "never measured"
     if not column.is_categorical:
-        ends = (values.min(), float(values.median()), values.max())
+        numbers = column.numbers[~np.isnan(column.numbers)]
+        ends = (numbers.min(), float(np.median(numbers)), numbers.max())
         return "\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}".join(map(plain_number, ends))
     counts = values.value_counts()
     counts = counts[counts > 0]
@@ -435,6 +462,7 @@ def scores(task: Task, evaluation: Evaluation, facts: Facts) -> Section:
         "up to its scale. For the linear model numbers are imputed by the mean and standardised, "
         "and categories one-hot; gradient boosting takes both as they are. Their settings are "
         "scikit-learn's, but for the strength of ridge, chosen by leave-one-out."
+        + _say_many_outputs(task)
         if task.targets
         else "There is no target: the scores are those of the reconstruction."
     )
@@ -458,6 +486,23 @@ def scores(task: Task, evaluation: Evaluation, facts: Facts) -> Section:
         caption = "Reconstruction of the table from the latents: mean ± SD, and each fold"
         parts.append(Table(caption, header, rows, strong=frozenset({0})))
     return Section("scores", "Scores", tuple(parts))
+
+
+def _say_many_outputs(task: Task) -> str:
+    """Explain what is done where a target is an array, or targets are many."""
+    text = ""
+    if any(target.shape for target in task.targets):
+        text += (
+            " A target that is an array is one target: its scores are of all its elements "
+            "together, R² with the deviations of each element from its own mean."
+        )
+    if text or len(task.targets) > MOST_BOOSTED:
+        text += (
+            " Of an array, and of more than "
+            f"{MOST_BOOSTED} numbers, an extra-trees forest stands in for gradient boosting, as "
+            "one fit learns all."
+        )
+    return text
 
 
 def _say_rule(task: Task) -> str:

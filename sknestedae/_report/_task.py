@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,16 @@ from .._tables._scales import is_scale_list, last_scale, stack
 from .._tables._target import target_frame
 from ..exceptions import NoTargetError
 from ..model_selection._folds import group_codes
+from ..plotting._arrays import (
+    ArrayColumns,
+    fitted_arrays,
+    flat_table,
+    named_arrays,
+    panels_of,
+    place_arrays,
+    read_array,
+    stack_cells,
+)
 from ..plotting._base import as_floats, core_of, name_of, with_unit
 from ._content import short
 
@@ -35,7 +46,7 @@ _MAX_CATEGORIES = 250
 
 @dataclass(frozen=True)
 class Column:
-    """A column of X.
+    """A column of X, or columns of it that are one array.
 
     Parameters
     ----------
@@ -44,7 +55,14 @@ class Column:
         Position of the stage that has it; 0 without stages, -1 where no stage has it.
     is_categorical : bool
     values : Series of shape (n_samples,)
-        Floats, or text as categories; NaN where not measured.
+        Floats, or text as categories; NaN where not measured. Of an array the mean of its
+        elements.
+    positions : tuple of int
+        Its columns in X.
+    array : ArrayColumns or None
+        The array's columns and shape.
+    elements : ndarray of shape (n_samples, n_elements), or None
+        The array's elements, NaN where not measured.
     """
 
     name: str
@@ -52,16 +70,26 @@ class Column:
     stage: int
     is_categorical: bool
     values: pd.Series
+    positions: tuple[int, ...]
+    array: ArrayColumns | None = None
+    elements: np.ndarray | None = None
 
     @property
     def measured(self) -> np.ndarray:
-        """Tell where it was measured, of shape (n_samples,)."""
+        """Tell where it was measured, of shape (n_samples,); of an array, some element."""
         return self.values.notna().to_numpy()
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Numbers of shape (n_samples, n_elements): of a plain column, itself alone."""
+        if self.elements is not None:
+            return self.elements
+        return self.values.to_numpy(dtype=np.float64)[:, None]
 
 
 @dataclass(frozen=True)
 class Target:
-    """A column of y.
+    """A column of y, or columns of it that are one array.
 
     Parameters
     ----------
@@ -73,8 +101,12 @@ class Target:
         Names of the classes; None for numbers.
     codes : dict
         Position of each class by its label.
-    values : ndarray of float, shape (n_samples,)
+    values : ndarray of float, shape (n_samples,), or (n_samples, n_elements) of an array
         Numbers, or positions of classes; NaN where not known.
+    outputs : tuple of int
+        Positions of its columns in y.
+    shape : tuple of int
+        Of the array of one row; ``()`` of a single column.
     """
 
     name: str
@@ -84,22 +116,34 @@ class Target:
     classes: list[str] | None
     codes: dict[Hashable, int]
     values: np.ndarray
+    outputs: tuple[int, ...] = (0,)
+    shape: tuple[int, ...] = ()
 
     @property
     def known(self) -> np.ndarray:
-        """Tell where it is known, of shape (n_samples,)."""
-        return ~np.isnan(self.values)
+        """Tell where it is known, of shape (n_samples,); of an array, some element."""
+        unknown = np.isnan(self.values)
+        return ~(unknown.all(axis=1) if self.shape else unknown)
+
+    @property
+    def row_values(self) -> np.ndarray:
+        """One number a row, of shape (n_samples,): of an array the mean of its elements."""
+        return row_means(self.values) if self.shape else self.values
 
     @property
     def label(self) -> str:
         """Name with unit."""
         return with_unit(self.name, self.unit)
 
-    def encode(self, predicted: pd.Series) -> np.ndarray:
-        """Give predictions as ``values`` holds the truth."""
+    def pick(self, predicted: pd.DataFrame) -> np.ndarray:
+        """Give its predictions among all columns of y, as ``values`` holds the truth."""
+        own = predicted.iloc[:, list(self.outputs)]
+        if self.shape:
+            return own.to_numpy(dtype=np.float64)
+        column = own.iloc[:, 0]
         if self.classes is None:
-            return predicted.to_numpy(dtype=np.float64)
-        return np.array([self.codes[label] for label in predicted.tolist()], dtype=float)
+            return column.to_numpy(dtype=np.float64)
+        return np.array([self.codes[label] for label in column.tolist()], dtype=float)
 
 
 @dataclass(frozen=True)
@@ -114,10 +158,11 @@ class Task:
         The search that found it.
     core : estimator
         The autoencoder or the chain in the model.
-    X : DataFrame or ndarray of shape (n_samples, n_features)
+    X : DataFrame or ndarray of shape (n_samples, n_features) or (n_samples, ...)
     y : Series, DataFrame, ndarray or None
         As ``fit`` takes them.
     columns : list of Column
+        Columns that are one array are one.
     targets : list of Target
     stage_names : list of str
         Empty without stages.
@@ -166,14 +211,20 @@ class Task:
     def frame(self, last_stage: int | None = None) -> pd.DataFrame:
         """Give the columns up to a stage, named "x0" and so on; floats, or categories of text.
 
-        Of a categorical column with very many categories the rarest are one.
+        An array has a column for each element. Of a categorical column with very many categories
+        the rarest are one.
         """
-        kept = {
-            f"x{j}": _merge_rare(column.values) if column.is_categorical else column.values
-            for j, column in enumerate(self.columns)
-            if column.stage >= 0 and (last_stage is None or column.stage <= last_stage)
-        }
-        return pd.DataFrame(kept)
+        kept: list[pd.DataFrame | pd.Series] = []
+        for j, column in enumerate(self.columns):
+            if column.stage < 0 or (last_stage is not None and column.stage > last_stage):
+                continue
+            if column.elements is not None:
+                kept.append(pd.DataFrame(column.elements).add_prefix(f"x{j}_"))
+            else:
+                values = column.values
+                values = _merge_rare(values) if column.is_categorical else values
+                kept.append(values.rename(f"x{j}"))
+        return pd.concat(kept, axis=1) if kept else pd.DataFrame(index=range(self.n_samples))
 
 
 def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Mapping[Hashable, str]) -> Task:
@@ -247,7 +298,7 @@ def stages_of(core: Any) -> list[tuple[str | None, Any, list[int]]]:
 def _check_target(model: Any, X: pd.DataFrame | np.ndarray, y: Any) -> None:
     """Refuse a target that the model was not fitted to, and none where it was."""
     try:
-        predicted, _ = target_frame(model.predict(safe_indexing(X, [0])))
+        predicted = flat_target(model.predict(safe_indexing(X, [0])))
         n_outputs = predicted.shape[1]
     except (NoTargetError, AttributeError):
         n_outputs = 0
@@ -258,7 +309,7 @@ def _check_target(model: Any, X: pd.DataFrame | np.ndarray, y: Any) -> None:
         )
     if y is None:
         return
-    given, _ = target_frame(y)
+    given = flat_target(y)
     if not n_outputs:
         raise ValueError(
             "y is given, but the estimator was fitted without a target: fit it with y, or pass "
@@ -291,9 +342,9 @@ def _one_table(
     else:
         X = read_table(X)
         X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-        if X.ndim != 2:
-            raise ValueError(f"X must have two dimensions, got the shape {X.shape}.")
-        y = None if y is None else read_target(y)
+        if not isinstance(X, pd.DataFrame) and X.ndim < 2:
+            raise ValueError(f"X must have two dimensions or more, got the shape {X.shape}.")
+        y = None if y is None else read_target(stack_cells(to_pandas(y, "y")))
         groups = to_pandas(groups, "groups")  # of any kind: a date may name one
         check_same_rows(X, y=y, groups=groups)
     for name, given in (("y", y), ("groups", groups)):
@@ -302,6 +353,24 @@ def _one_table(
                 f"X and {name} must have as many rows, got {len(X)} and {len(given)}."
             )
     return X, y, groups
+
+
+def flat_target(y: Any) -> pd.DataFrame:
+    """Give a target as a DataFrame of its columns; one of many dimensions is flattened."""
+    return target_frame(flat_table(y)[0])[0]
+
+
+def row_means(values: np.ndarray) -> np.ndarray:
+    """Give the mean of each row's measured elements; NaN where there is none.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_elements)
+    """
+    known = ~np.isnan(values)
+    n_known = known.sum(axis=1)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
 
 
 def _stack_groups(groups: Any, rows: list[np.ndarray]) -> np.ndarray:
@@ -328,25 +397,45 @@ def _stack_groups(groups: Any, rows: list[np.ndarray]) -> np.ndarray:
 def _read_columns(
     model: Any, core: Any, X: pd.DataFrame | np.ndarray, units: Mapping[Hashable, str]
 ) -> list[Column]:
-    """Describe each column of X."""
-    frame = pd.DataFrame(X).infer_objects()
+    """Describe each column of X, and each array."""
+    flat, shape = flat_table(X)
+    frame = pd.DataFrame(flat).infer_objects()
     has_steps = bool(steps_before(model))
-    stage_of = _stage_of_columns(core, X, has_steps)
+    stage_of = _stage_of_columns(core, flat, has_steps)
     named = set() if has_steps else _fitted_categories(core)
     is_frame = isinstance(X, pd.DataFrame)
     names = _short_names(list(frame.columns)) if is_frame else []
+    positions = _decoded_positions(core, frame.shape[1])
+    arrays = place_arrays(fitted_arrays(model), positions)
     columns = []
-    for j, label in enumerate(frame.columns):
-        values = frame.iloc[:, j].reset_index(drop=True)
+    for what in panels_of(
+        frame, None, range(frame.shape[1]), named_arrays(frame, arrays, shape), "decoded"
+    ):
+        if isinstance(what, ArrayColumns):
+            elements = read_array(frame, what)
+            values = pd.Series(row_means(elements))
+            unit = _unit_of(what.name, units)
+            stage = stage_of[what.columns[0]]
+            own = tuple(what.columns)
+            columns.append(Column(what.name, unit, stage, False, values, own, what, elements))
+            continue
+        label = frame.columns[what]
+        values = frame.iloc[:, what].reset_index(drop=True)
         try:
-            is_text = j in named or is_categorical(values, repr(label))
+            is_text = what in named or is_categorical(values, repr(label))
         except TypeError:  # such as dates, of which steps before make numbers
             is_text = True
         values = _as_text(values) if is_text else pd.Series(as_floats(values))
-        name = names[j] if is_frame else f"Column {j}"
-        unit = _unit_of(label if is_frame else j, units)
-        columns.append(Column(name, unit, stage_of[j], is_text, values))
+        name = names[what] if is_frame else f"Column {what}"
+        unit = _unit_of(label if is_frame else what, units)
+        columns.append(Column(name, unit, stage_of[what], is_text, values, (what,)))
     return columns
+
+
+def _decoded_positions(core: Any, n_columns: int) -> dict[int, int]:
+    """Give the place among the decoded columns of each column of X that comes back."""
+    own = sorted(j for _, _, columns in stages_of(core) for j in columns if j < n_columns)
+    return {j: k for k, j in enumerate(own)}
 
 
 def _fitted_categories(core: Any) -> set[int]:
@@ -412,20 +501,23 @@ def _unit_of(label: Hashable, units: Mapping[Hashable, str]) -> str:
 def _short_names(labels: Sequence[Hashable]) -> list[str]:
     """Name columns, those of two levels by their feature alone, as far as it stands once."""
     features = [name_of(label[-1]) if isinstance(label, tuple) else None for label in labels]
+    n_times = Counter(features)
     return [
-        name_of(label) if feature is None or features.count(feature) > 1 else feature
+        name_of(label) if feature is None or n_times[feature] > 1 else feature
         for label, feature in zip(labels, features, strict=True)
     ]
 
 
 def distinct(names: list[str]) -> list[str]:
     """Tell names that occur twice apart, by their position."""
-    return [f"{name} ({j})" if names.count(name) > 1 else name for j, name in enumerate(names)]
+    n_times = Counter(names)
+    return [f"{name} ({j})" if n_times[name] > 1 else name for j, name in enumerate(names)]
 
 
 def _read_targets(core: Any, y: Any, units: Mapping[Hashable, str]) -> list[Target]:
-    """Describe each column of y."""
-    frame, is_1d = target_frame(y)
+    """Describe each column of y, and each array."""
+    flat, shape = flat_table(y)
+    frame, is_1d = target_frame(flat)
     labels: list[Any] = list(frame.columns)
     if is_1d:
         name = getattr(y, "name", None)
@@ -438,16 +530,46 @@ def _read_targets(core: Any, y: Any, units: Mapping[Hashable, str]) -> list[Targ
     for k, (name, _, _) in enumerate(stages if hasattr(core, "stages_") else []):
         owner |= dict.fromkeys(core.targets_[name], k)
     targets = []
-    for j, label in enumerate(labels):
-        stage_name, estimator, _ = stages[owner[j]]
-        common = (names[j], _unit_of(label, units), owner[j], stage_name)
-        values = frame.iloc[:, j]
-        if is_classifier(core_of(estimator)):
-            encoded = _encode_classes(values, core_of(estimator).classes_.tolist(), names[j])
-            targets.append(Target(*common, *encoded))
-        else:
-            targets.append(Target(*common, None, {}, as_floats(values.reset_index(drop=True))))
-    return targets
+    for k, (stage_name, estimator, _) in enumerate(stages):
+        own = [j for j in range(len(labels)) if owner[j] == k]
+        own_shape = _array_shape(estimator, len(own), shape)
+        if own_shape:
+            name = "y" if stage_name is None else f"y of {stage_name}"
+            values = frame.iloc[:, own].to_numpy(dtype=np.float64, na_value=np.nan)
+            common = (name, _unit_of(name, units), k, stage_name)
+            targets.append(Target(*common, None, {}, values, tuple(own), own_shape))
+            continue
+        for j in own:
+            common = (names[j], _unit_of(labels[j], units), k, stage_name)
+            values = frame.iloc[:, j]
+            if is_classifier(core_of(estimator)):
+                encoded = _encode_classes(values, core_of(estimator).classes_.tolist(), names[j])
+                targets.append(Target(*common, *encoded, (j,)))
+            else:
+                numbers = as_floats(values.reset_index(drop=True))
+                targets.append(Target(*common, None, {}, numbers, (j,)))
+    return sorted(targets, key=lambda target: target.outputs[0])
+
+
+def _array_shape(estimator: Any, n_outputs: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the shape of a target that is one array; ``()`` where its columns are by themselves.
+
+    Parameters
+    ----------
+    estimator : estimator
+        That predicts it.
+    n_outputs : int
+        Number of its columns.
+    shape : tuple of int
+        Of the rows of y, where it has more than two dimensions.
+    """
+    if shape:
+        return shape
+    block = getattr(core_of(estimator), "target_block", None)
+    if block is None or n_outputs < 2:
+        return ()
+    own = getattr(block, "shape", None)
+    return (n_outputs,) if own is None else tuple(own)
 
 
 def _encode_classes(

@@ -7,7 +7,7 @@ hold arrays. Nothing here knows of torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from math import isqrt, prod
 from numbers import Integral
@@ -220,6 +220,10 @@ class ArrayCodec(Codec):
         "block": one standard deviation for all entries, the root mean square of theirs. "column":
         one for each. None: values are not changed, nor are they where ``columns.standardize`` is
         False.
+    copies : callable, optional
+        From the shape to copies of an array that are to be the same, such as mirrored ones: an
+        ndarray of int, shape (n_copies, n_entries), where each entry of a copy stands in the
+        array; or None. Means and deviations are those over all copies.
 
     Attributes
     ----------
@@ -246,6 +250,7 @@ class ArrayCodec(Codec):
         kind: str,
         shape: Sequence[int] | None = None,
         scale: str | None = "block",
+        copies: Callable[[tuple[int, ...]], np.ndarray | None] | None = None,
     ) -> None:
         if scale not in ("block", "column", None):
             raise ValueError(
@@ -256,6 +261,7 @@ class ArrayCodec(Codec):
         self.columns = columns
         self.kind = kind
         self.given_shape = shape
+        self._copies = copies
         self.scale = scale if columns.standardize else None
 
     # -- what was learnt
@@ -274,10 +280,11 @@ class ArrayCodec(Codec):
     def entry_columns(self) -> list[int]:
         """Position in the table of each entry; of a cell that holds an array, the same for all."""
         positions = self.columns.positions
-        return positions * (self.n_entries if self._has_cells else 1)
+        return positions * (self.n_entries if self.has_cells else 1)
 
     @property
-    def _has_cells(self) -> bool:
+    def has_cells(self) -> bool:
+        """Whether a cell of the table holds the whole array."""
         return self._cell_dtype is not None
 
     # -- fit
@@ -319,6 +326,7 @@ class ArrayCodec(Codec):
             n_entries, found = len(positions), tuple(self.columns.cell_shape)
             names = [labels.labels[j] for j in positions] if labels.is_frame else []
         self.shape = find_shape(self.kind, n_entries, self.given_shape, found, names)
+        self.numeric = self.entry_columns
         return np.dtype("float32" if all(map(_is_small, dtypes)) else "float64")
 
     def _look_at_cells(self, cells: np.ndarray) -> tuple[list[np.dtype], tuple[int, ...]]:
@@ -389,6 +397,11 @@ class ArrayCodec(Codec):
                 f"rows to learn from{held_out}{more}; leave it out, or pass rows where it was "
                 "measured."
             )
+        places = None if self._copies is None else self._copies(self.shape)
+        if places is not None:
+            self.mean, self.deviation, n_measured = pool_copies(
+                self.mean, self.deviation, n_measured, places
+            )
         self.unit = common_scale(self.deviation, n_measured)
         if not self.deviation.any():
             notice(
@@ -418,7 +431,7 @@ class ArrayCodec(Codec):
     ) -> np.ndarray:
         """Read some rows as floats, of shape (n_rows, n_entries); NaN where missing."""
         positions, labels = self.columns.positions, self.columns.labels
-        if self._has_cells:
+        if self.has_cells:
             return self._read_cells(cells_of(take_column(X, positions[0])), rows)
         advice = "Convert it to numbers, with NaN where it has none."
         try:
@@ -604,6 +617,7 @@ class ArrayCodec(Codec):
         self._cell_dtype = None if name is None else np.dtype(name)
         self.mean, self.deviation = state["mean"], state["deviation"]
         self.unit = state["unit"]
+        self.numeric = self.entry_columns
 
 
 def _is_small(dtype: Any) -> bool:
@@ -613,3 +627,28 @@ def _is_small(dtype: Any) -> bool:
         return False
     most = {"b": 1, "i": 2, "u": 2, "f": 4}
     return plain.itemsize <= most.get(plain.kind, 0)
+
+
+def pool_copies(
+    mean: np.ndarray, deviation: np.ndarray, n_measured: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give means and deviations of arrays and their copies together.
+
+    Parameters
+    ----------
+    mean, deviation, n_measured : ndarray of shape (n_entries,)
+        Of the arrays alone, and the total weight of each entry.
+    places : ndarray of int, shape (n_copies, n_entries)
+        Where each entry of a copy stands in the array.
+
+    Returns
+    -------
+    mean, deviation, n_measured : ndarray of shape (n_entries,)
+        The same for an entry and for those that copies put in its place.
+    """
+    weight = n_measured[places]
+    total = weight.sum(axis=0)
+    pooled = (weight * mean[places]).sum(axis=0) / total
+    step = mean[places] - pooled
+    variance = (weight * (np.square(deviation[places]) + np.square(step))).sum(axis=0) / total
+    return pooled, np.sqrt(variance), total

@@ -485,27 +485,6 @@ class FrameKind:
     package: str
     dtypes: dict[str, dict[str, Any]]
 
-    @staticmethod
-    def to_state(kind: FrameKind | None) -> dict[str, Any] | None:
-        """Give a kind as plain values."""
-        return None if kind is None else {"package": kind.package, "dtypes": kind.dtypes}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> FrameKind | None:
-        """Make a kind of what ``to_state`` gave."""
-        return None if state is None else cls(**state)
-
-    @classmethod
-    def of(cls, X: Any) -> FrameKind | None:
-        """Read the kind of a table; None where it is given back by pandas or NumPy."""
-        package = type(X).__module__.split(".")[0]
-        if package == "polars" and type(X).__name__ == "DataFrame":
-            return cls(package, {name: _polars_spec(t) for name, t in X.schema.items()})
-        if package == "pyarrow" and type(X).__name__ == "Table":
-            types_of = {field.name: field.type for field in X.schema}
-            return cls(package, {name: {"arrow": arrow_spec(t)} for name, t in types_of.items()})
-        return None
-
     def restore(self, frame: pd.DataFrame) -> Any:
         """Make a frame of the package of one of pandas, with the dtypes that its columns had.
 
@@ -545,9 +524,81 @@ class FrameKind:
         return made.fill_nan(None) if dtype.kind == "f" else made
 
 
-def give_back(frame: Any, kind: FrameKind | None) -> Any:
-    """Give a table of pandas as the kind of frame that came in."""
-    return frame if kind is None or not isinstance(frame, pd.DataFrame) else kind.restore(frame)
+@dataclass(frozen=True)
+class ArrayKind:
+    """The shape of the rows of an array that has more than two dimensions.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    """
+
+    shape: tuple[int, ...]
+
+    def restore(self, table: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Give rows of shape (n_samples, n_features) their own shape; or cells that hold them."""
+        if isinstance(table, pd.DataFrame):
+            table = np.stack(table.iloc[:, 0].tolist()) if len(table) else np.empty(0)
+        return table.reshape(len(table), *self.shape)
+
+
+def as_cells(X: Any, label: str = "x0") -> Any:
+    """Give an array of more than two dimensions as a DataFrame of one column.
+
+    A chain deals columns out to its stages, and an array a row is one thing.
+
+    Parameters
+    ----------
+    X : table
+    label : str
+        Of the column.
+
+    Returns
+    -------
+    DataFrame of shape (n_samples, 1), or X
+        Its cells are the rows of the array, without a copy; X as it is, where it is a table.
+    """
+    if not isinstance(X, np.ndarray) or X.ndim <= 2:
+        return X
+    cells = np.empty(len(X), dtype=object)
+    cells[:] = list(X)
+    return pd.DataFrame({label: cells})
+
+
+# None where a table is given back as one of pandas, or as an array of two dimensions.
+TableKind = FrameKind | ArrayKind | None
+
+
+def table_kind(X: Any) -> TableKind:
+    """Read the kind of a table."""
+    if hasattr(X, "shape") and n_dims(X) > 2:
+        return ArrayKind(tuple(X.shape[1:]))
+    package = type(X).__module__.split(".")[0]
+    if package == "polars" and type(X).__name__ == "DataFrame":
+        return FrameKind(package, {name: _polars_spec(t) for name, t in X.schema.items()})
+    if package == "pyarrow" and type(X).__name__ == "Table":
+        types_of = {field.name: field.type for field in X.schema}
+        return FrameKind(package, {name: {"arrow": arrow_spec(t)} for name, t in types_of.items()})
+    return None
+
+
+def kind_to_state(kind: TableKind) -> dict[str, Any] | None:
+    """Give a kind as plain values."""
+    return None if kind is None else dict(vars(kind))
+
+
+def kind_from_state(state: dict[str, Any] | None) -> TableKind:
+    """Make a kind of what ``kind_to_state`` gave."""
+    if state is None:
+        return None
+    return ArrayKind(tuple(state["shape"])) if "shape" in state else FrameKind(**state)
+
+
+def give_back(table: Any, kind: TableKind) -> Any:
+    """Give a table of pandas or NumPy as the kind of frame or array that came in."""
+    if isinstance(kind, ArrayKind) or (kind is not None and isinstance(table, pd.DataFrame)):
+        return kind.restore(table)
+    return table
 
 
 def _polars_spec(dtype: Any) -> dict[str, Any]:

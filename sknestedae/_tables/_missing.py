@@ -27,7 +27,7 @@ from ._cells import (
 )
 from ._columns import chunk_rows, take_column
 from ._dtypes import assemble, cast_numbers, dtype_groups, selector, with_dtype
-from ._input import FrameKind, give_back
+from ._input import TableKind, give_back
 from ._splits import row_keys
 
 
@@ -108,7 +108,7 @@ def complete_table(
 
 
 def give_back_filled(
-    found: pd.DataFrame | np.ndarray | Bunch, kind: FrameKind | None
+    found: pd.DataFrame | np.ndarray | Bunch, kind: TableKind
 ) -> pd.DataFrame | np.ndarray | Bunch:
     """Give the result of ``complete_table`` as the kind of frame that came in."""
     if isinstance(found, Bunch):

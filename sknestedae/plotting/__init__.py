@@ -3,7 +3,9 @@
 from ._components import ComponentsDisplay
 from ._history import HistoryDisplay
 from ._latent import LatentDisplay
+from ._latent_map import LatentMapDisplay
 from ._nested import NestedDisplay
+from ._pairs import PairsDisplay
 from ._reconstruction import ReconstructionDisplay
 from ._traversal import TraversalDisplay
 
@@ -11,7 +13,9 @@ __all__ = [
     "ComponentsDisplay",
     "HistoryDisplay",
     "LatentDisplay",
+    "LatentMapDisplay",
     "NestedDisplay",
+    "PairsDisplay",
     "ReconstructionDisplay",
     "TraversalDisplay",
 ]

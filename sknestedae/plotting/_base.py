@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from .._tables._input import to_pandas
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colorbar import Colorbar
     from numpy.typing import ArrayLike
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, without yellow (too faint on
@@ -58,6 +61,7 @@ def make_axes(
     n_cols: int,
     *,
     panel_size: tuple[float, float] = (3.2, 3.4),
+    single_size: tuple[float, float] = (4.8, 4.8),
     layout: str = "compressed",
 ) -> np.ndarray:
     """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
@@ -69,6 +73,8 @@ def make_axes(
         Number of panels, and how many of them stand side by side at most.
     panel_size : tuple of float
         Width and height of one of several panels, in inches.
+    single_size : tuple of float
+        Of the only one; by default it is as high as any other figure.
     layout : str
         Of the new figure.
     """
@@ -78,7 +84,7 @@ def make_axes(
         axes = np.asarray(ax, dtype=object).ravel()
         if len(axes) < n_panels:
             raise ValueError(
-                f"The 'ax' parameter must hold an axes for each of the {n_panels} columns, got "
+                f"The 'ax' parameter must hold an axes for each of the {n_panels} panels, got "
                 f"{len(axes)}."
             )
         return axes[:n_panels]
@@ -86,11 +92,18 @@ def make_axes(
         raise ValueError(f"The 'n_cols' parameter must be a positive int, got {n_cols!r}.")
     n_cols = min(int(n_cols), n_panels)
     n_rows = -(-n_panels // n_cols)
-    # a single panel is as high as any other figure
-    size = (4.8, 4.8) if n_panels == 1 else (panel_size[0] * n_cols, panel_size[1] * n_rows)
+    size = single_size if n_panels == 1 else (panel_size[0] * n_cols, panel_size[1] * n_rows)
     figure = plt.figure(figsize=size, layout=layout)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # inches
     return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
+
+
+def colorbar_beside(artist: ScalarMappable, ax: Axes, label: str) -> Colorbar:
+    """Draw a colour bar at the right of an axes, as high as its picture is."""
+    place = ax.inset_axes((1.04, 0.0, 0.05, 1.0))
+    bar = ax.figure.colorbar(artist, cax=place, label=label)
+    bar.outline.set_visible(False)
+    return bar
 
 
 # ---------------------------------------------------------------------------------------------
@@ -242,9 +255,10 @@ def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
     """Give, for the position of each label that is found in the other, the position there."""
     labels = list(reconstructed)
     if reconstructed.nlevels == 2 and true.nlevels == 1:
-        features = [feature for _, feature in labels]  # of one scale's plain table
-        labels = [label[1] if features.count(label[1]) == 1 else label for label in labels]
-    return {j: labels.index(label) for j, label in enumerate(true) if label in labels}
+        n_scales = Counter(feature for _, feature in labels)  # of one scale's plain table
+        labels = [label[1] if n_scales[label[1]] == 1 else label for label in labels]
+    place = {label: k for k, label in reversed(list(enumerate(labels)))}  # the first of each
+    return {j: place[label] for j, label in enumerate(true) if label in place}
 
 
 def categorical_positions(
@@ -269,13 +283,20 @@ def categorical_positions(
     """
     by_dtype = given is None or (isinstance(given, str) and given == "from_dtype")
     named = [] if by_dtype else column_positions(X, given, "categorical_features")
+    chosen = set(named)
+    true_is_plain, decoded_is_plain = plain_columns(true), plain_columns(decoded)
     return {
         j
         for j, k in positions.items()
-        if j in named
-        or is_categorical(true.iloc[:, j], repr(true.columns[j]))
-        or is_categorical(decoded.iloc[:, k], repr(true.columns[j]))
+        if j in chosen
+        or (not true_is_plain[j] and is_categorical(true.iloc[:, j], repr(true.columns[j])))
+        or (not decoded_is_plain[k] and is_categorical(decoded.iloc[:, k], repr(true.columns[j])))
     }
+
+
+def plain_columns(table: pd.DataFrame) -> np.ndarray:
+    """Tell which columns hold numbers by NumPy's dtype alone, of shape (n_columns,)."""
+    return np.array([isinstance(t, np.dtype) and t.kind in "fiu" for t in table.dtypes], bool)
 
 
 def as_floats(column: pd.Series) -> np.ndarray:

@@ -15,6 +15,7 @@ from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table, up_to_stage
 from .._tables._columns import is_categorical
 from .._tables._input import check_same_rows, to_pandas
+from ._arrays import flat_table
 from ._base import (
     MARKERS,
     MISSING_COLOR,
@@ -277,7 +278,7 @@ class LatentDisplay:
         estimator : estimator instance
             Fitted estimator with ``transform``, or a fitted :class:`~sklearn.pipeline.Pipeline`
             of which the last step is one.
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, DataFrame} of shape (n_samples, n_features) or (n_samples, ...)
             The columns that were fitted.
         stage : str or int, default=None
             Name or position of a stage, where the estimator is a
@@ -481,6 +482,7 @@ def _choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list
 
 def _find_color(X: pd.DataFrame | np.ndarray, color: Any) -> Any:
     """Give the column of X that a colour names, or the colours themselves."""
+    X = flat_table(X)[0]
     frame = X if isinstance(X, pd.DataFrame) else None
     named = isinstance(color, str | Integral) or (
         isinstance(color, tuple) and frame is not None and color in list(frame.columns)

@@ -1,8 +1,8 @@
-"""A display of true against reconstructed values, column by column."""
+"""A display of true against reconstructed values, column by column, or array by array."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,19 @@ from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table, innermost, up_to_stage
 from .._tables._input import to_pandas
 from .._tables._target import r2
+from ._arrays import (
+    ArrayColumns,
+    axis_of,
+    examples_by_quartile,
+    fitted_arrays,
+    flat_table,
+    named_arrays,
+    panels_of,
+    place_arrays,
+    pooled_r2,
+    read_array,
+    row_errors,
+)
 from ._base import (
     MISSING_COLOR,
     PALETTE,
@@ -20,7 +33,7 @@ from ._base import (
     categorical_positions,
     check_has,
     check_units,
-    columns_to_draw,
+    colorbar_beside,
     combine_styles,
     decode_as,
     grouped_categories,
@@ -33,8 +46,6 @@ from ._base import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.collections import PathCollection
-    from matplotlib.container import BarContainer
     from matplotlib.lines import Line2D
 
 # More panels than this are drawn only if they are asked for.
@@ -42,11 +53,13 @@ _MAX_PANELS = 24
 
 
 class ReconstructionDisplay:
-    """True against reconstructed values, with a panel for each column.
+    """True against reconstructed values, with a panel for each column or array.
 
     A numeric column is a scatter plot with the identity line, and the mean absolute error (in the
     column's own unit) and R² in its title. A categorical column has a bar for each category, with
-    the fraction of its samples that are reconstructed correctly. Entries that were not measured
+    the fraction of its samples that are reconstructed correctly. Columns that are one array, such
+    as a spectrum or an image, have one panel with four rows: Q1 to Q4 are the middle ones of the
+    four quartiles of the error, from the smallest to the largest. Entries that were not measured
     are left out.
 
     It is recommended to use :func:`~sknestedae.plotting.ReconstructionDisplay.from_estimator` or
@@ -65,18 +78,24 @@ class ReconstructionDisplay:
         Which columns are categorical: by dtype, or those of these names or indices (and those
         that do not hold numbers).
     units : dict, default=None
-        Unit of each column, by name; columns without a unit can be left out.
+        Unit of each column or array, by name; those without a unit can be left out.
+    arrays : dict, default=None
+        Columns that are one array: from its name to ``(columns, shape)``, such as
+        ``{"image": (slice(0, 256), (16, 16))}``, or to the columns alone for one axis. None: the
+        whole table where it has more than two dimensions, and columns whose cells are arrays.
 
     Attributes
     ----------
     metrics_ : DataFrame of shape (n_panels, 4)
-        For each column: the number of measured samples ``n_samples``, mean absolute error
-        ``mae`` and ``r2`` of a numeric one, and ``accuracy`` (the fraction that is correct) of a
-        categorical one.
-    artists_ : list of matplotlib PathCollection or BarContainer
-        The points or the bars of each panel.
+        For each column or array: the number of measured samples ``n_samples``, mean absolute error
+        ``mae`` and ``r2`` of numbers, and ``accuracy`` (the fraction that is correct) of
+        categories. Of an array, the errors and squares of all elements are taken together.
+    artists_ : list of matplotlib PathCollection, BarContainer or list of matplotlib Artist
+        The points or the bars of each panel; what an array drew.
     lines_ : list of matplotlib Line2D or None
-        The identity line of each panel; None in that of a categorical column.
+        The identity line of each panel; None in that of a categorical column or an array.
+    rows_ : list of list of int
+        Rows that are drawn of the array of each panel; empty for a column, which shows all.
     axes_ : ndarray of shape (n_panels,) of matplotlib Axes
         Axes of the panels.
     figure_ : matplotlib Figure
@@ -104,11 +123,20 @@ class ReconstructionDisplay:
     >>> plt.show()  # doctest: +SKIP
     """
 
-    def __init__(self, X, X_reconstructed, *, categorical_features="from_dtype", units=None):
+    def __init__(
+        self,
+        X,
+        X_reconstructed,
+        *,
+        categorical_features="from_dtype",
+        units=None,
+        arrays=None,
+    ):
         self.X = X
         self.X_reconstructed = X_reconstructed
         self.categorical_features = categorical_features
         self.units = units
+        self.arrays = arrays
 
     def plot(
         self,
@@ -126,9 +154,10 @@ class ReconstructionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array-like of them, default=None
-            Axes to draw on, one for each column. If None, a new figure is made.
+            Axes to draw on, one for each panel. If None, a new figure is made.
         columns : str, int or list of them, default=None
-            The columns to draw, by name or index. None draws all, if they are 24 at most.
+            The columns to draw, by name or index, and arrays by name. None draws all, if the
+            panels are 24 at most.
         n_cols : int, default=4
             Largest number of panels side by side in a new figure.
         max_categories : int, default=10
@@ -147,77 +176,54 @@ class ReconstructionDisplay:
             Object that stores the values and the artists.
         """
         units = check_units(self.units)
-        true, reconstructed, positions = self._tables()
-        chosen = self._choose_columns(positions, columns)
+        X, true, reconstructed, positions = _match_tables(self.X, self.X_reconstructed)
+        arrays = named_arrays(true, self.arrays, flat_table(self.X)[1])
+        chosen = panels_of(true, columns, positions, arrays, "reconstructed")
+        if columns is None and len(chosen) > _MAX_PANELS:
+            raise ValueError(
+                f"The 'columns' parameter must name columns to draw if X has more than "
+                f"{_MAX_PANELS}; X has {len(chosen)}."
+            )
+        own = {j for array in arrays for j in array.columns}
+        alone = {j: k for j, k in positions.items() if j not in own}
         categorical = categorical_positions(
-            self.categorical_features, self.X, true, reconstructed, positions
+            self.categorical_features, X, true, reconstructed, alone
         )
-        self.axes_ = make_axes(ax, len(chosen), n_cols)
+        has_arrays = any(isinstance(what, ArrayColumns) for what in chosen)
+        # equal squares alone are set closely
+        layout = "constrained" if has_arrays else "compressed"
+        self.axes_ = make_axes(ax, len(chosen), n_cols, layout=layout)
         self.figure_ = self.axes_[0].figure
-        self.artists_: list[PathCollection | BarContainer | None] = []
-        self.lines_: list[Line2D | None] = []
-        metrics = []
-        for axes, j in zip(self.axes_, chosen, strict=True):
-            before, after = true.iloc[:, j], reconstructed.iloc[:, positions[j]]
-            measured = before.notna().to_numpy()
-            before, after = before[measured], after[measured]
-            if not measured.any():
-                panel = _Panel("not measured", {})
-                axes.set(xticks=[], yticks=[])
-            elif j in categorical:
-                panel = _draw_categories(axes, before, after, max_categories, bar_kwargs)
+        panels = []
+        for axes, what in zip(self.axes_, chosen, strict=True):
+            if isinstance(what, ArrayColumns):
+                name = what.name
+                after = reconstructed.iloc[:, [positions[j] for j in what.columns]]
+                panel = _draw_array(axes, what, true, after, units.get(name, ""))
             else:
-                unit = units.get(before.name, "")
-                panel = _draw_numbers(axes, before, after, unit, scatter_kwargs, line_kwargs)
-            name = name_of(before.name) if isinstance(self.X, pd.DataFrame) else f"Column {j}"
+                before, after = true.iloc[:, what], reconstructed.iloc[:, positions[what]]
+                name = name_of(before.name) if isinstance(X, pd.DataFrame) else f"Column {what}"
+                known = before.notna().to_numpy()
+                before, after = before[known], after[known]
+                if not known.any():
+                    panel = _blank(axes)
+                elif what in categorical:
+                    panel = _draw_categories(axes, before, after, max_categories, bar_kwargs)
+                else:
+                    unit = units.get(before.name, "")
+                    panel = _draw_numbers(axes, before, after, unit, scatter_kwargs, line_kwargs)
             axes.set_title(f"{shorten(name, 32)}\n{panel.text}", fontsize="medium")
-            self.artists_.append(panel.artist)
-            self.lines_.append(panel.line)
-            metrics.append({"n_samples": int(measured.sum()), **panel.metrics})
+            panels.append(panel)
+        self.artists_ = [panel.artist for panel in panels]
+        self.lines_ = [panel.line for panel in panels]
+        self.rows_ = [panel.rows for panel in panels]
         self.metrics_ = pd.DataFrame(
-            metrics,
-            index=true.columns[chosen],
+            [panel.metrics for panel in panels],
+            index=_labels_of(true, chosen),
             columns=["n_samples", "mae", "r2", "accuracy"],
         )
+        self.metrics_["n_samples"] = self.metrics_["n_samples"].astype(int)
         return self
-
-    def _tables(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[int, int]]:
-        """Give both tables, and the column of the second for each of the first that it has."""
-        true, reconstructed = pd.DataFrame(self.X), pd.DataFrame(self.X_reconstructed)
-        if len(true) != len(reconstructed):
-            raise ValueError(
-                f"X and X_reconstructed must have the same samples, got {len(true)} and "
-                f"{len(reconstructed)} rows."
-            )
-        is_part = true.shape[1] != reconstructed.shape[1]  # labels are an array's positions
-        if isinstance(self.X_reconstructed, pd.DataFrame) and (
-            isinstance(self.X, pd.DataFrame) or is_part
-        ):
-            positions = match_labels(true.columns, reconstructed.columns)
-            if not positions:
-                raise ValueError(
-                    f"X and X_reconstructed must have columns in common, got {list(true.columns)} "
-                    f"and {list(reconstructed.columns)}."
-                )
-        elif true.shape[1] != reconstructed.shape[1]:
-            raise ValueError(
-                f"X and X_reconstructed must have the same columns, got {true.shape[1]} and "
-                f"{reconstructed.shape[1]}."
-            )
-        else:
-            positions = {j: j for j in range(true.shape[1])}
-        return true, reconstructed, positions
-
-    def _choose_columns(self, positions: Mapping[int, int], columns: Any) -> list[int]:
-        """Give the positions in X of the columns to draw."""
-        if columns is None:
-            if len(positions) > _MAX_PANELS:
-                raise ValueError(
-                    f"The 'columns' parameter must name columns to draw if X has more than "
-                    f"{_MAX_PANELS}; X has {len(positions)}."
-                )
-            return list(positions)
-        return columns_to_draw(self.X, columns, positions, "reconstructed")
 
     @classmethod
     @isolated_but_output
@@ -230,6 +236,7 @@ class ReconstructionDisplay:
         columns=None,
         categorical_features=None,
         units=None,
+        arrays=None,
         n_cols=4,
         max_categories=10,
         ax=None,
@@ -244,27 +251,32 @@ class ReconstructionDisplay:
         estimator : estimator instance
             Fitted estimator with ``transform`` and ``inverse_transform``, or a fitted
             :class:`~sklearn.pipeline.Pipeline` of such steps.
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, DataFrame} of shape (n_samples, n_features) or (n_samples, ...)
             The columns that were fitted; NaN where not measured.
         stage : str or int, default=None
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are decoded, to its
             own columns and those of the stages before. None: what the estimator gives.
         columns : str, int or list of them, default=None
-            The columns to draw, by name or index. None draws all, if they are 24 at most.
+            The columns to draw, by name or index, and arrays by name. None draws all, if the
+            panels are 24 at most.
         categorical_features : "from_dtype", array-like or None, default=None
             Which columns are categorical: by dtype, or those of these names or indices (and those
             that do not hold numbers). None takes the estimator's own parameter of this name,
             where it has one.
         units : dict, default=None
-            Unit of each column, by name; columns without a unit can be left out.
+            Unit of each column or array, by name; those without a unit can be left out.
+        arrays : dict, default=None
+            Columns that are one array: from its name to ``(columns, shape)``, such as
+            ``{"image": (slice(0, 256), (16, 16))}``, or to the columns alone for one axis. None:
+            the estimator's blocks of arrays.
         n_cols : int, default=4
             Largest number of panels side by side in a new figure.
         max_categories : int, default=10
             Largest number of bars in a panel. Where there are more categories, the rarest are
             taken together.
         ax : matplotlib Axes or array-like of them, default=None
-            Axes to draw on, one for each column. If None, a new figure is made.
+            Axes to draw on, one for each panel. If None, a new figure is made.
         scatter_kwargs : dict, default=None
             Keywords for :meth:`matplotlib.axes.Axes.scatter`.
         line_kwargs : dict, default=None
@@ -302,6 +314,9 @@ class ReconstructionDisplay:
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
         X_reconstructed = decode_as(estimator, estimator.transform(X), X)
+        if arrays is None:
+            positions = _match_tables(X, X_reconstructed)[-1]
+            arrays = place_arrays(fitted_arrays(estimator), positions)
         if categorical_features is None:
             # Behind other steps of a pipeline, positions and names would be of other columns.
             own = innermost(estimator, steps=False)
@@ -312,6 +327,7 @@ class ReconstructionDisplay:
             columns=columns,
             categorical_features=categorical_features,
             units=units,
+            arrays=arrays,
             n_cols=n_cols,
             max_categories=max_categories,
             ax=ax,
@@ -329,6 +345,7 @@ class ReconstructionDisplay:
         columns=None,
         categorical_features="from_dtype",
         units=None,
+        arrays=None,
         n_cols=4,
         max_categories=10,
         ax=None,
@@ -347,19 +364,25 @@ class ReconstructionDisplay:
             name, else by position. A name of one level is also that of the one feature of the name
             in columns of two levels, (scale, feature).
         columns : str, int or list of them, default=None
-            The columns to draw, by name or index. None draws all, if they are 24 at most.
+            The columns to draw, by name or index, and arrays by name. None draws all, if the
+            panels are 24 at most.
         categorical_features : "from_dtype" or array-like, default="from_dtype"
             Which columns are categorical: by dtype, or those of these names or indices (and those
             that do not hold numbers).
         units : dict, default=None
-            Unit of each column, by name; columns without a unit can be left out.
+            Unit of each column or array, by name; those without a unit can be left out.
+        arrays : dict, default=None
+            Columns that are one array: from its name to ``(columns, shape)``, such as
+            ``{"image": (slice(0, 256), (16, 16))}``, or to the columns alone for one axis. None:
+            the whole table where it has more than two dimensions, and columns whose cells are
+            arrays.
         n_cols : int, default=4
             Largest number of panels side by side in a new figure.
         max_categories : int, default=10
             Largest number of bars in a panel. Where there are more categories, the rarest are
             taken together.
         ax : matplotlib Axes or array-like of them, default=None
-            Axes to draw on, one for each column. If None, a new figure is made.
+            Axes to draw on, one for each panel. If None, a new figure is made.
         scatter_kwargs : dict, default=None
             Keywords for :meth:`matplotlib.axes.Axes.scatter`.
         line_kwargs : dict, default=None
@@ -389,7 +412,13 @@ class ReconstructionDisplay:
         phase           3  NaN  NaN      0.67
         """
         X, X_reconstructed = to_pandas(X), to_pandas(X_reconstructed, "X_reconstructed")
-        display = cls(X, X_reconstructed, categorical_features=categorical_features, units=units)
+        display = cls(
+            X,
+            X_reconstructed,
+            categorical_features=categorical_features,
+            units=units,
+            arrays=arrays,
+        )
         return display.plot(
             ax,
             columns=columns,
@@ -401,18 +430,121 @@ class ReconstructionDisplay:
         )
 
 
+def _match_tables(
+    X: Any, X_reconstructed: Any
+) -> tuple[Any, pd.DataFrame, pd.DataFrame, dict[int, int]]:
+    """Bring both tables to two dimensions, and match their columns.
+
+    Returns
+    -------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    true, reconstructed : DataFrame
+    positions : dict of int to int
+        The column of the second for each of the first that it has.
+    """
+    X, shape = flat_table(X)
+    X_reconstructed, shape_back = flat_table(X_reconstructed)
+    if shape != shape_back and shape and shape_back:
+        raise ValueError(
+            f"The rows of X and X_reconstructed must have the same shape, got {shape} and "
+            f"{shape_back}."
+        )
+    true, reconstructed = pd.DataFrame(X), pd.DataFrame(X_reconstructed)
+    if len(true) != len(reconstructed):
+        raise ValueError(
+            f"X and X_reconstructed must have the same samples, got {len(true)} and "
+            f"{len(reconstructed)} rows."
+        )
+    is_part = true.shape[1] != reconstructed.shape[1]  # labels are an array's positions
+    if isinstance(X_reconstructed, pd.DataFrame) and (isinstance(X, pd.DataFrame) or is_part):
+        positions = match_labels(true.columns, reconstructed.columns)
+        if not positions:
+            raise ValueError(
+                f"X and X_reconstructed must have columns in common, got {list(true.columns)} "
+                f"and {list(reconstructed.columns)}."
+            )
+    elif is_part:
+        raise ValueError(
+            f"X and X_reconstructed must have the same columns, got {true.shape[1]} and "
+            f"{reconstructed.shape[1]}."
+        )
+    else:
+        positions = {j: j for j in range(true.shape[1])}
+    return X, true, reconstructed, positions
+
+
+def _labels_of(table: pd.DataFrame, chosen: list[int | ArrayColumns]) -> pd.Index:
+    """Give the labels of panels: those of columns, and names of arrays."""
+    if not any(isinstance(what, ArrayColumns) for what in chosen):
+        return table.columns[chosen]
+    labels = [w.name if isinstance(w, ArrayColumns) else table.columns[w] for w in chosen]
+    return pd.Index(labels, tupleize_cols=False)
+
+
 class _Panel(NamedTuple):
-    """The content of a panel: the text in its title, the scores of its column, the artists."""
+    """The content of a panel: the text in its title, its scores, the artists, the rows drawn."""
 
     text: str
     metrics: dict[str, float]
-    artist: PathCollection | BarContainer | None = None
+    artist: Any = None
     line: Line2D | None = None
+    rows: Sequence[int] = ()
+
+
+def _blank(ax: Axes) -> _Panel:
+    """Leave a panel without content, of what was never measured."""
+    ax.set(xticks=[], yticks=[])
+    return _Panel("not measured", {"n_samples": 0})
+
+
+def _say_errors(metrics: dict[str, float], unit: str) -> str:
+    """Write the errors of numbers, in two lines where one is too narrow."""
+    text = f"MAE {three_digits(metrics['mae'])} {unit}".rstrip()
+    if "r2" not in metrics:
+        return text
+    separator = ", " if len(text) < 20 else "\n"  # the panel is narrow
+    return f"{text}{separator}R² {metrics['r2']:.3f}"
+
+
+def _draw_array(
+    ax: Axes, array: ArrayColumns, true: pd.DataFrame, reconstructed: pd.DataFrame, unit: str
+) -> _Panel:
+    """Draw four rows of an array, one of each quartile of the error, as the array draws itself."""
+    from matplotlib.image import AxesImage
+
+    before = read_array(true, array)
+    after = read_array(reconstructed, array._replace(columns=list(range(reconstructed.shape[1]))))
+    known = ~np.isnan(before)
+    if not known.any():
+        return _blank(ax)
+    error = row_errors(before, after, "rmse")
+    examples = examples_by_quartile(error, 1)
+    rows = [row for row, _ in examples]
+    artists = list(
+        array.plot(
+            ax,
+            before[rows],
+            after[rows],
+            label="",
+            unit=unit,
+            x=axis_of(true, array),
+            names=("true", "decoded"),
+            titles=[f"Q{quarter}" for _, quarter in examples],
+        )
+    )
+    if artists and isinstance(artists[0], AxesImage):
+        colorbar_beside(artists[0], ax, unit)
+    metrics: dict[str, float] = {"n_samples": int(known.any(axis=1).sum())}
+    metrics["mae"] = float(np.nanmean(np.abs(before - after)))
+    r2_of_array = pooled_r2(before, after)
+    if np.isfinite(r2_of_array):
+        metrics["r2"] = r2_of_array
+    return _Panel(_say_errors(metrics, unit), metrics, artists, None, rows)
 
 
 def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, float]:
     """Compute the errors of a column; a column without variance has no R²."""
-    values = {"mae": float(mean_absolute_error(true, reconstructed))}
+    values = {"n_samples": len(true), "mae": float(mean_absolute_error(true, reconstructed))}
     if np.ptp(true) > 0:
         values["r2"] = float(r2(true, reconstructed))
     return values
@@ -453,11 +585,7 @@ def _draw_numbers(
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
     metrics = _numeric_metrics(x, y)
-    text = f"MAE {three_digits(metrics['mae'])} {unit}".rstrip()
-    if "r2" in metrics:
-        separator = ", " if len(text) < 20 else "\n"  # the panel is narrow
-        text += f"{separator}R² {metrics['r2']:.3f}"
-    return _Panel(text, metrics, points, line)
+    return _Panel(_say_errors(metrics, unit), metrics, points, line)
 
 
 def _draw_categories(
@@ -486,4 +614,5 @@ def _draw_categories(
     ax.set(xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="Fraction correct")
     ax.invert_yaxis()
     accuracy = float(np.mean(correct))
-    return _Panel(f"accuracy {accuracy:.3f}", {"accuracy": accuracy}, bars)
+    metrics = {"n_samples": len(correct), "accuracy": accuracy}
+    return _Panel(f"accuracy {accuracy:.3f}", metrics, bars)

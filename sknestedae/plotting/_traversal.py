@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,38 +14,59 @@ from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table, innermost, steps_before, up_to_stage
 from .._tables._input import to_pandas
 from .._tables._statistics import standard_deviation
+from ..blocks._drawing import sequence_colors
 from ..exceptions import NoTargetError
+from ._arrays import (
+    ArrayColumns,
+    axis_of,
+    fitted_arrays,
+    flat_table,
+    is_array_target,
+    make_array,
+    named_arrays,
+    panels_of,
+    place_arrays,
+    read_array,
+)
 from ._base import (
     PALETTE,
     as_floats,
     categorical_positions,
     check_has,
     check_units,
-    columns_to_draw,
+    colorbar_beside,
     combine_styles,
     decode_as,
     make_axes,
     match_labels,
     name_of,
+    plain_columns,
     shorten,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.container import BarContainer
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
 _BAND_COLOR = "0.92"
+# Of an array, how many values of the latent are drawn: lines on each other, pictures in a row.
+_N_LINES = 9
+# Deviations of a constant, by rounding of its mean, are below this share of it.
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
+_N_IMAGES = 6
 
 
 class TraversalDisplay:
-    r"""Changes in a decoded table along one latent, with a panel for each column.
+    r"""Changes in a decoded table along one latent, with a panel for each column or array.
 
     A numeric column is a line in its own unit; the band behind it holds the middle 90 % of the
     data, so that a line that stays flat against the band hardly moves. A categorical column has a
-    bar where a category is the most probable one. Columns that move most come first, and the
-    predicted target, where there is one, before them.
+    bar where a category is the most probable one. Columns that are one array have one panel: of a
+    spectrum some lines, coloured by the latent's value, of an image a row of pictures. Columns and
+    arrays that move most come first, and the predicted target, where there is one, before them.
 
     It is recommended to use :func:`~sknestedae.plotting.TraversalDisplay.from_estimator` to create
     a display. All parameters are stored as attributes.
@@ -60,9 +81,12 @@ class TraversalDisplay:
         Data that says on which scale a column varies. The columns of two DataFrames are matched
         by name, else by position.
     predictions : DataFrame of shape (n_steps, n_outputs), default=None
-        The predicted targets at these values.
+        The predicted targets at these values; or an array of shape (n_steps, n_channels) or
+        (n_steps, height, width), where the target is one array.
     predictions_of_X : DataFrame of shape (n_samples, n_outputs), default=None
         Those of the data, for the bands.
+    target_name : str, default="target"
+        Name of a target that is one array.
     xlabel : str, default="Latent"
         Name of the latent.
     quantiles : tuple of two float, default=(0.05, 0.95)
@@ -71,8 +95,12 @@ class TraversalDisplay:
         Which columns are categorical: by dtype, or those of these names or indices (and those
         that do not hold numbers).
     units : dict, default=None
-        Unit of each column and target, by name (of two levels, also by the second alone); those
-        without a unit can be left out.
+        Unit of each column, array and target, by name (of two levels, also by the second alone);
+        those without a unit can be left out.
+    arrays : dict, default=None
+        Columns that are one array: from its name to ``(columns, shape)``, such as
+        ``{"image": (slice(0, 256), (16, 16))}``, or to the columns alone for one axis. None: the
+        whole table where it has more than two dimensions, and columns whose cells are arrays.
 
     Attributes
     ----------
@@ -80,13 +108,14 @@ class TraversalDisplay:
         By how many standard deviations of the data each column moves, from the smallest to the
         largest value along the way; the largest first. For a categorical column that changes, the
         same of its one-hot values, :math:`\sqrt{2 / (1 - \sum p^2)}` with the frequencies
-        :math:`p` of its categories. NaN where the data does not vary.
+        :math:`p` of its categories; of an array the root of the sum of squares over its elements,
+        of the movement over that of the standard deviation. NaN where the data does not vary.
     columns_ : list
-        Labels of the panels: those of the predicted targets, then those of the columns.
-    artists_ : list of matplotlib Line2D or BarContainer
-        The line or the bars of each panel.
+        Labels of the panels: those of the predicted targets, then those of columns and arrays.
+    artists_ : list of matplotlib Line2D, BarContainer or list of matplotlib Artist
+        The line or the bars of each panel; what an array drew.
     bands_ : list of matplotlib Patch or None
-        The band of each panel; None in that of a categorical column.
+        The band of each panel; None in that of a categorical column or an array.
     axes_ : ndarray of shape (n_panels,) of matplotlib Axes
         Axes of the panels.
     figure_ : matplotlib Figure
@@ -126,20 +155,24 @@ class TraversalDisplay:
         *,
         predictions=None,
         predictions_of_X=None,
+        target_name="target",
         xlabel="Latent",
         quantiles=(0.05, 0.95),
         categorical_features="from_dtype",
         units=None,
+        arrays=None,
     ):
         self.values = values
         self.decoded = decoded
         self.X = X
         self.predictions = predictions
         self.predictions_of_X = predictions_of_X
+        self.target_name = target_name
         self.xlabel = xlabel
         self.quantiles = quantiles
         self.categorical_features = categorical_features
         self.units = units
+        self.arrays = arrays
 
     def plot(
         self,
@@ -159,9 +192,11 @@ class TraversalDisplay:
         ax : matplotlib Axes or array-like of them, default=None
             Axes to draw on, one for each panel. If None, a new figure is made.
         columns : str, int or list of them, default=None
-            The columns to draw, by name or index, in this order. None draws those that move most.
+            The columns to draw, by name or index, and arrays by name, in this order. None draws
+            those that move most.
         max_columns : int, default=8
-            Largest number of columns that are drawn with ``columns=None``.
+            Largest number of columns and arrays that are drawn with ``columns=None``, and of
+            predicted targets.
         n_cols : int, default=4
             Largest number of panels side by side in a new figure.
         line_kwargs : dict, default=None
@@ -177,66 +212,74 @@ class TraversalDisplay:
             Object that stores the values and the artists.
         """
         units = check_units(self.units)
-        panels = [*self._targets(), *self._columns(columns, max_columns)]
+        panels = [*self._targets(max_columns), *self._columns(columns, max_columns)]
+        has_arrays = any(isinstance(panel, _ArrayPanel) for panel in panels)
+        size, single = ((3.7, 2.7), (7.2, 3.6)) if has_arrays else ((2.9, 2.5), (4.8, 4.8))
         self.axes_ = make_axes(
-            ax, len(panels), n_cols, panel_size=(2.9, 2.5), layout="constrained"
+            ax, len(panels), n_cols, panel_size=size, single_size=single, layout="constrained"
         )
         self.figure_ = self.axes_[0].figure
         self.columns_ = [panel.label for panel in panels]
-        self.artists_: list[Line2D | BarContainer] = []
+        self.artists_: list[Any] = []
         self.bands_: list[Rectangle | None] = []
         values = np.asarray(self.values, dtype=float)
-        for axes, panel in zip(self.axes_, panels, strict=True):
-            if panel.is_categorical:
-                self.artists_.append(_draw_categories(axes, values, panel, bar_kwargs))
-                self.bands_.append(None)
-            else:
-                self.bands_.append(_draw_band(axes, panel.data, self.quantiles, band_kwargs))
-                self.artists_.append(_draw_line(axes, values, panel, line_kwargs))
-            label = panel.label
-            is_named = isinstance(self.X, pd.DataFrame) or not isinstance(label, Integral)
-            name = name_of(label) if is_named else f"Column {label}"
-            name = f"Predicted {name}" if panel.is_target else name
-            axes.set_title(shorten(name, 30), fontsize="medium")
+        n_last = len(panels) if ax is not None else min(n_cols, len(panels))
+        for k, (axes, panel) in enumerate(zip(self.axes_, panels, strict=True)):
+            label, band = panel.label, None
             feature = label[-1] if isinstance(label, tuple) else label
             unit = units.get(label, units.get(feature, ""))
-            axes.set(ylabel="" if panel.is_categorical else unit, xlim=(values[0], values[-1]))
-        n_last = len(panels) if ax is not None else min(n_cols, len(panels))
-        for axes in self.axes_[-n_last:]:  # of a new figure the lowest panel of each column
-            axes.set_xlabel(self.xlabel)
+            artist: Any
+            if isinstance(panel, _ArrayPanel):
+                artist = _draw_array(axes, values, panel, unit, self.xlabel)
+            else:
+                if panel.is_categorical:
+                    artist = _draw_categories(axes, values, panel, bar_kwargs)
+                else:
+                    band = _draw_band(axes, panel.data, self.quantiles, band_kwargs)
+                    artist = _draw_line(axes, values, panel, line_kwargs)
+                axes.set(ylabel="" if panel.is_categorical else unit, xlim=(values[0], values[-1]))
+                if k >= len(panels) - n_last:  # of a new figure the lowest panel of each column
+                    axes.set_xlabel(self.xlabel)
+            self.artists_.append(artist)
+            self.bands_.append(band)
+            axes.set_title(shorten(self._title(panel), 30), fontsize="medium")
         return self
 
-    def _paths(self) -> tuple[dict[int, pd.Series], pd.DataFrame, set[int]]:
-        """Give the decoded column of each column, the data, and which columns are categorical."""
-        table, decoded = pd.DataFrame(self.X), pd.DataFrame(self.decoded)
-        if len(decoded) != len(self.values):
+    def _title(self, panel: _Panel | _ArrayPanel) -> str:
+        """Give the title of a panel."""
+        label = panel.label
+        is_named = isinstance(self.X, pd.DataFrame) or not isinstance(label, Integral)
+        name = name_of(label) if is_named else f"Column {label}"
+        return f"Predicted {name}" if panel.is_target else name
+
+    def _paths(self) -> tuple[dict[int, int], pd.DataFrame, pd.DataFrame]:
+        """Give the decoded column of each column, the data and the decoded table."""
+        decoded = flat_table(self.decoded)[0]
+        table, back = pd.DataFrame(flat_table(self.X)[0]), pd.DataFrame(decoded)
+        if len(back) != len(self.values):
             raise ValueError(
                 f"The table must have a row for each of the {len(self.values)} values of the "
-                f"latent, got {len(decoded)}."
+                f"latent, got {len(back)}."
             )
-        if isinstance(self.decoded, pd.DataFrame):
-            positions = match_labels(table.columns, decoded.columns)
-        elif table.shape[1] == decoded.shape[1]:
-            positions = {j: j for j in range(table.shape[1])}
-        else:
-            positions = {}
+        positions = _match(table, decoded)
         if not positions:
             raise ValueError(
                 "X and the decoded table must have the same columns, got "
-                f"{list(table.columns)} and {list(decoded.columns)}."
+                f"{list(table.columns)} and {list(back.columns)}."
             )
-        categorical = categorical_positions(
-            self.categorical_features, self.X, table, decoded, positions
-        )
-        return {j: decoded.iloc[:, k] for j, k in positions.items()}, table, categorical
+        return positions, table, back
 
-    def _targets(self) -> list[_Panel]:
-        """Give the panel of each predicted target."""
+    def _targets(self, max_columns: Any) -> Sequence[_Panel | _ArrayPanel]:
+        """Give the panel of each predicted target; of very many, those that move most."""
         if self.predictions is None:
             return []
-        after = pd.DataFrame(self.predictions)
+        if not isinstance(self.predictions, pd.DataFrame):
+            path = np.asarray(self.predictions, dtype=float)
+            array = make_array(self.target_name, [], path.shape[1:])
+            return [_ArrayPanel(array, path.reshape(len(path), -1), None, True)]
+        after = self.predictions
         before = after if self.predictions_of_X is None else pd.DataFrame(self.predictions_of_X)
-        return [
+        panels = [
             _Panel(
                 label,
                 before.iloc[:, j],
@@ -246,31 +289,41 @@ class TraversalDisplay:
             )
             for j, label in enumerate(after.columns)
         ]
+        if len(panels) <= _check_max_columns(max_columns):
+            return panels
+        size = [-_movement(p.path, p.data, p.is_categorical) for p in panels]
+        return [panels[k] for k in np.argsort(size, kind="stable")[:max_columns]]
 
-    def _columns(self, columns: Any, max_columns: Any) -> list[_Panel]:
-        """Give the panel of each column to draw, and store how far all columns move."""
-        paths, table, categorical = self._paths()
-        movement = [
-            _movement(path, table.iloc[:, j], j in categorical) for j, path in paths.items()
-        ]
+    def _columns(self, columns: Any, max_columns: Any) -> list[_Panel | _ArrayPanel]:
+        """Give the panel of each column or array to draw, and store how far all move."""
+        positions, table, decoded = self._paths()
+        arrays = named_arrays(table, self.arrays, flat_table(self.X)[1])
+        own = {j for array in arrays for j in array.columns}
+        X = table if isinstance(self.X, pd.DataFrame) else table.to_numpy()
+        categorical = categorical_positions(
+            self.categorical_features,
+            X,
+            table,
+            decoded,
+            {j: k for j, k in positions.items() if j not in own},
+        )
+
+        def panel(what: int | ArrayColumns) -> _Panel | _ArrayPanel:
+            if isinstance(what, ArrayColumns):
+                path = _array_path(decoded, positions, what)
+                return _ArrayPanel(what, path, axis_of(table, what))
+            path = decoded.iloc[:, positions[what]]
+            return _Panel(table.columns[what], table.iloc[:, what], path, what in categorical)
+
+        every = panels_of(table, None, positions, arrays, "decoded")
+        movement = _movements(every, table, decoded, positions, categorical)
         order = np.argsort([-m for m in movement], kind="stable")  # NaN comes last
-        ordered = [list(paths)[k] for k in order]
-        labels = pd.Index([table.columns[j] for j in ordered], tupleize_cols=False)
-        self.movement_ = pd.Series(np.array(movement)[order], index=labels, name="movement")
-        return [
-            _Panel(table.columns[j], table.iloc[:, j], paths[j], j in categorical)
-            for j in self._choose_columns(ordered, columns, max_columns)
-        ]
-
-    def _choose_columns(self, ordered: list[int], columns: Any, max_columns: Any) -> list[int]:
-        """Give the positions in X of the columns to draw."""
+        labels = [w.name if isinstance(w, ArrayColumns) else table.columns[w] for w in every]
+        labels = pd.Index([labels[k] for k in order], tupleize_cols=False)
+        self.movement_ = pd.Series(movement[order], index=labels, name="movement")
         if columns is None:
-            if not isinstance(max_columns, Integral) or max_columns < 1:
-                raise ValueError(
-                    f"The 'max_columns' parameter must be a positive int, got {max_columns!r}."
-                )
-            return ordered[: int(max_columns)]
-        return columns_to_draw(self.X, columns, ordered, "decoded")
+            return [panel(every[k]) for k in order[: _check_max_columns(max_columns)]]
+        return [panel(what) for what in panels_of(table, columns, positions, arrays, "decoded")]
 
     @classmethod
     @isolated_but_output
@@ -290,6 +343,7 @@ class TraversalDisplay:
         max_columns=8,
         categorical_features=None,
         units=None,
+        arrays=None,
         n_cols=4,
         ax=None,
         line_kwargs=None,
@@ -303,7 +357,7 @@ class TraversalDisplay:
         estimator : estimator instance
             Fitted estimator with ``transform`` and ``inverse_transform``, or a fitted
             :class:`~sklearn.pipeline.Pipeline` of such steps.
-        X : {array-like, DataFrame} of shape (n_samples, n_features)
+        X : {array-like, DataFrame} of shape (n_samples, n_features) or (n_samples, ...)
             The columns that were fitted, of the rows that say where the latents lie.
         latent : int, default=0
             Position of the latent; negative ones count from the last.
@@ -323,18 +377,24 @@ class TraversalDisplay:
             Whether the target that is predicted of the decoded table is drawn; "auto": where there
             is one. The table goes through the encoder again for it.
         target_names : list of str, default=None
-            Name of each predicted target. None: "target", with a number if there are several.
+            Name of each predicted target; one where the target is an array. None: "target", with a
+            number if there are several.
         columns : str, int or list of them, default=None
-            The columns to draw, by name or index, in this order. None draws those that move most.
+            The columns to draw, by name or index, and arrays by name, in this order. None draws
+            those that move most.
         max_columns : int, default=8
-            Largest number of columns that are drawn with ``columns=None``.
+            Largest number of columns and arrays that are drawn with ``columns=None``, and of
+            predicted targets.
         categorical_features : "from_dtype", array-like or None, default=None
             Which columns are categorical: by dtype, or those of these names or indices (and those
             that do not hold numbers). None takes the estimator's own parameter of this name,
             where it has one.
         units : dict, default=None
-            Unit of each column and target, by name (of two levels, also by the second alone);
-            those without a unit can be left out.
+            Unit of each column, array and target, by name (of two levels, also by the second
+            alone); those without a unit can be left out.
+        arrays : dict, default=None
+            Columns that are one array: from its name to ``(columns, shape)``, or to the columns
+            alone for one axis. None: the estimator's blocks of arrays.
         n_cols : int, default=4
             Largest number of panels side by side in a new figure.
         ax : matplotlib Axes or array-like of them, default=None
@@ -383,6 +443,9 @@ class TraversalDisplay:
         if _predicts(estimator, X, predict, caller):
             predictions = _predict(estimator, _as_input(estimator, decoded, X), target_names)
             predictions_of_X = _predict(estimator, X, target_names)
+        if arrays is None:
+            flat = flat_table(X)[0], flat_table(decoded)[0]
+            arrays = place_arrays(fitted_arrays(estimator), _match(pd.DataFrame(flat[0]), flat[1]))
         if categorical_features is None:
             own = innermost(estimator, steps=False)
             categorical_features = getattr(own, "categorical_features", None)
@@ -392,10 +455,12 @@ class TraversalDisplay:
             X,
             predictions=predictions,
             predictions_of_X=predictions_of_X,
+            target_name="target" if target_names is None else target_names[0],
             xlabel=f"Latent {latent}",
             quantiles=quantiles,
             categorical_features=categorical_features,
             units=units,
+            arrays=arrays,
         )
         return display.plot(
             ax,
@@ -499,9 +564,15 @@ def _as_input(
 
 def _predict(
     estimator: Any, X: pd.DataFrame | np.ndarray, names: Sequence[str] | None
-) -> pd.DataFrame:
-    """Predict, as a table of shape (n_samples, n_outputs) in which classes are words."""
+) -> pd.DataFrame | np.ndarray:
+    """Predict, as a table of shape (n_samples, n_outputs) in which classes are words.
+
+    A target that is one array comes as an array of the shape (n_samples, ...).
+    """
     values = np.asarray(estimator.predict(X))
+    if is_array_target(estimator, values):
+        _check_target_names(names, 1)
+        return values
     frame = pd.DataFrame(values.reshape(len(values), -1)).infer_objects()
     nested = innermost(estimator)
     if hasattr(nested, "stages_"):
@@ -513,19 +584,54 @@ def _predict(
         frame.iloc[:, j].astype(str) if classes[j] else frame.iloc[:, j]
         for j in range(frame.shape[1])
     ]
+    _check_target_names(names, len(parts))
     if names is None:
         numbered = [f"target {j}" for j in range(len(parts))]
         names = ["target"] if len(parts) == 1 else numbered
-    if isinstance(names, str) or len(names) != len(parts):
+    return pd.concat(parts, axis=1).set_axis(pd.Index(list(names), tupleize_cols=False), axis=1)
+
+
+def _check_target_names(names: Sequence[str] | None, n_targets: int) -> None:
+    """Refuse names that are not one for each target."""
+    if names is not None and (isinstance(names, str) or len(names) != n_targets):
         raise ValueError(
-            f"The 'target_names' parameter must be a list of the names of the {len(parts)} "
+            f"The 'target_names' parameter must be a list of the names of the {n_targets} "
             f"predicted targets, got {names!r}."
         )
-    return pd.concat(parts, axis=1).set_axis(pd.Index(list(names), tupleize_cols=False), axis=1)
+
+
+def _check_max_columns(max_columns: Any) -> int:
+    if not isinstance(max_columns, Integral) or max_columns < 1:
+        raise ValueError(
+            f"The 'max_columns' parameter must be a positive int, got {max_columns!r}."
+        )
+    return int(max_columns)
+
+
+def _match(table: pd.DataFrame, decoded: Any) -> dict[int, int]:
+    """Give the column of a decoded table for each column of a table that it has."""
+    back = pd.DataFrame(decoded)
+    if isinstance(decoded, pd.DataFrame):
+        return match_labels(table.columns, back.columns)
+    return {j: j for j in range(table.shape[1])} if table.shape[1] == back.shape[1] else {}
 
 
 # ---------------------------------------------------------------------------------------------
 # Panels
+
+
+class _ArrayPanel(NamedTuple):
+    """An array of columns or the predicted one: its values along the way, (n_steps, n_values)."""
+
+    array: ArrayColumns
+    path: np.ndarray
+    x: Any = None
+    is_target: bool = False
+
+    @property
+    def label(self) -> str:
+        """Give the name of the array."""
+        return self.array.name
 
 
 class _Panel(NamedTuple):
@@ -547,6 +653,48 @@ def _holds_classes(column: pd.Series) -> bool:
     return column.dtype.kind not in "fiu"
 
 
+def _array_path(
+    decoded: pd.DataFrame, positions: Mapping[int, int], array: ArrayColumns
+) -> np.ndarray:
+    """Give an array's decoded values along the way, of shape (n_steps, n_values)."""
+    return read_array(decoded, array._replace(columns=[positions[j] for j in array.columns]))
+
+
+def _movements(
+    every: Sequence[int | ArrayColumns],
+    table: pd.DataFrame,
+    decoded: pd.DataFrame,
+    positions: Mapping[int, int],
+    categorical: Collection[int],
+) -> np.ndarray:
+    """Say how far each column or array moves along the way, in standard deviations of the data.
+
+    Returns
+    -------
+    ndarray of shape (n_columns,)
+    """
+    movement = np.full(len(every), np.nan)
+    numbers: list[tuple[int, int]] = []
+    is_plain = plain_columns(table)
+    for i, what in enumerate(every):
+        if isinstance(what, ArrayColumns):
+            path = _array_path(decoded, positions, what)
+            movement[i] = array_movement(path, read_array(table, what))
+        elif what in categorical or not is_plain[what]:
+            path = decoded.iloc[:, positions[what]]
+            movement[i] = _movement(path, table.iloc[:, what], what in categorical)
+        else:
+            numbers.append((i, what))
+    # thousands of columns of numbers are taken out of the tables at once
+    own = [j for _, j in numbers]
+    data = table.iloc[:, own].to_numpy(dtype=np.float64)
+    paths = decoded.iloc[:, [positions[j] for j in own]].to_numpy(np.float64, na_value=np.nan)
+    for (i, _), values, path in zip(numbers, data.T, paths.T, strict=True):
+        scale = standard_deviation(values[~np.isnan(values)])
+        movement[i] = float(np.ptp(path)) / scale if scale > 0 else np.nan
+    return movement
+
+
 def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
     """Say how far a column moves along the way, in standard deviations of the data."""
     known = data[data.notna()]
@@ -558,6 +706,62 @@ def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
         return np.sqrt(2 / variance) * changes if variance > 0 else np.nan
     scale = standard_deviation(as_floats(known))  # of these rows, as the frequencies above are
     return float(np.ptp(as_floats(path))) / scale if scale > 0 else np.nan
+
+
+def array_movement(path: np.ndarray, data: np.ndarray) -> float:
+    """Say how far an array moves along the way, in standard deviations of the data.
+
+    Parameters
+    ----------
+    path : ndarray of shape (n_steps, n_values)
+    data : ndarray of shape (n_samples, n_values)
+        NaN where not measured.
+    """
+    known = ~np.isnan(data)
+    n_known = np.maximum(known.sum(axis=0), 1)
+    # in units of the largest one, so that no square overflows or is lost
+    unit = np.max(np.abs(data), initial=0.0, where=known)
+    if not unit > 0:
+        return np.nan
+    scaled = np.where(known, data / unit, 0.0)
+    deviation = np.where(known, scaled - scaled.sum(axis=0) / n_known, 0.0)
+    size = np.sqrt((deviation**2).sum(axis=0) / n_known)
+    size[size <= _ROUNDING * np.abs(scaled).max(axis=0)] = 0.0  # a constant element
+    total = np.linalg.norm(size)
+    return float(np.linalg.norm(np.ptp(path / unit, axis=0)) / total) if total > 0 else np.nan
+
+
+def _draw_array(
+    ax: Axes, values: np.ndarray, panel: _ArrayPanel, unit: str, xlabel: str
+) -> list[Artist]:
+    """Draw an array at some values of the latent: lines in colours, or pictures in a row."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+    from matplotlib.image import AxesImage
+
+    is_line = len(panel.array.shape) == 1
+    n_shown = min(_N_LINES if is_line else _N_IMAGES, len(values))
+    steps = np.unique(np.round(np.linspace(0, len(values) - 1, n_shown)).astype(int))
+    artists = list(
+        panel.array.plot(
+            ax,
+            panel.path[steps],
+            None,
+            label="",
+            unit=unit,
+            x=panel.x,
+            names=("decoded", ""),
+            titles=[f"{v:.2g}".replace("-", "\N{MINUS SIGN}") for v in values[steps]],
+        )
+    )
+    if artists and isinstance(artists[0], AxesImage):
+        ax.set_xlabel(xlabel)
+        colorbar_beside(artists[0], ax, unit)
+    elif is_line:
+        colors = ListedColormap(sequence_colors(256))
+        scale = ScalarMappable(Normalize(values[0], values[-1]), colors)
+        colorbar_beside(scale, ax, xlabel)
+    return artists
 
 
 def _draw_band(

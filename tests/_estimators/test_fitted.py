@@ -110,7 +110,7 @@ def numbers(seed=0, n=30):
 
 def score(values, output, layout, measured=None, weight=None):
     blocks = {"table": Encoded(values, measured)}
-    return reconstruction_r2(blocks, {"table": output}, {"table": layout}, weight)
+    return reconstruction_r2(blocks, {"table": output}, {"table": layout}, {"table": 1.0}, weight)
 
 
 def test_r2_of_one_number_is_that_of_scikit_learn():

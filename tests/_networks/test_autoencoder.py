@@ -1,6 +1,7 @@
 """The autoencoder network."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from sknestedae._layers._dense import (
     ACTIVATIONS,
 )
 from sknestedae._networks._autoencoder import AutoencoderModule
+from sknestedae._networks._batch import Batch
 from sknestedae._tables._layout import Layout
 from sknestedae.blocks import Block, DenseBlock
 
@@ -41,7 +43,7 @@ def make(block=None, **settings):
             "activation": "silu",
             "latent_activation": "identity",
             "dropout": 0.0,
-            "n_outputs": 3,
+            "target_layout": Layout(3),
             **settings,
         }
     )
@@ -49,10 +51,21 @@ def make(block=None, **settings):
 
 def draw(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return {
-        name: torch.randn(N_ROWS, layout.n_values, generator=generator)
-        for name, layout in LAYOUTS.items()
-    }
+    return Batch(
+        {
+            name: torch.randn(N_ROWS, layout.n_values, generator=generator)
+            for name, layout in LAYOUTS.items()
+        }
+    )
+
+
+def changed(rows, **values):
+    """Give rows with other values of some blocks."""
+    return replace(rows, values={**rows.values, **values})
+
+
+def as_double(rows):
+    return Batch({name: values.double() for name, values in rows.values.items()})
 
 
 @pytest.mark.parametrize("block", [DenseBlock(), LinearBlock()])
@@ -64,10 +77,9 @@ def test_shapes(block, sizes, n_outputs):
         hidden_layer_sizes=sizes,
         decoder_hidden_layer_sizes=sizes[::-1],
         predictor_hidden_layer_sizes=sizes,
-        n_outputs=n_outputs,
+        target_layout=Layout(n_outputs) if n_outputs else None,
     )
-    values = draw()
-    latents, blocks, prediction = module(values)
+    latents, blocks, prediction = module(draw())
     assert latents.shape == (N_ROWS, 2)
     assert {name: out.shape for name, out in blocks.items()} == {
         name: (N_ROWS, layout.n_values) for name, layout in LAYOUTS.items()
@@ -81,9 +93,9 @@ def test_shapes(block, sizes, n_outputs):
 
 
 def test_forward_is_encode_decode_predict():
-    module, values = make(), draw()
-    outputs = module(values)
-    latents = module.encode(values)
+    module, rows = make(), draw()
+    outputs = module(rows)
+    latents = module.encode(rows)
     assert torch.equal(outputs.latents, latents)
     assert torch.equal(outputs.prediction, module.predict(latents))
     for name, decoded in module.decode(latents).items():
@@ -94,10 +106,10 @@ def test_a_block_does_not_move_the_encoding_of_another():
     module, seen = make(), {}
     for name, encoder in module.block_encoders.items():
         encoder.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
-    values = draw()
-    first = module.encode(values)
+    rows = draw()
+    first = module.encode(rows)
     before = dict(seen)
-    second = module.encode({**values, "mixed": values["mixed"] + 1})
+    second = module.encode(changed(rows, mixed=rows.values["mixed"] + 1))
     assert torch.equal(seen["numbers"], before["numbers"])
     assert not torch.equal(seen["mixed"], before["mixed"])
     assert not torch.equal(first, second)  # the latents are common
@@ -113,9 +125,9 @@ def test_a_block_s_reconstruction_moves_its_own_decoder_only():
 
 
 def test_rows_do_not_move_each_other():
-    module, values = make(), draw()
-    whole = module(values).prediction
-    alone = module({name: value[:1] for name, value in values.items()}).prediction
+    module, rows = make(), draw()
+    whole = module(rows).prediction
+    alone = module(rows[:1]).prediction
     torch.testing.assert_close(whole[:1], alone)
 
 
@@ -124,7 +136,8 @@ def test_penalised_weights_are_all_weights_and_no_biases():
     names = {id(p): name for name, p in module.named_parameters()}
     weights = {name for name in names.values() if name.endswith("weight")}
     assert {names[id(p)] for p in module.weights} == weights
-    assert len(names) == 2 * len(weights)  # the others are biases
+    biases = {name.replace("weight", "bias") for name in weights - {"absence.weight"}}
+    assert set(names.values()) == weights | biases
     encoder = {name for name in weights if name.startswith(("encoder.", "block_encoders."))}
     assert {names[id(p)] for p in module.encoder_weights} == encoder
 
@@ -143,7 +156,7 @@ def test_penalised_weights_stay_the_module_s_own(change):
 
 def test_float64():
     module = make().to(torch.float64)
-    outputs = module({name: value.double() for name, value in draw().items()})
+    outputs = module(as_double(draw()))
     assert outputs.latents.dtype == outputs.prediction.dtype == torch.float64
     assert {out.dtype for out in outputs.blocks.values()} == {torch.float64}
 
@@ -152,9 +165,9 @@ def test_float64():
 def test_activations(activation):
     """With the identity the whole network is affine, with any other it is not."""
     module = make(DenseBlock(), activation=activation, latent_activation=activation).double()
-    a, b = ({name: x.double() for name, x in draw(seed).items()} for seed in (0, 1))
-    middle = {name: (a[name] + b[name]) / 2 for name in a}
-    out = [module(values).prediction for values in (a, b, middle)]
+    a, b = (as_double(draw(seed)) for seed in (0, 1))
+    middle = changed(a, **{name: (a.values[name] + b.values[name]) / 2 for name in a.values})
+    out = [module(rows).prediction for rows in (a, b, middle)]
     assert torch.isfinite(out[2]).all()
     is_affine = torch.allclose((out[0] + out[1]) / 2, out[2], rtol=0, atol=1e-12)
     assert is_affine == (activation == "identity")
@@ -162,13 +175,13 @@ def test_activations(activation):
 
 def test_latent_activation_bounds_the_latents():
     module = make(DenseBlock(), latent_activation="tanh")
-    values = {name: 1e3 * value for name, value in draw().items()}
-    assert module.encode(values).abs().max() <= 1
-    assert make(DenseBlock()).encode(values).abs().max() > 1
+    rows = Batch({name: 1e3 * values for name, values in draw().values.items()})
+    assert module.encode(rows).abs().max() <= 1
+    assert make(DenseBlock()).encode(rows).abs().max() > 1
 
 
 def test_dropout_acts_in_training_alone():
-    module, values = make(dropout=0.5), draw()
-    assert not torch.equal(module(values).prediction, module(values).prediction)
+    module, rows = make(dropout=0.5), draw()
+    assert not torch.equal(module(rows).prediction, module(rows).prediction)
     module.eval()
-    assert torch.equal(module(values).prediction, module(values).prediction)
+    assert torch.equal(module(rows).prediction, module(rows).prediction)

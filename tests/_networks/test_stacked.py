@@ -7,6 +7,7 @@ import torch
 from cases.vectorized import data, sae
 
 from sknestedae._layers._dense import Dropout
+from sknestedae._networks._batch import Batch
 from sknestedae._networks._stacked import StackedDropout, stack_modules
 
 
@@ -22,9 +23,9 @@ def test_modules_of_many_keep_order_and_shape():
         for own, of_all in kinds:
             assert [tuple(w.shape) for w in own] == [tuple(w.shape[1:]) for w in of_all]
     values = torch.randn(3, 7, 6, dtype=torch.float64)
-    outputs = stacked({"table": values})
+    outputs = stacked(Batch({"table": values}))
     for k, module in enumerate(modules):
-        expected = module({"table": values[k]})
+        expected = module(Batch({"table": values[k]}))
         torch.testing.assert_close(outputs.latents[k], expected.latents)
         torch.testing.assert_close(outputs.blocks["table"][k], expected.blocks["table"])
         torch.testing.assert_close(outputs.prediction[k], expected.prediction)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from cases.arrays import SPELLINGS, as_cells, codec_of, fitted_codec, images, spell
+from cases.array_tables import SPELLINGS, as_cells, codec_of, fitted_codec, images, spell
 from cases.tables import EPS, with_missing
 from numpy.testing import assert_allclose, assert_array_equal
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from cases.arrays import as_cells
+from cases.array_tables import as_cells
 from numpy.testing import assert_array_equal
 
 from sknestedae._tables._cells import (

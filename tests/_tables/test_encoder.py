@@ -8,6 +8,7 @@ import pytest
 from cases.tables import EPS, encode, numbers, round_trip, rounding, with_missing
 from pandas.testing import assert_frame_equal
 
+from sknestedae._tables._codec import TabularCodec
 from sknestedae._tables._encoder import TableEncoder
 from sknestedae._tables._layout import DEFAULT_BLOCK, Layout
 
@@ -97,7 +98,7 @@ def test_array_keeps_its_float_dtype(dtype):
 
 
 @pytest.mark.parametrize("frame", [False, True])
-@pytest.mark.parametrize("blocks", [(), [("most", range(19))]])
+@pytest.mark.parametrize("blocks", [(), [("most", TabularCodec, range(19))]])
 def test_transform_needs_one_copy(frame, blocks):
     X = np.random.default_rng(0).random((200_000, 20), dtype=np.float32)
     n_bytes = X.nbytes
@@ -168,34 +169,36 @@ def test_labels_go_before_positions():
 
 
 def test_blocks_hold_their_columns_and_the_rest_is_the_table():
-    encoder = TableEncoder(blocks=[("second", ["c", "b"])]).fit(TABLE)
+    encoder = TableEncoder(blocks=[("second", TabularCodec, ["c", "b"])]).fit(TABLE)
     assert encoder.columns == {"second": ([1], [2]), DEFAULT_BLOCK: ([0], [])}
     blocks = encoder.transform(TABLE)
     whole = TableEncoder().fit(TABLE).transform(TABLE)[DEFAULT_BLOCK].values
     np.testing.assert_array_equal(blocks[DEFAULT_BLOCK].values, whole[:, [0]])
     np.testing.assert_array_equal(blocks["second"].values, whole[:, 1:])
-    assert_frame_equal(round_trip(TABLE, blocks=[("second", ["c", "b"])]), TABLE)
+    assert_frame_equal(round_trip(TABLE, blocks=[("second", TabularCodec, ["c", "b"])]), TABLE)
 
 
 def test_blocks_of_all_columns_leave_no_table():
-    encoder = TableEncoder(blocks=[("x", [0]), ("y", [1, 2])]).fit(numbers())
+    encoder = TableEncoder(blocks=[("x", TabularCodec, [0]), ("y", TabularCodec, [1, 2])]).fit(
+        numbers()
+    )
     assert list(encoder.layouts) == ["x", "y"]
 
 
 def test_block_without_columns_raises():
     with pytest.raises(ValueError, match="'blocks' parameter gives no column to 'x'"):
-        TableEncoder(blocks=[("x", [False, False, False])]).fit(TABLE)
+        TableEncoder(blocks=[("x", TabularCodec, [False, False, False])]).fit(TABLE)
 
 
 def test_overlapping_blocks_raise():
     with pytest.raises(ValueError, match="'blocks' parameter gives column 'b' to both 'x' and"):
-        TableEncoder(blocks=[("x", ["a", "b"]), ("y", [1])]).fit(TABLE)
+        TableEncoder(blocks=[("x", TabularCodec, ["a", "b"]), ("y", TabularCodec, [1])]).fit(TABLE)
 
 
 @pytest.mark.parametrize("standardize", [False, True])
 def test_affine_is_of_columns_wherever_they_stand(standardize):
     X = TABLE[["c", "b", "a"]]
-    encoder = TableEncoder(standardize=standardize, blocks=[("last", ["a"])]).fit(X)
+    encoder = TableEncoder(standardize=standardize, blocks=[("last", TabularCodec, ["a"])]).fit(X)
     mean, scale = encoder.affine([2, 0, 1])
     own = X[["a", "b"]].to_numpy()
     expected = [own.mean(axis=0), own.std(axis=0)] if standardize else [[0, 0], [1, 1]]
@@ -204,7 +207,7 @@ def test_affine_is_of_columns_wherever_they_stand(standardize):
 
 
 def test_an_encoder_is_made_anew_of_its_state():
-    encoder = TableEncoder(blocks=[("second", ["c", "b"])]).fit(TABLE)
+    encoder = TableEncoder(blocks=[("second", TabularCodec, ["c", "b"])]).fit(TABLE)
     again = TableEncoder.from_state(encoder.to_state())
     assert (again.layouts, again.columns, again.dtype) == (
         encoder.layouts,

@@ -35,13 +35,15 @@ from sknestedae import (
     stage_scorer,
 )
 from sknestedae._tables._input import (
-    FrameKind,
     check_same_rows,
     give_back,
     holds_categories,
+    kind_from_state,
+    kind_to_state,
     n_dims,
     read_table,
     read_target,
+    table_kind,
 )
 from sknestedae.design import propose
 from sknestedae.exceptions import RowLabelWarning
@@ -237,7 +239,7 @@ def test_round_trip_of_a_column(make, name):
             assert pd.isna(found)
         else:
             assert found == value
-    back = FrameKind.of(given).restore(table)
+    back = table_kind(given).restore(table)
     assert type(back) is type(given)
     if name != "nothing":
         assert nw.from_native(back).schema == nw.from_native(given).schema
@@ -246,11 +248,11 @@ def test_round_trip_of_a_column(make, name):
 
 
 def test_a_kind_of_frame_is_plain_values():
-    kind = FrameKind.of(POLARS)
-    state = FrameKind.to_state(kind)
-    assert FrameKind.from_state(state) == kind
-    assert FrameKind.to_state(None) is None
-    assert FrameKind.from_state(None) is None
+    kind = table_kind(POLARS)
+    state = kind_to_state(kind)
+    assert kind_from_state(state) == kind
+    assert kind_to_state(None) is None
+    assert kind_from_state(None) is None
     for spec in state["dtypes"].values():
         assert all(isinstance(value, str | int | list) for value in spec.values())
 
@@ -258,7 +260,7 @@ def test_a_kind_of_frame_is_plain_values():
 def test_a_category_that_an_enumeration_has_not_is_kept():
     given = pl.DataFrame({"a": pl.Series(["x", None], dtype=pl.Enum(["x"]))})
     filled = pd.DataFrame({"a": ["x", "new"]})
-    assert FrameKind.of(given).restore(filled)["a"].to_list() == ["x", "new"]
+    assert table_kind(given).restore(filled)["a"].to_list() == ["x", "new"]
 
 
 def test_frames_that_are_not_in_memory_are_refused():
@@ -443,7 +445,7 @@ def test_columns_of_lists_are_cells_with_arrays_and_come_back(name, arrow):
             assert_array_equal(np.asarray(cell, float), np.array(expected, dtype=float))
             if name == "pixels":
                 assert cell.dtype == np.uint8
-    back = give_back(read, FrameKind.of(given))
+    back = give_back(read, table_kind(given))
     assert type(back) is type(given)
     assert back.schema == given.schema
     if "null" not in name:  # within a list, what was missing comes back as NaN
@@ -463,7 +465,7 @@ def test_frames_of_one_dtype_are_read_as_each_column_is(dtype, has_null, arrow):
     for label in "abc":
         alone = read_table(given.select([label]))
         pd.testing.assert_frame_equal(read[[label]], alone)
-    back = give_back(read, FrameKind.of(given))
+    back = give_back(read, table_kind(given))
     assert back.schema == given.schema
     assert back.equals(given)
 
@@ -487,7 +489,7 @@ def test_a_column_of_nothing_but_nulls_in_lists():
     given = pl.DataFrame({"x": pl.Series([None, None], dtype=pl.List(pl.Float64))})
     read = read_table(given)
     assert read["x"].isna().all()
-    assert give_back(read, FrameKind.of(given)).equals(given)
+    assert give_back(read, table_kind(given)).equals(given)
 
 
 def test_dimensions():

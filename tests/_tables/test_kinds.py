@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from cases.arrays import as_cells, images
+from cases.array_tables import as_cells, images
 from numpy.testing import assert_array_equal
 
 from sknestedae import stack_kinds

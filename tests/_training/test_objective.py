@@ -14,12 +14,16 @@ from sknestedae import SupervisedAutoencoder
 from sknestedae._networks._batch import Subset
 from sknestedae._tables._layout import Layout
 from sknestedae._training._objective import Objective
+from sknestedae.blocks import DenseBlock
 
 
 def objective(**changes):
     settings = {
         "layouts": {"table": Layout(2)},
+        "blocks": {"table": DenseBlock()},
         "target_layout": Layout(1),
+        "target_block": DenseBlock(),
+        "block_shares": {"table": 1.0},
         "reconstruction_loss": "squared_error",
         "prediction_loss": "squared_error",
         "reconstruction_weight": 1.0,

@@ -88,6 +88,6 @@ def test_a_term_without_entries_is_nan_and_adds_nothing():
     sums = {"reconstruction": np.array([6.0, 6.0]), "prediction": np.array([8.0, 0.0])}
     totals = {"reconstruction": np.array([3.0, 3.0]), "prediction": np.array([4.0, 0.0])}
     weights = {"reconstruction": np.array([1.0, 1.0]), "prediction": np.array([10.0, 10.0])}
-    means = epoch_means(sums, totals, weights)
+    means = epoch_means(sums, totals, weights, {})
     assert_array_equal(means["loss"], [22, 2])
     assert_array_equal(means["prediction"], [2, np.nan])

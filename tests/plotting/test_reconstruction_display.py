@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from cases.arrays import Compressor, make_images, make_spectra, make_table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import PredictionErrorDisplay
+from sklearn.metrics import PredictionErrorDisplay, r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -260,7 +261,7 @@ def test_errors_of_tables(sae, X):
         ReconstructionDisplay.from_reconstruction(X, X[["radius"]], columns="energy")
     with pytest.raises(ValueError, match=r"'columns' parameter must .* more than 24; X has 25"):
         ReconstructionDisplay.from_reconstruction(np.ones((2, 25)), np.ones((2, 25)))
-    with pytest.raises(ValueError, match=r"'ax' parameter must .* each of the 3 columns, got 1"):
+    with pytest.raises(ValueError, match=r"'ax' parameter must .* each of the 3 panels, got 1"):
         ReconstructionDisplay.from_estimator(sae, X, ax=plt.figure().add_subplot())
     with pytest.raises(TypeError, match="must have transform and inverse_transform; Linear"):
         ReconstructionDisplay.from_estimator(LinearRegression(), X)
@@ -412,3 +413,91 @@ def test_a_stage_that_is_not_there(X, sae):
         ReconstructionDisplay.from_estimator(chain, X, stage="middle")
     with pytest.raises(ValueError, match=r"'stage' .* a SupervisedAutoencoder has no stages"):
         ReconstructionDisplay.from_estimator(sae, X, stage=0)
+
+
+# -- arrays: one panel each
+
+
+@pytest.fixture(scope="module")
+def wide():
+    return make_table()
+
+
+def test_a_block_of_an_array_has_one_panel(wide):
+    X, blocks = wide
+    fitted = Compressor(3, blocks).fit(X)
+    display = ReconstructionDisplay.from_estimator(fitted, X, units={"spectrum": "a.u."})
+    labels = [("table", "centre"), ("table", "height"), "spectrum", "image"]
+    assert display.metrics_.index.to_list() == labels
+    assert title(display, 2).startswith("spectrum\nMAE ")
+    assert " a.u." in title(display, 2)
+    assert [block.block.n_drawn for block in fitted.blocks_.values()] == [1, 1]
+    back = fitted.inverse_transform(fitted.transform(X))
+    true, decoded = X["image"].to_numpy(), back["image"].to_numpy()
+    expected = {
+        "n_samples": 40,
+        "mae": np.abs(true - decoded).mean(),
+        "r2": r2_score(true, decoded, multioutput="variance_weighted"),
+    }
+    assert display.metrics_.loc["image"].dropna().to_dict() == pytest.approx(expected)
+    error = np.sqrt(((true - decoded) ** 2).mean(axis=1))
+    assert [len(rows) for rows in display.rows_] == [0, 0, 4, 4]
+    assert_array_equal(np.argsort(np.argsort(error))[display.rows_[3]], [5, 15, 25, 35])
+    assert_array_equal(fitted.blocks_["image"].block.given, true[display.rows_[3]])
+    assert_allclose(display.artists_[0].get_offsets()[:, 0], X["table", "centre"])
+
+
+def test_columns_of_an_array_are_drawn_when_asked_for(wide):
+    X, blocks = wide
+    fitted = Compressor(3, blocks).fit(X)
+    display = ReconstructionDisplay.from_estimator(fitted, X, columns=["image", 3])
+    assert display.metrics_.index.to_list() == ["image", X.columns[3]]
+    assert display.axes_[1].get_xlabel() == "True"
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_table_of_many_dimensions_is_one_array(flat):
+    images = make_images()
+    fitted = Compressor(3).fit(images)
+    back = fitted.inverse_transform(fitted.transform(images))
+    if flat:
+        display = ReconstructionDisplay.from_reconstruction(
+            images.reshape(40, 30), back.reshape(40, 30), arrays={"X": (slice(None), (5, 6))}
+        )
+    else:
+        display = ReconstructionDisplay.from_estimator(fitted, images)
+    assert display.metrics_.index.to_list() == ["X"]
+    assert display.metrics_.loc["X", "mae"] == pytest.approx(np.abs(images - back).mean())
+    drawn = [artist.get_array() for artist in display.artists_[0]]
+    rows = display.rows_[0]
+    assert_array_equal(drawn[:4], images[rows])
+    assert_allclose(drawn[4:], back[rows])
+    assert [text.get_text() for text in display.axes_[0].get_xticklabels()] == [
+        "Q1",
+        "Q2",
+        "Q3",
+        "Q4",
+    ]
+
+
+def test_cells_that_hold_arrays():
+    spectra, numbers = make_spectra()
+    X = pd.DataFrame({"centre": numbers[:, 0], "spectrum": list(spectra)})
+    X.loc[3, "spectrum"] = None
+    back = pd.DataFrame({"centre": numbers[:, 0], "spectrum": list(spectra + 0.5)})
+    display = ReconstructionDisplay.from_reconstruction(X, back)
+    assert display.metrics_["n_samples"].to_dict() == {"centre": 40, "spectrum": 39}
+    assert display.metrics_.loc["spectrum", "mae"] == pytest.approx(0.5)
+    assert len(display.artists_[1]) == 8
+
+
+def test_an_array_that_was_never_measured():
+    X = np.full((5, 2, 3), np.nan)
+    display = ReconstructionDisplay.from_reconstruction(X, np.ones((5, 2, 3)))
+    assert title(display) == "X\nnot measured"
+    assert display.metrics_.loc["X", "n_samples"] == 0
+
+
+def test_rows_of_other_shapes():
+    with pytest.raises(ValueError, match=r"same shape, got \(2, 3\) and \(3, 2\)"):
+        ReconstructionDisplay.from_reconstruction(np.ones((5, 2, 3)), np.ones((5, 3, 2)))

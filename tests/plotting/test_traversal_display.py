@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from cases.arrays import ENERGY, Compressor, make_images, make_spectra, make_table
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
@@ -18,6 +19,7 @@ from sknestedae import (
 )
 from sknestedae.exceptions import NoTargetError
 from sknestedae.plotting import TraversalDisplay
+from sknestedae.plotting._traversal import array_movement
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 
@@ -324,3 +326,93 @@ def test_errors_of_tables_and_estimators(sae, X):
         TraversalDisplay([0.0, 1.0], np.ones((2, 3)), X).plot()
     with pytest.raises(TypeError, match="must have transform and inverse_transform; Linear"):
         TraversalDisplay.from_estimator(LinearRegression(), X)
+
+
+# -- arrays: one panel each
+
+
+@pytest.fixture(scope="module")
+def wide():
+    return make_table()
+
+
+def test_an_array_has_one_panel(wide):
+    X, blocks = wide
+    fitted = Compressor(3, blocks).fit(X)
+    display = TraversalDisplay.from_estimator(fitted, X, 1, n_steps=21, predict=False)
+    assert set(display.columns_) == {("table", "centre"), ("table", "height"), "spectrum", "image"}
+    assert display.columns_ == display.movement_.index.to_list()
+    Z = fitted.transform(X)
+    path = np.tile(np.median(Z, axis=0), (21, 1))
+    path[:, 1] = np.linspace(*np.quantile(Z[:, 1], [0.05, 0.95]), 21)
+    decoded = fitted.inverse_transform(path)
+    for name in ("spectrum", "image"):
+        moved = np.ptp(decoded[name].to_numpy(), axis=0)
+        spread = X[name].to_numpy().std(axis=0)
+        expected = np.sqrt((moved**2).sum() / (spread**2).sum())
+        assert display.movement_[name] == pytest.approx(expected)
+    lines = display.artists_[display.columns_.index("spectrum")]
+    steps = np.round(np.linspace(0, 20, len(lines))).astype(int)
+    assert_allclose([line.get_ydata() for line in lines], decoded["spectrum"].iloc[steps])
+    assert_allclose(lines[0].get_xdata(), ENERGY)
+    k = display.columns_.index("image")
+    pictures = display.artists_[k]
+    steps = np.round(np.linspace(0, 20, len(pictures))).astype(int)
+    expected = decoded["image"].to_numpy().reshape(21, 5, 6)[steps]
+    assert_allclose([picture.get_array() for picture in pictures], expected)
+    said = [text.get_text().replace("\N{MINUS SIGN}", "-") for text in display.axes_[k].texts]
+    assert said == [f"{value:.2g}" for value in path[steps, 1]]
+    assert display.axes_[k].get_xlabel() == "Latent 1"
+    assert display.bands_[k] is None
+
+
+def test_arrays_are_chosen_by_name(wide):
+    X, blocks = wide
+    fitted = Compressor(3, blocks).fit(X)
+    display = TraversalDisplay.from_estimator(
+        fitted, X, columns=["image", ("table", "height")], predict=False
+    )
+    assert display.columns_ == ["image", ("table", "height")]
+    display = TraversalDisplay.from_estimator(fitted, X, max_columns=1, predict=False)
+    assert len(display.columns_) == 1
+
+
+def test_a_target_that_is_one_array_has_one_panel():
+    images, spectra = make_images(), make_spectra()[0]
+    fitted = Compressor(3).fit(images, images)
+    display = TraversalDisplay.from_estimator(fitted, images, target_names=["picture"])
+    assert display.columns_ == ["picture", "X"]
+    assert display.axes_[0].get_title() == "Predicted picture"
+    fitted = Compressor(3).fit(images, spectra)
+    assert len(TraversalDisplay.from_estimator(fitted, images).columns_) == 9  # 8 and the image
+    fitted.target_block = "any"
+    display = TraversalDisplay.from_estimator(fitted, images)
+    assert display.columns_ == ["target", "X"]
+    assert len(display.artists_[0][0].get_ydata()) == 24
+    with pytest.raises(ValueError, match="names of the 1 predicted targets"):
+        TraversalDisplay.from_estimator(fitted, images, target_names=["a", "b"])
+
+
+def test_of_many_targets_those_that_move_most():
+    rng = np.random.RandomState(0)
+    predictions = pd.DataFrame(np.linspace(0, 1, 5)[:, None] * np.arange(12.0)).add_prefix("t")
+    X = rng.normal(size=(30, 1))
+    spread = pd.DataFrame(rng.normal(size=(30, 12))).add_prefix("t")
+    display = TraversalDisplay(
+        np.arange(5), X[:5], X, predictions=predictions, predictions_of_X=spread
+    ).plot(max_columns=3)
+    size = (predictions.max() / spread.std(ddof=0)).nlargest(3)
+    assert display.columns_ == [*size.index, 0]
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+def test_movement_of_an_array_in_any_unit(unit):
+    rng = np.random.RandomState(0)
+    data, path = rng.normal(size=(30, 4)), rng.normal(size=(7, 4))
+    data[:, 3] = 0.1  # no part in the spread
+    data[5, 0] = np.nan
+    spread = np.nanstd(data[:, :3], axis=0)
+    expected = np.linalg.norm(np.ptp(path, axis=0)) / np.linalg.norm(spread)
+    assert array_movement(path * unit, data * unit) == pytest.approx(expected)
+    assert np.isnan(array_movement(path, np.full((30, 4), 0.1)))
+    assert np.isnan(array_movement(path, np.full((30, 4), np.nan)))

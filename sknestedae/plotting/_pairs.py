@@ -1,0 +1,517 @@
+"""A display of true and predicted arrays, such as spectra, of rows from all quartiles of error."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .._ambient import isolated_but_output
+from .._estimators._unwrap import check_one_table
+from .._tables._input import as_array, check_same_rows, to_pandas
+from ..blocks._drawing import as_images, color_limits, draw_images, draw_spectrum
+from ._arrays import examples_by_quartile, row_errors, stack_cells
+from ._base import check_has, colorbar_beside, core_of, make_axes, three_digits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_ERROR_NAMES = {"rmse": "RMSE", "mae": "MAE"}
+_NAMES = ("true", "predicted")
+
+
+class PairsDisplay:
+    """True and predicted arrays of some rows from each quartile of the error.
+
+    Spectra are two lines, images two pictures side by side on one colour scale. Which rows are
+    drawn is not chosen by eye: they are the middle ones of each quartile of the error, or drawn at
+    random from it, so that good and bad ones show in their proportion.
+
+    It is recommended to use :func:`~sknestedae.plotting.PairsDisplay.from_estimator` or
+    :func:`~sknestedae.plotting.PairsDisplay.from_predictions` to create a display. All parameters
+    are stored as attributes.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples, n_channels) or (n_samples, ..., height, width)
+        True arrays; NaN where not measured.
+    y_pred : array-like of the same shape
+        Predicted arrays of the same samples.
+    x : array-like of shape (n_channels,), default=None
+        Where the channels lie, such as energies. The name of a Series or an Index names the axis.
+        None: the labels of a DataFrame's columns if they are numbers, else the number of the
+        channel.
+    shape : tuple of int, default=None
+        Shape of the image of one row, where images are given flattened.
+    inputs : array-like of shape (n_samples, ...), default=None
+        What each prediction was made from; an image or a spectrum is drawn beside.
+    error : {"rmse", "mae"} or callable, default="rmse"
+        The error of a row: root of the mean squared, or mean absolute error over its measured
+        elements; or a function of both arrays, of shape (n_samples, n_elements), that gives one
+        number a row.
+    label, unit : str, default=""
+        What the elements are, and their unit.
+
+    Attributes
+    ----------
+    errors_ : ndarray of shape (n_samples,)
+        Error of each row; NaN where nothing was measured.
+    examples_ : DataFrame of shape (n_panels, 3)
+        The ``row``, the ``quartile`` (from 1, with the smallest errors, to 4) and the ``error`` of
+        each panel.
+    axes_ : ndarray of shape (n_panels,) of matplotlib Axes
+        Axes of the panels.
+    input_axes_ : ndarray of shape (n_panels,) of matplotlib Axes, or None
+        Axes of the inputs.
+    artists_ : list of list of matplotlib Line2D or AxesImage
+        The true and the predicted array of each panel.
+    colorbar_ : matplotlib Colorbar or None
+        Colour bar of the images.
+    figure_ : matplotlib Figure
+        Figure with the panels.
+
+    See Also
+    --------
+    PairsDisplay.from_estimator : Predict, and draw.
+    PairsDisplay.from_predictions : Draw arrays that were predicted before.
+    LatentMapDisplay : The error of each pixel, as a map.
+    ReconstructionDisplay : The same for what an autoencoder gives back.
+    sklearn.metrics.PredictionErrorDisplay : True and predicted numbers.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from sknestedae.plotting import PairsDisplay
+    >>> rng = np.random.RandomState(0)
+    >>> energy = np.linspace(1, 3, 50)
+    >>> y_true = np.exp(-((energy - rng.uniform(1.5, 2.5, size=(20, 1))) ** 2) / 0.1)
+    >>> y_pred = y_true + rng.normal(scale=0.05, size=y_true.shape)
+    >>> display = PairsDisplay.from_predictions(y_true, y_pred, x=energy)
+    >>> display.examples_["quartile"].to_list()
+    [1, 2, 3, 4]
+    >>> plt.show()  # doctest: +SKIP
+    >>> plt.close("all")
+    """
+
+    def __init__(
+        self,
+        y_true,
+        y_pred,
+        *,
+        x=None,
+        shape=None,
+        inputs=None,
+        error="rmse",
+        label="",
+        unit="",
+    ):
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.x = x
+        self.shape = shape
+        self.inputs = inputs
+        self.error = error
+        self.label = label
+        self.unit = unit
+
+    def plot(
+        self,
+        ax=None,
+        *,
+        n_examples=1,
+        random_state=None,
+        n_cols=4,
+        line_kwargs=None,
+        image_kwargs=None,
+    ):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each panel, and before each one for its input, if there are
+            inputs. If None, a new figure is made.
+        n_examples : int, default=1
+            Number of rows of each quartile.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the rows that are drawn. None: those in the middle of each quartile.
+        n_cols : int, default=4
+            Largest number of axes side by side in a new figure.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for spectra.
+        image_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.imshow`, such as `cmap`, for images.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.PairsDisplay`
+            Object that stores the values and the artists.
+        """
+        true, predicted, shape = self._arrays()
+        self.errors_ = row_errors(true, predicted, self.error)
+        examples = examples_by_quartile(self.errors_, n_examples, random_state)
+        rows = [row for row, _ in examples]
+        self.examples_ = pd.DataFrame(examples, columns=["row", "quartile"])
+        self.examples_["error"] = self.errors_[rows]
+        inputs = self._inputs(len(true))
+        n_each = 1 if inputs is None else 2
+        size = (3.1, 2.7) if len(shape) == 1 else (3.1, 2.3)
+        if n_each == 2 and isinstance(n_cols, Integral):  # an input beside its own pair
+            n_cols = max(2, int(n_cols) // 2 * 2)
+        axes = make_axes(
+            ax, n_each * len(rows), n_cols, panel_size=size, layout="constrained"
+        ).reshape(len(rows), n_each)
+        self.axes_ = axes[:, -1]
+        self.input_axes_ = None if inputs is None else axes[:, 0]
+        self.figure_ = self.axes_[0].figure
+        self.colorbar_ = None
+        if len(shape) == 1:
+            self._draw_lines(true[rows], predicted[rows], line_kwargs or {})
+        else:
+            self._draw_pictures(true[rows], predicted[rows], shape, image_kwargs)
+        name = _ERROR_NAMES.get(self.error) if isinstance(self.error, str) else None
+        name = name or getattr(self.error, "__name__", "error")
+        for axes_of_row, (row, quartile) in zip(self.axes_, examples, strict=True):
+            said = f"{name} {three_digits(self.errors_[row])} {self.unit}".rstrip()
+            axes_of_row.set_title(f"Quartile {quartile}, row {row}\n{said}", fontsize="medium")
+        if inputs is not None:
+            _draw_inputs(axes[:, 0], inputs[rows])
+        return self
+
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+        """Give both as arrays of shape (n_samples, n_elements), and the shape of a row."""
+        true, predicted = _read(self.y_true, "y_true"), _read(self.y_pred, "y_pred")
+        if true.shape != predicted.shape:
+            raise ValueError(
+                f"y_true and y_pred must have the same shape, got {true.shape} and "
+                f"{predicted.shape}."
+            )
+        if true.ndim < 2 or true.shape[1] < 2:
+            raise ValueError(
+                "y_true must have an array a row, of shape (n_samples, n_channels) or (n_samples, "
+                f"height, width), got {true.shape}. Of numbers, draw sklearn.metrics."
+                "PredictionErrorDisplay."
+            )
+        shape = true.shape[1:]
+        if self.shape is not None:
+            given = tuple(self.shape)
+            if np.prod(given) != np.prod(shape) or (len(shape) > 1 and given != shape):
+                raise ValueError(
+                    f"The 'shape' parameter must be that of a row, got {given}, but y_true has "
+                    f"the shape {true.shape}."
+                )
+            shape = given
+        if len(shape) == 1 and self.x is not None and np.shape(self.x) != shape:
+            raise ValueError(
+                f"The 'x' parameter must have a number for each of the {shape[0]} channels, got "
+                f"an array of shape {np.shape(self.x)}."
+            )
+        n_samples = len(true)
+        return true.reshape(n_samples, -1), predicted.reshape(n_samples, -1), shape
+
+    def _inputs(self, n_samples: int) -> np.ndarray | None:
+        """Give the inputs as an array of shape (n_samples, ...)."""
+        if self.inputs is None:
+            return None
+        inputs = _read(self.inputs, "inputs")
+        if len(inputs) != n_samples or inputs.ndim < 2:
+            raise ValueError(
+                f"The 'inputs' parameter must have an array for each of the {n_samples} rows, got "
+                f"the shape {inputs.shape}."
+            )
+        return inputs
+
+    def _draw_lines(
+        self, true: np.ndarray, predicted: np.ndarray, line_kwargs: dict[str, Any]
+    ) -> None:
+        """Draw spectra, all on one vertical scale."""
+        x = self.x
+        if x is None and isinstance(self.y_true, pd.DataFrame):
+            x = _numbers_of(self.y_true.columns)
+        self.artists_: list[list[Any]] = []
+        for axes, before, after in zip(self.axes_, true, predicted, strict=True):
+            lines = draw_spectrum(
+                axes,
+                before,
+                after,
+                x=x,
+                label=self.label,
+                unit=self.unit,
+                names=_NAMES,
+                line_kwargs=line_kwargs,
+            )
+            self.artists_.append(list(lines))
+            if axes is not self.axes_[0]:
+                axes.get_legend().remove()
+                axes.set_ylabel("")
+        low, high = color_limits(np.concatenate([true, predicted]))
+        margin = 0.05 * (high - low)
+        for axes in self.axes_:
+            axes.set_ylim(low - margin, high + margin)
+
+    def _draw_pictures(
+        self,
+        true: np.ndarray,
+        predicted: np.ndarray,
+        shape: tuple[int, ...],
+        image_kwargs: dict[str, Any] | None,
+    ) -> None:
+        """Draw images, all on one colour scale."""
+        shown = np.concatenate([as_images(true, shape), as_images(predicted, shape)])
+        self.artists_ = []
+        for axes, before, after in zip(self.axes_, true, predicted, strict=True):
+            images = draw_images(
+                axes,
+                before,
+                after,
+                shape=shape,
+                names=_NAMES,
+                limits=color_limits(shown),
+                image_kwargs=image_kwargs,
+            )
+            self.artists_.append(list(images))
+        label = f"{self.label} ({self.unit})" if self.label and self.unit else self.label
+        last = self.artists_[-1][0]
+        self.colorbar_ = colorbar_beside(last, self.axes_[-1], label or self.unit)
+
+    @classmethod
+    @isolated_but_output
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        x=None,
+        shape=None,
+        inputs=False,
+        error="rmse",
+        n_examples=1,
+        random_state=None,
+        label="",
+        unit="",
+        n_cols=4,
+        ax=None,
+        line_kwargs=None,
+        image_kwargs=None,
+    ):
+        """Predict arrays, and draw them beside the true ones.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted estimator with ``predict``, or a pipeline or search that ends in one.
+        X : {array-like, DataFrame} of shape (n_samples, n_features) or (n_samples, ...)
+            The table that was fitted; of rows that were held out, to see what new ones are like.
+        y : array-like of shape (n_samples, n_channels) or (n_samples, ..., height, width)
+            True arrays; NaN where not measured.
+        x : array-like of shape (n_channels,), default=None
+            Where the channels lie, such as energies. The name of a Series or an Index names the
+            axis. None: the labels of a DataFrame's columns if they are numbers, else the number of
+            the channel.
+        shape : tuple of int, default=None
+            Shape of the image of one row, where images are given flattened. None: that of the
+            estimator's `target_block`, where it has one with a shape.
+        inputs : bool or array-like of shape (n_samples, ...), default=False
+            What is drawn beside each pair: X, or another array, such as larger patches.
+        error : {"rmse", "mae"} or callable, default="rmse"
+            The error of a row, see :class:`~sknestedae.plotting.PairsDisplay`.
+        n_examples : int, default=1
+            Number of rows of each quartile.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the rows that are drawn. None: those in the middle of each quartile.
+        label, unit : str, default=""
+            What the elements are, and their unit.
+        n_cols : int, default=4
+            Largest number of axes side by side in a new figure.
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each panel, and before each one for its input, if there are
+            inputs. If None, a new figure is made.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for spectra.
+        image_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.imshow`, such as `cmap`, for images.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.PairsDisplay`
+            Object that stores the values and the artists.
+
+        See Also
+        --------
+        PairsDisplay.from_predictions : Draw arrays that were predicted before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> from sknestedae.plotting import PairsDisplay
+        >>> rng = np.random.RandomState(0)
+        >>> X = rng.uniform(size=(40, 2))
+        >>> y = X[:, :1] * np.sin(np.linspace(0, 6, 32)) + X[:, 1:]
+        >>> sae = SupervisedAutoencoder(2, max_iter=5, random_state=0).fit(X, y)
+        >>> display = PairsDisplay.from_estimator(sae, X, y, unit="eV")
+        >>> display.errors_.shape
+        (40,)
+        """
+        caller = f"{cls.__name__}.from_estimator"
+        check_has(estimator, ["predict"], caller)
+        check_one_table(X, caller, "Pass the predictions to from_predictions.")
+        X, y = to_pandas(X), to_pandas(y, "y")
+        check_same_rows(X, y=y)
+        y_pred = estimator.predict(X)
+        if shape is None and np.ndim(y) == 2:
+            shape = getattr(getattr(core_of(estimator), "target_block", None), "shape", None)
+        if isinstance(inputs, bool | np.bool_):
+            inputs = X if inputs else None
+        return cls.from_predictions(
+            y,
+            y_pred,
+            x=x,
+            shape=shape,
+            inputs=inputs,
+            error=error,
+            n_examples=n_examples,
+            random_state=random_state,
+            label=label,
+            unit=unit,
+            n_cols=n_cols,
+            ax=ax,
+            line_kwargs=line_kwargs,
+            image_kwargs=image_kwargs,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        y_pred,
+        *,
+        x=None,
+        shape=None,
+        inputs=None,
+        error="rmse",
+        n_examples=1,
+        random_state=None,
+        label="",
+        unit="",
+        n_cols=4,
+        ax=None,
+        line_kwargs=None,
+        image_kwargs=None,
+    ):
+        """Draw arrays that were predicted before, by any model.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples, n_channels) or (n_samples, ..., height, width)
+            True arrays; NaN where not measured.
+        y_pred : array-like of the same shape
+            Predicted arrays of the same samples.
+        x : array-like of shape (n_channels,), default=None
+            Where the channels lie, such as energies. The name of a Series or an Index names the
+            axis. None: the labels of a DataFrame's columns if they are numbers, else the number of
+            the channel.
+        shape : tuple of int, default=None
+            Shape of the image of one row, where images are given flattened.
+        inputs : array-like of shape (n_samples, ...), default=None
+            What each prediction was made from; an image or a spectrum is drawn beside.
+        error : {"rmse", "mae"} or callable, default="rmse"
+            The error of a row, see :class:`~sknestedae.plotting.PairsDisplay`.
+        n_examples : int, default=1
+            Number of rows of each quartile.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the rows that are drawn. None: those in the middle of each quartile.
+        label, unit : str, default=""
+            What the elements are, and their unit.
+        n_cols : int, default=4
+            Largest number of axes side by side in a new figure.
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each panel, and before each one for its input, if there are
+            inputs. If None, a new figure is made.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for spectra.
+        image_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.imshow`, such as `cmap`, for images.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.PairsDisplay`
+            Object that stores the values and the artists.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ, or a row is a number.
+
+        See Also
+        --------
+        PairsDisplay.from_estimator : Predict, and draw.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknestedae.plotting import PairsDisplay
+        >>> rng = np.random.RandomState(0)
+        >>> y_true = rng.uniform(size=(12, 8, 8))
+        >>> display = PairsDisplay.from_predictions(y_true, y_true * 0.9, n_examples=2)
+        >>> len(display.axes_)
+        8
+        """
+        display = cls(
+            to_pandas(y_true, "y_true"),
+            to_pandas(y_pred, "y_pred"),
+            x=x,
+            shape=shape,
+            inputs=to_pandas(inputs, "inputs"),
+            error=error,
+            label=label,
+            unit=unit,
+        )
+        return display.plot(
+            ax,
+            n_examples=n_examples,
+            random_state=random_state,
+            n_cols=n_cols,
+            line_kwargs=line_kwargs,
+            image_kwargs=image_kwargs,
+        )
+
+
+def _read(values: Any, name: str) -> np.ndarray:
+    """Give arrays of all rows as floats, NaN where not measured."""
+    values = stack_cells(values)
+    if isinstance(values, pd.DataFrame | pd.Series):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        return np.ma.filled(np.ma.asarray(as_array(values), dtype=np.float64), np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers, and arrays of one shape: {error}") from error
+
+
+def _numbers_of(labels: pd.Index) -> pd.Index | None:
+    """Give labels of columns that are numbers, of two levels the second ones."""
+    last = labels.get_level_values(-1).infer_objects()
+    is_position = isinstance(labels, pd.RangeIndex)
+    return last if pd.api.types.is_numeric_dtype(last) and not is_position else None
+
+
+def _draw_inputs(axes: np.ndarray, inputs: np.ndarray) -> None:
+    """Draw what predictions were made from, all on one scale."""
+    shape = inputs.shape[1:]
+    for ax, values in zip(axes, inputs, strict=True):
+        _draw_input(ax, values, shape, color_limits(inputs))
+
+
+def _draw_input(
+    ax: Axes, values: np.ndarray, shape: tuple[int, ...], limits: tuple[float, float]
+) -> None:
+    """Draw one input."""
+    if len(shape) > 1:
+        draw_images(ax, values.ravel(), shape=shape, limits=limits)
+    else:
+        draw_spectrum(ax, values)
+    ax.set_title("Input", fontsize="medium")
