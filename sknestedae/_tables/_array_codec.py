@@ -646,9 +646,16 @@ def pool_copies(
     mean, deviation, n_measured : ndarray of shape (n_entries,)
         The same for an entry and for those that copies put in its place.
     """
-    weight = n_measured[places]
-    total = weight.sum(axis=0)
-    pooled = (weight * mean[places]).sum(axis=0) / total
-    step = mean[places] - pooled
-    variance = (weight * (np.square(deviation[places]) + np.square(step))).sum(axis=0) / total
-    return pooled, np.sqrt(variance), total
+    total = n_measured[places].sum(axis=0)
+    share = n_measured[places] / total
+    means, deviations = mean[places], deviation[places]
+    # steps from one of them, as what rounding leaves of equal ones would be a deviation
+    step = means - means[0]
+    step = step - (share * step).sum(axis=0)
+    largest = max(np.abs(step).max(), deviations.max())
+    if largest == 0:
+        return means[0], np.zeros_like(mean), total
+    # the square of a quotient is a number where that of a deviation may be none
+    square = np.square(deviations / largest) + np.square(step / largest)
+    pooled = means[0] + (share * (means - means[0])).sum(axis=0)
+    return pooled, largest * np.sqrt((share * square).sum(axis=0)), total

@@ -18,6 +18,7 @@ from sknestedae._tables._array_codec import (
     find_shape,
     indices_of_labels,
     looks_like_channels_last,
+    pool_copies,
     shape_of_indices,
 )
 from sknestedae._tables._layout import Layout
@@ -211,6 +212,39 @@ def test_what_is_learnt_does_not_depend_on_chunks(monkeypatch, spelling, rows):
         np.array(whole.decode(values)[0][1].tolist(), float).ravel(),
         atol=1e3 * EPS,
     )
+
+
+# -- copies that are to be the same
+
+MIRRORED = np.array([[0, 1, 2, 3], [3, 2, 1, 0]])  # of a spectrum, say
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e200, 1e-200])
+def test_pooled_statistics_are_those_of_all_copies(unit):
+    X = with_missing(images(30, (4,))) * unit
+    w = ~np.isnan(X)
+    mean, deviation = np.nanmean(X, axis=0), np.nanstd(X / unit, axis=0) * unit
+    pooled = pool_copies(mean, deviation, w.sum(axis=0).astype(float), MIRRORED)
+    copies = np.concatenate([X[:, place] for place in MIRRORED])
+    assert_allclose(pooled[0], np.nanmean(copies, axis=0), rtol=1e2 * EPS)
+    assert_allclose(pooled[1] / unit, np.nanstd(copies / unit, axis=0), rtol=1e2 * EPS)
+    assert_array_equal(pooled[2], (~np.isnan(copies)).sum(axis=0))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3])
+def test_entries_that_are_constant_in_all_copies_stay_so(value):
+    """What rounding leaves of a mean is no deviation: it would be divided by."""
+    mean, deviation = np.array([value, 2.0, 5.0, value]), np.array([0.0, 0.5, 0.25, 0.0])
+    weight = np.array([3.0, 1.0, 2.0, 0.7])
+    pooled = pool_copies(mean, deviation, weight, MIRRORED)
+    assert_array_equal(pooled[0][[0, 3]], value)
+    assert_array_equal(pooled[1] == 0, [True, False, False, True])
+    X = np.tile([value, 2.0, 5.0, value], (4, 1))
+    with pytest.warns(ConstantBlockWarning):  # the copies differ from each other
+        fitted_codec(np.tile([value] * 4, (4, 1)), kind="spectrum", copies=lambda shape: MIRRORED)
+    codec = fitted_codec(X, kind="spectrum", copies=lambda shape: MIRRORED)
+    assert_allclose(codec.deviation, [0, 1.5, 1.5, 0])
+    assert_array_equal(codec.encoded_scale()[[0, 3]], 1)
 
 
 # -- missing values

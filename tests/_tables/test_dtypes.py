@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from cases.arrays import as_cells
+from cases.array_tables import as_cells
 from cases.tables import EPS, encode, round_trip
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from cases.arrays import as_cells
+from cases.array_tables import as_cells
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 

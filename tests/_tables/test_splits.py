@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cases.arrays import as_cells, images
+from cases.array_tables import as_cells, images
 from cases.tables import numbers, with_missing
 from numpy.testing import assert_array_equal
 
