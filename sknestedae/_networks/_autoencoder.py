@@ -188,6 +188,7 @@ class AutoencoderModule(nn.Module):
             }
         )
         self.predictor: nn.Module | None = None
+        of_target: set[nn.Module] = set()  # what a block of the target brings with it
         if target_layout is not None:
             predictor_sizes = (n_components, *predictor_hidden_layer_sizes)
             last: nn.Module = (
@@ -195,6 +196,8 @@ class AutoencoderModule(nn.Module):
                 if target_block is None
                 else make_block_decoder("y", target_block, target_layout, predictor_sizes[-1])
             )
+            if target_block is not None and not isinstance(target_block, DenseBlock):
+                of_target.update(last.modules())
             has_low, has_high = is_bounded(*target_bounds)
             bounded = [Bounded(target_layout.n_values, has_low, has_high)]
             self.predictor = nn.Sequential(
@@ -222,12 +225,11 @@ class AutoencoderModule(nn.Module):
         for name, block in blocks.items():
             if isinstance(block, DenseBlock):
                 dense += [self.block_encoders[name], self.block_decoders[name]]
-        foreign = set() if target_block is None or self.predictor is None else set(last.modules())
         self.dense_layers = [
             layer
             for part in dense
             for layer in part.modules()
-            if isinstance(layer, nn.Linear) and layer not in foreign
+            if isinstance(layer, nn.Linear) and layer not in of_target
         ]
         if self.absence is not None:
             nn.init.zeros_(self.absence.weight)

@@ -424,6 +424,7 @@ def test_pooled_r2_leaves_out_what_is_not_known():
     expected = pooled_r2(truth[10:], prediction[10:])
     assert pooled_r2(hidden, prediction) == pytest.approx(expected, rel=1e-12)
     assert pooled_r2(truth, prediction, weight) == pytest.approx(expected, rel=1e-12)
+    assert pooled_r2(hidden, prediction, np.ones(30)) == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match="y has no labelled row to score with"):
         pooled_r2(np.full((3, 2), np.nan), np.ones((3, 2)))
 
