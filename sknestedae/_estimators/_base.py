@@ -541,7 +541,9 @@ class BaseSupervisedAutoencoder(
                 hold_kinds(members, X, resume=resume)
             fit_members(members, X, y, sample_weight, strata, method, **parameters)
         if not resume:
-            validate_data(self, whole, reset=True, skip_check_array=True)  # the members did
+            # the members checked it; arrays of more dimensions are their rows flattened
+            flat = whole.reshape(len(whole), -1) if isinstance(whole, np.ndarray) else whole
+            validate_data(self, flat, reset=True, skip_check_array=True)
         for member in members:
             if self.bootstrap and not resume:
                 member._fitted.table.know_unlearnt(whole)
