@@ -172,7 +172,7 @@ for n_labels in (12, 40, 400):
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
     logistic.fit(known[:n_labels], y_known[:n_labels])
     # as many steps on few rows, of one batch an epoch, as on all of them
-    alone = clone(classifier).set_params(max_iter=350)
+    alone = clone(classifier).set_params(max_iter=350, batch_size=min(64, n_labels))
     scores[n_labels] = {
         "autoencoder, all spectra": clone(classifier).fit(known, y_few).score(new, y_new),
         "autoencoder, labelled spectra": (
@@ -213,7 +213,11 @@ print("Adjusted Rand index of three clusters and the numbers of particles")
 print(pd.Series(agreement).round(2).to_string())
 
 # %%
-# A SENTENCE
+# On the measured map a curved decoder makes three numbers do what takes PCA five. From few labels
+# the network is ahead of the others, but not by what the other spectra teach it: learnt from the
+# labelled rows alone, it is at least as good. The groups of latents have much to do with the
+# numbers of particles, but they are not the numbers, and those of PCA are as good. Groups need some
+# labels to be named at all, and a classifier can learn from these.
 #
 # .. rubric:: References
 #

@@ -284,6 +284,10 @@ def test_members_take_arrays(data, bootstrap):
     y, y_std = model.fit(data["images"], data["spectra"]).predict(data["images"], return_std=True)
     assert y.shape == y_std.shape == data["spectra"].shape
     assert (y_std > 0).any()
+    assert model.n_features_in_ == SIDE**2
+    assert np.array_equal(
+        model.transform(data["images"]), model.members_[0].transform(data["images"])
+    )
 
 
 def test_classes_of_images_in_a_pipeline_and_folds(data):
