@@ -127,7 +127,7 @@ names = ["Latents, component 1", "Latents, component 2", "RMSE of the spectrum"]
 display = LatentMapDisplay.from_values(maps, positions, names=names)
 for ax in display.axes_:
     for row in (positions[train, 0].max() + 0.5, positions[test, 0].min() - 0.5):
-        ax.axhline(row, color="white", linewidth=1.2, linestyle="--")
+        ax.axhline(row, color="#D55E00", linewidth=1.5, linestyle="--")
 
 # %%
 # Beside simpler models
