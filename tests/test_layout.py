@@ -119,6 +119,7 @@ ORDER = {
     "design": [
         "_columns",
         "_candidates",
+        "_library",
         "_constraints",
         "_objectives",
         "_candidate_chain",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
 from .._networks._batch import Batch
+from .._tables._base_codec import Codec
 from .._tables._target import ClassTarget, NumericTarget
 from ._candidates import Candidates
 from ._columns import ArrayColumns, CandidateColumns
@@ -47,20 +48,14 @@ class _BlockArrays(NamedTuple):
     ----------
     name : str
         Of the arrays of candidates.
-    is_decoded : bool
-        Whether it is this block, in this stage, whose decoder gives the candidates' arrays.
-    index : Tensor of int64, shape (n_values,), or None
-        For each value of the block, its place among those of the candidates; None for the same.
     gain, offset : Tensor of shape (n_values,), or None
-        A member of an ensemble has a scale of its own, as has another stage: its values are those
-        of the candidates times the gain plus the offset. None where they are the same.
+        A member of an ensemble has a scale of its own: its values are those of the candidates
+        times the gain plus the offset. None where they are the same.
     values, measured : Tensor of shape (n_rows, n_values), or None
         Of the rows of a library, where the block has one; None where every entry was measured.
     """
 
     name: str
-    is_decoded: bool
-    index: Tensor | None
     gain: Tensor | None
     offset: Tensor | None
     values: Tensor | None
@@ -99,7 +94,7 @@ class StageAdapter:
             used = [j for j in numeric if j < len(own)]
             arrays = of_columns.get(own[used[0]]) if used else None
             if arrays is not None:
-                self.arrays[name] = _match_arrays(arrays, chain, k, name, libraries)
+                self.arrays[name] = _match_arrays(arrays, table.codecs[name], libraries)
                 continue
             mean, scale = table.affine(used)
             here = [i for i, j in enumerate(numeric) if j < len(own)]
@@ -152,9 +147,7 @@ class StageAdapter:
             assert block.values is not None
             return block.values[rows], None if block.measured is None else block.measured[rows]
         values = candidates.arrays[block.name]
-        if block.index is not None:
-            values = values[:, block.index]
-        if block.gain is not None:
+        if block.gain is not None and block.offset is not None:
             values = values * block.gain + block.offset
         return values, None
 
@@ -180,8 +173,7 @@ class StageAdapter:
         arrays: dict[str, Tensor] = {}
         for name, layout in self.layouts.items():
             if name in self.arrays:
-                if self.arrays[name].is_decoded:
-                    arrays[self.arrays[name].name] = decoded[name].cpu()
+                arrays[self.arrays[name].name] = decoded[name].cpu()
                 continue
             values = decoded[name].cpu().double()
             here, _, mean, scale, categorical = self.blocks[name]
@@ -194,39 +186,22 @@ class StageAdapter:
 
 
 def _match_arrays(
-    arrays: ArrayColumns,
-    chain: DifferentiableChain,
-    k: int,
-    name: str,
-    libraries: Sequence[Library],
+    arrays: ArrayColumns, codec: Codec, libraries: Sequence[Library]
 ) -> _BlockArrays:
-    """Say how the values of a stage's block of arrays follow from those of candidates."""
-    stage, own = chain.stages[k], chain.columns[k]
-    codec = stage.table.codecs[name]
-    index = None
-    if not arrays.has_cells:
-        # each entry is a column, of which another stage may have another order
-        place = {j: i for i, j in enumerate(arrays.positions)}
-        order = [place[own[j]] for j in codec.entry_columns]
-        index = None if order == list(range(len(order))) else torch.tensor(order)
-    ours, theirs = arrays.codec.affine(), codec.affine()
-    mean, scale = (part if index is None else part[index.numpy()] for part in ours)
-    gain, offset = scale / theirs[1], (mean - theirs[0]) / theirs[1]
+    """Say how the values of a block of arrays, as a codec encodes them, follow from candidates."""
+    (mean, scale), (own_mean, own_scale) = arrays.codec.affine(), codec.affine()
+    gain, offset = scale / own_scale, (mean - own_mean) / own_scale
     is_same = bool((gain == 1).all() and (offset == 0).all())
     rows = next(
         (some.arrays[arrays.name] for some in libraries if arrays.name in some.arrays), None
     )
-    encoded = None if rows is None else arrays.encode(rows, codec, own)
+    values, measured = (None, None) if rows is None else arrays.encode(rows, codec)
     return _BlockArrays(
         arrays.name,
-        (k, name) == (arrays.stage, arrays.block),
-        index,
         None if is_same else torch.from_numpy(gain),
         None if is_same else torch.from_numpy(offset),
-        None if encoded is None else torch.from_numpy(encoded.values),
-        None
-        if encoded is None or encoded.measured is None
-        else torch.from_numpy(encoded.measured),
+        None if values is None else torch.from_numpy(values),
+        None if measured is None else torch.from_numpy(measured),
     )
 
 
@@ -271,10 +246,7 @@ class CandidateChain:
     ) -> None:
         self.chain = chain
         self.adapters = [StageAdapter(chain, k, columns, libraries) for k in range(len(chain))]
-        # of a column that several stages have, the last one's counts
-        there = torch.cat([adapter.there for adapter in self.adapters]).tolist()
-        last = {place: i for i, place in enumerate(there)}
-        self._order = torch.tensor([last[place] for place in sorted(last)]).long()
+        self._order = torch.cat([adapter.there for adapter in self.adapters]).argsort()
 
     def forward(self, candidates: Candidates) -> list[StageOutputs]:
         """Send candidates up the stages."""

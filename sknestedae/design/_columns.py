@@ -27,15 +27,11 @@ class ArrayColumns:
     ----------
     name : str
         By which the parameters of ``propose`` name the block.
-    stage : int
-        The stage whose decoder gives it.
-    block : str
-        Its name within that stage.
     own : list of int
-        Position in the known rows of each column of that stage's table; latents of the stage
+        Position in the known rows of each column of its stage's table; latents of the stage
         before are behind these.
     codec : Codec
-        Fitted.
+        Of the block in the first member of an ensemble.
     X : DataFrame of shape (n_samples, n_features)
         Known rows.
 
@@ -52,17 +48,8 @@ class ArrayColumns:
         Whether the arrays hold whole numbers, to which decoded ones are rounded.
     """
 
-    def __init__(
-        self,
-        name: str,
-        stage: int,
-        block: str,
-        own: Sequence[int],
-        codec: Codec,
-        X: pd.DataFrame,
-    ) -> None:
-        self.name, self.stage, self.block = name, stage, block
-        self.own, self.codec = list(own), codec
+    def __init__(self, name: str, own: Sequence[int], codec: Codec, X: pd.DataFrame) -> None:
+        self.name, self.own, self.codec = name, list(own), codec
         self.positions = list(dict.fromkeys(self.own[j] for j in codec.entry_columns))
         self.has_cells = holds_arrays(X.iloc[:, self.positions[0]])
         known = self.encode(self.take(X)).values
@@ -89,9 +76,7 @@ class ArrayColumns:
         """Give the block's columns of a table, of shape (n_samples, n_positions)."""
         return X.iloc[:, self.positions].to_numpy(dtype=object if self.has_cells else None)
 
-    def encode(
-        self, rows: np.ndarray, codec: Codec | None = None, own: Sequence[int] | None = None
-    ) -> Encoded:
+    def encode(self, rows: np.ndarray, codec: Codec | None = None) -> Encoded:
         """Encode some rows of the block's columns.
 
         Parameters
@@ -99,15 +84,12 @@ class ArrayColumns:
         rows : ndarray of shape (n_rows, n_positions)
             As ``take`` gives them.
         codec : Codec, optional
-            Of another member, or of another stage that has these columns; by default the block's.
-        own : sequence of int, optional
-            Of that stage.
+            Of another member of an ensemble; by default the first one's.
         """
         codec = self.codec if codec is None else codec
-        own = self.own if own is None else list(own)
         dtype = np.result_type(rows.dtype, np.float32)  # with NaN, and no number is lost
         table = np.full((len(rows), codec.columns.labels.n_columns), np.nan, dtype=dtype)
-        place = {j: i for i, j in enumerate(own)}
+        place = {j: i for i, j in enumerate(self.own)}
         table[:, [place[j] for j in self.positions]] = rows
         return codec.encode(table)
 
@@ -219,9 +201,9 @@ class CandidateColumns:
             own = next((self._array_of[j] for j in found if j in self._array_of), None)
         if own is not None:
             raise ValueError(
-                f"The '{parameter}' parameter names {key!r}, of the block {own.name!r}. An array "
-                "is proposed as a whole: 'fixed' and 'library' may name the block, but no entry "
-                "of it, and it has no bounds and no sum."
+                f"The '{parameter}' parameter names {key!r}, which is of the block {own.name!r}. "
+                "An array is proposed as a whole: 'fixed' and 'library' may name the block, but "
+                "no entry of it, and it has no bounds and no sum."
             )
         if len(found) != 1:
             raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -54,8 +53,8 @@ class Design:
 
     Attributes
     ----------
-    X : DataFrame or ndarray of shape (n_candidates, n_features)
-        The candidates, as a table that the estimator takes.
+    X : DataFrame or ndarray of shape (n_candidates, n_features) or (n_candidates, ...)
+        The candidates, as a table or an array that the estimator takes.
     prediction : ndarray of shape (n_candidates,) or (n_candidates, n_outputs)
         The estimator's predictions for them.
     prediction_std : ndarray of the same shape
@@ -69,7 +68,8 @@ class Design:
         outside of the domain.
     latent_distance, input_distance : ndarray of shape (n_candidates,)
         Distance to the nearest known row, in the last latents and in the columns: root mean
-        squares, in standard deviations; a category that differs counts 1.
+        squares, in standard deviations; a category that differs counts 1. An array is one column:
+        its distance is the root mean square over its entries, in one unit for all of them.
     domain : ndarray of shape (n_candidates,)
         Fraction of the known rows whose ``score_samples`` is lower: near 0, the candidate is less
         like the training rows than nearly all that is known.
@@ -101,6 +101,8 @@ class Design:
     def to_frame(self) -> pd.DataFrame:
         """Give one table: the candidates' columns, then the predictions and distances.
 
+        Of an array of more dimensions, each row is the cell of a column ``"X"``.
+
         Returns
         -------
         DataFrame of shape (n_candidates, n_columns)
@@ -118,7 +120,9 @@ class Design:
         >>> frame.columns.to_list()[2:5]
         ['predicted target', 'predicted target, std', 'meets']
         """
-        frame = pd.DataFrame(self.X)
+        # of an array of more dimensions, each row is a cell
+        is_table = np.ndim(self.X) == 2
+        frame = pd.DataFrame(self.X if is_table else {"X": list(self.X)})
         if frame.columns.nlevels > 1:
             frame.columns = [": ".join(map(str, label)) for label in frame.columns]
         frame = frame.reset_index(drop=True)
@@ -158,6 +162,10 @@ def propose(
     from some others, then with the categories decided; at last other categories and rows of the
     library are tried on the best. See the :ref:`User Guide <design>`.
 
+    An array, such as an image or a spectrum, is proposed as a whole: it is what the decoder gives,
+    within the range of each entry in the known rows; or a row of a ``library``; or ``fixed``. A
+    decoded one is invented, and tells what to look for. One of a library can be had.
+
     Parameters
     ----------
     estimator : estimator
@@ -175,15 +183,20 @@ def propose(
         Number of distinct candidates, at most.
     fixed : dict, default=None
         Values of columns, by name or position; for a categorical column, a category seen in
-        ``fit`` (by the first member, where members of an ensemble see different rows).
+        ``fit`` (by the first member, where members of an ensemble see different rows). For a block
+        of arrays an array, by the name of the block (``"stage__block"``, where two stages have a
+        block of that name) or of its column.
     bounds : dict, default=None
         (low, high) for numeric columns, a list of categories for categorical ones. Others are
         bounded by the range of the known rows, and the categories of ``fit``.
     sums : list of (list of columns, float), default=None
         Columns that sum up to a number, such as the fractions of a composition to 1.
-    library : DataFrame, default=None
+    library : DataFrame, dict or array, default=None
         Some columns with the combinations of values that they may have, one a row: such as the
-        properties of compounds that can be had. Each candidate has one of these rows.
+        properties of compounds that can be had. Each candidate has one of these rows. A dict gives
+        blocks of arrays one library each, by name: an array of shape (n_rows, ...), a list of
+        arrays, or a DataFrame of the block's columns. NaN where an entry was not measured. Where
+        one block is all there is, its arrays need no dict.
     tolerance : float or dict of floats, default=None
         Within which a wanted value is met, in its units; a range is aimed at that far within its
         ends. A dict names targets as ``target`` does. None: a tenth of the standard deviation of
@@ -202,12 +215,15 @@ def propose(
         The candidates with predictions, spread, distances and nearest known rows. Those that meet
         the target come first, then by ``loss``. No candidate is a known row, and one that hardly
         differs from a known row comes only where it is better. Columns that no stage has are
-        missing in them.
+        missing in them. Arrays are as in X: in cells, in columns, or in more dimensions.
 
     Raises
     ------
     ValueError
-        If constraints contradict each other, or name a column or category that is not there.
+        If constraints contradict each other, or name a column, block or category that is not
+        there; if an array does not have the shape of its block, or a library has no rows.
+    TypeError
+        If an array holds other things than numbers.
     NoTargetError
         If the estimator was fitted without a target.
     NotFittedError
@@ -239,6 +255,17 @@ def propose(
     (True, (3, 3))
     >>> bool(np.allclose(design.X.sum(axis=1), 1))
     True
+
+    The one image of a library with the largest predicted target:
+
+    >>> from sknestedae.blocks import ImageBlock
+    >>> images = rng.normal(size=(30, 4, 4))
+    >>> block = ImageBlock(n_channels=(2,))
+    >>> sae = SupervisedAutoencoder(2, blocks=block, max_iter=5, random_state=0)
+    >>> sae = sae.fit(images[:20], images[:20, 0, 0])
+    >>> design = propose(sae, images[:20], "max", library=images[20:], n_candidates=1)
+    >>> design.X.shape, bool((design.X[0] == images[20 + sae.predict(images[20:]).argmax()]).all())
+    ((1, 4, 4), True)
     """
     _check_parameters(n_candidates, domain_weight)
     chain = DifferentiableChain(estimator, "propose")
@@ -318,40 +345,14 @@ def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateC
 def _array_columns(
     chain: DifferentiableChain, X: pd.DataFrame
 ) -> tuple[list[ArrayColumns], dict[str, str]]:
-    """Give the blocks of arrays of all stages, and other names for them.
-
-    A block that two stages have, with the same columns, is one. Its name is that of the block, or
-    behind the stage's, as ``"crystal__image"``, where stages have different ones of that name.
-
-    Raises
-    ------
-    ValueError
-        If stages read a column in different ways.
-    """
-    same: dict[frozenset[int], list[tuple[int, str]]] = {}
-    owner: dict[int, frozenset[int] | None] = {}
-    for k, (stage, own) in enumerate(zip(chain.stages, chain.columns, strict=True)):
-        for block, codec in stage.table.codecs.items():
-            # behind a stage's own columns are the latents of the stage before
-            positions = frozenset(own[j] for j in codec.entry_columns if j < len(own))
-            group = None if isinstance(codec, TabularCodec) else positions
-            for j in positions:
-                if owner.setdefault(j, group) != group:
-                    raise ValueError(
-                        f"Column {X.columns[j]!r} is of an array in one stage, and not, or of "
-                        "another array, in another one; propose needs one meaning of a column."
-                    )
-            if group:
-                same.setdefault(group, []).append((k, block))
-    groups_of = Counter(block for places in same.values() for block in {b for _, b in places})
+    """Give the blocks of arrays of all stages, and other names for them."""
     arrays, aliases = [], {}
-    for places in same.values():
-        names = [block for _, block in places if groups_of[block] == 1]
-        names += [f"{chain.names[k]}__{block}" for k, block in places]
-        k, block = places[0]
+    for (k, block), name in chain.block_names().items():
         codec = chain.stages[k].table.codecs[block]
-        arrays.append(ArrayColumns(names[0], k, block, chain.columns[k], codec, X))
-        aliases |= dict.fromkeys(names, names[0])
+        if isinstance(codec, TabularCodec):
+            continue
+        arrays.append(ArrayColumns(name, chain.columns[k], codec, X))
+        aliases[f"{chain.names[k]}__{block}"] = name
     return arrays, aliases
 
 
@@ -525,7 +526,7 @@ def _warn(
     if len(design) < n_candidates:
         warnings.warn(
             f"Only {len(design)} distinct candidates were found within the constraints, of "
-            f"n_candidates={n_candidates}.",
+            f"n_candidates={n_candidates}. Known rows are no candidates.",
             ToleranceWarning,
             stacklevel=stack_level_of_caller(),
         )

@@ -45,6 +45,7 @@ class Library:
     ) -> None:
         self.columns = columns
         self.arrays = dict(arrays)
+        self._n_rows = len([*numbers.values(), *codes.values(), *arrays.values()][0])
         self.numbers = {j: torch.from_numpy(np.array(v, np.float64)) for j, v in numbers.items()}
         # (n_rows, n_categories) each
         self.shares = {
@@ -57,9 +58,7 @@ class Library:
         }
 
     def __len__(self) -> int:
-        return len(
-            next(iter([*self.numbers.values(), *self.shares.values(), *self.arrays.values()]))
-        )
+        return self._n_rows
 
     @property
     def positions(self) -> set[int]:
@@ -209,8 +208,8 @@ def _cells_of_frame(
             ordered = given.iloc[:, [names.index(label) for label in known]]
             return list(ordered.iloc[:, 0]) if own.has_cells else list(ordered.to_numpy())
     raise ValueError(
-        f"{where} has the columns {names[:5]}{'...' if len(names) > 5 else ''}; the block's are "
-        f"{wanted[:5]}{'...' if len(wanted) > 5 else ''}, {len(wanted)} in all."
+        f"{where} must have all columns of the block and no others, {len(wanted)} such as "
+        f"{wanted[-1]!r}; it has {len(names)}, such as {names[-1]!r}."
     )
 
 

@@ -31,7 +31,7 @@ _N_ROWS = 500
 # of one library all rows, however many.
 _N_COMBINATIONS = 10_000
 # How many values of arrays pass through the networks at once, which bounds the memory.
-_CHUNK_VALUES = 2**20
+_CHUNK_VALUES = 2**18
 # The domain ends where this fraction of the known rows lies nearer to the mean.
 _DOMAIN = 0.95
 
@@ -167,6 +167,7 @@ class SearchProblem:
             return values
         return torch.from_numpy(own.encode(own.decode(values.numpy())).values)
 
+    @torch.no_grad()
     def decide_all(self, latents: Tensor, decided: Candidates | None = None) -> Candidates:
         """Decode and decide any number of latents, some at a time; without gradients."""
         chunks = self._chunks(len(latents))
@@ -236,6 +237,7 @@ class SearchProblem:
                 total = total + self.domain_weight * beyond
         return total
 
+    @torch.no_grad()
     def loss_of_all(self, candidates: Candidates) -> Tensor:
         """Give the loss of any number of candidates, some at a time; without gradients."""
         parts = [self.loss(candidates.take(chunk)) for chunk in self._chunks(candidates.n_rows)]
@@ -269,10 +271,9 @@ class SearchProblem:
         is_one = sum(len(library) > 1 for library in self.constraints.libraries) == 1
         if not self.constraints.leaves_some_free and (is_one or n_combinations <= _N_COMBINATIONS):
             return self.try_all()
-        with torch.no_grad():
-            pool = self.pool(rng)
-            of_pool = self.decide_all(pool)
-            losses = self.loss_of_all(of_pool)
+        pool = self.pool(rng)
+        of_pool = self.decide_all(pool)
+        losses = self.loss_of_all(of_pool)
         order = np.argsort(losses.numpy(), kind="stable")
         n_best = n_starts // 2
         # the best may all lie in one valley, so that the others begin anywhere
@@ -284,18 +285,15 @@ class SearchProblem:
         # than all else, and a descent with arrays that no library has is of little use.
         if not self.columns.arrays:
             found = self._descend_all(found)
-            with torch.no_grad():
-                decided = self.decide_all(found)
+            decided = self.decide_all(found)
         found = self._descend_all(found, decided)
-        with torch.no_grad():
-            ends = self.decide_all(found, decided)
-            every, losses = ends.joined(of_pool), torch.cat([self.loss_of_all(ends), losses])
-            for _ in range(_N_ROUNDS):
-                varied = self.vary(every.take(_best(every, losses, n_starts // 4)), rng)
-                every, losses = every.joined(varied), torch.cat([losses, self.loss_of_all(varied)])
-            return every, losses
+        ends = self.decide_all(found, decided)
+        every, losses = ends.joined(of_pool), torch.cat([self.loss_of_all(ends), losses])
+        for _ in range(_N_ROUNDS):
+            varied = self.vary(every.take(_best(every, losses, n_starts // 4)), rng)
+            every, losses = every.joined(varied), torch.cat([losses, self.loss_of_all(varied)])
+        return every, losses
 
-    @torch.no_grad()
     def try_all(self) -> tuple[Candidates, Tensor]:
         """Try each combination of rows of the libraries, beside which nothing is free."""
         candidates = self.decide_all(self.latents_of_known[:1])
@@ -388,9 +386,9 @@ class SearchProblem:
         Of arrays half are those that suit the best candidate most, as it takes many arrays to
         find a good one by chance.
         """
-        rows = rng.permutation(len(library))[:_N_ROWS]
+        rows = rng.permutation(len(library))
         if not library.arrays or len(library) <= _N_ROWS:
-            return rows
+            return rows[:_N_ROWS]
         best = candidates.take(np.zeros(len(library), dtype=int))
         losses = self.loss_of_all(library.place(best, torch.arange(len(library))))
         suited = np.argsort(losses.numpy(), kind="stable")[: _N_ROWS // 2]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from cases.design import a_chain, one_scale, problem_of
+from cases.design import (
+    a_chain,
+    a_chain_with_arrays,
+    arrays,
+    one_scale,
+    problem_of,
+    with_arrays,
+)
 from numpy.testing import assert_array_equal
 
 from sknestedae._estimators._differentiable import DifferentiableChain
@@ -56,3 +63,38 @@ def test_values_are_sent_to_where_the_networks_are(monkeypatch):
     for tensor in [*values, *(o.latents for o in outputs), *(o.prediction for o in outputs)]:
         assert tensor.device.type == "meta"
         assert len(tensor) == len(X)
+
+
+def test_arrays_are_those_that_each_member_encodes():
+    """A member that has learnt from other rows has another scale."""
+    for make in (with_arrays, a_chain_with_arrays):
+        estimator, X, target = make(n_members=2, bootstrap=True)
+        problem, known, rows = problem_of(estimator, X, target)
+        chains = DifferentiableChain(estimator).members()
+        for chain in chains:
+            for k, expected in enumerate(chain.encode(rows)):
+                values = StageAdapter(chain, k, problem.columns).encode(known).values
+                for name in values:
+                    own = chain.columns_of_values(k)[name] >= 0
+                    torch.testing.assert_close(
+                        values[name][:, own], expected.values[name][:, own], rtol=0, atol=1e-5
+                    )
+        scales = [chain.stages[0].table.codecs for chain in chains]
+        name = next(name for name in scales[0] if name != "table")
+        assert scales[0][name].affine()[1][0] != scales[1][name].affine()[1][0]
+
+
+def test_rows_of_a_library_are_encoded_with_what_of_them_was_measured():
+    estimator, X, target = with_arrays(n_members=2, bootstrap=True)
+    images, _, _ = arrays(3, seed=3)
+    images[1, 2, 2:4] = np.nan
+    problem, known, rows = problem_of(estimator, X, target, library={"image": images})
+    (library,) = problem.constraints.libraries
+    some = library.place(known.take(np.arange(2)), torch.tensor([2, 1]))
+    given = rows[:2].assign(image=list(images[[2, 1]]))
+    for chain in DifferentiableChain(estimator).members():
+        found = StageAdapter(chain, 0, problem.columns, [library]).encode(some)
+        (expected,) = chain.encode(given)
+        assert torch.equal(found.values["image"], expected.values["image"])
+        assert torch.equal(found.measured["image"], expected.measured["image"])
+        assert list(found.measured) == ["image"]
