@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@public("sknestedae.blocks")
 class FittedBlock(NamedTuple):
     """A block of a fitted estimator.
 
