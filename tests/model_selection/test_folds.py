@@ -16,6 +16,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 
 from sknestedae import ScaleKFold, stack_scales
+from sknestedae.datasets import patches_at
 from sknestedae.model_selection import GapKFold
 from sknestedae.model_selection._folds import group_codes, slab_bounds
 
@@ -210,6 +211,16 @@ def test_positions_in_any_unit_and_order():
     for ours, theirs in zip(found, expected, strict=True):
         for rows, their_rows in zip(ours, theirs, strict=True):
             assert_array_equal(rows, np.sort(inverse[their_rows]))
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_a_gap_of_a_pixel_less_than_a_patch_leaves_no_common_pixel(size):
+    number = np.arange(20.0 * 20).reshape(20, 20)
+    patches, _, positions = patches_at(number, number[:, :, None], size)
+    for gap, is_apart in ((size - 1, True), (size - 2, False)):
+        for train, test in splits(positions, 4, gap=gap, test_size=4):
+            common = np.intersect1d(patches[train], patches[test])
+            assert (len(common) == 0) == is_apart
 
 
 def test_slabs_lie_at_equal_distances():
