@@ -231,7 +231,7 @@ def test_pooled_statistics_are_those_of_all_copies(unit):
     assert_array_equal(pooled[2], (~np.isnan(copies)).sum(axis=0))
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3])
+@pytest.mark.parametrize("value", [0.0, 0.3, 0.7])
 def test_entries_that_are_constant_in_all_copies_stay_so(value):
     """What rounding leaves of a mean is no deviation: it would be divided by."""
     mean, deviation = np.array([value, 2.0, 5.0, value]), np.array([0.0, 0.5, 0.25, 0.0])
@@ -388,7 +388,7 @@ def test_integers_in_cells_stay_in_their_range(dtype):
 
 
 def test_cells_of_several_dtypes_come_back_in_one_that_holds_all():
-    table = pd.DataFrame({"x": as_cells([np.uint8([1, 2]), np.int16([-3, 4]), np.uint8([5, 6])])})
+    table = pd.DataFrame({"x": as_cells([np.uint8([1, 200]), np.int8([-3, 4]), np.uint8([5, 6])])})
     codec = fitted_codec(table, kind="spectrum")
     assert codec.dtype == np.float32
     assert codec.decode(codec.encode(table).values)[0][1][0, 0].dtype == np.int16

@@ -480,7 +480,7 @@ def test_arrays_in_an_array_of_objects_are_left_to_blocks():
         with pytest.raises(
             TypeError, match=r"Column 1 holds ndarray; .* name the column in blocks"
         ):
-            SupervisedAutoencoder(**TINY).fit(spell(X))
+            SupervisedAutoencoder(**TINY, blocks=None).fit(spell(X))
     with pytest.raises(TypeError, match="y holds ndarray"):
         read_target(X)
 
