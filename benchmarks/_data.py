@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae.datasets import fetch_perovskites
+from sknestedae.datasets import fetch_bepfm, fetch_perovskites
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Task:
 def perovskites() -> Any:
     """Give the paper's data, from SKNESTEDAE_DATA or the cache."""
     return fetch_perovskites(data_home=os.environ.get("SKNESTEDAE_DATA"))
+
+
+def piezoresponse() -> np.ndarray:
+    """Give the map of spectra (32, 32, 102), from SKNESTEDAE_DATA or the cache."""
+    return fetch_bepfm(data_home=os.environ.get("SKNESTEDAE_DATA")).cube
 
 
 def tasks() -> list[Task]:

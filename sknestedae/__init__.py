@@ -3,6 +3,7 @@
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from ._report import report
+from ._tables._kinds import stack_kinds
 from ._tables._scales import stack_scales
 from ._version import __version__
 from .model_selection import ScaleKFold, stage_scorer
@@ -14,6 +15,7 @@ __all__ = [
     "SupervisedAutoencoderClassifier",
     "__version__",
     "report",
+    "stack_kinds",
     "stack_scales",
     "stage_scorer",
 ]

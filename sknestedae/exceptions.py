@@ -3,6 +3,8 @@
 from sklearn.exceptions import NotFittedError
 
 __all__ = [
+    "ChannelOrderWarning",
+    "ConstantBlockWarning",
     "DeviceWarning",
     "DivergenceError",
     "DivergenceWarning",
@@ -56,6 +58,14 @@ class RowLabelWarning(UserWarning):
 
 class SameRowsWarning(UserWarning):
     """A list of arrays may be tables of the same rows, or of rows of their own."""
+
+
+class ConstantBlockWarning(UserWarning):
+    """A spectrum or an image is the same in all rows, so that nothing is learnt of it."""
+
+
+class ChannelOrderWarning(UserWarning):
+    """The shape of an image looks as if its channels came last, where they come first."""
 
 
 class TextColumnWarning(UserWarning):

@@ -39,6 +39,7 @@ ORDER = {
     "_tables": [
         "_text",
         "_input",
+        "_cells",
         "_layout",
         "_statistics",
         "_weights",
@@ -47,17 +48,36 @@ ORDER = {
         "_columns",
         "_splits",
         "_categories",
+        "_base_codec",
         "_codec",
+        "_array_codec",
         "_encoder",
         "_missing",
         "_target",
         "_scales",
+        "_kinds",
         "_listed",
         "_staged",
     ],
-    "datasets": ["_base", "_nested_functions", "_perovskites"],
-    "_layers": ["_device", "_dense"],
-    "blocks": ["_base", "_losses", "_drawing", "_tabular"],
+    "datasets": [
+        "_base",
+        "_bepfm",
+        "_clusters",
+        "_nested_functions",
+        "_patches",
+        "_perovskites",
+    ],
+    "_layers": ["_device", "_dense", "_bounds", "_convolution"],
+    "blocks": [
+        "_losses",
+        "_drawing",
+        "_settings",
+        "_base",
+        "_tabular",
+        "_array",
+        "_spectrum",
+        "_image",
+    ],
     "_networks": ["_batch", "_penalties", "_autoencoder", "_chain", "_stacked"],
     "_training": [
         "_allowed_callbacks",
@@ -99,6 +119,7 @@ ORDER = {
     "design": [
         "_columns",
         "_candidates",
+        "_library",
         "_constraints",
         "_objectives",
         "_candidate_chain",
@@ -153,8 +174,8 @@ AT_USE_ONLY = {
 # Names with an underscore that are public all the same: of named tuples, and of notebooks.
 PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make", "_repr_html_"}
 # Private attributes of other packages, where these have no public way: the frames above a call,
-# and the children of a torch module, to exchange them in a copy.
-OF_OTHER_PACKAGES = {"_compat": {"_getframe"}, "_networks": {"_modules"}}
+# and the children and buffers of a torch module, to exchange them in a copy.
+OF_OTHER_PACKAGES = {"_compat": {"_getframe"}, "_networks": {"_modules", "_buffers"}}
 # Test files that stand for no one source file.
 GENERAL_TESTS = {
     "bad_input",
@@ -163,6 +184,7 @@ GENERAL_TESTS = {
     "common",
     "intervals",
     "invariances",
+    "kinds",
     "layout",
     "persistence",
     "random_tables",

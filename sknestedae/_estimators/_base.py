@@ -28,9 +28,10 @@ from .._layers._device import available_device, resolve_device
 from .._networks._batch import Batch, Subset
 from .._persistence import check_stamp, stamp
 from .._tables._encoder import TableEncoder
-from .._tables._input import FrameKind, give_back, read_rows
+from .._tables._input import ArrayKind, TableKind, give_back, n_dims, read_rows, table_kind
 from .._tables._missing import complete_table, give_back_filled
 from .._tables._splits import count_distinct_rows, row_keys, split_rows
+from .._tables._target import Bounds
 from .._tables._weights import scale_weights
 from .._training._allowed_callbacks import FitSettings, check_callbacks
 from .._training._callbacks import BestEpoch, LearningRate, Progress
@@ -42,7 +43,7 @@ from .._training._net import AutoencoderNet
 from .._training._objective import Objective
 from .._training._schedules import SCHEDULES
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
-from ..blocks import Block, DenseBlock
+from ..blocks import Block, DenseBlock, FittedBlock
 from ..blocks._losses import ELEMENTWISE
 from ..exceptions import NoTargetError
 from ._ensemble import (
@@ -57,6 +58,7 @@ from ._fitted import FittedAutoencoder, NetworkSetup, Target, settings_to_keep
 from ._validation import (
     all_or_nothing,
     check_batch_size,
+    check_block_weights,
     check_blocks,
     check_divergence,
     check_layer_sizes,
@@ -82,6 +84,8 @@ class _TrainingData(NamedTuple):
         Divided by a power of two, which leaves proportions as they are.
     power : int
         Which one.
+    cell_shape : tuple of int
+        Where X had more than two dimensions, those behind the first.
     """
 
     whole: pd.DataFrame | np.ndarray
@@ -89,6 +93,7 @@ class _TrainingData(NamedTuple):
     codes: Any
     sample_weight: np.ndarray | None
     power: int
+    cell_shape: tuple[int, ...]
 
 
 class BaseSupervisedAutoencoder(
@@ -123,7 +128,9 @@ class BaseSupervisedAutoencoder(
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "standardize": ["boolean"],
-        "blocks": [list, None],
+        "blocks": [StrOptions({"auto"}), Block, list, None],
+        "block_weights": [dict, None],
+        "block_dropout": [Interval(Real, 0, 1, closed="left")],
         "initialization": [StrOptions(set(INITIALIZATIONS))],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions(set(SCHEDULES))],
@@ -160,7 +167,9 @@ class BaseSupervisedAutoencoder(
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
-        blocks=None,
+        blocks="auto",
+        block_weights=None,
+        block_dropout=0.0,
         initialization="xavier_uniform",
         batch_size="auto",
         learning_rate="cosine",
@@ -194,6 +203,8 @@ class BaseSupervisedAutoencoder(
         self.categorical_features = categorical_features
         self.standardize = standardize
         self.blocks = blocks
+        self.block_weights = block_weights
+        self.block_dropout = block_dropout
         self.initialization = initialization
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -211,6 +222,66 @@ class BaseSupervisedAutoencoder(
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
+
+    # -- parameters
+
+    def get_params(self, deep=True):
+        """Give the parameters; with those of blocks, such as ``blocks__image__kernel_size``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to give those of the blocks, too.
+
+        Returns
+        -------
+        params : dict
+        """
+        params = super().get_params(deep=deep)
+        for name, block in self._named_blocks().items() if deep else ():
+            params[f"blocks__{name}"] = block
+            of_block = block.get_params(deep=True)
+            params |= {f"blocks__{name}__{key}": value for key, value in of_block.items()}
+        return params
+
+    def set_params(self, **params):
+        """Set parameters, those of blocks included.
+
+        Parameters
+        ----------
+        **params : dict
+            By the names that ``get_params`` gives.
+
+        Returns
+        -------
+        self : object
+        """
+        if "blocks" in params:  # before what is within them
+            self.blocks = params.pop("blocks")
+        named = self._named_blocks()
+        replaced = {
+            name: params.pop(f"blocks__{name}") for name in named if f"blocks__{name}" in params
+        }
+        if replaced:
+            self.blocks = [(n, replaced.get(n, block), own) for n, block, own in self.blocks]
+            named |= replaced
+        for key in list(params):
+            _, _, rest = key.partition("__")
+            name, is_nested, of_block = rest.partition("__")
+            if key.startswith("blocks__") and not isinstance(self.blocks, Block):
+                if not is_nested or name not in named:
+                    raise ValueError(
+                        f"Invalid parameter {key!r} for estimator {type(self).__name__}. The "
+                        f"names of its blocks are {list(named)}."
+                    )
+                named[name].set_params(**{of_block: params.pop(key)})
+        return super().set_params(**params)
+
+    def _named_blocks(self) -> dict[str, Block]:
+        """Give the blocks of a list of them by their names."""
+        entries = self.blocks if isinstance(self.blocks, list) else []
+        triples = [entry for entry in entries if isinstance(entry, tuple) and len(entry) == 3]
+        return {name: block for name, block, _ in triples if isinstance(block, Block)}
 
     # -- public methods
 
@@ -256,6 +327,31 @@ class BaseSupervisedAutoencoder(
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no members_ before fit.")
         return members_of(self)
+
+    @property
+    def blocks_(self) -> dict[str, FittedBlock]:
+        """The blocks by name, each with its settings, its layout and its columns."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no blocks_ before fit.")
+        return self._fitted.fitted_blocks
+
+    @property
+    @isolated
+    def components_(self) -> np.ndarray:
+        """Change of the decoded columns with each latent, as a decomposition has it.
+
+        The decoder need not be linear: these are the slopes of the least-squares plane through
+        the decoded columns of the training rows' latents, or of 1000 of them.
+
+        Returns
+        -------
+        components : ndarray of shape (n_components, n_features)
+            In the units of the columns; with more dimensions where X had more. An attribute error
+            where a column does not hold numbers.
+        """
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no components_ before fit.")
+        return give_back(self._fitted.components(), self._fitted.frame_kind)
 
     @isolated
     def transform(self, X):
@@ -363,7 +459,7 @@ class BaseSupervisedAutoencoder(
         found = complete_table(
             self._check_X(X, reset=False), fitted.complete, predict, n_candidates, tolerance
         )
-        return give_back_filled(found, FrameKind.of(X))
+        return give_back_filled(found, table_kind(X))
 
     @isolated
     def score_samples(self, X):
@@ -414,13 +510,23 @@ class BaseSupervisedAutoencoder(
     def _loss_of_prediction(self) -> str:
         """Error of a numeric target."""
 
+    @property
+    def _block_of_target(self) -> Block | None:
+        """The kind of a target that is one array; None where it is numbers or a class."""
+        return None
+
+    @property
+    def _bounds_of_target(self) -> Bounds:
+        """What a numeric target can be."""
+        return None, None
+
     # -- fitting
 
     def _fit_members(
         self, X, y, sample_weight, *, resume: bool, method: str = "fit", **parameters: Any
     ) -> BaseSupervisedAutoencoder:
         """Fit all members of an ensemble, and take over what the first of them learnt."""
-        kind = self._fitted.frame_kind if resume else FrameKind.of(X)
+        kind = self._fitted.frame_kind if resume else table_kind(X)
         whole, y, sample_weight = read_rows(X, y, sample_weight)
         members = members_to_fit(self, resume=resume)
         with all_or_nothing(*members):  # those that go on are fitted already
@@ -435,7 +541,8 @@ class BaseSupervisedAutoencoder(
                 hold_kinds(members, X, resume=resume)
             fit_members(members, X, y, sample_weight, strata, method, **parameters)
         if not resume:
-            validate_data(self, whole, reset=True, skip_check_array=True)  # the members did
+            table = whole.reshape(len(whole), -1) if n_dims(whole) > 2 else whole
+            validate_data(self, table, reset=True, skip_check_array=True)  # the members did
         for member in members:
             if self.bootstrap and not resume:
                 member._fitted.table.know_unlearnt(whole)
@@ -491,7 +598,7 @@ class BaseSupervisedAutoencoder(
         self, X, y, sample_weight, *, target: Target | None, resume: bool, incremental: bool
     ) -> tuple[NetworkSetup, TrainingJob]:
         """Learn columns and scales, and make the net that is to be trained, as ``_fit`` says."""
-        kind = FrameKind.of(X)
+        kind = table_kind(X)
         needs_label = not (incremental and resume)  # a later part of a stream may have none
         data = self._read(X, y, sample_weight, target, reset=not resume, needs_label=needs_label)
         device = resolve_device(self.device)
@@ -543,10 +650,12 @@ class BaseSupervisedAutoencoder(
     ) -> _TrainingData:
         """Check what ``fit`` was given, and leave rows of weight 0 out."""
         X, y, sample_weight = read_rows(X, y, sample_weight)
+        kind = table_kind(X)
         whole = self._check_X(X, reset=reset)
         rows = check_training_rows(whole, y, sample_weight, scale=True)
         codes = None if target is None else target.read(y, rows.kept, needs_label=needs_label)
-        return _TrainingData(whole, rows.X, codes, rows.sample_weight, rows.power)
+        cell_shape = kind.shape if isinstance(kind, ArrayKind) else ()
+        return _TrainingData(whole, rows.X, codes, rows.sample_weight, rows.power, cell_shape)
 
     def _set_up(
         self,
@@ -554,7 +663,7 @@ class BaseSupervisedAutoencoder(
         learnt: np.ndarray | None,
         target: Target | None,
         seed: int,
-        kind: FrameKind | None,
+        kind: TableKind,
         *,
         resume: bool,
     ) -> NetworkSetup:
@@ -569,23 +678,26 @@ class BaseSupervisedAutoencoder(
             As in NetworkSetup; the target is fitted here.
         resume : bool
         """
-        blocks = check_blocks(self.blocks)
-        settings = settings_to_keep(self.standardize, self.categorical_features, blocks)
+        blocks = check_blocks(self.blocks, data.X)
+        settings = settings_to_keep(self.standardize, self.categorical_features, self.blocks)
         if resume:
             fitted = self._fitted
-            architecture = self._make_architecture(blocks, fitted.table, fitted.target)
+            architecture = self._make_architecture(fitted.blocks, fitted.table, fitted.target)
             fitted.check_same(architecture, settings)
             return fitted
         table = TableEncoder(
             self.categorical_features,
             self.standardize,
-            [(name, columns) for name, _, columns in blocks],
+            [(name, block.make_codec, columns) for name, block, columns in blocks],
+            data.cell_shape,
         ).fit(data.X, learnt, data.sample_weight)
         if len(data.whole) > len(data.X):
             table.know_unlearnt(data.whole)  # rows of weight 0 are no news at predict
         if target is not None:
             target.fit(data.codes, learnt, data.sample_weight)
-        architecture = self._make_architecture(blocks, table, target)
+        by_name = {name: clone(block) for name, block, _ in blocks}
+        by_name = {name: by_name.get(name, DenseBlock()) for name in table.layouts}
+        architecture = self._make_architecture(by_name, table, target)
         return NetworkSetup(table, target, architecture, settings, seed, kind)
 
     def _store(self, fitted: FittedAutoencoder, members: Sequence[Any] = ()) -> None:
@@ -627,15 +739,14 @@ class BaseSupervisedAutoencoder(
         return auto_alpha(count_distinct_rows(data.X, data.codes, MANY_DISTINCT_ROWS))
 
     def _make_architecture(
-        self, blocks: list[tuple[str, Block, Any]], table: TableEncoder, target: Target | None
+        self, blocks: dict[str, Block], table: TableEncoder, target: Target | None
     ) -> dict[str, Any]:
         """Gather what the network is built from; it stays with the fitted estimator."""
-        by_name = {name: clone(block) for name, block, _ in blocks}
         sizes = check_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         mirrored = self.decoder_hidden_layer_sizes is None
         return {
             "layouts": table.layouts,
-            "blocks": {name: by_name.get(name, DenseBlock()) for name in table.layouts},
+            "blocks": blocks,
             "n_components": int(self.n_components),
             "hidden_layer_sizes": sizes,
             "decoder_hidden_layer_sizes": sizes[::-1]
@@ -647,7 +758,10 @@ class BaseSupervisedAutoencoder(
             "activation": self.activation,
             "latent_activation": self.latent_activation,
             "dropout": float(self.dropout),
-            "n_outputs": 0 if target is None else target.layout.n_values,
+            "target_layout": None if target is None else target.layout,
+            "target_block": clone(self._block_of_target, safe=False),
+            "target_bounds": self._bounds_of_target,
+            "block_dropout": float(self.block_dropout),
         }
 
     # -- the net
@@ -719,7 +833,10 @@ class BaseSupervisedAutoencoder(
         """Put the terms of the loss together."""
         return Objective(
             layouts=setup.layouts,
-            target_layout=None if setup.target is None else setup.target.layout,
+            blocks=setup.blocks,
+            target_layout=setup.architecture["target_layout"],
+            target_block=setup.architecture["target_block"] or DenseBlock(),
+            block_shares=check_block_weights(self.block_weights, list(setup.layouts)),
             reconstruction_loss=self.reconstruction_loss,
             prediction_loss=self._loss_of_prediction,
             reconstruction_weight=self.reconstruction_weight,

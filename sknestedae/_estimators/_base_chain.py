@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._ambient import isolated
 from .._compat import BaseComposition, VisualBlock
 from .._persistence import check_stamp, stamp
-from .._tables._input import read_table
+from .._tables._input import as_cells, read_table
 from .._tables._scales import is_scale_list
 from .._tables._staged import StagedTable
 from ._ensemble import members_of
@@ -64,7 +64,7 @@ class OneTableTransformer(TransformerMixin):
 
     def _read(self, X: Any) -> StagedTable:
         """Read a table, bring it to the columns of ``fit``, and give it as the stages see it."""
-        X = read_table(X)
+        X = as_cells(read_table(X))
         labels = self._fitted.labels
         if not labels.is_frame:  # names of columns tell nothing
             return self._fitted.staged(self._check_array(X, reset=False))

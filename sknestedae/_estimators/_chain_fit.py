@@ -27,6 +27,7 @@ from ._stages import (
     set_stage_params,
 )
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._validation import own_blocks
 
 
 class TrainedStages(NamedTuple):
@@ -171,6 +172,10 @@ def train_stages(
         categorical = whole.categorical_columns(k) if reads_kinds(stage.estimator) else None
         if categorical is not None:
             stage.estimator.set_params(categorical_features=categorical)
+        if k and isinstance(stage.estimator, BaseSupervisedAutoencoder):
+            stage.estimator.set_params(
+                blocks=own_blocks(stage.estimator.blocks, len(stage.columns))
+            )
     rows = table.training_rows(target.known(len(table)), train_rows)
     for stage, own in zip(stages, rows, strict=True):
         check_stage(stage, target, own)

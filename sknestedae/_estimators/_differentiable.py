@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -175,6 +176,22 @@ class DifferentiableChain:
         index = rows if labels is None else labels[rows]
         return self.estimator.complete(table.take(rows).X), index
 
+    def block_names(self) -> dict[tuple[int, str], str]:
+        """Name each block of each stage: by its own name, or behind the stage's where it must.
+
+        Returns
+        -------
+        dict of (int, str) to str
+            By position of the stage and name of the block: ``"image"``, or ``"device__image"``
+            where another stage has a block of that name.
+        """
+        blocks = [(k, name) for k, stage in enumerate(self.stages) for name in stage.layouts]
+        counts = Counter(name for _, name in blocks)
+        return {
+            (k, name): name if counts[name] == 1 else f"{self.names[k]}__{name}"
+            for k, name in blocks
+        }
+
     def columns_of_values(self, k: int) -> dict[str, np.ndarray]:
         """Tell which column of X each value of a stage's blocks belongs to; -1 for latents.
 
@@ -219,10 +236,8 @@ class DifferentiableChain:
             One a stage.
         """
         outputs = []
-        for module, values in zip(
-            self.network.stages, self.network.iter_values(parts), strict=False
-        ):
-            latents = module.encode(values)  # type: ignore[operator]
+        for module, rows in zip(self.network.stages, self.network.iter_rows(parts), strict=False):
+            latents = module.encode(rows)  # type: ignore[operator]
             outputs.append(StageOutputs(latents, module.predict(latents)))  # type: ignore[operator]
         return outputs
 

@@ -6,7 +6,7 @@ they give back. What lies between, from a checked table to arrays, is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -25,19 +25,19 @@ from .._layers._device import forked_rng, seed_generators, to_array, to_tensor, 
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch, Subset
 from .._tables._encoder import TableEncoder
-from .._tables._input import FrameKind
+from .._tables._input import TableKind, kind_from_state, kind_to_state
 from .._tables._layout import Encoded, Layout
 from .._tables._missing import Completions, CompletionSearch
 from .._tables._target import ClassTarget, NumericTarget, target_from_state, target_to_state
 from .._training._data import CHUNK_ROWS, TensorIterator
 from .._training._net import AutoencoderNet
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
-from ..blocks import Block
+from ..blocks import Block, FittedBlock
 
 Target = NumericTarget | ClassTarget
 
-# From the module and the values of its blocks to a tensor with one row a sample.
-ModuleFunction = Callable[[AutoencoderModule, dict[str, Tensor]], Tensor]
+# From the module and some rows to a tensor with one row a sample.
+ModuleFunction = Callable[[AutoencoderModule, Batch], Tensor]
 
 
 @dataclass
@@ -56,7 +56,7 @@ class NetworkSetup:
         Parameters that must stay where training goes on, and do not show in the architecture.
     seed : int
         Of the initial weights, the order of rows and dropout.
-    frame_kind : FrameKind or None
+    frame_kind : FrameKind, ArrayKind or None
         The kind of frame that ``fit`` was given, if not of pandas.
     """
 
@@ -65,12 +65,25 @@ class NetworkSetup:
     architecture: dict[str, Any]
     settings: dict[str, Any]
     seed: int
-    frame_kind: FrameKind | None
+    frame_kind: TableKind
 
     @property
     def layouts(self) -> dict[str, Layout]:
         """How the values of each block are laid out."""
         return self.table.layouts
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        """The settings of each block."""
+        return self.architecture["blocks"]
+
+    @property
+    def fitted_blocks(self) -> dict[str, FittedBlock]:
+        """Each block with its layout and its columns."""
+        return {
+            name: FittedBlock(self.blocks[name], codec.layout, codec.columns.positions)
+            for name, codec in self.table.codecs.items()
+        }
 
     @property
     def n_components(self) -> int:
@@ -87,7 +100,9 @@ class NetworkSetup:
         # the blocks of the settings, which know their columns, stand for those of the architecture
         now, then = {**architecture, **settings}, {**self.architecture, **self.settings}
         for name, value in now.items():
-            if name != "layouts" and value != then[name]:
+            if name in ("layouts", "target_layout"):  # they follow from the data
+                continue
+            if _plain(value) != _plain(then[name]):
                 raise ValueError(
                     f"The '{name}' parameter was {then[name]!r} in the last fit and is {value!r} "
                     "now; warm_start and partial_fit go on with the same network."
@@ -107,7 +122,13 @@ class NetworkSetup:
             module = AutoencoderModule(**self.architecture)
             if initialization is not None:
                 initialize(module.dense_layers, initialization)
-        return module.to(self.dtype)
+        module = module.to(self.dtype)
+        module.set_missing_rows(
+            {name: torch.from_numpy(c.missing_row()) for name, c in self.table.codecs.items()}
+        )
+        if isinstance(self.target, NumericTarget):
+            module.set_target_bounds(*map(torch.from_numpy, self.target.scaled_bounds()))
+        return module
 
 
 @dataclass
@@ -200,7 +221,9 @@ class FittedAutoencoder(NetworkSetup):
         """Give R² of the reconstruction of a checked table, as ``reconstruction_r2`` has it."""
         blocks = self.encode(X)
         decoded = self.decode(self.apply(_encode, blocks))
-        return reconstruction_r2(blocks, decoded, self.layouts, sample_weight)
+        decoded = self.align(decoded, blocks)
+        shares = self.net.criterion_.block_shares
+        return reconstruction_r2(blocks, decoded, self.layouts, shares, sample_weight)
 
     def complete(
         self, X: pd.DataFrame | np.ndarray, search: CompletionSearch | None
@@ -214,7 +237,7 @@ class FittedAutoencoder(NetworkSetup):
     # -- arrays through the network
 
     def apply(self, function: ModuleFunction, blocks: Mapping[str, Encoded]) -> np.ndarray:
-        """Apply a function of module and values to all rows, some thousand at a time.
+        """Apply a function of module and rows to all rows, some thousand at a time.
 
         Only the rows that are under way are on the module's device: a table need not fit there.
         """
@@ -222,7 +245,7 @@ class FittedAutoencoder(NetworkSetup):
         device = self.device
         with torch.no_grad():
             chunks = [
-                function(self.module, {name: v.to(device) for name, v in chunk.values.items()})
+                function(self.module, chunk.to(device))
                 for chunk in TensorIterator(rows, CHUNK_ROWS)
             ]
         return np.concatenate([to_array(chunk) for chunk in chunks])
@@ -245,6 +268,29 @@ class FittedAutoencoder(NetworkSetup):
             name: np.concatenate([to_array(chunk[name]) for chunk in chunks])
             for name in self.layouts
         }
+
+    def components(self) -> np.ndarray:
+        """Give the slopes of decoded columns by latents, of shape (n_components, n_features).
+
+        Raises
+        ------
+        AttributeError
+            If a column does not hold numbers.
+        """
+        if self.table.keeps_objects:
+            raise AttributeError("components_ are of tables of numbers alone.")
+        Z = self.latent_statistics.examples
+        decoded = self.table.inverse_transform(self.decode(Z.astype(self.table.dtype)))
+        return slopes(Z, np.asarray(decoded, dtype=np.float64))
+
+    def align(
+        self, decoded: Mapping[str, np.ndarray], blocks: Mapping[str, Encoded]
+    ) -> dict[str, np.ndarray]:
+        """Bring decoded values to the pose of the given ones, as ``Block.align`` has it."""
+        cpu = torch.device("cpu")
+        values = {name: to_tensor(own, cpu) for name, own in decoded.items()}
+        aligned = self.module.align(values, Batch.from_arrays(blocks, None, None, cpu))
+        return {name: own.numpy() for name, own in aligned.items()}
 
     # -- latents and errors of the training rows
 
@@ -272,14 +318,14 @@ class FittedAutoencoder(NetworkSetup):
     def to_state(self) -> dict[str, Any]:
         """Give plain values, arrays and blocks; all else is made anew from them."""
         architecture = dict(self.architecture)
-        del architecture["layouts"]  # those of the table
+        del architecture["layouts"], architecture["target_layout"]  # known of table and target
         return {
             "table": self.table.to_state(),
             "target": target_to_state(self.target),
             "architecture": architecture,
             "settings": self.settings,
             "seed": self.seed,
-            "frame_kind": FrameKind.to_state(self.frame_kind),
+            "frame_kind": kind_to_state(self.frame_kind),
             "net": get_state(self.net),
             "alpha": self.alpha,
             "latent_statistics": dict(vars(self.latent_statistics)),
@@ -300,14 +346,22 @@ class FittedAutoencoder(NetworkSetup):
             From what the network is built from and the strength of the L2 penalty to a net that
             was initialized, but not trained.
         """
-        table = TableEncoder.from_state(state["table"])
+        architecture = state["architecture"]
+        makers = {name: block.make_codec for name, block in architecture["blocks"].items()}
+        table = TableEncoder.from_state(state["table"], makers)
+        of_target = architecture["target_block"]
+        target = target_from_state(state["target"], of_target and of_target.make_codec)
+        layouts = {
+            "layouts": table.layouts,
+            "target_layout": None if target is None else target.layout,
+        }
         setup = NetworkSetup(
             table=table,
-            target=target_from_state(state["target"]),
-            architecture={**state["architecture"], "layouts": table.layouts},
+            target=target,
+            architecture={**architecture, **layouts},
             settings=state["settings"],
             seed=state["seed"],
-            frame_kind=FrameKind.from_state(state["frame_kind"]),
+            frame_kind=kind_from_state(state["frame_kind"]),
         )
         net = make_net(setup, state["alpha"])
         history = history_to_frame(pd.DataFrame(state["history"]).to_dict("records"))
@@ -318,21 +372,38 @@ class FittedAutoencoder(NetworkSetup):
         return cls.of(setup, net, statistics, history, state["best_iter"])
 
 
-def settings_to_keep(
-    standardize: bool, categorical_features: Any, blocks: Sequence[tuple[str, Block, Any]]
-) -> dict[str, Any]:
-    """Gather settings that must stay where training goes on, and do not show elsewhere."""
+def settings_to_keep(standardize: bool, categorical_features: Any, blocks: Any) -> dict[str, Any]:
+    """Gather settings that must stay where training goes on, and do not show elsewhere.
+
+    Parameters
+    ----------
+    standardize, categorical_features, blocks
+        Parameters of the estimator.
+    """
     categorical = categorical_features
     if categorical is not None and not isinstance(categorical, str):
         categorical = np.asarray(categorical).tolist()
+    if isinstance(blocks, list):
+        blocks = [
+            [name, *_plain(block), _plain_columns(columns)] for name, block, columns in blocks
+        ]
     return {
         "standardize": standardize,
         "categorical_features": categorical,
-        "blocks": [
-            [name, type(block).__name__, repr(block), np.asarray(columns).tolist()]
-            for name, block, columns in blocks
-        ],
+        "blocks": _plain(blocks),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Give a block as plain values, which can be compared and stored; all else as it is."""
+    return [type(value).__name__, repr(value)] if isinstance(value, Block) else value
+
+
+def _plain_columns(columns: Any) -> Any:
+    """Give what names columns as plain values."""
+    if isinstance(columns, slice):
+        return ["slice", columns.start, columns.stop, columns.step]
+    return np.asarray(columns).tolist()
 
 
 def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
@@ -359,26 +430,45 @@ def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
     return fitted
 
 
-def _encode(module: AutoencoderModule, values: dict[str, Tensor]) -> Tensor:
-    return module.encode(values)
+def _encode(module: AutoencoderModule, rows: Batch) -> Tensor:
+    return module.encode(rows)
 
 
-def _predict(module: AutoencoderModule, values: dict[str, Tensor]) -> Tensor:
-    prediction = module.predict(module.encode(values))
+def _predict(module: AutoencoderModule, rows: Batch) -> Tensor:
+    prediction = module.predict(module.encode(rows))
     assert prediction is not None  # the public methods refuse an estimator without a target
     return prediction
+
+
+def slopes(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Give the slopes of the least-squares plane through values.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_components)
+    values : ndarray of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_components, n_features)
+        The smallest, where latents are not independent of each other.
+    """
+    centered = values - values.mean(axis=0)
+    return np.linalg.lstsq(Z - Z.mean(axis=0), centered, rcond=None)[0]
 
 
 def reconstruction_r2(
     blocks: Mapping[str, Encoded],
     decoded: Mapping[str, np.ndarray],
     layouts: Mapping[str, Layout],
+    shares: Mapping[str, float],
     sample_weight: np.ndarray | None = None,
 ) -> float:
     """Give R² of a reconstruction, over all measured entries in scaled units.
 
-    The squared errors of all columns are pooled, and so are their squared deviations from the
-    mean: a categorical column counts with its one-hot values against its probabilities.
+    The squared errors of a block's columns are pooled, and so are their squared deviations from
+    the mean: a categorical column counts with its one-hot values against its probabilities. Of
+    several blocks, the means over their entries count by the blocks' shares.
 
     Parameters
     ----------
@@ -387,6 +477,8 @@ def reconstruction_r2(
     decoded : mapping of str to ndarray of shape (n_samples, layout.n_values)
         Decoded values of each block, with logits of categories.
     layouts : mapping of str to Layout
+    shares : mapping of str to float
+        Of the blocks in the reconstruction error.
     sample_weight : ndarray of shape (n_samples,), optional
         Near 1, as ``scale_weights`` gives them.
 
@@ -409,8 +501,11 @@ def reconstruction_r2(
         weight = layout.spread(weight)
         total = weight.sum(axis=0)
         mean = (weight * values).sum(axis=0) / np.where(total > 0, total, 1)
-        error += (weight * (values - output) ** 2).sum()
-        deviation += (weight * (values - mean) ** 2).sum()
+        factor = 1.0
+        if len(blocks) > 1:
+            factor = shares[name] / total.sum() if total.any() else 0.0
+        error += factor * (weight * (values - output) ** 2).sum()
+        deviation += factor * (weight * (values - mean) ** 2).sum()
     if deviation == 0:
         return 1.0 if error == 0 else 0.0
     return float(1 - error / deviation)

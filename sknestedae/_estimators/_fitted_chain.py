@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._tables._input import FrameKind
+from .._tables._input import TableKind, kind_from_state, kind_to_state
 from .._tables._labels import ColumnLabels
 from .._tables._listed import TableList
 from .._tables._staged import StagedTable
@@ -32,7 +32,7 @@ class FittedChain:
         Of each stage.
     labels : ColumnLabels
         Of the one table.
-    frame_kinds : list of {FrameKind, None}
+    frame_kinds : list of {FrameKind, ArrayKind, None}
         Of the tables that ``fit`` was given.
     same_rows : bool
         Whether the tables of a list describe the same rows.
@@ -45,7 +45,7 @@ class FittedChain:
     y_is_1d: bool
     n_latents: list[int]
     labels: ColumnLabels
-    frame_kinds: list[FrameKind | None]
+    frame_kinds: list[TableKind]
     same_rows: bool
     refine_history: pd.DataFrame | None = None
 
@@ -97,7 +97,7 @@ class FittedChain:
             **vars(self),
             "stages": [tuple(stage) for stage in self.stages],  # a file names no private class
             "labels": self.labels.to_state(),
-            "frame_kinds": [FrameKind.to_state(kind) for kind in self.frame_kinds],
+            "frame_kinds": [kind_to_state(kind) for kind in self.frame_kinds],
             "refine_history": None if history is None else history.to_dict("list"),
         }
 
@@ -111,7 +111,7 @@ class FittedChain:
         restored = {
             "stages": [Stage(*stage) for stage in state["stages"]],
             "labels": ColumnLabels.from_state(state["labels"]),
-            "frame_kinds": [FrameKind.from_state(kind) for kind in state["frame_kinds"]],
+            "frame_kinds": [kind_from_state(kind) for kind in state["frame_kinds"]],
             "refine_history": history,
         }
         return cls(**{**state, **restored})

@@ -24,7 +24,7 @@ from .._ambient import isolated
 from .._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from .._persistence import public
 from .._tables._encoder import share_unlearnt
-from .._tables._input import FrameKind, give_back, read_rows
+from .._tables._input import TableKind, give_back, read_rows, table_kind
 from .._tables._listed import read_given, stack_weights
 from .._tables._missing import Completions, CompletionSearch, complete_table, give_back_filled
 from .._tables._scales import is_scale_list, refuse_folded_lists
@@ -469,7 +469,7 @@ default=None
         if not is_scale_list(X):
             predict = partial(predict_chains, self._chains)
             found = self._complete(self._read(X), predict, n_candidates, tolerance)
-            return give_back_filled(found, FrameKind.of(X))
+            return give_back_filled(found, table_kind(X))
         completed = []
         for (part, table), given in zip(self._parts(X), X, strict=True):
             predict = partial(predict_chains, part._chains, only_last=True)
@@ -591,7 +591,7 @@ default=None
         y: Any,
         sample_weight: Any,
         *,
-        frame_kinds: list[FrameKind | None],
+        frame_kinds: list[TableKind],
         same_rows: bool | None,
         whole: StagedTable | None = None,
     ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -199,10 +199,9 @@ class ChainNet(AutoencoderNet):
         objective = self.criterion_
         loss, sums = torch.zeros((), device=self.device), {}
         for k, (name, parts) in enumerate(zip(objective.names, batch, strict=True)):
-            outputs, values = self.module_(parts)
+            outputs, rows = self.module_(parts)
             # a stage must not make what it reconstructs easier: no gradient by way of the target
-            seen = {block: value.detach() for block, value in values.items()}
-            rows = Batch(**{**vars(parts[-1]), "values": seen})
+            rows = replace(rows, values={name: v.detach() for name, v in rows.values.items()})
             terms = objective.objectives[k].data_terms(outputs, rows)
             n_rows = self.totals_["train"].stages[k].rows
             for term, value in terms.items():
@@ -327,8 +326,7 @@ def _learn_latents(
 ) -> None:
     """Learn a stage's latents and errors anew, from rows with the latents before of today."""
     with torch.no_grad():
-        *_, values = chain.iter_values(parts)
-        rows = Batch(**{**vars(parts[-1]), "values": values})
+        *_, rows = chain.iter_rows(parts)
         power = 0 if sample_weight is None else scale_weights(sample_weight)[1]
         fitted.learn_latents(Subset(rows), power)
 

@@ -15,12 +15,21 @@ from .._ambient import isolated
 from .._compat import StrOptions, check_sample_weight, fit_context
 from .._persistence import public
 from .._tables._input import read_rows
-from .._tables._target import ClassTarget, NumericTarget, r2, read_labels, read_numbers
+from .._tables._target import (
+    Bounds,
+    ClassTarget,
+    NumericTarget,
+    pooled_r2,
+    r2,
+    read_labels,
+    read_numbers,
+)
 from .._tables._weights import scale_weights
+from ..blocks import Block
 from ..blocks._losses import ELEMENTWISE
 from ._base import BaseSupervisedAutoencoder
 from ._ensemble import mean_and_spread
-from ._validation import all_or_nothing
+from ._validation import all_or_nothing, check_target_bounds
 
 
 @public("sknestedae")
@@ -55,6 +64,13 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
     prediction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a predicted number, in standard deviations of the target.
+    target_block : Block or None, default=None
+        Kind of a target that is one array a row, such as a spectrum: y is then (n_samples,
+        n_channels), or has more dimensions, and the block makes the predictor's last layer. None:
+        each output is a number by itself.
+    target_bounds : (float or None, float or None) or None, default=None
+        Least and largest value that the target can have, in its own unit, such as ``(0, None)``
+        of an efficiency. The network's last layer keeps to them. A target outside is an error.
     reconstruction_weight : float, default=1.0
         Weight of the mean reconstruction error in the objective.
     prediction_weight : float, default=1.0
@@ -77,11 +93,21 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     standardize : bool, default=True
         Whether numeric columns, and a numeric target, are centred and scaled to unit variance
         inside, by the rows that are learnt from.
-    blocks : list of (str, Block, columns) or None, default=None
-        Columns (names or indices) that enter and leave the network by a
-        :class:`~sknestedae.blocks.Block` of their own, each with a name; all others share a
-        :class:`~sknestedae.blocks.DenseBlock`. A block's settings are not parameters of the
-        estimator: to search over them, search over ``blocks``.
+    blocks : "auto", Block, list of (str, Block, columns) or None, default="auto"
+        Kinds of data. A :class:`~sknestedae.blocks.Block`: the whole of X is one kind, and X may
+        have more than two dimensions, such as (n_samples, height, width) of images. A list:
+        columns (names, indices or a slice; of two levels, a first level) that enter and leave the
+        network by a block of their own, each with a name; all others share a
+        :class:`~sknestedae.blocks.DenseBlock`. "auto": a column of a DataFrame whose cells hold
+        arrays has a :class:`~sknestedae.blocks.SpectrumBlock` or
+        :class:`~sknestedae.blocks.ImageBlock` of its own. None: all columns are numbers and
+        categories. Settings of blocks are parameters, such as ``blocks__image__kernel_size``.
+    block_weights : dict of str to float or None, default=None
+        Shares of the blocks in the reconstruction error, by name; the columns without a block are
+        ``"table"``. None: all blocks count alike, however many entries they have.
+    block_dropout : float, default=0.0
+        Probability that a whole block of a row is hidden from the encoder in a training step, so
+        that it learns to do without; one block at least is left.
     initialization : str, default="xavier_uniform"
         How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
         "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
@@ -151,6 +177,11 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Strength of the L2 penalty that was used.
     best_iter_ : int
         Number of the epoch whose parameters were kept: the last one without early stopping.
+    blocks_ : dict of str to FittedBlock
+        The blocks by name, each with its settings (``block``), the ``layout`` of its values and
+        the positions of its ``columns``.
+    components_ : ndarray of shape (n_components, n_features)
+        Slopes of the decoded columns by latents, of tables of numbers alone.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 
@@ -197,6 +228,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     _parameter_constraints: ClassVar[dict] = {
         **BaseSupervisedAutoencoder._parameter_constraints,
         "prediction_loss": [StrOptions(set(ELEMENTWISE))],
+        "target_block": [Block, None],
+        "target_bounds": [tuple, list, None],
     }
 
     def __init__(
@@ -210,6 +243,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         latent_activation="identity",
         reconstruction_loss="squared_error",
         prediction_loss="squared_error",
+        target_block=None,
+        target_bounds=None,
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
@@ -217,7 +252,9 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
-        blocks=None,
+        blocks="auto",
+        block_weights=None,
+        block_dropout=0.0,
         initialization="xavier_uniform",
         batch_size="auto",
         learning_rate="cosine",
@@ -252,6 +289,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             categorical_features=categorical_features,
             standardize=standardize,
             blocks=blocks,
+            block_weights=block_weights,
+            block_dropout=block_dropout,
             initialization=initialization,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -271,6 +310,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             random_state=random_state,
         )
         self.prediction_loss = prediction_loss
+        self.target_block = target_block
+        self.target_bounds = target_bounds
 
     @fit_context(prefer_skip_nested_validation=True)
     @isolated
@@ -347,7 +388,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         X : array-like or DataFrame of shape (n_samples, n_features)
             As in ``predict``.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
-            Target; rows where it is NaN are left out. R² of several outputs is their mean.
+            Target; rows where it is NaN are left out. R² of several outputs is their mean; with a
+            ``target_block``, whose outputs have one unit, their errors are pooled.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of rows.
 
@@ -367,7 +409,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         X, y, sample_weight = read_rows(X, y, sample_weight)
         prediction = self.predict(X)
         prediction = prediction.reshape(len(prediction), -1)
-        truth = read_numbers(y)
+        truth = read_numbers(y, allow_nd=self.target_block is not None)
         truth = truth.reshape(len(truth), -1)
         check_consistent_length(truth, prediction)
         if truth.shape != prediction.shape:
@@ -377,6 +419,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             )
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        if self.target_block is not None:
+            return pooled_r2(truth, prediction, sample_weight)
         scores = []
         for k in range(truth.shape[1]):
             known = ~np.isnan(truth[:, k])
@@ -387,11 +431,22 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         return float(np.mean(scores))
 
     def _make_target(self, y) -> NumericTarget | None:
-        return None if y is None else NumericTarget(self.standardize)
+        if y is None:
+            return None
+        block = self.target_block
+        return NumericTarget(self.standardize, block and block.make_codec, self._bounds_of_target)
 
     @property
     def _loss_of_prediction(self) -> str:
         return self.prediction_loss
+
+    @property
+    def _block_of_target(self) -> Block | None:
+        return self.target_block
+
+    @property
+    def _bounds_of_target(self) -> Bounds:
+        return check_target_bounds(self.target_bounds)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -452,11 +507,21 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     standardize : bool, default=True
         Whether numeric columns, and a numeric target, are centred and scaled to unit variance
         inside, by the rows that are learnt from.
-    blocks : list of (str, Block, columns) or None, default=None
-        Columns (names or indices) that enter and leave the network by a
-        :class:`~sknestedae.blocks.Block` of their own, each with a name; all others share a
-        :class:`~sknestedae.blocks.DenseBlock`. A block's settings are not parameters of the
-        estimator: to search over them, search over ``blocks``.
+    blocks : "auto", Block, list of (str, Block, columns) or None, default="auto"
+        Kinds of data. A :class:`~sknestedae.blocks.Block`: the whole of X is one kind, and X may
+        have more than two dimensions, such as (n_samples, height, width) of images. A list:
+        columns (names, indices or a slice; of two levels, a first level) that enter and leave the
+        network by a block of their own, each with a name; all others share a
+        :class:`~sknestedae.blocks.DenseBlock`. "auto": a column of a DataFrame whose cells hold
+        arrays has a :class:`~sknestedae.blocks.SpectrumBlock` or
+        :class:`~sknestedae.blocks.ImageBlock` of its own. None: all columns are numbers and
+        categories. Settings of blocks are parameters, such as ``blocks__image__kernel_size``.
+    block_weights : dict of str to float or None, default=None
+        Shares of the blocks in the reconstruction error, by name; the columns without a block are
+        ``"table"``. None: all blocks count alike, however many entries they have.
+    block_dropout : float, default=0.0
+        Probability that a whole block of a row is hidden from the encoder in a training step, so
+        that it learns to do without; one block at least is left.
     initialization : str, default="xavier_uniform"
         How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
         "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
@@ -528,6 +593,11 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Strength of the L2 penalty that was used.
     best_iter_ : int
         Number of the epoch whose parameters were kept: the last one without early stopping.
+    blocks_ : dict of str to FittedBlock
+        The blocks by name, each with its settings (``block``), the ``layout`` of its values and
+        the positions of its ``columns``.
+    components_ : ndarray of shape (n_components, n_features)
+        Slopes of the decoded columns by latents, of tables of numbers alone.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 

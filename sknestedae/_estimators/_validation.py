@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Integral
+from math import inf, isinf, isnan
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,13 +18,17 @@ from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 
 from .._compat import check_sample_weight, safe_indexing, stack_level_of_caller
+from .._tables._cells import array_columns, cells_of, read_cell
 from .._tables._columns import keeps_column_types
 from .._tables._encoder import TableEncoder
 from .._tables._input import read_table
 from .._tables._layout import DEFAULT_BLOCK
 from .._tables._weights import scale_weights
-from ..blocks import Block
+from ..blocks import ArrayBlock, Block, ImageBlock, SpectrumBlock
 from ..exceptions import DivergenceError, DivergenceWarning
+
+# The name of a block that the whole table is.
+WHOLE_BLOCK = "X"
 
 # ---------------------------------------------------------------------------------------------
 # Parameters
@@ -40,9 +45,21 @@ def check_layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-def check_blocks(blocks: list | None) -> list[tuple[str, Block, Any]]:
-    """Check the parameter ``blocks``; give a list of (name, block, columns)."""
-    blocks = list(blocks or [])
+def check_blocks(blocks: Any, X: Any) -> list[tuple[str, Block, Any]]:
+    """Check the parameter ``blocks``; give a list of (name, block, columns).
+
+    Parameters
+    ----------
+    blocks : "auto", None, Block or list of (name, Block, columns)
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+        Whose columns "auto" looks at: a column of arrays becomes a block of its own.
+    """
+    if isinstance(blocks, str):
+        return _blocks_of_cells(X)
+    if blocks is None:
+        return []
+    if isinstance(blocks, Block):
+        return [(WHOLE_BLOCK, blocks, slice(None))]
     for entry in blocks:
         is_triple = isinstance(entry, tuple) and len(entry) == 3
         if not is_triple or not isinstance(entry[1], Block):
@@ -50,15 +67,86 @@ def check_blocks(blocks: list | None) -> list[tuple[str, Block, Any]]:
                 "The 'blocks' parameter must be a list of tuples (name, Block, columns), "
                 f"got {entry!r} in it."
             )
-    names = [name for name, _, _ in blocks]
-    usable = all(isinstance(name, str) and name.isidentifier() for name in names)
-    taken = {DEFAULT_BLOCK, *dir(torch.nn.ModuleDict)}  # torch takes no name of its own
-    if not usable or len(set(names)) < len(names) or taken & set(names):
-        raise ValueError(
-            "The 'blocks' parameter must have distinct names that are identifiers, other "
-            f"than {DEFAULT_BLOCK!r} and the methods of a torch ModuleDict, got {names}."
-        )
+    check_block_names([name for name, _, _ in blocks])
     return blocks
+
+
+def own_blocks(blocks: Any, n_columns: int) -> Any:
+    """Give the parameter ``blocks`` of a stage that takes latents behind its own columns.
+
+    A block of all columns is one of its own columns, as the latents are numbers by themselves.
+    """
+    is_whole = isinstance(blocks, Block)
+    return [(WHOLE_BLOCK, blocks, slice(0, n_columns))] if is_whole else blocks
+
+
+def check_block_names(names: list) -> None:
+    """Refuse names of blocks that are not distinct, or that cannot name a part of a network."""
+    usable = all(isinstance(name, str) and name.isidentifier() for name in names)
+    # torch takes no name of its own; two underscores stand before a parameter
+    taken = {DEFAULT_BLOCK, *dir(torch.nn.ModuleDict)}
+    is_split = any("__" in str(name) for name in names)
+    if not usable or is_split or len(set(names)) < len(names) or taken & set(names):
+        raise ValueError(
+            "The 'blocks' parameter must have distinct names that are identifiers without two "
+            f"underscores, other than {DEFAULT_BLOCK!r} and the methods of a torch ModuleDict, "
+            f"got {names}."
+        )
+
+
+def _blocks_of_cells(X: Any) -> list[tuple[str, Block, Any]]:
+    """Give a block to each column of a DataFrame whose cells hold arrays."""
+    found: list[tuple[str, Block, Any]] = []
+    for j in array_columns(X) if isinstance(X, pd.DataFrame) else ():
+        arrays = (read_cell(cell) for cell in cells_of(X.iloc[:, j]))
+        n_dims = next(array.ndim for array in arrays if array is not None)
+        label = X.columns[j]
+        name = label if isinstance(label, str) else "_".join(map(str, np.atleast_1d(label)))
+        taken = {DEFAULT_BLOCK, *dir(torch.nn.ModuleDict), *(other for other, _, _ in found)}
+        if not name.isidentifier() or "__" in name or name in taken:
+            name = f"column_{j}"
+        found.append((name, SpectrumBlock() if n_dims == 1 else ImageBlock(), [j]))
+    return found
+
+
+def check_block_weights(weights: Any, names: Sequence[str]) -> dict[str, float]:
+    """Give each block's share of the reconstruction error, of the parameter ``block_weights``."""
+    if weights is None:
+        return dict.fromkeys(names, 1 / len(names))
+    unknown = [name for name in weights if name not in names]
+    usable = all(
+        isinstance(weight, Real) and not isinstance(weight, bool) and 0 <= float(weight) < inf
+        for weight in weights.values()
+    )
+    total = float(sum(weights.values())) if usable else 0.0
+    if unknown or set(names) - set(weights) or not total > 0:
+        raise ValueError(
+            "The 'block_weights' parameter must give each block a number of 0 or more, not all of "
+            f"them 0; the blocks are {list(names)}, got {weights}."
+        )
+    return {name: float(weights[name]) / total for name in names}
+
+
+def check_target_bounds(bounds: Any) -> tuple[float | None, float | None]:
+    """Check the parameter ``target_bounds``; give (low, high), None where there is no bound."""
+    if bounds is None:
+        return None, None
+    is_pair = isinstance(bounds, tuple | list) and len(bounds) == 2
+    usable = is_pair and all(
+        end is None or (isinstance(end, Real) and not isinstance(end, bool) and not isnan(end))
+        for end in bounds
+    )
+    low, high = (
+        (None if end is None or isinf(end) else float(end) for end in bounds)
+        if usable
+        else (None, None)
+    )
+    if not usable or (low is not None and high is not None and low >= high):
+        raise ValueError(
+            "The 'target_bounds' parameter must be None or (low, high), numbers or None, with "
+            f"low < high; got {bounds!r}."
+        )
+    return low, high
 
 
 def check_batch_size(batch_size: int, n_samples: int, *, warns: bool) -> int:
@@ -108,8 +196,10 @@ def check_table(
     """
     reset = fitted is None
     X = read_table(X)
-    has_categories = fitted is not None and bool(fitted.categories)
-    if not keeps_column_types(X, categorical_features, has_categories):
+    if isinstance(X, np.ndarray):
+        X = _flatten(X, estimator.blocks, fitted)
+    keeps_objects = fitted is not None and fitted.keeps_objects
+    if not keeps_column_types(X, categorical_features, keeps_objects):
         try:
             return validate_data(
                 estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False
@@ -130,6 +220,40 @@ def check_table(
         return X
     X = np.asarray(X, dtype=object)
     return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+
+
+def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndarray:
+    """Give an array of rows of any shape as one of two dimensions, where a block takes all of it.
+
+    Integers of at most 16 bits, such as pixels, become float32, which holds them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+    blocks
+        Parameter of the estimator.
+    fitted : TableEncoder or None
+        Of an earlier fit, whose shape the rows must have.
+    """
+    is_array = isinstance(blocks, ArrayBlock)
+    if is_array and X.dtype.kind in "biu" and X.dtype.itemsize <= 2:
+        X = X.astype(np.float32)
+    if X.ndim <= 2:
+        return X
+    if not isinstance(blocks, Block):
+        raise ValueError(
+            f"Found array with dim {X.ndim}, but a table has 2: X has the shape {X.shape}. Rows "
+            "that are arrays need a block that takes all of X, such as blocks=ImageBlock()."
+        )
+    shape = X.shape[1:]
+    if fitted is not None:
+        (layout,) = fitted.layouts.values()
+        expected = fitted.cell_shape or layout.shape or (layout.n_numeric,)
+        if shape != expected:
+            raise ValueError(
+                f"The rows of X have the shape {shape}, but those of fit had {expected}."
+            )
+    return X.reshape(len(X), -1)
 
 
 class TrainingRows(NamedTuple):

@@ -82,7 +82,7 @@ class LatentStatistics:
         parts: list[list[np.ndarray]] = []
         with torch.no_grad():
             for rows in TensorIterator(Subset(dataset.rows, some), _ENOUGH_ROWS):
-                encoded = module.encode(rows.values)
+                encoded = module.encode(rows)
                 known, error = all_errors(module.decode(encoded), rows, layouts)
                 ones = encoded.new_ones(len(rows), 1)
                 weights = ones if rows.weight is None else rows.weight

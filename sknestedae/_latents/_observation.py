@@ -99,8 +99,7 @@ class ObservationModel:
 
     def encode(self, rows: Batch) -> Tensor:
         """Give the latents of rows, of shape (n_rows, n_components)."""
-        values = {name: v.to(self.device) for name, v in rows.values.items()}
-        return self.module.encode(values).cpu().double()
+        return self.module.encode(rows.to(self.device)).cpu().double()
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
         """Give each block's values, of shape (n_rows, layout.n_values)."""

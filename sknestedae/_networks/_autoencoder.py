@@ -9,9 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .._layers._bounds import Bounded, is_bounded
+from .._layers._convolution import CONVOLUTION_MODULES
 from .._layers._dense import ACTIVATIONS, Dropout, dense_stack
 from .._tables._layout import Layout
 from ..blocks import Block, DenseBlock
+from ._batch import Batch
 
 
 class Outputs(NamedTuple):
@@ -46,6 +49,9 @@ def make_block_encoder(name: str, block: Block, layout: Layout) -> tuple[nn.Modu
         )
     encoder, n_outputs = parts[0], int(parts[1])
     _check_widths(name, block, "make_encoder", encoder, layout.n_values, n_outputs)
+    if block.reads_missing:
+        missing = torch.ones(2, layout.n_columns, dtype=torch.bool)
+        _check_widths(name, block, "make_encoder", encoder, layout.n_values, n_outputs, missing)
     return encoder, n_outputs
 
 
@@ -72,7 +78,13 @@ def _ask(name: str, block: Block, method: str, *args: Layout | int) -> object:
 
 
 def _check_widths(
-    name: str, block: Block, method: str, module: nn.Module, n_given: int, n_promised: int
+    name: str,
+    block: Block,
+    method: str,
+    module: nn.Module,
+    n_given: int,
+    n_promised: int,
+    missing: Tensor | None = None,
 ) -> None:
     """Send two rows through a module of a block, and compare with what the block promised."""
     if type(block) is DenseBlock:  # a subclass may make anything
@@ -83,7 +95,9 @@ def _check_widths(
     )
     try:
         with torch.no_grad():
-            given = module.eval()(torch.zeros(2, n_given))
+            reads_missing = block.reads_missing and method == "make_encoder"
+            others = (missing,) if reads_missing else ()
+            given = module.eval()(torch.zeros(2, n_given), *others)
     except Exception as error:
         raise ValueError(f"{rule}, but fails: {error}") from error
     if not isinstance(given, Tensor):
@@ -114,8 +128,15 @@ class AutoencoderModule(nn.Module):
         Of the hidden layers and of the latents; keys of ``ACTIVATIONS``.
     dropout : float
         After each hidden layer.
-    n_outputs : int
-        Width of the prediction; 0 for no predictor.
+    target_layout : Layout or None
+        Of the target; None for no predictor.
+    target_block : Block or None, default=None
+        Makes the last layer of the predictor; None for a linear one.
+    target_bounds : (float or None, float or None), default=(None, None)
+        What the target can be, in its own units. ``set_target_bounds`` says where they are.
+    block_dropout : float, default=0.0
+        Probability that a block of a row is hidden from the encoder in training; of several
+        blocks, one at least is left.
 
     Attributes
     ----------
@@ -137,9 +158,14 @@ class AutoencoderModule(nn.Module):
         activation: str,
         latent_activation: str,
         dropout: float,
-        n_outputs: int,
+        target_layout: Layout | None,
+        target_block: Block | None = None,
+        target_bounds: tuple[float | None, float | None] = (None, None),
+        block_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.layouts = dict(layouts)
+        self.blocks = dict(blocks)
         widths = {}
         self.block_encoders = nn.ModuleDict()
         for name, block in blocks.items():
@@ -162,12 +188,34 @@ class AutoencoderModule(nn.Module):
             }
         )
         self.predictor: nn.Module | None = None
-        if n_outputs:
+        of_target: set[nn.Module] = set()  # what a block of the target brings with it
+        if target_layout is not None:
             predictor_sizes = (n_components, *predictor_hidden_layer_sizes)
+            last: nn.Module = (
+                nn.Linear(predictor_sizes[-1], target_layout.n_values)
+                if target_block is None
+                else make_block_decoder("y", target_block, target_layout, predictor_sizes[-1])
+            )
+            if target_block is not None and not isinstance(target_block, DenseBlock):
+                of_target.update(last.modules())
+            has_low, has_high = is_bounded(*target_bounds)
+            bounded = [Bounded(target_layout.n_values, has_low, has_high)]
             self.predictor = nn.Sequential(
                 *dense_stack(predictor_sizes, activation, dropout),
-                nn.Linear(predictor_sizes[-1], n_outputs),
+                last,
+                *(bounded if has_low or has_high else ()),
             )
+        # which blocks of a row were not measured at all, to the first layer of the encoder; 0 at
+        # first, so that nothing is said by a flag that training never saw
+        self.absence: nn.Linear | None = None
+        if len(blocks) > 1:
+            n_first = (*hidden_layer_sizes, n_components)[0]
+            self.absence = nn.Linear(len(blocks), n_first, bias=False)
+        hides = block_dropout > 0 and len(blocks) > 1  # the only block is never hidden
+        self.block_dropout = Dropout(block_dropout) if hides else None
+        for name, layout in layouts.items() if hides else ():
+            row = torch.zeros(layout.n_values)  # no parameter: it follows from the codec
+            self.register_buffer(f"missing_{name}", row, persistent=False)
 
         dense: list[nn.Module] = [
             self.encoder,
@@ -178,34 +226,127 @@ class AutoencoderModule(nn.Module):
             if isinstance(block, DenseBlock):
                 dense += [self.block_encoders[name], self.block_decoders[name]]
         self.dense_layers = [
-            layer for part in dense for layer in part.modules() if isinstance(layer, nn.Linear)
+            layer
+            for part in dense
+            for layer in part.modules()
+            if isinstance(layer, nn.Linear) and layer not in of_target
         ]
+        if self.absence is not None:
+            nn.init.zeros_(self.absence.weight)
         encoding = (self.block_encoders, self.encoder)
         self.encoder_weights = [p for part in encoding for p in part.parameters() if p.ndim > 1]
         self.weights = [p for p in self.parameters() if p.ndim > 1]
 
-    def encode(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Give the latents, of shape (n_samples, n_components), of each block's values."""
-        inputs = [encoder(values[name]) for name, encoder in self.block_encoders.items()]
-        return self.encoder(inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1))
+    def set_target_bounds(self, low: Tensor, high: Tensor) -> None:
+        """Say where the bounds of the target are, in scaled units; of shape (n_outputs,)."""
+        for layer in self.predictor.modules() if self.predictor is not None else ():
+            if isinstance(layer, Bounded):
+                layer.set_bounds(low, high)
+
+    def encode(self, rows: Batch) -> Tensor:
+        """Give the latents of rows, of shape (n_samples, n_components)."""
+        values, measured = rows.values, rows.measured
+        if self.block_dropout is not None and self.training:
+            values, measured = self._hide_blocks(values, measured)
+        inputs = [
+            encoder(values[name], _missing(measured.get(name)))
+            if self.blocks[name].reads_missing
+            else encoder(values[name])
+            for name, encoder in self.block_encoders.items()
+        ]
+        joined = inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1)
+        if self.absence is None or not measured:
+            return self.encoder(joined)
+        first, *others = self.encoder.children()
+        hidden = first(joined) + self.absence(self._absent(values, measured))
+        for layer in others:
+            hidden = layer(hidden)
+        return hidden
+
+    def _absent(self, values: Mapping[str, Tensor], measured: Mapping[str, Tensor]) -> Tensor:
+        """Tell which blocks of each row were not measured, of shape (n_samples, n_blocks)."""
+        like = next(iter(values.values()))
+        flags = [
+            like.new_zeros(like.shape[:-1])
+            if name not in measured
+            else (~measured[name].any(dim=-1)).to(like.dtype)
+            for name in self.block_encoders
+        ]
+        return torch.stack(flags, dim=-1)
+
+    def _hide_blocks(
+        self, values: Mapping[str, Tensor], measured: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Hide some blocks of some rows, at random: as if nothing of them had been measured.
+
+        Of the blocks that a row has, one at least is left.
+        """
+        like = next(iter(values.values()))
+        names = list(values)
+        assert self.block_dropout is not None
+        kept = self.block_dropout(like.new_ones((*like.shape[:-1], len(names)))) > 0
+        present = self._absent(values, measured) == 0
+        kept |= ~(kept & present).any(dim=-1, keepdim=True)
+        hidden_values, hidden_measured = dict(values), dict(measured)
+        for k, name in enumerate(names):
+            own = kept[..., k : k + 1]
+            n_columns = self.layouts[name].n_columns
+            known = measured.get(name)
+            hidden_measured[name] = (
+                own.expand(*own.shape[:-1], n_columns) if known is None else known & own
+            )
+            missing_row = getattr(self, f"missing_{name}")
+            hidden_values[name] = torch.where(own, values[name], missing_row)
+        return hidden_values, hidden_measured
+
+    def set_missing_rows(self, rows: Mapping[str, Tensor]) -> None:
+        """Say what stands for a block that was not measured, of shape (layout.n_values,) each."""
+        for name, row in rows.items() if self.block_dropout is not None else ():
+            buffer = getattr(self, f"missing_{name}")
+            setattr(self, f"missing_{name}", row.to(buffer))
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
         """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
         hidden = self.decoder(latents) if len(self.decoder) else latents
         return {name: decoder(hidden) for name, decoder in self.block_decoders.items()}
 
+    def align(self, decoded: Mapping[str, Tensor], rows: Batch) -> dict[str, Tensor]:
+        """Bring decoded values to the pose of the given ones, as each block does it."""
+        return {
+            name: values
+            if type(self.blocks[name]).align is Block.align
+            else self.blocks[name].align(
+                values, rows.values[name], rows.measured.get(name), self.layouts[name]
+            )
+            for name, values in decoded.items()
+        }
+
     def predict(self, latents: Tensor) -> Tensor | None:
         """Give the prediction, of shape (n_samples, n_outputs), of latents."""
         return None if self.predictor is None else self.predictor(latents)
 
-    def forward(self, values: Mapping[str, Tensor]) -> Outputs:
+    def forward(self, rows: Batch) -> Outputs:
         """Encode, decode and predict."""
-        latents = self.encode(values)
+        latents = self.encode(rows)
         return Outputs(latents, self.decode(latents), self.predict(latents))
 
 
+def _missing(measured: Tensor | None) -> Tensor | None:
+    return None if measured is None else ~measured
+
+
 # Modules that need none of torch's own generators in training on the CPU.
-_PLAIN = (nn.Linear, nn.Sequential, nn.ModuleDict, Dropout, AutoencoderModule)
+_PLAIN = (
+    nn.Linear,
+    nn.Sequential,
+    nn.ModuleDict,
+    nn.ModuleList,
+    nn.Identity,
+    Dropout,
+    Bounded,
+    AutoencoderModule,
+    *CONVOLUTION_MODULES,
+)
 
 
 def draws_from_torch(module: nn.Module, device: torch.device) -> bool:

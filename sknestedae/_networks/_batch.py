@@ -91,6 +91,22 @@ class Batch:
         """The device that the tensors are on."""
         return next(iter(self.values.values())).device
 
+    def to(self, device: torch.device) -> Batch:
+        """Give the rows on a device; themselves where they are there."""
+        if device == self.device:
+            return self
+
+        def move(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device)
+
+        return Batch(
+            {name: tensor.to(device) for name, tensor in self.values.items()},
+            {name: tensor.to(device) for name, tensor in self.measured.items()},
+            move(self.target),
+            move(self.labelled),
+            move(self.weight),
+        )
+
     def tensors(self) -> list[Tensor | None]:
         """Give all tensors in a fixed order."""
         measured = [self.measured.get(name) for name in self.values]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -51,14 +51,15 @@ class LatentColumns:
         )
         return cls(block, torch.tensor(index, device=device), mean, scale)
 
-    def put(self, rows: Batch, latents: Tensor) -> dict[str, Tensor]:
-        """Give a stage's values with these latents, where the row has any."""
+    def put(self, rows: Batch, latents: Tensor) -> Batch:
+        """Give a stage's rows with these latents, where a row has any."""
         values = rows.values[self.block]
         scaled = (latents.to(values.dtype) - self.mean) / self.scale
         measured = rows.measured.get(self.block)
         if measured is not None:  # numbers come first among columns, as among values
             scaled = torch.where(measured[:, self.index], scaled, values[:, self.index])
-        return {**rows.values, self.block: values.index_copy(1, self.index, scaled)}
+        placed = values.index_copy(1, self.index, scaled)
+        return replace(rows, values={**rows.values, self.block: placed})
 
     def get(self, values: Mapping[str, Tensor]) -> Tensor:
         """Give the latents that a stage's values, such as decoded ones, hold."""
@@ -82,7 +83,7 @@ class Chain(nn.Module):
         self.stages = nn.ModuleList(modules)
         self.latent_columns = list(latent_columns)
 
-    def forward(self, parts: Sequence[Batch]) -> tuple[Outputs, dict[str, Tensor]]:
+    def forward(self, parts: Sequence[Batch]) -> tuple[Outputs, Batch]:
         """Send rows through the stages up to their own.
 
         Parameters
@@ -94,16 +95,16 @@ class Chain(nn.Module):
         -------
         outputs : Outputs
             Of the last of these stages.
-        values : dict of str to Tensor of shape (n_samples, layout.n_values)
-            Given to it.
+        rows : Batch
+            As that stage is given them.
         """
-        *_, values = self.iter_values(parts)
-        return self.stages[len(parts) - 1](values), values
+        *_, rows = self.iter_rows(parts)
+        return self.stages[len(parts) - 1](rows), rows
 
-    def iter_values(self, parts: Sequence[Batch]) -> Iterator[dict[str, Tensor]]:
-        """Give the values that each stage is given, of all up to the rows' own stage."""
-        values = dict(parts[0].values)
-        yield values
+    def iter_rows(self, parts: Sequence[Batch]) -> Iterator[Batch]:
+        """Give the rows as each stage is given them, of all up to the rows' own stage."""
+        given = parts[0]
+        yield given
         for k, rows in enumerate(parts[1:]):
-            values = self.latent_columns[k].put(rows, self.stages[k].encode(values))  # type: ignore[operator]
-            yield values
+            given = self.latent_columns[k].put(rows, self.stages[k].encode(given))  # type: ignore[operator]
+            yield given

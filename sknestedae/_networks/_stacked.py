@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._layers._bounds import Bounded
 from .._layers._dense import ACTIVATIONS, Dropout, draw_masks, n_steps_of_masks
 from ._autoencoder import AutoencoderModule
 
@@ -127,14 +128,18 @@ class StackedModule(nn.Module):
         ):
             owner.register_parameter(name, stack_parameters(parameters))
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Give the outputs of each network's module for its own (n_samples, n_inputs)."""
+    def forward(self, values: Tensor, missing: Tensor | None = None) -> Tensor:
+        """Give the outputs of each network's module for its own (n_samples, n_inputs).
 
-        def call(parameters: dict[str, Tensor], values: Tensor) -> Tensor:
-            return torch.func.functional_call(self.stacked, parameters, (values,))
+        ``missing`` is the second argument of modules that are told what is missing.
+        """
+        given = (values,) if missing is None else (values, missing)
+
+        def call(parameters: dict[str, Tensor], *given: Tensor) -> Tensor:
+            return torch.func.functional_call(self.stacked, parameters, given)
 
         parameters: dict[str, Tensor] = dict(self.stacked.named_parameters())
-        return torch.func.vmap(call, randomness="different")(parameters, values)
+        return torch.func.vmap(call, randomness="different")(parameters, *given)
 
 
 def _parameter_places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
@@ -166,7 +171,7 @@ def take_networks(stack: Tensor, networks: Tensor) -> Tensor:
 
 # Modules that are the same for one network and for many, and modules that run others in turn.
 _ELEMENTWISE = tuple(ACTIVATIONS.values())
-_CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict)
+_CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict, Bounded)
 
 
 def stack_modules(modules: Sequence[Any]) -> Any:
@@ -198,6 +203,11 @@ def stack_modules(modules: Sequence[Any]) -> Any:
     stacked._modules = {
         name: None if child is None else stack_modules([m._modules[name] for m in modules])
         for name, child in first._modules.items()
+    }
+    # with a dimension over samples, along which they are the same
+    stacked._buffers = {
+        name: torch.stack([m._buffers[name] for m in modules]).unsqueeze(1)
+        for name in first._buffers
     }
     if isinstance(first, AutoencoderModule):
         # the penalised weights of the copy are the stacks of the first network's

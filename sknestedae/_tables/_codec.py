@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import gen_batches
 
+from .._persistence import public
+from ._base_codec import BlockColumns, Codec, Piece
 from ._categories import Categories
-from ._columns import read_floats, take_column
-from ._labels import ColumnLabels
+from ._columns import is_categorical, notice_doubt, read_floats, take_column
 from ._layout import Encoded, Layout
 from ._splits import CHUNK_ROWS
 from ._statistics import column_statistics, standardize_in_place, unscale
@@ -25,7 +26,8 @@ _ADVICE_IN_FIT = "Name it in categorical_features if it is categorical."
 _ADVICE_AFTER_FIT = "It held numbers in fit; convert it to numbers, with NaN where it has none."
 
 
-class TabularCodec:
+@public("sknestedae.blocks")
+class TabularCodec(Codec):
     """Encode numbers and categories as floats, and decode them.
 
     Numbers come first, one value each, standardised; then a one-hot group for each categorical
@@ -34,40 +36,26 @@ class TabularCodec:
 
     Parameters
     ----------
-    numeric, categorical : list of int
-        Positions in the table of the block's columns.
-    labels : ColumnLabels
-        Of the table.
+    columns : BlockColumns
+
+    Attributes
+    ----------
     dtype : dtype
         Of the encoded values, float32 or float64.
     standardize : bool
         Whether numbers are centred and scaled to unit variance.
-
-    Attributes
-    ----------
     mean, scale : ndarray of float64, shape (n_numeric,)
         Mean and standard deviation of the numbers; also where they are not standardised.
-    categories : dict of int to Categories
-        Of each categorical column, by its position in the table.
     """
 
+    dtype: np.dtype
     mean: np.ndarray
     scale: np.ndarray
-    categories: dict[int, Categories]
 
-    def __init__(
-        self,
-        numeric: list[int],
-        categorical: list[int],
-        labels: ColumnLabels,
-        dtype: np.dtype,
-        standardize: bool = True,
-    ) -> None:
-        self.numeric = numeric
-        self.categorical = categorical
-        self.labels = labels
-        self.dtype = dtype
-        self.standardize = standardize
+    def __init__(self, columns: BlockColumns) -> None:
+        super().__init__(columns)
+        self.labels = columns.labels
+        self.standardize = columns.standardize
 
     @property
     def layout(self) -> Layout:
@@ -78,27 +66,46 @@ class TabularCodec:
 
     # -- fit
 
+    def prepare(self, X: pd.DataFrame | np.ndarray) -> np.dtype | None:
+        """Tell numbers from categories, in a whole table.
+
+        Raises
+        ------
+        TypeError
+            If a column holds neither, such as dates.
+        """
+        chosen = self.columns.categorical
+        if chosen is not None:
+            self.categorical = [j for j in self.columns.positions if j in set(chosen)]
+        elif isinstance(X, pd.DataFrame):
+            self.categorical = [
+                j
+                for j in self.columns.positions
+                if is_categorical(X.iloc[:, j], self.labels.name(j))
+            ]
+            for j in self.categorical:
+                notice_doubt(X.iloc[:, j], self.labels.name(j))
+        else:
+            self.categorical = []
+        is_category = set(self.categorical)
+        self.numeric = [j for j in self.columns.positions if j not in is_category]
+        return _float_dtype(X, self.numeric)
+
     def fit(
         self,
         X: pd.DataFrame | np.ndarray,
+        dtype: np.dtype,
         rows: np.ndarray | None = None,
         sample_weight: np.ndarray | None = None,
     ) -> TabularCodec:
         """Learn means, scales and categories.
-
-        Parameters
-        ----------
-        X : DataFrame or ndarray of shape (n_samples, n_features)
-        rows : ndarray of int, optional
-            The rows to learn from; all of them by default.
-        sample_weight : ndarray of shape (n_samples,), optional
-            Weights of all rows.
 
         Raises
         ------
         ValueError
             If a column has no measured value in these rows, or an infinite one in any.
         """
+        self.dtype = dtype
         self._fit_numbers(X, rows, sample_weight)
         self.categories = {}
         for j in self.categorical:
@@ -206,27 +213,23 @@ class TabularCodec:
 
     # -- decode
 
-    def decode(self, values: np.ndarray) -> dict[int, np.ndarray]:
-        """Give the columns that decoded values stand for, in their own units.
+    def decode(self, values: np.ndarray) -> list[Piece]:
+        """Give the columns that values stand for, in their own units.
 
         Parameters
         ----------
         values : ndarray of shape (n_samples, layout.n_values)
             Of a categorical group, the largest value names the category.
-
-        Returns
-        -------
-        dict of int to ndarray of shape (n_samples,)
-            By the column's position in the table.
         """
-        columns: dict[int, np.ndarray] = {}
-        for k, j in enumerate(self.numeric):
-            columns[j] = values[:, k]
+        pieces: list[Piece] = []
+        if self.numeric:
+            numbers = values[:, : len(self.numeric)]
             if self.standardize:
-                columns[j] = unscale(columns[j], self.mean[k], self.scale[k])
+                numbers = unscale(numbers, self.mean, self.scale)
+            pieces.append((self.numeric, numbers))
         for j, group in zip(self.categorical, self.layout.groups(), strict=True):
-            columns[j] = self.categories[j].decode(values[:, group])
-        return columns
+            pieces.append(([j], self.categories[j].decode(values[:, group])[:, None]))
+        return pieces
 
     # -- what encoded values mean
 
@@ -271,27 +274,36 @@ class TabularCodec:
 
     # -- in files
 
-    def to_state(self) -> dict[str, Any]:
+    def get_state(self) -> dict[str, Any]:
         """Give what was learnt as plain values."""
         return {
             "numeric": self.numeric,
             "categorical": self.categorical,
             "dtype": self.dtype.name,
-            "standardize": self.standardize,
             "mean": self.mean,
             "scale": self.scale,
             "categories": [self.categories[j].to_state() for j in self.categorical],
         }
 
-    @classmethod
-    def from_state(cls, state: dict[str, Any], labels: ColumnLabels) -> TabularCodec:
-        """Make a codec of what ``to_state`` gave."""
-        dtype = np.dtype(state["dtype"])
-        codec = cls(state["numeric"], state["categorical"], labels, dtype, state["standardize"])
-        codec.mean, codec.scale = state["mean"], state["scale"]
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take what ``get_state`` gave."""
+        self.numeric, self.categorical = state["numeric"], state["categorical"]
+        self.dtype = np.dtype(state["dtype"])
+        self.mean, self.scale = state["mean"], state["scale"]
         learnt = [Categories(**own) for own in state["categories"]]
-        codec.categories = dict(zip(codec.categorical, learnt, strict=True))
-        return codec
+        self.categories = dict(zip(self.categorical, learnt, strict=True))
+
+
+def _float_dtype(X: pd.DataFrame | np.ndarray, numeric: list[int]) -> np.dtype | None:
+    """Give float32 where single precision holds every number, else float64; None without any."""
+    if not isinstance(X, pd.DataFrame):
+        dtypes = [X.dtype]
+    elif numeric:
+        dtypes = list(X.dtypes.iloc[numeric])
+    else:
+        return None
+    small = (np.dtype("float16"), np.dtype("float32"))
+    return np.dtype("float32" if all(dtype in small for dtype in dtypes) else "float64")
 
 
 def _nothing_measured(name: str, rows: Sequence[int] | np.ndarray | None) -> str:

@@ -10,12 +10,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pandas.api import types
+from sklearn.utils import gen_batches
 
 from .._notices import notice
 from ..exceptions import TextColumnWarning
+from ._cells import array_columns, holds_arrays
+from ._dtypes import dtype_groups, selector
 from ._input import holds_categories
 from ._labels import ColumnLabels
 from ._text import doubt
+
+# Rows looked at together: it bounds what a pass over a large table needs beside the table.
+CHUNK_ROWS = 16_384
+
+# Of wide tables fewer: so many numbers are looked at together, which is 8 MiB of float64.
+_CHUNK_VALUES = 2**20
+
+# Columns that are copied at once, of which some hundred rows fit into a cache.
+_COPIED_COLUMNS = 128
+
+# A message lists so many columns.
+_MOST_LABELS = 100
 
 
 def is_categorical(column: pd.Series, label: str) -> bool:
@@ -29,9 +44,45 @@ def is_categorical(column: pd.Series, label: str) -> bool:
     return holds_categories(column, f"Column {label}")
 
 
+def chunk_rows(n_columns: int) -> int:
+    """Give the number of rows of a wide table that are looked at together."""
+    return min(CHUNK_ROWS, max(1, _CHUNK_VALUES // max(n_columns, 1)))
+
+
 def take_column(X: pd.DataFrame | np.ndarray, j: int) -> pd.Series | np.ndarray:
     """Give one column of a table, by its position."""
     return X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]
+
+
+def categorical_mask(X: pd.DataFrame, columns: Sequence[int], labels: ColumnLabels) -> np.ndarray:
+    """Tell which of some columns hold categories rather than numbers.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_samples, n_features)
+    columns : sequence of int
+        Positions of the columns to look at.
+    labels : ColumnLabels
+        Names of the table's columns, for messages.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_columns,)
+
+    Raises
+    ------
+    TypeError
+        If a column holds neither, such as dates.
+    """
+    dtypes = X.dtypes.to_numpy()
+    mask = np.zeros(len(columns), dtype=bool)
+    for dtype, own in dtype_groups(dtypes[list(columns)]).items():
+        if dtype is not None:  # a dtype of plain numbers tells enough
+            mask[own] = dtype.kind == "b"
+            continue
+        for k in own:
+            mask[k] = is_categorical(X.iloc[:, columns[k]], labels.name(columns[k]))
+    return mask
 
 
 @np.errstate(over="ignore")  # an overflow becomes infinity, which the caller refuses
@@ -42,6 +93,7 @@ def read_floats(
     dtype: np.dtype,
     advice: str,
     *,
+    rows: slice | np.ndarray | None = None,
     copy: bool = False,
 ) -> np.ndarray:
     """Read columns of numbers as floats, NaN where a value is missing.
@@ -57,33 +109,74 @@ def read_floats(
         float32 or float64.
     advice : str
         The end of a message about a column of words.
+    rows : slice or ndarray of int, optional
+        Which rows to read; all of them by default.
     copy : bool, default=False
         Whether the result may not share memory with X.
 
     Returns
     -------
-    ndarray of shape (n_samples, n_columns)
+    ndarray of shape (n_rows, n_columns)
     """
-    if not isinstance(X, pd.DataFrame) and X.dtype != object:
-        # an index makes a copy, and columns that are all of the table need none
-        part = X if columns == list(range(X.shape[1])) else X[:, columns]
-        return part.astype(dtype, copy=copy and part is X)
-    out = np.empty((len(X), len(columns)), dtype=dtype)
-    for k, j in enumerate(columns):
-        column = take_column(X, j)
-        column = column if isinstance(column, pd.Series) else pd.Series(column)
-        name = labels.name(j)
-        words = _words_of(column) if is_categorical(column, name) else None
-        if words is not None and len(words):
-            raise TypeError(
-                f"Column {name} is numeric and must hold numbers; it holds {words.iloc[0]!r}. "
-                f"{advice}"
-            )
-        try:
-            out[:, k] = column.to_numpy(dtype=dtype, na_value=np.nan)
-        except OverflowError as error:
-            raise ValueError(f"Column {name} holds an integer too large for {dtype}.") from error
+    if isinstance(rows, slice):
+        X, rows = X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows], None
+    if not isinstance(X, pd.DataFrame):
+        if X.dtype.kind != "O":
+            return _read_array(X, selector(columns), dtype, rows, copy=copy)
+        X = pd.DataFrame(X, copy=False)
+    out = np.empty((len(X) if rows is None else len(rows), len(columns)), dtype=dtype)
+    groups = dtype_groups(X.dtypes.to_numpy()[columns])
+    others = groups.pop(None, [])
+    for own in groups.values():  # columns of one dtype at once, and some rows after others
+        target, source = selector(own), selector([columns[k] for k in own])
+        for chunk in gen_batches(len(out), chunk_rows(len(own))):
+            part = X.iloc[chunk if rows is None else rows[chunk], source].to_numpy()
+            if isinstance(target, slice):
+                _copy(part, out[chunk, target])
+            else:
+                out[chunk, target] = part
+    for k in others:
+        column = X.iloc[:, columns[k]]
+        column = column if rows is None else column.iloc[rows]
+        out[:, k] = _read_column(column, labels.name(columns[k]), dtype, advice)
     return out
+
+
+def _copy(source: np.ndarray, out: np.ndarray) -> None:
+    """Copy numbers whose columns, as those of a DataFrame, may be the ones to lie in memory.
+
+    Small squares fit into the caches of a CPU, which makes it four times as fast.
+    """
+    for j in range(0, out.shape[1], _COPIED_COLUMNS):
+        columns = slice(j, j + _COPIED_COLUMNS)
+        out[:, columns] = source[:, columns]
+
+
+def _read_array(
+    X: np.ndarray, chosen: slice | list[int], dtype: np.dtype, rows: Any, *, copy: bool
+) -> np.ndarray:
+    """Read columns of an array of numbers; the numbers of a row follow each other in memory."""
+    if rows is not None:
+        part = X[rows, chosen] if isinstance(chosen, slice) else X[np.ix_(rows, chosen)]
+        return np.ascontiguousarray(part, dtype=dtype)  # of rows by position a copy was made
+    if chosen == slice(0, X.shape[1]):  # columns that are all of the table need no copy
+        return np.array(X, dtype=dtype, order="C") if copy else X.astype(dtype, copy=False)
+    if isinstance(chosen, slice):
+        return np.array(X[:, chosen], dtype=dtype, order="C")
+    return X.take(chosen, axis=1).astype(dtype, copy=False)
+
+
+def _read_column(column: pd.Series, name: str, dtype: np.dtype, advice: str) -> np.ndarray:
+    """Read one column of numbers as floats, whatever holds them."""
+    words = _words_of(column) if is_categorical(column, name) else None
+    if words is not None and len(words):
+        raise TypeError(
+            f"Column {name} is numeric and must hold numbers; it holds {words.iloc[0]!r}. {advice}"
+        )
+    try:
+        return column.to_numpy(dtype=dtype, na_value=np.nan)
+    except OverflowError as error:
+        raise ValueError(f"Column {name} holds an integer too large for {dtype}.") from error
 
 
 def _words_of(column: pd.Series) -> pd.Series:
@@ -150,6 +243,7 @@ def resolve_columns(
     ValueError
         If a column is not there, or a mask has another length.
     """
+    known = _Labels(labels, n_features, subject)
     if isinstance(columns, slice):
         ends = (columns.start, columns.stop)
         if labels is None or all(end is None or isinstance(end, Integral) for end in ends):
@@ -157,8 +251,7 @@ def resolve_columns(
         # A name stands for one column or, as a first level, for several: a slice begins at the
         # first of them (element 0) and ends with the last of them (element -1).
         first, last = (
-            None if end is None else _positions(end, labels, n_features, subject)[-k]
-            for k, end in enumerate(ends)
+            None if end is None else known.positions(end)[-k] for k, end in enumerate(ends)
         )
         return np.arange(n_features)[first : None if last is None else last + 1 : columns.step]
     is_label = isinstance(columns, tuple) and labels is not None and columns in labels
@@ -176,39 +269,80 @@ def resolve_columns(
                 f"{subject} is a mask of {len(keys)} columns, but X has {n_features}."
             )
         return np.flatnonzero(np.asarray(keys, dtype=bool))
-    found = [j for key in keys for j in _positions(key, labels, n_features, subject)]
+    found = [j for key in keys for j in known.positions(key)]
     return np.array(found, dtype=int)
 
 
-def _positions(key: Any, labels: list | None, n_features: int, subject: str) -> list[int]:
-    """Give the positions of the columns that one name or index stands for."""
-    if labels is not None and key in labels:  # before positions, as a label may be an integer
-        return [labels.index(key)]
-    is_index = isinstance(key, Integral) and not isinstance(key, bool)
-    if is_index and -n_features <= key < n_features:
-        return [int(key) % n_features]
-    pairs = [(j, label) for j, label in enumerate(labels or []) if isinstance(label, tuple)]
-    of_first = [j for j, label in pairs if label[0] == key]
-    of_second = [j for j, label in pairs if label[1:] == (key,)]
-    if of_first or len(of_second) == 1:
-        return of_first or of_second
-    known = f"columns {labels}" if labels is not None else f"{n_features} columns"
-    raise ValueError(f"{subject} names the column {key!r}; X has {known}.")
+class _Labels:
+    """Labels of columns, by which each of thousands of names is found at once.
+
+    Parameters
+    ----------
+    labels : list or None
+        Of all columns; None of an array.
+    n_features : int
+    subject : str
+        The beginning of a message.
+    """
+
+    def __init__(self, labels: list | None, n_features: int, subject: str) -> None:
+        self.labels = labels
+        self.n_features = n_features
+        self.subject = subject
+        self.whole: dict[Any, int] = {}
+        self.first: dict[Any, list[int]] = {}
+        self.second: dict[Any, list[int]] = {}
+        for j, label in enumerate(labels or []):
+            self.whole.setdefault(label, j)
+            if isinstance(label, tuple):
+                self.first.setdefault(label[0], []).append(j)
+                if len(label) == 2:
+                    self.second.setdefault(label[1], []).append(j)
+
+    def positions(self, key: Any) -> list[int]:
+        """Give the positions of the columns that one name or index stands for."""
+        whole, first, second = (
+            _find(known, key) for known in (self.whole, self.first, self.second)
+        )
+        if whole is not None:  # before positions, as a label may be an integer
+            return [whole]
+        is_index = isinstance(key, Integral) and not isinstance(key, bool)
+        if is_index and -self.n_features <= key < self.n_features:
+            return [int(key) % self.n_features]
+        if first is not None or (second is not None and len(second) == 1):
+            return first or second
+        raise ValueError(f"{self.subject} names the column {key!r}; X has {self._known()}.")
+
+    def _known(self) -> str:
+        """Say which columns there are; of many, the first."""
+        if self.labels is None:
+            return f"{self.n_features} columns"
+        if len(self.labels) <= _MOST_LABELS:
+            return f"columns {self.labels}"
+        return f"{self.n_features} columns, the first of them {self.labels[:_MOST_LABELS]}"
+
+
+def _find(known: dict[Any, Any], key: Any) -> Any:
+    """Give what a key stands for; None if for nothing, as does one without a hash."""
+    try:
+        return known.get(key)
+    except TypeError:
+        return None
 
 
 def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: bool) -> bool:
     """Tell whether X keeps its columns' own types, rather than being read as an array of floats.
 
     A DataFrame does; and an array of objects, where some of its columns are named as categorical,
-    or were found to be so in ``fit``.
+    or were found to be so in ``fit``, or have cells that hold arrays.
     """
     if isinstance(X, pd.DataFrame):
         return True
-    named = categorical_features is not None and not isinstance(categorical_features, str)
-    if not (named or fitted_categories):
-        return False
     dtype = getattr(X, "dtype", None)  # a list has none
-    return not (isinstance(dtype, np.dtype) and dtype.kind in "fiub")
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiub":
+        return False
+    named = categorical_features is not None and not isinstance(categorical_features, str)
+    return named or fitted_categories or (isinstance(X, np.ndarray) and bool(array_columns(X)))
 
 
 def notice_doubt(column: pd.Series, label: str) -> None:
@@ -244,13 +378,14 @@ def kinds_by_content(
     if not isinstance(X, pd.DataFrame):
         return None
     columns = range(X.shape[1]) if columns is None else columns
+    dtypes = X.dtypes.to_numpy()
     # Any rows of a usual column tell what it is; only one of mixed kinds takes the whole table.
-    if not any(mixes_kinds(X.iloc[:, j]) for j in columns):
+    if not any(dtypes[j].kind == "O" and mixes_kinds(X.iloc[:, j]) for j in columns):
         return None
     found = []
     for i, j in enumerate(columns):
         column, label = X.iloc[:, j], repr(X.columns[j])
-        if is_categorical(column, label):
+        if not holds_arrays(column) and is_categorical(column, label):
             notice_doubt(column, label)  # who takes the answer asks no more
             found.append(i)
     return found

@@ -6,16 +6,18 @@ kind of data, with a codec that makes one float array of its columns. Nothing he
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ._base_codec import BlockColumns, Codec, MakeCodec
 from ._categories import share_values
 from ._codec import TabularCodec
-from ._columns import is_categorical, notice_doubt, resolve_columns
-from ._dtypes import all_numbers, clip_to_float, dtype_spec, restore_dtype
+from ._columns import resolve_columns
+from ._dtypes import all_numbers, clip_to_float, dtype_spec, frame_of
 from ._labels import ColumnLabels
 from ._layout import DEFAULT_BLOCK, Encoded, Layout
 
@@ -39,34 +41,37 @@ class TableEncoder:
         Which columns are categorical: by dtype, none, or names, indices or a mask.
     standardize : bool
         Whether numeric columns are centred and scaled to unit variance.
-    blocks : sequence of (str, columns), default=()
-        Names and columns (names or indices) of blocks; the other columns make up the block
-        ``"table"``.
+    blocks : sequence of (str, callable, columns), default=()
+        Names of blocks, what makes the codec of each, and columns (names or indices); the other
+        columns are numbers and categories, and make up the block ``"table"``.
+    cell_shape : tuple of int, default=()
+        Where the table was an array of more than two dimensions, those behind the first.
 
     Attributes
     ----------
     column_labels : ColumnLabels
     dtype : dtype
-        Of the encoded values: float32 if every numeric column was float32 (or float16), else
-        float64.
-    codecs : dict of str to TabularCodec
+        Of the encoded values: float32 if it holds every number of the table, else float64.
+    codecs : dict of str to Codec
         Of each block.
     """
 
     column_labels: ColumnLabels
     dtype: np.dtype
-    codecs: dict[str, TabularCodec]
+    codecs: dict[str, Codec]
     _dtype_specs: list[Any]  # of each column of a DataFrame, in which it is given back
 
     def __init__(
         self,
         categorical_features: Any = "from_dtype",
         standardize: bool = True,
-        blocks: Sequence[tuple[str, Any]] = (),
+        blocks: Sequence[tuple[str, MakeCodec, Any]] = (),
+        cell_shape: tuple[int, ...] = (),
     ) -> None:
         self.categorical_features = categorical_features
         self.standardize = standardize
         self.blocks = tuple(blocks)
+        self.cell_shape = cell_shape
 
     # -- what was learnt
 
@@ -77,7 +82,7 @@ class TableEncoder:
 
     @property
     def columns(self) -> dict[str, tuple[list[int], list[int]]]:
-        """Positions in the table of each block's numeric and categorical columns."""
+        """Positions in the table of each block's numbers and categories."""
         return {name: (codec.numeric, codec.categorical) for name, codec in self.codecs.items()}
 
     @property
@@ -94,6 +99,11 @@ class TableEncoder:
             for j, categories in codec.categories.items()
         }
 
+    @property
+    def keeps_objects(self) -> bool:
+        """Whether a table must not be read as an array of floats: it has categories or cells."""
+        return any(codec.categorical or codec.has_cells for codec in self.codecs.values())
+
     def affine(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Give the mean and the scale that numbers are standardised with.
 
@@ -107,11 +117,13 @@ class TableEncoder:
         Returns
         -------
         mean, scale : ndarray of float64, shape (n_columns,)
-            0 and 1 for columns that are not standardised, and for categories.
+            0 and 1 for columns that are not standardised, for categories, and for cells that hold
+            arrays.
         """
         mean, scale = np.zeros(self.n_features), np.ones(self.n_features)
         for codec in self.codecs.values():
-            mean[codec.numeric], scale[codec.numeric] = codec.affine()
+            if not codec.has_cells:
+                mean[codec.numeric], scale[codec.numeric] = codec.affine()
         positions = np.asarray(columns, dtype=int)
         return mean[positions], scale[positions]
 
@@ -136,31 +148,31 @@ class TableEncoder:
         self.column_labels = ColumnLabels.of(X)
         dtypes = X.dtypes if isinstance(X, pd.DataFrame) else ()
         self._dtype_specs = [dtype_spec(dtype) for dtype in dtypes]
-        is_category = self._categorical_mask(X)
-        self.dtype = _float_dtype(X, ~is_category)
-        self.codecs = {}
+        makers = {DEFAULT_BLOCK: TabularCodec, **{name: make for name, make, _ in self.blocks}}
+        chosen = self._chosen_categories()
+        self.codecs, found = {}, []
         for name, own in self._assign_blocks().items():
-            numeric = [j for j in own if not is_category[j]]
-            categorical = [j for j in own if is_category[j]]
-            codec = TabularCodec(
-                numeric, categorical, self.column_labels, self.dtype, self.standardize
-            )
-            self.codecs[name] = codec.fit(X, rows, sample_weight)
+            with _naming(name):
+                codec = makers[name](self._block_columns(own, chosen))
+                found.append(codec.prepare(X))
+            self.codecs[name] = codec
+        self.dtype = _common_dtype(found)
+        for name, codec in self.codecs.items():
+            with _naming(name):
+                codec.fit(X, self.dtype, rows, sample_weight)
         return self
 
-    def _categorical_mask(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Tell which columns are categorical, as a bool ndarray of shape (n_features,)."""
+    def _block_columns(self, own: list[int], chosen: tuple[int, ...] | None) -> BlockColumns:
+        return BlockColumns(own, self.column_labels, self.standardize, chosen, self.cell_shape)
+
+    def _chosen_categories(self) -> tuple[int, ...] | None:
+        """Give the positions of the columns that a user called categorical; None by dtype."""
         chosen = self.categorical_features
-        mask = np.zeros(self.n_features, dtype=bool)
         if isinstance(chosen, str) and chosen == "from_dtype":
-            if isinstance(X, pd.DataFrame):
-                for j in range(self.n_features):
-                    mask[j] = is_categorical(X.iloc[:, j], self.column_labels.name(j))
-                for j in np.flatnonzero(mask).tolist():
-                    notice_doubt(X.iloc[:, j], self.column_labels.name(j))
-        elif chosen is not None:
-            mask[self._resolve_columns(chosen, "categorical_features")] = True
-        return mask
+            return None
+        if chosen is None:
+            return ()
+        return tuple(self._resolve_columns(chosen, "categorical_features").tolist())
 
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
         """Give the positions of columns that are named, indexed or masked."""
@@ -170,7 +182,7 @@ class TableEncoder:
     def _assign_blocks(self) -> dict[str, list[int]]:
         """Give the positions of each block's columns, in the order of the table."""
         owner: dict[int, str] = {}
-        for name, columns in self.blocks:
+        for name, _, columns in self.blocks:
             positions = self._resolve_columns(columns, "blocks")
             if not len(positions):
                 raise ValueError(f"The 'blocks' parameter gives no column to {name!r}.")
@@ -181,7 +193,7 @@ class TableEncoder:
                         f"both {owner[j]!r} and {name!r}."
                     )
                 owner[j] = name
-        names = [name for name, _ in self.blocks]
+        names = [name for name, _, _ in self.blocks]
         if len(owner) < self.n_features:
             names.append(DEFAULT_BLOCK)
         own: dict[str, list[int]] = {name: [] for name in names}
@@ -203,7 +215,11 @@ class TableEncoder:
         dict of str to Encoded
             For each block.
         """
-        return {name: codec.encode(X) for name, codec in self.codecs.items()}
+        encoded = {}
+        for name, codec in self.codecs.items():
+            with _naming(name):
+                encoded[name] = codec.encode(X)
+        return encoded
 
     def inverse_transform(
         self, decoded: dict[str, np.ndarray], index: pd.Index | None = None
@@ -223,22 +239,21 @@ class TableEncoder:
             The fitted columns in their own units and order; with their dtypes, where a DataFrame
             was fitted. An array is of floats, or of objects if a category is not a number.
         """
-        columns: dict[int, np.ndarray] = {}
-        for name, codec in self.codecs.items():
-            columns |= codec.decode(decoded[name])
-        ordered = [columns[j] for j in range(self.n_features)]
+        pieces = [
+            piece for name, codec in self.codecs.items() for piece in codec.decode(decoded[name])
+        ]
         if self.column_labels.is_frame:
-            return self._frame(ordered, index)
-        numbers = all(np.issubdtype(c.dtype, np.number) or all_numbers(c) for c in ordered)
-        if numbers:
-            return np.column_stack([clip_to_float(column, self.dtype) for column in ordered])
-        return np.column_stack([column.astype(object) for column in ordered])
-
-    def _frame(self, columns: list[np.ndarray], index: pd.Index | None) -> pd.DataFrame:
-        restored = map(restore_dtype, columns, self._dtype_specs)
-        frame = pd.DataFrame(dict(enumerate(restored)))  # labels may stand twice, numbers do not
-        frame.columns = self.column_labels.index()
-        return frame if index is None else frame.set_axis(index, axis=0)
+            return frame_of(pieces, self.column_labels.index(), self._dtype_specs, index)
+        if len(pieces) == 1 and pieces[0][1].dtype.kind == "f":
+            return clip_to_float(pieces[0][1], self.dtype)
+        n_rows = len(pieces[0][1])
+        numbers = all(
+            values.dtype.kind in "fiub" or all(map(all_numbers, values.T)) for _, values in pieces
+        )
+        table = np.empty((n_rows, self.n_features), dtype=self.dtype if numbers else object)
+        for positions, values in pieces:
+            table[:, positions] = clip_to_float(values, self.dtype) if numbers else values
+        return table
 
     # -- what else stood in the table of fit
 
@@ -272,29 +287,53 @@ class TableEncoder:
         """Give what was learnt as plain values."""
         return {
             "standardize": self.standardize,
+            "cell_shape": self.cell_shape,
             "column_labels": self.column_labels.to_state(),
             "dtypes": self._dtype_specs,
             "dtype": self.dtype.name,
-            "codecs": {name: codec.to_state() for name, codec in self.codecs.items()},
+            "positions": {name: codec.columns.positions for name, codec in self.codecs.items()},
+            "codecs": {name: codec.get_state() for name, codec in self.codecs.items()},
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> TableEncoder:
-        """Make an encoder of what ``to_state`` gave, without the columns it was asked for."""
-        encoder = cls(standardize=state["standardize"])
+    def from_state(
+        cls, state: dict[str, Any], makers: Mapping[str, MakeCodec] | None = None
+    ) -> TableEncoder:
+        """Make an encoder of what ``to_state`` gave, without the columns it was asked for.
+
+        Parameters
+        ----------
+        state : dict
+        makers : mapping of str to callable, optional
+            What makes the codec of each block; by default one of numbers and categories.
+        """
+        cell_shape = tuple(state["cell_shape"])
+        encoder = cls(standardize=state["standardize"], cell_shape=cell_shape)
         encoder.column_labels = ColumnLabels.from_state(state["column_labels"])
         encoder._dtype_specs = state["dtypes"]
         encoder.dtype = np.dtype(state["dtype"])
-        encoder.codecs = {
-            name: TabularCodec.from_state(own, encoder.column_labels)
-            for name, own in state["codecs"].items()
-        }
+        encoder.codecs = {}
+        for name, own in state["codecs"].items():
+            make = TabularCodec if makers is None else makers[name]
+            codec = make(encoder._block_columns(state["positions"][name], None))
+            codec.set_state(own)
+            encoder.codecs[name] = codec
         return encoder
 
 
-def _float_dtype(X: pd.DataFrame | np.ndarray, is_numeric: np.ndarray) -> np.dtype:
-    """Give float32 where single precision holds every number of a table, else float64."""
-    dtypes = X.dtypes[is_numeric] if isinstance(X, pd.DataFrame) else [X.dtype]
-    small = (np.dtype("float16"), np.dtype("float32"))
-    is_small = len(dtypes) > 0 and all(dtype in small for dtype in dtypes)
+def _common_dtype(dtypes: Sequence[np.dtype | None]) -> np.dtype:
+    """Give float32 where it holds the numbers of all blocks that have any, else float64."""
+    found = [dtype for dtype in dtypes if dtype is not None]
+    is_small = bool(found) and all(dtype == np.float32 for dtype in found)
     return np.dtype("float32" if is_small else "float64")
+
+
+@contextmanager
+def _naming(block: str) -> Iterator[None]:
+    """Let an error say which block it is about, unless there is only that of numbers."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if block == DEFAULT_BLOCK or type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"In the block {block!r}: {error}") from error

@@ -26,6 +26,9 @@ from ..exceptions import RowLabelWarning
 # Packages whose tables and columns narwhals reads; without narwhals they are refused by name.
 _FRAME_PACKAGES = ("polars", "pyarrow", "modin", "cudf")
 
+# What a cell may hold where a block reads it, as the arrays of one column.
+_ARRAYS = (np.ndarray, list, tuple)
+
 # NumPy counts durations among its integers.
 _TIMES = (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period, pd.Interval)
 
@@ -74,7 +77,7 @@ def read_table(X: Any, name: str = "X") -> Any:
             f"{name}.toarray()."
         )
     _refuse_other_tables(X, name)
-    return _read_array(X, name)
+    return _read_array(X, name, cells=True)
 
 
 def _refuse_other_tables(X: Any, name: str) -> None:
@@ -158,9 +161,25 @@ def to_pandas(X: Any, name: str = "X") -> Any:
     if isinstance(found, nw.Series):
         return _column_to_pandas(found, nw).rename(found.name or None)
     if isinstance(found, nw.DataFrame):
+        whole = _numbers_to_pandas(found)
+        if whole is not None:
+            return whole
         data = {label: _column_to_pandas(found[label], nw) for label in found.columns}
         return pd.DataFrame(data, columns=found.columns, index=pd.RangeIndex(len(found)))
     return X
+
+
+def _numbers_to_pandas(frame: Any) -> pd.DataFrame | None:
+    """Give a frame whose columns have one dtype of numbers at once; None of any other."""
+    dtypes = list(frame.schema.values())
+    if len(dtypes) < 2 or not (dtypes[0].is_float() or dtypes[0].is_integer()):
+        return None
+    if any(dtype != dtypes[0] for dtype in dtypes) or str(dtypes[0]).endswith("128"):
+        return None
+    values = frame.to_numpy()
+    if values.dtype != str(dtypes[0]).lower():  # of integers beside nulls, floats were made
+        return None
+    return pd.DataFrame(np.array(values), columns=frame.columns, copy=False)
 
 
 def _kind_of(X: Any) -> str:
@@ -187,18 +206,44 @@ def _column_to_pandas(column: Any, nw: Any) -> pd.Series:
         return pd.Series(pd.Categorical(column.to_list(), list(dtype.categories), ordered=True))
     if dtype == nw.Categorical:
         return pd.Series(pd.Categorical(column.to_list()))
+    if dtype == nw.Array or dtype == nw.List:
+        return pd.Series(_cells_of_lists(column), dtype=object)
     return pd.Series(column.to_list(), dtype=object)  # such as decimals; dates are refused later
+
+
+def _cells_of_lists(column: Any) -> np.ndarray:
+    """Give a column of lists as arrays, in the dtype of the lists' numbers; NaN for a null."""
+    cells = np.empty(len(column), dtype=object)
+    nulls = _nulls(column)
+    for i, values in enumerate(column.to_numpy()):
+        if not nulls[i]:  # arrow nests arrays of objects, which a list of lists is made of
+            is_nested = getattr(getattr(values, "dtype", None), "kind", "") == "O"
+            cells[i] = _as_lists(values) if is_nested else values
+    return cells
+
+
+def _as_lists(values: Any) -> Any:
+    return [_as_lists(v) for v in values] if isinstance(values, np.ndarray) else values
 
 
 def _nulls(column: Any) -> np.ndarray:
     return np.array(column.is_null().to_numpy(), dtype=bool)
 
 
-def _read_array(X: Any, name: str) -> Any:
-    """Turn every missing entry of an array or a list into NaN, and refuse what is no value."""
+def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
+    """Turn every missing entry of an array or a list into NaN, and refuse what is no value.
+
+    Parameters
+    ----------
+    X : array-like
+    name : str
+        In messages.
+    cells : bool, default=False
+        Whether arrays in the cells of a table are left to the block that reads them.
+    """
     X = as_array(X)
     if isinstance(X, np.ma.MaskedArray):
-        X = _unmask(X)
+        X = unmask(X)
     kind = getattr(getattr(X, "dtype", None), "kind", "")
     if kind == "c":
         raise ValueError(f"{name} holds {X.dtype}. Complex data not supported: take real numbers.")
@@ -207,7 +252,10 @@ def _read_array(X: Any, name: str) -> Any:
     if not (isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and kind == "O")):
         return X
     values = _as_objects(X)
-    _refuse_others({type(value) for value in values.flat}, name)
+    kinds = {type(value) for value in values.flat}
+    if cells and isinstance(X, np.ndarray) and X.ndim == 2:
+        kinds = {kind for kind in kinds if not issubclass(kind, _ARRAYS)}
+    _refuse_others(kinds, name)
     missing = np.asarray(pd.isna(values))
     if not missing.any():
         return X
@@ -241,7 +289,7 @@ def as_array(value: Any) -> Any:
     return np.asarray(value.resolve_conj().resolve_neg().numpy())
 
 
-def _unmask(X: np.ma.MaskedArray) -> np.ndarray:
+def unmask(X: np.ma.MaskedArray) -> np.ndarray:
     """Give a masked array as one with NaN where it is masked."""
     if not np.ma.is_masked(X):
         return np.asarray(X)
@@ -308,9 +356,12 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
     }
     if others:
         names = ", ".join(sorted(kind.__name__ for kind in others))
+        advice = "Convert it first, such as a date to a number of days."
+        if all(issubclass(kind, _ARRAYS) for kind in others):
+            advice = "For arrays, such as spectra or images, name the column in blocks."
         raise TypeError(
             f"{subject} holds {names}; every argument must be a string, a boolean, a category or "
-            "a number. Convert it first, such as a date to a number of days."
+            f"a number. {advice}"
         )
 
 
@@ -434,27 +485,6 @@ class FrameKind:
     package: str
     dtypes: dict[str, dict[str, Any]]
 
-    @staticmethod
-    def to_state(kind: FrameKind | None) -> dict[str, Any] | None:
-        """Give a kind as plain values."""
-        return None if kind is None else {"package": kind.package, "dtypes": kind.dtypes}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> FrameKind | None:
-        """Make a kind of what ``to_state`` gave."""
-        return None if state is None else cls(**state)
-
-    @classmethod
-    def of(cls, X: Any) -> FrameKind | None:
-        """Read the kind of a table; None where it is given back by pandas or NumPy."""
-        package = type(X).__module__.split(".")[0]
-        if package == "polars" and type(X).__name__ == "DataFrame":
-            return cls(package, {name: _polars_spec(t) for name, t in X.schema.items()})
-        if package == "pyarrow" and type(X).__name__ == "Table":
-            types_of = {field.name: field.type for field in X.schema}
-            return cls(package, {name: {"arrow": arrow_spec(t)} for name, t in types_of.items()})
-        return None
-
     def restore(self, frame: pd.DataFrame) -> Any:
         """Make a frame of the package of one of pandas, with the dtypes that its columns had.
 
@@ -463,7 +493,10 @@ class FrameKind:
         frame : DataFrame of shape (n_samples, n_features)
             Some of the columns, in any order.
         """
-        columns = {str(label): frame.iloc[:, j] for j, label in enumerate(frame.columns)}
+        whole = self._restore_numbers(frame) if self.package == "polars" else None
+        if whole is not None:
+            return whole
+        columns = {str(label): column for label, column in frame.items()}
         make = _polars_column if self.package == "polars" else _arrow_column
         made = {name: make(column, self.dtypes[name]) for name, column in columns.items()}
         if self.package == "polars":
@@ -474,10 +507,98 @@ class FrameKind:
 
         return pyarrow.table(made)
 
+    def _restore_numbers(self, frame: pd.DataFrame) -> Any:
+        """Make a frame of polars at once, where its columns have one dtype; else give None."""
+        import polars
 
-def give_back(frame: Any, kind: FrameKind | None) -> Any:
-    """Give a table of pandas as the kind of frame that came in."""
-    return frame if kind is None or not isinstance(frame, pd.DataFrame) else kind.restore(frame)
+        columns = [str(label) for label in frame.columns]
+        kinds = {str(self.dtypes[name]) for name in columns}
+        dtypes = set(frame.dtypes)
+        if len(columns) < 2 or len(kinds) > 1 or len(dtypes) > 1:
+            return None
+        (dtype,) = dtypes
+        is_plain = isinstance(dtype, np.dtype) and dtype.kind in "fiu"
+        if not is_plain or dtype.name != self.dtypes[columns[0]]["name"].lower():
+            return None
+        made = polars.from_numpy(frame.to_numpy(), schema=columns, orient="row")
+        return made.fill_nan(None) if dtype.kind == "f" else made
+
+
+@dataclass(frozen=True)
+class ArrayKind:
+    """The shape of the rows of an array that has more than two dimensions.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    """
+
+    shape: tuple[int, ...]
+
+    def restore(self, table: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Give rows of shape (n_samples, n_features) their own shape; or cells that hold them."""
+        if isinstance(table, pd.DataFrame):
+            table = np.stack(table.iloc[:, 0].tolist()) if len(table) else np.empty(0)
+        return table.reshape(len(table), *self.shape)
+
+
+def as_cells(X: Any, label: str = "x0") -> Any:
+    """Give an array of more than two dimensions as a DataFrame of one column.
+
+    A chain deals columns out to its stages, and an array a row is one thing.
+
+    Parameters
+    ----------
+    X : table
+    label : str
+        Of the column.
+
+    Returns
+    -------
+    DataFrame of shape (n_samples, 1), or X
+        Its cells are the rows of the array, without a copy; X as it is, where it is a table.
+    """
+    if not isinstance(X, np.ndarray) or X.ndim <= 2:
+        return X
+    cells = np.empty(len(X), dtype=object)
+    cells[:] = list(X)
+    return pd.DataFrame({label: cells})
+
+
+# None where a table is given back as one of pandas, or as an array of two dimensions.
+TableKind = FrameKind | ArrayKind | None
+
+
+def table_kind(X: Any) -> TableKind:
+    """Read the kind of a table."""
+    if hasattr(X, "shape") and n_dims(X) > 2:
+        return ArrayKind(tuple(X.shape[1:]))
+    package = type(X).__module__.split(".")[0]
+    if package == "polars" and type(X).__name__ == "DataFrame":
+        return FrameKind(package, {name: _polars_spec(t) for name, t in X.schema.items()})
+    if package == "pyarrow" and type(X).__name__ == "Table":
+        types_of = {field.name: field.type for field in X.schema}
+        return FrameKind(package, {name: {"arrow": arrow_spec(t)} for name, t in types_of.items()})
+    return None
+
+
+def kind_to_state(kind: TableKind) -> dict[str, Any] | None:
+    """Give a kind as plain values."""
+    return None if kind is None else dict(vars(kind))
+
+
+def kind_from_state(state: dict[str, Any] | None) -> TableKind:
+    """Make a kind of what ``kind_to_state`` gave."""
+    if state is None:
+        return None
+    return ArrayKind(tuple(state["shape"])) if "shape" in state else FrameKind(**state)
+
+
+def give_back(table: Any, kind: TableKind) -> Any:
+    """Give a table of pandas or NumPy as the kind of frame or array that came in."""
+    if isinstance(kind, ArrayKind) or (kind is not None and isinstance(table, pd.DataFrame)):
+        return kind.restore(table)
+    return table
 
 
 def _polars_spec(dtype: Any) -> dict[str, Any]:
@@ -487,20 +608,37 @@ def _polars_spec(dtype: Any) -> dict[str, Any]:
         spec["categories"] = dtype.categories.to_list()
     elif spec["name"] == "Decimal":
         spec |= {"precision": dtype.precision, "scale": dtype.scale}
+    elif spec["name"] in ("Array", "List"):
+        spec["inner"] = _polars_spec(dtype.inner)
+        spec |= {"shape": list(dtype.shape)[:1]} if spec["name"] == "Array" else {}
     return spec
+
+
+def _polars_dtype(spec: dict[str, Any]) -> Any:
+    """Make a dtype of polars of its description."""
+    import polars
+
+    settings = {key: value for key, value in spec.items() if key != "name"}
+    if "inner" in settings:
+        settings["inner"] = _polars_dtype(settings["inner"])
+    if "shape" in settings:
+        settings["shape"] = settings["shape"][0]
+    dtype = getattr(polars, spec["name"])
+    return dtype(**settings) if settings else dtype
 
 
 def _polars_column(column: pd.Series, spec: dict[str, Any]) -> Any:
     """Make a Series of polars, with a described dtype where it holds every value."""
     import polars
 
-    settings = {key: value for key, value in spec.items() if key != "name"}
-    dtype = getattr(polars, spec["name"])
-    dtype = dtype(**settings) if settings else dtype
+    dtype = _polars_dtype(spec)
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub":
         made = polars.Series(column.to_numpy(), nan_to_null=True)
         return made if spec["name"] == "Null" else made.cast(dtype)
     values = _plain_values(column, spec.get("scale"))
+    is_whole = "inner" in spec and all(isinstance(v, np.ndarray) for v in column)
+    if is_whole and len({v.shape for v in column}) == 1:
+        return polars.Series(np.stack(column.tolist())).cast(dtype)
     made = polars.Series(values, dtype=None if spec["name"] == "Null" else dtype, strict=False)
     if made.null_count() > sum(value is None for value in values):
         return polars.Series(values)  # such as a category that is none of an enumeration's
@@ -516,6 +654,8 @@ def _arrow_column(column: pd.Series, spec: dict[str, Any]) -> Any:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub":
         made = pyarrow.array(column.to_numpy(), from_pandas=True)
         return made if is_null else made.cast(dtype)
+    if pyarrow.types.is_nested(dtype) and all(getattr(v, "ndim", 0) == 1 for v in column):
+        return pyarrow.array(column.tolist(), type=dtype)
     values = _plain_values(column, getattr(dtype, "scale", None))
     if pyarrow.types.is_dictionary(dtype):
         return pyarrow.array(values, type=dtype.value_type).dictionary_encode().cast(dtype)
@@ -528,6 +668,7 @@ def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
     values = column.astype(object).tolist()
     if scale is not None:
         values = decimals(values, scale)
+    values = [v.tolist() if isinstance(v, np.ndarray) else v for v in values]
     return [None if gone else value for value, gone in zip(values, missing, strict=True)]
 
 

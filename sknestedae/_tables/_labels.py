@@ -6,6 +6,7 @@ Labels of two levels are ``(scale, feature)``.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ class ColumnLabels:
         scales = None if columns is None else list(columns)
         if not isinstance(X, pd.DataFrame):
             return cls(X.shape[1], False, [], [], scales)
-        return cls(X.shape[1], True, list(X.columns), list(X.columns.names), scales)
+        return cls(X.shape[1], True, X.columns.tolist(), list(X.columns.names), scales)
 
     def to_state(self) -> dict[str, Any]:
         """Give the labels as plain values."""
@@ -87,7 +88,7 @@ class ColumnLabels:
 
         scikit-learn compares names that are strings; this compares all, such as two-level ones.
         """
-        labels = list(X.columns)
+        labels = X.columns.tolist()
         if self.is_frame and labels != self.labels:
             j = next(j for j, label in enumerate(labels) if label != self.labels[j])
             raise ValueError(
@@ -134,7 +135,7 @@ class ColumnLabels:
         ValueError
             If columns of two levels are others.
         """
-        if list(X.columns) == self.labels:
+        if X.columns.tolist() == self.labels:
             return X
         labels = self._full_labels(X)
         given = set(labels)
@@ -147,10 +148,11 @@ class ColumnLabels:
         if self.scales is None and not (is_usable and lacking):
             return X
         if not is_usable:
+            known, counts = set(self.labels), Counter(labels)
             problems = {
                 "lacks": [self.labels[j] for j in sorted(lacking)],
-                "has others:": [label for label in labels if label not in self.labels],
-                "has more than once:": sorted({x for x in labels if labels.count(x) > 1}, key=str),
+                "has others:": [label for label in labels if label not in known],
+                "has more than once:": sorted({x for x in labels if counts[x] > 1}, key=str),
             }
             found = [f"{what} {which}" for what, which in problems.items() if which]
             raise ValueError(f"The columns must be those of fit. X {' and '.join(found)}.")
@@ -169,7 +171,7 @@ class ColumnLabels:
     def _full_labels(self, X: pd.DataFrame) -> list[Any]:
         """Give the labels of X, with its scale where a label is a feature of one scale alone."""
         if self.scales is None or X.columns.nlevels > 1:
-            return list(X.columns)
+            return X.columns.tolist()
         of_feature: dict[Any, Any] = {}  # None where several scales have the feature
         for label in self.labels:
             of_feature[label[1:]] = label if label[1:] not in of_feature else None

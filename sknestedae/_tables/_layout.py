@@ -25,10 +25,15 @@ class Layout:
         Number of numeric columns; they come first, one value each.
     n_categories : tuple of int
         Number of categories of each categorical column; a one-hot group each, in this order.
+    shape : tuple of int, default=()
+        Of the numbers, where they are one array in C order: ``(n_channels,)`` of a spectrum,
+        ``(height, width)`` or ``(channels, height, width)`` of an image. ``()`` where each number
+        stands for itself.
     """
 
     n_numeric: int
     n_categories: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
 
     @property
     def n_values(self) -> int:
@@ -37,7 +42,7 @@ class Layout:
 
     @property
     def n_columns(self) -> int:
-        """Number of the table's columns in the block."""
+        """Number of the block's entries: each number, and each category."""
         return self.n_numeric + len(self.n_categories)
 
     def spread(self, columns: np.ndarray) -> np.ndarray:
@@ -53,6 +58,7 @@ class Layout:
             start += width
 
 
+@public("sknestedae.blocks")
 class Encoded(NamedTuple):
     """The values of one block, and which of them were measured.
 

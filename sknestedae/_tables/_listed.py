@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ._input import FrameKind, check_same_rows, give_back, read_rows, read_table, read_target
+from ._input import (
+    ArrayKind,
+    TableKind,
+    as_cells,
+    check_same_rows,
+    give_back,
+    read_rows,
+    read_table,
+    read_target,
+    table_kind,
+)
 from ._labels import ColumnLabels
 from ._missing import fill_missing
 from ._scales import StackedScales, is_scale_list, refuse_folded_lists, stack
@@ -22,7 +32,7 @@ class GivenTables(NamedTuple):
     X : DataFrame or ndarray of shape (n_samples, n_features)
     y, sample_weight : array-like or None
         Read, with the row labels of X.
-    frame_kinds : list of {FrameKind, None}
+    frame_kinds : list of {FrameKind, ArrayKind, None}
         Of each table of a list, or of the one table.
     same_rows : bool or None
         Whether the tables of a list describe the same rows; None of one table.
@@ -31,7 +41,7 @@ class GivenTables(NamedTuple):
     X: pd.DataFrame | np.ndarray
     y: Any
     sample_weight: Any
-    frame_kinds: list[FrameKind | None]
+    frame_kinds: list[TableKind]
     same_rows: bool | None
 
 
@@ -50,14 +60,15 @@ def read_given(
         As in ``stack_scales``.
     """
     if not is_scale_list(X):
-        return GivenTables(*read_rows(X, y, sample_weight), [FrameKind.of(X)], None)
+        read, y, sample_weight = read_rows(X, y, sample_weight)
+        return GivenTables(as_cells(read), y, sample_weight, [table_kind(X)], None)
     refuse_folded_lists()
     if names is not None:
         check_n_tables(X, names, may_be_fewer=False)
     stacked = stack(X, y, names, same_rows)
     if sample_weight is not None:
         sample_weight = stack_weights(sample_weight, stacked.rows, X)
-    kinds = [FrameKind.of(table) for table in X]
+    kinds = [table_kind(table) for table in X]
     return GivenTables(*read_rows(stacked.X, stacked.y, sample_weight), kinds, stacked.same_rows)
 
 
@@ -112,7 +123,7 @@ class TableList:
         Positions of the own columns of each stage.
     labels : ColumnLabels
         Of the one table.
-    frame_kinds : list of {FrameKind, None}
+    frame_kinds : list of {FrameKind, ArrayKind, None}
         Of the tables that ``fit`` was given.
     same_rows : bool
         Whether the tables describe the same rows; else a table carries the columns of those
@@ -121,7 +132,7 @@ class TableList:
 
     columns: dict[str, list[int]]
     labels: ColumnLabels
-    frame_kinds: list[FrameKind | None]
+    frame_kinds: list[TableKind]
     same_rows: bool
 
     def stack(self, X_list: Any, y_list: Any = None) -> StackedScales:
@@ -158,7 +169,9 @@ class TableList:
         """
         listed = sorted(j for own in self.columns.values() for j in own)
         completed = completed.iloc[:, self._own_columns if self.same_rows else listed]
-        kind, given = FrameKind.of(given), read_table(given)
+        kind, given = table_kind(given), read_table(given)
+        if isinstance(kind, ArrayKind):
+            return kind.restore(completed)
         if not isinstance(given, pd.DataFrame):
             return completed.to_numpy()
         completed = completed.droplevel(0, axis=1) if self.labels.scales else completed

@@ -13,12 +13,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from pandas.api import types
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, gen_batches
 
 from .._compat import stack_level_of_caller
 from ..exceptions import ToleranceWarning
-from ._dtypes import with_dtype
-from ._input import FrameKind, give_back
+from ._cells import (
+    array_columns,
+    cells_of,
+    fill_cell,
+    holds_arrays,
+    is_measured_in_part,
+    is_missing_in_part,
+)
+from ._columns import chunk_rows, take_column
+from ._dtypes import assemble, cast_numbers, dtype_groups, selector, with_dtype
+from ._input import TableKind, give_back
 from ._splits import row_keys
 
 
@@ -99,7 +108,7 @@ def complete_table(
 
 
 def give_back_filled(
-    found: pd.DataFrame | np.ndarray | Bunch, kind: FrameKind | None
+    found: pd.DataFrame | np.ndarray | Bunch, kind: TableKind
 ) -> pd.DataFrame | np.ndarray | Bunch:
     """Give the result of ``complete_table`` as the kind of frame that came in."""
     if isinstance(found, Bunch):
@@ -145,10 +154,56 @@ def take_rows(X: Any, rows: np.ndarray | slice | Sequence[int]) -> Any:
 
 
 def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
-    """Tell which entries were not measured, as a bool ndarray of shape (n_samples, n_features)."""
+    """Tell which entries were not measured, as a bool ndarray of shape (n_samples, n_features).
+
+    A cell that holds an array counts as missing if any entry of its array is.
+    """
     if isinstance(X, pd.DataFrame):
-        return X.isna().to_numpy(dtype=bool)
-    return np.asarray(pd.isna(X))
+        missing = X.isna().to_numpy(dtype=bool)
+    else:
+        missing = np.asarray(pd.isna(X))
+    of_arrays = array_columns(X)
+    if of_arrays:
+        missing = missing.copy()
+        for j in of_arrays:
+            missing[:, j] = [is_missing_in_part(cell) for cell in cells_of(take_column(X, j))]
+    return missing
+
+
+def measured_rows(X: pd.DataFrame | np.ndarray, columns: Sequence[int]) -> np.ndarray:
+    """Tell in which rows anything was measured of some columns.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features)
+    columns : sequence of int
+        Their positions.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_samples,)
+    """
+    columns = list(columns)
+    if not isinstance(X, pd.DataFrame):
+        X = pd.DataFrame(X, copy=False)
+    measured = np.zeros(len(X), dtype=bool)
+    for dtype, group in dtype_groups(X.dtypes.to_numpy()[columns]).items():
+        own = [columns[k] for k in group]
+        if dtype is None:  # a column at a time: nothing as large as the table is made
+            for j in own:
+                measured |= _is_measured(X.iloc[:, j])
+            continue
+        for rows in gen_batches(len(X), chunk_rows(len(own))):
+            part = X.iloc[rows, selector(own)].to_numpy()
+            measured[rows] |= ~np.isnan(part).all(axis=1)
+    return measured
+
+
+def _is_measured(column: pd.Series) -> np.ndarray:
+    """Tell in which rows anything was measured of a column of any dtype."""
+    if holds_arrays(column):
+        return np.array([is_measured_in_part(cell) for cell in cells_of(column)], dtype=bool)
+    return column.notna().to_numpy(dtype=bool)
 
 
 def fill_missing(
@@ -160,7 +215,8 @@ def fill_missing(
 
     Measured entries stay as they are, and so do values that the other table misses too. A column
     of a DataFrame keeps its dtype (a number filled into integers is rounded); one with nothing
-    measured takes that of the other table.
+    measured takes that of the other table. Of a cell that holds an array, the missing entries
+    alone are taken.
 
     Parameters
     ----------
@@ -172,20 +228,78 @@ def fill_missing(
     missing = missing_entries(X)
     if rows is None:
         rows = np.arange(len(X))
-    if not isinstance(X, pd.DataFrame):
-        filled = np.array(X)
-        filled[missing] = np.asarray(completed)[missing[rows]]
-        return filled
-    completed = pd.DataFrame(completed)  # where an array was fitted
-    columns = []
-    for j in range(X.shape[1]):
-        column, where = X.iloc[:, j], np.flatnonzero(missing[:, j])
-        values = completed.iloc[np.searchsorted(rows, where), j]
-        if len(where) == len(column) > 0:
-            columns.append(values.set_axis(X.index))
-        else:
-            columns.append(_fill_column(column, where, values) if len(where) else column)
-    return pd.concat(columns, axis=1).set_axis(X.columns, axis=1)
+    if isinstance(X, pd.DataFrame):
+        # where an array was fitted, completed rows are one
+        return _fill_frame(X, pd.DataFrame(completed), rows, missing)
+    filled, completed = np.array(X), np.asarray(completed)
+    filled[missing] = completed[missing[rows]]
+    for j in array_columns(X):
+        filled[:, j] = _fill_cells(X[:, j], completed[:, j], rows, missing[:, j])
+    return filled
+
+
+def _fill_frame(
+    X: pd.DataFrame, completed: pd.DataFrame, rows: np.ndarray, missing: np.ndarray
+) -> pd.DataFrame:
+    """Fill a DataFrame; columns of one dtype of plain numbers at once."""
+    # a position for each column whose values are missing in all rows, in some, or in none
+    is_absent = missing.all(axis=0) & (len(X) > 0)
+    is_whole = ~missing.any(axis=0)
+    frames: list[pd.DataFrame] = []
+    order: list[int] = []
+
+    def add(frame: pd.DataFrame, columns: Sequence[int]) -> None:
+        frames.append(frame.set_axis(X.index, axis=0))
+        order.extend(columns)
+
+    for source, is_taken in ((X, is_whole), (completed, is_absent)):
+        taken = np.flatnonzero(is_taken).tolist()
+        if taken:
+            add(source.iloc[:, selector(taken)], taken)
+    some = np.flatnonzero(~is_absent & ~is_whole).tolist()
+    dtypes, others = X.dtypes.to_numpy(), completed.dtypes.to_numpy()
+    # of plain numbers, floats alone can be missing
+    plain = [dtypes[j] if _is_plain(dtypes[j]) and _is_plain(others[j]) else None for j in some]
+    for dtype, group in dtype_groups(plain).items():
+        own = [some[k] for k in group]
+        if dtype is None:
+            for j in own:
+                add(_fill_column(X, completed, j, rows, missing[:, j]).to_frame(), [j])
+            continue
+        chosen = selector(own)
+        values, where = np.array(X.iloc[:, chosen].to_numpy()), missing[:, chosen]
+        given = completed.iloc[:, chosen].to_numpy()[where[rows]]
+        values[where] = cast_numbers(given, dtype)
+        add(pd.DataFrame(values, copy=False), own)
+    if not frames:  # a table without columns
+        return X.copy()
+    return assemble(frames, order).set_axis(X.columns, axis=1)
+
+
+def _is_plain(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "fiub"
+
+
+def _fill_column(
+    X: pd.DataFrame, completed: pd.DataFrame, j: int, rows: np.ndarray, missing: np.ndarray
+) -> pd.Series:
+    """Fill one column of a DataFrame, of any dtype."""
+    column = X.iloc[:, j]
+    if holds_arrays(column):
+        filled = _fill_cells(cells_of(column), cells_of(completed.iloc[:, j]), rows, missing)
+        return pd.Series(filled, dtype=object).astype(column.dtype)
+    where = np.flatnonzero(missing)
+    return _fill_values(column, where, completed.iloc[np.searchsorted(rows, where), j])
+
+
+def _fill_cells(
+    cells: np.ndarray, completed: np.ndarray, rows: np.ndarray, missing: np.ndarray
+) -> np.ndarray:
+    """Fill cells that hold arrays, of shape (n_samples,)."""
+    filled = cells.copy()
+    for i in np.flatnonzero(missing):
+        filled[i] = fill_cell(cells[i], completed[np.searchsorted(rows, i)])
+    return filled
 
 
 def fill_candidates(
@@ -236,7 +350,7 @@ def first_of_each(X: pd.DataFrame | np.ndarray, rows: np.ndarray) -> np.ndarray:
     return ~keys.duplicated().to_numpy()
 
 
-def _fill_column(column: pd.Series, where: np.ndarray, values: pd.Series) -> pd.Series:
+def _fill_values(column: pd.Series, where: np.ndarray, values: pd.Series) -> pd.Series:
     """Put values at some positions of a column, in its dtype."""
     is_given = values.notna().to_numpy()
     where, values = where[is_given], values[is_given]

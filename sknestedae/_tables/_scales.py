@@ -16,8 +16,8 @@ from pandas.api import types
 
 from .._compat import stack_level_of_caller, tables_in_model_selection
 from ..exceptions import SameRowsWarning
-from ._columns import take_column
-from ._input import check_same_rows, n_dims, read_table, read_target
+from ._input import as_array, as_cells, check_same_rows, n_dims, read_table, read_target
+from ._missing import measured_rows
 from ._target import target_frame
 
 # Types that can hold a missing entry, by the kind of those that cannot.
@@ -29,8 +29,13 @@ _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
 
 def is_scale_list(X: Any) -> bool:
-    """Tell a list of tables, one a scale, from a list of rows: its elements are 2-D."""
-    return isinstance(X, list | tuple) and bool(X) and all(n_dims(table) == 2 for table in X)
+    """Tell a list of tables, one a scale, from a list of rows: its elements are 2-D, or more."""
+    return isinstance(X, list | tuple) and bool(X) and all(map(_is_table, X))
+
+
+def _is_table(X: Any) -> bool:
+    n = n_dims(X)
+    return n == 2 or (n > 2 and isinstance(as_array(X), np.ndarray))
 
 
 def refuse_scale_list(X: Any) -> None:
@@ -69,8 +74,7 @@ def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int
     """
     measured = np.zeros((len(X), len(columns)), dtype=bool)
     for k, own in enumerate(columns):
-        for j in own:  # a column at a time: nothing as large as the table is made
-            measured[:, k] |= ~np.asarray(pd.isna(take_column(X, j)), dtype=bool)
+        measured[:, k] = measured_rows(X, own)
     return measured
 
 
@@ -350,6 +354,7 @@ def _may_carry(X_list: list[pd.DataFrame | np.ndarray]) -> bool:
     """Tell whether each array may hold the columns of those before, as rows of its own would."""
     widths = [table.shape[1] for table in X_list]
     is_named = any(isinstance(table, pd.DataFrame) for table in X_list)
+    is_named = is_named or any(table.ndim > 2 for table in X_list)  # they can carry nothing
     grows = all(before < after for before, after in zip(widths[:-1], widths[1:], strict=True))
     return len(widths) > 1 and not is_named and grows
 
@@ -364,8 +369,11 @@ def _as_frames(
         if not isinstance(table, pd.DataFrame):
             first = [] if same_rows else known[: table.shape[1]]
             new = range(len(known), len(known) + table.shape[1] - len(first))
-            table = pd.DataFrame(table, columns=[*first, *(f"x{j}" for j in new)])
-            table = table.infer_objects()
+            if table.ndim > 2:
+                table = as_cells(table, f"x{len(known)}")
+            else:
+                table = pd.DataFrame(table, columns=[*first, *(f"x{j}" for j in new)])
+                table = table.infer_objects()
         if table.columns.nlevels > 1:
             raise ValueError(
                 f"The table of scale {name!r} has columns of {table.columns.nlevels} levels; the "

@@ -9,18 +9,57 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, gen_batches
 
-# Rows looked at together: it bounds what a pass over a large table needs beside the table.
-CHUNK_ROWS = 16_384
+from ._cells import array_columns, cell_keys, key_of_bytes
+from ._columns import CHUNK_ROWS as CHUNK_ROWS
+from ._columns import chunk_rows
+from ._dtypes import dtype_groups, selector
+
+# Of a table with more columns of one dtype of numbers, a key of them is made of their bytes.
+_MOST_COLUMNS = 256
 
 
 def row_keys(X: pd.DataFrame | np.ndarray) -> np.ndarray:
     """Give each row a number that follows from its content: equal rows have equal keys.
 
+    Cells that hold arrays enter by their numbers and shape, and many columns of one dtype by the
+    bytes of a row; a column of any other table enters as pandas hashes it.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n_samples, n_features) or (n_samples,)
+
     Returns
     -------
     ndarray of uint64, shape (n_samples,)
     """
-    return pd.util.hash_pandas_object(pd.DataFrame(X), index=False).to_numpy()
+    frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, copy=False)
+    of_arrays = array_columns(frame)
+    groups = dtype_groups(frame.dtypes)
+    wide = [own for dtype, own in groups.items() if dtype is not None and len(own) > _MOST_COLUMNS]
+    if not of_arrays and not wide:
+        return pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    keys = [cell_keys(frame.iloc[:, j]) for j in of_arrays]
+    keys += [_keys_of_numbers(frame, own) for own in wide]
+    replaced = {j for own in (of_arrays, *wide) for j in own}
+    others = [j for j in range(frame.shape[1]) if j not in replaced]
+    if others:
+        keys.append(pd.util.hash_pandas_object(frame.iloc[:, others], index=False).to_numpy())
+    if len(keys) == 1:
+        return keys[0]
+    return pd.util.hash_pandas_object(pd.DataFrame(np.column_stack(keys)), index=False).to_numpy()
+
+
+def _keys_of_numbers(frame: pd.DataFrame, columns: list[int]) -> np.ndarray:
+    """Give each row a number that follows from many columns of one dtype."""
+    keys = np.empty(len(frame), dtype=np.uint64)
+    for chunk in gen_batches(len(frame), chunk_rows(len(columns))):
+        values = frame.iloc[chunk, selector(columns)].to_numpy()
+        if values.dtype.kind == "f":  # of -0.0, and of NaN, there are several patterns of bits
+            values = values + values.dtype.type(0)
+            values[np.isnan(values)] = np.nan
+        values = np.ascontiguousarray(values)
+        keys[chunk] = [key_of_bytes(row) for row in values]
+    return keys
 
 
 def count_distinct_rows(X: pd.DataFrame | np.ndarray, y: np.ndarray | None, enough: int) -> int:
@@ -34,7 +73,7 @@ def count_distinct_rows(X: pd.DataFrame | np.ndarray, y: np.ndarray | None, enou
         Number at which the count may stop.
     """
     seen: set[tuple] = set()
-    for chunk in gen_batches(len(X), CHUNK_ROWS):
+    for chunk in gen_batches(len(X), chunk_rows(X.shape[1])):
         keys = [row_keys(X[chunk])] + ([] if y is None else [row_keys(y[chunk])])
         seen.update(zip(*(key.tolist() for key in keys), strict=True))
         if len(seen) >= enough:

@@ -16,6 +16,7 @@ from .._compat import stack_level_of_caller
 from .._notices import notice
 from ..exceptions import FewRowsWarning, TextColumnWarning
 from ._columns import is_categorical, kinds_by_content, resolve_columns
+from ._dtypes import selector
 from ._labels import ColumnLabels
 from ._missing import take_rows
 from ._scales import check_names, last_scale, measured_scales
@@ -183,7 +184,7 @@ class StagedTable:
         if not isinstance(self.X, pd.DataFrame):
             own = self.X[rows][:, columns]
             return own if latents is None else np.hstack([own, latents.values[rows]])
-        own = self.X.iloc[rows, columns]  # at once: a copy of all rows may be large
+        own = self.X.iloc[rows, selector(columns)]  # at once: a copy of all rows may be large
         labels = self.labels.features(columns)
         if latents is None:
             return own.set_axis(pd.Index(labels, tupleize_cols=False), axis=1)

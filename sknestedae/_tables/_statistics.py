@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 
 # A column is brought near 1, by a power of two, if its largest absolute value is beyond these:
 # else its squares, or what weights make of them, could leave the range of floats.
@@ -41,6 +42,20 @@ def column_statistics(
     n_measured : ndarray of shape (n_columns,)
         Total weight of the measured entries.
     """
+    mean, deviation, n_measured = column_deviations(chunks)
+    return mean, np.where(deviation == 0, 1.0, deviation), n_measured
+
+
+def column_deviations(
+    chunks: Iterator[tuple[np.ndarray, np.ndarray | None]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute the same as ``column_statistics``, with a deviation of 0 of constant columns.
+
+    Returns
+    -------
+    mean, deviation, n_measured : ndarray of shape (n_columns,)
+        Of a column without a measured entry, the first two are of no meaning.
+    """
     running: _RunningStatistics | None = None
     with np.errstate(all="ignore"):  # of a column without any value so far, infinities meet
         for rows, weight in chunks:
@@ -50,6 +65,30 @@ def column_statistics(
         if running is None:
             raise ValueError("There are no rows to learn a mean and a scale from.")
         return (*running.result(), running.n_measured)
+
+
+def common_scale(deviation: np.ndarray, n_measured: np.ndarray) -> float:
+    """Give one scale of many columns: the root mean square of their deviations.
+
+    Parameters
+    ----------
+    deviation : ndarray of shape (n_columns,)
+        Standard deviation of each column, around a mean of its own; 0 of a constant one.
+    n_measured : ndarray of shape (n_columns,)
+        Total weight of its measured entries, which is what it counts with.
+
+    Returns
+    -------
+    float
+        1 if all columns are constant.
+    """
+    largest = float(deviation.max(initial=0.0))
+    if largest == 0:
+        return 1.0
+    # the square of a quotient is a number where that of a deviation may be none
+    share = n_measured / n_measured.sum()
+    scale = largest * np.sqrt(share @ np.square(deviation / largest))
+    return max(float(scale), float(np.finfo(np.float64).smallest_subnormal))
 
 
 class _RunningStatistics:
@@ -109,12 +148,12 @@ class _RunningStatistics:
         self.power, self.shift = power, shift
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give mean and scale in the columns' own units, each of shape (n_columns,)."""
+        """Give mean and deviation in the columns' own units, each of shape (n_columns,)."""
         mean = np.ldexp(self.mean + self.shift, self.power)
         # a scale of the smallest numbers may be rounded down to 0
         least = np.finfo(np.float64).smallest_subnormal
         scale = np.maximum(np.ldexp(np.sqrt(self.variance), self.power), least)
-        return mean, np.where(_is_constant(self.low, self.high, self.dtype), 1.0, scale)
+        return mean, np.where(_is_constant(self.low, self.high, self.dtype), 0.0, scale)
 
 
 def standard_deviation(values: np.ndarray) -> float:
@@ -149,23 +188,67 @@ def standardize_in_place(values: np.ndarray, mean: np.ndarray, scale: np.ndarray
         values /= scale * factor
 
 
-def unscale(column: np.ndarray, mean: float, scale: float) -> np.ndarray:
-    """Undo ``standardize_in_place`` for one column; what overflows becomes the largest number.
+def standardize_measured(
+    values: np.ndarray,
+    affine: tuple[np.ndarray, np.ndarray] | None,
+    fill: np.ndarray,
+    n_rows: int,
+    check: Callable[[np.ndarray, int], None],
+) -> np.ndarray | None:
+    """Standardise in place, and fill what is missing; some rows after others.
 
     Parameters
     ----------
-    column : ndarray of shape (n_samples,)
-    mean, scale : float
+    values : ndarray of shape (n_samples, n_columns)
+        Of float32 or float64, NaN where an entry is missing; changed in place.
+    affine : tuple of ndarray of float64, shape (n_columns,), or None
+        Mean and scale; None where numbers stay as they are.
+    fill : ndarray of shape (n_columns,)
+        What a missing entry becomes.
+    n_rows : int
+        How many rows are taken at once.
+    check : callable
+        Takes some rows, before they are filled, and the position of the first; may raise.
 
     Returns
     -------
-    ndarray of shape (n_samples,)
+    ndarray of bool, of the shape of values, or None
+        Where entries were measured; None if all of them were, which needs no memory.
+    """
+    measured = None
+    for chunk in gen_batches(len(values), n_rows):
+        part = values[chunk]
+        missing = np.isnan(part)
+        if affine is not None:
+            standardize_in_place(part, *affine)
+        check(part, chunk.start)
+        if missing.any():
+            if measured is None:
+                measured = np.ones(values.shape, dtype=bool)
+            measured[chunk] = ~missing
+            part[missing] = np.broadcast_to(fill, part.shape)[missing]
+    return measured
+
+
+def unscale(column: np.ndarray, mean: float | np.ndarray, scale: float | np.ndarray) -> np.ndarray:
+    """Undo ``standardize_in_place``; what overflows becomes the largest number.
+
+    Parameters
+    ----------
+    column : ndarray of shape (n_samples,) or (n_samples, n_columns)
+        One column, or several.
+    mean, scale : float or ndarray of float64, shape (n_columns,)
+
+    Returns
+    -------
+    ndarray of the shape of column
     """
     with np.errstate(over="ignore"):
         decoded = column * scale + mean
         lost = np.isinf(decoded) & np.isfinite(column)
         if lost.any():  # a product may be out of range where the sum is not
             bound = np.finfo(decoded.dtype).max / 2
+            mean, scale = (np.broadcast_to(x, column.shape)[lost] for x in (mean, scale))
             half = column[lost] * (scale / 2) + mean / 2
             decoded[lost] = 2 * np.clip(half, -bound, bound)
     return decoded

@@ -16,6 +16,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from ._base_codec import BlockColumns, Codec, MakeCodec
 from ._codec import TabularCodec
 from ._dtypes import clip_to_float
 from ._input import read_target
@@ -84,12 +85,14 @@ def match_targets(y: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
 
 
 @np.errstate(invalid="ignore")  # scikit-learn adds all up, and so the largest of both signs
-def read_numbers(y: Any) -> np.ndarray:
+def read_numbers(y: Any, *, allow_nd: bool = False) -> np.ndarray:
     """Check a numeric target and give it as floats, NaN where it is not known.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    allow_nd : bool, default=False
+        Whether it may have more dimensions.
 
     Returns
     -------
@@ -100,7 +103,12 @@ def read_numbers(y: Any) -> np.ndarray:
         if isinstance(y, pd.Series | pd.DataFrame):  # None and pd.NA become NaN
             y = y.to_numpy(dtype=np.float64, na_value=np.nan)
         return check_array(
-            y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
+            y,
+            ensure_2d=False,
+            allow_nd=allow_nd,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            input_name="y",
         )
     except ValueError as error:
         if "could not convert" not in str(error):
@@ -160,11 +168,15 @@ def target_to_state(target: NumericTarget | ClassTarget | None) -> dict[str, Any
     return None if target is None else target.to_state()
 
 
-def target_from_state(state: dict[str, Any] | None) -> NumericTarget | ClassTarget | None:
-    """Make a target of what ``target_to_state`` gave."""
+def target_from_state(
+    state: dict[str, Any] | None, make_codec: MakeCodec | None = None
+) -> NumericTarget | ClassTarget | None:
+    """Make a target of what ``target_to_state`` gave; numbers with the codec that is made."""
     if state is None:
         return None
-    return ClassTarget.from_state(state) if "classes" in state else NumericTarget.from_state(state)
+    if "classes" in state:
+        return ClassTarget.from_state(state)
+    return NumericTarget.from_state(state, make_codec)
 
 
 def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
@@ -187,31 +199,88 @@ def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> 
     return r2_score(np.ldexp(truth, -power), scaled, sample_weight=sample_weight)
 
 
+def pooled_r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
+    """Give R² of outputs that have one unit: their squared errors are pooled.
+
+    Parameters
+    ----------
+    truth, prediction : ndarray of shape (n_samples, n_outputs)
+        Entries where the truth is NaN do not count; deviations are from the mean of each output.
+    sample_weight : ndarray of shape (n_samples,), optional
+
+    Raises
+    ------
+    ValueError
+        If the truth is NaN in all entries.
+    """
+    known = ~np.isnan(truth)
+    if not known.any():
+        raise ValueError("y has no labelled row to score with: all are NaN.")
+    weight = known if sample_weight is None else known * np.reshape(sample_weight, (-1, 1))
+    total = weight.sum(axis=0)
+    values = np.where(known, truth, 0.0)
+    mean = (weight * values).sum(axis=0) / np.where(total > 0, total, 1)
+    error = (weight * (values - prediction) ** 2).sum()
+    deviation = (weight * (values - mean) ** 2).sum()
+    if deviation == 0:
+        return 1.0 if error == 0 else 0.0
+    return float(1 - error / deviation)
+
+
+# What a target can be: its smallest and its largest value, None where there is no such bound.
+Bounds = tuple[float | None, float | None]
+
+
 class NumericTarget:
-    """One or more numbers a row, standardised; NaN where a row is not labelled.
+    """One or more numbers a row, or one array, standardised; NaN where a row is not labelled.
 
     Parameters
     ----------
     standardize : bool
-        Whether each output is centred and scaled to unit variance.
+        Whether outputs are centred and scaled to unit variance.
+    make_codec : callable, optional
+        What makes the codec of a target that is one array, such as a spectrum; by default all
+        outputs are numbers by themselves.
+    bounds : (float or None, float or None), default=(None, None)
+        What a number can be; another one is an error.
+
+    Attributes
+    ----------
+    cell_shape : tuple of int
+        Of one row's target, where it has more than one dimension; else ``()``.
     """
 
-    _codec: TabularCodec
+    _codec: Codec
 
-    def __init__(self, standardize: bool) -> None:
+    def __init__(
+        self,
+        standardize: bool,
+        make_codec: MakeCodec | None = None,
+        bounds: Bounds = (None, None),
+    ) -> None:
         self.standardize = standardize
+        self.bounds = bounds
         self.is_1d: bool | None = None
+        self.cell_shape: tuple[int, ...] = ()
+        self._make_codec = make_codec
 
     def read(self, y: Any, rows: Any = slice(None), *, needs_label: bool = True) -> np.ndarray:
         """Check a target and give some of its rows as floats of shape (n_rows, n_outputs)."""
-        y = read_numbers(y)
-        is_1d, y = y.ndim == 1, y.reshape(len(y), -1)[rows]
+        is_array = self._make_codec is not None
+        y = read_numbers(y, allow_nd=is_array)
+        shape, is_1d, number = y.shape[1:], y.ndim == 1, np.arange(len(y))[rows]
+        y = y.reshape(len(y), -1)[rows]
         if self.is_1d is None:
-            self._is_1d_read = is_1d
+            self._read_as = is_1d, shape if len(shape) > 1 else ()
         elif y.shape[1] != self.layout.n_numeric:
             raise ValueError(
                 f"y has {y.shape[1]} outputs, but the estimator was fitted with "
                 f"{self.layout.n_numeric}."
+            )
+        elif len(shape) > 1 and shape != (self.cell_shape or self.layout.shape):
+            raise ValueError(
+                f"Each row of y has the shape {shape}, but the estimator was fitted with "
+                f"{self.cell_shape or self.layout.shape}."
             )
         unlabelled = np.flatnonzero(np.isnan(y).all(axis=0))
         if needs_label and len(unlabelled):
@@ -220,6 +289,7 @@ class NumericTarget:
                 f"{which} has no labelled row: all {len(y)} are NaN. Without a target, pass "
                 "y=None."
             )
+        check_bounds(y, self.bounds, number)
         return y
 
     def strata(self, y: np.ndarray) -> np.ndarray:
@@ -236,12 +306,18 @@ class NumericTarget:
             The rows to learn from; None for all.
         weight : ndarray of shape (n_samples,), or None
         """
-        self.is_1d = self._is_1d_read
+        self.is_1d, self.cell_shape = self._read_as
         with _naming_y():
-            codec = TabularCodec(
-                list(range(y.shape[1])), [], ColumnLabels.of(y), y.dtype, self.standardize
-            )
-            self._codec = codec.fit(y, rows, weight)
+            codec = self._new_codec(y.shape[1])
+            codec.prepare(y)
+            self._codec = codec.fit(y, y.dtype, rows, weight)
+
+    def _new_codec(self, n_outputs: int) -> Codec:
+        labels = ColumnLabels(n_outputs, False, [], [], None)
+        columns = BlockColumns(
+            list(range(n_outputs)), labels, self.standardize, (), self.cell_shape
+        )
+        return (self._make_codec or TabularCodec)(columns)
 
     @property
     def layout(self) -> Layout:
@@ -260,29 +336,74 @@ class NumericTarget:
         with _naming_y():
             return self._codec.encode(y)
 
+    def scaled_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the bounds of each output as it is standardised, infinite where there is none."""
+        mean, scale = self.affine()
+        low, high = self.bounds
+        return (
+            ((-np.inf if low is None else low) - mean) / scale,
+            ((np.inf if high is None else high) - mean) / scale,
+        )
+
     def decode(self, prediction: np.ndarray) -> np.ndarray:
         """Give predictions of shape (n_samples, n_outputs) their own units, and the shape of y."""
-        outputs = self._codec.decode(prediction).values()
-        y = np.column_stack([clip_to_float(output, self._codec.dtype) for output in outputs])
+        y = np.empty(prediction.shape)
+        for positions, values in self._codec.decode(prediction):
+            y[:, positions] = clip_to_float(values, np.dtype(np.float64))
+        low, high = self.bounds
+        if low is not None or high is not None:
+            np.clip(y, low, high, out=y)  # the network keeps to them but for rounding
+        if self.cell_shape:
+            return y.reshape(len(y), *self.cell_shape)
         return y.ravel() if self.is_1d else y
 
     def to_state(self) -> dict[str, Any]:
         """Give what was learnt as plain values."""
         return {
             "standardize": self.standardize,
+            "bounds": self.bounds,
             "is_1d": self.is_1d,
-            "codec": self._codec.to_state(),
-            "labels": self._codec.labels.to_state(),
+            "cell_shape": self.cell_shape,
+            "n_outputs": self.layout.n_numeric,
+            "codec": self._codec.get_state(),
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> NumericTarget:
+    def from_state(
+        cls, state: dict[str, Any], make_codec: MakeCodec | None = None
+    ) -> NumericTarget:
         """Make a target of what ``to_state`` gave."""
-        target = cls(state["standardize"])
-        target.is_1d = state["is_1d"]
-        labels = ColumnLabels.from_state(state["labels"])
-        target._codec = TabularCodec.from_state(state["codec"], labels)
+        target = cls(state["standardize"], make_codec, tuple(state["bounds"]))
+        target.is_1d, target.cell_shape = state["is_1d"], tuple(state["cell_shape"])
+        target._codec = target._new_codec(state["n_outputs"])
+        target._codec.set_state(state["codec"])
         return target
+
+
+def check_bounds(y: np.ndarray, bounds: Bounds, number: np.ndarray) -> None:
+    """Refuse a target that is not within its bounds.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples, n_outputs)
+        NaN where it is not known.
+    bounds : (float or None, float or None)
+    number : ndarray of int, shape (n_samples,)
+        Of each row, where others were left out.
+    """
+    low, high = bounds
+    outside = np.zeros(y.shape, dtype=bool)
+    if low is not None:
+        outside |= y < low
+    if high is not None:
+        outside |= y > high
+    if outside.any():
+        row, k = np.argwhere(outside)[0]
+        raise ValueError(
+            f"The 'target_bounds' parameter says that a target is within {bounds}, but y is "
+            f"{y[row, k]:g} in row {number[row]}, output {k} ({int(outside.sum())} values in all "
+            "are outside)."
+        )
 
 
 class ClassTarget:

@@ -265,7 +265,7 @@ class AutoencoderNet(NeuralNet):
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Compute a batch's objective and its gradients."""
-        outputs = self.module_(batch.values)
+        outputs = self.module_(batch)
         terms = self.criterion_.data_terms(outputs, batch)
         totals = self.totals_["train"]
         share = totals.rows / len(batch)
@@ -282,7 +282,7 @@ class AutoencoderNet(NeuralNet):
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Compute a batch's terms, without dropout."""
         with torch.no_grad():
-            outputs = self.module_(batch.values)
+            outputs = self.module_(batch)
             terms = self.criterion_.data_terms(outputs, batch)
         return {"loss": sum(terms.values()), "y_pred": outputs.prediction, "terms": terms}
 

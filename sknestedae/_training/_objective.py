@@ -14,6 +14,7 @@ from .._networks._autoencoder import AutoencoderModule, Outputs
 from .._networks._batch import Batch, Subset
 from .._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
 from .._tables._layout import Layout
+from ..blocks import Block
 from ..blocks._losses import block_error
 from ._data import CHUNK_ROWS
 from ._schedules import epoch_means
@@ -40,42 +41,40 @@ class Totals:
 
 @dataclass
 class ReconstructionTerm:
-    """Errors of the decoded blocks.
+    """Errors of one decoded block.
 
     Parameters
     ----------
-    layouts : dict of str to Layout
-        Each block's layout.
+    name : str
+        "reconstruction" of the only block; of one of several, its name behind it.
+    block_name : str
+    block : Block
+        Which gives the errors of entries.
+    layout : Layout
+        The block's layout.
     loss : str
         Error of a number; a category's is the cross-entropy.
     weight : float
         Factor of the mean error in the loss.
     """
 
-    name: ClassVar[str] = "reconstruction"
-    layouts: dict[str, Layout]
+    name: str
+    block_name: str
+    block: Block
+    layout: Layout
     loss: str
     weight: float
 
     def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
         """Sum the errors of a batch."""
-        parts = [
-            block_error(
-                outputs.blocks[name],
-                batch.values[name],
-                layout,
-                self.loss,
-                batch.entry_weight(batch.measured.get(name)),
-            )
-            for name, layout in self.layouts.items()
-        ]
-        return parts[0] if len(parts) == 1 else torch.stack(parts).sum(dim=0)
+        given, measured = batch.values[self.block_name], batch.measured.get(self.block_name)
+        decoded = self.block.align(outputs.blocks[self.block_name], given, measured, self.layout)
+        known = batch.entry_weight(measured)
+        return sum_errors(self.block, decoded, given, self.layout, self.loss, known)
 
-    def entries(self, batch: Batch) -> list[tuple[Tensor | None, int]]:
-        """Give for each block which entries are known, None if all are, and the columns."""
-        return [
-            (batch.measured.get(name), layout.n_columns) for name, layout in self.layouts.items()
-        ]
+    def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
+        """Give which entries are known, None if all are, and how many there are in a row."""
+        return batch.measured.get(self.block_name), self.layout.n_columns
 
 
 @dataclass
@@ -84,6 +83,8 @@ class PredictionTerm:
 
     Parameters
     ----------
+    block : Block
+        Which gives the errors of entries.
     layout : Layout
         The target's layout.
     loss, weight : str and float
@@ -91,6 +92,7 @@ class PredictionTerm:
     """
 
     name: ClassVar[str] = "prediction"
+    block: Block
     layout: Layout
     loss: str
     weight: float
@@ -100,25 +102,59 @@ class PredictionTerm:
         if outputs.prediction is None or batch.target is None:
             return None
         known = batch.entry_weight(batch.labelled)
-        return block_error(outputs.prediction, batch.target, self.layout, self.loss, known)
+        return sum_errors(
+            self.block, outputs.prediction, batch.target, self.layout, self.loss, known
+        )
 
-    def entries(self, batch: Batch) -> list[tuple[Tensor | None, int]]:
+    def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
         """Give which targets are known, None if all are, and the number of columns."""
-        return [(batch.labelled, self.layout.n_columns)]
+        return batch.labelled, self.layout.n_columns
+
+
+def sum_errors(
+    block: Block,
+    decoded: Tensor,
+    given: Tensor,
+    layout: Layout,
+    loss: str,
+    weight: Tensor | None,
+) -> Tensor:
+    """Sum the weighted errors of a block's entries, over the last two dimensions.
+
+    Parameters
+    ----------
+    block : Block
+    decoded, given : Tensor of shape (..., n_samples, layout.n_values)
+    layout : Layout
+    loss : str
+    weight : Tensor of shape (..., n_samples, layout.n_columns) or (..., n_samples, 1), or None
+        Weight of each entry.
+    """
+    if type(block).errors is Block.errors:  # the same sums, by faster ways
+        return block_error(decoded, given, layout, loss, weight)
+    errors = block.errors(decoded, given, layout, loss)
+    return (errors if weight is None else errors * weight).sum(dim=(-2, -1))
 
 
 class Objective(nn.Module):
     """The loss: a list of named data terms, and penalties on weights.
 
     A data term is a mean over measured entries, weighted by samples; ``l1`` and ``l2`` are
-    penalties.
+    penalties. Of several blocks each has a term of its own, and the reconstruction error is their
+    mean by the shares of the blocks.
 
     Parameters
     ----------
     layouts : mapping of str to Layout
         Each block's layout.
+    blocks : mapping of str to Block
+        The same keys.
     target_layout : Layout or None
         Of the target; None without one.
+    target_block : Block
+        Which gives the errors of the target.
+    block_shares : mapping of str to float
+        Each block's share of the reconstruction error; 1 in all.
     reconstruction_loss, prediction_loss : str
         Error of a number; a category's is the cross-entropy.
     reconstruction_weight, prediction_weight, l1, alpha : float
@@ -130,13 +166,20 @@ class Objective(nn.Module):
         The data terms, in the order in which they are added up.
     weights : dict of str to float
         Each data term's factor in the loss, by its name.
+    block_shares : dict of str to float
+        Each block's share of the reconstruction error.
+    shares : dict of str to float
+        By the names of their terms, the shares of several blocks; empty of one block.
     """
 
     def __init__(
         self,
         *,
         layouts: Mapping[str, Layout],
+        blocks: Mapping[str, Block],
         target_layout: Layout | None,
+        target_block: Block,
+        block_shares: Mapping[str, float],
         reconstruction_loss: str,
         prediction_loss: str,
         reconstruction_weight: float,
@@ -145,12 +188,30 @@ class Objective(nn.Module):
         alpha: float,
     ) -> None:
         super().__init__()
+        names = {
+            name: "reconstruction" if len(layouts) == 1 else f"reconstruction__{name}"
+            for name in layouts
+        }
         self.terms: list[ReconstructionTerm | PredictionTerm] = [
-            ReconstructionTerm(dict(layouts), reconstruction_loss, reconstruction_weight)
+            ReconstructionTerm(
+                names[name],
+                name,
+                blocks[name],
+                layout,
+                reconstruction_loss,
+                reconstruction_weight * block_shares[name],
+            )
+            for name, layout in layouts.items()
         ]
         if target_layout is not None:
-            self.terms.append(PredictionTerm(target_layout, prediction_loss, prediction_weight))
+            self.terms.append(
+                PredictionTerm(target_block, target_layout, prediction_loss, prediction_weight)
+            )
         self.weights = {term.name: term.weight for term in self.terms}
+        self.block_shares = dict(block_shares)
+        self.shares = (
+            {} if len(layouts) == 1 else {names[name]: block_shares[name] for name in layouts}
+        )
         self.l1 = l1
         self.alpha = alpha
 
@@ -170,8 +231,8 @@ class Objective(nn.Module):
             chunk = known[index]
             totals.weight += _total(chunk.weight, None, count, 1)
             for term in self.terms:
-                for is_known, n_columns in term.entries(chunk):
-                    totals.entries[term.name] += _total(chunk.weight, is_known, count, n_columns)
+                is_known, n_columns = term.entries(chunk)
+                totals.entries[term.name] += _total(chunk.weight, is_known, count, n_columns)
         return totals
 
     def data_terms(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
@@ -209,6 +270,7 @@ class Objective(nn.Module):
             {name: np.array([value.item()]) for name, value in sums.items()},
             {name: np.array([totals.entries[name]]) for name in sums},
             {name: np.array([self.weights[name]]) for name in sums},
+            self.shares,
         )
         return {name: float(value[0]) for name, value in means.items()}
 

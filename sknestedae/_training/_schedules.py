@@ -152,6 +152,7 @@ def epoch_means(
     sums: Mapping[str, np.ndarray],
     totals: Mapping[str, np.ndarray],
     weights: Mapping[str, np.ndarray],
+    shares: Mapping[str, float],
 ) -> dict[str, np.ndarray]:
     """Give the means of an epoch's terms, and as ``loss`` their weighted sum.
 
@@ -160,6 +161,8 @@ def epoch_means(
     sums, totals, weights : mapping of str to ndarray of shape (n_networks,)
         For each term, the sum of its errors, the total weight of its entries, and the factor of
         its mean in the loss.
+    shares : mapping of str to float
+        Of the terms of several blocks, their shares of ``reconstruction``.
 
     Returns
     -------
@@ -172,4 +175,8 @@ def epoch_means(
         mean = np.divide(value, totals[name], where=has_entries, out=np.full(len(value), np.nan))
         means[name] = mean
         loss = loss + np.where(has_entries, weights[name] * mean, 0.0)
-    return {"loss": loss, **means}
+    of_all = {}
+    if shares:
+        parts = [share * np.nan_to_num(means[name]) for name, share in shares.items()]
+        of_all["reconstruction"] = np.sum(parts, axis=0)
+    return {"loss": loss, **of_all, **means}

@@ -14,10 +14,13 @@ from dataclasses import replace
 
 import joblib
 import numpy as np
+import torch
 from sklearn import get_config
-from torch import nn
+from torch import Tensor, nn
 
 from .._ambient import isolated
+from .._layers._bounds import Bounded
+from .._networks._autoencoder import AutoencoderModule
 from ._job import TrainingJob
 from ._vectorized_training import VectorizedTraining
 
@@ -118,7 +121,13 @@ def _why_alone(job: TrainingJob) -> str | None:
     """Give the reason why a net cannot be stacked; None if it can."""
     if job.net.foreign_callbacks:
         return f"it has the callback {type(job.net.foreign_callbacks[0]).__name__}"
-    buffers = [name for name, _ in job.net.module_.named_buffers()]
+    # those of the package's own modules are stacked
+    buffers = [
+        name
+        for part in job.net.module_.modules()
+        if type(part) not in (AutoencoderModule, Bounded)
+        for name, _ in part.named_buffers(recurse=False)
+    ]
     if buffers:
         return f"its module has the buffer {buffers[0]!r}"
     if not all(parameter.requires_grad for parameter in job.net.module_.parameters()):
@@ -137,6 +146,7 @@ def _shape_key(job: TrainingJob) -> str:
         str(net.device),
         net.batch_size,
         [replace(term, weight=0.0) for term in objective.terms],  # weights may differ
+        objective.shares,
         net.iterator_train__shuffle,
         job.valid is None,
     ]
@@ -182,9 +192,26 @@ def bytes_per_network(job: TrainingJob) -> int:
 
 
 def _n_activations(job: TrainingJob) -> int:
-    """Count the units of a network's layers, times the rows of a batch."""
-    layers = [m for m in job.net.module_.modules() if isinstance(m, nn.Linear)]
-    return job.net.batch_size * sum(layer.in_features + layer.out_features for layer in layers)
+    """Count what goes into and comes out of all layers with weights, for the rows of a batch."""
+    count = 0
+
+    def add(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        nonlocal count
+        count += given[0].numel() + made.numel()
+
+    module = job.net.module_
+    layers = [m for m in module.modules() if any(True for _ in m.parameters(recurse=False))]
+    hooks = [layer.register_forward_hook(add) for layer in layers]
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            module(job.train.rows[:1])
+    finally:
+        module.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return job.net.batch_size * count
 
 
 def _how_many(job: TrainingJob, working_memory: float | None) -> int:

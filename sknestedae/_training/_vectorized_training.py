@@ -122,10 +122,10 @@ class VectorizedTraining:
         rows = gather([job.train.rows for job in self.jobs], index)
         self.module.eval()
         with torch.no_grad():
-            terms = self.objective.data_terms(self.module(rows.values), rows)
+            terms = self.objective.data_terms(self.module(rows), rows)
             for k, job in enumerate(self.jobs):
                 module = job.net.module_.eval()
-                own = self.objective.data_terms(module(rows[k].values), rows[k])
+                own = self.objective.data_terms(module(rows[k]), rows[k])
                 module.train()
                 for name, term in terms.items():
                     if term.shape != (len(self.jobs),) or not _agree(term[k], own[name]):
@@ -136,7 +136,7 @@ class VectorizedTraining:
         if draws_from_torch(first, torch.device("cpu")):
             with forked_rng(self.device), torch.no_grad():
                 before = torch.get_rng_state()
-                first({name: values[0] for name, values in rows.values.items()})
+                first(rows[0])
                 if not torch.equal(torch.get_rng_state(), before):
                     raise ValueError("their modules draw from torch's generator")
 
@@ -196,7 +196,7 @@ class VectorizedTraining:
         share : Tensor of shape (n_networks,)
             Number of rows of a network by those of its batch.
         """
-        terms = self.objective.data_terms(self.module(batch.values), batch)
+        terms = self.objective.data_terms(self.module(batch), batch)
         # A sum over networks: none has a parameter in common with another, so that the gradient
         # of the sum is that of each network's own loss.
         parts = [torch.dot(term, share * self._factors[name]) for name, term in terms.items()]
@@ -267,6 +267,7 @@ class VectorizedTraining:
             {name: total.cpu().numpy() for name, total in sums.items()},
             {name: total[ending] for name, total in self.settings.totals[kind].items()},
             {name: weight[ending] for name, weight in self.settings.weights.items()},
+            self.objective.shares,
         )
         return {f"{kind}_{name}": value for name, value in means.items()}
 
@@ -300,7 +301,7 @@ class VectorizedTraining:
         with torch.no_grad():
             for start in range(0, n_most, n_rows):
                 rows = gather(tables, np.ascontiguousarray(index[:, start : start + n_rows]))
-                terms = self.objective.data_terms(self.module(rows.values), rows)
+                terms = self.objective.data_terms(self.module(rows), rows)
                 for name, term in terms.items():
                     sums[name] = sums.get(name, 0) + term.double()
         self.module.train()
@@ -345,6 +346,9 @@ class VectorizedTraining:
             for parameter in self.parameters:
                 parameter.grad = None
                 parameter.data = take_networks(parameter.data, where)
+            for part in self.module.modules():
+                for name, buffer in part.named_buffers(recurse=False):
+                    setattr(part, name, buffer[where])
             self.kept = [take_networks(kept, where) for kept in self.kept]
         self.optimizer.select(where)
         self._begin_sums()

@@ -1,12 +1,30 @@
-"""Kinds of data that can be encoded and decoded, each by a small pair of modules.
+"""Kinds of data: how each becomes arrays, is encoded and decoded, judged and drawn.
 
 A block says how some columns of a table enter the encoder and how they come back from the
-decoder. :class:`DenseBlock` serves ordinary columns. A new kind of data, such as a spectrum, is a
-new :class:`Block`, which an estimator takes in its parameter ``blocks``.
+decoder. :class:`DenseBlock` serves ordinary columns, :class:`SpectrumBlock` spectra and
+:class:`ImageBlock` images. A new kind of data is a new :class:`Block`, which an estimator takes
+in its parameter ``blocks``.
 """
 
-from .._tables._layout import Layout
-from ._base import Block
+from .._tables._base_codec import BlockColumns, Codec
+from .._tables._codec import TabularCodec
+from .._tables._layout import Encoded, Layout
+from ._array import ArrayBlock
+from ._base import Block, FittedBlock
+from ._image import ImageBlock
+from ._spectrum import SpectrumBlock
 from ._tabular import DenseBlock
 
-__all__ = ["Block", "DenseBlock", "Layout"]
+__all__ = [
+    "ArrayBlock",
+    "Block",
+    "BlockColumns",
+    "Codec",
+    "DenseBlock",
+    "Encoded",
+    "FittedBlock",
+    "ImageBlock",
+    "Layout",
+    "SpectrumBlock",
+    "TabularCodec",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -59,6 +60,32 @@ def categorical_error(logits: Tensor, target: Tensor, weight: Tensor | None = No
     """
     error = -(target * F.log_softmax(logits, dim=-1)).sum(dim=-1)  # (..., n_samples)
     return (error if weight is None else error * weight).sum(dim=-1)
+
+
+def entry_errors(output: Tensor, values: Tensor, layout: Layout, loss: str) -> Tensor:
+    """Give the error of each entry of a block: of its numbers, then of its categories.
+
+    Parameters
+    ----------
+    output, values : Tensor of shape (..., n_samples, layout.n_values)
+        The decoded and the given values.
+    layout : Layout
+    loss : str
+        Of the numbers; a category's is the cross-entropy.
+
+    Returns
+    -------
+    Tensor of shape (..., n_samples, layout.n_columns)
+    """
+    n = layout.n_numeric
+    errors = ELEMENTWISE[loss](output[..., :n], values[..., :n], reduction="none")
+    if not layout.n_categories:
+        return errors
+    of_groups = [
+        -(values[..., group] * F.log_softmax(output[..., group], dim=-1)).sum(dim=-1)
+        for group in layout.groups()
+    ]
+    return torch.cat([errors, torch.stack(of_groups, dim=-1)], dim=-1)
 
 
 def block_error(

@@ -1,6 +1,16 @@
-"""Data sets with more than one scale: one made from formulas, one downloaded."""
+"""Data sets, made from formulas or downloaded: of more than one scale, or of several kinds."""
 
+from ._bepfm import fetch_bepfm
+from ._clusters import make_nanoparticle_clusters
 from ._nested_functions import make_nested_functions, nested_functions
+from ._patches import patches_at
 from ._perovskites import fetch_perovskites
 
-__all__ = ["fetch_perovskites", "make_nested_functions", "nested_functions"]
+__all__ = [
+    "fetch_bepfm",
+    "fetch_perovskites",
+    "make_nanoparticle_clusters",
+    "make_nested_functions",
+    "nested_functions",
+    "patches_at",
+]

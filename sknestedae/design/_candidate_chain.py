@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +11,11 @@ from torch import Tensor
 
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
 from .._networks._batch import Batch
+from .._tables._base_codec import Codec
 from .._tables._target import ClassTarget, NumericTarget
 from ._candidates import Candidates
-from ._columns import CandidateColumns
+from ._columns import ArrayColumns, CandidateColumns
+from ._library import Library
 from ._objectives import DesignObjective
 
 
@@ -39,6 +41,27 @@ class _BlockColumns(NamedTuple):
     categorical: list[tuple[int, Tensor]]
 
 
+class _BlockArrays(NamedTuple):
+    """How the values of a block of arrays correspond to those of candidates.
+
+    Attributes
+    ----------
+    name : str
+        Of the arrays of candidates.
+    gain, offset : Tensor of shape (n_values,), or None
+        A member of an ensemble has a scale of its own: its values are those of the candidates
+        times the gain plus the offset. None where they are the same.
+    values, measured : Tensor of shape (n_rows, n_values), or None
+        Of the rows of a library, where the block has one; None where every entry was measured.
+    """
+
+    name: str
+    gain: Tensor | None
+    offset: Tensor | None
+    values: Tensor | None
+    measured: Tensor | None
+
+
 class StageAdapter:
     """The way between candidates and the values of one stage's blocks.
 
@@ -48,20 +71,34 @@ class StageAdapter:
     k : int
         Position of the stage.
     columns : CandidateColumns
+    libraries : sequence of Library
+        Whose blocks of arrays candidates may have.
     """
 
-    def __init__(self, chain: DifferentiableChain, k: int, columns: CandidateColumns) -> None:
+    def __init__(
+        self,
+        chain: DifferentiableChain,
+        k: int,
+        columns: CandidateColumns,
+        libraries: Sequence[Library] = (),
+    ) -> None:
         table, own = chain.stages[k].table, chain.columns[k]
         self.dtype = chain.stages[k].dtype
         self.device = chain.stages[k].device
         self.layouts = table.layouts
         self.blocks: dict[str, _BlockColumns] = {}
+        self.arrays: dict[str, _BlockArrays] = {}
+        of_columns = {j: arrays for arrays in columns.arrays.values() for j in arrays.positions}
         for name, (numeric, categorical) in table.columns.items():
             # a stage's own columns come first in its table, the latents before are the last
             used = [j for j in numeric if j < len(own)]
+            arrays = of_columns.get(own[used[0]]) if used else None
+            if arrays is not None:
+                self.arrays[name] = _match_arrays(arrays, table.codecs[name], libraries)
+                continue
             mean, scale = table.affine(used)
             here = [i for i, j in enumerate(numeric) if j < len(own)]
-            there = [columns.numeric.index(own[j]) for j in used]
+            there = [columns.places[own[j]] for j in used]
             self.blocks[name] = _BlockColumns(
                 torch.tensor(here, dtype=torch.long),
                 torch.tensor(there, dtype=torch.long),
@@ -72,26 +109,51 @@ class StageAdapter:
                     for j in categorical
                 ],
             )
+        # of the candidates' numbers, those that the stage decodes, in the order of ``decode``
+        self.there = torch.cat(
+            [block.there for block in self.blocks.values()] or [torch.zeros(0, dtype=torch.long)]
+        )
 
-    def encode(self, candidates: Candidates) -> dict[str, Tensor]:
+    def encode(self, candidates: Candidates) -> Batch:
         """Give each block's values, where the network is; 0 where latents stand.
 
         Returns
         -------
-        dict of str to Tensor of shape (n_candidates, layout.n_values)
-            With gradients.
+        Batch
+            Values of shape (n_candidates, layout.n_values), with gradients.
         """
-        values = {}
+        rows = Batch({})
         for name, layout in self.layouts.items():
+            if name in self.arrays:
+                values, measured = self._encode_arrays(self.arrays[name], candidates)
+                rows.values[name] = values.to(self.device, self.dtype)
+                if measured is not None:
+                    rows.measured[name] = measured.to(self.device)
+                continue
             here, there, mean, scale, categorical = self.blocks[name]
             numbers = torch.zeros(candidates.n_rows, layout.n_numeric, dtype=torch.float64)
             scaled = (candidates.numbers[:, there] - mean) / scale
             parts = [numbers.index_copy(1, here, scaled)]
             parts += [candidates.shares[j] @ matrix for j, matrix in categorical]
-            values[name] = torch.cat(parts, dim=1).to(self.device, self.dtype)
-        return values
+            rows.values[name] = torch.cat(parts, dim=1).to(self.device, self.dtype)
+        return rows
 
-    def decode(self, decoded: Mapping[str, Tensor]) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    def _encode_arrays(
+        self, block: _BlockArrays, candidates: Candidates
+    ) -> tuple[Tensor, Tensor | None]:
+        """Give a block's values, and which of them were measured; None if all were."""
+        if block.name in candidates.rows:
+            rows = candidates.rows[block.name]
+            assert block.values is not None
+            return block.values[rows], None if block.measured is None else block.measured[rows]
+        values = candidates.arrays[block.name]
+        if block.gain is not None and block.offset is not None:
+            values = values * block.gain + block.offset
+        return values, None
+
+    def decode(
+        self, decoded: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[int, Tensor], dict[str, Tensor]]:
         """Give the columns that a stage's decoded values stand for.
 
         Parameters
@@ -100,21 +162,47 @@ class StageAdapter:
 
         Returns
         -------
-        numbers : dict of int to Tensor of shape (n_candidates,)
-            In the units of the columns, by position among the candidates' numbers.
+        numbers : Tensor of shape (n_candidates, n_own)
+            In the units of the columns, at the places ``there`` among the candidates' numbers.
         logits : dict of int to Tensor of shape (n_candidates, n_categories)
             By position in the table.
+        arrays : dict of str to Tensor of shape (n_candidates, n_values)
         """
-        numbers: dict[int, Tensor] = {}
+        numbers: list[Tensor] = []
         logits: dict[int, Tensor] = {}
+        arrays: dict[str, Tensor] = {}
         for name, layout in self.layouts.items():
+            if name in self.arrays:
+                arrays[self.arrays[name].name] = decoded[name].cpu()
+                continue
             values = decoded[name].cpu().double()
-            here, there, mean, scale, categorical = self.blocks[name]
-            own = values[:, here] * scale + mean
-            numbers.update(zip(there.tolist(), own.unbind(dim=1), strict=True))
+            here, _, mean, scale, categorical = self.blocks[name]
+            numbers.append(values[:, here] * scale + mean)
             for (j, _), group in zip(categorical, layout.groups(), strict=True):
                 logits[j] = values[:, group]
-        return numbers, logits
+        n_rows = len(next(iter(decoded.values())))
+        joined = torch.cat(numbers, dim=1) if numbers else torch.zeros(n_rows, 0).double()
+        return joined, logits, arrays
+
+
+def _match_arrays(
+    arrays: ArrayColumns, codec: Codec, libraries: Sequence[Library]
+) -> _BlockArrays:
+    """Say how the values of a block of arrays, as a codec encodes them, follow from candidates."""
+    (mean, scale), (own_mean, own_scale) = arrays.codec.affine(), codec.affine()
+    gain, offset = scale / own_scale, (mean - own_mean) / own_scale
+    is_same = bool((gain == 1).all() and (offset == 0).all())
+    rows = next(
+        (some.arrays[arrays.name] for some in libraries if arrays.name in some.arrays), None
+    )
+    values, measured = (None, None) if rows is None else arrays.encode(rows, codec)
+    return _BlockArrays(
+        arrays.name,
+        None if is_same else torch.from_numpy(gain),
+        None if is_same else torch.from_numpy(offset),
+        None if values is None else torch.from_numpy(values),
+        None if measured is None else torch.from_numpy(measured),
+    )
 
 
 def category_matrix(ours: np.ndarray, theirs: np.ndarray) -> Tensor:
@@ -139,38 +227,57 @@ def category_matrix(ours: np.ndarray, theirs: np.ndarray) -> Tensor:
 class CandidateChain:
     """A differentiable chain that takes candidates and gives them.
 
-    Candidates, latents and predictions are on the CPU and in double precision, whatever the
-    networks are.
+    Candidates, latents and predictions are on the CPU, numbers and predictions in double
+    precision, whatever the networks are.
 
     Parameters
     ----------
     chain : DifferentiableChain
     columns : CandidateColumns
+    libraries : sequence of Library
+        Whose blocks of arrays candidates may have.
     """
 
-    def __init__(self, chain: DifferentiableChain, columns: CandidateColumns) -> None:
+    def __init__(
+        self,
+        chain: DifferentiableChain,
+        columns: CandidateColumns,
+        libraries: Sequence[Library] = (),
+    ) -> None:
         self.chain = chain
-        self.adapters = [StageAdapter(chain, k, columns) for k in range(len(chain))]
+        self.adapters = [StageAdapter(chain, k, columns, libraries) for k in range(len(chain))]
+        self._order = torch.cat([adapter.there for adapter in self.adapters]).argsort()
 
     def forward(self, candidates: Candidates) -> list[StageOutputs]:
         """Send candidates up the stages."""
-        return self.chain.forward([Batch(adapter.encode(candidates)) for adapter in self.adapters])
+        return self.chain.forward([adapter.encode(candidates) for adapter in self.adapters])
 
     def latents(self, candidates: Candidates) -> list[Tensor]:
         """Give each stage's latents, of shape (n_candidates, n_components)."""
         return [outputs.latents.cpu().double() for outputs in self.forward(candidates)]
 
-    def decode(self, latents: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-        """Send latents of the last stage down; give all columns, as a stage adapter does."""
+    def decode(self, latents: Tensor) -> tuple[Tensor, dict[int, Tensor], dict[str, Tensor]]:
+        """Send latents of the last stage down; give all columns.
+
+        Returns
+        -------
+        numbers : Tensor of shape (n_candidates, n_numeric)
+            In the units of the columns.
+        logits : dict of int to Tensor of shape (n_candidates, n_categories)
+            By position in the table.
+        arrays : dict of str to Tensor of shape (n_candidates, n_values)
+        """
         last = self.adapters[-1]
-        numbers: dict[int, Tensor] = {}
+        numbers: list[Tensor] = []
         logits: dict[int, Tensor] = {}
+        arrays: dict[str, Tensor] = {}
         decoded = self.chain.decode(latents.to(last.device, last.dtype))
         for adapter, values in zip(self.adapters, decoded, strict=True):
-            of_stage, logits_of_stage = adapter.decode(values)
-            numbers.update(of_stage)
+            of_stage, logits_of_stage, arrays_of_stage = adapter.decode(values)
+            numbers.append(of_stage)
             logits.update(logits_of_stage)
-        return numbers, logits
+            arrays.update(arrays_of_stage)
+        return torch.cat(numbers, dim=1)[:, self._order], logits, arrays
 
     def prediction(self, objective: DesignObjective, outputs: StageOutputs) -> Tensor:
         """Give the prediction that an objective is about, of shape (n_candidates,).

@@ -2,14 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Sequence
+from math import prod
 
 import numpy as np
 import pandas as pd
+import torch
 from pandas.api.types import is_bool_dtype, is_integer_dtype
 
+from .._tables._base_codec import Codec
+from .._tables._cells import holds_arrays
 from .._tables._columns import resolve_columns
-from .._tables._statistics import standard_deviation
+from .._tables._dtypes import cast_numbers
+from .._tables._layout import Encoded
+from .._tables._statistics import column_deviations, common_scale, standard_deviation
+
+
+class ArrayColumns:
+    """The columns of an array block, such as an image, which candidates have as a whole.
+
+    Candidates hold the block's values as the first member of an ensemble encodes them.
+
+    Parameters
+    ----------
+    name : str
+        By which the parameters of ``propose`` name the block.
+    own : list of int
+        Position in the known rows of each column of its stage's table; latents of the stage
+        before are behind these.
+    codec : Codec
+        Of the block in the first member of an ensemble.
+    X : DataFrame of shape (n_samples, n_features)
+        Known rows.
+
+    Attributes
+    ----------
+    positions : list of int
+        Of the block's columns in the known rows, in the block's order.
+    weight : ndarray of shape (n_values,)
+        Factors of encoded values. With them, the Euclidean distance of two arrays is the root mean
+        square over their entries, in standard deviations that all entries have in common.
+    has_cells : bool
+        Whether the cells of a column hold the arrays.
+    is_rounded : bool
+        Whether the arrays hold whole numbers, to which decoded ones are rounded.
+    """
+
+    def __init__(self, name: str, own: Sequence[int], codec: Codec, X: pd.DataFrame) -> None:
+        self.name, self.own, self.codec = name, list(own), codec
+        self.positions = list(dict.fromkeys(self.own[j] for j in codec.entry_columns))
+        self.has_cells = holds_arrays(X.iloc[:, self.positions[0]])
+        known = self.encode(self.take(X)).values
+        self.low, self.high = (torch.from_numpy(f(known, axis=0)) for f in (np.min, np.max))
+        _, scale = codec.affine()
+        _, deviation, n_measured = column_deviations(iter([(known, None)]))
+        unit = common_scale(deviation * scale, n_measured)
+        self.weight = scale / (unit * np.sqrt(len(scale)))
+        self._whole_dtype = _whole_dtype(X.dtypes.iloc[self.positions])
+        decoded = codec.decode(known[:1])[0][1][0, 0]
+        self.is_rounded = self._whole_dtype is not None or np.asarray(decoded).dtype.kind in "biu"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of an array."""
+        return self.codec.layout.shape or (self.codec.layout.n_values,)
+
+    @property
+    def n_entries(self) -> int:
+        """Number of an array's entries."""
+        return prod(self.shape)
+
+    def take(self, X: pd.DataFrame) -> np.ndarray:
+        """Give the block's columns of a table, of shape (n_samples, n_positions)."""
+        return X.iloc[:, self.positions].to_numpy(dtype=object if self.has_cells else None)
+
+    def encode(self, rows: np.ndarray, codec: Codec | None = None) -> Encoded:
+        """Encode some rows of the block's columns.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_rows, n_positions)
+            As ``take`` gives them.
+        codec : Codec, optional
+            Of another member of an ensemble; by default the first one's.
+        """
+        codec = self.codec if codec is None else codec
+        dtype = np.result_type(rows.dtype, np.float32)  # with NaN, and no number is lost
+        table = np.full((len(rows), codec.columns.labels.n_columns), np.nan, dtype=dtype)
+        place = {j: i for i, j in enumerate(self.own)}
+        table[:, [place[j] for j in self.positions]] = rows
+        return codec.encode(table)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Give the rows that values stand for, whole numbers where the known rows have such.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_rows, n_values)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_positions)
+        """
+        ((positions, rows),) = self.codec.decode(values)
+        place = {j: i for i, j in enumerate(self.positions)}
+        order = np.argsort([place[self.own[j]] for j in positions])
+        if self._whole_dtype is not None:
+            rows = cast_numbers(rows, self._whole_dtype).astype(rows.dtype)
+        return rows[:, order]
+
+    def clamp(self, values: torch.Tensor) -> torch.Tensor:
+        """Bring decoded values into the range of each entry in the known rows."""
+        return values.clamp(self.low, self.high)
+
+
+def _whole_dtype(dtypes: pd.Series) -> np.dtype | None:
+    """Give the dtype of NumPy that columns of whole numbers have; None of others."""
+    found = {getattr(dtype, "numpy_dtype", dtype) for dtype in dtypes}
+    dtype = found.pop()
+    is_whole = isinstance(dtype, np.dtype) and dtype.kind in "biu"
+    return dtype if is_whole and not found else None
 
 
 class CandidateColumns:
@@ -26,19 +138,26 @@ class CandidateColumns:
         default.
     seen : str
         Where categories were seen, for messages.
+    arrays : sequence of ArrayColumns
+        Blocks of arrays.
+    aliases : dict of str to str
+        Other names of these, by which they can be named, too.
 
     Attributes
     ----------
     labels : list
         Of all columns.
     numeric : list of int
-        Positions of the numeric columns that a stage has.
+        Positions of the numeric columns that a stage has, and that are of no array.
+    places : dict of int to int
+        Of each of these, its place among them.
     n_columns : int
-        Number of columns that a stage has.
+        Number of columns that a stage has; an array counts as one.
     low, high, scale : ndarray of shape (n_features,)
         Range and standard deviation of the known rows; NaN for all but numeric columns.
     is_integer : ndarray of bool, shape (n_features,)
         Whether values are whole numbers; also for columns of True and False.
+    arrays : dict of str to ArrayColumns
     """
 
     def __init__(
@@ -47,13 +166,19 @@ class CandidateColumns:
         categories: dict[int, np.ndarray],
         used: Collection[int] | None = None,
         seen: str = "in fit",
+        arrays: Sequence[ArrayColumns] = (),
+        aliases: dict[str, str] | None = None,
     ) -> None:
         self.labels = list(X.columns)
         self.categories = categories
         self.seen = seen
+        self.arrays = {own.name: own for own in arrays}
+        self.aliases = aliases or {}
+        self._array_of = {j: own for own in arrays for j in own.positions}
         used = sorted(range(X.shape[1]) if used is None else used)
-        self.numeric = [j for j in used if j not in categories]
-        self.n_columns = len(used)
+        self.numeric = [j for j in used if j not in categories and j not in self._array_of]
+        self.places = {j: i for i, j in enumerate(self.numeric)}
+        self.n_columns = len(self.numeric) + len(categories) + len(self.arrays)
         self.low, self.high, self.scale = (np.full(X.shape[1], np.nan) for _ in range(3))
         self.is_integer = np.zeros(X.shape[1], dtype=bool)
         for j in self.numeric:
@@ -64,10 +189,22 @@ class CandidateColumns:
             self.is_integer[j] = is_integer_dtype(dtype) or is_bool_dtype(dtype)
 
     def position(self, key: Hashable, parameter: str) -> int:
-        """Give the position of one column that a parameter names."""
-        found = resolve_columns(
-            key, self.labels, len(self.labels), f"The '{parameter}' parameter"
-        ).tolist()
+        """Give the position of one column, of no array, that a parameter names."""
+        try:
+            found = self._positions(key, parameter)
+        except ValueError as error:
+            if not self.arrays:
+                raise
+            raise ValueError(f"{error} {self._known_arrays()}") from error
+        own = self.array(key, parameter)
+        if own is None:
+            own = next((self._array_of[j] for j in found if j in self._array_of), None)
+        if own is not None:
+            raise ValueError(
+                f"The '{parameter}' parameter names {key!r}, which is of the block {own.name!r}. "
+                "An array is proposed as a whole: 'fixed' and 'library' may name the block, but "
+                "no entry of it, and it has no bounds and no sum."
+            )
         if len(found) != 1:
             raise ValueError(
                 f"The '{parameter}' parameter must name single columns; {key!r} stands for "
@@ -79,6 +216,46 @@ class CandidateColumns:
                 "has: nothing can be said about it."
             )
         return found[0]
+
+    def array(self, key: Hashable, parameter: str) -> ArrayColumns | None:
+        """Give the block of arrays that a parameter names, by its name or its columns.
+
+        None where it names none, such as a number or one entry of an array.
+        """
+        if not self.arrays:
+            return None
+        try:
+            found = self._positions(key, parameter)
+        except ValueError:
+            name = self.aliases.get(key, key) if isinstance(key, str) else ""
+            return self.arrays.get(name)
+        own = self._array_of.get(found[0]) if found else None
+        return own if own is not None and set(found) == set(own.positions) else None
+
+    def owner(self, key: Hashable, parameter: str) -> ArrayColumns | None:
+        """Give the block of arrays that a column is of, or is an entry of; None of none."""
+        found = self._positions(key, parameter) if self.arrays else []
+        return next((self._array_of[j] for j in found if j in self._array_of), None)
+
+    def known_array(self, key: Hashable, parameter: str) -> ArrayColumns:
+        """Give the block of arrays that a parameter names, which must be one."""
+        own = self.array(key, parameter)
+        if own is None:
+            raise ValueError(
+                f"The '{parameter}' parameter names {key!r}, which is no block of arrays. "
+                f"{self._known_arrays()}"
+            )
+        return own
+
+    def _positions(self, key: Hashable, parameter: str) -> list[int]:
+        return resolve_columns(
+            key, self.labels, len(self.labels), f"The '{parameter}' parameter"
+        ).tolist()
+
+    def _known_arrays(self) -> str:
+        """Say which blocks of arrays there are."""
+        names = ", ".join(map(repr, self.arrays))
+        return f"The blocks of arrays are {names}." if names else "There are no blocks of arrays."
 
     def name(self, j: int) -> str:
         """Give a column's label, for a message."""

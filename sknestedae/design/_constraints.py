@@ -11,9 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .._tables._input import to_pandas
+from .._tables._input import as_array, n_dims, to_pandas
 from ._candidates import Candidates
 from ._columns import CandidateColumns
+from ._library import Library, read_arrays, read_fixed_array
 
 # A sum is kept to this fraction of what it sums up.
 SUM_TOLERANCE = 1e-6
@@ -39,8 +40,8 @@ class Constraints:
     sums : list of (list of int, float)
     constrained : set of int
         Columns of ``bounds`` and ``fixed``.
-    library : DataFrame or None
-        Allowed rows of some columns, which are its labels, as positions.
+    libraries : list of Library
+        Allowed rows of some columns, or of blocks of arrays; of one that is fixed, the one row.
 
     Raises
     ------
@@ -55,12 +56,13 @@ class Constraints:
         fixed: Mapping[Hashable, Any] | None,
         bounds: Mapping[Hashable, Any] | None,
         sums: Sequence[tuple[Any, float]] | None,
-        library: pd.DataFrame | None = None,
+        library: Any = None,
     ) -> None:
         self.columns = columns
         self.low, self.high = columns.low.copy(), columns.high.copy()
         self.allowed = {j: np.ones(len(c), dtype=bool) for j, c in columns.categories.items()}
         self.constrained: set[int] = set()
+        self.libraries: list[Library] = []
         for key, value in _items(bounds, "bounds"):
             j = columns.position(key, "bounds")
             if j in self.allowed:
@@ -69,6 +71,10 @@ class Constraints:
                 self._bound(j, value)
             self.constrained.add(j)
         for key, value in _items(fixed, "fixed"):
+            own = columns.array(key, "fixed")
+            if own is not None:
+                self._add_library("fixed", arrays={own.name: read_fixed_array(own, value)})
+                continue
             j = columns.position(key, "fixed")
             self._fix(j, value, is_bounded=j in self.constrained)
             self.constrained.add(j)
@@ -76,7 +82,7 @@ class Constraints:
         self.sums: list[tuple[list[int], float]] = []
         for entry in _entries(sums):
             self._add_sum(entry)
-        self.library = None if library is None else self._read_library(library)
+        self._read_library(library)
 
     def project(self, numbers: Tensor) -> Tensor:
         """Bring numeric columns into their bounds and sums, by the smallest shifts.
@@ -106,55 +112,25 @@ class Constraints:
         return logits.masked_fill(~torch.from_numpy(self.allowed[j]), -torch.inf)
 
     def snap(self, candidates: Candidates) -> Candidates:
-        """Bring the columns of the library to its nearest row.
-
-        Parameters
-        ----------
-        candidates : Candidates
-            With decided categories.
-
-        Returns
-        -------
-        Candidates
-            As many.
-        """
-        if self.library is None:
-            return candidates
-        ours, theirs = [], []
-        for j in self.library:
-            if j in candidates.shares:
-                ours.append(candidates.shares[j])
-                theirs.append(self._library_one_hot(j))
-            else:
-                place = self.columns.numeric.index(j)
-                ours.append(candidates.numbers[:, [place]] / self.columns.scale[j])
-                theirs.append(self._library_numbers(j)[:, None] / self.columns.scale[j])
-        nearest = torch.cdist(torch.cat(ours, dim=1), torch.cat(theirs, dim=1)).argmin(dim=1)
-        return self.place(candidates, nearest)
-
-    def place(self, candidates: Candidates, rows: Tensor) -> Candidates:
-        """Give each candidate a row of the library.
-
-        Parameters
-        ----------
-        candidates : Candidates
-        rows : Tensor of int64, shape (n_candidates,)
-            Positions in the library.
-        """
-        assert self.library is not None
-        numbers, shares = candidates.numbers.clone(), dict(candidates.shares)
-        for j in self.library:
-            if j in shares:
-                shares[j] = self._library_one_hot(j)[rows]
-            else:
-                numbers[:, self.columns.numeric.index(j)] = self._library_numbers(j)[rows]
-        return Candidates(numbers, shares)
+        """Bring the columns of each library to its nearest row; categories must be decided."""
+        for library in self.libraries:
+            candidates = library.snap(candidates)
+        return candidates
 
     @property
     def pinned(self) -> list[int]:
-        """Positions of the library's columns among the numeric ones."""
-        library = [] if self.library is None else list(self.library)
-        return [self.columns.numeric.index(j) for j in library if j in self.columns.numeric]
+        """Places of the libraries' columns among the numeric ones."""
+        return [place for library in self.libraries for place in library.pinned]
+
+    @property
+    def leaves_some_free(self) -> bool:
+        """Whether anything can be varied beside the rows of libraries."""
+        taken = {j for library in self.libraries for j in library.positions}
+        return (
+            any(self.low[j] < self.high[j] for j in self.columns.numeric if j not in taken)
+            or any(own.sum() > 1 for j, own in self.allowed.items() if j not in taken)
+            or any(own.positions[0] not in taken for own in self.columns.arrays.values())
+        )
 
     def keeps_sums(self, candidates: Candidates) -> np.ndarray:
         """Tell which candidates keep the sums, which rounding of integers may break."""
@@ -304,18 +280,45 @@ class Constraints:
                     f"({self.low[j]:g}, {self.high[j]:g})."
                 )
 
-    # -- the library
+    # -- libraries
 
-    def _read_library(self, library: Any) -> pd.DataFrame:
-        """Give the rows of the library that keep all other constraints."""
-        library = to_pandas(library, "library")
+    def _read_library(self, library: Any) -> None:
+        """Read the parameter: a table, a dict of blocks, or the arrays of the only block."""
+        if library is None:
+            return
+        arrays = list(self.columns.arrays.values())
+        if isinstance(library, Mapping):
+            blocks = {self.columns.known_array(k, "library"): v for k, v in library.items()}
+            if len(blocks) < len(library) or not blocks:
+                raise ValueError(
+                    "The 'library' parameter must give each block once, and one at least, got "
+                    f"{list(library)}."
+                )
+        elif len(arrays) == self.columns.n_columns == 1 and n_dims(as_array(library)) > 1:
+            blocks = {arrays[0]: library}
+        else:
+            self._read_table(to_pandas(library, "library"))
+            return
+        for own, rows in blocks.items():
+            read = read_arrays(own, rows, "library", self.columns.labels)
+            self._add_library("library", arrays={own.name: read})
+
+    def _read_table(self, library: Any) -> None:
+        """Read the rows of a table that keep all other constraints."""
         is_frame = isinstance(library, pd.DataFrame)
         if not is_frame or not library.size:
             raise ValueError(
-                "The 'library' parameter must be a DataFrame with at least one row and column, "
+                "The 'library' parameter must be a DataFrame with at least one row and column, or "
+                "a dict of such by block, "
                 f"got {f'one of shape {library.shape}' if is_frame else type(library).__name__}."
             )
-        positions = [self.columns.position(key, "library") for key in library]
+        owners = [self.columns.owner(key, "library") for key in library]
+        arrays = {}
+        for own in {own.name: own for own in owners if own is not None}.values():
+            part = library.iloc[:, [i for i, owner in enumerate(owners) if owner is own]]
+            arrays[own.name] = read_arrays(own, part, "library", self.columns.labels)
+        others = library.iloc[:, [i for i, owner in enumerate(owners) if owner is None]]
+        positions = [self.columns.position(key, "library") for key in others]
         tied = {j for own, _ in self.sums for j in own}
         allowed = np.ones(len(library), dtype=bool)
         for i, j in enumerate(positions):
@@ -324,13 +327,35 @@ class Constraints:
                     f"The 'library' parameter has column {self.columns.name(j)}, which stands in "
                     "it twice or is tied by a sum."
                 )
-            allowed &= self._allowed_in_library(j, library.iloc[:, i])
+            allowed &= self._allowed_in_library(j, others.iloc[:, i])
         if not allowed.any():
             raise ValueError(
                 f"None of the {len(library)} rows of the 'library' parameter keeps the bounds "
                 "and fixed values."
             )
-        return library.set_axis(positions, axis=1)[allowed].reset_index(drop=True)
+        kept = {j: others.iloc[allowed, i] for i, j in enumerate(positions)}
+        self._add_library(
+            "library",
+            numbers={j: v.to_numpy() for j, v in kept.items() if j not in self.allowed},
+            codes={j: self._codes(j, v) for j, v in kept.items() if j in self.allowed},
+            arrays={name: rows[allowed] for name, rows in arrays.items()},
+        )
+
+    def _add_library(
+        self,
+        parameter: str,
+        numbers: Mapping[int, np.ndarray] | None = None,
+        codes: Mapping[int, np.ndarray] | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        taken = [name for library in self.libraries for name in library.arrays]
+        for name in arrays or ():
+            if name in taken:
+                raise ValueError(
+                    f"The '{parameter}' parameter gives the block {name!r}, which is fixed or has "
+                    "a library already."
+                )
+        self.libraries.append(Library(self.columns, numbers or {}, codes or {}, arrays or {}))
 
     def _allowed_in_library(self, j: int, values: pd.Series) -> np.ndarray:
         """Tell which of the library's values of a column keep its bounds, of shape (n_rows,)."""
@@ -339,8 +364,7 @@ class Constraints:
                 f"The 'library' parameter has missing values in column {self.columns.name(j)}."
             )
         if j in self.allowed:
-            codes = [self._code(j, value, "library") for value in values.tolist()]
-            return self.allowed[j][codes]
+            return self.allowed[j][self._codes(j, values)]
         for value in values.tolist():
             self._check_number(j, value, "library")
         # a value in the library is known, also where it lies outside the known rows' range
@@ -349,16 +373,9 @@ class Constraints:
         numbers = values.to_numpy(dtype=np.float64)
         return (numbers >= self.low[j]) & (numbers <= self.high[j])
 
-    def _library_one_hot(self, j: int) -> Tensor:
-        """Give the library's categories of a column, of shape (n_rows, n_categories)."""
-        assert self.library is not None
-        codes = [self._code(j, value, "library") for value in self.library[j].tolist()]
-        return torch.eye(len(self.columns.categories[j]), dtype=torch.float64)[codes]
-
-    def _library_numbers(self, j: int) -> Tensor:
-        """Give the library's numbers of a column, of shape (n_rows,)."""
-        assert self.library is not None
-        return torch.tensor(self.library[j].to_numpy(dtype=np.float64))
+    def _codes(self, j: int, values: pd.Series) -> np.ndarray:
+        """Give the positions of the library's categories of a column, of shape (n_rows,)."""
+        return np.array([self._code(j, value, "library") for value in values.tolist()], dtype=int)
 
 
 def project_to_sum(values: Tensor, low: Tensor, high: Tensor, total: float) -> Tensor:

@@ -20,9 +20,11 @@ from .._estimators._differentiable import DifferentiableChain
 from .._estimators._nested import NestedAutoencoder
 from .._latents._inference import choose_distinct
 from .._persistence import public
+from .._tables._codec import TabularCodec
+from .._tables._input import ArrayKind, table_kind
 from ..exceptions import NoTargetError, ToleranceWarning
 from ._candidates import Candidates, coordinates, embed, is_alike
-from ._columns import CandidateColumns
+from ._columns import ArrayColumns, CandidateColumns
 from ._constraints import Constraints
 from ._objectives import (
     DEFAULT_TOLERANCE,
@@ -39,6 +41,9 @@ _N_NEAREST = 3
 # A candidate that hardly differs from a known row is chosen only where it is better than others by
 # more than this: the loss of a value that is missed by the tolerance.
 _PRICE_OF_KNOWN = DEFAULT_TOLERANCE**2
+# Of candidates with arrays, so many of the best are compared with each other for each that is
+# wanted.
+_MOST_CHOICES = 50
 
 
 @public("sknestedae.design")
@@ -48,8 +53,8 @@ class Design:
 
     Attributes
     ----------
-    X : DataFrame or ndarray of shape (n_candidates, n_features)
-        The candidates, as a table that the estimator takes.
+    X : DataFrame or ndarray of shape (n_candidates, n_features) or (n_candidates, ...)
+        The candidates, as a table or an array that the estimator takes.
     prediction : ndarray of shape (n_candidates,) or (n_candidates, n_outputs)
         The estimator's predictions for them.
     prediction_std : ndarray of the same shape
@@ -63,7 +68,8 @@ class Design:
         outside of the domain.
     latent_distance, input_distance : ndarray of shape (n_candidates,)
         Distance to the nearest known row, in the last latents and in the columns: root mean
-        squares, in standard deviations; a category that differs counts 1.
+        squares, in standard deviations; a category that differs counts 1. An array is one column:
+        its distance is the root mean square over its entries, in one unit for all of them.
     domain : ndarray of shape (n_candidates,)
         Fraction of the known rows whose ``score_samples`` is lower: near 0, the candidate is less
         like the training rows than nearly all that is known.
@@ -95,6 +101,8 @@ class Design:
     def to_frame(self) -> pd.DataFrame:
         """Give one table: the candidates' columns, then the predictions and distances.
 
+        Of an array of more dimensions, each row is the cell of a column ``"X"``.
+
         Returns
         -------
         DataFrame of shape (n_candidates, n_columns)
@@ -112,7 +120,9 @@ class Design:
         >>> frame.columns.to_list()[2:5]
         ['predicted target', 'predicted target, std', 'meets']
         """
-        frame = pd.DataFrame(self.X)
+        # of an array of more dimensions, each row is a cell
+        is_table = np.ndim(self.X) == 2
+        frame = pd.DataFrame(self.X if is_table else {"X": list(self.X)})
         if frame.columns.nlevels > 1:
             frame.columns = [": ".join(map(str, label)) for label in frame.columns]
         frame = frame.reset_index(drop=True)
@@ -152,6 +162,10 @@ def propose(
     from some others, then with the categories decided; at last other categories and rows of the
     library are tried on the best. See the :ref:`User Guide <design>`.
 
+    An array, such as an image or a spectrum, is proposed as a whole: it is what the decoder gives,
+    within the range of each entry in the known rows; or a row of a ``library``; or ``fixed``. A
+    decoded one is invented, and tells what to look for. One of a library can be had.
+
     Parameters
     ----------
     estimator : estimator
@@ -169,15 +183,20 @@ def propose(
         Number of distinct candidates, at most.
     fixed : dict, default=None
         Values of columns, by name or position; for a categorical column, a category seen in
-        ``fit`` (by the first member, where members of an ensemble see different rows).
+        ``fit`` (by the first member, where members of an ensemble see different rows). For a block
+        of arrays an array, by the name of the block (``"stage__block"``, where two stages have a
+        block of that name) or of its column.
     bounds : dict, default=None
         (low, high) for numeric columns, a list of categories for categorical ones. Others are
         bounded by the range of the known rows, and the categories of ``fit``.
     sums : list of (list of columns, float), default=None
         Columns that sum up to a number, such as the fractions of a composition to 1.
-    library : DataFrame, default=None
+    library : DataFrame, dict or array, default=None
         Some columns with the combinations of values that they may have, one a row: such as the
-        properties of compounds that can be had. Each candidate has one of these rows.
+        properties of compounds that can be had. Each candidate has one of these rows. A dict gives
+        blocks of arrays one library each, by name: an array of shape (n_rows, ...), a list of
+        arrays, or a DataFrame of the block's columns. NaN where an entry was not measured. Where
+        one block is all there is, its arrays need no dict.
     tolerance : float or dict of floats, default=None
         Within which a wanted value is met, in its units; a range is aimed at that far within its
         ends. A dict names targets as ``target`` does. None: a tenth of the standard deviation of
@@ -196,12 +215,15 @@ def propose(
         The candidates with predictions, spread, distances and nearest known rows. Those that meet
         the target come first, then by ``loss``. No candidate is a known row, and one that hardly
         differs from a known row comes only where it is better. Columns that no stage has are
-        missing in them.
+        missing in them. Arrays are as in X: in cells, in columns, or in more dimensions.
 
     Raises
     ------
     ValueError
-        If constraints contradict each other, or name a column or category that is not there.
+        If constraints contradict each other, or name a column, block or category that is not
+        there; if an array does not have the shape of its block, or a library has no rows.
+    TypeError
+        If an array holds other things than numbers.
     NoTargetError
         If the estimator was fitted without a target.
     NotFittedError
@@ -233,6 +255,17 @@ def propose(
     (True, (3, 3))
     >>> bool(np.allclose(design.X.sum(axis=1), 1))
     True
+
+    The one image of a library with the largest predicted target:
+
+    >>> from sknestedae.blocks import ImageBlock
+    >>> images = rng.normal(size=(30, 4, 4))
+    >>> block = ImageBlock(n_channels=(2,))
+    >>> sae = SupervisedAutoencoder(2, blocks=block, max_iter=5, random_state=0)
+    >>> sae = sae.fit(images[:20], images[:20, 0, 0])
+    >>> design = propose(sae, images[:20], "max", library=images[20:], n_candidates=1)
+    >>> design.X.shape, bool((design.X[0] == images[20 + sae.predict(images[20:]).argmax()]).all())
+    ((1, 4, 4), True)
     """
     _check_parameters(n_candidates, domain_weight)
     chain = DifferentiableChain(estimator, "propose")
@@ -255,7 +288,8 @@ def propose(
     found, losses = problem.search(max(_STARTS * n_candidates, _MIN_STARTS), rng)
     chosen = _choose(found, losses, known, problem, n_candidates)
     found = found.take(chosen)
-    table = found.to_table(frame, columns)
+    rows_of_libraries = {k: v for own in constraints.libraries for k, v in own.arrays.items()}
+    table = found.to_table(frame, columns, rows_of_libraries)
     if not isinstance(rows, pd.DataFrame):
         table = table.to_numpy(dtype=rows.dtype)
     design = _describe(chain, table, rows, found, known, problem)
@@ -263,6 +297,9 @@ def propose(
     design.loss = losses.numpy()[chosen]
     design = _sort(design)
     _warn(design, objectives, predicted, n_candidates)
+    kind = table_kind(X)
+    if isinstance(kind, ArrayKind):
+        design.X = kind.restore(design.X)
     return design
 
 
@@ -301,7 +338,22 @@ def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateC
     seen = "in fit"
     if any(ensemble.bootstrap for ensemble in ensembles):  # others may have seen other categories
         seen += " by the ensemble's first member, whose decoder gives the candidates"
-    return CandidateColumns(X, categories, used, seen)
+    arrays, aliases = _array_columns(chain, X)
+    return CandidateColumns(X, categories, used, seen, arrays, aliases)
+
+
+def _array_columns(
+    chain: DifferentiableChain, X: pd.DataFrame
+) -> tuple[list[ArrayColumns], dict[str, str]]:
+    """Give the blocks of arrays of all stages, and other names for them."""
+    arrays, aliases = [], {}
+    for (k, block), name in chain.block_names().items():
+        codec = chain.stages[k].table.codecs[block]
+        if isinstance(codec, TabularCodec):
+            continue
+        arrays.append(ArrayColumns(name, chain.columns[k], codec, X))
+        aliases[f"{chain.names[k]}__{block}"] = name
+    return arrays, aliases
 
 
 def _choose(
@@ -314,18 +366,27 @@ def _choose(
     ndarray of int, shape (n_chosen,)
         Positions, the best first.
     """
-    points, codes = coordinates(found, problem.columns)
-    known_points, known_codes = coordinates(known, problem.columns)
     is_usable = np.isfinite(losses.numpy()) & problem.constraints.keeps_sums(found)
+    usable = np.flatnonzero(is_usable)
+    if problem.columns.arrays:  # which take much memory: the best alone, none of them twice
+        first = found.first_of_each()
+        usable = first[is_usable[first]]
+        best = np.argsort(losses.numpy()[usable], kind="stable")[: _MOST_CHOICES * n_candidates]
+        usable = np.sort(usable[best])
+    if not len(usable):
+        return usable
+    found, losses = found.take(usable), losses[usable]
+    values = problem.values_of_libraries
+    points, codes = coordinates(found, problem.columns, values)
+    known_points, known_codes = coordinates(known, problem.columns)
     price = _PRICE_OF_KNOWN * is_alike(points, codes, known_points, known_codes)
     order = np.argsort(losses.numpy() + price, kind="stable")
-    order = order[is_usable[order]]
     # Rows are compared by their bytes, in one pass over many; + 0.0 makes 0.0 of -0.0, which is
     # the same number with other bytes.
     rows = {row.tobytes() for row in np.hstack([known_points.round(9), known_codes]) + 0.0}
     every = np.hstack([points.round(9), codes]) + 0.0
     order = np.array([i for i in order if every[i].tobytes() not in rows], dtype=int)
-    return np.array(choose_distinct(points, codes, order, n_candidates), dtype=int)
+    return usable[np.array(choose_distinct(points, codes, order, n_candidates), dtype=int)]
 
 
 def _describe(
@@ -370,7 +431,9 @@ def _describe(
     whitened = problem.latents_of_known.numpy() @ inverse.T
     in_latents, _ = NearestNeighbors(n_neighbors=1).fit(whitened).kneighbors(latents @ inverse.T)
     near = NearestNeighbors(n_neighbors=n_nearest).fit(embed(known, problem.columns))
-    distance, position = near.kneighbors(embed(found, problem.columns))
+    distance, position = near.kneighbors(
+        embed(found, problem.columns, problem.values_of_libraries)
+    )
     known_scores, scores = estimator.score_samples(rows), estimator.score_samples(X)
     return Design(
         X=X,
@@ -463,7 +526,7 @@ def _warn(
     if len(design) < n_candidates:
         warnings.warn(
             f"Only {len(design)} distinct candidates were found within the constraints, of "
-            f"n_candidates={n_candidates}.",
+            f"n_candidates={n_candidates}. Known rows are no candidates.",
             ToleranceWarning,
             stacklevel=stack_level_of_caller(),
         )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from torch import Tensor
 
-from .._estimators._differentiable import DifferentiableChain
+from .._estimators._differentiable import DifferentiableChain, StageOutputs
 from ._candidate_chain import CandidateChain
 from ._candidates import Candidates
 from ._constraints import Constraints
+from ._library import Library
 from ._objectives import DesignObjective
 
 # Number of candidates in the pool; number of steps along the gradient, and their size in standard
@@ -23,6 +27,11 @@ _JITTER = 0.3
 # many are tried on each.
 _N_ROUNDS = 2
 _N_ROWS = 500
+# Where candidates have nothing else than rows of libraries, so many combinations are all tried;
+# of one library all rows, however many.
+_N_COMBINATIONS = 10_000
+# How many values of arrays pass through the networks at once, which bounds the memory.
+_CHUNK_VALUES = 2**18
 # The domain ends where this fraction of the known rows lies nearer to the mean.
 _DOMAIN = 0.95
 
@@ -65,12 +74,16 @@ class SearchProblem:
         self.columns = constraints.columns
         self.objectives = objectives
         self.domain_weight = domain_weight
-        self.chains = [CandidateChain(chain, self.columns) for chain in chains]
+        libraries = constraints.libraries
+        self.chains = [CandidateChain(chain, self.columns, libraries) for chain in chains]
         # For each of the chains, and each stage with an objective: chains that end in the other
         # members of that stage. Most often there are none, as a stage is no ensemble.
         self.other_members = [
             {
-                k: [CandidateChain(other, self.columns) for other in chain.members_of_stage(k)[1:]]
+                k: [
+                    CandidateChain(other, self.columns, libraries)
+                    for other in chain.members_of_stage(k)[1:]
+                ]
                 for k in {objective.stage for objective in objectives}
             }
             for chain in chains
@@ -81,12 +94,28 @@ class SearchProblem:
         self.precisions = [torch.linalg.inv(model.covariance) for model in models]
         self.factor = torch.linalg.cholesky(models[-1].covariance)
         with torch.no_grad():
-            latents = self.latents(known)
+            parts = [self.latents(known.take(chunk)) for chunk in self._chunks(known.n_rows)]
+            latents = [torch.cat(of_stage) for of_stage in zip(*parts, strict=True)]
             self.latents_of_known = latents[-1]
             self.limits = [
                 torch.quantile(self._distance(k, z), _DOMAIN).clamp(min=1e-12)
                 for k, z in enumerate(latents)
             ]
+
+    @property
+    def values_of_libraries(self) -> dict[str, Tensor]:
+        """Values of the blocks of arrays that are taken from libraries, of each of their rows."""
+        return {
+            name: own
+            for library in self.constraints.libraries
+            for name, own in library.values.items()
+        }
+
+    def _chunks(self, n_rows: int) -> list[slice]:
+        """Divide rows into parts that pass through the networks at once."""
+        n_values = sum(own.n_entries for own in self.columns.arrays.values())
+        n_at_once = max(_CHUNK_VALUES // n_values, 1) if n_values else max(n_rows, 1)
+        return list(gen_batches(n_rows, n_at_once)) or [slice(0, 0)]
 
     # -- from latents to a loss
 
@@ -99,21 +128,25 @@ class SearchProblem:
         decided : Candidates, optional
             Whose categories and rows of the library are decided already.
         """
-        decoded, logits = self.chains[0].decode(latents)
-        ordered = [decoded[i] for i in range(len(self.columns.numeric))]
-        numbers = torch.stack(ordered, dim=1) if ordered else latents[:, :0]
+        numbers, logits, arrays = self.chains[0].decode(latents)
         numbers = self.constraints.project(numbers)
+        arrays = {name: self.columns.arrays[name].clamp(own) for name, own in arrays.items()}
         if decided is not None:
             pinned = torch.tensor(self.constraints.pinned, dtype=torch.long)
             numbers = numbers.index_copy(1, pinned, decided.numbers[:, pinned])
-            return Candidates(numbers, decided.shares)
+            arrays = {name: own for name, own in arrays.items() if name not in decided.rows}
+            return Candidates(numbers, decided.shares, arrays, decided.rows)
         # probabilities, with which a gradient leads from one category to another; the estimator
         # itself only knows one category a row, so that they are decided before the second descent
         shares = {
             j: torch.softmax(self.constraints.logits(j, values), dim=1)
             for j, values in logits.items()
         }
-        return Candidates(numbers, shares)
+        candidates = Candidates(numbers, shares, arrays)
+        for library in self.constraints.libraries:
+            if len(library) == 1:  # such as an array that is fixed: there is nothing to decide
+                candidates = library.place(candidates, torch.zeros(len(latents)).long())
+        return candidates
 
     def decide(self, candidates: Candidates) -> Candidates:
         """Choose the most probable categories, whole numbers, and rows of the library."""
@@ -123,28 +156,58 @@ class SearchProblem:
             j: torch.nn.functional.one_hot(p.argmax(dim=1), p.shape[1]).double()
             for j, p in candidates.shares.items()
         }
-        return self.constraints.snap(Candidates(numbers, shares))
+        snapped = self.constraints.snap(candidates._replace(numbers=numbers, shares=shares))
+        arrays = {name: self._rounded(name, own) for name, own in snapped.arrays.items()}
+        return snapped._replace(arrays=arrays)
+
+    def _rounded(self, name: str, values: Tensor) -> Tensor:
+        """Give the values of arrays as they are after a table, where that rounds them."""
+        own = self.columns.arrays[name]
+        if not own.is_rounded:
+            return values
+        return torch.from_numpy(own.encode(own.decode(values.numpy())).values)
+
+    @torch.no_grad()
+    def decide_all(self, latents: Tensor, decided: Candidates | None = None) -> Candidates:
+        """Decode and decide any number of latents, some at a time; without gradients."""
+        chunks = self._chunks(len(latents))
+        found = [
+            self.decide(self.decode(latents[c], None if decided is None else decided.take(c)))
+            for c in chunks
+        ]
+        return found[0].joined(*found[1:])
 
     def latents(self, candidates: Candidates) -> list[Tensor]:
         """Give the first member's latents of each stage."""
         return self.chains[0].latents(candidates)
 
-    def predict(self, candidates: Candidates) -> list[Tensor]:
+    def predict(
+        self, candidates: Candidates, outputs: list[StageOutputs] | None = None
+    ) -> list[Tensor]:
         """Give the mean prediction over members for each objective, of shape (n_candidates,).
 
         Members are those of an ensemble of chains, and those of a stage that is an ensemble.
+
+        Parameters
+        ----------
+        candidates : Candidates
+        outputs : list of StageOutputs, optional
+            Of the first chain, where they are known.
         """
-        found = [self._predict(i, candidates) for i in range(len(self.chains))]
+        given = [outputs, *[None] * (len(self.chains) - 1)]
+        found = [self._predict(i, candidates, own) for i, own in enumerate(given)]
         return [torch.stack(own).mean(dim=0) for own in zip(*found, strict=True)]
 
-    def _predict(self, i: int, candidates: Candidates) -> list[Tensor]:
+    def _predict(
+        self, i: int, candidates: Candidates, outputs: list[StageOutputs] | None
+    ) -> list[Tensor]:
         """Give the prediction of one chain for each objective.
 
         Where a stage is an ensemble, its prediction is the mean over its members; but the latents
         that it is given, as those that it passes on, are the first members'.
         """
         chain = self.chains[i]
-        outputs = chain.forward(candidates)
+        outputs = chain.forward(candidates) if outputs is None else outputs
         others = {
             k: [(other, other.forward(candidates)[k]) for other in members]
             for k, members in self.other_members[i].items()
@@ -163,13 +226,22 @@ class SearchProblem:
         is above the limit.
         """
         total = torch.zeros(candidates.n_rows, dtype=torch.float64)
-        for objective, prediction in zip(self.objectives, self.predict(candidates), strict=True):
+        outputs = self.chains[0].forward(candidates)
+        predictions = self.predict(candidates, outputs)
+        for objective, prediction in zip(self.objectives, predictions, strict=True):
             total = total + objective.loss(prediction)
         if self.domain_weight:
-            for k, latents in enumerate(self.latents(candidates)):
-                beyond = (self._distance(k, latents) / self.limits[k] - 1).clamp(min=0)
+            for k, of_stage in enumerate(outputs):
+                distance = self._distance(k, of_stage.latents.cpu().double())
+                beyond = (distance / self.limits[k] - 1).clamp(min=0)
                 total = total + self.domain_weight * beyond
         return total
+
+    @torch.no_grad()
+    def loss_of_all(self, candidates: Candidates) -> Tensor:
+        """Give the loss of any number of candidates, some at a time; without gradients."""
+        parts = [self.loss(candidates.take(chunk)) for chunk in self._chunks(candidates.n_rows)]
+        return torch.cat(parts)
 
     def _distance(self, k: int, latents: Tensor) -> Tensor:
         """Give squared Mahalanobis distances of a stage's latents, of shape (n_candidates,)."""
@@ -195,28 +267,49 @@ class SearchProblem:
             With decided categories; those of the pool too, which the gradient did not start from.
         losses : Tensor of shape (n_candidates,)
         """
-        with torch.no_grad():
-            pool = self.pool(rng)
-            of_pool = self.decide(self.decode(pool))
-            losses = self.loss(of_pool)
+        n_combinations = prod(map(len, self.constraints.libraries))
+        is_one = sum(len(library) > 1 for library in self.constraints.libraries) == 1
+        if not self.constraints.leaves_some_free and (is_one or n_combinations <= _N_COMBINATIONS):
+            return self.try_all()
+        pool = self.pool(rng)
+        of_pool = self.decide_all(pool)
+        losses = self.loss_of_all(of_pool)
         order = np.argsort(losses.numpy(), kind="stable")
         n_best = n_starts // 2
         # the best may all lie in one valley, so that the others begin anywhere
         others = rng.permutation(order[n_best:])[: n_starts - n_best]
-        starts = pool[np.concatenate([order[:n_best], others])]
+        chosen = np.concatenate([order[:n_best], others])
+        found, decided = pool[chosen], of_pool.take(chosen)
         # first with shares of categories, then with the categories and whole rows decided: the
-        # numbers are to be the best for these, and not for a mixture of them
-        found = self.descend(starts)
-        with torch.no_grad():
-            decided = self.decide(self.decode(found))
-        found = self.descend(found, decided)
-        with torch.no_grad():
-            ends = self.decide(self.decode(found, decided))
-            every, losses = ends.joined(of_pool), torch.cat([self.loss(ends), losses])
-            for _ in range(_N_ROUNDS):
-                varied = self.vary(every.take(_best(every, losses, n_starts // 4)), rng)
-                every, losses = every.joined(varied), torch.cat([losses, self.loss(varied)])
-            return every, losses
+        # numbers are to be the best for these, and not for a mixture of them. Arrays cost more
+        # than all else, and a descent with arrays that no library has is of little use.
+        if not self.columns.arrays:
+            found = self._descend_all(found)
+            decided = self.decide_all(found)
+        found = self._descend_all(found, decided)
+        ends = self.decide_all(found, decided)
+        every, losses = ends.joined(of_pool), torch.cat([self.loss_of_all(ends), losses])
+        for _ in range(_N_ROUNDS):
+            varied = self.vary(every.take(_best(every, losses, n_starts // 4)), rng)
+            every, losses = every.joined(varied), torch.cat([losses, self.loss_of_all(varied)])
+        return every, losses
+
+    def try_all(self) -> tuple[Candidates, Tensor]:
+        """Try each combination of rows of the libraries, beside which nothing is free."""
+        candidates = self.decide_all(self.latents_of_known[:1])
+        for library in self.constraints.libraries:
+            each = np.repeat(np.arange(candidates.n_rows), len(library))
+            rows = torch.arange(len(library)).repeat(candidates.n_rows)
+            candidates = library.place(candidates.take(each), rows)
+        return candidates, self.loss_of_all(candidates)
+
+    def _descend_all(self, latents: Tensor, decided: Candidates | None = None) -> Tensor:
+        """Descend from any number of latents, some at a time."""
+        parts = [
+            self.descend(latents[chunk], None if decided is None else decided.take(chunk))
+            for chunk in self._chunks(len(latents))
+        ]
+        return torch.cat(parts)
 
     def pool(self, rng: np.random.RandomState) -> Tensor:
         """Draw latents around known rows and between them, of shape (n_pool, n_components)."""
@@ -266,26 +359,45 @@ class SearchProblem:
         No gradient leads from one to the next, and the category that decoded latents come nearest
         to need not be the best.
         """
-        library = self.constraints.library
         parts = []
+        of_libraries = {j for library in self.constraints.libraries for j in library.positions}
         for j, allowed in self.constraints.allowed.items():
-            if library is not None and j in library:
+            if j in of_libraries:
                 continue
             for code in np.flatnonzero(allowed):
                 share = torch.zeros_like(candidates.shares[j])
                 share[:, code] = 1.0
-                parts.append(Candidates(candidates.numbers, {**candidates.shares, j: share}))
-        if library is not None:
-            rows = rng.permutation(len(library))[:_N_ROWS]
+                parts.append(candidates._replace(shares={**candidates.shares, j: share}))
+        for library in self.constraints.libraries:
+            if len(library) == 1:
+                continue
+            rows = self._rows_to_try(library, candidates, rng)
             each = np.repeat(np.arange(candidates.n_rows), len(rows))
             tried = torch.from_numpy(np.tile(rows, candidates.n_rows))
-            parts.append(self.constraints.place(candidates.take(each), tried))
-        return candidates.joined(*parts)
+            parts.append(library.place(candidates.take(each), tried))
+        varied = candidates.joined(*parts)
+        return varied.take(varied.first_of_each()) if self.columns.arrays else varied
+
+    def _rows_to_try(
+        self, library: Library, candidates: Candidates, rng: np.random.RandomState
+    ) -> np.ndarray:
+        """Choose rows of a library: all of a small one, else at random.
+
+        Of arrays half are those that suit the best candidate most, as it takes many arrays to
+        find a good one by chance.
+        """
+        rows = rng.permutation(len(library))
+        if not library.arrays or len(library) <= _N_ROWS:
+            return rows[:_N_ROWS]
+        best = candidates.take(np.zeros(len(library), dtype=int))
+        losses = self.loss_of_all(library.place(best, torch.arange(len(library))))
+        suited = np.argsort(losses.numpy(), kind="stable")[: _N_ROWS // 2]
+        others = rows[~np.isin(rows, suited)][: _N_ROWS - len(suited)]
+        return np.concatenate([suited, others])
 
 
 def _best(candidates: Candidates, losses: Tensor, n: int) -> np.ndarray:
     """Give the positions of the best candidates that differ, of shape (n,) at most."""
-    table = torch.cat([candidates.numbers, *candidates.shares.values()], dim=1).numpy()
-    _, first = np.unique(table, axis=0, return_index=True)
+    first = candidates.first_of_each()
     order = np.argsort(losses.numpy()[first], kind="stable")
     return first[order[:n]]

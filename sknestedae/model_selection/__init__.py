@@ -1,10 +1,10 @@
-"""Searches and cross-validation with vectorized training; folds and scores of scales.
+"""Searches and cross-validation with vectorized training; folds, and scores of scales.
 
-The classes and functions are scikit-learn's, so that they take the same parameters and give the
-same results; only the networks of all fits are trained at once.
+The searches are scikit-learn's, so that they take the same parameters and give the same results;
+only the networks of all fits are trained at once.
 """
 
-from ._folds import ScaleKFold
+from ._folds import GapKFold, ScaleKFold
 from ._scorers import StageScorer as StageScorer  # a stored search finds its scorer here
 from ._scorers import stage_scorer
 from ._search import (
@@ -17,6 +17,7 @@ from ._search import (
 __all__ = [
     "BatchedGridSearchCV",
     "BatchedRandomizedSearchCV",
+    "GapKFold",
     "ScaleKFold",
     "batched_cross_validate",
     "batched_training",

@@ -1,16 +1,17 @@
-"""Folds of the rows of each scale."""
+"""Folds of the rows of each scale, and of places with a gap between training and test."""
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import GroupKFold, KFold
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.model_selection import BaseCrossValidator, GroupKFold, KFold
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from .._persistence import public
-from .._tables._input import check_same_rows, read_table, to_pandas
+from .._tables._input import check_same_rows, read_table, read_target, to_pandas
 from .._tables._labels import scale_columns
 from .._tables._scales import last_scale, measured_scales, refuse_scale_list
 from .._tables._target import match_targets, target_frame
@@ -178,3 +179,225 @@ def group_codes(groups: Any, n_samples: int) -> np.ndarray:
     alone = codes < 0
     codes[alone] = len(distinct) + np.arange(alone.sum())
     return codes
+
+
+@public("sknestedae.model_selection")
+class GapKFold(BaseCrossValidator):
+    """Folds of positions, with a gap between training and test rows.
+
+    Rows that are near each other, such as pixels of a map or patches that overlap, are alike: a
+    random split has neighbours of nearly all test rows among the training rows, and its scores
+    are too good. Here the test rows of a fold are a slab of the sample: all rows between two
+    values of one coordinate. The training rows are those that are further from the slab than the
+    gap, along the same axis.
+
+    Parameters
+    ----------
+    n_splits : int
+        Number of folds: a multiple of the number of axes of the positions, and at least two for
+        each axis. The first folds are slabs along the first axis, from low to high positions, the
+        next ones along the second.
+    gap : float
+        A training row is further than this from each test row, along the axis of the fold; in the
+        unit of the positions. For patches of n pixels, a gap of n - 1 leaves no pixel that is in a
+        training and in a test patch.
+    test_size : int, float or None, default=None
+        Thickness of a slab. An int is a number of distinct positions along the axis, such as
+        lines of pixels; a float between 0 and 1 a share of them, rounded down. The slabs lie at
+        equal distances, the first one at the low and the last one at the high end. None: the slabs
+        of an axis are next to each other and hold each row once, as those of
+        :class:`~sklearn.model_selection.KFold` do.
+
+    See Also
+    --------
+    sknestedae.datasets.patches_at : Patches of an image, with the positions of their centres.
+    sklearn.model_selection.TimeSeriesSplit : Test rows that come after the training rows.
+
+    Notes
+    -----
+    Positions are given as ``groups``, to `split` or to a function of scikit-learn such as
+    :func:`~sklearn.model_selection.cross_val_score`. With scikit-learn's metadata routing switched
+    on, `groups` are requested without further ado.
+
+    A fold of two axes with ``n_splits=4`` and a `test_size` of less than half is a direction: up,
+    down, left and right.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sknestedae.model_selection import GapKFold
+    >>> positions = np.indices((10, 10)).reshape(2, -1).T  # (row, column) of 100 pixels
+    >>> folds = GapKFold(4, gap=2, test_size=3)
+    >>> for train, test in folds.split(positions, groups=positions):
+    ...     print(len(train), len(test), np.unique(positions[test, 0]).tolist())
+    50 30 [0, 1, 2]
+    50 30 [7, 8, 9]
+    50 30 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    50 30 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    >>> y = positions.sum(axis=1)
+    >>> len(cross_val_score(Ridge(), positions, y, groups=positions, cv=folds))
+    4
+    """
+
+    # scikit-learn's name for what a splitter asks of metadata routing
+    __metadata_request__split = {"groups": True}  # noqa: RUF012
+
+    def __init__(self, n_splits, gap, *, test_size=None):
+        self.n_splits = n_splits
+        self.gap = gap
+        self.test_size = test_size
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Give the number of folds.
+
+        Parameters
+        ----------
+        X, y, groups : object
+            Not used.
+
+        Returns
+        -------
+        int
+        """
+        return self.n_splits
+
+    def split(self, X=None, y=None, groups=None):
+        """Give training and test rows of each fold.
+
+        Parameters
+        ----------
+        X : table or array-like of shape (n_samples, ...), default=None
+            Data; only its number of rows and its row labels are looked at.
+        y : object
+            Not used.
+        groups : table or array-like of shape (n_samples,) or (n_samples, n_axes)
+            Positions of the rows: numbers in any unit, the same for each axis.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Positions of rows in the table, in their order.
+
+        Raises
+        ------
+        ValueError
+            If `groups` is None, has missing or infinite positions, or not the rows of X; if there
+            are not two folds or more for each axis, and as many for each; if an axis has not
+            enough distinct positions; or if the gap leaves a fold without training rows.
+        """
+        gap = self.gap
+        if not isinstance(gap, Real) or not 0 <= float(gap) < np.inf:
+            raise ValueError(
+                "The 'gap' parameter of GapKFold must be a number that is not negative; "
+                f"got {gap!r}."
+            )
+        positions = self._read_positions(X, groups)
+        n_slabs = self._n_slabs(positions.shape[1])
+        for axis, along in enumerate(positions.T):
+            for low, high in self._slabs(np.unique(along), n_slabs, axis):
+                train, test = rows_around_slab(along, low, high, float(gap))
+                if not len(train):
+                    raise ValueError(
+                        f"The 'gap' parameter of GapKFold is too large: {gap} leaves no "
+                        f"training rows beside the test rows from {low} to {high} on axis {axis} "
+                        f"of the positions, which are from {along.min()} to {along.max()}."
+                    )
+                yield train, test
+
+    def _read_positions(self, X: Any, groups: Any) -> np.ndarray:
+        """Give positions (n_samples, n_axes) as floats."""
+        if groups is None:
+            raise ValueError(
+                "GapKFold needs the positions of the rows. Pass them as 'groups', an array of "
+                "shape (n_samples,) or (n_samples, n_axes)."
+            )
+        groups = read_target(groups, "groups")
+        if X is not None:
+            check_same_rows(X, groups=groups)
+            check_consistent_length(X, groups)
+        positions = check_array(groups, dtype=np.float64, ensure_2d=False, input_name="groups")
+        if positions.ndim == 1:
+            positions = positions[:, None]
+        return positions
+
+    def _n_slabs(self, n_axes: int) -> int:
+        """Give the number of folds along each axis."""
+        is_number = isinstance(self.n_splits, Integral) and not isinstance(self.n_splits, bool)
+        if not is_number or self.n_splits % n_axes or self.n_splits < 2 * n_axes:
+            raise ValueError(
+                "The 'n_splits' parameter of GapKFold must be a multiple of the number of axes of "
+                f"the positions, {n_axes}, and at least {2 * n_axes}; got {self.n_splits!r}."
+            )
+        return int(self.n_splits) // n_axes
+
+    def _slabs(self, lines: np.ndarray, n_slabs: int, axis: int) -> list[tuple[float, float]]:
+        """Give the first and the last position of each slab along an axis."""
+        n_lines = len(lines)
+        if n_lines < n_slabs:
+            raise ValueError(
+                f"The 'n_splits' parameter of GapKFold asks for {n_slabs} folds on each axis; "
+                f"axis {axis} has only {n_lines} distinct positions."
+            )
+        size: Any = self.test_size
+        if isinstance(size, float | np.floating) and 0 < size < 1:
+            size = int(size * n_lines + 1e-9)  # 0.29 of 100 is 29, and not a little less
+        is_count = isinstance(size, Integral) and not isinstance(size, bool)
+        if size is not None and not (is_count and 1 <= size < n_lines):
+            raise ValueError(
+                "The 'test_size' parameter of GapKFold must be None, a number of distinct "
+                f"positions that is at least 1 and smaller than those of axis {axis}, {n_lines}, "
+                f"or a share of them that holds at least one; got {self.test_size!r}."
+            )
+        return [
+            (float(lines[start]), float(lines[stop - 1]))
+            for start, stop in slab_bounds(n_lines, n_slabs, size)
+        ]
+
+
+def slab_bounds(n_lines: int, n_slabs: int, size: int | None) -> list[tuple[int, int]]:
+    """Deal out lines into slabs.
+
+    Parameters
+    ----------
+    n_lines, n_slabs : int
+    size : int or None
+        Lines in each slab, which lie at equal distances from one end to the other. None: the
+        slabs hold each line once; the first ones have one line more than the others where it must
+        be.
+
+    Returns
+    -------
+    bounds : list of (start, stop)
+    """
+    if size is not None:
+        starts = np.linspace(0, n_lines - size, n_slabs).round().astype(int).tolist()
+        return [(start, start + size) for start in starts]
+    sizes = np.full(n_slabs, n_lines // n_slabs)
+    sizes[: n_lines % n_slabs] += 1
+    stops = np.cumsum(sizes)
+    return list(zip((stops - sizes).tolist(), stops.tolist(), strict=True))
+
+
+def rows_around_slab(
+    positions: np.ndarray, low: float, high: float, gap: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the rows that are further from a slab than a gap, and those inside.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_samples,)
+    low, high : float
+        The first and the last position in the slab.
+    gap : float
+
+    Returns
+    -------
+    outside, inside : ndarray of int
+    """
+    distance = np.maximum(low - positions, positions - high)  # below 0 inside
+    # 0.9 - 0.1 is not 0.8: two positions, their difference and the gap are rounded.
+    rounding = 4 * np.finfo(np.float64).eps * np.abs(positions).max()
+    is_inside = (low <= positions) & (positions <= high)
+    return np.flatnonzero(~is_inside & (distance > gap + rounding)), np.flatnonzero(is_inside)

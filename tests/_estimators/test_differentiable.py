@@ -102,8 +102,8 @@ def test_latents_are_put_and_got():
     table = TableEncoder().fit(np.random.default_rng(0).normal(2, 3, size=(9, 4)))
     columns = LatentColumns.of(table, 2, torch.device("cpu"))
     latents = torch.randn(5, 2, dtype=torch.float64)
-    values = columns.put(Batch({"table": torch.zeros(5, 4, dtype=torch.float64)}), latents)
-    assert torch.allclose(columns.get(values), latents)
+    rows = columns.put(Batch({"table": torch.zeros(5, 4, dtype=torch.float64)}), latents)
+    assert torch.allclose(columns.get(rows.values), latents)
 
 
 def test_estimators_in_searches_and_frozen_ones_are_found():

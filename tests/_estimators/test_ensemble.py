@@ -18,6 +18,7 @@ from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoe
 from sknestedae._estimators._ensemble import mean_and_spread, strata_of
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._tables._splits import bootstrap_rows
+from sknestedae.blocks import ImageBlock
 from sknestedae.exceptions import TextColumnWarning, UnseenCategoryWarning
 
 SMALL = {**SMALL, "max_iter": 6}
@@ -463,3 +464,14 @@ def test_rows_of_numbers_alone_are_rows_of_a_mixed_column():
         chain.fit([first, second], [np.arange(12.0), np.arange(8.0)])
     with pytest.warns(UnseenCategoryWarning, match="8 of 8 rows"):
         assert np.isfinite(chain.predict([first, second])[1]).all()
+
+
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_members_of_arrays_of_more_dimensions(bootstrap):
+    """The ensemble counts an array's entries, as its members do."""
+    images = np.random.default_rng(0).normal(size=(20, 4, 4))
+    block = ImageBlock(n_channels=(2,))
+    ensemble = sae(2, bootstrap=bootstrap, blocks=block).fit(images)
+    assert ensemble.n_features_in_ == 16
+    assert_array_equal(ensemble.transform(images), ensemble.members_[0].transform(images))
+    assert ensemble.complete(images).shape == images.shape

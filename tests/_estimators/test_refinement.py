@@ -92,11 +92,11 @@ def test_the_steps_are_those_of_the_sum_of_losses_with_held_targets():
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 2)
     for _ in range(2):
         optimizer.zero_grad()
-        latents = modules[0].encode({"table": first})
+        latents = modules[0].encode(Batch({"table": first}))
         given = torch.cat([second, latents], dim=1)
         loss = torch.zeros(())
         for module, values in zip(modules, (first, given), strict=True):
-            decoded = module.decode(module.encode({"table": values}))["table"]
+            decoded = module.decode(module.encode(Batch({"table": values})))["table"]
             loss = loss + ((decoded - values.detach()) ** 2).mean()
         loss.backward()
         optimizer.step()
@@ -172,7 +172,7 @@ def test_latents_stand_in_a_block_of_numbers():
     assert columns.index.tolist() == [1, 2]
     rows = Batch.from_arrays(table.transform(X), None, None, torch.device("cpu"))
     new = torch.full((4, 2), 5.0, dtype=torch.float64)
-    values = columns.put(rows, new)["table"]
+    values = columns.put(rows, new).values["table"]
     assert_allclose(values[:, 1], (5 - X["z0"].mean()) / X["z0"].std(ddof=0))
     assert values[3, 2] == rows.values["table"][3, 2] == 0  # not measured: the mean
     assert_array_equal(values[:, [0, 3, 4]], rows.values["table"][:, [0, 3, 4]])

@@ -22,6 +22,7 @@ from sklearn.utils._testing import assert_docstring_consistency
 from skorch.callbacks import Callback
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._networks._batch import Batch
 from sknestedae.exceptions import NoTargetError
 
 FULL_BATCH = {**TINY, "batch_size": 10_000, "max_iter": 30}
@@ -171,7 +172,9 @@ def test_missing_entry_is_left_out_of_the_reconstruction():
     scaled = StandardScaler().fit(X)
     values, measured = np.nan_to_num(scaled.transform(X)), ~np.isnan(X)
     with torch.no_grad():
-        decoded = sae.net_.module_({"table": torch.from_numpy(values)}).blocks["table"].numpy()
+        decoded = (
+            sae.net_.module_(Batch({"table": torch.from_numpy(values)})).blocks["table"].numpy()
+        )
     expected = np.abs(decoded - values)[measured].mean()
     totals = sae.net_.totals_["train"]
     assert totals.entries["reconstruction"] == measured.sum()
@@ -540,14 +543,15 @@ def test_minus_one_is_a_class():
 
 def test_defaults_agree():
     regressor, classifier = SupervisedAutoencoder().get_params(), SupervisedAutoencoderClassifier()
-    assert {**classifier.get_params(), "prediction_loss": "squared_error"} == regressor
+    of_numbers = {"prediction_loss": "squared_error", "target_block": None, "target_bounds": None}
+    assert {**classifier.get_params(), **of_numbers} == regressor
 
 
 def test_docstrings_agree():
     assert_docstring_consistency(
         [SupervisedAutoencoder, SupervisedAutoencoderClassifier],
         include_params=True,
-        exclude_params=["prediction_loss"],
+        exclude_params=["prediction_loss", "target_block", "target_bounds"],
         include_attrs=True,
         exclude_attrs=["classes_"],
     )

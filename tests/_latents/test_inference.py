@@ -249,7 +249,7 @@ def test_latents_between_stages_are_numbers_of_the_later_table():
     assert not measured[:, columns.index].any()
     measured[:, columns.index] = True
     known = Batch(parts[1].values, {block: measured})
-    known = Batch(columns.put(known, latents[:, own]), known.measured)
+    known = columns.put(known, latents[:, own])
     prior = search.local_prior(search.example_weights(parts))
     with torch.no_grad():
         total = search.negative_log_posterior(latents, parts, prior)

@@ -50,3 +50,15 @@ def test_a_subset_holds_its_rows_alone():
     assert len(subset) == 2
     assert subset[0].values["table"].tolist() == [[4.0]]
     assert len(Subset(rows)) == 5
+
+
+def test_rows_go_to_a_device_whole():
+    rows = numbered_rows(incomplete=True, weights=True)
+    assert rows.to(rows.device) is rows
+    there = rows.to(torch.device("meta"))
+    assert there.device.type == "meta"
+    assert list(there.measured) == list(rows.measured)
+    for moved, tensor in zip(there.tensors(), rows.tensors(), strict=True):
+        assert (moved.device.type, moved.shape) == ("meta", tensor.shape)
+    bare = Batch({"table": torch.zeros(3, 2)}).to(torch.device("meta"))
+    assert (bare.measured, bare.target, bare.labelled, bare.weight) == ({}, None, None, None)

@@ -28,7 +28,7 @@ def test_latents_that_are_put_can_be_got_again():
     columns = latent_columns()
     rows = Batch({"table": torch.randn(5, 3)})
     latents = torch.randn(5, 2)
-    values = columns.put(rows, latents)
+    values = columns.put(rows, latents).values
     torch.testing.assert_close(columns.get(values), latents)
     torch.testing.assert_close(values["table"][:, 1:], (latents - columns.mean) / columns.scale)
     assert torch.equal(values["table"][:, 0], rows.values["table"][:, 0])  # its own column
@@ -37,7 +37,7 @@ def test_latents_that_are_put_can_be_got_again():
 def test_rows_without_latents_keep_what_stands_there():
     measured = torch.tensor([[True, True, True], [True, False, False]])
     rows = Batch({"table": torch.randn(2, 3)}, {"table": measured})
-    values = latent_columns().put(rows, torch.full((2, 2), 100.0))
+    values = latent_columns().put(rows, torch.full((2, 2), 100.0)).values
     assert (values["table"][0, 1:] != rows.values["table"][0, 1:]).all()
     assert torch.equal(values["table"][1], rows.values["table"][1])
 
@@ -53,7 +53,7 @@ def test_latents_are_the_last_columns_of_a_table(standardize):
     put = columns.put(rows, torch.from_numpy(X[::-1, 2:].copy()))
     swapped = np.column_stack([X[:, :2], X[::-1, 2:]])
     torch.testing.assert_close(
-        put["table"], torch.from_numpy(encoder.transform(swapped)["table"].values)
+        put.values["table"], torch.from_numpy(encoder.transform(swapped)["table"].values)
     )
 
 
@@ -68,7 +68,7 @@ def module(n_values):
         activation="relu",
         latent_activation="identity",
         dropout=0.0,
-        n_outputs=0,
+        target_layout=None,
     )
 
 
@@ -76,12 +76,12 @@ def test_a_chain_gives_each_stage_the_latents_of_the_one_before():
     first, second = module(4), module(3)
     chain = Chain([first, second], [latent_columns()])
     parts = [Batch({"table": torch.randn(6, 4)}), Batch({"table": torch.randn(6, 3)})]
-    outputs, values = chain(parts)
-    expected = latent_columns().put(parts[1], first.encode(parts[0].values))
-    assert torch.equal(values["table"], expected["table"])
+    outputs, rows = chain(parts)
+    expected = latent_columns().put(parts[1], first.encode(parts[0]))
+    assert torch.equal(rows.values["table"], expected.values["table"])
     assert torch.equal(outputs.latents, second.encode(expected))
     alone, given = chain(parts[:1])  # rows of the first stage end there
-    assert torch.equal(alone.latents, first.encode(parts[0].values))
-    assert given["table"] is parts[0].values["table"]
+    assert torch.equal(alone.latents, first.encode(parts[0]))
+    assert given is parts[0]
     assert isinstance(chain, nn.Module)
     assert len(list(chain.parameters())) == len([*first.parameters(), *second.parameters()])

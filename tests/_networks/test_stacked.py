@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from cases.vectorized import data, sae
 
+from sknestedae._layers._bounds import Bounded
 from sknestedae._layers._dense import Dropout
-from sknestedae._networks._stacked import StackedDropout, stack_modules
+from sknestedae._networks._batch import Batch
+from sknestedae._networks._stacked import StackedDropout, StackedModule, stack_modules
 
 
 def test_modules_of_many_keep_order_and_shape():
@@ -22,9 +24,9 @@ def test_modules_of_many_keep_order_and_shape():
         for own, of_all in kinds:
             assert [tuple(w.shape) for w in own] == [tuple(w.shape[1:]) for w in of_all]
     values = torch.randn(3, 7, 6, dtype=torch.float64)
-    outputs = stacked({"table": values})
+    outputs = stacked(Batch({"table": values}))
     for k, module in enumerate(modules):
-        expected = module({"table": values[k]})
+        expected = module(Batch({"table": values[k]}))
         torch.testing.assert_close(outputs.latents[k], expected.latents)
         torch.testing.assert_close(outputs.blocks["table"][k], expected.blocks["table"])
         torch.testing.assert_close(outputs.prediction[k], expected.prediction)
@@ -54,3 +56,35 @@ def test_layers_that_stay_keep_their_masks_and_streams():
     first = again(values)
     again.select(left)
     assert not torch.equal(again(values[:2]), first[left])  # the next masks of the streams
+
+
+def test_bounds_of_many_are_each_their_own():
+    layers = [Bounded(2, has_low=True, has_high=False) for _ in range(3)]
+    for k, layer in enumerate(layers):
+        layer.set_bounds(torch.tensor([-1.0 - k, -2.0 - k]), torch.zeros(2))
+    stacked = stack_modules(layers)
+    values = torch.randn(3, 5, 2)
+    for k, layer in enumerate(layers):
+        torch.testing.assert_close(stacked(values)[k], layer(values[k]))
+        assert torch.equal(layer.low, torch.tensor([-1.0 - k, -2.0 - k]))  # as they were
+
+
+class Told(torch.nn.Module):
+    """A module of a user that is told what is missing."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(4, 3))
+
+    def forward(self, values, missing):
+        return (values if missing is None else values.masked_fill(missing, 9.0)) @ self.weight
+
+
+def test_a_stack_of_any_modules_passes_on_what_is_missing():
+    modules = [Told() for _ in range(3)]
+    stacked = stack_modules(modules)
+    assert type(stacked) is StackedModule
+    values, missing = torch.randn(3, 5, 4), torch.rand(3, 5, 4) > 0.5
+    for k, module in enumerate(modules):
+        own = module(values[k], missing[k])
+        torch.testing.assert_close(stacked(values, missing)[k], own)

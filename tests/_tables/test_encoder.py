@@ -8,6 +8,7 @@ import pytest
 from cases.tables import EPS, encode, numbers, round_trip, rounding, with_missing
 from pandas.testing import assert_frame_equal
 
+from sknestedae._tables._codec import TabularCodec
 from sknestedae._tables._encoder import TableEncoder
 from sknestedae._tables._layout import DEFAULT_BLOCK, Layout
 
@@ -97,7 +98,7 @@ def test_array_keeps_its_float_dtype(dtype):
 
 
 @pytest.mark.parametrize("frame", [False, True])
-@pytest.mark.parametrize("blocks", [(), [("most", range(19))]])
+@pytest.mark.parametrize("blocks", [(), [("most", TabularCodec, range(19))]])
 def test_transform_needs_one_copy(frame, blocks):
     X = np.random.default_rng(0).random((200_000, 20), dtype=np.float32)
     n_bytes = X.nbytes
@@ -168,34 +169,36 @@ def test_labels_go_before_positions():
 
 
 def test_blocks_hold_their_columns_and_the_rest_is_the_table():
-    encoder = TableEncoder(blocks=[("second", ["c", "b"])]).fit(TABLE)
+    encoder = TableEncoder(blocks=[("second", TabularCodec, ["c", "b"])]).fit(TABLE)
     assert encoder.columns == {"second": ([1], [2]), DEFAULT_BLOCK: ([0], [])}
     blocks = encoder.transform(TABLE)
     whole = TableEncoder().fit(TABLE).transform(TABLE)[DEFAULT_BLOCK].values
     np.testing.assert_array_equal(blocks[DEFAULT_BLOCK].values, whole[:, [0]])
     np.testing.assert_array_equal(blocks["second"].values, whole[:, 1:])
-    assert_frame_equal(round_trip(TABLE, blocks=[("second", ["c", "b"])]), TABLE)
+    assert_frame_equal(round_trip(TABLE, blocks=[("second", TabularCodec, ["c", "b"])]), TABLE)
 
 
 def test_blocks_of_all_columns_leave_no_table():
-    encoder = TableEncoder(blocks=[("x", [0]), ("y", [1, 2])]).fit(numbers())
+    encoder = TableEncoder(blocks=[("x", TabularCodec, [0]), ("y", TabularCodec, [1, 2])]).fit(
+        numbers()
+    )
     assert list(encoder.layouts) == ["x", "y"]
 
 
 def test_block_without_columns_raises():
     with pytest.raises(ValueError, match="'blocks' parameter gives no column to 'x'"):
-        TableEncoder(blocks=[("x", [False, False, False])]).fit(TABLE)
+        TableEncoder(blocks=[("x", TabularCodec, [False, False, False])]).fit(TABLE)
 
 
 def test_overlapping_blocks_raise():
     with pytest.raises(ValueError, match="'blocks' parameter gives column 'b' to both 'x' and"):
-        TableEncoder(blocks=[("x", ["a", "b"]), ("y", [1])]).fit(TABLE)
+        TableEncoder(blocks=[("x", TabularCodec, ["a", "b"]), ("y", TabularCodec, [1])]).fit(TABLE)
 
 
 @pytest.mark.parametrize("standardize", [False, True])
 def test_affine_is_of_columns_wherever_they_stand(standardize):
     X = TABLE[["c", "b", "a"]]
-    encoder = TableEncoder(standardize=standardize, blocks=[("last", ["a"])]).fit(X)
+    encoder = TableEncoder(standardize=standardize, blocks=[("last", TabularCodec, ["a"])]).fit(X)
     mean, scale = encoder.affine([2, 0, 1])
     own = X[["a", "b"]].to_numpy()
     expected = [own.mean(axis=0), own.std(axis=0)] if standardize else [[0, 0], [1, 1]]
@@ -203,16 +206,114 @@ def test_affine_is_of_columns_wherever_they_stand(standardize):
     assert (mean[1], scale[1]) == (0, 1)  # a category
 
 
-def test_an_encoder_is_made_anew_of_its_state():
-    encoder = TableEncoder(blocks=[("second", ["c", "b"])]).fit(TABLE)
-    again = TableEncoder.from_state(encoder.to_state())
-    assert (again.layouts, again.columns, again.dtype) == (
-        encoder.layouts,
-        encoder.columns,
-        encoder.dtype,
-    )
-    blocks = again.transform(TABLE)
-    for name, block in encoder.transform(TABLE).items():
-        np.testing.assert_array_equal(blocks[name].values, block.values)
-    decoded = {name: block.values for name, block in blocks.items()}
-    assert_frame_equal(again.inverse_transform(decoded), TABLE)
+@pytest.mark.parametrize("cell_shape", [(), (3, 1)])
+def test_an_encoder_is_made_anew_of_its_state(cell_shape):
+    blocks = [("second", TabularCodec, ["c", "b"])]
+    encoder = TableEncoder(blocks=blocks, cell_shape=cell_shape).fit(TABLE)
+    makers = {"second": TabularCodec, DEFAULT_BLOCK: TabularCodec}
+    for again in (
+        TableEncoder.from_state(encoder.to_state()),
+        TableEncoder.from_state(encoder.to_state(), makers),
+    ):
+        assert (again.layouts, again.columns, again.dtype) == (
+            encoder.layouts,
+            encoder.columns,
+            encoder.dtype,
+        )
+        for name, codec in encoder.codecs.items():
+            ours, theirs = again.codecs[name].columns, codec.columns
+            assert (ours.positions, ours.cell_shape) == (theirs.positions, cell_shape)
+            assert ours.labels is again.column_labels
+        blocks = again.transform(TABLE)
+        for name, block in encoder.transform(TABLE).items():
+            np.testing.assert_array_equal(blocks[name].values, block.values)
+        decoded = {name: block.values for name, block in blocks.items()}
+        assert_frame_equal(again.inverse_transform(decoded), TABLE)
+
+
+def test_a_block_has_the_codec_that_it_makes():
+    """With its columns, and what the user said of the table."""
+    seen = {}
+
+    def make(columns):
+        seen["columns"] = columns
+        return TabularCodec(columns)
+
+    settings = {"standardize": False, "cell_shape": (3,)}
+    encoder = TableEncoder(["a", "c"], blocks=[("x", make, ["c", "b"])], **settings).fit(TABLE)
+    own = seen["columns"]
+    assert (own.positions, own.categorical) == ([1, 2], (0, 2))
+    assert (own.standardize, own.cell_shape) == (False, (3,))
+    assert own.labels is encoder.column_labels
+    assert encoder.columns == {"x": ([1], [2]), DEFAULT_BLOCK: ([], [0])}
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "expected"),
+    [
+        (["float32", "float32", "category"], "float32"),
+        (["float32", "float64", "category"], "float64"),
+        (["float64", "float32", "category"], "float64"),
+        (["category", "category", "category"], "float64"),
+        (["float32", "category", "category"], "float32"),
+    ],
+)
+def test_blocks_have_one_dtype(dtypes, expected):
+    X = pd.DataFrame({i: pd.Series([1, 2]).astype(dtype) for i, dtype in enumerate(dtypes)})
+    encoder = TableEncoder(blocks=[("x", TabularCodec, [1])]).fit(X)
+    assert encoder.dtype == expected
+    assert {block.values.dtype for block in encoder.transform(X).values()} == {np.dtype(expected)}
+
+
+def test_an_error_names_the_block_that_it_is_about():
+    X = TABLE[["a", "b"]].astype(float)
+    bad = X.assign(b=[0.5, np.inf, 2.5])
+    encoder = TableEncoder(blocks=[("second", TabularCodec, ["b"])])
+    message = r"^In the block 'second': Column 'b' contains infinity"
+    with pytest.raises(ValueError, match=message) as caught:
+        encoder.fit(bad)
+    assert type(caught.value.__cause__) is ValueError
+    with pytest.raises(ValueError, match=message):
+        encoder.fit(X).transform(bad)
+    dates = X.assign(b=pd.Timestamp(0))
+    with pytest.raises(TypeError, match=r"^In the block 'second': Column 'b'"):
+        encoder.fit(dates)
+    with pytest.raises(ValueError, match=r"^Column 'a' contains infinity"):  # of the rest
+        encoder.fit(X.assign(a=np.inf))
+
+
+def test_an_error_of_another_class_stays_what_it_is():
+    class OfAUser(ValueError):
+        pass
+
+    class Refuses(TabularCodec):
+        def encode(self, X):
+            raise OfAUser("no such rows", 3)
+
+    encoder = TableEncoder(blocks=[("second", Refuses, ["b"])]).fit(TABLE)
+    with pytest.raises(OfAUser) as caught:
+        encoder.transform(TABLE)
+    assert caught.value.args == ("no such rows", 3)
+
+
+class CellCodec(TabularCodec):
+    """Columns of cells that hold two numbers each."""
+
+    def prepare(self, X):
+        self.numeric = [j for j in self.columns.positions for _ in range(2)]
+        return np.dtype(np.float64)
+
+    def fit(self, X, dtype, rows=None, sample_weight=None):
+        self.dtype, n = dtype, len(self.numeric)
+        self.mean, self.scale = np.full(n, 7.0), np.full(n, 2.0)
+        return self
+
+
+def test_cells_of_several_numbers_have_no_scale_of_their_column():
+    X = np.ones((3, 3))
+    encoder = TableEncoder(blocks=[("cells", CellCodec, [1])]).fit(X)
+    assert encoder.keeps_objects
+    mean, scale = encoder.affine([1])
+    assert (mean.tolist(), scale.tolist()) == ([0], [1])
+    assert not TableEncoder(blocks=[("x", TabularCodec, [1])]).fit(X).keeps_objects
+    assert TableEncoder().fit(TABLE).keeps_objects

@@ -35,12 +35,15 @@ from sknestedae import (
     stage_scorer,
 )
 from sknestedae._tables._input import (
-    FrameKind,
     check_same_rows,
+    give_back,
     holds_categories,
+    kind_from_state,
+    kind_to_state,
     n_dims,
     read_table,
     read_target,
+    table_kind,
 )
 from sknestedae.design import propose
 from sknestedae.exceptions import RowLabelWarning
@@ -236,7 +239,7 @@ def test_round_trip_of_a_column(make, name):
             assert pd.isna(found)
         else:
             assert found == value
-    back = FrameKind.of(given).restore(table)
+    back = table_kind(given).restore(table)
     assert type(back) is type(given)
     if name != "nothing":
         assert nw.from_native(back).schema == nw.from_native(given).schema
@@ -245,11 +248,11 @@ def test_round_trip_of_a_column(make, name):
 
 
 def test_a_kind_of_frame_is_plain_values():
-    kind = FrameKind.of(POLARS)
-    state = FrameKind.to_state(kind)
-    assert FrameKind.from_state(state) == kind
-    assert FrameKind.to_state(None) is None
-    assert FrameKind.from_state(None) is None
+    kind = table_kind(POLARS)
+    state = kind_to_state(kind)
+    assert kind_from_state(state) == kind
+    assert kind_to_state(None) is None
+    assert kind_from_state(None) is None
     for spec in state["dtypes"].values():
         assert all(isinstance(value, str | int | list) for value in spec.values())
 
@@ -257,7 +260,7 @@ def test_a_kind_of_frame_is_plain_values():
 def test_a_category_that_an_enumeration_has_not_is_kept():
     given = pl.DataFrame({"a": pl.Series(["x", None], dtype=pl.Enum(["x"]))})
     filled = pd.DataFrame({"a": ["x", "new"]})
-    assert FrameKind.of(given).restore(filled)["a"].to_list() == ["x", "new"]
+    assert table_kind(given).restore(filled)["a"].to_list() == ["x", "new"]
 
 
 def test_frames_that_are_not_in_memory_are_refused():
@@ -417,6 +420,76 @@ def test_tables_of_another_form_are_refused_by_what_they_are():
             estimator.fit(twice, Y)
     with pytest.raises(ValueError, match=r"X has the columns \['a'\] more than once"):
         fitted().predict(twice)
+
+
+LISTS = {
+    "array": (pl.Array(pl.Float32, 2), [[1.0, 2.0], None, [3.0, 4.0]]),
+    "array with a null": (pl.Array(pl.Float32, 2), [[1.0, 2.0], None, [3.0, None]]),
+    "list": (pl.List(pl.Float64), [[1.0, 2.0], None, [3.0, 4.0]]),
+    "image": (pl.Array(pl.Float32, (2, 2)), [[[1.0, 2.0], [3.0, 4.0]], None, [[5.0, 6.0]] * 2]),
+    "pixels": (pl.Array(pl.UInt8, 2), [[1, 2], [255, 0], [3, 4]]),
+}
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+@pytest.mark.parametrize("name", LISTS)
+def test_columns_of_lists_are_cells_with_arrays_and_come_back(name, arrow):
+    dtype, values = LISTS[name]
+    given = pl.DataFrame({"a": [1.0, 2.0, 3.0], "x": pl.Series(values, dtype=dtype)})
+    given = given.to_arrow() if arrow else given
+    read = read_table(given)
+    for cell, expected in zip(read["x"], values, strict=True):
+        if expected is None:
+            assert cell is None
+        else:
+            assert_array_equal(np.asarray(cell, float), np.array(expected, dtype=float))
+            if name == "pixels":
+                assert cell.dtype == np.uint8
+    back = give_back(read, table_kind(given))
+    assert type(back) is type(given)
+    assert back.schema == given.schema
+    if "null" not in name:  # within a list, what was missing comes back as NaN
+        assert back.equals(given)
+
+
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64, pl.UInt8, pl.Int64])
+@pytest.mark.parametrize("has_null", [False, True])
+@pytest.mark.parametrize("arrow", [False, True])
+def test_frames_of_one_dtype_are_read_as_each_column_is(dtype, has_null, arrow):
+    values = np.arange(12).reshape(4, 3)
+    given = pl.DataFrame(values, schema=["a", "b", "c"], orient="row").cast(dtype)
+    if has_null:
+        given[1, "b"] = None
+    given = given.to_arrow() if arrow else given
+    read = read_table(given)
+    for label in "abc":
+        alone = read_table(given.select([label]))
+        pd.testing.assert_frame_equal(read[[label]], alone)
+    back = give_back(read, table_kind(given))
+    assert back.schema == given.schema
+    assert back.equals(given)
+
+
+def test_arrays_in_an_array_of_objects_are_left_to_blocks():
+    X = np.empty((2, 2), dtype=object)
+    X[:, 0], X[0, 1], X[1, 1] = 1.5, np.ones(3), None
+    read = read_table(X)
+    assert read[0, 1] is X[0, 1]
+    assert np.isnan(read[1, 1])
+    for spell in (np.asarray, pd.DataFrame):
+        with pytest.raises(
+            TypeError, match=r"Column 1 holds ndarray; .* name the column in blocks"
+        ):
+            SupervisedAutoencoder(**TINY, blocks=None).fit(spell(X))
+    with pytest.raises(TypeError, match="y holds ndarray"):
+        read_target(X)
+
+
+def test_a_column_of_nothing_but_nulls_in_lists():
+    given = pl.DataFrame({"x": pl.Series([None, None], dtype=pl.List(pl.Float64))})
+    read = read_table(given)
+    assert read["x"].isna().all()
+    assert give_back(read, table_kind(given)).equals(given)
 
 
 def test_dimensions():

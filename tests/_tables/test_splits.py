@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases.array_tables import as_cells, images
 from cases.tables import numbers, with_missing
 from numpy.testing import assert_array_equal
 
@@ -90,3 +91,70 @@ def test_split_rows_counts_weights_as_repeated_rows():
 def test_split_rows_needs_two_kinds_of_rows():
     with pytest.raises(ValueError, match="at least two distinct rows"):
         split_rows(np.ones(5), None, 0.5, 0)
+
+
+# -- keys of arrays and of wide tables
+
+
+def test_keys_of_narrow_tables_are_those_of_pandas():
+    """Which rows are held out follows from keys, so that they may not change."""
+    for X in (TABLE, numbers(), numbers(5, 3).astype(np.float32), TABLE.to_numpy(dtype=object)):
+        expected = pd.util.hash_pandas_object(pd.DataFrame(X), index=False)
+        assert_array_equal(row_keys(X), expected)
+
+
+def test_keys_of_cells_that_hold_arrays():
+    arrays = as_cells([*images(4), None], missing=[4])
+    X = pd.DataFrame({"a": [1, 1, 1, 2, 1], "x": arrays})
+    X = pd.concat([X, X], ignore_index=True)
+    X.at[5, "x"] = X.at[5, "x"].tolist()  # a list is as good
+    keys = row_keys(X)
+    assert keys.dtype == np.uint64
+    assert_array_equal(keys[:5], keys[5:])
+    assert len(set(keys)) == 5
+    of_objects = row_keys(X.to_numpy(dtype=object))
+    assert len(set(of_objects)) == 5
+    assert_array_equal(of_objects[:5], of_objects[5:])
+    assert len(set(row_keys(X.assign(a=np.arange(10))))) == 10
+    assert len(set(row_keys(X.assign(y=X["x"][::-1].to_numpy())))) == 5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "bool"])
+@pytest.mark.parametrize("more", [False, True])
+def test_keys_of_wide_tables(monkeypatch, dtype, more):
+    monkeypatch.setattr("sknestedae._tables._columns._CHUNK_VALUES", 3000)  # 5 rows
+    X = (np.random.default_rng(0).random((23, 600)) + 0.5).astype(int).astype(dtype)
+    X[7] = X[3]
+    table = pd.DataFrame(X)
+    if more:
+        table["word"] = ["x", *["y"] * 22]
+        table["size"] = [0.5] * 22 + [1.5]
+    keys = row_keys(table)
+    assert keys.dtype == np.uint64
+    assert keys[7] == keys[3]
+    assert len(set(keys)) == 22
+    order = np.random.default_rng(1).permutation(23)
+    assert_array_equal(row_keys(table.iloc[order]), keys[order])
+    if more:
+        assert len(set(row_keys(table.assign(word=[str(k) for k in range(23)])))) == 23
+    else:
+        assert_array_equal(row_keys(X), keys)
+        assert_array_equal(row_keys(np.asfortranarray(X)), keys)
+
+
+def test_equal_numbers_of_wide_tables_have_equal_keys_whatever_their_bits():
+    X = np.zeros((4, 400))
+    X[1] = -0.0
+    X[2:, 5] = np.nan
+    X[3, 5:6].view(np.uint64)[:] |= 1  # another NaN
+    keys = row_keys(X)
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+
+
+def test_distinct_rows_of_wide_tables_are_counted_some_after_others(monkeypatch):
+    monkeypatch.setattr("sknestedae._tables._columns._CHUNK_VALUES", 3000)
+    X = np.repeat(np.random.default_rng(0).random((8, 600)), 4, axis=0)
+    assert count_distinct_rows(X, None, 100) == 8
+    assert count_distinct_rows(pd.DataFrame(X), X[::-1], 100) == 8
+    assert count_distinct_rows(X, None, 2) == 2  # five rows are looked at
+    assert count_distinct_rows(pd.DataFrame({"x": as_cells(X)}), None, 100) == 8

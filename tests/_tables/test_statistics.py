@@ -8,9 +8,12 @@ from cases.tables import EPS, numbers, with_missing
 from sklearn.utils import gen_batches
 
 from sknestedae._tables._statistics import (
+    column_deviations,
     column_statistics,
+    common_scale,
     standard_deviation,
     standardize_in_place,
+    standardize_measured,
     unscale,
 )
 
@@ -145,3 +148,51 @@ def test_standard_deviation_of_numbers_of_any_size():
         assert standard_deviation(np.ldexp(x, power)) == np.ldexp(x.std(), power)
     assert standard_deviation(np.full(7, 0.1)) == standard_deviation(np.array([])) == 0
     assert np.full(7, 0.1).std() > 0  # what rounding leaves
+
+
+def test_a_constant_column_deviates_by_nothing():
+    X = np.array([[1.0, 0.1, 2.0], [3.0, 0.1, 2.0], [5.0, 0.1, np.nan]])
+    mean, deviation, n_measured = column_deviations(iter([(X, None)]))
+    found = column_statistics(iter([(X, None)]))
+    np.testing.assert_array_equal(found, (mean, [deviation[0], 1, 1], n_measured))
+    assert (deviation == 0).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-300, 1e200, 5e-324])
+def test_one_scale_of_columns_weighs_each_with_what_was_measured(unit):
+    deviation, n_measured = np.array([3.0, 0.0, 4.0]) * unit, np.array([1.0, 2.0, 3.0])
+    expected = np.sqrt((9 + 48) / 6) * unit
+    # the smallest number is 5e-324, so that a multiple of it is rounded to a whole one
+    assert abs(common_scale(deviation, n_measured) - expected) <= max(8 * EPS * expected, 5e-324)
+
+
+def test_one_scale_of_constant_columns():
+    assert common_scale(np.zeros(3), np.ones(3)) == 1
+    assert common_scale(np.array([5e-324, 0]), np.array([1.0, 1e6])) > 0
+
+
+@pytest.mark.parametrize("n_rows", [3, 100])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_missing_entries_are_filled_after_the_others_are_standardised(n_rows, scaled):
+    X = with_missing(numbers())
+    affine = (np.nanmean(X, axis=0), np.nanstd(X, axis=0)) if scaled else None
+    fill = np.array([7.0, 8.0, 9.0])
+    expected = np.where(np.isnan(X), fill, (X - affine[0]) / affine[1] if scaled else X)
+    seen, values = [], X.copy()
+    measured = standardize_measured(
+        values, affine, fill, n_rows, lambda part, first: seen.append((first, len(part)))
+    )
+    np.testing.assert_array_equal(measured, ~np.isnan(X))
+    np.testing.assert_array_equal(values, expected)
+    assert seen[0] == (0, min(n_rows, 60))
+    assert sum(n for _, n in seen) == 60
+    assert standardize_measured(values, None, fill, n_rows, lambda part, first: None) is None
+
+
+def test_several_columns_are_unscaled_as_each_is():
+    X = np.array([[9.0, 1.0], [-9.0, 2.0]])
+    mean, scale = np.array([0.0, 5.0]), np.array([1e308, 2.0])
+    found = unscale(X, mean, scale)  # of the first column a product is out of range
+    for k in range(2):
+        np.testing.assert_array_equal(found[:, k], unscale(X[:, k], mean[k], scale[k]))
+    assert np.isfinite(found).all()

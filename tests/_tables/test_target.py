@@ -7,8 +7,18 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
+from sknestedae._tables._codec import TabularCodec
 from sknestedae._tables._layout import Layout
-from sknestedae._tables._target import ClassTarget, NumericTarget, match_targets, r2
+from sknestedae._tables._target import (
+    ClassTarget,
+    NumericTarget,
+    check_bounds,
+    match_targets,
+    pooled_r2,
+    r2,
+    target_from_state,
+    target_to_state,
+)
 
 EPS = np.finfo(np.float64).eps
 
@@ -291,3 +301,134 @@ def test_targets_by_name_else_in_order(columns, expected):
 def test_targets_that_match_nothing():
     with pytest.raises(ValueError, match=r"y has the columns \['0', '1', '2'\], but the scales"):
         match_targets(pd.DataFrame(np.ones((2, 3))), ["a", "b"])
+
+
+# -- bounds
+
+
+@pytest.mark.parametrize(
+    ("bounds", "value"), [((0, None), -0.5), ((None, 1.0), 2.0), ((0.0, 1.0), 2.0)]
+)
+def test_a_target_outside_its_bounds_is_named(bounds, value):
+    """By its row among all that were given, also where some are left out."""
+    y = np.full((6, 2), 0.5)
+    y[0, 0] = np.nan
+    y[4, 1] = y[5, 0] = value
+    message = rf"'target_bounds' .* within .*, but y is {value:g} in row 4, output 1 \(2 values"
+    for rows in (slice(None), np.arange(6) > 2):
+        with pytest.raises(ValueError, match=message):
+            NumericTarget(True, bounds=bounds).read(y, rows)
+    assert len(NumericTarget(True, bounds=bounds).read(y, np.arange(4))) == 4
+    check_bounds(np.array([[v] for v in bounds if v is not None]), bounds, np.arange(2))
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_bounds_are_scaled_as_the_outputs_are(standardize):
+    y = np.random.default_rng(0).uniform(0, 9, size=(30, 2)) * [1, 1000]
+    target = NumericTarget(standardize, bounds=(0, None))
+    target.fit(target.read(y), None, None)
+    low, high = target.scaled_bounds()
+    assert high.tolist() == [np.inf, np.inf]
+    as_target = target.encode(np.zeros((1, 2))).values[0]
+    np.testing.assert_allclose(low, as_target, rtol=8 * EPS)
+    other = NumericTarget(standardize, bounds=(None, 9000))
+    other.fit(other.read(y), None, None)
+    low, high = other.scaled_bounds()
+    assert low.tolist() == [-np.inf, -np.inf]
+    np.testing.assert_allclose(high, other.encode(np.full((1, 2), 9000.0)).values[0], rtol=8 * EPS)
+
+
+def test_decoded_values_are_within_the_bounds():
+    """Rounding may take them out of what the network's last layer keeps to."""
+    y = np.linspace(0.1, 0.9, 7)
+    target = NumericTarget(True, bounds=(0.1, 0.9))
+    target.fit(target.read(y), None, None)
+    ends = np.array(target.scaled_bounds())
+    decoded = target.decode(np.vstack([ends, ends * 1.1]))
+    assert decoded.tolist() == [0.1, 0.9, 0.1, 0.9]
+    without = NumericTarget(True)
+    without.fit(without.read(y), None, None)
+    assert without.decode(ends * 1.1).max() > 0.9
+
+
+# -- arrays
+
+
+def array_target(y, **settings):
+    target = NumericTarget(True, TabularCodec, **settings)
+    target.fit(target.read(y), None, None)
+    return target
+
+
+@pytest.mark.parametrize("shape", [(20, 6), (20, 2, 3), (20, 1, 2, 3)])
+def test_an_array_a_row_comes_back_in_its_shape(shape):
+    y = np.random.default_rng(0).uniform(1, 2, size=shape)
+    target = array_target(y, bounds=(0, None))
+    flat = target.read(y)
+    assert flat.shape == (20, 6)
+    decoded = target.decode(target.encode(flat).values)
+    assert decoded.shape == shape
+    np.testing.assert_allclose(decoded, y, rtol=8 * EPS)
+    again = target_from_state(target_to_state(target), TabularCodec)
+    np.testing.assert_array_equal(again.decode(target.encode(flat).values), decoded)
+    assert again.bounds == (0, None)
+    np.testing.assert_array_equal(again.scaled_bounds(), target.scaled_bounds())
+
+
+def test_an_array_of_another_shape_is_refused():
+    target = array_target(np.arange(120.0).reshape(20, 2, 3))
+    assert target.read(np.ones((4, 2, 3))).shape == (4, 6)
+    assert target.read(np.ones((4, 6))).shape == (4, 6)  # the same, flattened
+    with pytest.raises(ValueError, match=r"row of y has the shape \(3, 2\), .* with \(2, 3\)"):
+        target.read(np.ones((4, 3, 2)))
+    with pytest.raises(ValueError, match=r"y has 8 outputs, .* with 6"):
+        target.read(np.ones((4, 2, 4)))
+
+
+def test_numbers_by_themselves_have_no_arrays():
+    with pytest.raises(ValueError, match="Found array with dim 3"):
+        NumericTarget(True).read(np.ones((4, 2, 3)))
+
+
+# -- pooled R²
+
+
+def test_pooled_r2_of_one_output_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    truth, weight = rng.normal(size=(30, 1)), rng.uniform(0.5, 2, 30)
+    prediction = truth + rng.normal(0, 0.3, size=(30, 1))
+    for own in (None, weight):
+        expected = r2_score(truth, prediction, sample_weight=own)
+        assert pooled_r2(truth, prediction, own) == pytest.approx(expected, rel=1e-12)
+
+
+def test_pooled_r2_counts_outputs_by_their_deviations():
+    """An output that is always 0 can be as wrong as it likes beside one of a large deviation."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(30, 3)) * [0, 1, 100]
+    prediction = truth + rng.normal(0, 1, size=(30, 3))
+    error = ((prediction - truth) ** 2).sum()
+    deviation = ((truth - truth.mean(axis=0)) ** 2).sum()
+    assert pooled_r2(truth, prediction) == pytest.approx(1 - error / deviation, rel=1e-12)
+    assert pooled_r2(truth, prediction) > 0.99 > r2_score(truth[:, 1:], prediction[:, 1:])
+
+
+def test_pooled_r2_leaves_out_what_is_not_known():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(30, 2))
+    prediction = truth + rng.normal(0, 0.3, size=(30, 2))
+    weight = np.ones(30)
+    weight[:10] = 0
+    hidden = truth.copy()
+    hidden[:10] = np.nan
+    expected = pooled_r2(truth[10:], prediction[10:])
+    assert pooled_r2(hidden, prediction) == pytest.approx(expected, rel=1e-12)
+    assert pooled_r2(truth, prediction, weight) == pytest.approx(expected, rel=1e-12)
+    assert pooled_r2(hidden, prediction, np.ones(30)) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match="y has no labelled row to score with"):
+        pooled_r2(np.full((3, 2), np.nan), np.ones((3, 2)))
+
+
+def test_pooled_r2_where_nothing_deviates():
+    assert pooled_r2(np.ones((3, 2)), np.ones((3, 2))) == 1
+    assert pooled_r2(np.ones((3, 2)), np.zeros((3, 2))) == 0

@@ -11,15 +11,21 @@ from numpy.testing import assert_allclose
 from skorch.callbacks import Callback
 
 from sknestedae import SupervisedAutoencoder
-from sknestedae._networks._batch import Subset
+from sknestedae._networks._autoencoder import Outputs
+from sknestedae._networks._batch import Batch, Subset
 from sknestedae._tables._layout import Layout
-from sknestedae._training._objective import Objective
+from sknestedae._training._objective import Objective, sum_errors
+from sknestedae.blocks import DenseBlock
+from sknestedae.blocks._losses import block_error
 
 
 def objective(**changes):
     settings = {
         "layouts": {"table": Layout(2)},
+        "blocks": {"table": DenseBlock()},
         "target_layout": Layout(1),
+        "target_block": DenseBlock(),
+        "block_shares": {"table": 1.0},
         "reconstruction_loss": "squared_error",
         "prediction_loss": "squared_error",
         "reconstruction_weight": 1.0,
@@ -108,3 +114,185 @@ def test_a_term_without_entries_is_nan_and_adds_nothing():
     )
     assert terms["loss"] == 1.0
     assert np.isnan(terms["prediction"])
+
+
+# -- several blocks
+
+LAYOUTS = {"a": Layout(3), "b": Layout(1, (2,))}
+N = 9
+
+
+def several(block_shares=None, **changes):
+    own = {
+        "layouts": LAYOUTS,
+        "blocks": dict.fromkeys(LAYOUTS, DenseBlock()),
+        "target_layout": None,
+        "block_shares": {"a": 0.5, "b": 0.5} if block_shares is None else block_shares,
+    }
+    return objective(**{**own, **changes})
+
+
+def draw(layouts=LAYOUTS, incomplete=True, weights=True, seed=0):
+    """Give rows, and what they are decoded to."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    values, decoded, measured = {}, {}, {}
+    for name, layout in layouts.items():
+        one_hot = [
+            torch.eye(n, dtype=torch.float64)[torch.arange(N) % n] for n in layout.n_categories
+        ]
+        values[name] = torch.cat([normal(N, layout.n_numeric), *one_hot], dim=1)
+        decoded[name] = normal(N, layout.n_values)
+        if incomplete:
+            measured[name] = normal(N, layout.n_columns) > -0.5
+    weight = normal(N, 1).abs() if weights else None
+    return Batch(values, measured, weight=weight), Outputs(normal(N, 2), decoded, None)
+
+
+def loss_of(own, rows, outputs):
+    """Give the loss of all rows, as training adds it up."""
+    totals = own.totals(Subset(rows))
+    factors, terms = own.factors(totals), own.data_terms(outputs, rows)
+    total = sum(factors[name] * term for name, term in terms.items()).item()
+    told = own.epoch_terms(terms, totals)
+    assert told["loss"] == pytest.approx(total, rel=1e-12)
+    return total, told
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1), (0.0, 1.0)])
+@pytest.mark.parametrize("incomplete", [True, False])
+@pytest.mark.parametrize("weights", [True, False])
+def test_the_loss_is_the_mean_of_the_blocks_means_by_their_shares(shares, incomplete, weights):
+    rows, outputs = draw(incomplete=incomplete, weights=weights)
+    own = several(dict(zip(LAYOUTS, shares, strict=True)), reconstruction_weight=3.0)
+    found, told = loss_of(own, rows, outputs)
+    means = {}
+    for name, layout in LAYOUTS.items():
+        given, decoded = rows.values[name].numpy(), outputs.blocks[name].numpy()
+        n = layout.n_numeric
+        errors = (given[:, :n] - decoded[:, :n]) ** 2
+        if layout.n_categories:
+            logits = decoded[:, n:]
+            log = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+            errors = np.column_stack([errors, -(given[:, n:] * log).sum(axis=1)])
+        known = rows.measured[name].numpy() if incomplete else np.ones(errors.shape)
+        known = known * (rows.weight.numpy() if weights else 1.0)
+        means[name] = (known * errors).sum() / known.sum()
+        assert told[f"reconstruction__{name}"] == pytest.approx(means[name], rel=1e-12)
+    expected = sum(share * means[name] for share, name in zip(shares, LAYOUTS, strict=True))
+    assert told["reconstruction"] == pytest.approx(expected, rel=1e-12)
+    assert found == pytest.approx(3.0 * expected, rel=1e-12)
+
+
+def test_each_block_has_a_term_by_its_name():
+    own = several(target_layout=Layout(1), prediction_weight=7.0, reconstruction_weight=4.0)
+    assert own.weights == {
+        "reconstruction__a": 2.0,
+        "reconstruction__b": 2.0,
+        "prediction": 7.0,
+    }
+    assert own.shares == {"reconstruction__a": 0.5, "reconstruction__b": 0.5}
+    assert objective().shares == {}  # of one block the term is the whole
+
+
+@pytest.mark.parametrize("n_times", [2, 5])
+def test_the_loss_does_not_depend_on_how_many_columns_a_block_has(n_times):
+    """Its columns, once more: of a mean over all entries their block would count the more."""
+    rows, outputs = draw()
+    expected, _ = loss_of(several(), rows, outputs)
+    layouts = {**LAYOUTS, "a": Layout(3 * n_times)}
+    again = Batch(
+        {**rows.values, "a": rows.values["a"].repeat(1, n_times)},
+        {**rows.measured, "a": rows.measured["a"].repeat(1, n_times)},
+        weight=rows.weight,
+    )
+    decoded = {**outputs.blocks, "a": outputs.blocks["a"].repeat(1, n_times)}
+    own = several(layouts=layouts)
+    found, _ = loss_of(own, again, outputs._replace(blocks=decoded))
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_totals_are_of_each_block():
+    rows, _ = draw()
+    totals = several().totals(Subset(rows))
+    for name in LAYOUTS:
+        known = (rows.measured[name] * rows.weight).sum().item()
+        assert totals.entries[f"reconstruction__{name}"] == pytest.approx(known, rel=1e-12)
+
+
+class CubicBlock(DenseBlock):
+    """A block with errors of its own, and a pose."""
+
+    def errors(self, decoded, given, layout, loss):
+        self.asked = (layout, loss)
+        return (decoded - given).abs() ** 3
+
+    def align(self, decoded, given, known, layout):
+        self.known = known
+        return decoded + 1
+
+
+@pytest.mark.parametrize("incomplete", [True, False])
+def test_a_block_s_own_errors_and_pose_are_those_of_the_loss(incomplete):
+    rows, outputs = draw({"a": Layout(3)}, incomplete=incomplete)
+    block = CubicBlock()
+    own = objective(
+        layouts={"a": Layout(3)},
+        blocks={"a": block},
+        block_shares={"a": 1.0},
+        target_layout=None,
+        reconstruction_loss="huber",
+    )
+    found = own.data_terms(outputs, rows)["reconstruction"].item()
+    errors = (outputs.blocks["a"] + 1 - rows.values["a"]).abs() ** 3
+    known = rows.measured["a"] * rows.weight if incomplete else rows.weight
+    assert found == pytest.approx((errors * known).sum().item(), rel=1e-12)
+    assert block.asked == (Layout(3), "huber")
+    assert block.known is rows.measured.get("a")
+
+
+def test_a_target_block_s_own_errors_are_those_of_the_prediction():
+    rows, outputs = draw({"a": Layout(3)}, incomplete=False)
+    target = rows.values["a"][:, :2] + 1
+    rows = Batch(rows.values, target=target, labelled=target > 0, weight=rows.weight)
+    prediction = outputs.blocks["a"][:, :2]
+    own = several(
+        layouts={"a": Layout(3)},
+        block_shares={"a": 1.0},
+        target_layout=Layout(2),
+        target_block=CubicBlock(),
+    )
+    found = own.data_terms(outputs._replace(prediction=prediction), rows)["prediction"]
+    expected = ((prediction - target).abs() ** 3 * rows.labelled * rows.weight).sum()
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+class SpeltOut(DenseBlock):
+    """The errors that every block has, by the general way."""
+
+    def errors(self, decoded, given, layout, loss):
+        return super().errors(decoded, given, layout, loss)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize("layout", [Layout(3), Layout(2, (3, 2)), Layout(0, (2,))], ids=str)
+@pytest.mark.parametrize("n_networks", [None, 4])
+@pytest.mark.parametrize("weight", ["none", "rows", "entries"])
+def test_errors_of_a_block_have_the_sum_of_the_faster_ways(loss, layout, n_networks, weight):
+    shape = (N,) if n_networks is None else (n_networks, N)
+    generator = torch.Generator().manual_seed(0)
+    decoded, given = torch.randn(2, *shape, layout.n_values, generator=generator).double()
+    for group in layout.groups():
+        given[..., group] = given[..., group].softmax(dim=-1)
+    entries = torch.rand(*shape, layout.n_columns, generator=generator).double()
+    weights = {"none": None, "rows": entries[..., :1], "entries": entries}[weight]
+    found = sum_errors(SpeltOut(), decoded, given, layout, loss, weights)
+    assert found.shape == shape[:-1]
+    expected = block_error(decoded, given, layout, loss, weights)
+    torch.testing.assert_close(found, expected.expand(shape[:-1]), rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        sum_errors(DenseBlock(), decoded, given, layout, loss, weights), expected, rtol=0, atol=0
+    )

@@ -88,6 +88,24 @@ def test_a_term_without_entries_is_nan_and_adds_nothing():
     sums = {"reconstruction": np.array([6.0, 6.0]), "prediction": np.array([8.0, 0.0])}
     totals = {"reconstruction": np.array([3.0, 3.0]), "prediction": np.array([4.0, 0.0])}
     weights = {"reconstruction": np.array([1.0, 1.0]), "prediction": np.array([10.0, 10.0])}
-    means = epoch_means(sums, totals, weights)
+    means = epoch_means(sums, totals, weights, {})
     assert_array_equal(means["loss"], [22, 2])
     assert_array_equal(means["prediction"], [2, np.nan])
+
+
+def test_the_reconstruction_is_the_mean_of_the_blocks_by_their_shares():
+    """Of a block without entries in a network's rows there is nothing to reconstruct."""
+    names = ("reconstruction__a", "reconstruction__b")
+    sums = dict(zip(names, ([6.0, 6.0], [8.0, 0.0]), strict=True))
+    totals = dict(zip(names, ([3.0, 3.0], [2.0, 0.0]), strict=True))
+    shares = dict(zip(names, (0.75, 0.25), strict=True))
+    means = epoch_means(
+        {name: np.array(own) for name, own in sums.items()},
+        {name: np.array(own) for name, own in totals.items()},
+        {name: np.full(2, 10 * share) for name, share in shares.items()},
+        shares,
+    )
+    assert_array_equal(means["reconstruction"], [0.75 * 2 + 0.25 * 4, 0.75 * 2])
+    assert_array_equal(means["reconstruction__b"], [4, np.nan])
+    assert_array_equal(means["loss"], 10 * means["reconstruction"])
+    assert list(means)[:2] == ["loss", "reconstruction"]

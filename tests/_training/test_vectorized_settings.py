@@ -14,13 +14,17 @@ from sknestedae._tables._layout import Layout
 from sknestedae._training._callbacks import LearningRate
 from sknestedae._training._objective import Objective
 from sknestedae._training._vectorized_settings import StackedSettings, share_one_rate
+from sknestedae.blocks import DenseBlock
 
 
 def job(k):
     """Give what is read of a job, other for each k."""
     objective = Objective(
         layouts={"table": Layout(2)},
+        blocks={"table": DenseBlock()},
         target_layout=Layout(1),
+        target_block=DenseBlock(),
+        block_shares={"table": 1.0},
         reconstruction_loss="squared_error",
         prediction_loss="squared_error",
         reconstruction_weight=1.0 + k,

@@ -7,7 +7,13 @@ from scipy.special import log_softmax
 from torch.autograd import gradcheck
 
 from sknestedae._tables._layout import Layout
-from sknestedae.blocks._losses import ELEMENTWISE, block_error, categorical_error, numeric_error
+from sknestedae.blocks._losses import (
+    ELEMENTWISE,
+    block_error,
+    categorical_error,
+    entry_errors,
+    numeric_error,
+)
 
 N_ROWS = 7
 
@@ -81,15 +87,41 @@ def test_categorical_error(weighted, soft):
     assert found.item() == pytest.approx(expected, abs=ATOL)
 
 
+def mixed_entries(output, values, loss):
+    entries = np.empty((N_ROWS, MIXED.n_columns))
+    entries[:, :2] = REFERENCES[loss]((output - values)[:, :2])
+    entries[:, 2] = -(values[:, 2:5] * log_softmax(output[:, 2:5], axis=1)).sum(axis=1)
+    entries[:, 3] = -(values[:, 5:] * log_softmax(output[:, 5:], axis=1)).sum(axis=1)
+    return entries
+
+
+@pytest.mark.parametrize("loss", REFERENCES)
+def test_errors_of_the_entries_of_a_mixed_block(loss):
+    """Of many networks, too, each as alone."""
+    output, values = draw(N_ROWS, MIXED.n_values), mixed_values()
+    found = entry_errors(tensor(output), tensor(values), MIXED, loss)
+    np.testing.assert_allclose(found, mixed_entries(output, values, loss), atol=ATOL)
+    outputs = np.stack([output, draw(N_ROWS, MIXED.n_values, seed=3)])
+    both = entry_errors(tensor(outputs), tensor(np.stack([values] * 2)), MIXED, loss)
+    np.testing.assert_allclose(both[0], found, atol=ATOL)
+    np.testing.assert_allclose(both[1], mixed_entries(outputs[1], values, loss), atol=ATOL)
+
+
+@pytest.mark.parametrize("layout", [Layout(4), Layout(0, (2, 2)), Layout(4, shape=(2, 2))])
+def test_errors_of_entries_of_one_kind_add_up_to_those_of_the_block(layout):
+    output, values = tensor(draw(N_ROWS, 4)), tensor(one_hot(N_ROWS, 4))
+    found = entry_errors(output, values, layout, "huber")
+    assert found.shape == (N_ROWS, layout.n_columns)
+    total = block_error(output, values, layout, "huber").item()
+    assert found.sum().item() == pytest.approx(total, abs=ATOL)
+
+
 @pytest.mark.parametrize("loss", REFERENCES)
 @pytest.mark.parametrize("kind", [None, "mask", "rows", "entries"])
 def test_block_error_of_a_mixed_block(loss, kind):
     output, values = draw(N_ROWS, MIXED.n_values), mixed_values()
     weight = weights(kind, MIXED.n_columns)
-    entries = np.empty((N_ROWS, MIXED.n_columns))
-    entries[:, :2] = REFERENCES[loss]((output - values)[:, :2])
-    entries[:, 2] = -(values[:, 2:5] * log_softmax(output[:, 2:5], axis=1)).sum(axis=1)
-    entries[:, 3] = -(values[:, 5:] * log_softmax(output[:, 5:], axis=1)).sum(axis=1)
+    entries = mixed_entries(output, values, loss)
     expected = (entries * (1 if weight is None else weight)).sum()
     found = block_error(tensor(output), tensor(values), MIXED, loss, tensor(weight))
     assert found.item() == pytest.approx(expected, abs=ATOL)

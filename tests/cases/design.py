@@ -7,6 +7,7 @@ import pandas as pd
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from sknestedae._estimators._differentiable import DifferentiableChain
+from sknestedae.blocks import ImageBlock, SpectrumBlock
 from sknestedae.design._candidates import Candidates
 from sknestedae.design._constraints import Constraints
 from sknestedae.design._design import candidate_columns
@@ -44,10 +45,55 @@ def a_chain(of_stages=None, **parameters):
     return chain.fit(X, targets), X, {"a": 1.0, "b": "max"}
 
 
+SIDE, N_CHANNELS = 6, 9
+ARRAYS = [
+    ("image", ImageBlock(n_channels=(4,)), "image"),
+    ("spectrum", SpectrumBlock(n_channels=(4,), kernel_size=3), "spectrum"),
+]
+
+
+def arrays(n_rows=30, seed=0):
+    """Give images of a spot and spectra of a peak, and where both are."""
+    rng = np.random.default_rng(seed)
+    z, grid = rng.normal(size=(n_rows, 2)), np.linspace(-1, 1, SIDE)
+    down, right = (0.5 * z[:, k, None, None] for k in (0, 1))
+    images = np.exp(-3 * ((grid[:, None] - down) ** 2 + (grid - right) ** 2))
+    spectra = np.exp(-((np.linspace(-2, 2, N_CHANNELS) - z[:, :1]) ** 2))
+    return images.astype(np.float32), spectra.astype(np.float32), z
+
+
+def table_of_arrays(n_rows=30, seed=0):
+    """Give a table with two columns whose cells hold arrays, and a target."""
+    images, spectra, z = arrays(n_rows, seed)
+    kinds = pd.Categorical(np.random.default_rng(1).choice(list("pq"), n_rows))
+    X = pd.DataFrame(
+        {"u": z[:, 1], "image": list(images), "kind": kinds, "spectrum": list(spectra)}
+    )
+    return X, pd.Series(z[:, 0] + z[:, 1])
+
+
+def with_arrays(**parameters):
+    X, y = table_of_arrays()
+    return SupervisedAutoencoder(3, blocks=ARRAYS, **TINY, **parameters).fit(X, y), X, 1.0
+
+
+def a_chain_with_arrays(**parameters):
+    """Give a chain whose two stages have an array each, in blocks of one name."""
+    X, y = table_of_arrays()
+    first, second = (
+        SupervisedAutoencoder(2, blocks=[("shape", block, column)], **TINY)
+        for _, block, column in ARRAYS
+    )
+    stages = [("a", first, ["u", "image"]), ("b", second, ["kind", "spectrum"])]
+    chain = NestedAutoencoder(stages, random_state=0, **parameters)
+    return chain.fit(X, np.column_stack([X["u"], y])), X, {"a": 0.5, "b": "max"}
+
+
 def problem_of(estimator, X, target, **constraints):
     """Give a search problem, with the known rows as candidates and as a table."""
     chain = DifferentiableChain(estimator)
     rows, _ = chain.known_rows(X)
+    rows = pd.DataFrame(rows)
     columns = candidate_columns(chain, rows)
     limits = {"fixed": None, "bounds": None, "sums": None, **constraints}
     known = Candidates.from_table(rows, columns)

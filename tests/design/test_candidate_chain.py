@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from cases.design import a_chain, one_scale, problem_of
+from cases.design import (
+    a_chain,
+    a_chain_with_arrays,
+    arrays,
+    one_scale,
+    problem_of,
+    with_arrays,
+)
 from numpy.testing import assert_array_equal
 
 from sknestedae._estimators._differentiable import DifferentiableChain
@@ -18,7 +25,7 @@ def test_values_are_those_that_a_stage_encodes():
         problem, known, rows = problem_of(estimator, X, target)
         chain = DifferentiableChain(estimator)
         for k, expected in enumerate(chain.encode(rows)):
-            values = StageAdapter(chain, k, problem.columns).encode(known)["table"]
+            values = StageAdapter(chain, k, problem.columns).encode(known).values["table"]
             own = chain.columns_of_values(k)["table"] >= 0
             torch.testing.assert_close(values[:, own], expected.values["table"][:, own])
             assert (values[:, ~own] == 0).all()
@@ -28,10 +35,11 @@ def test_columns_come_back_from_their_values():
     estimator, X, target = one_scale()
     problem, known, _ = problem_of(estimator, X, target)
     adapter = StageAdapter(DifferentiableChain(estimator), 0, problem.columns)
-    numbers, logits = adapter.decode(adapter.encode(known))
-    assert list(numbers) == [0, 1, 2]
-    torch.testing.assert_close(torch.stack(list(numbers.values()), dim=1), known.numbers)
+    numbers, logits, arrays = adapter.decode(adapter.encode(known).values)
+    assert adapter.there.tolist() == [0, 1, 2]
+    torch.testing.assert_close(numbers, known.numbers)
     torch.testing.assert_close(logits, known.shares)
+    assert not arrays
 
 
 def test_a_category_that_a_member_has_not_seen_enters_as_zeros():
@@ -47,10 +55,46 @@ def test_values_are_sent_to_where_the_networks_are(monkeypatch):
         stage.net_.module_.to("meta")
     chain, decoded = CandidateChain(DifferentiableChain(estimator), problem.columns), []
     for adapter in chain.adapters:  # which would bring them back
-        monkeypatch.setattr(adapter, "decode", lambda values: decoded.append(values) or ({}, {}))
+        nothing = torch.zeros(len(X), len(adapter.there)), {}, {}
+        monkeypatch.setattr(adapter, "decode", lambda v, x=nothing: decoded.append(v) or x)
     chain.decode(problem.latents_of_known)
     outputs = chain.forward(known)
     values = [v for part in decoded for v in part.values()]
     for tensor in [*values, *(o.latents for o in outputs), *(o.prediction for o in outputs)]:
         assert tensor.device.type == "meta"
         assert len(tensor) == len(X)
+
+
+def test_arrays_are_those_that_each_member_encodes():
+    """A member that has learnt from other rows has another scale."""
+    for make in (with_arrays, a_chain_with_arrays):
+        estimator, X, target = make(n_members=2, bootstrap=True)
+        problem, known, rows = problem_of(estimator, X, target)
+        chains = DifferentiableChain(estimator).members()
+        for chain in chains:
+            for k, expected in enumerate(chain.encode(rows)):
+                values = StageAdapter(chain, k, problem.columns).encode(known).values
+                for name in values:
+                    own = chain.columns_of_values(k)[name] >= 0
+                    torch.testing.assert_close(
+                        values[name][:, own], expected.values[name][:, own], rtol=0, atol=1e-5
+                    )
+        scales = [chain.stages[0].table.codecs for chain in chains]
+        name = next(name for name in scales[0] if name != "table")
+        assert scales[0][name].affine()[1][0] != scales[1][name].affine()[1][0]
+
+
+def test_rows_of_a_library_are_encoded_with_what_of_them_was_measured():
+    estimator, X, target = with_arrays(n_members=2, bootstrap=True)
+    images, _, _ = arrays(3, seed=3)
+    images[1, 2, 2:4] = np.nan
+    problem, known, rows = problem_of(estimator, X, target, library={"image": images})
+    (library,) = problem.constraints.libraries
+    some = library.place(known.take(np.arange(2)), torch.tensor([2, 1]))
+    given = rows[:2].assign(image=list(images[[2, 1]]))
+    for chain in DifferentiableChain(estimator).members():
+        found = StageAdapter(chain, 0, problem.columns, [library]).encode(some)
+        (expected,) = chain.encode(given)
+        assert torch.equal(found.values["image"], expected.values["image"])
+        assert torch.equal(found.measured["image"], expected.measured["image"])
+        assert list(found.measured) == ["image"]

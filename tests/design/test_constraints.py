@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from cases.design import SIDE, TINY, arrays, problem_of, table_of_arrays, with_arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sknestedae import SupervisedAutoencoder
+from sknestedae.blocks import ImageBlock
 from sknestedae.design._candidates import Candidates
 from sknestedae.design._columns import CandidateColumns
 from sknestedae.design._constraints import Constraints, project_to_sum
@@ -109,10 +112,12 @@ def test_columns_of_a_library_are_those_of_its_nearest_row():
 def test_a_library_keeps_bounds_that_are_those_of_the_known_rows(given):
     """Only what nothing was said of may be as the library has it."""
     library = pd.DataFrame({"a": [0.5, 40.0]})
-    assert constraints(library=library).library[0].tolist() == [0.5, 40.0]
-    assert constraints(library=library, **given).library[0].tolist() == [0.5]
+    assert constraints(library=library).libraries[0].numbers[0].tolist() == [0.5, 40.0]
+    assert constraints(library=library, **given).libraries[0].numbers[0].tolist() == [0.5]
     same = CandidateColumns(pd.DataFrame({"a": [0.5, 0.5]}), {})
-    assert Constraints(same, {"a": 0.5}, None, None, library).library[0].tolist() == [0.5]
+    assert Constraints(same, {"a": 0.5}, None, None, library).libraries[0].numbers[0].tolist() == [
+        0.5
+    ]
 
 
 def test_infinite_bounds_within_a_sum_are_what_the_others_leave():
@@ -227,3 +232,78 @@ def test_sums_are_a_list(sums):
 def test_constraints_of_columns_are_dicts(parameter):
     with pytest.raises(TypeError, match=f"'{parameter}' parameter must be a dict"):
         constraints(**{parameter: [("a", 1)]})
+
+
+# ---------------------------------------------------------------------------------------------
+# Arrays
+
+
+@pytest.fixture(scope="module")
+def columns_with_arrays():
+    return problem_of(*with_arrays())[0].columns
+
+
+def test_arrays_are_fixed_or_from_libraries(columns_with_arrays):
+    images, spectra, _ = arrays(4, seed=3)
+    free = Constraints(
+        columns_with_arrays, {"image": images[0]}, None, None, {"spectrum": spectra}
+    )
+    fixed, library = free.libraries
+    assert (list(fixed.arrays), len(fixed)) == (["image"], 1)
+    assert (list(library.arrays), len(library)) == (["spectrum"], 4)
+    assert free.pinned == []
+    assert free.leaves_some_free
+
+
+def test_arrays_and_numbers_of_a_library_belong_together(columns_with_arrays):
+    """Rows that break a bound are left out with their arrays."""
+    X, _ = table_of_arrays(6, seed=3)
+    free = Constraints(columns_with_arrays, None, {"u": (0, 9)}, None, X[["image", "u", "kind"]])
+    (library,) = free.libraries
+    kept = X[X["u"] >= 0]
+    assert 0 < len(kept) < 6
+    assert library.numbers[0].tolist() == kept["u"].to_list()
+    assert all(map(np.array_equal, library.arrays["image"][:, 0], kept["image"]))
+    assert_array_equal(library.shares[2].argmax(dim=1), kept["kind"].cat.codes)
+
+
+def test_the_only_block_needs_no_name():
+    images, _, _ = arrays()
+    estimator = SupervisedAutoencoder(2, **TINY, blocks=ImageBlock(n_channels=(2,)))
+    problem, _, _ = problem_of(estimator.fit(images, images[:, 0, 0]), images, "max")
+    for library in (images[:3], images[:3].reshape(3, -1), {"X": images[:3]}):
+        free = Constraints(problem.columns, None, None, None, library)
+        assert_array_equal(free.libraries[0].arrays["X"], images[:3].reshape(3, -1))
+        assert not free.leaves_some_free
+
+
+IMAGE = np.zeros((SIDE, SIDE))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"fixed": {"picture": IMAGE}},
+            "'picture'; X has columns .* The blocks of arrays are 'im",
+        ),
+        ({"fixed": {"image": IMAGE[:2]}}, r"for the block 'image': it has the shape \(2, 6\)"),
+        ({"library": {"u": [1.0]}}, "'library' parameter names 'u', which is no block of arrays"),
+        ({"library": {"picture": [IMAGE]}}, "names 'picture', which is no block of arrays"),
+        ({"library": {"image": [IMAGE[0]]}}, r"row 0: it has the shape \(6,\)"),
+        ({"library": {"image": []}}, "must give at least one row"),
+        ({"library": {}}, "must give each block once, and one at least, got"),
+        ({"library": {"image": [IMAGE], 1: [IMAGE]}}, "must give each block once"),
+        ({"library": IMAGE[None]}, "or a dict of such by block, got ndarray"),
+        (
+            {"library": {"image": [IMAGE]}, "fixed": {"image": IMAGE}},
+            "gives the block 'image', which is fixed or has a library already",
+        ),
+        ({"bounds": {"image": (0, 1)}}, "it has no bounds and no sum"),
+        ({"sums": [(["u", "image"], 1.0)]}, "it has no bounds and no sum"),
+    ],
+)
+def test_arrays_are_given_as_a_whole(columns_with_arrays, given, message):
+    limits = {"fixed": None, "bounds": None, "sums": None, **given}
+    with pytest.raises(ValueError, match=message):
+        Constraints(columns_with_arrays, **limits)

@@ -7,14 +7,26 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from cases.design import TINY, a_chain, a_classifier, one_scale, table
+from cases.design import (
+    ARRAYS,
+    N_CHANNELS,
+    SIDE,
+    TINY,
+    a_chain,
+    a_chain_with_arrays,
+    a_classifier,
+    arrays,
+    one_scale,
+    table,
+    with_arrays,
+)
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
+from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_kinds, stack_scales
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae.design import Design, propose
 from sknestedae.design._design import _sort
@@ -478,3 +490,144 @@ def test_rows_without_the_last_scale_are_refused():
     estimator, X, target = a_chain()
     with pytest.raises(ValueError, match="no row with a measured column of the last stage, 'b'"):
         propose(estimator, X.assign(kind=np.nan, count=np.nan), target)
+
+
+# ---------------------------------------------------------------------------------------------
+# Arrays
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A search of few steps: of what is asserted here, nothing needs a good one."""
+    monkeypatch.setattr("sknestedae.design._search._N_POOL", 60)
+    monkeypatch.setattr("sknestedae.design._search._N_STEPS", 5)
+
+
+OF_ARRAYS = {
+    "one scale": with_arrays,
+    "ensemble": lambda: with_arrays(n_members=2, bootstrap=True),
+    "chain": a_chain_with_arrays,
+}
+
+
+@pytest.mark.parametrize("case", OF_ARRAYS)
+def test_candidates_have_arrays_as_the_known_rows_have(case, short):
+    estimator, X, target = OF_ARRAYS[case]()
+    images, spectra, _ = arrays(4, seed=3)
+    design = quietly(
+        estimator,
+        X,
+        target,
+        n_candidates=3,
+        fixed={"spectrum": spectra[0]},
+        library={"image" if case != "chain" else "a__shape": images},
+    )
+    assert len(design) == 3
+    assert design.X.columns.equals(X.columns)
+    assert (design.X.dtypes == X.dtypes).all()
+    assert_allclose(design.prediction, estimator.predict(design.X))
+    assert all(np.array_equal(cell, spectra[0]) for cell in design.X["spectrum"])
+    assert all((cell == images).all(axis=(1, 2)).any() for cell in design.X["image"])
+    free = quietly(estimator, X, target, n_candidates=3)
+    assert len(free) == 3
+    assert_allclose(free.prediction, estimator.predict(free.X))
+    for name in ("image", "spectrum"):
+        known = np.stack(list(X[name]))
+        for cell in free.X[name]:
+            assert (cell.shape, cell.dtype) == (known.shape[1:], known.dtype)
+            assert (cell >= known.min(axis=0) - 1e-5).all()
+            assert (cell <= known.max(axis=0) + 1e-5).all()
+            assert not (cell == known).reshape(len(X), -1).all(axis=1).any()
+
+
+def test_arrays_of_more_dimensions_come_back_so(short):
+    """The same as flattened rows, and as cells in ``to_frame``."""
+    images, _, z = arrays()
+    estimator = SupervisedAutoencoder(3, blocks=ARRAYS[0][1], **TINY).fit(images, z[:, 0])
+    design = quietly(estimator, images, "max", n_candidates=3)
+    assert design.X.shape == (3, SIDE, SIDE)
+    assert design.X.dtype == images.dtype
+    flat = quietly(estimator, images.reshape(len(images), -1), "max", n_candidates=3)
+    assert_array_equal(flat.X, design.X.reshape(3, -1))
+    assert_array_equal(flat.prediction, design.prediction)
+    frame = design.to_frame()
+    assert frame.columns[0] == "X"
+    assert_array_equal(np.stack(list(frame["X"])), design.X)
+    with pytest.warns(ToleranceWarning, match="Only 0 distinct .* Known rows are no candidates"):
+        none = propose(estimator, images, "max", library=images)
+    assert none.X.shape == (0, SIDE, SIDE)
+
+
+def test_the_best_array_of_a_library_is_found():
+    """However many there are, where nothing else is free."""
+    images, _, z = arrays()
+    estimator = SupervisedAutoencoder(3, blocks=ARRAYS[0][1], **TINY).fit(images, z[:, 0])
+    library, _, _ = arrays(700, seed=5)
+    design = quietly(estimator, images, "max", n_candidates=2, library=library, domain_weight=0)
+    expected = estimator.predict(library)
+    assert_allclose(design.prediction[0], expected.max())
+    assert_array_equal(design.X[0], library[expected.argmax()])
+
+
+def test_columns_of_two_levels_hold_arrays_too(short):
+    images, spectra, z = arrays()
+    table = pd.DataFrame({"u": z[:, 1]})
+    X = stack_kinds(image=images, spectrum=spectra, table=table)
+    estimator = SupervisedAutoencoder(3, blocks=ARRAYS, **TINY).fit(X, z[:, 0])
+    for library in (images[:5], X["image"][:5], X[["image"]][:5]):
+        design = quietly(
+            estimator,
+            X,
+            "max",
+            n_candidates=2,
+            fixed={("table", "u"): 0.25, "spectrum": spectra[1]},
+            library={"image": library},
+        )
+        assert design.X.columns.equals(X.columns)
+        assert (design.X["table", "u"] == 0.25).all()
+        assert_array_equal(design.X["spectrum"].to_numpy(), spectra[[1, 1]])
+        found = design.X["image"].to_numpy().reshape(-1, SIDE, SIDE)
+        assert all((image == images[:5]).all(axis=(1, 2)).any() for image in found)
+
+
+def test_whole_numbers_in_arrays_stay_whole(short):
+    images, _, z = arrays()
+    pixels = (255 * images).astype(np.uint8)
+    tables = {
+        "cells": (pd.DataFrame({"u": z[:, 1], "image": list(pixels)}), [ARRAYS[0]]),
+        "columns": (pd.DataFrame(pixels.reshape(len(pixels), -1)), ARRAYS[0][1]),
+    }
+    for name, (X, blocks) in tables.items():
+        estimator = SupervisedAutoencoder(3, blocks=blocks, **TINY).fit(X, z[:, 0])
+        design = quietly(estimator, X, "max", n_candidates=3)
+        assert (design.X.dtypes == X.dtypes).all()
+        if name == "cells":
+            assert all(cell.dtype == np.uint8 for cell in design.X["image"])
+        # of rows that are rounded, the loss is that of what is proposed
+        scale = estimator.predict(X).std()
+        beyond = design.loss + design.prediction / scale
+        assert (beyond > -1e-4).all()
+        assert_allclose(beyond[design.domain > 0.5], 0, atol=1e-4)
+
+
+def test_known_rows_may_lack_arrays(short):
+    estimator, X, target = with_arrays()
+    X = X.copy()
+    X["image"] = [None, *X["image"][1:]]
+    assert len(quietly(estimator, X, target, n_candidates=2)) == 2
+
+
+def test_a_spectrum_is_wanted_channel_by_channel():
+    images, spectra, _ = arrays()
+    (_, image, _), (_, spectrum, _) = ARRAYS
+    estimator = SupervisedAutoencoder(3, blocks=image, target_block=spectrum, **TINY)
+    estimator.fit(images, spectra)
+    library, _, _ = arrays(20, seed=3)
+    wanted = dict(enumerate(estimator.predict(library)[7]))
+    design = quietly(
+        estimator, images, wanted, n_candidates=2, library=library, tolerance=1e-6, domain_weight=0
+    )
+    assert design.prediction.shape == (2, N_CHANNELS)
+    assert_array_equal(design.X[0], library[7])
+    assert design.meets.tolist() == [True, False]
+    assert design.to_frame().shape == (2, 1 + 2 * N_CHANNELS + 5)

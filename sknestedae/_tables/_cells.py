@@ -1,0 +1,185 @@
+"""Cells that hold arrays, such as a spectrum or an image a row: found, read, filled, compared.
+
+A column of such cells is one of objects. A cell holds an array or a list of numbers, or nothing
+where a row was not measured; inside of an array, NaN stands for an entry that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ._input import as_array, unmask
+
+# Missing values of a column of cells have this key, as do arrays without any measured entry.
+_NOTHING = 0
+
+
+def is_array(value: Any) -> bool:
+    """Tell whether a cell holds an array, rather than a number, a word or nothing."""
+    return isinstance(value, np.ndarray | list | tuple) or as_array(value) is not value
+
+
+def holds_arrays(column: pd.Series | np.ndarray) -> bool:
+    """Tell whether the cells of a column hold arrays: its first one that is not missing does."""
+    is_object = isinstance(column.dtype, np.dtype) and column.dtype.kind == "O"
+    is_list = isinstance(column.dtype, pd.ArrowDtype) and "list" in str(column.dtype)
+    if not (is_object or is_list):
+        return False
+    return next((is_array(value) for value in column if not _is_nothing(value)), False)
+
+
+def array_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None) -> list[int]:
+    """Give the positions of a table's columns whose cells hold arrays.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray
+    columns : sequence of int, optional
+        Which columns to look at, by position; all of them by default.
+    """
+    if not isinstance(X, pd.DataFrame):
+        if X.dtype.kind != "O" or X.ndim != 2:
+            return []
+        columns = range(X.shape[1]) if columns is None else columns
+        return [j for j in columns if holds_arrays(X[:, j])]
+    dtypes = X.dtypes.to_numpy()
+    columns = range(len(dtypes)) if columns is None else columns
+    # most columns need not be taken out of the table: their dtype tells enough
+    may_hold = [j for j in columns if not _is_plain(dtypes[j])]
+    return [j for j in may_hold if holds_arrays(X.iloc[:, j])]
+
+
+def _is_plain(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind != "O"
+
+
+def cells_of(column: pd.Series | np.ndarray) -> np.ndarray:
+    """Give the cells of a column, as an ndarray of object, shape (n_samples,)."""
+    if isinstance(column, pd.Series):
+        return column.to_numpy(dtype=object)
+    return np.asarray(column, dtype=object)
+
+
+def _is_nothing(value: Any) -> bool:
+    """Tell whether a cell is missing as a whole."""
+    is_number = isinstance(value, float | np.floating | Decimal)
+    return value is None or value is pd.NA or value is pd.NaT or (is_number and value != value)
+
+
+def read_cell(value: Any) -> np.ndarray | None:
+    """Give the numbers of a cell.
+
+    Parameters
+    ----------
+    value : array, tensor, list or missing value
+
+    Returns
+    -------
+    ndarray of bool, int or float, of any shape, or None
+        NaN where an entry is missing; None of a cell that is missing.
+
+    Raises
+    ------
+    TypeError
+        If it holds no array, or an array of other things than real numbers.
+    ValueError
+        If lists in a list have several lengths.
+    """
+    if not is_array(value):
+        if _is_nothing(value):
+            return None
+        raise TypeError(f"{value!r:.60}, which is no array")
+    value = as_array(value)
+    if isinstance(value, np.ma.MaskedArray):
+        value = unmask(value)
+    array = np.asarray(value)
+    if array.dtype.kind in "biuf":
+        return array
+    if array.dtype != object:
+        raise TypeError(f"an array of {array.dtype}, which are no real numbers")
+    missing = np.asarray(pd.isna(array))
+    for kind in {type(entry) for entry in array[~missing]}:
+        if not issubclass(kind, Real | Decimal | np.bool_):
+            raise TypeError(f"an array with {kind.__name__} in it, which are no real numbers")
+    return np.where(missing, np.nan, array).astype(np.float64)
+
+
+def is_missing_in_part(value: Any) -> bool:
+    """Tell whether a cell is missing, or an entry of its array is."""
+    array = read_cell(value)
+    return array is None or bool(array.dtype.kind == "f" and np.isnan(array).any())
+
+
+def is_measured_in_part(value: Any) -> bool:
+    """Tell whether any entry of a cell's array was measured."""
+    array = read_cell(value)
+    return array is not None and not (array.dtype.kind == "f" and bool(np.isnan(array).all()))
+
+
+def fill_cell(value: Any, completed: Any) -> Any:
+    """Give a cell with its missing entries taken from another one; measured ones stay.
+
+    Parameters
+    ----------
+    value : array, list or missing value
+    completed : array, list or missing value
+        Of the same shape; whatever it misses stays missing.
+
+    Returns
+    -------
+    ndarray, or value
+        In the dtype of the cell's own array; the other one as it is, where the cell is missing.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    array, other = read_cell(value), read_cell(completed)
+    if array is None or other is None:
+        return value if other is None else completed
+    if array.shape != other.shape:
+        raise ValueError(f"An array of shape {array.shape} cannot be filled from {other.shape}.")
+    if array.dtype.kind != "f":
+        return value
+    return np.where(np.isnan(array), other, array).astype(array.dtype)
+
+
+def cell_keys(column: pd.Series | np.ndarray) -> np.ndarray:
+    """Give each cell of a column a number that follows from its content.
+
+    Arrays of equal shape and equal numbers have equal keys, whatever holds them: an array of
+    float32 or of float64, or a list. An array without a measured entry is a missing cell.
+
+    Returns
+    -------
+    ndarray of uint64, shape (n_samples,)
+    """
+    cells = cells_of(column)
+    return np.fromiter((_cell_key(value) for value in cells), np.uint64, len(cells))
+
+
+def _cell_key(value: Any) -> int:
+    array = read_cell(value)
+    if array is None:
+        return _NOTHING
+    # float64 holds what other dtypes do, but for the largest integers, which then are rounded
+    numbers = array.astype(np.float64) + 0.0  # -0.0 becomes 0.0
+    missing = np.isnan(numbers)
+    if missing.all():
+        return _NOTHING
+    numbers[missing] = np.nan  # there is more than one pattern of bits for it
+    return key_of_bytes(np.ascontiguousarray(numbers), str(array.shape).encode())
+
+
+def key_of_bytes(array: np.ndarray, salt: bytes = b"") -> int:
+    """Hash the bytes of a contiguous array to a number of 64 bits."""
+    digest = hashlib.blake2b(array.data, digest_size=8, key=salt[:64], usedforsecurity=False)
+    return int.from_bytes(digest.digest(), "little")

@@ -1,0 +1,207 @@
+"""The block of an image: numbers along two axes, of which neighbours belong together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._layers._convolution import (
+    ConvolutionDecoder,
+    ConvolutionEncoder,
+    PoolOverSymmetries,
+    symmetric_copies,
+)
+from .._persistence import public
+from .._tables._layout import Layout
+from ._array import ArrayBlock
+from ._settings import check_choice, check_convolutions
+
+INVARIANCES = ("symmetries", None)
+
+# Width of the features that are averaged over the symmetries.
+_N_POOLED = 128
+
+
+@public("sknestedae.blocks")
+class ImageBlock(ArrayBlock):
+    """An image: numbers along two axes, and one or several channels, as a map or a micrograph.
+
+    Arrays of (n_samples, height, width) or (n_samples, channels, height, width), or cells that
+    hold such arrays, enter through convolutions, and come back by a linear layer that convolutions
+    refine. Any height and width from 1 on will do. Channels stand first.
+
+    Parameters
+    ----------
+    shape : tuple of int or None, default=None
+        (height, width) or (channels, height, width) of an image. It is needed where the image is a
+        row of columns, which does not tell its shape.
+    n_channels : tuple of int, default=(16, 32)
+        Number of channels after each convolution of the encoder; each halves height and width. The
+        decoder goes the same way back.
+    kernel_size : int, default=3
+        Length of a side of the kernels; odd.
+    invariance : {"symmetries"} or None, default=None
+        What the latents do not depend on. With "symmetries" they are the same for an image and its
+        mirrored and turned copies: eight of a square, four of another rectangle (two mirrors and
+        the half turn, which keep its shape). For targets that do not depend on them either. Such
+        latents cannot tell how an image was turned: the reconstruction is turned as the given
+        image before it is compared with it, to the copy with the smallest squared error.
+    scale : {"block", "column"} or None, default="block"
+        Unit of the numbers inside of the network. Each pixel is centred. "block" divides all of
+        them by one number; "column" each by its own standard deviation. None leaves the numbers as
+        they are.
+
+    See Also
+    --------
+    SpectrumBlock : Numbers along one axis.
+    DenseBlock : Columns that stand by themselves.
+
+    Notes
+    -----
+    A pixel that was not measured enters as the mean of its place, and the encoder is told which
+    ones these are. It has no part in the reconstruction error.
+
+    References
+    ----------
+    E. Mehr, A. Lieutier, F. Sanchez Bermudez, V. Guitteny, N. Thome and M. Cord, "Manifold
+    learning in quotient spaces", CVPR 2018: an autoencoder up to the symmetries of its data.
+
+    Examples
+    --------
+    >>> from sknestedae.blocks import ImageBlock, Layout
+    >>> block = ImageBlock(n_channels=(4, 8))
+    >>> layout = Layout(256, shape=(16, 16))
+    >>> encoder, n_outputs = block.make_encoder(layout)
+    >>> n_outputs  # 256 pixels as they are, and 8 channels of 4 x 4
+    384
+    """
+
+    kind: ClassVar[str] = "image"
+
+    def __init__(
+        self,
+        shape: Sequence[int] | None = None,
+        n_channels: Sequence[int] = (16, 32),
+        kernel_size: int = 3,
+        invariance: str | None = None,
+        scale: str | None = "block",
+    ) -> None:
+        self.shape = shape
+        self.n_channels = n_channels
+        self.kernel_size = kernel_size
+        self.invariance = invariance
+        self.scale = scale
+
+    def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Give the mirrored and turned copies of an image; None without ``invariance``."""
+        check_choice("invariance", self.invariance, INVARIANCES)
+        return None if self.invariance is None else places_of_copies(shape).numpy()
+
+    def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
+        """Make convolutions of (n_samples, layout.n_values), told what is missing."""
+        n_channels = check_convolutions(self.n_channels, self.kernel_size)
+        check_choice("invariance", self.invariance, INVARIANCES)
+        encoder = ConvolutionEncoder(_shape(layout), n_channels, self.kernel_size)
+        if self.invariance is None:
+            return encoder, encoder.n_outputs
+        return PoolOverSymmetries(encoder, _N_POOLED), _N_POOLED
+
+    def make_decoder(self, layout: Layout, n_inputs: int) -> nn.Module:
+        """Make a linear layer and convolutions from (n_samples, n_inputs) to the image."""
+        n_channels = check_convolutions(self.n_channels, self.kernel_size)
+        return ConvolutionDecoder(n_inputs, _shape(layout), n_channels, self.kernel_size)
+
+    def align(
+        self, decoded: Tensor, given: Tensor, known: Tensor | None, layout: Layout
+    ) -> Tensor:
+        """Turn and mirror decoded images as the given ones are, where latents cannot tell it.
+
+        Parameters
+        ----------
+        decoded, given : Tensor of shape (..., n_samples, layout.n_values)
+        known : Tensor of bool, shape (..., n_samples, layout.n_columns), or None
+            Which pixels were measured; None where all of them were.
+        layout : Layout
+
+        Returns
+        -------
+        Tensor of shape (..., n_samples, layout.n_values)
+            Of each image the copy with the smallest squared error over known pixels; the decoded
+            one without ``invariance``.
+        """
+        check_choice("invariance", self.invariance, INVARIANCES)
+        if self.invariance is None:
+            return decoded
+        return nearest_copies(decoded, given, known, _shape(layout))
+
+
+def nearest_copies(
+    decoded: Tensor, given: Tensor, known: Tensor | None, shape: tuple[int, ...]
+) -> Tensor:
+    """Give of each decoded image the turned or mirrored copy that is nearest to the given one.
+
+    Parameters
+    ----------
+    decoded, given : Tensor of shape (..., n_values)
+        Flattened images.
+    known : Tensor of shape (..., n_values) or None
+        Which pixels are compared, or their weights; None for all.
+    shape : tuple of int
+        (channels, height, width) of an image.
+
+    Returns
+    -------
+    Tensor of shape (..., n_values)
+        Gradients go through the copy that was taken.
+    """
+    copies = places_of_copies(shape).to(decoded.device)
+    with torch.no_grad():
+        # (..., n_copies); one copy at a time, which needs an eighth of the memory
+        errors = torch.stack(
+            [_squared_distance(decoded[..., copy], given, known) for copy in copies], dim=-1
+        )
+        nearest = copies[errors.argmin(dim=-1)]  # (..., n_values)
+    return decoded.gather(-1, nearest)
+
+
+def places_of_copies(shape: tuple[int, ...]) -> Tensor:
+    """Tell where the pixels of mirrored and turned copies stand in an image.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (height, width) or (channels, height, width) of an image.
+
+    Returns
+    -------
+    Tensor of int64, shape (n_copies, n_values)
+    """
+    places = torch.arange(math.prod(shape)).view(shape)
+    return torch.stack([copy.flatten() for copy in symmetric_copies(places)])
+
+
+def _squared_distance(first: Tensor, second: Tensor, weight: Tensor | None) -> Tensor:
+    squares = (first - second).square()
+    return (squares if weight is None else squares * weight).sum(dim=-1)
+
+
+def _shape(layout: Layout) -> tuple[int, ...]:
+    """Give the shape of an image, (channels, height, width).
+
+    Raises
+    ------
+    ValueError
+        If the values are no image.
+    """
+    if len(layout.shape) not in (2, 3):
+        raise ValueError(
+            "an image must have the shape (height, width) or (channels, height, width), got "
+            f"{layout.n_columns} columns of the shape {layout.shape}; give it to the block as "
+            "shape=."
+        )
+    return layout.shape if len(layout.shape) == 3 else (1, *layout.shape)

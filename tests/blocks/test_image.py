@@ -1,0 +1,118 @@
+"""The block of an image, and latents that do not depend on how it was turned."""
+
+import pickle
+
+import pytest
+import torch
+from sklearn.base import clone
+
+from sknestedae._layers._convolution import symmetric_copies
+from sknestedae.blocks import ImageBlock, Layout
+from sknestedae.blocks._image import nearest_copies
+
+SHAPES = [(1, 1), (2, 3), (5, 5), (3, 4, 6), (2, 7, 7)]
+
+
+def layout_of(shape):
+    return Layout(int(torch.Size(shape).numel()), shape=shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("invariance", [None, "symmetries"])
+def test_modules_of_any_size(shape, invariance):
+    block, layout = ImageBlock(invariance=invariance), layout_of(shape)
+    encoder, n_outputs = block.make_encoder(layout)
+    values = torch.randn(3, layout.n_values)
+    assert encoder(values).shape == (3, n_outputs)
+    assert encoder(values, values > 0).shape == (3, n_outputs)
+    assert block.make_decoder(layout, 4)(torch.randn(3, 4)).shape == values.shape
+    assert block.reads_missing
+
+
+def test_channels_stand_first():
+    layout = layout_of((3, 4, 6))
+    encoder, _ = ImageBlock(n_channels=(2,)).make_encoder(layout)
+    assert encoder.convolutions[0].in_channels == 3
+    decoder = ImageBlock(n_channels=(2,)).make_decoder(layout, 4)
+    assert decoder.convolutions[-1].out_channels == 3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_features_without_the_pose(shape):
+    encoder, _ = ImageBlock(invariance="symmetries").make_encoder(layout_of(shape))
+    encoder.double().eval()
+    images = torch.randn(4, *shape, dtype=torch.float64)
+    expected = encoder(images.flatten(1))
+    for copy in symmetric_copies(images):
+        torch.testing.assert_close(encoder(copy.flatten(1)), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (5, 5), (3, 4, 6), (2, 7, 7)])
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3)])
+def test_align_finds_the_pose(shape, leading):
+    """Whatever the dimensions before: of networks, of candidates."""
+    block, layout = ImageBlock(invariance="symmetries"), layout_of(shape)
+    given = torch.randn(*leading, 6, *shape)
+    for copy in symmetric_copies(given):
+        decoded = copy.flatten(-len(shape))
+        aligned = block.align(decoded, given.flatten(-len(shape)), None, layout)
+        assert torch.equal(aligned, given.flatten(-len(shape)))
+
+
+def test_align_leaves_images_as_they_are_without_invariance():
+    decoded = torch.randn(3, 16)
+    assert ImageBlock().align(decoded, torch.randn(3, 16), None, layout_of((4, 4))) is decoded
+
+
+def test_align_compares_known_pixels_alone():
+    shape, layout = (1, 2, 2), layout_of((2, 2))
+    block = ImageBlock(invariance="symmetries")
+    decoded = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    given = torch.tensor([[0.0, 0.6, 9.0, 0.0]])  # 9 stands where nothing was measured
+    known = torch.tensor([[True, True, False, True]])
+    expected = torch.tensor([[0.0, 1.0, 0.0, 0.0]])
+    assert torch.equal(block.align(decoded, given, known, layout), expected)
+    assert torch.equal(nearest_copies(decoded, given, known, shape), expected)
+    # the smallest error of any pose, and not that of the given pixel values
+    assert not torch.equal(block.align(decoded, given, None, layout), expected)
+
+
+def test_align_has_the_smallest_error_and_gradients():
+    block, layout = ImageBlock(invariance="symmetries"), layout_of((4, 4))
+    decoded, given = torch.randn(2, 50, 16, dtype=torch.float64)
+    known = torch.rand(50, 16) > 0.3
+    aligned = block.align(decoded.requires_grad_(), given, known, layout)
+    errors = torch.stack(
+        [
+            ((copy.flatten(1) - given).square() * known).sum(dim=1)
+            for copy in symmetric_copies(decoded.unflatten(1, (4, 4)))
+        ]
+    )
+    own = ((aligned - given).square() * known).sum(dim=1)
+    torch.testing.assert_close(own, errors.amin(dim=0))
+    aligned.sum().backward()  # each pixel of the decoded image is one of the aligned
+    assert torch.equal(decoded.grad, torch.ones_like(decoded))
+
+
+@pytest.mark.parametrize(
+    "layout", [Layout(64), Layout(64, shape=(64,)), Layout(16, shape=(1,) * 4)]
+)
+def test_no_image(layout):
+    for make in (ImageBlock().make_encoder, lambda layout: ImageBlock().make_decoder(layout, 3)):
+        with pytest.raises(ValueError, match=r"an image must have the shape .* give it .* shape="):
+            make(layout)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"n_channels": 3}, {"kernel_size": 2}, {"invariance": "rotation"}]
+)
+def test_settings_are_checked_when_modules_are_made(setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        ImageBlock(**setting).make_encoder(layout_of((4, 4)))
+
+
+def test_clone_and_pickle():
+    block = ImageBlock((4, 4), n_channels=(4,), kernel_size=5, invariance="symmetries", scale=None)
+    for copied in (clone(block), pickle.loads(pickle.dumps(block))):
+        assert copied.get_params() == block.get_params()
+    assert repr(ImageBlock()) == "ImageBlock()"

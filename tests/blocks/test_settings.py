@@ -1,0 +1,46 @@
+"""Settings that blocks of arrays share: what is refused, by name, rule and value."""
+
+import numpy as np
+import pytest
+
+from sknestedae.blocks._settings import SCALES, check_choice, check_convolutions
+
+
+@pytest.mark.parametrize("n_channels", [(16, 32), [4], (np.int64(2), 3, 4)])
+def test_channels(n_channels):
+    checked = check_convolutions(n_channels, 3)
+    assert checked == tuple(n_channels)
+    assert all(type(n) is int for n in checked)
+
+
+@pytest.mark.parametrize("n_channels", [(), 16, None, (16, 0), (1.5,), ("a",), (True,), "ab"])
+def test_channels_that_are_refused(n_channels):
+    with pytest.raises(ValueError, match="n_channels must be a tuple of integers") as error:
+        check_convolutions(n_channels, 3)
+    assert repr(n_channels) in str(error.value)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 5, np.int32(3)])
+def test_kernels(kernel_size):
+    check_convolutions((4,), kernel_size)
+
+
+@pytest.mark.parametrize("kernel_size", [0, -1, 2, 4, 3.0, None, "3", True, (3, 3)])
+def test_kernels_that_are_refused(kernel_size):
+    with pytest.raises(ValueError, match="kernel_size must be an odd integer") as error:
+        check_convolutions((4,), kernel_size)
+    assert repr(kernel_size) in str(error.value)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_choices(scale):
+    check_choice("scale", scale, SCALES)
+
+
+@pytest.mark.parametrize("scale", ["blocks", 1, False, ["block"], np.ones(2)])
+def test_choices_that_are_refused(scale):
+    with pytest.raises(
+        ValueError, match=r"^scale must be 'block', 'column' or None, got "
+    ) as error:
+        check_choice("scale", scale, SCALES)
+    assert repr(scale) in str(error.value)
