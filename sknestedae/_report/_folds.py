@@ -17,6 +17,7 @@ from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    ExtraTreesClassifier,
     ExtraTreesRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -56,6 +57,8 @@ _WORTH_THREADS = 10_000
 _LEARN_MANY = ("median", "ridge regression", "extra-trees forest")
 # Of more columns, gradient boosting would have to learn each in a fit of its own.
 MOST_BOOSTED = 12
+# With more columns in the table, gradient boosting would take longer than all else.
+WIDEST_BOOSTED = 512
 # Of more columns, baselines learn so many principal components of them.
 _MOST_OUTPUTS = 32
 
@@ -431,7 +434,8 @@ def baselines(
     seed : int
     n_outputs : int, default=1
         Number of columns of y that are learnt from the same rows. Of many, trees learn all in one
-        fit, and of very many their principal components, as these bound time and memory.
+        fit, and of very many their principal components, as these bound time and memory. So do
+        trees that look at some columns of a wide table.
     """
     is_text = [isinstance(dtype, pd.CategoricalDtype) for dtype in table.dtypes]
     texts = list(table.columns[is_text])
@@ -441,9 +445,11 @@ def baselines(
         (make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
         (make_pipeline(fill, OneHotEncoder(handle_unknown="ignore")), texts),
     ).set_output(transform="default")
-    if target.classes is None and (target.shape or n_outputs > MOST_BOOSTED):
+    is_wide = table.shape[1] > WIDEST_BOOSTED
+    forest = {"random_state": seed, "max_features": "sqrt" if is_wide else 1.0}
+    if target.classes is None and (target.shape or n_outputs > MOST_BOOSTED or is_wide):
         ridge = RidgeCV(alphas=_ALPHAS, alpha_per_target=True)
-        trees = ExtraTreesRegressor(random_state=seed)
+        trees = ExtraTreesRegressor(**forest)
         n_components = min(_MOST_OUTPUTS, len(table) - 1)
         if n_outputs > _MOST_OUTPUTS and n_components > 0:
             ridge, trees = (
@@ -469,9 +475,15 @@ def baselines(
                 categorical_features="from_dtype", random_state=seed
             ),
         }
-    return {
+    by_line = {
         "most frequent class": DummyClassifier(strategy="prior"),
         "logistic regression": make_pipeline(prepare, LogisticRegression(max_iter=1000)),
+    }
+    if is_wide:
+        trees = make_pipeline(prepare, ExtraTreesClassifier(**forest))
+        return {**by_line, "extra-trees forest": trees}
+    return {
+        **by_line,
         "gradient boosting": HistGradientBoostingClassifier(
             categorical_features="from_dtype", random_state=seed
         ),

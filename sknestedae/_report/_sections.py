@@ -59,7 +59,7 @@ from ._figures import (
     draw_reliability,
     draw_targets,
 )
-from ._folds import LEARNT, MODEL, MOST_BOOSTED, Evaluation
+from ._folds import LEARNT, MODEL, MOST_BOOSTED, WIDEST_BOOSTED, Evaluation
 from ._limits import (
     ONE_FOLD,
     VERDICTS,
@@ -496,11 +496,14 @@ def _say_many_outputs(task: Task) -> str:
             " A target that is an array is one target: its scores are of all its elements "
             "together, R² with the deviations of each element from its own mean."
         )
-    if text or len(task.targets) > MOST_BOOSTED:
+    n_columns = sum(
+        column.numbers.shape[1] for column in task.columns if not column.is_categorical
+    )
+    if text or len(task.targets) > MOST_BOOSTED or n_columns > WIDEST_BOOSTED:
         text += (
-            " Of an array, and of more than "
-            f"{MOST_BOOSTED} numbers, an extra-trees forest stands in for gradient boosting, as "
-            "one fit learns all."
+            f" Of an array, of more than {MOST_BOOSTED} numbers, and in a table of more than "
+            f"{WIDEST_BOOSTED} columns, an extra-trees forest stands in for gradient boosting, as "
+            "it is quicker there."
         )
     return text
 

@@ -378,6 +378,13 @@ def test_trees_of_very_many_outputs_learn_components():
     one = Target("y0", "", 0, None, None, {}, y[:, 0])
     assert "gradient boosting" in baselines(table, one, 0, 12)
     assert "extra-trees forest" in baselines(table, one, 0, 13)
+    wide = pd.DataFrame(rng.normal(size=(60, 513))).add_prefix("x")
+    wide["x7"] = y[:, 0] > 0
+    classes = Target("y0", "", 0, None, ["a", "b"], {}, (y[:, 0] > 0).astype(float))
+    for target in (one, classes):
+        assert "gradient boosting" in baselines(wide.iloc[:, :512], target, 0)
+        forest = baselines(wide, target, 0)["extra-trees forest"]
+        assert forest.fit(wide, target.values).score(wide, target.values) > 0.9
 
 
 def test_an_array_is_decoded_as_one(rendered):
