@@ -357,17 +357,18 @@ def counts_rows(task: Task, column: Column) -> bool:
 def equal_columns(task: Task) -> list[list[Column]]:
     """Give columns that are equal in all rows, and missing in the same ones, together.
 
-    Elements of an array are not compared: many pixels of an image may always be the same.
+    Arrays are compared as a whole: many pixels of an image may always be the same.
     """
     alike: dict[Hashable, list[Column]] = {}
     for column in task.columns:
-        if column.stage < 0 or not column.measured.any() or column.array is not None:
+        if column.stage < 0 or not column.measured.any():
             continue
         values = column.values
         if column.is_categorical:
             key: Hashable = tuple(values.astype(object).where(column.measured, None))
         else:  # one zero, and one missing value
-            key = np.where(column.measured, values.to_numpy() + 0.0, np.nan).tobytes()
+            numbers = column.numbers
+            key = np.where(np.isnan(numbers), np.nan, numbers + 0.0).tobytes()
         alike.setdefault(key, []).append(column)
     return [columns for columns in alike.values() if len(columns) > 1]
 

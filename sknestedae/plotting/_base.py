@@ -98,9 +98,18 @@ def make_axes(
     return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
 
 
-def colorbar_beside(artist: ScalarMappable, ax: Axes, label: str) -> Colorbar:
-    """Draw a colour bar at the right of an axes, as high as its picture is."""
-    place = ax.inset_axes((1.04, 0.0, 0.05, 1.0))
+def colorbar_beside(artist: ScalarMappable, ax: Axes, label: str, width: float = 0.05) -> Colorbar:
+    """Draw a colour bar at the right of an axes, as high as its picture is.
+
+    Parameters
+    ----------
+    artist : ScalarMappable
+    ax : Axes
+    label : str
+    width : float, default=0.05
+        Of the bar, as a share of the picture's.
+    """
+    place = ax.inset_axes((1 + 0.8 * width, 0.0, width, 1.0))
     bar = ax.figure.colorbar(artist, cax=place, label=label)
     bar.outline.set_visible(False)
     return bar
@@ -257,7 +266,7 @@ def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
     if reconstructed.nlevels == 2 and true.nlevels == 1:
         n_scales = Counter(feature for _, feature in labels)  # of one scale's plain table
         labels = [label[1] if n_scales[label[1]] == 1 else label for label in labels]
-    place = {label: k for k, label in reversed(list(enumerate(labels)))}  # the first of each
+    place = {label: k for k, label in enumerate(labels)}
     return {j: place[label] for j, label in enumerate(true) if label in place}
 
 

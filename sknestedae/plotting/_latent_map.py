@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # More maps than this are drawn only if they are asked for.
 _MAX_MAPS = 24
+# Beside and above a map, for labels, title and colour bar, in inches.
+_ROOM = (1.35, 0.85)
 _DIVERGING = "RdBu_r"
 _SEQUENTIAL = "viridis"
 
@@ -133,15 +135,14 @@ class LatentMapDisplay:
         values = np.asarray(self.values, dtype=float)
         self.maps_, self.origin_ = make_maps(values, self.positions, self.shape)
         height, width = self.maps_.shape[1:]
-        # panels about as high as their maps, with room for a title, ticks and the colour bar
-        high = float(np.clip(2.3 * height / width, 1.2, 4.0)) + 0.7
+        width_in, height_in = _size_of(height, width, 2.3)
+        single = _size_of(height, width, 3.4)
         self.axes_ = make_axes(
             ax,
             len(self.maps_),
             n_cols,
-            panel_size=(3.3, high),
-            single_size=(4.8, min(1.4 * high, 4.8)),
-            layout="constrained",
+            panel_size=(width_in + _ROOM[0], height_in + _ROOM[1]),
+            single_size=(single[0] + _ROOM[0], single[1] + _ROOM[1]),
         )
         self.figure_ = self.axes_[0].figure
         row, column = self.origin_
@@ -163,7 +164,7 @@ class LatentMapDisplay:
             axes.set_xlabel("Column" if k >= len(self.axes_) - n_last else "")
             axes.set_ylabel("Row" if ax is not None or k % n_cols == 0 else "")
         self.colorbars_ = [
-            colorbar_beside(image, axes, self.label)
+            colorbar_beside(image, axes, self.label, width=0.12 / width_in)
             for image, axes in zip(self.images_, self.axes_, strict=True)
         ]
         return self
@@ -387,6 +388,12 @@ class LatentMapDisplay:
             )
         display = cls(values, positions, names, shape=shape, center=center, label=label)
         return display.plot(ax, n_cols=n_cols, image_kwargs=image_kwargs)
+
+
+def _size_of(height: int, width: int, longer: float) -> tuple[float, float]:
+    """Give width and height of a map in inches, of which the longer side is given."""
+    largest = max(height, width)
+    return max(longer * width / largest, 0.6), max(longer * height / largest, 0.6)
 
 
 def make_maps(values: np.ndarray, positions: Any, shape: Any = None) -> tuple[np.ndarray, Any]:

@@ -1,5 +1,7 @@
 """Facts: intervals, comparisons with baselines, columns that tell nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -175,3 +177,9 @@ def test_pixels_that_are_always_equal_are_no_fault():
     X.loc[:, ["p0", "p1"]] = 0.0
     task = read_task(with_arrays()[2], X, y, None, {})
     assert equal_columns(task) == []
+    image = task.columns[2]
+    turned = replace(image, name="turned", elements=image.elements[:, ::-1])  # of equal means
+    twice = replace(task, columns=[*task.columns, turned, replace(image, name="again")])
+    assert [[column.name for column in own] for own in equal_columns(twice)] == [
+        ["image", "again"]
+    ]

@@ -414,5 +414,5 @@ def test_movement_of_an_array_in_any_unit(unit):
     spread = np.nanstd(data[:, :3], axis=0)
     expected = np.linalg.norm(np.ptp(path, axis=0)) / np.linalg.norm(spread)
     assert array_movement(path * unit, data * unit) == pytest.approx(expected)
-    assert np.isnan(array_movement(path, np.full((30, 4), 0.1)))
+    assert np.isnan(array_movement(path, np.tile([0.1, 0.3, 0.7, 1.1], (30, 1))))
     assert np.isnan(array_movement(path, np.full((30, 4), np.nan)))
