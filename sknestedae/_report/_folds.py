@@ -35,7 +35,7 @@ from .._estimators._unwrap import steps_before, up_to_stage
 from .._notices import Notices
 from .._tables._labels import scale_columns
 from ..model_selection import ScaleKFold, batched_cross_validate
-from ..plotting._arrays import flat_table, pooled_r2, read_array
+from ..plotting._arrays import flat_table, pooled_r2, read_decoded
 from ..plotting._base import count, decode_as
 from ._task import Target, Task, flat_target, label_text, row_means, stages_of
 
@@ -578,7 +578,7 @@ def _decode_held_out(
     """Encode and decode the rows of each fold by the model that did not see them."""
     decoded: dict[int, np.ndarray] = {}
     for (_, test), estimator in zip(splits, estimators, strict=True):
-        back = _decode(task, estimator, safe_indexing(task.X, test))
+        back = _decode(task, estimator, test)
         for j, values in back.items():
             if j not in decoded:
                 decoded[j] = _empty(task, j)
@@ -595,10 +595,19 @@ def _empty(task: Task, j: int) -> np.ndarray:
     return np.full(task.n_samples, None if is_text else np.nan, object if is_text else float)
 
 
-def _decode(task: Task, estimator: Any, X: pd.DataFrame | np.ndarray) -> dict[int, np.ndarray]:
-    """Give the reconstruction of each column of X that comes back, by its position."""
+def _decode(task: Task, estimator: Any, rows: np.ndarray) -> dict[int, np.ndarray]:
+    """Give the reconstruction of each column that comes back, by its position in the task.
+
+    Parameters
+    ----------
+    task : Task
+    estimator : estimator
+        Fitted without these rows.
+    rows : ndarray of int
+    """
     if not _can_decode(task, estimator):
         return {}
+    X = safe_indexing(task.X, rows)
     back = flat_table(decode_as(estimator, estimator.transform(X), X))[0]
     X = flat_table(X)[0]
     labels = list(X.columns) if isinstance(X, pd.DataFrame) else list(range(X.shape[1]))
@@ -614,7 +623,9 @@ def _decode(task: Task, estimator: Any, X: pd.DataFrame | np.ndarray) -> dict[in
             continue
         own = [place[i] for i in column.positions]
         if column.array is not None:
-            decoded[j] = read_array(frame, column.array._replace(columns=own))
+            assert column.elements is not None
+            array = column.array._replace(columns=own)
+            decoded[j] = read_decoded(frame, array, column.elements[rows])
             continue
         values = frame.iloc[:, own[0]]
         if column.is_categorical:

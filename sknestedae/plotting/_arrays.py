@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils import check_random_state
 
 from .._estimators._unwrap import steps_before
@@ -29,12 +30,16 @@ class ArrayColumns(NamedTuple):
     plot : callable
         Called with axes, given values, decoded ones or None, and keywords `label`, `unit`, `x`,
         `names` and `titles`; see :func:`~sknestedae.blocks._drawing.draw_values`.
+    align : callable or None
+        From decoded values and given ones, of shape (n_samples, n_values), NaN where not measured,
+        to decoded ones in the pose of the given; see :meth:`~sknestedae.blocks.Block.align`.
     """
 
     name: str
     columns: list[int]
     shape: tuple[int, ...]
     plot: Callable[..., Any]
+    align: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
     @property
     def n_values(self) -> int:
@@ -113,6 +118,22 @@ def read_array(X: pd.DataFrame, array: ArrayColumns) -> np.ndarray:
     return part.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def read_decoded(X: pd.DataFrame, array: ArrayColumns, given: np.ndarray) -> np.ndarray:
+    """Give the decoded values of an array in the pose of the given ones.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_samples, n_columns)
+        What came back.
+    array : ArrayColumns
+        With its columns in this table.
+    given : ndarray of shape (n_samples, n_values)
+        NaN where not measured.
+    """
+    decoded = read_array(X, array)
+    return decoded if array.align is None else array.align(decoded, given)
+
+
 def stack_cells(y: Any) -> Any:
     """Give a column whose cells are arrays as one array, and all else as it is.
 
@@ -189,11 +210,23 @@ def _blocks_of(estimator: Any, own: list[int] | None) -> Iterable[ArrayColumns]:
                 continue
             columns = [own[j] for j in columns]
         if shape:
-            yield ArrayColumns(name, columns, shape, partial(_plot_block, fitted))
+            plot, align = partial(_plot_block, fitted), partial(_align_block, fitted)
+            yield ArrayColumns(name, columns, shape, plot, align)
 
 
 def _plot_block(fitted: Any, ax: Any, given: Any, decoded: Any, **keywords: Any) -> Any:
     return fitted.block.plot(ax, given, decoded, fitted.layout, **keywords)
+
+
+def _align_block(fitted: Any, decoded: np.ndarray, given: np.ndarray) -> np.ndarray:
+    known = ~np.isnan(given)
+    aligned = fitted.block.align(
+        torch.from_numpy(decoded.copy()),  # pandas may not let it be written to
+        torch.from_numpy(np.where(known, given, 0.0)),
+        None if known.all() else torch.from_numpy(known),
+        fitted.layout,
+    )
+    return aligned.numpy()
 
 
 def place_arrays(

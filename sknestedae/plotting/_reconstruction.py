@@ -24,6 +24,7 @@ from ._arrays import (
     place_arrays,
     pooled_r2,
     read_array,
+    read_decoded,
     row_errors,
 )
 from ._base import (
@@ -59,8 +60,9 @@ class ReconstructionDisplay:
     column's own unit) and R² in its title. A categorical column has a bar for each category, with
     the fraction of its samples that are reconstructed correctly. Columns that are one array, such
     as a spectrum or an image, have one panel with four rows: Q1 to Q4 are the middle ones of the
-    four quartiles of the error, from the smallest to the largest. Entries that were not measured
-    are left out.
+    four quartiles of the error, from the smallest to the largest. A block that decodes an array in
+    a pose of its own has it turned as the true one first. Entries that were not measured are left
+    out.
 
     It is recommended to use :func:`~sknestedae.plotting.ReconstructionDisplay.from_estimator` or
     :func:`~sknestedae.plotting.ReconstructionDisplay.from_reconstruction` to create a display.
@@ -189,10 +191,11 @@ class ReconstructionDisplay:
         categorical = categorical_positions(
             self.categorical_features, X, true, reconstructed, alone
         )
-        has_arrays = any(isinstance(what, ArrayColumns) for what in chosen)
-        # equal squares alone are set closely
-        layout = "constrained" if has_arrays else "compressed"
-        self.axes_ = make_axes(ax, len(chosen), n_cols, layout=layout)
+        n_axes = [len(what.shape) for what in chosen if isinstance(what, ArrayColumns)]
+        # equal squares alone are set closely; two rows of pictures are wider than high
+        layout = "constrained" if n_axes else "compressed"
+        single = (5.6, 3.2) if max(n_axes, default=0) > 1 else (4.8, 4.8)
+        self.axes_ = make_axes(ax, len(chosen), n_cols, single_size=single, layout=layout)
         self.figure_ = self.axes_[0].figure
         panels = []
         for axes, what in zip(self.axes_, chosen, strict=True):
@@ -513,7 +516,8 @@ def _draw_array(
     from matplotlib.image import AxesImage
 
     before = read_array(true, array)
-    after = read_array(reconstructed, array._replace(columns=list(range(reconstructed.shape[1]))))
+    own = array._replace(columns=list(range(reconstructed.shape[1])))
+    after = read_decoded(reconstructed, own, before)
     known = ~np.isnan(before)
     if not known.any():
         return _blank(ax)

@@ -7,7 +7,6 @@ from cases.report import (
     EVIL,
     TINY,
     Parser,
-    WithArrays,
     check_markdown,
     check_page,
     many,
@@ -338,7 +337,7 @@ def test_scores_of_an_array_are_of_all_its_elements():
     own, median = [], []
     for train, test in folds:
         learnt, held = (part[part != 4] for part in (train, test))
-        fitted = WithArrays(**TINY).fit(X.iloc[train], y[train])
+        fitted = clone(sae).fit(X.iloc[train], y[train])
         own.append(np.nanmean(np.abs(fitted.predict(X.iloc[held]) - y[held])))
         middle = np.where(np.isnan(y), np.nanmean(y[learnt], axis=0), y)[learnt]
         median.append(np.nanmean(np.abs(np.median(middle, axis=0) - y[held])))
@@ -389,7 +388,7 @@ def test_an_array_is_decoded_as_one(rendered):
     assert list(table.index) == ["centre", "height", "image"]
     back = np.empty((40, 30))
     for train, test in folds:
-        fitted = WithArrays(**TINY).fit(X.iloc[train], y[train])
+        fitted = clone(sae).fit(X.iloc[train], y[train])
         back[test] = fitted.inverse_transform(fitted.transform(X.iloc[test])).iloc[:, 2:]
     expected = r2_score(X.iloc[:, 2:], back, multioutput="variance_weighted")
     assert table.loc["image", "Measured"] == "40"

@@ -46,6 +46,9 @@ class DrawnBlock:
         self.given = given
         return draw_values(ax, given, decoded, layout, **keywords)
 
+    def align(self, decoded, given, known, layout):
+        return decoded
+
 
 class Fitted(NamedTuple):
     """A block as it was fitted: the members that the displays read."""

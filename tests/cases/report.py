@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
-from cases.arrays import DrawnBlock, Fitted, ShapeOnly, make_images, make_spectra
+from cases.arrays import make_images, make_spectra
 from sknestedae import SupervisedAutoencoder
+from sknestedae.blocks import ImageBlock, SpectrumBlock
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (6,), "max_iter": 3, "random_state": 0}
 
@@ -138,12 +139,6 @@ def many(n_targets, X):
     return table, y, SupervisedAutoencoder(**TINY).fit(table, y)
 
 
-class WithArrays(SupervisedAutoencoder):
-    """An autoencoder that is told which columns, and that its target, are one array."""
-
-    blocks_ = None
-
-
 def with_arrays(n_samples=40, target_shape=None, **settings):
     """Fit a table of two numbers and an image to spectra, or to images; all NaN-free.
 
@@ -151,19 +146,16 @@ def with_arrays(n_samples=40, target_shape=None, **settings):
     -------
     X : DataFrame of shape (n_samples, 32)
     y : ndarray of shape (n_samples, 24), or (n_samples, 30) with a target's shape
-    estimator : WithArrays
+    estimator : SupervisedAutoencoder
     """
     images = make_images(n_samples).reshape(n_samples, -1)
     spectra, numbers = make_spectra(n_samples)
     X = pd.DataFrame(numbers, columns=["centre", "height"])
     X = pd.concat([X, pd.DataFrame(images).add_prefix("p")], axis=1)
-    y = spectra if target_shape is None else images
-
-    class Block:
-        shape = target_shape
-
-    estimator = WithArrays(**{**TINY, **settings}).fit(X, y)
-    estimator.target_block = Block()
-    image = Fitted(DrawnBlock(), ShapeOnly((5, 6)), list(range(2, 32)))
-    estimator.blocks_ = {"image": image}
-    return X, y, estimator
+    narrow = {"n_channels": (2,)}
+    target, y = SpectrumBlock(**narrow), spectra
+    if target_shape is not None:
+        target, y = ImageBlock(target_shape, **narrow), images
+    blocks = [("image", ImageBlock((5, 6), **narrow), slice("p0", "p29"))]
+    settings = {**TINY, **settings}
+    return X, y, SupervisedAutoencoder(blocks=blocks, target_block=target, **settings).fit(X, y)

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
+from sknestedae.blocks import ImageBlock
 from sknestedae.plotting import HistoryDisplay, ReconstructionDisplay
 
 TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
@@ -501,3 +502,20 @@ def test_an_array_that_was_never_measured():
 def test_rows_of_other_shapes():
     with pytest.raises(ValueError, match=r"same shape, got \(2, 3\) and \(3, 2\)"):
         ReconstructionDisplay.from_reconstruction(np.ones((5, 2, 3)), np.ones((5, 3, 2)))
+
+
+def test_an_image_that_was_turned_is_turned_back():
+    images = make_images()[:, :, :5]
+    images[3, 1, 2] = np.nan
+    block = ImageBlock(n_channels=(2,), invariance="symmetries")
+    sae = SupervisedAutoencoder(blocks=block, **TINY).fit(images)
+    display = ReconstructionDisplay.from_estimator(sae, images)
+    back = sae.inverse_transform(sae.transform(images))
+    copies = [np.rot90(image, k, (1, 2)) for image in (back, back[:, ::-1]) for k in range(4)]
+    squares = np.nanmean((np.stack(copies) - images) ** 2, axis=(2, 3))
+    nearest = np.stack(copies)[squares.argmin(axis=0), np.arange(40)]
+    assert (squares.argmin(axis=0) != 0).any()
+    assert display.metrics_["mae"].iloc[0] == pytest.approx(np.nanmean(np.abs(nearest - images)))
+    rows = display.rows_[0]
+    drawn = [artist.get_array() for artist in display.artists_[0]]
+    assert_allclose(drawn[4:], nearest[rows], rtol=1e-6)
