@@ -8,7 +8,7 @@ how much each entry of a row adds to a latent or a prediction, through all stage
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -34,9 +34,12 @@ from ._estimators._unwrap import (
     up_to_stage,
 )
 from ._networks._batch import Batch
+from ._tables._cells import array_columns, cells_of, read_cell
+from ._tables._codec import TabularCodec
 from ._tables._columns import factorize, is_categorical
-from ._tables._input import check_same_rows, to_pandas
-from ._tables._statistics import standard_deviation
+from ._tables._input import as_array, check_same_rows, n_dims, to_pandas
+from ._tables._layout import Layout
+from ._tables._statistics import column_deviations
 from ._tables._target import ClassTarget, NumericTarget
 from .blocks import DenseBlock
 from .exceptions import NoTargetError
@@ -47,6 +50,8 @@ __all__ = ["column_usage", "encoder_weights", "integrated_gradients", "latent_co
 # these may have together, which bounds the memory that a wide table takes.
 _CHUNK_POINTS = 65_536
 _CHUNK_VALUES = 2**22
+# The outputs of convolutions are many times what enters them.
+_VALUES_OF_ARRAYS = 16
 
 
 # ---------------------------------------------------------------------------------------------
@@ -95,9 +100,10 @@ def encoder_weights(estimator, stage=None):
 
     Notes
     -----
-    A :class:`~sknestedae.blocks.Block` of another kind has weights of its own. Those given here
-    are the weights with which its outputs enter the common encoder, indexed by the block's name
-    and the number of the output.
+    A :class:`~sknestedae.blocks.Block` of another kind, such as that of an image, has weights of
+    its own. Those given here are the weights with which its outputs enter the common encoder,
+    indexed by the block's name and the number of the output. Which pixels matter, no weight tells;
+    :func:`integrated_gradients` does.
 
     References
     ----------
@@ -288,8 +294,9 @@ def _inputs(
         row = torch.zeros(
             (1, table.layouts[name].n_values), dtype=fitted.dtype, device=fitted.device
         )
+        nothing_missing = (None,) if block.reads_missing else ()
         with torch.no_grad():
-            width = encoder(row).shape[1]
+            width = encoder(row, *nothing_missing).shape[1]
         first = min([*numeric, *categorical])
         inputs += [(first, name, i) for i in range(width)]
     return inputs
@@ -311,10 +318,11 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
         Fitted estimator with ``transform``, or a pipeline or search that ends in one.
     X : array-like or DataFrame of shape (n_samples, n_features)
         The columns that were fitted.
-    variables : DataFrame, Series or array-like of shape (n_samples, n_variables) or (n_samples,)
+    variables : DataFrame, Series or array-like of shape (n_samples, ...) or (n_samples,)
         For the same rows, in the same order (row labels, where both have some, must be in one
         order too): numbers or, by their dtype, categories, strings or booleans. A row counts for
-        a variable where it is not missing.
+        a variable where it is not missing. Of arrays, such as images in an array of more
+        dimensions or spectra in cells, each entry is a variable.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`, whose latents are
         taken. None: the latents that the estimator gives.
@@ -325,7 +333,9 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
     -------
     correlations : DataFrame of shape (n_latents, n_variables)
         From -1 to 1; for categories the correlation ratio, from 0 to 1. NaN where a latent or a
-        variable is constant in the rows that count.
+        variable is constant in the rows that count. The entries of arrays are named
+        ``"spectrum[12]"`` or ``"image[3, 4]"``, in C order; those of an array without a name
+        ``"[3, 4]"``.
 
     Raises
     ------
@@ -374,39 +384,94 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
         estimator = up_to_stage(estimator, stage)
     Z = estimator.transform(X)
     Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z, dtype=float)
-    frame = pd.DataFrame(variables)
+    frame = _variables(variables)
     check_consistent_length(Z, frame)
-    correlations = {}
+    correlations = np.empty((Z.shape[1], frame.shape[1]))
+    together = []  # numbers without missing values: thousands of them at once
     for j, label in enumerate(frame.columns):
         column = frame.iloc[:, j]
         known = column.notna().to_numpy()
-        latents = Z[known]
-        if method == "spearman" and len(latents):
-            latents = rankdata(latents, axis=0)
         name = f"{label!r} of 'variables'"
         if is_categorical(column, name):
             codes, _ = factorize(column[known], name)
-            correlations[j] = _correlation_ratio(latents, codes)
+            correlations[:, j] = _correlation_ratio(_ranks(Z[known], method), codes)
             continue
         values = pd.to_numeric(column[known]).to_numpy(dtype=float)
         if np.isinf(values).any():
             raise ValueError(f"Column {name} contains infinity; leave it out as NaN.")
-        values = rankdata(values) if method == "spearman" else values
-        correlations[j] = _correlation(latents, values)
+        if known.all():
+            together.append(j)
+            continue
+        ranked = _ranks(values[:, None], method)
+        correlations[:, [j]] = _correlation(_ranks(Z[known], method), ranked)
+    if together:
+        values = frame.iloc[:, together].to_numpy(dtype=float)
+        correlations[:, together] = _correlation(_ranks(Z, method), _ranks(values, method))
     index = pd.Index(names_of_latents(estimator, Z.shape[1]))
-    return pd.DataFrame(correlations, index=index).set_axis(frame.columns, axis=1)
+    return pd.DataFrame(correlations, index=index, columns=frame.columns)
+
+
+def _variables(variables: Any) -> pd.DataFrame:
+    """Give variables as a table in which each entry of an array is a column."""
+    if n_dims(variables) > 2:
+        values = np.asarray(as_array(variables))
+        names = entry_names("", values.shape[1:])
+        return pd.DataFrame(values.reshape(len(values), -1), columns=names)
+    frame = pd.DataFrame(variables)
+    cells = array_columns(frame)
+    if not cells:
+        return frame
+    parts = [
+        _spread_cells(frame.iloc[:, j], frame.columns[j]) if j in cells else frame.iloc[:, [j]]
+        for j in range(frame.shape[1])
+    ]
+    return pd.concat(parts, axis=1)
+
+
+def _spread_cells(column: pd.Series, label: Hashable) -> pd.DataFrame:
+    """Give each entry of the arrays in a column's cells as a column; NaN of a missing cell."""
+    cells = [read_cell(value) for value in cells_of(column)]
+    shapes = {cell.shape for cell in cells if cell is not None}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"Column {label!r} of 'variables' has arrays of several shapes, such as "
+            f"{sorted(shapes)[:2]}; all must have one."
+        )
+    (shape,) = shapes
+    nothing = np.full(shape, np.nan)
+    values = np.stack([nothing if cell is None else cell for cell in cells])
+    frame = pd.DataFrame(values.reshape(len(values), -1), index=column.index)
+    frame.columns = pd.Index(entry_names(label, shape))
+    return frame
+
+
+def _ranks(values: np.ndarray, method: str) -> np.ndarray:
+    """Give the ranks of each column for "spearman", else the values."""
+    return rankdata(values, axis=0) if method == "spearman" and len(values) else values
 
 
 def _correlation(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Correlate columns with values of shape (n_samples,); NaN where either is constant."""
-    result = np.full(Z.shape[1], np.nan)
-    if standard_deviation(values) == 0:
+    """Correlate columns with columns; NaN where either is constant.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_latents)
+    values : ndarray of shape (n_samples, n_variables)
+
+    Returns
+    -------
+    ndarray of shape (n_latents, n_variables)
+    """
+    result = np.full((Z.shape[1], values.shape[1]), np.nan)
+    if not len(Z):
         return result
-    values = np.ldexp(values, -np.frexp(np.abs(values).max())[1])  # near 1, to be squared
-    varies = np.ptp(Z, axis=0) > 0
-    Z, values = Z[:, varies] - Z[:, varies].mean(axis=0), values - values.mean()
-    norms = np.linalg.norm(Z, axis=0) * np.linalg.norm(values)
-    result[varies] = np.clip(values @ Z / norms, -1, 1)
+    _, deviation, _ = column_deviations(iter([(values, None)]))  # 0 where rounding alone varies
+    rows, columns = np.flatnonzero(Z.min(axis=0) < Z.max(axis=0)), np.flatnonzero(deviation)
+    Z, values = Z[:, rows], values[:, columns]
+    values = np.ldexp(values, -np.frexp(np.abs(values).max(axis=0))[1])  # near 1, to be squared
+    Z, values = Z - Z.mean(axis=0), values - values.mean(axis=0)
+    norms = np.linalg.norm(Z, axis=0)[:, None] * np.linalg.norm(values, axis=0)
+    result[np.ix_(rows, columns)] = np.clip(Z.T @ values / norms, -1, 1)
     return result
 
 
@@ -439,6 +504,8 @@ def integrated_gradients(
     output=None,
     baselines=None,
     n_steps=50,
+    by="column",
+    block=None,
     return_baseline=False,
 ):
     r"""Divide a prediction, or a latent, among the entries of its row.
@@ -455,30 +522,41 @@ def integrated_gradients(
     estimator : estimator instance
         Fitted supervised autoencoder or chain of such, or a search for one. For a pipeline, pass
         the last step, and the table that it sees.
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
         The columns that were fitted.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`, whose prediction
         or latent is divided. None: the last.
     latent : int, default=None
         Position of a latent; negative ones count from the last. None: the prediction.
-    output : int or class label, default=None
-        Which output is divided: the position among several outputs (of this stage); for a
-        classifier the class. None: the only output; the second one of two classes.
+    output : int, tuple of int, "mean" or class label, default=None
+        Which output is divided: the position among several outputs (of this stage); of a target
+        with more dimensions, a position along each; ``"mean"`` for the mean of all, such as of a
+        spectrum. For a classifier the class. None: the only output; the second one of two classes.
     baselines : array-like or DataFrame of shape (1 or n_samples, n_features), default=None
         Rows with the columns of X that the lines begin at. None: the mean of each number, and the
         frequencies of each category, as which a missing entry enters.
     n_steps : int, default=50
         Number of points on each line.
+    by : {"column", "entry", "block"}, default="column"
+        What has a column of the result. "column": each column of the table; the parts of an array
+        in a cell are summed. "entry": each number of such an array, too, as ``"spectrum[12]"`` or
+        ``"image[3, 4]"``. "block": each block, all of its parts summed, behind its stage's name,
+        as ``"device__image"``, where two stages have a block of that name.
+    block : str, default=None
+        Name of a block of arrays, as of ``by="block"``, whose parts are given in its shape, to be
+        drawn as a line or an image.
     return_baseline : bool, default=False
         Whether to give the outputs of the baselines as well.
 
     Returns
     -------
     attributions : DataFrame of shape (n_samples, n_columns)
-        One column for each column of the table that reaches the stage, the parts of all categories
-        summed. In the unit of the output: that of the target; for a class the log-odds
-        :math:`\log p / (1 - p)`, without unit; for a latent none. 0 where an entry is missing.
+        One column for each column of the table that reaches the stage, or as ``by`` says, the
+        parts of all categories summed. In the unit of the output: that of the target; for a class
+        the log-odds :math:`\log p / (1 - p)`, without unit; for a latent none. 0 where an entry is
+        missing. With ``block``, an ndarray of shape (n_samples, \*shape), such as (n_samples,
+        height, width).
     outputs : ndarray of shape (n_samples,)
         Only with ``return_baseline=True``: the outputs for the rows' baselines. Missing entries of
         a row are missing in its baseline.
@@ -492,7 +570,8 @@ def integrated_gradients(
     TypeError
         If the estimator is of another kind, or X a list of tables.
     ValueError
-        If there is no such stage, latent, output or class, or the baselines do not go with X.
+        If there is no such stage, latent, output, class or block, or the baselines do not go with
+        X.
     ImportError
         If captum is not installed.
 
@@ -529,6 +608,20 @@ def integrated_gradients(
     1
     >>> bool(np.allclose(outputs + attributions.sum(axis=1), sae.predict(X), atol=1e-4))
     True
+
+    Images of which one pixel is the target:
+
+    >>> from sknestedae.blocks import ImageBlock
+    >>> images = np.random.RandomState(0).normal(size=(200, 4, 4))
+    >>> block = ImageBlock(n_channels=(2,))
+    >>> sae = SupervisedAutoencoder(2, blocks=block, max_iter=30, random_state=0)
+    >>> sae = sae.fit(images, images[:, 1, 2])
+    >>> parts = integrated_gradients(sae, images, block="X")
+    >>> parts.shape
+    (200, 4, 4)
+    >>> mean = np.abs(parts).mean(axis=0)
+    >>> [int(i) for i in np.unravel_index(mean.argmax(), mean.shape)]
+    [1, 2]
     """
     caller = "integrated_gradients"
     check_one_table(X, caller, "Pass one table, such as stack_scales makes of them.")
@@ -539,9 +632,16 @@ def integrated_gradients(
         raise ValueError(
             f"Either a 'latent' or an 'output' can be divided, got {latent!r} and {output!r}."
         )
+    if by not in ("column", "entry", "block"):
+        raise ValueError(f"The 'by' parameter must be 'column', 'entry' or 'block', got {by!r}.")
+    if block is not None and by != "column":
+        raise ValueError(
+            f"The 'block' parameter gives one block in its shape, so that by={by!r} has no use."
+        )
     chain = DifferentiableChain(estimator, caller)
     if stage is not None:
         chain = chain.up_to(stage_position(chain.estimator, stage))
+    key = None if block is None else _block_of_arrays(chain, block)
     if latent is not None:
         choose, chains = _latent_of(chain, latent), [chain]
     else:
@@ -550,15 +650,103 @@ def integrated_gradients(
         # of one network a stage each: their mean is the prediction of an ensemble of chains, and
         # of a last stage that is an ensemble itself
         chains = [own for member in chain.members() for own in member.members_of_stage(last)]
-    parts = [_attribute(own, X, choose, baselines, int(n_steps)) for own in chains]
-    mean = np.mean([values for values, _ in parts], axis=0)
-    own = sorted(j for columns in chain.columns for j in columns)
-    index = X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(len(mean))
-    attributions = pd.DataFrame(mean[:, own], index=index)
-    attributions.columns = chain.labels()[own]
+    found = [_attribute(own, X, choose, baselines, int(n_steps)) for own in chains]
+    parts = {k: np.mean([own[k] for own, _ in found], axis=0) for k in found[0][0]}
+    index = X.index if isinstance(X, pd.DataFrame) else None
+    attributions = (
+        _gather(chain, parts, by, index) if key is None else _in_shape(chain, parts, key)
+    )
     if not return_baseline:
         return attributions
-    return attributions, np.mean([outputs for _, outputs in parts], axis=0)
+    return attributions, np.mean([outputs for _, outputs in found], axis=0)
+
+
+def _block_of_arrays(chain: DifferentiableChain, block: str) -> tuple[int, str]:
+    """Give the stage and the name of a block of arrays that the parameter names."""
+    names = chain.block_names()
+    known = {
+        name: (k, own)
+        for (k, own), name in names.items()
+        if not isinstance(chain.stages[k].table.codecs[own], TabularCodec)
+    }
+    known |= {f"{chain.names[k]}__{own}": (k, own) for k, own in known.values()}
+    if block not in known:
+        shown = [name for name in names.values() if name in known]
+        raise ValueError(
+            f"The 'block' parameter must name a block of arrays, of which there are {shown}; got "
+            f"{block!r}."
+        )
+    return known[block]
+
+
+# The parts of each entry of a block, of shape (n_samples, layout.n_columns), by stage and name.
+_Parts = dict[tuple[int, str], np.ndarray]
+
+
+def _in_shape(chain: DifferentiableChain, parts: _Parts, key: tuple[int, str]) -> np.ndarray:
+    """Give the parts of a block of arrays, of shape (n_samples, ...) with that of its arrays."""
+    k, name = key
+    layout = chain.stages[k].layouts[name]
+    return parts[key].reshape(-1, *(layout.shape or (layout.n_columns,)))
+
+
+def _gather(
+    chain: DifferentiableChain, parts: _Parts, by: str, index: pd.Index | None
+) -> pd.DataFrame:
+    """Give parts as a table: by columns, by entries or by blocks."""
+    if by == "block":
+        names = chain.block_names()
+        sums = {names[key]: own.sum(axis=1) for key, own in parts.items()}
+        return pd.DataFrame(sums, index=index)
+    if by == "entry":
+        return _gather_entries(chain, parts, index)
+    labels = chain.labels()
+    n_samples = len(next(iter(parts.values())))
+    attributions = np.zeros((n_samples, len(labels)))
+    for (k, name), values in parts.items():
+        at = chain.columns_of_entries(k)[name]
+        is_own = at >= 0  # those of latents, which are -1, belong to none
+        np.add.at(attributions.T, at[is_own], values[:, is_own].T)
+    own = sorted(j for columns in chain.columns for j in columns)
+    frame = pd.DataFrame(attributions[:, own], index=index)
+    frame.columns = labels[own]
+    return frame
+
+
+def _gather_entries(
+    chain: DifferentiableChain, parts: _Parts, index: pd.Index | None
+) -> pd.DataFrame:
+    """Give the part of each entry, in the order of the columns of X."""
+    labels = chain.labels()
+    entries = []  # the column of X, the place among the entries of its block, label, and values
+    for (k, name), values in parts.items():
+        layout = chain.stages[k].layouts[name]
+        at = chain.columns_of_entries(k)[name].tolist()
+        names = [labels[j] for j in at]
+        if layout.shape and chain.stages[k].table.codecs[name].has_cells:
+            names = entry_names(names[0], layout.shape)
+        elif layout.shape and not chain.has_labels:
+            names = entry_names(chain.block_names()[k, name], layout.shape)
+        entries += [
+            (j, i, label, values[:, i])
+            for i, (j, label) in enumerate(zip(at, names, strict=True))
+            if j >= 0
+        ]
+    entries.sort(key=lambda entry: entry[:2])
+    frame = pd.DataFrame(np.column_stack([own for *_, own in entries]), index=index)
+    frame.columns = pd.Index([label for _, _, label, _ in entries])
+    return frame
+
+
+def entry_names(label: Hashable, shape: tuple[int, ...]) -> list[Hashable]:
+    """Name the entries of an array in C order, such as "image[3, 4]".
+
+    Of a label with several levels, the last one has the index.
+    """
+    indices = [", ".join(map(str, index)) for index in np.ndindex(*shape)]
+    if isinstance(label, tuple):
+        return [(*label[:-1], f"{label[-1]}[{i}]") for i in indices]
+    return [f"{label}[{i}]" for i in indices]
 
 
 # Picks what is divided from the outputs of the last stage of a chain, of shape (n_samples,).
@@ -588,24 +776,38 @@ def _output_of(chain: DifferentiableChain, output: Any) -> _Choice:
         )
     if isinstance(target, ClassTarget):
         return _log_odds(target.classes.tolist(), output)
-    n_outputs = target.layout.n_numeric
-    j = 0 if output is None and n_outputs == 1 else output
-    is_index = isinstance(j, Integral) and not isinstance(j, bool)
-    if not is_index or not -n_outputs <= int(j) < n_outputs:
-        raise ValueError(
-            f"The 'output' parameter must be an int from {-n_outputs} to {n_outputs - 1}, as "
-            f"there are {n_outputs} outputs; got {output!r}."
-        )
+    chosen = _position_of_output(output, target.layout)
 
     def number(chain: DifferentiableChain, outputs: StageOutputs) -> Tensor:
         # of the chain that is given: a member of an ensemble has a mean and a scale of its own
         own = chain.stages[-1].target
         assert isinstance(own, NumericTarget)
         assert outputs.prediction is not None
-        mean, scale = own.affine()
-        return outputs.prediction[:, int(j)] * scale[int(j)] + mean[int(j)]
+        mean, scale = (torch.as_tensor(part).to(outputs.prediction) for part in own.affine())
+        return (outputs.prediction[:, chosen] * scale[chosen] + mean[chosen]).mean(dim=1)
 
     return number
+
+
+def _position_of_output(output: Any, layout: Layout) -> slice | list[int]:
+    """Give the outputs whose mean is divided: one, or all of them."""
+    n_outputs = layout.n_numeric
+    if isinstance(output, str) and output == "mean":
+        return slice(None)
+    if isinstance(output, tuple) and len(output) == len(layout.shape):
+        sizes = layout.shape
+        index = output
+    else:
+        sizes = (n_outputs,)
+        index = (0 if output is None and n_outputs == 1 else output,)
+    is_index = all(isinstance(i, Integral) and not isinstance(i, bool) for i in index)
+    if not is_index or not all(-n <= int(i) < n for i, n in zip(index, sizes, strict=True)):
+        shape = f", of the shape {layout.shape}" if len(layout.shape) > 1 else ""
+        raise ValueError(
+            f"The 'output' parameter must be an int from {-n_outputs} to {n_outputs - 1}, as "
+            f"there are {n_outputs} outputs{shape}, or 'mean'; got {output!r}."
+        )
+    return [int(np.arange(n_outputs).reshape(sizes)[tuple(map(int, index))])]
 
 
 def _log_odds(classes: list[Any], output: Any) -> _Choice:
@@ -634,7 +836,7 @@ def _attribute(
     choose: _Choice,
     baselines: Any,
     n_steps: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[_Parts, np.ndarray]:
     """Integrate the gradients of one network a stage.
 
     Parameters
@@ -649,8 +851,8 @@ def _attribute(
 
     Returns
     -------
-    attributions : ndarray of shape (n_samples, n_features)
-        For each column of the table that was fitted.
+    parts : dict of (int, str) to ndarray of shape (n_samples, layout.n_columns)
+        Of each entry of each stage's blocks, the values of a category summed; 0 of latents.
     outputs : ndarray of shape (n_samples,)
         For the baselines.
     """
@@ -663,44 +865,49 @@ def _attribute(
         ) from error
 
     X = chain.check(X)
-    parts = chain.encode(X)
-    keys = [(k, name) for k, rows in enumerate(parts) for name in rows.values]
-    masks = [(k, name) for k, rows in enumerate(parts) for name in rows.measured]
-    columns = [chain.columns_of_values(k)[name] for k, name in keys]
-    ends = [parts[k].values[name] for k, name in keys]
-    starts = _starts(chain, X, baselines, keys, columns, ends)
-    measured = [parts[k].measured[name] for k, name in masks]
+    rows = chain.encode(X)
+    keys = [(k, name) for k, own in enumerate(rows) for name in own.values]
+    masks = [(k, name) for k, own in enumerate(rows) for name in own.measured]
+    ends = [rows[k].values[name] for k, name in keys]
+    starts = _starts(chain, X, baselines, keys, rows)
+    measured = [rows[k].measured[name] for k, name in masks]
 
     # captum knows functions of tensors alone: the values of all blocks of all stages, which are
     # followed from one end to the other, and then the masks, which stay
     def forward(*tensors: Tensor) -> Tensor:
-        rows = [Batch({}) for _ in parts]
+        given = [Batch({}) for _ in rows]
         for (k, name), values in zip(keys, tensors[: len(keys)], strict=True):
-            rows[k].values[name] = values
+            given[k].values[name] = values
         for (k, name), mask in zip(masks, tensors[len(keys) :], strict=True):
-            rows[k].measured[name] = mask
-        return choose(chain, chain.forward(rows)[-1])
+            given[k].measured[name] = mask
+        return choose(chain, chain.forward(given)[-1])
 
-    n_features = chain.estimator.n_features_in_
-    attributions, outputs = np.zeros((len(X), n_features)), np.zeros(len(X))
+    layouts = {(k, name): chain.stages[k].layouts[name] for k, name in keys}
+    parts = {key: np.zeros((len(X), layout.n_columns)) for key, layout in layouts.items()}
+    outputs = np.zeros(len(X))
     method = IntegratedGradients(forward)
-    n_values = sum(values.shape[1] for values in ends)
-    for chunk in gen_batches(len(X), _rows_at_once(n_values, n_steps)):
+    for chunk in gen_batches(len(X), _rows_at_once(list(layouts.values()), n_steps)):
         start, end = tuple(t[chunk] for t in starts), tuple(t[chunk] for t in ends)
         mask = tuple(t[chunk] for t in measured)
         found = method.attribute(end, start, additional_forward_args=mask, n_steps=n_steps)
-        for values, own in zip(found, columns, strict=True):
-            # sums the values of a column, such as its categories; those of latents, which are -1,
-            # belong to none
-            is_column = own[:, None] == np.arange(n_features)
-            attributions[chunk] += values.detach().cpu().numpy() @ is_column
+        for key, values in zip(keys, found, strict=True):
+            parts[key][chunk] = _sum_categories(values.detach().cpu().numpy(), layouts[key])
         with torch.no_grad():
             outputs[chunk] = forward(*start, *mask).cpu().numpy()
-    return attributions, outputs
+    return parts, outputs
 
 
-def _rows_at_once(n_values: int, n_steps: int) -> int:
+def _sum_categories(values: np.ndarray, layout: Layout) -> np.ndarray:
+    """Give the part of each entry: of a number its value's, of a category the sum of its group."""
+    groups = [values[:, group].sum(axis=1, keepdims=True) for group in layout.groups()]
+    return np.hstack([values[:, : layout.n_numeric], *groups])
+
+
+def _rows_at_once(layouts: Sequence[Layout], n_steps: int) -> int:
     """Give how many rows fit into the memory at once; at least one, with all its steps."""
+    n_values = sum(
+        layout.n_values * (_VALUES_OF_ARRAYS if layout.shape else 1) for layout in layouts
+    )
     n_points = min(_CHUNK_POINTS, _CHUNK_VALUES // max(n_values, 1))
     return max(n_points // n_steps, 1)
 
@@ -709,9 +916,8 @@ def _starts(
     chain: DifferentiableChain,
     X: pd.DataFrame | np.ndarray,
     baselines: Any,
-    keys: Iterable[tuple[int, str]],
-    columns: list[np.ndarray],
-    ends: list[Tensor],
+    keys: list[tuple[int, str]],
+    rows: Sequence[Batch],
 ) -> list[Tensor]:
     """Give the values at which the lines begin.
 
@@ -725,12 +931,10 @@ def _starts(
         Checked.
     baselines
         As in ``integrated_gradients``.
-    keys : iterable of (int, str)
+    keys : list of (int, str)
         Stage and block of each of the values.
-    columns : list of ndarray of int, shape (n_values,)
-        Which column of X each value belongs to; -1 for latents.
-    ends : list of Tensor of shape (n_samples, n_values)
-        The values of X, at which the lines end.
+    rows : sequence of Batch
+        X as each stage sees it: the values at which the lines end.
 
     Returns
     -------
@@ -753,8 +957,12 @@ def _starts(
         given = [parts[k].values[name] for k, name in keys]
     missing = pd.isna(pd.DataFrame(X)).to_numpy()
     starts = []
-    for start, own, end in zip(given, columns, ends, strict=True):
+    for (k, name), start in zip(keys, given, strict=True):
+        own, end = chain.columns_of_values(k)[name], rows[k].values[name]
         # the -1 of latents would look up the last column, which does not matter beside own < 0
         kept = torch.as_tensor((own < 0) | missing[:, own], device=end.device)
+        measured = rows[k].measured.get(name)
+        if measured is not None and chain.stages[k].layouts[name].shape:
+            kept = kept | ~measured  # of a cell that holds an array, X does not tell the entry
         starts.append(torch.where(kept, end, start.to(end)))
     return starts

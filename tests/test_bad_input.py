@@ -82,7 +82,7 @@ def frame(**columns):
         ({"radius": 1 + 2j}, TypeError, "Column 'radius' has dtype complex128"),
         ({"layer": [None] * 60}, ValueError, "Column 'layer' has no measured value"),
         ({"day": pd.Timestamp("2024-02-27")}, TypeError, "Column 'day' has dtype datetime64"),
-        ({"what": [[1]] * 60}, TypeError, "Column 'what' holds list"),
+        ({"what": [{"a": 1}] * 60}, TypeError, "Column 'what' holds dict"),
     ],
 )
 def test_column_in_fit(columns, error, message):

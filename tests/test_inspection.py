@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from captum.attr import IntegratedGradients
+from cases.design import ARRAYS, N_CHANNELS, SIDE, a_chain_with_arrays, arrays, table_of_arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logit
 from scipy.stats import f_oneway, pearsonr, spearmanr
@@ -24,8 +25,9 @@ from sknestedae import (
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
     inspection,
+    stack_kinds,
 )
-from sknestedae.blocks import Block, DenseBlock
+from sknestedae.blocks import ArrayBlock, Block, DenseBlock
 from sknestedae.datasets import make_nested_functions
 from sknestedae.exceptions import NoTargetError
 from sknestedae.inspection import (
@@ -525,7 +527,7 @@ def test_errors_of_stages_targets_and_baselines(sae, chain, X, y):
         integrated_gradients(chain, X, stage="x")
     with pytest.raises(ValueError, match="must have one row or the 60 rows of X, got 2"):
         integrated_gradients(sae, X, baselines=X[:2])
-    with pytest.raises(ValueError, match="2 outputs; got None"):
+    with pytest.raises(ValueError, match="2 outputs, or 'mean'; got None"):
         integrated_gradients(SupervisedAutoencoder(**TINY).fit(X, X[["mass", "energy"]]), X)
     with pytest.raises(NoTargetError, match="Stage 'inner' was fitted without a target"):
         integrated_gradients(two_stages().fit(X, y), X, stage="inner")
@@ -556,6 +558,225 @@ def test_a_missing_captum_is_named(sae, X, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(ImportError, match=r"'captum'.*sknestedae\[inspection\]"):
         integrated_gradients(sae, X)
+
+
+# -- arrays
+
+# float32, and the sums of many more parts
+ARRAYS_COMPLETE = {"rtol": 0, "atol": 1e-4}
+
+
+@pytest.fixture(scope="module")
+def of_arrays():
+    X, y = table_of_arrays()
+    return SupervisedAutoencoder(**TINY, blocks=ARRAYS).fit(X, y), X
+
+
+def test_the_parts_of_an_array_are_summed_or_each_by_itself_or_in_its_shape(of_arrays):
+    sae, X = of_arrays
+    columns, outputs = integrated_gradients(sae, X, return_baseline=True)
+    assert columns.columns.to_list() == X.columns.to_list()
+    assert all(dtype.kind == "f" for dtype in columns.dtypes)
+    assert_allclose(outputs + columns.sum(axis=1), sae.predict(X), **ARRAYS_COMPLETE)
+    image = integrated_gradients(sae, X, block="image")
+    assert image.shape == (len(X), SIDE, SIDE)
+    assert_allclose(image.sum(axis=(1, 2)), columns["image"])
+    entries = integrated_gradients(sae, X, by="entry")
+    assert entries.columns[[0, 1, 8, SIDE**2, SIDE**2 + 1, SIDE**2 + 2, -1]].to_list() == [
+        *("u", "image[0, 0]", "image[1, 1]", "image[5, 5]", "kind"),
+        *("spectrum[0]", f"spectrum[{N_CHANNELS - 1}]"),
+    ]
+    assert_array_equal(entries.iloc[:, 1 : SIDE**2 + 1], image.reshape(len(X), -1))
+    assert_array_equal(entries["kind"], columns["kind"])
+    blocks, again = integrated_gradients(sae, X, by="block", return_baseline=True)
+    assert_array_equal(again, outputs)
+    assert blocks.columns.to_list() == ["image", "spectrum", "table"]
+    assert_allclose(blocks["table"], columns["u"] + columns["kind"])
+    assert_allclose(blocks["image"], columns["image"])
+
+
+def test_the_parts_are_the_same_whatever_holds_the_arrays():
+    """An array of more dimensions, columns, columns of two levels, and cells."""
+    images, _, z = arrays()
+    flat = images.reshape(len(images), -1)
+    frame = pd.DataFrame(flat, columns=[f"p{i}" for i in range(SIDE**2)])
+    block = ARRAYS[0][1]
+    one, first = block, [("image", block, "image")]
+    tables = {
+        "X": (images, one, [f"X[{i}, {j}]" for i, j in np.ndindex(SIDE, SIDE)]),
+        "X flat": (frame, one, list(frame)),
+        "image": (
+            stack_kinds(image=images),
+            first,
+            [("image", f"{i},{j}") for i, j in np.ndindex(SIDE, SIDE)],
+        ),
+        "image cells": (
+            pd.DataFrame({"image": list(images)}),
+            first,
+            [f"image[{i}, {j}]" for i, j in np.ndindex(SIDE, SIDE)],
+        ),
+    }
+    found = {}
+    for name, (X, blocks, names) in tables.items():
+        sae = SupervisedAutoencoder(**TINY, blocks=blocks).fit(X, z[:, 0])
+        found[name] = integrated_gradients(sae, X, block=name.split()[0])
+        entries = integrated_gradients(sae, X, by="entry")
+        assert entries.columns.to_list() == names
+        assert_array_equal(entries.to_numpy(), found[name].reshape(len(X), -1))
+        columns = integrated_gradients(sae, X)
+        assert columns.shape == (len(X), 1 if name == "image cells" else SIDE**2)
+        assert_allclose(columns.sum(axis=1), entries.sum(axis=1))
+    for own in found.values():
+        assert own.shape == images.shape
+        assert_allclose(own, found["X"], rtol=1e-4, atol=1e-6)
+
+
+def test_attributions_of_a_chain_with_arrays():
+    chain, X, _ = a_chain_with_arrays(n_members=2)
+    blocks, outputs = integrated_gradients(chain, X, by="block", return_baseline=True)
+    assert blocks.columns.to_list() == ["a__shape", "a__table", "b__shape", "b__table"]
+    prediction = chain.predict(X)
+    assert_allclose(outputs + blocks.sum(axis=1), prediction[:, 1], **ARRAYS_COMPLETE)
+    image = integrated_gradients(chain, X, block="a__shape")
+    assert_allclose(image.sum(axis=(1, 2)), blocks["a__shape"])
+    assert integrated_gradients(chain, X, block="b__shape").shape == (len(X), N_CHANNELS)
+    first = integrated_gradients(chain, X, stage="a", block="shape")  # the only one up to there
+    assert first.shape == (len(X), SIDE, SIDE)
+
+
+@pytest.mark.parametrize("baselines", [None, "row"])
+def test_a_missing_entry_of_an_array_has_no_part(of_arrays, baselines):
+    sae, X = of_arrays
+    images = np.stack(list(X["image"]))
+    images[::2, 1, 3] = np.nan
+    table = X.assign(image=list(images))
+    table["spectrum"] = [None, *X["spectrum"][1:]]
+    given = {"baselines": None if baselines is None else X.iloc[[7]]}
+    image, outputs = integrated_gradients(sae, table, block="image", return_baseline=True, **given)
+    assert (image[np.isnan(images)] == 0).all()
+    assert (image[~np.isnan(images)] != 0).mean() > 0.9
+    columns = integrated_gradients(sae, table, **given)
+    assert columns["spectrum"].iloc[0] == 0
+    prediction = sae.predict(table)
+    assert np.abs(prediction - sae.predict(X)).max() > 1e-3  # the flags of what is missing count
+    assert_allclose(outputs + columns.sum(axis=1), prediction, **ARRAYS_COMPLETE)
+
+
+def test_attributions_of_targets_that_are_arrays():
+    images, spectra, _ = arrays()
+    (_, image, _), (_, spectrum, _) = ARRAYS
+    to_spectra = SupervisedAutoencoder(
+        **TINY, blocks=image, target_block=spectrum, target_bounds=(0, None)
+    ).fit(images, spectra)
+    prediction = to_spectra.predict(images)
+    for output, expected in [(4, prediction[:, 4]), ("mean", prediction.mean(axis=1))]:
+        parts, outputs = integrated_gradients(
+            to_spectra, images, output=output, block="X", return_baseline=True
+        )
+        assert_allclose(outputs + parts.sum(axis=(1, 2)), expected, **ARRAYS_COMPLETE)
+    to_images = SupervisedAutoencoder(**TINY, blocks=spectrum, target_block=image)
+    prediction = to_images.fit(spectra, images).predict(spectra)
+    parts, outputs = integrated_gradients(
+        to_images, spectra, output=(1, -2), block="X", return_baseline=True
+    )
+    assert parts.shape == spectra.shape
+    expected = prediction[:, 1, SIDE - 2]
+    assert_allclose(outputs + parts.sum(axis=1), expected, **ARRAYS_COMPLETE)
+    flat = integrated_gradients(to_images, spectra, output=SIDE + SIDE - 2, block="X")
+    assert_array_equal(parts, flat)
+    for output in [(1, SIDE), (1,), SIDE**2, "all", None, (1, 1.5)]:
+        with pytest.raises(ValueError, match=r"of the shape \(6, 6\), or 'mean'; got"):
+            integrated_gradients(to_images, spectra, output=output)
+
+
+def test_arrays_pass_in_fewer_rows_at_once(of_arrays, monkeypatch):
+    """As the outputs of convolutions, with their gradients, are many times what enters."""
+    sae, X = of_arrays
+    sizes, attribute = [], IntegratedGradients.attribute
+
+    def note_size(self, inputs, *args, **kwargs):
+        sizes.append(len(inputs[0]))
+        return attribute(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(IntegratedGradients, "attribute", note_size)
+    n_values = 16 * (SIDE**2 + N_CHANNELS) + 3  # the numbers of the table as they are
+    monkeypatch.setattr(inspection, "_CHUNK_VALUES", 5 * n_values * 2)
+    integrated_gradients(sae, X, n_steps=5)
+    assert sizes == [2] * (len(X) // 2)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"by": "pixel"}, "'by' parameter must be 'column', 'entry' or 'block', got 'pixel'"),
+        (
+            {"block": "table"},
+            r"block of arrays, of which there are \['image', 'spectrum'\]; got 't",
+        ),
+        ({"block": "picture"}, "'block' parameter must name a block of arrays, .* got 'picture'"),
+        ({"block": "image", "by": "entry"}, "so that by='entry' has no use"),
+    ],
+)
+def test_errors_of_blocks(of_arrays, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        integrated_gradients(*of_arrays, **parameters)
+
+
+def test_a_table_without_arrays_has_no_block_of_them(sae, X):
+    with pytest.raises(ValueError, match=r"of which there are \[\]; got 'table'"):
+        integrated_gradients(sae, X, block="table")
+
+
+class Strict(ArrayBlock):
+    """A block whose encoder must be told what is missing."""
+
+    def make_encoder(self, layout):
+        class Encoder(nn.Linear):
+            def forward(self, values, missing):
+                return super().forward(values)
+
+        return Encoder(layout.n_values, 5), 5
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Linear(n_inputs, layout.n_values)
+
+
+def test_weights_of_blocks_of_arrays_are_of_their_outputs(of_arrays):
+    sae, X = of_arrays
+    usage = column_usage(sae)
+    assert usage.index.to_list() == ["u", "image", "kind", "spectrum"]
+    weights = encoder_weights(sae)
+    assert len(weights) == sae.net_.module_.encoder[0].in_features
+    assert len(weights.loc["image"]) > SIDE**2  # the pixels, and the outputs of convolutions
+    strict = SupervisedAutoencoder(**TINY, blocks=[("image", Strict(), "image")])
+    weights = encoder_weights(strict.fit(X[["u", "image"]]))
+    assert weights.loc["image"].index.to_list() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+def test_correlations_with_the_entries_of_arrays(of_arrays, method):
+    sae, X = of_arrays
+    images = np.stack(list(X["image"])).astype(float)
+    images[:3, 0, 1] = np.nan
+    names = [f"{i}, {j}" for i, j in np.ndindex(SIDE, SIDE)]
+    expected = pd.DataFrame(images.reshape(len(X), -1), columns=names)
+    expected = latent_correlations(sae, X, expected, method=method)
+    whole = latent_correlations(sae, X, images, method=method)
+    assert whole.columns.to_list() == [f"[{name}]" for name in names]
+    assert_array_equal(whole, expected)
+    variables = X[["u", "kind"]].assign(image=list(images))
+    cells = latent_correlations(sae, X, variables, method=method)
+    assert cells.columns.to_list() == ["u", "kind", *(f"image[{name}]" for name in names)]
+    assert_array_equal(cells.iloc[:, 2:], expected)
+    one = latent_correlations(sae, X, variables["image"], method=method)
+    assert_array_equal(one, expected)
+
+
+def test_cells_of_variables_have_one_shape(of_arrays):
+    sae, X = of_arrays
+    cells = pd.Series([np.zeros(2), np.zeros(3), *[None] * (len(X) - 2)], name="broken")
+    with pytest.raises(ValueError, match=r"'broken' of 'variables' has arrays of several shapes"):
+        latent_correlations(sae, X, cells)
 
 
 # -- known answers: all ways of asking agree on which columns matter

@@ -166,6 +166,54 @@ def test_a_state_can_be_read_twice():
     assert_array_equal(first.predict(X), second.predict(X))
 
 
+KINDS = {
+    "one block": {"blocks": DenseBlock()},
+    "blocks": {
+        "blocks": [("a", DenseBlock(), [0, 1]), ("b", DenseBlock(), slice(2, 3))],
+        "block_weights": {"a": 1, "b": 2, "table": 0.5},
+        "block_dropout": 0.3,
+    },
+    "a bound": {"target_bounds": (-9000, None)},
+    "bounds, without scale": {"target_bounds": (-9000, 9000), "standardize": False},
+    "block of a target": {"target_block": DenseBlock(), "target_bounds": (None, 9000)},
+}
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
+def test_kinds_of_data(through, settings, dtype):
+    """Also where training goes on, and for rows that are far away or lack a block."""
+    X, y = regression()
+    X[::5, :2] = np.nan
+    X = X.astype(dtype)
+    sae = SupervisedAutoencoder(**TINY, **settings).fit(X, y)
+    loaded = through(sae)
+    wild = np.vstack([X, np.nan_to_num(1e4 * X)])
+    assert_array_equal(loaded.predict(wild), sae.predict(wild))
+    Z = sae.transform(wild)
+    assert_array_equal(loaded.transform(wild), Z)
+    assert_array_equal(loaded.inverse_transform(Z), sae.inverse_transform(Z))
+    assert loaded.score(X) == sae.score(X)
+    assert_array_equal(loaded.partial_fit(X, y).predict(wild), sae.partial_fit(X, y).predict(wild))
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_rows_and_targets_of_any_shape(through):
+    X, y = regression()
+    X, y = X.reshape(60, 2, 2), np.stack([y, -y, 2 * y], axis=1)[:, None]
+    settings = {"blocks": DenseBlock(), "target_block": DenseBlock()}
+    sae = SupervisedAutoencoder(**TINY, **settings).fit(X, y)
+    loaded = through(sae)
+    assert loaded.predict(X).shape == y.shape
+    assert_array_equal(loaded.predict(X), sae.predict(X))
+    Z = sae.transform(X)
+    assert loaded.inverse_transform(Z).shape == X.shape
+    assert_array_equal(loaded.inverse_transform(Z), sae.inverse_transform(Z))
+    with pytest.raises(ValueError, match=r"shape \(4, 1\), but those of fit had \(2, 2\)"):
+        loaded.predict(X.reshape(60, 4, 1))
+
+
 @pytest.mark.parametrize("through", ROUNDS)
 def test_unfitted(through):
     sae = SupervisedAutoencoder(3, alpha=0.5)

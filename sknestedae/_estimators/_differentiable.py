@@ -14,6 +14,7 @@ from torch import Tensor
 from .._networks._batch import Batch
 from .._networks._chain import Chain, LatentColumns
 from .._tables._input import to_pandas
+from .._tables._labels import ColumnLabels
 from .._tables._scales import is_scale_list
 from ._fitted import fitted_part
 from ._nested import NestedAutoencoder
@@ -117,11 +118,20 @@ class DifferentiableChain:
 
     # -- tables
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether the columns that were fitted have labels, as those of a DataFrame."""
+        return self._column_labels.is_frame
+
     def labels(self) -> pd.Index:
         """Give the labels of the columns that were fitted; for an array, the positions."""
+        return self._column_labels.index()
+
+    @property
+    def _column_labels(self) -> ColumnLabels:
         if isinstance(self.estimator, NestedAutoencoder):
-            return self.estimator._fitted.labels.index()
-        return self.stages[0].table.column_labels.index()
+            return self.estimator._fitted.labels
+        return self.stages[0].table.column_labels
 
     def check(self, X: Any) -> pd.DataFrame | np.ndarray:
         """Bring a table to the columns of ``fit``.
@@ -192,6 +202,19 @@ class DifferentiableChain:
             for k, name in blocks
         }
 
+    def columns_of_entries(self, k: int) -> dict[str, np.ndarray]:
+        """Tell which column of X each entry of a stage's blocks belongs to; -1 for latents.
+
+        Returns
+        -------
+        dict of str to ndarray of int, shape (layout.n_columns,)
+            Of a cell that holds an array, the same for all of its entries.
+        """
+        table, own = self.stages[k].table, self.columns[k]
+        position = np.full(table.n_features, -1)
+        position[: len(own)] = own  # the latents before are a stage's last columns
+        return {name: position[codec.entry_columns] for name, codec in table.codecs.items()}
+
     def columns_of_values(self, k: int) -> dict[str, np.ndarray]:
         """Tell which column of X each value of a stage's blocks belongs to; -1 for latents.
 
@@ -199,12 +222,9 @@ class DifferentiableChain:
         -------
         dict of str to ndarray of int, shape (layout.n_values,)
         """
-        table, own = self.stages[k].table, self.columns[k]
-        position = np.full(table.n_features, -1)
-        position[: len(own)] = own  # the latents before are a stage's last columns
+        layouts = self.stages[k].layouts
         return {
-            name: table.layouts[name].spread(position[[*numeric, *categorical]])
-            for name, (numeric, categorical) in table.columns.items()
+            name: layouts[name].spread(own) for name, own in self.columns_of_entries(k).items()
         }
 
     # -- up and down the chain

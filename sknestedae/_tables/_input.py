@@ -114,8 +114,10 @@ def read_target(y: Any, name: str = "y") -> Any:
     """
     y = to_pandas(y, name)
     if isinstance(y, pd.DataFrame):
-        for j in range(y.shape[1]):
-            holds_categories(y.iloc[:, j], f"Column {y.columns[j]!r} of {name}")
+        for j, dtype in enumerate(y.dtypes):
+            # of plain numbers there may be thousands, and their dtype tells enough
+            if not (isinstance(dtype, np.dtype) and dtype.kind in "fiub"):
+                holds_categories(y.iloc[:, j], f"Column {y.columns[j]!r} of {name}")
         return y
     if isinstance(y, pd.Series):
         holds_categories(y, name)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._layers._dense import seed_dropout
 from .._layers._device import derive_seed, forked_rng, seed_generators
 from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch
@@ -134,11 +135,14 @@ class VectorizedTraining:
                         )
         first = self.jobs[0].net.module_
         if draws_from_torch(first, torch.device("cpu")):
+            seed_dropout(first, (0,))  # without a seed, our own layers would draw from it
             with forked_rng(self.device), torch.no_grad():
                 before = torch.get_rng_state()
                 first(rows[0])
-                if not torch.equal(torch.get_rng_state(), before):
-                    raise ValueError("their modules draw from torch's generator")
+                draws = not torch.equal(torch.get_rng_state(), before)
+            seed_dropout(first, None)
+            if draws:
+                raise ValueError("their modules draw from torch's generator")
 
     # -- steps
 

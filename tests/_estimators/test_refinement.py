@@ -18,6 +18,7 @@ from sknestedae._estimators._refinement import ChainIterator, ChainNet, ChainRow
 from sknestedae._networks._batch import Batch
 from sknestedae._networks._chain import LatentColumns
 from sknestedae._tables._encoder import TableEncoder
+from sknestedae.blocks import DenseBlock
 from sknestedae.exceptions import DivergenceError, DivergenceWarning
 
 
@@ -176,6 +177,28 @@ def test_latents_stand_in_a_block_of_numbers():
     assert_allclose(values[:, 1], (5 - X["z0"].mean()) / X["z0"].std(ddof=0))
     assert values[3, 2] == rows.values["table"][3, 2] == 0  # not measured: the mean
     assert_array_equal(values[:, [0, 3, 4]], rows.values["table"][:, [0, 3, 4]])
+
+
+def test_stages_with_blocks_are_refined():
+    """With a term a block, whole blocks missing in some rows, and bounds of a target."""
+    X, y = same_rows(n_columns=3)
+    X[1].iloc[::4, :2] = np.nan
+    settings = {"blocks": [("own", DenseBlock(), [0, 1])], "block_dropout": 0.2}
+    stages = [
+        ("a", sae(**settings, target_bounds=(-99, None)), list(X[0])),
+        ("b", sae(**settings), list(X[1])),
+    ]
+    chain = NestedAutoencoder(stages, refine_iter=3, random_state=0).fit(
+        pd.concat(X, axis=1), np.column_stack(y)
+    )
+    history = chain.refine_history_
+    for name in ("a", "b"):
+        parts = [history[f"{name}__train_reconstruction__{block}"] for block in ("own", "table")]
+        assert_allclose(history[f"{name}__train_reconstruction"], np.mean(parts, axis=0))
+        expected = history[f"{name}__train_reconstruction"] + history[f"{name}__train_prediction"]
+        assert_allclose(history[f"{name}__train_loss"], expected)
+    again = clone(chain).fit(pd.concat(X, axis=1), np.column_stack(y))
+    assert_array_equal(again.predict(pd.concat(X, axis=1)), chain.predict(pd.concat(X, axis=1)))
 
 
 def test_batches_of_all_stages_side_by_side():

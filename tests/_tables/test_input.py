@@ -485,6 +485,16 @@ def test_arrays_in_an_array_of_objects_are_left_to_blocks():
         read_target(X)
 
 
+def test_columns_of_plain_numbers_of_a_target_are_not_looked_at(monkeypatch):
+    """There may be thousands of them; a column of any other dtype is."""
+    y = pd.DataFrame({"a": [1.5, 2.5], "b": [1, 2], "c": [True, False]})
+    with monkeypatch.context() as patch:
+        patch.setattr("sknestedae._tables._input.holds_categories", None)
+        assert read_target(y) is y
+    with pytest.raises(TypeError, match="Column 'd' of y has dtype datetime64"):
+        read_target(y.assign(d=pd.Timestamp("2024-01-01")))
+
+
 def test_a_column_of_nothing_but_nulls_in_lists():
     given = pl.DataFrame({"x": pl.Series([None, None], dtype=pl.List(pl.Float64))})
     read = read_table(given)

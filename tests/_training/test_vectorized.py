@@ -19,7 +19,7 @@ from torch import nn
 from sknestedae import SupervisedAutoencoderClassifier
 from sknestedae._training import _vectorized
 from sknestedae._training._concurrent import run_concurrently
-from sknestedae.blocks import Block
+from sknestedae.blocks import Block, DenseBlock
 from sknestedae.exceptions import DivergenceError, DivergenceWarning
 
 
@@ -201,6 +201,110 @@ def test_blocks_of_users(block, stacks):
     assert stacks == [2]
     for estimator, fitted in zip(estimators, together, strict=True):
         assert_same_fit(estimator.fit(X, y), fitted)
+
+
+# -- kinds of data
+
+HALVES = [("first", DenseBlock(), [0, 1, 2]), ("second", LinearBlock(), [3, 4, 5])]
+
+
+def halves(n_rows=130, missing=True):
+    """Give a table of two blocks, of which rows may lack one."""
+    X, y = data(n_rows)
+    if missing:
+        X[::3, :3] = np.nan
+        X[1::3, 3:] = np.nan
+    return X, y
+
+
+KINDS = {
+    "bounds of a target": {"target_bounds": (-9, None)},
+    "both bounds": {"target_bounds": (-9, 30)},
+    "missing blocks": {"blocks": HALVES},
+    "hidden blocks": {"blocks": HALVES, "block_dropout": 0.3},
+    "hidden blocks, dropout": {"blocks": HALVES, "block_dropout": 0.3, "dropout": 0.2},
+    "shares of blocks": {"blocks": HALVES, "block_weights": {"first": 1, "second": 3}},
+    "bounds and blocks": {
+        "blocks": HALVES,
+        "block_dropout": 0.2,
+        "target_bounds": (-9, None),
+        "target_block": DenseBlock(),
+    },
+}
+
+
+@pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)
+def test_kinds_of_data_are_each_as_alone(settings, stacks):
+    """Folds have bounds, missing rows and masks of their own, also when others have left."""
+    X, y = halves(missing=settings.get("block_dropout") != 0.2)
+    tables = [(X, y), (3 * X[20:] - 2, y[20:]), (X[:100], y[:100])]
+    estimators = [sae(**settings, random_state=k, max_iter=n) for k, n in enumerate((9, 2, 5))]
+    together = fit_together([clone(e) for e in estimators], tables)
+    assert stacks == [3]
+    for estimator, fitted, table in zip(estimators, together, tables, strict=True):
+        assert_same_fit(estimator.fit(*table), fitted)
+        assert_allclose(fitted.predict(X), estimator.predict(X), rtol=0, atol=1e-4)
+
+
+def test_networks_of_other_bounds_or_shares_are_not_of_one_stack(stacks):
+    X, y = halves()
+    settings = [
+        {"target_bounds": (-9, None)},
+        {"target_bounds": (-9, 30)},
+        {"blocks": HALVES},
+        {"blocks": HALVES, "block_weights": {"first": 1, "second": 3}},
+        {"blocks": HALVES, "block_dropout": 0.1},
+        {"blocks": HALVES, "block_dropout": 0.5},
+    ]
+    estimators = [sae(**own, max_iter=3) for own in settings]
+    together = fit_together([clone(e) for e in estimators], [(X, y)] * len(estimators))
+    assert stacks == []
+    for estimator, fitted in zip(estimators, together, strict=True):
+        assert_same_fit(estimator.fit(X, y), fitted)
+
+
+class Cubes(LinearBlock):
+    """A block with errors and a pose of its own."""
+
+    def errors(self, decoded, given, layout, loss):
+        return (decoded - given).abs() ** 3
+
+    def align(self, decoded, given, known, layout):
+        turned = ((decoded + given) ** 2).sum(-1) < ((decoded - given) ** 2).sum(-1)
+        return torch.where(turned[..., None], -decoded, decoded)
+
+
+class Told(nn.Module):
+    """A layer that is told what is missing."""
+
+    def __init__(self, n_values):
+        super().__init__()
+        self.layer = nn.Linear(2 * n_values, 4)
+
+    def forward(self, values, missing):
+        flags = torch.zeros_like(values) if missing is None else missing.to(values.dtype)
+        return self.layer(torch.cat([values, flags], dim=-1))
+
+
+class ToldBlock(LinearBlock):
+    reads_missing = True
+
+    def make_encoder(self, layout):
+        return Told(layout.n_values), 4
+
+
+@pytest.mark.parametrize("block", [Cubes(), ToldBlock()], ids=["errors", "told"])
+@pytest.mark.parametrize("missing", [True, False])
+def test_what_a_block_does_itself_is_done_for_each_network(block, missing, stacks):
+    X, y = halves(missing=missing)
+    tables = [(X, y), (X[20:], y[20:])]
+    estimators = [
+        sae(blocks=[("own", block, [0, 1, 2])], random_state=k, max_iter=6) for k in range(2)
+    ]
+    together = fit_together([clone(e) for e in estimators], tables)
+    assert stacks == [2]
+    for estimator, fitted, table in zip(estimators, together, tables, strict=True):
+        assert_same_fit(estimator.fit(*table), fitted)
 
 
 # -- dropout

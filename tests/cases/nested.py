@@ -45,7 +45,9 @@ def same_rows(n_scales=2, n_rows=40, n_columns=2, seed=0):
     """Give tables of the same rows, with a target each."""
     X = np.random.default_rng(seed).normal(size=(n_rows, n_scales * n_columns))
     tables = [
-        pd.DataFrame(X[:, k * n_columns :][:, :n_columns], columns=[f"u{k}", f"v{k}"])
+        pd.DataFrame(
+            X[:, k * n_columns :][:, :n_columns], columns=[f"{c}{k}" for c in "uvw"[:n_columns]]
+        )
         for k in range(n_scales)
     ]
     return tables, [table.sum(axis=1).rename(f"y{k}") for k, table in enumerate(tables)]
