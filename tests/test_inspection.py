@@ -642,6 +642,8 @@ def test_attributions_of_a_chain_with_arrays():
     assert integrated_gradients(chain, X, block="b__shape").shape == (len(X), N_CHANNELS)
     first = integrated_gradients(chain, X, stage="a", block="shape")  # the only one up to there
     assert first.shape == (len(X), SIDE, SIDE)
+    again = integrated_gradients(chain, X, stage="a", block="a__shape")
+    assert_array_equal(again, first)
 
 
 @pytest.mark.parametrize("baselines", [None, "row"])

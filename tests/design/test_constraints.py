@@ -271,6 +271,7 @@ def test_the_only_block_needs_no_name():
     images, _, _ = arrays()
     estimator = SupervisedAutoencoder(2, **TINY, blocks=ImageBlock(n_channels=(2,)))
     problem, _, _ = problem_of(estimator.fit(images, images[:, 0, 0]), images, "max")
+    assert problem.constraints.leaves_some_free  # the image, which is decoded
     for library in (images[:3], images[:3].reshape(3, -1), {"X": images[:3]}):
         free = Constraints(problem.columns, None, None, None, library)
         assert_array_equal(free.libraries[0].arrays["X"], images[:3].reshape(3, -1))
