@@ -363,7 +363,7 @@ def test_rows_of_an_earlier_scale_get_the_later_columns():
 def test_the_mismatch_of_a_row_is_the_largest_of_what_was_filled_at_any_scale():
     """What was wholly measured at a scale is not filled, however ill it is explained."""
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 6)), columns=list("abcdef"))
-    stages = [("x", sae(1), list("abcd")), ("y", sae(3), list("ef"))]
+    stages = [("x", sae(1), list("abcd")), ("y", sae(3, max_iter=200), list("ef"))]
     chain = NestedAutoencoder(stages).fit(X)
     table = X.iloc[:10].assign(e=np.nan, f=np.nan)
     table.iloc[::2, 0] = np.nan

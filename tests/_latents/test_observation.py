@@ -94,7 +94,7 @@ def test_the_score_of_an_ensemble_is_the_median_of_its_members():
 
 @pytest.mark.parametrize("n_columns_at_most", [500, 3])
 def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at_most):
-    """Each row by itself, by the covariance of what was measured of it; of many columns, by factors."""
+    """Each row by itself, by the covariance of what was measured of it, whole or as factors."""
     monkeypatch.setattr("sknestedae._latents._density._MANY_COLUMNS", n_columns_at_most)
     X = plane()
     estimator = SupervisedAutoencoder(1, max_iter=5, random_state=0).fit(X)
