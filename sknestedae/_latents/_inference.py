@@ -51,6 +51,9 @@ _N_COPIES = 4
 # of the global one.
 _REACH = 0.1
 
+# Examples whose distance from the next one is looked at.
+_N_SPACED = 100
+
 # A scale of errors at which what was measured tells nothing any more.
 _LARGEST_SCALE = 1e12
 
@@ -157,11 +160,7 @@ class PosteriorModeSearch:
         self.has_scale = any(model.has_few_factors for model in self.models)
         with torch.no_grad():
             self.examples = self.decode_down(torch.from_numpy(last.statistics.examples))
-            nearest = nearest_others(self.examples[0][:, self.slices[-1]], last.covariance)
-            self.spacing = [
-                model.spacing(decoded, nearest)
-                for model, decoded in zip(self.models, self.examples[1], strict=True)
-            ]
+        self._spacings: dict[tuple[bool, ...], list[Tensor]] = {}
 
     def _row_bytes(self) -> int:
         """Give the size of the derivatives of a row, and of the matrices of its errors."""
@@ -254,13 +253,53 @@ class PosteriorModeSearch:
         -------
         Tensor of shape (n_rows,)
         """
-        stages = zip(self.models, self.spacing, parts, strict=True)
-        expected = torch.stack(
-            [model.expected_squared_distance(own, rows) for model, own, rows in stages]
-        ).sum(dim=0)
+        present = torch.cat(
+            [model.present_blocks(rows) for model, rows in zip(self.models, parts, strict=True)], 1
+        )
+        expected = torch.zeros(len(distances), dtype=distances.dtype)
+        for blocks in torch.unique(present, dim=0):
+            own = torch.nonzero((present == blocks).all(dim=1))[:, 0]
+            stages = zip(self.models, self._spacing(tuple(blocks.tolist())), parts, strict=True)
+            for model, spacing, rows in stages:
+                expected[own] += model.expected_squared_distance(spacing, rows[own])
         found = distances.min(dim=1).values / expected
         # 0 by 0 of a row without a number
         return found.nan_to_num(0.0).clamp(max=_LARGEST_SCALE)
+
+    def _spacing(self, present: tuple[bool, ...]) -> list[Tensor]:
+        """Give the mean squares by which numbers of an example differ from those of the nearest.
+
+        Parameters
+        ----------
+        present : tuple of bool
+            Which blocks of all stages tell the nearest.
+
+        Returns
+        -------
+        list of Tensor of shape (n_numeric,)
+            Of each stage.
+        """
+        if present not in self._spacings:
+            decoded = self.examples[1]
+            n_examples = len(self.examples[0])
+            some = torch.linspace(0, n_examples - 1, min(n_examples, _N_SPACED)).round().long()
+            rest = list(present)
+            distances = torch.zeros(len(some), n_examples, dtype=torch.float64)
+            for k, (model, values) in enumerate(zip(self.models, decoded, strict=True)):
+                own, rest = rest[: len(model.layouts)], rest[len(model.layouts) :]
+                rows = model.as_rows({name: v[some] for name, v in values.items()}, own)
+                if k:  # latents are no numbers of a row
+                    columns = self.between[k - 1]
+                    rows.measured[columns.block][:, columns.index] = False
+                distances += model.squared_distances_of_examples(values, rows)
+            distances[torch.arange(len(some)), some] = torch.inf
+            # of one example alone, itself
+            nearest = distances.argmin(dim=1) if n_examples > 1 else some
+            self._spacings[present] = [
+                model.spacing(values, some, nearest)
+                for model, values in zip(self.models, decoded, strict=True)
+            ]
+        return self._spacings[present]
 
     def local_prior(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Give the normal density with the mean and covariance of the weighted examples.
@@ -584,28 +623,6 @@ class PosteriorModeSearch:
                     own[name][:, group] = rows.values[name][kept][:, group].double()
             chosen.append(own)
         return chosen
-
-
-def nearest_others(latents: Tensor, covariance: Tensor) -> Tensor:
-    """Give the position of the nearest other one to each of some latents.
-
-    Parameters
-    ----------
-    latents : Tensor of shape (n_examples, n_components)
-    covariance : Tensor of shape (n_components, n_components)
-        By which distances are measured.
-
-    Returns
-    -------
-    Tensor of int64, shape (n_examples,)
-        Itself, of one alone.
-    """
-    root = torch.linalg.cholesky(covariance)
-    whitened = torch.linalg.solve_triangular(root, latents.T, upper=False).T
-    distances = torch.cdist(whitened, whitened)
-    if len(latents) > 1:
-        distances.fill_diagonal_(torch.inf)
-    return distances.argmin(dim=1)
 
 
 def _concatenate(found: Sequence[PosteriorModes]) -> PosteriorModes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -332,21 +332,36 @@ class ObservationModel:
             distances.append(((aligned - x) ** 2) @ weight[i])
         return torch.stack(distances)
 
-    def spacing(self, decoded: Mapping[str, Tensor], nearest: Tensor) -> Tensor:
-        """Give the mean squares by which numbers of examples differ from those of a near one.
+    def present_blocks(self, rows: Batch) -> Tensor:
+        """Tell of which blocks any number was measured, of shape (n_rows, n_blocks)."""
+        like = self.errors.noise
+        known = [known_numbers(rows, name, own, like) for name, own in self.layouts.items()]
+        return torch.stack([own.any(dim=1) for own in known], dim=1)
+
+    def as_rows(self, decoded: Mapping[str, Tensor], present: Sequence[bool]) -> Batch:
+        """Give decoded examples as rows of which some blocks were measured."""
+        measured = {
+            name: torch.full((len(decoded[name]), layout.n_columns), is_present)
+            for (name, layout), is_present in zip(self.layouts.items(), present, strict=True)
+        }
+        return Batch(dict(decoded), measured)
+
+    def spacing(self, decoded: Mapping[str, Tensor], some: Tensor, nearest: Tensor) -> Tensor:
+        """Give the mean squares by which numbers of some examples differ from those of others.
 
         Parameters
         ----------
         decoded : mapping of str to Tensor of shape (n_examples, layout.n_values)
-        nearest : Tensor of int64, shape (n_examples,)
+        some, nearest : Tensor of int64, shape (n_pairs,)
 
         Returns
         -------
         Tensor of shape (n_numeric,)
             Of all blocks, side by side.
         """
-        others = Batch({name: values[nearest] for name, values in decoded.items()})
-        _, difference = all_errors(self.module.align(decoded, others), others, self.layouts)
+        given = Batch({name: values[some] for name, values in decoded.items()})
+        others = {name: values[nearest] for name, values in decoded.items()}
+        _, difference = all_errors(self.module.align(others, given), given, self.layouts)
         return (difference**2).mean(dim=0)
 
     def expected_squared_distance(self, spacing: Tensor, rows: Batch) -> Tensor:
