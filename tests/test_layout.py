@@ -96,7 +96,7 @@ ORDER = {
         "_vectorized",
         "_concurrent",
     ],
-    "_latents": ["_residuals", "_density", "_observation", "_inference"],
+    "_latents": ["_residuals", "_covariance", "_density", "_observation", "_inference"],
     "_estimators": [
         "_validation",
         "_fitted",

@@ -13,17 +13,22 @@ from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Subset
 from .._tables._layout import Layout
 from .._training._data import TensorIterator
-from ._residuals import all_errors
+from ._covariance import common_factors, factors_of, merge_factors
+from ._residuals import all_errors, rows_of_size
 
 # Training rows that are enough for means and variances, and to stand for all latents.
 _ENOUGH_ROWS = 10_000
 _N_EXAMPLES = 1000
 
+# Size of the errors that are kept to see what they have in common: of wide rows, fewer are kept.
+_ERROR_BYTES = 16 << 20
+
 # A latent has at least a thousandth of the latents' mean variance, so that the covariance has an
 # inverse.
 _LEAST_VARIANCE = 1e-3
 
-# With more columns than this, errors are taken as independent of each other.
+# Up to so many columns that stand by themselves have a whole covariance of their errors. Of more,
+# and of arrays, common factors stand for it.
 _MANY_COLUMNS = 200
 
 # Of a table with missing values, mean products of pairs may contradict each other: no covariance
@@ -50,9 +55,11 @@ class LatentStatistics:
     covariance : ndarray of shape (n_components, n_components)
     error : dict of str to ndarray of shape (layout.n_numeric,)
         For each block, the mean squared error of each decoded number.
-    residual : ndarray of shape (n_numeric, n_numeric) or None
-        Mean products of the errors of all decoded numbers, shrunk towards their squares after
-        Ledoit and Wolf (J. Multivar. Anal. 88, 365, 2004); None of very many columns.
+    factors : ndarray of shape (n_numeric, n_factors)
+        What the errors of all decoded numbers have in common: the products of its rows are the
+        covariances of two numbers. Of up to 200 columns that stand by themselves it has as many
+        factors as columns, and the covariance is shrunk towards independence after Ledoit and
+        Wolf (J. Multivar. Anal. 88, 365, 2004); else a few, after ``common_factors``.
     examples : ndarray of shape (n_examples, n_components)
         Latents of up to 1000 of the rows.
     power : int, default=0
@@ -63,7 +70,7 @@ class LatentStatistics:
     mean: np.ndarray
     covariance: np.ndarray
     error: dict[str, np.ndarray]
-    residual: np.ndarray | None
+    factors: np.ndarray
     examples: np.ndarray
     power: int = 0
 
@@ -75,34 +82,41 @@ class LatentStatistics:
         layouts: Mapping[str, Layout],
         power: int = 0,
     ) -> LatentStatistics:
-        """Learn from rows, or some of them that are spread evenly where there are many."""
+        """Learn from rows, or some of them that are spread evenly where there are many.
+
+        Errors are decoded in chunks of a few MB, so that beside the rows next to nothing is in
+        memory.
+        """
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
         n_rows = len(dataset)
         some = index[torch.from_numpy(_evenly(n_rows, _ENOUGH_ROWS))]
-        parts: list[list[np.ndarray]] = []
+        errors = _ErrorMoments(len(some), sum(layout.n_numeric for layout in layouts.values()))
+        latents, weights = [], []
         with torch.no_grad():
-            for rows in TensorIterator(Subset(dataset.rows, some), _ENOUGH_ROWS):
+            for rows in TensorIterator(Subset(dataset.rows, some), rows_of_size(layouts)):
                 encoded = module.encode(rows)
-                known, error = all_errors(module.decode(encoded), rows, layouts)
+                decoded = module.align(module.decode(encoded), rows)
+                known, error = all_errors(decoded, rows, layouts)
                 ones = encoded.new_ones(len(rows), 1)
-                weights = ones if rows.weight is None else rows.weight
-                found = (encoded, weights[:, 0], known, known * error)
-                parts.append([values.double().cpu().numpy() for values in found])
-        Z, share, knowns, errors = (np.concatenate(part) for part in zip(*parts, strict=True))
+                weight = ones if rows.weight is None else rows.weight
+                found = [v.double().cpu().numpy() for v in (encoded, weight[:, 0], known, error)]
+                latents.append(found[0])
+                weights.append(found[1])
+                errors.add(*found[1:])
+        Z, share = np.concatenate(latents), np.concatenate(weights)
         mean = np.average(Z, axis=0, weights=share)
         covariance = (share[:, None] * (Z - mean)).T @ (Z - mean) / share.sum()
-        squares, residual = _products(errors, knowns, share)
+        is_array = any(layout.shape for layout in layouts.values())
+        squares, factors = errors.result(share, is_array)
         ends = np.cumsum([layout.n_numeric for layout in layouts.values()])[:-1]
-        by_block = dict(zip(layouts, np.split(squares, ends), strict=True))
-        examples = Z[_by_weight(share, _N_EXAMPLES)]
         return cls(
-            float(share.sum() * n_rows / len(share)),
-            mean,
-            covariance,
-            by_block,
-            residual,
-            examples,
-            power,
+            weight=float(share.sum() * n_rows / len(share)),
+            mean=mean,
+            covariance=covariance,
+            error=dict(zip(layouts, np.split(squares, ends), strict=True)),
+            factors=factors,
+            examples=Z[_by_weight(share, _N_EXAMPLES)],
+            power=power,
         )
 
     def merge(self, other: LatentStatistics) -> LatentStatistics:
@@ -119,9 +133,7 @@ class LatentStatistics:
         step = other.mean - self.mean
         covariance = a * self.covariance + b * other.covariance + a * b * np.outer(step, step)
         error = {name: a * self.error[name] + b * other.error[name] for name in self.error}
-        residual = None
-        if self.residual is not None and other.residual is not None:
-            residual = a * self.residual + b * other.residual
+        squares = np.concatenate(list(error.values()))
         n_examples = min(len(self.examples) + len(other.examples), _N_EXAMPLES)
         n_old = round(a * n_examples)
         examples = [
@@ -133,7 +145,7 @@ class LatentStatistics:
             self.mean + b * step,
             covariance,
             error,
-            residual,
+            merge_factors(self.factors, other.factors, (a, b), squares),
             np.concatenate(examples),
             power,
         )
@@ -146,31 +158,75 @@ class LatentStatistics:
         return self.covariance + _LEAST_VARIANCE * spread * np.eye(len(self.mean))
 
 
+class _ErrorMoments:
+    """Mean squares of errors, and the errors of some rows, gathered chunk by chunk.
+
+    Parameters
+    ----------
+    n_rows, n_numeric : int
+        Of all chunks together.
+    """
+
+    def __init__(self, n_rows: int, n_numeric: int) -> None:
+        n_kept = max(_ERROR_BYTES // (8 * max(n_numeric, 1)), 1)
+        self.kept = _evenly(n_rows, n_kept)
+        self.error = np.empty((len(self.kept), n_numeric))
+        self.known = np.empty((len(self.kept), n_numeric), dtype=bool)
+        self.squares = np.zeros(n_numeric)
+        self.measured = np.zeros(n_numeric)
+        self.n_rows = self.n_kept = 0
+
+    def add(self, weight: np.ndarray, known: np.ndarray, error: np.ndarray) -> None:
+        """Add the next rows: their weights, what was measured of them, and their errors."""
+        error = known * error
+        self.squares += weight @ error**2
+        self.measured += weight @ known
+        start, self.n_rows = self.n_rows, self.n_rows + len(error)
+        own = self.kept[self.n_kept : np.searchsorted(self.kept, self.n_rows)] - start
+        to = slice(self.n_kept, self.n_kept + len(own))
+        self.error[to], self.known[to] = error[own], known[own]
+        self.n_kept = to.stop
+
+    def result(self, weight: np.ndarray, is_array: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Give the mean squares, and what errors have in common.
+
+        Parameters
+        ----------
+        weight : ndarray of shape (n_rows,)
+        is_array : bool
+            Whether numbers are those of arrays.
+        """
+        # not 0 of a column without any entry
+        squares = self.squares / np.maximum(self.measured, np.finfo(np.float64).tiny)
+        weight = weight[self.kept]
+        if not is_array and len(squares) <= _MANY_COLUMNS:
+            products = _products(self.error, self.known.astype(float), weight, squares)
+            return squares, factors_of(products, squares)
+        known = None if self.known.all() else self.known
+        return squares, common_factors(self.error, known, weight)
+
+
 def _products(
-    error: np.ndarray, known: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Give the mean squares of errors, and their mean products, shrunk towards independence.
+    error: np.ndarray, known: np.ndarray, weight: np.ndarray, squares: np.ndarray
+) -> np.ndarray:
+    """Give the mean products of errors, shrunk towards independence.
 
     Parameters
     ----------
     error, known : ndarray of shape (n_rows, n_numeric)
         0 where nothing was measured.
     weight : ndarray of shape (n_rows,)
+    squares : ndarray of shape (n_numeric,)
+        Their mean squares.
 
     Returns
     -------
-    squares : ndarray of shape (n_numeric,)
-    products : ndarray of shape (n_numeric, n_numeric), or None of very many columns
+    ndarray of shape (n_numeric, n_numeric)
     """
-    tiny = np.finfo(np.float64).tiny  # of a column without any entry
-    squares = weight @ error**2 / np.maximum(weight @ known, tiny)
-    n_numeric = error.shape[1]
-    if n_numeric > _MANY_COLUMNS:
-        return squares, None
     counts = (weight[:, None] * known).T @ known
-    products = (weight[:, None] * error).T @ error / np.maximum(counts, tiny)
-    if n_numeric < 2 or len(error) < 2:
-        return squares, products
+    products = (weight[:, None] * error).T @ error / np.maximum(counts, np.finfo(float).tiny)
+    if len(squares) < 2 or len(error) < 2:
+        return products
     scale = np.sqrt(np.where(squares > 0, squares, 1))
     # their shrinkage falls with the number of rows; of a pair, only some rows count
     pairs = counts.mean() / weight.sum()
@@ -179,7 +235,7 @@ def _products(
         least = np.linalg.eigvalsh(products / np.outer(scale, scale))[0]
         if (1 - shrinkage) * least + shrinkage < _LEAST_SHARE:
             shrinkage = (_LEAST_SHARE - least) / (1 - least)
-    return squares, (1 - shrinkage) * products + shrinkage * np.diag(squares)
+    return (1 - shrinkage) * products + shrinkage * np.diag(squares)
 
 
 def _by_weight(weight: np.ndarray, n_wanted: int) -> np.ndarray:

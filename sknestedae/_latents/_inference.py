@@ -14,7 +14,9 @@ The negative log posterior density of one stage is, but for a constant,
 
 The first term is the prior, the others are the negative log-likelihood. The mode is searched for
 by Levenberg and Marquardt's method: Newton's, with the Gauss-Newton approximation of the Hessian
-and a damping that grows where a step does not help.
+and a damping that grows where a step does not help. Where errors of numbers have something in
+common, the sum over them is a squared distance by their covariance, and a number that was not
+measured is the decoded one, less the error that those of the measured ones let expect.
 
 Latents are not normal over all of a table, but nearly so among rows that are alike. The prior is
 therefore the mixture of the training rows' latents, and it is brought to one normal density for
@@ -37,14 +39,23 @@ from .._layers._device import to_array
 from .._networks._batch import Batch
 from .._networks._chain import LatentColumns
 from .._tables._missing import CompletionSearch
+from ._covariance import MeasuredErrors
 from ._observation import CHUNK_ROWS, ObservationModel
 
-# Values of derivatives that are computed at once.
-_CHUNK_VALUES = 1 << 23
+# Size of what is computed at once: derivatives, of which so many arrays are in memory at a time,
+# and matrices of errors.
+_CHUNK_BYTES = 64 << 20
+_N_COPIES = 4
 
 # An example stands for rows around it: this is added to the local covariance of latents, in units
 # of the global one.
 _REACH = 0.1
+
+# Examples whose distance from the next one is looked at.
+_N_SPACED = 100
+
+# A scale of errors at which what was measured tells nothing any more.
+_LARGEST_SCALE = 1e12
 
 # Of the search: damping at first, and its factors after a step that did not help, or that did
 # (Marquardt, SIAM J. Appl. Math. 11, 431, 1963); and the number of steps at most.
@@ -65,15 +76,27 @@ _N_BEST = 300
 # The search, of one stage or of several of a chain at once
 
 
-class Prior(NamedTuple):
-    """A normal prior of the last stage's latents, one for each row.
+class RowDensities(NamedTuple):
+    """What the posterior densities of rows are made of, beside their values.
 
-    ``mean`` is of shape (n_rows, n_components), ``precision``, the inverse of the covariance, of
-    shape (n_rows, n_components, n_components).
+    Parameters
+    ----------
+    mean : Tensor of shape (n_rows, n_components)
+        Of the normal prior of the last stage's latents.
+    precision : Tensor of shape (n_rows, n_components, n_components)
+        The inverse of its covariance.
+    errors : list of MeasuredErrors
+        The covariance of the errors, at each stage.
     """
 
     mean: Tensor
     precision: Tensor
+    errors: list[MeasuredErrors]
+
+    def take(self, rows: Tensor) -> RowDensities:
+        """Give those of some rows."""
+        errors = [own.take(rows) for own in self.errors]
+        return RowDensities(self.mean[rows], self.precision[rows], errors)
 
 
 class PosteriorModes(NamedTuple):
@@ -132,14 +155,22 @@ class PosteriorModeSearch:
         starts = [0, *ends[:-1]]
         self.slices = [slice(a, b) for a, b in zip(starts, ends, strict=True)]
         last = self.models[-1]
-        width = sum(
-            layout.n_values * model.n_components
-            for model in self.models
-            for layout in model.layouts.values()
-        )
-        self.n_rows = max(min(CHUNK_ROWS, _CHUNK_VALUES // max(width, 1)), 1)
+        self.n_rows = max(min(CHUNK_ROWS, _CHUNK_BYTES // self._row_bytes()), 1)
+        # rows of arrays, and wide ones, are of a region of their own more often than not
+        self.has_scale = any(model.has_few_factors for model in self.models)
         with torch.no_grad():
             self.examples = self.decode_down(torch.from_numpy(last.statistics.examples))
+        self._spacings: dict[tuple[bool, ...], list[Tensor]] = {}
+
+    def _row_bytes(self) -> int:
+        """Give the size of the derivatives of a row, and of the matrices of its errors."""
+        entries = 0
+        for model in self.models:
+            n_values = sum(layout.n_values for layout in model.layouts.values())
+            n_numeric, n_factors = model.errors.factors.shape
+            entries += _N_COPIES * n_values * model.n_components
+            entries += n_factors * (n_numeric + 2 * n_factors)
+        return 8 * max(entries, 1)
 
     def decode_down(self, latents: Tensor) -> tuple[Tensor, list[dict[str, Tensor]]]:
         """Decode the last stage's latents down to the first.
@@ -157,31 +188,130 @@ class PosteriorModeSearch:
             decoded.insert(0, model.decode(every[0]))
         return torch.cat(every, dim=1), decoded
 
-    def negative_log_likelihood_of_examples(self, parts: Sequence[Batch]) -> Tensor:
-        """Give the negative log-likelihoods of all examples, of shape (n_rows, n_examples)."""
-        _, decoded = self.examples
-        terms = [
-            model.negative_log_likelihood_of_examples(values, rows)
-            for model, values, rows in zip(self.models, decoded, parts, strict=True)
-        ]
-        return torch.stack(terms).sum(dim=0)
+    def densities(self, parts: Sequence[Batch]) -> tuple[RowDensities, Tensor]:
+        """Give what rows are searched with, and the posterior weights of the examples.
 
-    def example_weights(self, parts: Sequence[Batch]) -> Tensor:
-        """Give the posterior weights of the examples, of shape (n_rows, n_examples).
+        Parameters
+        ----------
+        parts : sequence of Batch
+            The same rows as each stage sees them.
 
-        All examples have one prior weight, so that these are their likelihoods by the sum of them,
-        the evidence.
+        Returns
+        -------
+        densities : RowDensities
+        weights : Tensor of shape (n_rows, n_examples)
         """
-        losses = self.negative_log_likelihood_of_examples(parts)
-        # to a row further away than numbers go, all examples are alike
-        return torch.softmax(-losses.clamp(max=torch.finfo(losses.dtype).max), dim=1)
+        weights, scale = self.weigh_examples(parts)
+        mean, precision = self.local_prior(weights)
+        return RowDensities(mean, precision, self._errors(parts, scale)), weights
 
-    def local_prior(self, weights: Tensor) -> Prior:
+    def _errors(self, parts: Sequence[Batch], scale: Tensor) -> list[MeasuredErrors]:
+        """Give the covariance of the errors of what is given at each stage."""
+        any_latents = torch.zeros(len(parts[0]), self.slices[-1].stop, dtype=torch.float64)
+        stages = zip(self.models, self._with_latents(any_latents, parts), strict=True)
+        return [model.measured_errors(rows, scale) for model, rows in stages]
+
+    def weigh_examples(self, parts: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        r"""Give the posterior weights of the examples, and the scale of each row's errors.
+
+        All examples have one prior weight, so that their posterior weights are their likelihoods
+        by the sum of them, the evidence.
+
+        The errors of training rows are those of rows that the network knows. It knows less of a
+        row the further away it is: to first order its error grows as the distance. So where rows
+        are arrays, the variance is :math:`1 + (d / d_0)^2` times that of the training rows, with
+        the distance :math:`d` from the nearest example, and :math:`d_0` that of an example from
+        the next. Rows of a few columns are mostly near others, and have 1.
+
+        Returns
+        -------
+        weights : Tensor of shape (n_rows, n_examples)
+        scale : Tensor of shape (n_rows,)
+        """
+        stages = list(zip(self.models, self.examples[1], parts, strict=True))
+        distances = torch.stack(
+            [model.squared_distances_of_examples(v, rows) for model, v, rows in stages]
+        ).sum(dim=0)
+        # to a row further away than numbers go, all examples are alike
+        distances = distances.clamp(min=0, max=torch.finfo(distances.dtype).max)
+        scale = torch.ones(len(distances), dtype=distances.dtype)
+        if self.has_scale:
+            scale = scale + self._relative_distance(distances, parts)
+        losses = [model.categories_of_examples(v, rows) for model, v, rows in stages]
+        losses.append(distances / (2 * scale[:, None]))
+        return torch.softmax(-torch.stack(losses).sum(dim=0), dim=1), scale
+
+    def _relative_distance(self, distances: Tensor, parts: Sequence[Batch]) -> Tensor:
+        """Compare squared distances from the nearest example with those that are to be expected.
+
+        Parameters
+        ----------
+        distances : Tensor of shape (n_rows, n_examples)
+        parts : sequence of Batch
+
+        Returns
+        -------
+        Tensor of shape (n_rows,)
+        """
+        present = torch.cat(
+            [model.present_blocks(rows) for model, rows in zip(self.models, parts, strict=True)], 1
+        )
+        expected = torch.zeros(len(distances), dtype=distances.dtype)
+        for blocks in torch.unique(present, dim=0):
+            own = torch.nonzero((present == blocks).all(dim=1))[:, 0]
+            stages = zip(self.models, self._spacing(tuple(blocks.tolist())), parts, strict=True)
+            for model, spacing, rows in stages:
+                expected[own] += model.expected_squared_distance(spacing, rows[own])
+        found = distances.min(dim=1).values / expected
+        # 0 by 0 of a row without a number
+        return found.nan_to_num(0.0).clamp(max=_LARGEST_SCALE)
+
+    def _spacing(self, present: tuple[bool, ...]) -> list[Tensor]:
+        """Give the mean squares by which numbers of an example differ from those of the nearest.
+
+        Parameters
+        ----------
+        present : tuple of bool
+            Which blocks of all stages tell the nearest.
+
+        Returns
+        -------
+        list of Tensor of shape (n_numeric,)
+            Of each stage.
+        """
+        if present not in self._spacings:
+            decoded = self.examples[1]
+            n_examples = len(self.examples[0])
+            some = torch.linspace(0, n_examples - 1, min(n_examples, _N_SPACED)).round().long()
+            rest = list(present)
+            distances = torch.zeros(len(some), n_examples, dtype=torch.float64)
+            for k, (model, values) in enumerate(zip(self.models, decoded, strict=True)):
+                own, rest = rest[: len(model.layouts)], rest[len(model.layouts) :]
+                rows = model.as_rows({name: v[some] for name, v in values.items()}, own)
+                if k:  # latents are no numbers of a row
+                    columns = self.between[k - 1]
+                    rows.measured[columns.block][:, columns.index] = False
+                distances += model.squared_distances_of_examples(values, rows)
+            distances[torch.arange(len(some)), some] = torch.inf
+            # of one example alone, itself
+            nearest = distances.argmin(dim=1) if n_examples > 1 else some
+            self._spacings[present] = [
+                model.spacing(values, some, nearest)
+                for model, values in zip(self.models, decoded, strict=True)
+            ]
+        return self._spacings[present]
+
+    def local_prior(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Give the normal density with the mean and covariance of the weighted examples.
 
         Parameters
         ----------
         weights : Tensor of shape (n_rows, n_examples)
+
+        Returns
+        -------
+        mean : Tensor of shape (n_rows, n_components)
+        precision : Tensor of shape (n_rows, n_components, n_components)
         """
         last = self.models[-1]
         Z = torch.from_numpy(last.statistics.examples)
@@ -190,31 +320,42 @@ class PosteriorModeSearch:
         covariance = (weights @ products).unflatten(1, (Z.shape[1], -1))
         covariance = covariance - mean[:, :, None] * mean[:, None, :]
         # A row may be like one example alone, whose covariance is 0: the added part keeps the
-        # precision finite, and lets the latents leave the example.
-        return Prior(mean, torch.linalg.inv(covariance + _REACH * last.covariance))
+        # precision finite, and lets the latents leave the example. Where the weights spread over
+        # several, as those of a scaled row do, their own covariance tells how far.
+        reach = torch.full_like(mean[:, 0], _REACH)
+        if self.has_scale:
+            reach = reach * (weights**2).sum(dim=1)  # by the number of examples that count
+        return mean, torch.linalg.inv(covariance + reach[:, None, None] * last.covariance)
 
     def negative_log_posterior(
-        self, latents: Tensor, parts: Sequence[Batch], prior: Prior
+        self, latents: Tensor, parts: Sequence[Batch], densities: RowDensities
     ) -> Tensor:
         """Give the negative log posterior densities of rows, of shape (n_rows,)."""
-        own = [latents[:, part] for part in self.slices]
-        step = own[-1] - prior.mean
-        total = torch.einsum("ni,nij,nj->n", step, prior.precision, step) / 2
-        for k, (model, rows) in enumerate(zip(self.models, parts, strict=True)):
-            decoded = model.decode(own[k])
-            total = total + model.negative_log_likelihood(decoded, rows)
-            if k:  # the latents of the stage before are normal around what this one decodes
-                error = self.between[k - 1].get(decoded) - own[k - 1]
-                total = total + (error**2 / (2 * self._latent_variance(k))).sum(dim=1)
+        step = latents[:, self.slices[-1]] - densities.mean
+        total = torch.einsum("ni,nij,nj->n", step, densities.precision, step) / 2
+        for k, rows in enumerate(self._with_latents(latents, parts)):
+            decoded = self.models[k].decode(latents[:, self.slices[k]], rows)
+            loss = self.models[k].negative_log_likelihood(decoded, rows, densities.errors[k])
+            total = total + loss
         return total
 
-    def _latent_variance(self, k: int) -> Tensor:
-        """Give the variance of the latents before stage k, given its own, in their own units."""
-        columns = self.between[k - 1]
-        return self.models[k].variance[columns.block][columns.index] * columns.scale**2
+    def _with_latents(self, latents: Tensor, parts: Sequence[Batch]) -> list[Batch]:
+        """Give rows as each stage sees them, with the latents before as if these were measured.
+
+        They are numbers of the later stage's table, normal around what it decodes.
+        """
+        given = [parts[0]]
+        for columns, rows, before in zip(self.between, parts[1:], self.slices, strict=False):
+            block = columns.block
+            values = {**rows.values, block: rows.values[block].double()}
+            measured = rows.measured[block].clone()
+            measured[:, columns.index] = True
+            known = Batch(values, {**rows.measured, block: measured})
+            given.append(columns.put(known, latents[:, before]))
+        return given
 
     def gradient_and_hessian(
-        self, latents: Tensor, parts: Sequence[Batch], prior: Prior
+        self, latents: Tensor, parts: Sequence[Batch], densities: RowDensities
     ) -> tuple[Tensor, Tensor]:
         """Give the gradient of the negative log posterior, and its Gauss-Newton Hessian.
 
@@ -231,27 +372,38 @@ class PosteriorModeSearch:
         gradient = torch.zeros(n_rows, n_latents, dtype=torch.float64)
         hessian = torch.zeros(n_rows, n_latents, n_latents, dtype=torch.float64)
         last = self.slices[-1]
-        step = latents[:, last] - prior.mean
-        gradient[:, last] = torch.einsum("nij,nj->ni", prior.precision, step)
-        hessian[:, last, last] = prior.precision
-        for k, (model, rows, own) in enumerate(zip(self.models, parts, self.slices, strict=True)):
-            decoded, jacobians = model.decode_with_jacobian(latents[:, own])
-            first, second = model.gradient_and_hessian(decoded, jacobians, rows)
-            gradient[:, own] += first
-            hessian[:, own, own] += second
-            if k:
-                columns, before = self.between[k - 1], self.slices[k - 1]
-                error = columns.get(decoded) - latents[:, before]
-                # the error depends on the latents of both stages: (n_rows, n_before, n_latents)
-                J = torch.zeros(n_rows, error.shape[1], n_latents, dtype=torch.float64)
-                J[:, :, own] = jacobians[columns.block][:, columns.index] * columns.scale[:, None]
-                J[:, :, before] = -torch.eye(error.shape[1], dtype=torch.float64)
-                weighted = J / self._latent_variance(k)[:, None]
-                gradient += torch.einsum("njk,nj->nk", weighted, error)
-                hessian += torch.einsum("njk,njl->nkl", weighted, J)
+        step = latents[:, last] - densities.mean
+        gradient[:, last] = torch.einsum("nij,nj->ni", densities.precision, step)
+        hessian[:, last, last] = densities.precision
+        for k, rows in enumerate(self._with_latents(latents, parts)):
+            model, own = self.models[k], self.slices[k]
+            decoded, jacobians = model.decode_with_jacobian(latents[:, own], rows)
+            # of a later stage, the errors depend on the latents before as well
+            before = range(n_latents)[self.slices[k - 1]] if k else range(0)
+            index = torch.tensor([*range(n_latents)[own], *before])
+            first, second = model.gradient_and_hessian(
+                decoded, jacobians, rows, densities.errors[k], self._slopes(k) if k else None
+            )
+            gradient[:, index] += first
+            hessian[:, index[:, None], index] += second
         return gradient, hessian
 
-    def minimize(self, parts: Sequence[Batch], start: Tensor, prior: Prior) -> Tensor:
+    def _slopes(self, k: int) -> Tensor:
+        """Give derivatives of the errors of stage k by the latents before.
+
+        Returns
+        -------
+        Tensor of shape (n_numeric, n_components of the stage before)
+        """
+        columns, layouts = self.between[k - 1], self.models[k].layouts
+        names = list(layouts)
+        first = sum(layouts[name].n_numeric for name in names[: names.index(columns.block)])
+        n_numeric = sum(layout.n_numeric for layout in layouts.values())
+        slopes = torch.zeros(n_numeric, len(columns.index), dtype=torch.float64)
+        slopes[first + columns.index] = -torch.diag(1 / columns.scale.double())
+        return slopes
+
+    def minimize(self, parts: Sequence[Batch], start: Tensor, densities: RowDensities) -> Tensor:
         """Minimise the negative log posterior by the method of Levenberg and Marquardt.
 
         Rows are independent: each has its own damping, and leaves when its search has ended.
@@ -262,19 +414,19 @@ class PosteriorModeSearch:
             The same rows as each stage sees them.
         start : Tensor of shape (n_rows, n_latents)
             Of all stages.
-        prior : Prior
+        densities : RowDensities
 
         Returns
         -------
         Tensor of shape (n_rows, n_latents)
         """
         latents = self._bound(start)
-        least = self.negative_log_posterior(latents, parts, prior)
+        least = self.negative_log_posterior(latents, parts, densities)
         damping = torch.full_like(least, _DAMPING)
         active = torch.arange(len(start))
         for _ in range(_MAX_ITER):
             some = [rows[active] for rows in parts]
-            own = Prior(prior.mean[active], prior.precision[active])
+            own = densities.take(active)
             gradient, hessian = self.gradient_and_hessian(latents[active], some, own)
             # Marquardt's damping, in units of the diagonal: no scaling of a latent changes a step
             diagonal = torch.diagonal(hessian, dim1=1, dim2=2)
@@ -325,12 +477,12 @@ class PosteriorModeSearch:
         A category has the weighted mean of the examples' probabilities, its posterior in the
         mixture: no one point of the latents stands for an uncertain category.
         """
-        weights = self.example_weights(parts)
-        prior = self.local_prior(weights)
-        start, _ = self.decode_down(prior.mean)
-        latents = self.minimize(parts, start, prior)
-        decoded = self._decode_all(latents)
+        densities, weights = self.densities(parts)
+        start, _ = self.decode_down(densities.mean)
+        latents = self.minimize(parts, start, densities)
+        decoded = self._decode_all(latents, parts)
         mismatch = self._mismatch(decoded, parts)
+        decoded = self._expected(latents, decoded, parts, densities)
         _, examples = self.examples
         for model, values, of_examples in zip(self.models, decoded, examples, strict=True):
             for name, layout in model.layouts.items():
@@ -339,10 +491,22 @@ class PosteriorModeSearch:
                     values[name][:, group] = weights @ p
         return self._as_modes(np.arange(len(latents)), latents, decoded, mismatch, mismatch)
 
-    def _decode_all(self, latents: Tensor) -> list[dict[str, Tensor]]:
+    def _decode_all(self, latents: Tensor, parts: Sequence[Batch]) -> list[dict[str, Tensor]]:
         """Decode the latents of each stage."""
-        parts = zip(self.models, self.slices, strict=True)
-        return [model.decode(latents[:, own]) for model, own in parts]
+        stages = zip(self.models, self.slices, parts, strict=True)
+        return [model.decode(latents[:, own], rows) for model, own, rows in stages]
+
+    def _expected(
+        self,
+        latents: Tensor,
+        decoded: list[dict[str, Tensor]],
+        parts: Sequence[Batch],
+        densities: RowDensities,
+    ) -> list[dict[str, Tensor]]:
+        """Take expected errors from what is decoded at each stage."""
+        given = self._with_latents(latents, parts)
+        stages = zip(self.models, decoded, given, densities.errors, strict=True)
+        return [model.expected_values(v, rows, errors) for model, v, rows, errors in stages]
 
     def _mismatch(self, decoded: list[dict[str, Tensor]], parts: Sequence[Batch]) -> np.ndarray:
         """Give the root mean square of the errors of all measured columns, of shape (n_rows,)."""
@@ -379,10 +543,10 @@ class PosteriorModeSearch:
         last = self.models[-1]
         open_numbers, open_codes = self._is_open(parts)
         numbers, codes = self._points(self.examples[1])
-        weights = to_array(self.example_weights(parts))
+        weights, scale = self.weigh_examples(parts)
         begun = [
             weightiest(numbers[:, n], codes[:, c], w, _SEARCHES * n_candidates)
-            for n, c, w in zip(open_numbers, open_codes, weights, strict=True)
+            for n, c, w in zip(open_numbers, open_codes, to_array(weights), strict=True)
         ]
         # the searches of all rows side by side: whose each is, and which example it begins at
         index = np.repeat(np.arange(len(begun)), [len(own) for own in begun])
@@ -397,9 +561,12 @@ class PosteriorModeSearch:
         center = torch.from_numpy(last.statistics.examples[drawn])
         precision = torch.linalg.inv(_REACH * last.covariance).expand(len(drawn), -1, -1)
         start, _ = self.decode_down(center)
-        latents = self.minimize(held, start, Prior(center, precision))
-        decoded = self._decode_all(latents)
+        errors = self._errors(every, scale[torch.from_numpy(index)])
+        densities = RowDensities(center, precision, errors)
+        latents = self.minimize(held, start, densities)
+        decoded = self._decode_all(latents, every)
         mismatch = self._mismatch(decoded, every)
+        decoded = self._expected(latents, decoded, every, densities)
         numbers, _ = self._points(decoded)
         chosen: list[int] = []
         for i, (n, c) in enumerate(zip(open_numbers, open_codes, strict=True)):
@@ -491,14 +658,33 @@ def weightiest(
     -------
     ndarray of int
     """
-    left = np.argsort(-weights, kind="stable")[:_N_BEST]
-    chosen, total = [], []
-    while len(left):
-        alike = _are_alike(numbers, codes, left, left[0])
-        chosen.append(left[0])
-        total.append(weights[left[alike]].sum())
-        left = left[~alike]
+    best = np.argsort(-weights, kind="stable")[:_N_BEST]
+    alike = _all_alike(numbers[best], codes[best])
+    left, chosen, total = np.full(len(best), True), [], []
+    while left.any():
+        first = int(left.argmax())
+        own = left & alike[first]
+        chosen.append(best[first])
+        total.append(weights[best[own]].sum())
+        left &= ~own
     return np.array(chosen)[np.argsort(-np.array(total), kind="stable")[:n_wanted]]
+
+
+def _all_alike(numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Tell which of all pairs of rows are not distinct, of shape (n_rows, n_rows)."""
+    n_rows, n_numbers = numbers.shape
+    alike = np.full((n_rows, n_rows), True)
+    for column in codes.T:
+        alike &= column[:, None] == column
+    if n_numbers:
+        # one product of matrices, as there may be thousands of numbers; centred, so that little
+        # is lost to rounding where all numbers are large
+        centered = numbers - numbers.mean(axis=0)
+        squares = (centered**2).sum(axis=1)
+        distance = squares[:, None] + squares - 2 * centered @ centered.T
+        alike &= distance <= n_numbers * DISTINCT**2
+    np.fill_diagonal(alike, True)
+    return alike
 
 
 def _are_alike(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,8 +15,17 @@ from .._networks._batch import Batch, Subset
 from .._tables._encoder import TableEncoder
 from .._tables._layout import Encoded
 from .._training._data import TensorIterator
+from ._covariance import ErrorCovariance, MeasuredErrors
 from ._density import LatentStatistics
-from ._residuals import all_errors, categorical_groups, known_groups, numeric_errors
+from ._residuals import (
+    all_errors,
+    categorical_groups,
+    joined,
+    known_groups,
+    known_numbers,
+    numeric_errors,
+    rows_of_size,
+)
 
 # Rows that are scored, or whose modes are searched for, at once.
 CHUNK_ROWS = 1024
@@ -24,6 +34,9 @@ CHUNK_ROWS = 1024
 # of correlated columns to a thousandth: else one entry could outweigh all others.
 _LEAST_ERROR = 0.01
 _LEAST_SUM = 0.001
+
+# Of its variance, a number has at least this share for itself: a covariance has an inverse then.
+_LEAST_NOISE = 1e-3
 
 # No divisor is 0, where columns that were not standardised have very small numbers.
 _LEAST_SQUARE = 1e-300
@@ -39,9 +52,9 @@ _WIDTH = 0.03
 class ObservationModel:
     r"""The likelihood of a row's measured entries, given the latents of a fitted network.
 
-    A number is normal around the decoded one, :math:`x_j \sim N(d_j(z), \sigma_j^2)`, with the
-    mean squared error of the training rows as :math:`\sigma_j^2`; a category has the decoded
-    probabilities. Entries that were not measured do not count.
+    Numbers are normal around the decoded ones, :math:`x \sim N(d(z), \Psi)`, with the covariance
+    of the errors of the training rows: their mean squares, and what errors have in common. A
+    category has the decoded probabilities. Entries that were not measured do not count.
 
     Everything but the network itself is on the CPU and in double precision.
 
@@ -63,6 +76,10 @@ class ObservationModel:
         For each block, the standard deviations of its numbers, in units of the encoded values.
     variance : dict of str to Tensor of shape (layout.n_numeric,)
         For each block, the variances of the numbers, given latents.
+    errors : ErrorCovariance
+        Of the errors of all numbers, side by side.
+    posed : set of str
+        Blocks whose latents cannot tell a pose: what they decode is turned as each row is.
     mean, covariance : Tensor of shape (n_components,) and (n_components, n_components)
         Of the latents of the training rows.
     """
@@ -89,9 +106,28 @@ class ObservationModel:
             name: torch.from_numpy(np.maximum(error, least[name]))
             for name, error in statistics.error.items()
         }
+        self.errors = self._errors()
         self.mean = torch.from_numpy(statistics.mean)
         self.covariance = torch.from_numpy(statistics.regular_covariance())
         self.n_components = len(statistics.mean)
+        self.posed = set()
+        for name, layout in self.layouts.items():
+            probe = {name: torch.zeros(1, layout.n_values, dtype=torch.float64)}
+            if module.align(probe, Batch(probe))[name] is not probe[name]:
+                self.posed.add(name)
+
+    def _errors(self) -> ErrorCovariance:
+        """Give the covariance of the errors, with the least variances."""
+        factors = torch.from_numpy(self.statistics.factors)
+        variance = joined(list(self.variance.values()), 0)
+        noise = torch.maximum(variance - (factors**2).sum(dim=1), _LEAST_NOISE * variance)
+        return ErrorCovariance(noise, factors)
+
+    @property
+    def has_few_factors(self) -> bool:
+        """Whether fewer factors than numbers stand for the covariance: of arrays, or wide rows."""
+        n_numeric, n_factors = self.statistics.factors.shape
+        return n_factors < n_numeric
 
     def rows(self, blocks: Mapping[str, Encoded]) -> Batch:
         """Give encoded rows as tensors on the CPU."""
@@ -101,12 +137,25 @@ class ObservationModel:
         """Give the latents of rows, of shape (n_rows, n_components)."""
         return self.module.encode(rows.to(self.device)).cpu().double()
 
-    def decode(self, latents: Tensor) -> dict[str, Tensor]:
-        """Give each block's values, of shape (n_rows, layout.n_values)."""
-        decoded = self.module.decode(latents.to(self.device, self.dtype))
-        return {name: values.cpu().double() for name, values in decoded.items()}
+    def decode(self, latents: Tensor, rows: Batch | None = None) -> dict[str, Tensor]:
+        """Give each block's values, of shape (n_rows, layout.n_values).
 
-    def decode_with_jacobian(self, latents: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        Parameters
+        ----------
+        latents : Tensor of shape (n_rows, n_components)
+        rows : Batch or None
+            Rows whose pose decoded values take, where latents cannot tell it.
+        """
+        chunks = [
+            {name: values.cpu().double() for name, values in self.module.decode(own).items()}
+            for own in latents.to(self.device, self.dtype).split(rows_of_size(self.layouts))
+        ]
+        decoded = {name: joined([chunk[name] for chunk in chunks], 0) for name in self.layouts}
+        return decoded if rows is None else self.module.align(decoded, rows)
+
+    def decode_with_jacobian(
+        self, latents: Tensor, rows: Batch
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         r"""Decode, and give Jacobians, of shape (n_rows, layout.n_values, n_components).
 
         Rows do not mix in a decoder, so that one derivative in the direction of a latent gives
@@ -114,36 +163,71 @@ class ObservationModel:
         imports: a gradient is linear in the weights :math:`w` of the values,
         :math:`g(w) = J^\top w`, so that the derivative of :math:`g(w) \cdot e_k` by :math:`w`
         is the column :math:`J e_k`, at any :math:`w`.
+
+        Parameters
+        ----------
+        latents : Tensor of shape (n_rows, n_components)
+        rows : Batch
+            Whose pose decoded values take.
         """
         with torch.enable_grad():
             given = latents.detach().requires_grad_()
-            decoded = self.decode(given)
-            values = torch.cat(list(decoded.values()), dim=1)
+            decoded = self.decode(given, rows)
+            values = joined(list(decoded.values()), 1)
             weights = torch.zeros_like(values, requires_grad=True)
             (gradient,) = torch.autograd.grad(values, given, weights, create_graph=True)
-            columns = [
-                torch.autograd.grad(gradient, weights, one.expand_as(given), retain_graph=True)[0]
-                for one in torch.eye(self.n_components, dtype=given.dtype)
-            ]
-        jacobian = torch.stack(columns, dim=2)  # (n_rows, n_values of all blocks, n_components)
+            jacobian = values.new_empty(*values.shape, self.n_components)
+            for k, one in enumerate(torch.eye(self.n_components, dtype=given.dtype)):
+                (column,) = torch.autograd.grad(
+                    gradient, weights, one.expand_as(given), retain_graph=True
+                )
+                jacobian[:, :, k] = column
         by_block = jacobian.split([v.shape[1] for v in decoded.values()], dim=1)
         return (
             {name: v.detach() for name, v in decoded.items()},
             dict(zip(decoded, by_block, strict=True)),
         )
 
-    def negative_log_likelihood(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
-        """Give the negative log-likelihood of rows, of shape (n_rows,), but for a constant."""
-        total = torch.zeros(len(rows), dtype=torch.float64)
+    def measured_errors(self, rows: Batch, scale: Tensor) -> MeasuredErrors:
+        """Give the covariance of the errors of what was measured of each row.
+
+        Parameters
+        ----------
+        rows : Batch
+        scale : Tensor of shape (n_rows,)
+            The variance of each row's errors, in units of that of the training rows.
+        """
+        like = self.errors.noise
+        known = [known_numbers(rows, name, own, like) for name, own in self.layouts.items()]
+        return self.errors.of_measured(joined(known, 1), scale)
+
+    def negative_log_likelihood(
+        self, decoded: Mapping[str, Tensor], rows: Batch, errors: MeasuredErrors
+    ) -> Tensor:
+        """Give the negative log-likelihood of rows, of shape (n_rows,), but for a constant.
+
+        Parameters
+        ----------
+        decoded : mapping of str to Tensor
+            As ``decode`` gives it for the rows.
+        rows : Batch
+        errors : MeasuredErrors
+            Of the rows.
+        """
+        _, error = all_errors(decoded, rows, self.layouts)
+        total = errors.squared_distance(error) / 2
         for name, layout in self.layouts.items():
-            known, error = numeric_errors(decoded[name], rows, name, layout)
-            total += (known * error**2 / (2 * self.variance[name])).sum(dim=1)
             for values, target, is_known in categorical_groups(decoded[name], rows, name, layout):
                 total -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
         return total
 
     def gradient_and_hessian(
-        self, decoded: Mapping[str, Tensor], jacobians: Mapping[str, Tensor], rows: Batch
+        self,
+        decoded: Mapping[str, Tensor],
+        jacobians: Mapping[str, Tensor],
+        rows: Batch,
+        errors: MeasuredErrors,
+        others: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Give the gradient of the negative log-likelihood, and its Gauss-Newton Hessian.
 
@@ -152,20 +236,23 @@ class ObservationModel:
         decoded, jacobians : mapping of str to Tensor
             As ``decode_with_jacobian`` gives them.
         rows : Batch
+        errors : MeasuredErrors
+            Of the rows.
+        others : Tensor of shape (n_numeric, n_others) or None
+            Derivatives of the errors of numbers by something else that they depend on.
 
         Returns
         -------
-        gradient : Tensor of shape (n_rows, n_components)
-        hessian : Tensor of shape (n_rows, n_components, n_components)
+        gradient : Tensor of shape (n_rows, n_components + n_others)
+        hessian : Tensor of shape (n_rows, n_components + n_others, n_components + n_others)
         """
-        gradient = torch.zeros(len(rows), self.n_components, dtype=torch.float64)
-        hessian = torch.zeros(len(rows), self.n_components, self.n_components, dtype=torch.float64)
+        _, error = all_errors(decoded, rows, self.layouts)
+        J = joined([jacobians[name][:, : own.n_numeric] for name, own in self.layouts.items()], 1)
+        if others is not None:
+            J = torch.cat([J, others.expand(len(rows), -1, -1)], dim=2)
+        gradient, hessian = errors.gradient_and_hessian(error, J)
+        own_latents = slice(self.n_components)
         for name, layout in self.layouts.items():
-            known, error = numeric_errors(decoded[name], rows, name, layout)
-            J = jacobians[name][:, : layout.n_numeric]  # (n_rows, n_numeric, n_components)
-            weighted = J * (known / self.variance[name])[:, :, None]
-            gradient = gradient + torch.einsum("njk,nj->nk", weighted, error)
-            hessian = hessian + torch.einsum("njk,njl->nkl", weighted, J)
             categorical = zip(
                 layout.groups(), categorical_groups(decoded[name], rows, name, layout), strict=True
             )
@@ -174,42 +261,143 @@ class ObservationModel:
                 # of a cross-entropy by its logits, the gradient is p - target and the Hessian
                 # diag(p) - p p^T, here times J on both sides
                 off = is_known[:, None] * (p - target)
-                gradient = gradient + torch.einsum("njk,nj->nk", J, off)
+                gradient[:, own_latents] += torch.einsum("njk,nj->nk", J, off)
                 mean = torch.einsum("njk,nj->nk", J, p)
                 second = torch.einsum("njk,nj,njl->nkl", J, p, J)
                 second = second - mean[:, :, None] * mean[:, None, :]
-                hessian = hessian + is_known[:, None, None] * second
+                hessian[:, own_latents, own_latents] += is_known[:, None, None] * second
         return gradient, hessian
 
-    def negative_log_likelihood_of_examples(
-        self, decoded: Mapping[str, Tensor], rows: Batch
-    ) -> Tensor:
-        """Give the negative log-likelihood of each row for each of many decoded examples.
+    def expected_values(
+        self, decoded: Mapping[str, Tensor], rows: Batch, errors: MeasuredErrors
+    ) -> dict[str, Tensor]:
+        """Give decoded values, less the errors that those of measured numbers let expect.
 
-        The variance of a number is larger by the width of an example, which stands for rows
-        around it. All rows against all examples are products of matrices, as the square of a
-        difference is multiplied out.
+        Numbers that were measured, and categories, stay as they are decoded.
+        """
+        _, error = all_errors(decoded, rows, self.layouts)
+        expected = errors.expected(error)
+        widths = [layout.n_numeric for layout in self.layouts.values()]
+        values = {}
+        for name, part in zip(self.layouts, expected.split(widths, dim=1), strict=True):
+            values[name] = decoded[name].clone()
+            values[name][:, : part.shape[1]] -= part
+        return values
+
+    # -- examples
+
+    def squared_distances_of_examples(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
+        """Give the squared distance of each row's numbers from those of many decoded examples.
+
+        A difference is in units of the variance of the number, which is larger here by the width
+        of an example, as it stands for rows around it.
+
+        Parameters
+        ----------
+        decoded : mapping of str to Tensor of shape (n_examples, layout.n_values)
+        rows : Batch
 
         Returns
         -------
         Tensor of shape (n_rows, n_examples)
         """
-        n_examples = len(next(iter(decoded.values())))
-        total = torch.zeros(len(rows), n_examples, dtype=torch.float64)
+        total = torch.zeros(len(rows), len(next(iter(decoded.values()))), dtype=torch.float64)
         for name, layout in self.layouts.items():
-            values = decoded[name][:, : layout.n_numeric]
-            known, error = numeric_errors(torch.zeros_like(values[:1]), rows, name, layout)
-            x = -error  # (n_rows, n_numeric): an error against 0
-            width = _WIDTH * torch.from_numpy(self.units[name]) ** 2
-            weight = known / (self.variance[name] + width)
-            # half of weight * (x - values) ** 2, summed over columns
-            total += (weight * x**2).sum(dim=1, keepdim=True) / 2
-            total += weight @ (values**2).T / 2 - (weight * x) @ values.T
+            values, n = decoded[name], layout.n_numeric
+            x = rows.values[name][:, :n].double()
+            weight = known_numbers(rows, name, layout, x) / self._width(name)
+            if name in self.posed:
+                total += self._squared_distances_by_pose(values, rows, name, weight)
+                continue
+            # weight * (x - values) ** 2 multiplied out: all rows against all examples are products
+            # of matrices
+            values = values[:, :n]
+            total += (weight * x**2).sum(dim=1, keepdim=True)
+            total += weight @ (values**2).T - 2 * (weight * x) @ values.T
+        return total
+
+    def _width(self, name: str) -> Tensor:
+        """Give the variances of a block's numbers, of rows around an example."""
+        return self.variance[name] + _WIDTH * torch.from_numpy(self.units[name]) ** 2
+
+    def _squared_distances_by_pose(
+        self, values: Tensor, rows: Batch, name: str, weight: Tensor
+    ) -> Tensor:
+        """Do the same where each example takes the pose of each row."""
+        distances = []
+        for i in range(len(rows)):
+            one = rows[[i] * len(values)]
+            aligned = self.module.align({name: values}, one)[name][:, : weight.shape[1]]
+            x = one.values[name][:, : weight.shape[1]]
+            distances.append(((aligned - x) ** 2) @ weight[i])
+        return torch.stack(distances)
+
+    def present_blocks(self, rows: Batch) -> Tensor:
+        """Tell of which blocks any number was measured, of shape (n_rows, n_blocks)."""
+        like = self.errors.noise
+        known = [known_numbers(rows, name, own, like) for name, own in self.layouts.items()]
+        return torch.stack([own.any(dim=1) for own in known], dim=1)
+
+    def as_rows(self, decoded: Mapping[str, Tensor], present: Sequence[bool]) -> Batch:
+        """Give decoded examples as rows of which some blocks were measured."""
+        measured = {
+            name: torch.full((len(decoded[name]), layout.n_columns), is_present)
+            for (name, layout), is_present in zip(self.layouts.items(), present, strict=True)
+        }
+        return Batch(dict(decoded), measured)
+
+    def spacing(self, decoded: Mapping[str, Tensor], some: Tensor, nearest: Tensor) -> Tensor:
+        """Give the mean squares by which numbers of some examples differ from those of others.
+
+        Parameters
+        ----------
+        decoded : mapping of str to Tensor of shape (n_examples, layout.n_values)
+        some, nearest : Tensor of int64, shape (n_pairs,)
+
+        Returns
+        -------
+        Tensor of shape (n_numeric,)
+            Of all blocks, side by side.
+        """
+        given = Batch({name: values[some] for name, values in decoded.items()})
+        others = {name: values[nearest] for name, values in decoded.items()}
+        _, difference = all_errors(self.module.align(others, given), given, self.layouts)
+        return (difference**2).mean(dim=0)
+
+    def expected_squared_distance(self, spacing: Tensor, rows: Batch) -> Tensor:
+        """Give the squared distance from the nearest example to expect of a row.
+
+        Parameters
+        ----------
+        spacing : Tensor of shape (n_numeric,)
+            As ``spacing`` gives it.
+        rows : Batch
+
+        Returns
+        -------
+        Tensor of shape (n_rows,)
+            Of what was measured: it differs from the example as examples do, and by its error.
+        """
+        width = joined([self._width(name) for name in self.layouts], 0)
+        known = [known_numbers(rows, name, own, width) for name, own in self.layouts.items()]
+        return joined(known, 1) @ ((spacing + self.errors.variance) / width)
+
+    def categories_of_examples(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
+        """Give the negative log-likelihood of each row's categories for each of many examples.
+
+        Returns
+        -------
+        Tensor of shape (n_rows, n_examples)
+        """
+        total = torch.zeros(len(rows), len(next(iter(decoded.values()))), dtype=torch.float64)
+        for name, layout in self.layouts.items():
             is_measured = known_groups(rows, name, layout)
             for group, is_known in zip(layout.groups(), is_measured, strict=True):
                 target = is_known[:, None] * rows.values[name][:, group].double()
                 total -= target @ torch.log_softmax(decoded[name][:, group], dim=1).T
         return total
+
+    # -- what was measured
 
     @np.errstate(over="ignore")  # a mismatch may be infinite
     def mismatch(
@@ -296,9 +484,10 @@ class ObservationModel:
         """
         precision = torch.linalg.inv(self.covariance)
         scores = []
-        for rows in TensorIterator(Subset(self.rows(blocks)), CHUNK_ROWS):
+        n_rows = min(rows_of_size(self.layouts), CHUNK_ROWS)
+        for rows in TensorIterator(Subset(self.rows(blocks)), n_rows):
             latents = self.encode(rows)
-            decoded = self.decode(latents)
+            decoded = self.decode(latents, rows)
             known, error = all_errors(decoded, rows, self.layouts)
             loss = self._correlated_negative_log_likelihood(known, error)
             n_measured = known.sum(dim=1)
@@ -315,6 +504,15 @@ class ObservationModel:
         found = np.concatenate(scores)
         return np.where(np.isnan(found), -np.inf, found)  # errors further away than numbers go
 
+    @cached_property
+    def _whole_covariance(self) -> Tensor:
+        """The covariance of the errors of all numbers, of shape (n_numeric, n_numeric)."""
+        least = np.concatenate([_least_square(_LEAST_SUM, u) for u in self.units.values()])
+        covariance = self.statistics.factors @ self.statistics.factors.T
+        error = np.concatenate(list(self.statistics.error.values()))
+        np.fill_diagonal(covariance, error + least)
+        return invertible(torch.from_numpy(covariance))
+
     def _correlated_negative_log_likelihood(self, known: Tensor, error: Tensor) -> Tensor:
         """Give the negative log-likelihood of correlated numbers, of shape (n_rows,).
 
@@ -325,11 +523,10 @@ class ObservationModel:
         ----------
         known, error : Tensor of shape (n_rows, n_numeric)
         """
-        least = np.concatenate([_least_square(_LEAST_SUM, u) for u in self.units.values()])
-        if self.statistics.residual is None:
-            variance = torch.cat(list(self.variance.values()))
-            return (known * error**2 / (2 * variance)).sum(dim=1)
-        covariance = invertible(torch.from_numpy(self.statistics.residual + np.diag(least)))
+        if self.has_few_factors:
+            ones = torch.ones(len(error), dtype=torch.float64)
+            return self.errors.of_measured(known, ones).squared_distance(error) / 2
+        covariance = self._whole_covariance
         error = known * error
         distance = ((error @ torch.linalg.inv(covariance)) * error).sum(dim=1) / 2
         incomplete = torch.nonzero((known == 0).any(dim=1))[:, 0]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from .._networks._batch import Batch
 from .._tables._layout import Layout
+
+# Size of the decoded values of the rows that are decoded at once. Inside of a network a row of an
+# image can be thirty times as large.
+CHUNK_BYTES = 4 << 20
+
+
+def rows_of_size(layouts: Mapping[str, Layout], n_bytes: int = CHUNK_BYTES) -> int:
+    """Give the number of rows whose decoded values take so many bytes, in double precision."""
+    width = sum(layout.n_values for layout in layouts.values())
+    return max(n_bytes // (8 * max(width, 1)), 1)
 
 
 def all_errors(
@@ -19,7 +29,12 @@ def all_errors(
         *(numeric_errors(decoded[name], rows, name, layout) for name, layout in layouts.items()),
         strict=True,
     )
-    return torch.cat(known, dim=1), torch.cat(errors, dim=1)
+    return joined(known, 1), joined(errors, 1)
+
+
+def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
+    """Put tensors side by side; of one, without a copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=dim)
 
 
 def numeric_errors(
@@ -28,9 +43,15 @@ def numeric_errors(
     """Give which numbers of a block were measured, as 0 and 1, and their errors."""
     n = layout.n_numeric
     error = decoded[:, :n] - rows.values[name][:, :n]
+    return known_numbers(rows, name, layout, error), error
+
+
+def known_numbers(rows: Batch, name: str, layout: Layout, like: Tensor) -> Tensor:
+    """Tell which numbers of a block were measured, as 0 and 1 of the type of another tensor."""
     measured = rows.measured.get(name)
-    known = torch.ones_like(error) if measured is None else measured[:, :n].to(error.dtype)
-    return known, error
+    if measured is None:
+        return like.new_ones(len(rows), layout.n_numeric)
+    return measured[:, : layout.n_numeric].to(like.dtype)
 
 
 def known_groups(rows: Batch, name: str, layout: Layout) -> Iterator[Tensor]:

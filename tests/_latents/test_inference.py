@@ -208,12 +208,13 @@ def test_examples_weigh_as_they_are_likely():
     """By all that was measured, at both stages: their negative log-likelihoods add up."""
     search, parts = search_of_chain()
     with torch.no_grad():
-        weights = search.example_weights(parts)
-        pairs = zip(search.models, search.examples[1], parts, strict=True)
+        weights, scale = search.weigh_examples(parts)
         losses = sum(
-            model.negative_log_likelihood_of_examples(decoded, rows)
-            for model, decoded, rows in pairs
+            model.squared_distances_of_examples(decoded, rows) / 2
+            + model.categories_of_examples(decoded, rows)
+            for model, decoded, rows in zip(search.models, search.examples[1], parts, strict=True)
         )
+    assert (scale == 1).all()  # of a table
     assert_allclose(weights.sum(dim=1).numpy(), 1)
     ratio = weights / weights.max(dim=1, keepdim=True).values
     expected = torch.exp(losses.min(dim=1, keepdim=True).values - losses)
@@ -226,13 +227,14 @@ def test_the_gradient_is_that_of_the_negative_log_posterior():
     rng = np.random.default_rng(0)
     n_latents = search.slices[-1].stop
     latents = torch.from_numpy(rng.normal(size=(len(parts[0]), n_latents)))
-    prior = search.local_prior(search.example_weights(parts))
+    with torch.no_grad():
+        densities, _ = search.densities(parts)
     given = latents.clone().requires_grad_()
     (expected,) = torch.autograd.grad(
-        search.negative_log_posterior(given, parts, prior).sum(), given
+        search.negative_log_posterior(given, parts, densities).sum(), given
     )
     with torch.no_grad():
-        gradient, hessian = search.gradient_and_hessian(latents, parts, prior)
+        gradient, hessian = search.gradient_and_hessian(latents, parts, densities)
     assert_allclose(gradient.numpy(), expected.numpy(), rtol=1e-8, atol=1e-8)
     # of linear decoders the second derivatives are whole; here they are at least positive
     assert torch.linalg.eigvalsh(hessian).min() > 0
@@ -250,14 +252,15 @@ def test_latents_between_stages_are_numbers_of_the_later_table():
     measured[:, columns.index] = True
     known = Batch(parts[1].values, {block: measured})
     known = columns.put(known, latents[:, own])
-    prior = search.local_prior(search.example_weights(parts))
     with torch.no_grad():
-        total = search.negative_log_posterior(latents, parts, prior)
-        step = latents[:, search.slices[1]] - prior.mean
-        expected = torch.einsum("ni,nij,nj->n", step, prior.precision, step) / 2
+        densities, _ = search.densities(parts)
+        total = search.negative_log_posterior(latents, parts, densities)
+        step = latents[:, search.slices[1]] - densities.mean
+        expected = torch.einsum("ni,nij,nj->n", step, densities.precision, step) / 2
         for model, rows, part in zip(search.models, (parts[0], known), search.slices, strict=True):
+            errors = model.measured_errors(rows, torch.ones(len(rows)))
             expected = expected + model.negative_log_likelihood(
-                model.decode(latents[:, part]), rows
+                model.decode(latents[:, part]), rows, errors
             )
     assert_allclose(total.numpy(), expected.numpy(), rtol=1e-10)
 
@@ -265,11 +268,13 @@ def test_latents_between_stages_are_numbers_of_the_later_table():
 def test_the_search_ends_where_the_negative_log_posterior_is_flat():
     search, parts = search_of_chain()
     with torch.no_grad():
-        prior = search.local_prior(search.example_weights(parts))
-        start, _ = search.decode_down(prior.mean)
-        latents = search.minimize(parts, start, prior)
-        before, after = (search.negative_log_posterior(z, parts, prior) for z in (start, latents))
-        gradient, hessian = search.gradient_and_hessian(latents, parts, prior)
+        densities, _ = search.densities(parts)
+        start, _ = search.decode_down(densities.mean)
+        latents = search.minimize(parts, start, densities)
+        before, after = (
+            search.negative_log_posterior(z, parts, densities) for z in (start, latents)
+        )
+        gradient, hessian = search.gradient_and_hessian(latents, parts, densities)
         # what one more step of Newton's method would gain, beside the value itself
         gain = torch.einsum("ni,ni->n", gradient, torch.linalg.solve(hessian, gradient)) / 2
     assert (after <= before).all()
@@ -358,7 +363,7 @@ def test_rows_of_an_earlier_scale_get_the_later_columns():
 def test_the_mismatch_of_a_row_is_the_largest_of_what_was_filled_at_any_scale():
     """What was wholly measured at a scale is not filled, however ill it is explained."""
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 6)), columns=list("abcdef"))
-    stages = [("x", sae(1), list("abcd")), ("y", sae(3), list("ef"))]
+    stages = [("x", sae(1), list("abcd")), ("y", sae(3, max_iter=200), list("ef"))]
     chain = NestedAutoencoder(stages).fit(X)
     table = X.iloc[:10].assign(e=np.nan, f=np.nan)
     table.iloc[::2, 0] = np.nan
@@ -467,9 +472,9 @@ def test_the_mismatch_is_a_root_mean_square_over_measured_columns():
     """Of all stages that are searched together; latents between them are not measured."""
     search, parts = search_of_chain()
     with torch.no_grad():
-        prior = search.local_prior(search.example_weights(parts))
-        start, _ = search.decode_down(prior.mean)
-        latents = search.minimize(parts, start, prior)
+        densities, _ = search.densities(parts)
+        start, _ = search.decode_down(densities.mean)
+        latents = search.minimize(parts, start, densities)
         errors = []  # each of shape (n_rows,), NaN where nothing was measured
         for model, rows, own in zip(search.models, parts, search.slices, strict=True):
             values, decoded = rows.values["table"], model.decode(latents[:, own])["table"]

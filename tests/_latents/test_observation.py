@@ -11,24 +11,29 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae import SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._fitted import fitted_part
+from sknestedae._latents._covariance import ErrorCovariance
 from sknestedae._latents._observation import invertible
 
 
-def test_likelihoods_of_examples_are_those_of_the_rows():
-    """All rows against all examples at once, as each against each, but for the width."""
+def test_distances_of_examples_are_those_of_the_rows():
+    """All rows against all examples at once, as each against each, in wider units."""
     search, parts = search_of_chain()
     model, rows = search.models[1], parts[1]
     with torch.no_grad():
         _, decoded = search.examples
-        every = model.negative_log_likelihood_of_examples(decoded[1], rows)
-        wide = {name: v + 0.03 for name, v in model.variance.items()}
-        narrow, model.variance = model.variance, wide
+        every = model.squared_distances_of_examples(decoded[1], rows)
+        categories = model.categories_of_examples(decoded[1], rows)
+        wide = model.errors.variance + 0.03
+        independent = ErrorCovariance(wide, wide.new_zeros(len(wide), 0))
+        known = rows.measured["table"][:, : len(wide)].double()
+        errors = independent.of_measured(known, torch.ones(len(rows)))
         for j in (0, 5):
             one = {name: v[j].expand(len(rows), -1) for name, v in decoded[1].items()}
             assert_allclose(
-                every[:, j].numpy(), model.negative_log_likelihood(one, rows).numpy(), rtol=1e-8
+                (every / 2 + categories)[:, j].numpy(),
+                model.negative_log_likelihood(one, rows, errors).numpy(),
+                rtol=1e-8,
             )
-        model.variance = narrow
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1e-150])
@@ -89,7 +94,7 @@ def test_the_score_of_an_ensemble_is_the_median_of_its_members():
 
 @pytest.mark.parametrize("n_columns_at_most", [500, 3])
 def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at_most):
-    """Each row by itself, by the covariance of what was measured of it; of many columns, alone."""
+    """Each row by itself, by the covariance of what was measured of it, whole or as factors."""
     monkeypatch.setattr("sknestedae._latents._density._MANY_COLUMNS", n_columns_at_most)
     X = plane()
     estimator = SupervisedAutoencoder(1, max_iter=5, random_state=0).fit(X)
@@ -100,12 +105,14 @@ def test_errors_are_judged_by_what_they_have_in_common(monkeypatch, n_columns_at
     scaled = (incomplete - mean) / scale
     decoded = model.decode(torch.from_numpy(Z))["table"].detach().numpy()
     statistics = model.statistics
+    covariance = statistics.factors @ statistics.factors.T
+    assert np.abs(covariance - np.diag(np.diag(covariance))).max() > 0.1
     if n_columns_at_most == 3:
-        assert statistics.residual is None
-        covariance = np.diag(np.maximum(statistics.error["table"], 1e-4))
+        assert 0 < statistics.factors.shape[1] < 6
+        np.fill_diagonal(covariance, np.maximum(statistics.error["table"], 1e-4))
     else:
-        covariance = statistics.residual + 1e-6 * np.eye(6)
-        assert np.abs(statistics.residual - np.diag(statistics.error["table"])).max() > 0.1
+        assert statistics.factors.shape == (6, 6)
+        np.fill_diagonal(covariance, statistics.error["table"] + 1e-6)
     precision = np.linalg.inv(statistics.regular_covariance())
     for i, score in enumerate(estimator.score_samples(incomplete)):
         own = ~np.isnan(incomplete[i])
