@@ -568,13 +568,10 @@ class ArrayCodec(Codec):
     def encoded_scale(self) -> np.ndarray:
         """Give the standard deviation of each entry as it is encoded, of shape (n_entries,).
 
-        That of a constant entry is the unit that entries are counted in.
+        One for all entries, unless each is scaled by its own: a pixel at the edge that hardly
+        changes is no finer a measure than the others.
         """
-        _, scale = self.affine()
-        is_constant = self.deviation == 0
-        if self.scale is None:
-            return np.where(is_constant, self.unit, self.deviation)
-        return np.where(is_constant, 1.0, self.deviation / scale)
+        return np.full_like(self.mean, self.unit if self.scale is None else 1.0)
 
     def missing_row(self) -> np.ndarray:
         """Give the encoded values of a row that was not measured, of shape (n_entries,)."""

@@ -146,7 +146,10 @@ class Codec(ABC):
 
     @abstractmethod
     def encoded_scale(self) -> np.ndarray:
-        """Give the standard deviation of each number as it is encoded, of shape (n_numeric,)."""
+        """Give the standard deviation of each number as it is encoded, of shape (n_numeric,).
+
+        Errors of numbers are counted in it, such as the mismatch of a completed row.
+        """
 
     @abstractmethod
     def missing_row(self) -> np.ndarray:

@@ -145,7 +145,7 @@ def test_without_a_scale_numbers_stay(scale, standardize):
     assert_array_equal(values, np.where(measured, X, codec.mean))
     assert_array_equal(codec.affine(), (np.zeros(16), np.ones(16)))
     assert_array_equal(codec.decode(values)[0][1], values)
-    assert_array_equal(codec.encoded_scale(), codec.deviation)
+    assert_array_equal(codec.encoded_scale(), np.full(16, codec.unit))
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -156,10 +156,10 @@ def test_affine_and_scale_are_those_of_the_encoded_values(scale):
     values = codec.encode(X).values
     mean, divisor = codec.affine()
     assert_allclose(values, (X - mean) / divisor, atol=1e2 * EPS)
-    varies = np.arange(16) != 5
-    assert_allclose(codec.encoded_scale()[varies], values.std(axis=0)[varies], rtol=1e3 * EPS)
-    # a constant entry is counted in the unit of the others, so that nothing is divided by 0
-    assert codec.encoded_scale()[5] == (codec.unit if scale is None else 1)
+    # one for all, the root mean square of theirs; also of an entry that hardly changes, or never
+    squares = values.std(axis=0) ** 2
+    expected = 1 if scale == "column" else np.sqrt(squares.mean())
+    assert_allclose(codec.encoded_scale(), expected, rtol=1e3 * EPS)
 
 
 @pytest.mark.parametrize("scale", SCALES)
