@@ -804,6 +804,7 @@ class BaseSupervisedAutoencoder(
             batch_size=batch_size,
             iterator_train=TensorIterator,
             iterator_train__shuffle=self.shuffle,
+            iterator_valid__batch_size=setup.rows_at_once,
             max_epochs=max_iter,
             callbacks=self._make_callbacks(fit, max_iter),
             device=device,

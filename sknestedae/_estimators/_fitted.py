@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -29,7 +30,7 @@ from .._tables._input import TableKind, kind_from_state, kind_to_state
 from .._tables._layout import Encoded, Layout
 from .._tables._missing import Completions, CompletionSearch
 from .._tables._target import ClassTarget, NumericTarget, target_from_state, target_to_state
-from .._training._data import CHUNK_ROWS, TensorIterator
+from .._training._data import TensorIterator, rows_at_once
 from .._training._net import AutoencoderNet
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
 from ..blocks import Block, FittedBlock
@@ -84,6 +85,12 @@ class NetworkSetup:
             name: FittedBlock(self.blocks[name], codec.layout, codec.columns.positions)
             for name, codec in self.table.codecs.items()
         }
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows pass through the network at once."""
+        targets = [] if self.target is None else [self.target.layout]
+        return rows_at_once([*self.layouts.values(), *targets])
 
     @property
     def n_components(self) -> int:
@@ -246,7 +253,7 @@ class FittedAutoencoder(NetworkSetup):
         with torch.no_grad():
             chunks = [
                 function(self.module, chunk.to(device))
-                for chunk in TensorIterator(rows, CHUNK_ROWS)
+                for chunk in TensorIterator(rows, self.rows_at_once)
             ]
         return np.concatenate([to_array(chunk) for chunk in chunks])
 
@@ -258,16 +265,15 @@ class FittedAutoencoder(NetworkSetup):
         Z : ndarray of shape (n_samples, n_components)
             Of the type of the encoded values.
         """
-        device = self.device
-        with torch.no_grad():
-            chunks = [
-                self.module.decode(to_tensor(Z[i : i + CHUNK_ROWS], device))
-                for i in range(0, len(Z), CHUNK_ROWS)
-            ]
-        return {
-            name: np.concatenate([to_array(chunk[name]) for chunk in chunks])
-            for name in self.layouts
+        decoded = {
+            name: np.empty((len(Z), layout.n_values), dtype=Z.dtype)
+            for name, layout in self.layouts.items()
         }
+        with torch.no_grad():
+            for rows in gen_batches(len(Z), self.rows_at_once):
+                for name, values in self.module.decode(to_tensor(Z[rows], self.device)).items():
+                    decoded[name][rows] = to_array(values)
+        return decoded
 
     def components(self) -> np.ndarray:
         """Give the slopes of decoded columns by latents, of shape (n_components, n_features).

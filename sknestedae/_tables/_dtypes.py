@@ -108,7 +108,11 @@ def clip_to_float(column: np.ndarray, dtype: np.dtype) -> np.ndarray:
     bounds = np.finfo(dtype)
     if column.dtype == dtype:  # infinity alone is out of its range
         return np.clip(column, bounds.min, bounds.max)
-    return np.clip(column.astype(np.float64), bounds.min, bounds.max).astype(dtype)
+    if column.dtype != np.float64:
+        column = column.astype(np.float64)
+    # in the type that is wanted at once, without another copy of a large table
+    out = np.empty(column.shape, dtype=dtype)
+    return np.clip(column, bounds.min, bounds.max, out=out, casting="same_kind")
 
 
 def all_numbers(column: np.ndarray) -> bool:

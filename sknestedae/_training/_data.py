@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 
 from .._networks._batch import Batch, Subset
+from .._tables._layout import Layout
 
 # Entries gathered at once, of one network or of a stack: large enough that the cost of the call is
 # spread over many small batches, small enough that the copy is nothing beside a large table.
 CHUNK_ENTRIES = 1 << 20
 
-# Rows that pass through the network at once where nothing is learnt from them.
+# Rows that pass through the network at once where nothing is learnt from them, and values. Those of
+# arrays count several times, as they become many channels in convolutions.
 CHUNK_ROWS = 16_384
+_CHUNK_VALUES = 1 << 22
+_ARRAY_COUNT = 4
+
+
+def rows_at_once(layouts: Iterable[Layout]) -> int:
+    """Give how many rows pass through the network at once where nothing is learnt from them.
+
+    Parameters
+    ----------
+    layouts : iterable of Layout
+        Of the blocks, and of the target.
+    """
+    width = sum(layout.n_values * (_ARRAY_COUNT if layout.shape else 1) for layout in layouts)
+    return min(CHUNK_ROWS, max(_CHUNK_VALUES // max(width, 1), 1))
 
 
 class TensorIterator:

@@ -63,7 +63,7 @@ def test_rows_in_chunks_are_the_rows(monkeypatch):
     estimator, X, _ = fitted()
     part = fitted_part(estimator)
     Z, decoded = part.latents(X), part.decode(part.latents(X))
-    monkeypatch.setattr("sknestedae._estimators._fitted.CHUNK_ROWS", 7)
+    monkeypatch.setattr("sknestedae._training._data.CHUNK_ROWS", 7)
     assert_allclose(part.latents(X), Z, atol=1e-12)
     for name, values in part.decode(Z).items():
         assert_allclose(values, decoded[name], atol=1e-12)

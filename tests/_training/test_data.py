@@ -9,7 +9,8 @@ import torch
 from cases.training import numbered_rows
 
 from sknestedae._networks._batch import Subset
-from sknestedae._training._data import TensorIterator
+from sknestedae._tables._layout import Layout
+from sknestedae._training._data import CHUNK_ROWS, TensorIterator, rows_at_once
 
 
 def numbers(batches):
@@ -40,3 +41,13 @@ def test_shuffled_batches_hold_each_row_once_whatever_the_chunks(
     for batch in batches:  # what belongs to a row stays with it
         assert torch.equal(batch.values["table"][:, :1], batch.target)
         assert torch.equal(batch.weight, batch.target + 1)
+
+
+def test_wide_rows_pass_through_the_network_in_smaller_parts():
+    """Those of arrays in yet smaller ones, as convolutions make many channels of them."""
+    columns, image = Layout(4096), Layout(4096, shape=(64, 64))
+    assert rows_at_once([]) == rows_at_once([Layout(256)]) == CHUNK_ROWS
+    assert rows_at_once([columns]) == 1024
+    assert rows_at_once([image]) == 256
+    assert rows_at_once([image, image]) == 128
+    assert rows_at_once([Layout(1 << 30)]) == 1
