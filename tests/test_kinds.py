@@ -328,10 +328,12 @@ def test_components_are_the_slopes_of_what_is_decoded():
     loadings = model.fit_transform(spectra)  # as hyperspy's decomposition calls it
     factors = model.components_.T
     assert factors.shape == (N_CHANNELS, 2)
-    # a linear network decodes by the plane itself
-    plane = (loadings - loadings.mean(axis=0)) @ factors.T
-    decoded = model.inverse_transform(loadings)
-    np.testing.assert_allclose(plane, decoded - decoded.mean(axis=0), atol=1e-8)
+    # a linear network decodes by the plane itself, of any latents
+    some = rng.normal(size=(5, 2)) + 3
+    plane = some @ factors.T + model.mean_
+    np.testing.assert_allclose(plane, model.inverse_transform(some), atol=1e-8)
+    # latents at 0 are not those of the mean spectrum
+    assert np.abs(model.mean_ - spectra.mean(axis=0)).max() > 0.01
 
 
 @pytest.mark.parametrize("block", [None, SPECTRUM])
@@ -356,12 +358,20 @@ def test_the_protocol_of_a_decomposition(data, block):
     decoded = algorithm.inverse_transform(loadings).astype(np.float64)
     plane = np.linalg.lstsq(centred, decoded - decoded.mean(axis=0))[0]
     np.testing.assert_allclose(factors.T, plane, atol=1e-4 * np.abs(plane).max())
+    # the model of the data that is made of both has the mean of what is decoded
+    modelled = loadings @ factors.T + algorithm.mean_
+    np.testing.assert_allclose(modelled.mean(axis=0), decoded.mean(axis=0), atol=1e-4)
 
 
 def test_components_are_of_numbers_alone(data):
-    assert make().fit(data["images"]).components_.shape == (3, SIDE, SIDE)
-    assert not hasattr(make("auto").fit(cells(data)), "components_")
-    assert not hasattr(make(), "components_")
+    fitted, of_cells = make().fit(data["images"]), make("auto").fit(cells(data))
+    assert fitted.components_.shape == (3, SIDE, SIDE)
+    assert fitted.mean_.shape == (SIDE, SIDE)
+    for name in ("components_", "mean_"):
+        assert not hasattr(of_cells, name)
+        assert not hasattr(make(), name)
+        with pytest.raises(AttributeError, match=f"no {name} before fit"):
+            getattr(make(), name)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -182,6 +182,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         the positions of its ``columns``.
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
+    mean_ : ndarray of shape (n_features,)
+        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 
@@ -598,6 +600,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         the positions of its ``columns``.
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
+    mean_ : ndarray of shape (n_features,)
+        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 
