@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
@@ -15,8 +16,9 @@ from sknestedae import (
     SupervisedAutoencoderClassifier,
     stack_scales,
 )
+from sknestedae._tables._target import pooled_r2
 from sknestedae.blocks import ArrayBlock, ImageBlock, SpectrumBlock
-from sknestedae.model_selection import BatchedGridSearchCV, ScaleKFold
+from sknestedae.model_selection import BatchedGridSearchCV, ScaleKFold, stage_scorer
 
 N, SIDE, N_CHANNELS = 60, 6, 9
 SETTINGS = {"n_components": 3, "max_iter": 3, "hidden_layer_sizes": (8,), "random_state": 0}
@@ -325,7 +327,7 @@ def test_components_are_the_slopes_of_what_is_decoded():
     spectra = rng.normal(size=(100, 2)) @ basis + 5
     settings = {**SETTINGS, "n_components": 2, "max_iter": 200, "hidden_layer_sizes": ()}
     model = SupervisedAutoencoder(**settings)
-    loadings = model.fit_transform(spectra)  # as hyperspy's decomposition calls it
+    model.fit_transform(spectra)  # as hyperspy's decomposition calls it
     factors = model.components_.T
     assert factors.shape == (N_CHANNELS, 2)
     # a linear network decodes by the plane itself, of any latents
@@ -418,6 +420,128 @@ def test_cells_in_the_folds_of_scales(data):
 def test_an_array_alone_is_a_chain_of_one_stage(data):
     chain = NestedAutoencoder(estimator=make()).fit(data["images"], data["y"])
     assert chain.inverse_transform(chain.transform(data["images"])).shape == data["images"].shape
+
+
+# ---------------------------------------------------------------------------------------------
+# Targets that are arrays
+
+
+def in_cells(arrays):
+    return pd.Series(list(arrays), name="signal")
+
+
+def image_target(**settings):
+    return make(None, target_block=IMAGE, **settings)
+
+
+def test_a_target_in_cells_is_the_array_of_them(data):
+    z, images = data["z"], some_missing(data["images"])
+    array = image_target().fit(z, images)
+    cells = in_cells(images)
+    cells[0] = None  # as an image of NaN alone
+    for y in (cells, cells.to_frame(), cells.to_numpy()):
+        fitted = image_target().fit(z, y)
+        assert np.array_equal(fitted.predict(z), array.predict(z))
+        assert fitted.score(z, y) == array.score(z, images)
+    assert array.predict(z).shape == images.shape
+    spectra = make(None, target_block=SPECTRUM).fit(z, in_cells(data["spectra"]))
+    assert spectra.predict(z).shape == (N, N_CHANNELS)
+    members = image_target(n_members=2, bootstrap=True).fit(z, cells)
+    assert members.predict(z, return_std=True)[1].shape == images.shape
+    assert np.isfinite(cross_val_score(image_target(), z, in_cells(data["images"]), cv=2)).all()
+
+
+@pytest.mark.parametrize("spell", [list, lambda arrays: arrays, in_cells])
+def test_arrays_are_targets_of_a_chain(data, spell):
+    z, images, spectra = data["z"], data["images"], data["spectra"]
+    tables = [z, np.hstack([np.sin(z), z**2])]
+    stages = [
+        ("image", image_target(), [0, 1]),
+        ("spectrum", make(None, target_block=SPECTRUM), [2, 3, 4, 5]),
+    ]
+    chain = NestedAutoencoder(stages, same_rows=True)
+    y = [spell(images), spell(spectra)]
+    chain.fit(tables, y)
+    first, second = chain.predict(tables)
+    assert first.shape == images.shape
+    assert second.shape == spectra.shape
+    assert np.array_equal(first, image_target().fit(z, images).predict(z))
+    scores = [
+        pooled_r2(truth.reshape(N, -1), predicted.reshape(N, -1))
+        for truth, predicted in ((images, first), (spectra, second))
+    ]
+    assert chain.score(tables, y) == pytest.approx(np.mean(scores), rel=1e-12)
+    refined = clone(chain).set_params(refine_iter=1).fit(tables, y).predict(tables)
+    assert [own.shape for own in refined] == [images.shape, spectra.shape]
+    mean, spread = clone(chain).set_params(n_members=2).fit(tables, y).predict(tables, True)
+    assert [own.shape for own in mean] == [own.shape for own in spread]
+    assert spread[0].shape == images.shape
+
+
+def test_equal_members_score_arrays_as_one_chain(data):
+    z, images = data["z"], some_missing(data["images"])
+    chain = NestedAutoencoder([("image", image_target(), [0, 1])], n_members=2).fit(z, images)
+    members = [chain.members_[0], chain.members_[0]]
+    chain._members = members
+    assert chain.score(z, images) == pytest.approx(members[0].score(z, images), rel=1e-12)
+
+
+def test_one_table_with_targets_that_are_arrays(data):
+    first = pd.DataFrame(data["z"], columns=["a", "b"])
+    second = pd.DataFrame({"c": data["y"] ** 2})
+    y = [in_cells(data["images"]), data["y"]]
+    X, Y = stack_scales([first, second], y)
+    stages = [("image", image_target(), "scale0"), ("number", make(None), "scale1")]
+    chain = NestedAutoencoder(stages).fit(X, Y)
+    predicted = chain.predict(X)
+    assert predicted.shape == (N, 2)
+    images, numbers = chain.predict([first, second])
+    assert np.array_equal(np.stack(predicted[:, 0]), images)
+    assert np.array_equal(predicted[:, 1].astype(float), numbers)
+    flat = [own.reshape(N, -1) for own in (data["images"], images)]
+    assert stage_scorer(r2_score, "image")(chain, X, Y) == r2_score(*flat)
+    assert np.isfinite(cross_val_score(chain, X, Y, cv=ScaleKFold(2))).all()
+    loaded = pickle.loads(pickle.dumps(chain))
+    assert np.array_equal(loaded.predict([first, second])[0], images)
+    # an array of more dimensions belongs to the last stage, as one number a row does
+    last = NestedAutoencoder([("a", make(None), ["a"]), ("image", image_target(), ["b"])])
+    assert last.fit(first, data["images"]).predict(first).shape == data["images"].shape
+
+
+def test_a_scorer_of_spectra_that_are_all_of_y(data):
+    z, spectra = data["z"], data["spectra"]
+    stages = [("spectrum", make(None, target_block=SPECTRUM), [0, 1])]
+    chain = NestedAutoencoder(stages).fit(z, in_cells(spectra))
+    score = stage_scorer(r2_score, "spectrum")(chain, z, in_cells(spectra))
+    assert score == r2_score(spectra, chain.predict(z))
+
+
+def test_targets_of_a_chain_that_cannot_be(data):
+    z, images = data["z"], data["images"]
+    tables = [z, data["y"][:, None]]
+
+    def fit(block, y):
+        stages = [("image", make(None, target_block=block), [0, 1]), ("b", make(None), [2])]
+        return NestedAutoencoder(stages, same_rows=True).fit(tables, [y, data["y"]])
+
+    for y in (images, in_cells(images)):
+        with pytest.raises(
+            ValueError, match=r"stage 'image': .*\(6, 6\); the 'target_block' para"
+        ):
+            fit(None, y)
+        with pytest.raises(ValueError, match=r"stage 'scale0': .*the 'target_block' parameter"):
+            NestedAutoencoder(same_rows=True).fit(tables, [y, data["y"]])
+    other = in_cells(images)
+    other[3] = np.zeros((6, 5))
+    with pytest.raises(ValueError, match=r"stage 'image': .*\(6, 6\) and row 3 has \(6, 5\)"):
+        fit(IMAGE, other)
+    with pytest.raises(ValueError, match="scale 'image' has 59 rows, but its table has 60"):
+        fit(IMAGE, images[1:])
+    with pytest.raises(TypeError, match="target_block"):
+        SupervisedAutoencoderClassifier().fit(z, in_cells(images))
+    fitted = fit(IMAGE, images)
+    with pytest.raises(ValueError, match="y has 30 outputs, but the estimator was fitted with 36"):
+        fitted.score(tables, [images[:, :, :5], data["y"]])
 
 
 # ---------------------------------------------------------------------------------------------
