@@ -66,7 +66,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Error of a predicted number, in standard deviations of the target.
     target_block : Block or None, default=None
         Kind of a target that is one array a row, such as a spectrum: y is then (n_samples,
-        n_channels), or has more dimensions, and the block makes the predictor's last layer. None:
+        n_channels), has more dimensions, or is a column whose cells hold the arrays; the block
+        makes the predictor's last layer. None:
         each output is a number by itself.
     target_bounds : (float or None, float or None) or None, default=None
         Least and largest value that the target can have, in its own unit, such as ``(0, None)``
