@@ -480,9 +480,9 @@ class BaseSupervisedAutoencoder(
         check_is_fitted(self)
         fitted = self._fitted
         predict = None if fitted.target is None else self.predict
-        found = complete_table(
-            self._check_X(X, reset=False), fitted.complete, predict, n_candidates, tolerance
-        )
+        table = self._check_X(X, reset=False)
+        fitted.table.check_cells(table)  # those of complete rows, too, which nothing else reads
+        found = complete_table(table, fitted.complete, predict, n_candidates, tolerance)
         return give_back_filled(found, table_kind(X))
 
     @isolated

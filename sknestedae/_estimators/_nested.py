@@ -676,6 +676,7 @@ default=None
         """Impute a table's missing values, or give its rows in several completions."""
         fitted = self._fitted
         completer = ChainCompleter(fitted.stages)
+        completer.check_cells(table)
 
         def find(X: Any, search: CompletionSearch | None) -> Completions:
             return completer.find(fitted.staged(X), search)

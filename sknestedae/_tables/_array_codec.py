@@ -427,6 +427,11 @@ class ArrayCodec(Codec):
             self._check_finite(values, chosen)
             yield chosen, values
 
+    def check_cells(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Refuse cells that hold no array, or one of another shape than in ``fit``."""
+        for _ in self._chunks(X, None) if self.has_cells else ():
+            pass
+
     def _read(
         self, X: pd.DataFrame | np.ndarray, rows: slice | np.ndarray, *, copy: bool = False
     ) -> np.ndarray:

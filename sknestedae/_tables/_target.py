@@ -16,6 +16,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from .._notices import noticing
 from ._base_codec import BlockColumns, Codec, MakeCodec
 from ._cells import array_columns, read_cell
 from ._codec import TabularCodec
@@ -574,8 +575,9 @@ class ClassTarget:
 
 @contextmanager
 def _naming_y() -> Iterator[None]:
-    """Let an error say that it is about y: a column's number alone would seem to be one of X."""
+    """Let errors and warnings say that they are about y: a number of a column seems one of X."""
     try:
-        yield
+        with noticing("In y"):
+            yield
     except ValueError as error:
         raise ValueError(f"In y: {error}") from error
