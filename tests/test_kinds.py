@@ -2,6 +2,7 @@
 
 import pickle
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,11 +15,14 @@ from sknestedae import (
     NestedAutoencoder,
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
+    report,
     stack_scales,
 )
 from sknestedae._tables._target import pooled_r2
 from sknestedae.blocks import ArrayBlock, ImageBlock, SpectrumBlock
+from sknestedae.design import propose
 from sknestedae.model_selection import BatchedGridSearchCV, ScaleKFold, stage_scorer
+from sknestedae.plotting import PairsDisplay, TraversalDisplay
 
 N, SIDE, N_CHANNELS = 60, 6, 9
 SETTINGS = {"n_components": 3, "max_iter": 3, "hidden_layer_sizes": (8,), "random_state": 0}
@@ -506,6 +510,47 @@ def test_one_table_with_targets_that_are_arrays(data):
     # an array of more dimensions belongs to the last stage, as one number a row does
     last = NestedAutoencoder([("a", make(None), ["a"]), ("image", image_target(), ["b"])])
     assert last.fit(first, data["images"]).predict(first).shape == data["images"].shape
+
+
+def test_what_comes_after_a_fit_to_arrays_in_one_column(data):
+    """A table of targets, of which one column holds images: figures, a design, a report."""
+    first = pd.DataFrame(data["z"], columns=["a", "b"])
+    second = pd.DataFrame({"c": data["y"] ** 2})
+    X, Y = stack_scales([first, second], [in_cells(data["images"]), data["y"]])
+    stages = [("image", image_target(), "scale0"), ("number", make(None), "scale1")]
+    chain = NestedAutoencoder(stages).fit(X, Y)
+    design = propose(chain, X, {"number": "max"}, n_candidates=1, random_state=0)
+    assert design.prediction.shape == (1, 2)
+    with pytest.raises(
+        ValueError, match="for 'image', asks for an array of 36 numbers in one col"
+    ):
+        propose(chain, X, {"image": "max"})
+    # an array has no panel beside those of numbers
+    traversal = TraversalDisplay.from_estimator(chain, X, 0, target_names=["image", "number"])
+    assert list(traversal.predictions.columns) == ["number"]
+    assert np.isfinite(traversal.predictions.to_numpy()).all()
+    alone = chain[:1]
+    assert PairsDisplay.from_estimator(alone, X[["scale0"]], Y.iloc[:, 0]).errors_.shape == (N,)
+    with pytest.raises(ValueError, match="y_true must hold numbers, and arrays of one shape"):
+        PairsDisplay.from_estimator(chain, X, Y)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("spelling", ["list", "table"])
+def test_a_report_of_a_chain_with_a_target_of_arrays(data, spelling):
+    tables = [data["z"], data["y"][:, None] ** 2]
+    y = [data["images"], data["y"]]
+    columns = {"list": ([0, 1], [2]), "table": ("scale0", "scale1")}[spelling]
+    stages = [("a", image_target(), columns[0]), ("b", make(None), columns[1])]
+    X, Y = (tables, y) if spelling == "list" else stack_scales(tables, y, same_rows=True)
+    chain = NestedAutoencoder(stages, same_rows=True).fit(X, Y)
+    scores = report(chain, X, Y, cv=2, random_state=0).scores
+    scores = scores[(scores["model"] == "this model") & (scores["metric"] == "R²")]
+    assert scores.groupby("target").size().to_dict() == {
+        "y of a": 2,
+        {"list": "b: y", "table": "scale1: y"}[spelling]: 2,
+    }
+    assert np.isfinite(scores["score"]).all()
 
 
 def test_a_scorer_of_spectra_that_are_all_of_y(data):

@@ -103,8 +103,7 @@ def _stack_cells(column: pd.Series) -> np.ndarray:
             raise type(error)(
                 f"Each row of y must hold an array of numbers, but row {i} holds {error}."
             ) from error
-    first = next(i for i, cell in enumerate(cells) if cell is not None)
-    shape = cells[first].shape
+    first, shape = next((i, cell.shape) for i, cell in enumerate(cells) if cell is not None)
     stacked = np.full((len(cells), *shape), np.nan)
     for i, cell in enumerate(cells):
         if cell is not None and cell.shape != shape:
