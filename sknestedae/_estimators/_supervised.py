@@ -67,8 +67,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     target_block : Block or None, default=None
         Kind of a target that is one array a row, such as a spectrum: y is then (n_samples,
         n_channels), has more dimensions, or is a column whose cells hold the arrays; the block
-        makes the predictor's last layer. None:
-        each output is a number by itself.
+        makes the predictor's last layer. A prediction is compared with y as it stands: an
+        ``invariance`` of the block turns none. None: each output is a number by itself.
     target_bounds : (float or None, float or None) or None, default=None
         Least and largest value that the target can have, in its own unit, such as ``(0, None)``
         of an efficiency. The network's last layer keeps to them. A target outside is an error.
