@@ -37,6 +37,7 @@ from sknestedae.design import propose
 from sknestedae.model_selection import batched_training
 
 torch.set_num_threads(1)  # enough for networks as small as these
+POSITIVE = (0, None)  # what an efficiency can be
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.6"
 
 
@@ -93,7 +94,7 @@ def learn(known, random_state):
     """Fit an ensemble of chains to the crystals and to some of the cells."""
     stages = [
         ("crystal", SupervisedAutoencoder(12), "crystal"),
-        ("cell", SupervisedAutoencoder(18), "cell"),
+        ("cell", SupervisedAutoencoder(18, target_bounds=POSITIVE), "cell"),
     ]
     chain = NestedAutoencoder(
         stages, n_members=5, bootstrap=True, max_iter=40, random_state=random_state
@@ -105,7 +106,7 @@ def calibrate(chain, known):
     """Calibrate 90 % intervals of single cells, with kinds held out together."""
     stages = [
         ("crystal", FrozenEstimator(chain["crystal"]), crystal),
-        ("cell", SupervisedAutoencoder(18, max_iter=40), ["ETL", "HTL"]),
+        ("cell", SupervisedAutoencoder(18, target_bounds=POSITIVE, max_iter=40), ["ETL", "HTL"]),
     ]
     mapie = CrossConformalRegressor(
         NestedAutoencoder(stages, random_state=0), confidence_level=0.9, cv=GroupKFold(5)

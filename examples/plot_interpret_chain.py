@@ -50,7 +50,7 @@ def make_tables():
     layer = rng.randint(3, size=600)
     devices = crystals.iloc[cell_of].reset_index(drop=True)
     devices["ETL"] = pd.Categorical(np.array(["thin", "middle", "thick"])[layer])
-    pce = 4 * gap[cell_of].to_numpy() + layer + rng.normal(size=600)
+    pce = 10 + 4 * gap[cell_of].to_numpy() + layer + rng.normal(size=600)
     formulas = pd.Series([f"crystal {i}" for i in range(500)])
     return Bunch(
         crystals=crystals[:300],
@@ -112,9 +112,10 @@ display = ComponentsDisplay.from_estimator(
 # The chain, with as many latents as the columns of the crystals ask for:
 
 n_latents = display.chosen_["reconstruction"]
+device = SupervisedAutoencoder(8, target_bounds=(0, None), max_iter=60, random_state=0)
 stages = [
     ("crystal", sae.set_params(n_components=n_latents, max_iter=150), "crystal"),
-    ("device", SupervisedAutoencoder(8, max_iter=60, random_state=0), "device"),
+    ("device", device, "device"),
 ]
 nae = NestedAutoencoder(stages).fit(X.iloc[train], y.iloc[train])
 errors = {

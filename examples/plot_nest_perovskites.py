@@ -23,6 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import mean_absolute_error
@@ -47,7 +48,7 @@ def make_tables():
     layers = rng.randint(3, size=(2, len(devices)))
     devices["ETL"] = pd.Categorical(np.array(["thin", "middle", "thick"])[layers[0]])
     devices["HTL"] = pd.Categorical(np.array(["soft", "plain", "hard"])[layers[1]])
-    pce = 4 * gap[300 + cell_of].to_numpy() + layers[0] - layers[1] + rng.normal(size=800)
+    pce = 10 + 4 * gap[300 + cell_of].to_numpy() + layers[0] - layers[1] + rng.normal(size=800)
     return Bunch(
         crystals=crystals[:300],
         devices=devices,
@@ -98,12 +99,13 @@ for scale in ("crystal", "device"):
 # Two stages, named after the scales; the name of a scale stands for its columns too. The gap is
 # the first stage's main purpose, so that it weighs ten times as much as the crystal's columns, and
 # is predicted through a hidden layer. ETL and HTL, the layers that carry electrons and holes to
-# the contacts, are categories, which the second stage reconstructs together with the latents.
+# the contacts, are categories, which the second stage reconstructs together with the latents. An
+# efficiency is not negative: ``target_bounds`` says so.
 
 crystal = SupervisedAutoencoder(
     12, predictor_hidden_layer_sizes=(100,), prediction_weight=10.0, random_state=0
 )
-device = SupervisedAutoencoder(18, max_iter=200, random_state=0)
+device = SupervisedAutoencoder(18, target_bounds=(0, None), max_iter=200, random_state=0)
 nae = NestedAutoencoder([("crystal", crystal, "crystal"), ("device", device, "device")])
 nae.fit(X_train, y_train)
 NestedDisplay.from_estimator(nae, target_names=["gap", "efficiency"])
@@ -167,7 +169,7 @@ figure.suptitle("Efficiency against the gap: contact layers go with kinds of cry
 # stage as it is. Alike cells have the same latents, so that a point is a kind of cell, and its
 # efficiency their mean.
 
-two_latents = SupervisedAutoencoder(2, latent_activation="tanh", max_iter=200, random_state=0)
+two_latents = clone(device).set_params(n_components=2, latent_activation="tanh")
 plane = NestedAutoencoder(
     [("crystal", FrozenEstimator(nae["crystal"]), "crystal"), ("device", two_latents, "device")]
 ).fit(X_train, y_train)
@@ -215,7 +217,7 @@ for scale, (known, new) in rows.items():
         "boosting": mean_absolute_error(true, boosting.fit(known, known_target).predict(new)),
         "median": mean_absolute_error(true, np.full(len(true), known_target.median())),
     }
-flat = SupervisedAutoencoder(18, max_iter=200, random_state=0).fit(known, known_target)
+flat = clone(device).fit(known, known_target)
 errors["device"]["flat autoencoder"] = mean_absolute_error(true, flat.predict(new))
 decoded = nae.inverse_transform(nae.transform(X_test.loc[["device"]]))["device"]
 layers = [np.mean(decoded[layer].to_numpy() == new[layer].to_numpy()) for layer in ("ETL", "HTL")]

@@ -70,7 +70,10 @@ print(
 # The table goes in as it is: numbers are standardised, categories become one-hot, and a missing
 # value enters as the mean and is left out of the reconstruction error.
 
-sae = SupervisedAutoencoder(n_components=2, random_state=0).fit(X.iloc[train], y.iloc[train])
+# an efficiency is not negative
+bounds = (0, None) if units else None
+sae = SupervisedAutoencoder(n_components=2, target_bounds=bounds, random_state=0)
+sae.fit(X.iloc[train], y.iloc[train])
 HistoryDisplay.from_estimator(sae, terms=["reconstruction", "prediction"])
 
 # %%

@@ -48,7 +48,8 @@ def load_devices():
 
 
 X, y, groups, units = load_devices()
-sae = SupervisedAutoencoder(n_components=6, max_iter=40, random_state=0).fit(X, y)
+bounds = (0, None) if units else None  # an efficiency is not negative
+sae = SupervisedAutoencoder(6, target_bounds=bounds, max_iter=40, random_state=0).fit(X, y)
 
 # %%
 # Two reports

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from ._compat import stack_level_of_caller
@@ -30,6 +31,8 @@ def notice(text: str, category: type[Warning], key: Hashable = None, weight: int
         Of warnings with one key, that of the largest weight is given; by default the text.
     weight : int
     """
+    subject = getattr(_LOCAL, "subject", None)
+    text = text if subject is None else f"{subject}: {text}"
     found = current()
     if found is None:
         warnings.warn(text, category, stacklevel=stack_level_of_caller())
@@ -37,6 +40,17 @@ def notice(text: str, category: type[Warning], key: Hashable = None, weight: int
     key = text if key is None else key
     if key not in found or found[key][0] < weight:
         found[key] = (weight, text, category)
+
+
+@contextmanager
+def noticing(subject: str) -> Iterator[None]:
+    """Let notices of the calls inside begin with what they are about, such as "In y"."""
+    before = getattr(_LOCAL, "subject", None)
+    _LOCAL.subject = subject
+    try:
+        yield
+    finally:
+        _LOCAL.subject = before
 
 
 def current() -> Found | None:

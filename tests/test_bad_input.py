@@ -12,8 +12,20 @@ from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 
-from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae.exceptions import DivergenceError, DivergenceWarning, UnseenCategoryWarning
+from sknestedae import (
+    NestedAutoencoder,
+    SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
+    stack_kinds,
+)
+from sknestedae.blocks import ImageBlock, SpectrumBlock
+from sknestedae.exceptions import (
+    ChannelOrderWarning,
+    ConstantBlockWarning,
+    DivergenceError,
+    DivergenceWarning,
+    UnseenCategoryWarning,
+)
 
 
 @pytest.mark.parametrize(
@@ -453,3 +465,157 @@ def test_target_of_a_score():
         sae.score(X, y)
     with pytest.raises(ValueError, match="no labelled row to score with"):
         sae.score(X, np.full((60, 2), np.nan))
+
+
+# ---------------------------------------------------------------------------------------------
+# Spectra and images
+
+RNG = np.random.default_rng(0)
+IMAGES, SPECTRA, Y = RNG.normal(size=(20, 4, 6)), RNG.normal(size=(20, 5)), RNG.normal(size=20)
+DOORS = ["predict", "transform", "complete", "score", "score_samples"]
+
+
+def in_cells(images=IMAGES, spectra=SPECTRA):
+    return pd.DataFrame({"image": list(images), "dos": list(spectra)})
+
+
+def with_blocks(blocks, **settings):
+    return SupervisedAutoencoder(blocks=blocks, **{**TINY, **settings})
+
+
+@pytest.fixture(scope="module")
+def fitted_kinds():
+    """Fit an array of images, cells, and a chain of cells."""
+    stages = [("first", with_blocks("auto"), ["image"]), ("second", with_blocks("auto"), ["dos"])]
+    return {
+        "array": with_blocks(ImageBlock(n_channels=(2,))).fit(IMAGES, Y),
+        "cells": with_blocks("auto").fit(in_cells(), Y),
+        "chain": NestedAutoencoder(stages).fit(in_cells(), Y),
+    }
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_another_shape_than_in_fit(fitted_kinds, door):
+    other = np.moveaxis(IMAGES, 1, 2)
+    with pytest.raises(
+        ValueError, match=r"X have the shape \(6, 4\), but those of fit had \(4, 6\)"
+    ):
+        getattr(fitted_kinds["array"], door)(other)
+    rule = r"block 'image': .* shape \(6, 4\) in row 0; it must have the shape \(4, 6\), as in fit"
+    for name in ("cells", "chain"):
+        with pytest.raises(ValueError, match=rule):
+            getattr(fitted_kinds[name], door)(in_cells(other))
+    one_other = in_cells()
+    one_other.at[7, "dos"] = np.zeros(4)
+    with pytest.raises(ValueError, match=r"block 'dos': .* shape \(4,\) in row 7"):
+        getattr(fitted_kinds["chain"], door)(one_other)
+    with pytest.raises(TypeError, match=r"block 'image': .* must hold arrays .* row 0 holds 1.5"):
+        getattr(fitted_kinds["cells"], door)(in_cells().assign(image=1.5))
+
+
+def test_latents_of_another_number(fitted_kinds):
+    with pytest.raises(ValueError, match="Z has 1 columns"):
+        fitted_kinds["array"].inverse_transform(np.zeros((3, 1)))
+
+
+NO_CHANNEL, NO_PIXEL = SPECTRA.copy(), IMAGES.copy()
+NO_CHANNEL[:, 3], NO_PIXEL[:, 1, 2] = np.nan, np.nan
+RAGGED = in_cells()
+RAGGED.at[5, "image"] = np.zeros((4, 5))
+LAST = np.zeros((20, 6, 6, 3))
+
+
+@pytest.mark.parametrize(
+    ("X", "blocks", "message"),
+    [
+        (
+            RAGGED,
+            "auto",
+            r"block 'image': .* \(4, 6\) in row 0 and \(4, 5\) in row 5; all must have",
+        ),
+        (IMAGES, ImageBlock(shape=(6, 4)), r"block 'X': .* of shape \(4, 6\), but shape=\(6, 4\)"),
+        (
+            SPECTRA,
+            ImageBlock(shape=(2, 3)),
+            r"block 'X': .* 5 columns, but shape=\(2, 3\) needs 6",
+        ),
+        (in_cells(), [("im", ImageBlock(), "picture")], "'blocks' .* 'picture'; X has columns"),
+        (SPECTRA, [("im", SpectrumBlock(), [9])], "'blocks' .* the column 9; X has 5 columns"),
+        (NO_CHANNEL, SpectrumBlock(), "block 'X': .* no measured value of channel 3"),
+        (in_cells(spectra=NO_CHANNEL), "auto", "block 'dos': .* no measured value of channel 3"),
+        (NO_PIXEL, ImageBlock(), r"block 'X': .* no measured value of pixel \(1, 2\)"),
+        (
+            LAST,
+            ImageBlock(),
+            r"block 'X': .* \(6, 6, 3\), which looks like \(height, width, channels",
+        ),
+        (in_cells(LAST), "auto", r"block 'image': .* \(6, 6, 3\), which looks like"),
+        (
+            SPECTRA,
+            [("a", SpectrumBlock(), slice(3)), ("b", SpectrumBlock(), slice(2, 5))],
+            "'blocks' parameter gives column 2 to both 'a' and 'b'",
+        ),
+    ],
+)
+def test_kinds_that_cannot_be_fitted(X, blocks, message):
+    with pytest.raises(ValueError, match=message):
+        with_blocks(blocks).fit(X, Y)
+    if not isinstance(blocks, list):  # which names columns of one stage
+        chain = NestedAutoencoder(estimator=with_blocks(blocks))
+        with pytest.raises(ValueError, match=f"In stage 'scale0': .*{message}"):
+            chain.fit(X, Y)
+
+
+def test_kinds_of_which_nothing_can_be_learnt():
+    for X, blocks, name in (
+        (np.ones((20, 4, 6)), ImageBlock(), "X"),
+        (in_cells(images=np.ones((20, 4, 6))), "auto", "image"),
+    ):
+        with pytest.warns(ConstantBlockWarning, match=f"block '{name}': .* none of its 24 pixels"):
+            with_blocks(blocks).fit(X, Y)
+    with pytest.warns(ConstantBlockWarning, match="In y: .* none of its 5 channels varies"):
+        with_blocks(None, target_block=SpectrumBlock()).fit(SPECTRA, np.ones((20, 5)))
+    flat = RNG.normal(size=(20, 108))
+    with pytest.warns(
+        ChannelOrderWarning, match=r"block 'X': shape=\(6, 6, 3\) .* 6 channels of 6"
+    ):
+        with_blocks(ImageBlock(shape=(6, 6, 3))).fit(flat, Y)
+
+
+@pytest.mark.parametrize(
+    ("y", "block", "message"),
+    [
+        (IMAGES, ImageBlock(), "within .0.0, None., but y is -.* in row 0, output"),
+        (pd.Series(list(SPECTRA)), SpectrumBlock(), "within .0.0, None., but y is"),
+        (Y, None, "within .0.0, None., but y is"),
+        (
+            np.abs(IMAGES),
+            None,
+            r"shape \(4, 6\); the 'target_block' parameter must say .* got None",
+        ),
+        (np.abs(NO_CHANNEL), SpectrumBlock(), "Output 3 of y has no labelled row"),
+        (np.abs(IMAGES), ImageBlock(shape=(6, 4)), r"In y: .* \(4, 6\), but shape=\(6, 4\)"),
+        (
+            np.abs(LAST),
+            ImageBlock(),
+            r"In y: .* \(6, 6, 3\), which looks like \(height, width, ch",
+        ),
+    ],
+)
+def test_targets_that_cannot_be_fitted(y, block, message):
+    sae = with_blocks(None, target_block=block, target_bounds=(0, None))
+    with pytest.raises(ValueError, match=message):
+        sae.fit(SPECTRA, y)
+    chain = NestedAutoencoder([("only", sae, slice(0, 5))])
+    if not (isinstance(y, np.ndarray) and y.ndim == 2):  # columns of y, each of a stage
+        with pytest.raises(ValueError, match=f"In stage 'only': .*{message}"):
+            chain.fit(SPECTRA, y)
+
+
+def test_rows_of_kinds_that_do_not_match():
+    table = pd.DataFrame(SPECTRA, index=[f"a{i}" for i in range(20)])
+    with pytest.raises(ValueError, match="No row label of first, such as 'a0', is one of another"):
+        stack_kinds(first=table, second=table.set_axis(range(20), axis=0))
+    some = stack_kinds(first=table[:12], second=table[8:])  # the others are missing values
+    assert some.shape == (20, 10)
+    assert some.notna().all(axis=1).sum() == 4

@@ -2,10 +2,12 @@
 
 import pickle
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
@@ -13,10 +15,14 @@ from sknestedae import (
     NestedAutoencoder,
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
+    report,
     stack_scales,
 )
+from sknestedae._tables._target import pooled_r2
 from sknestedae.blocks import ArrayBlock, ImageBlock, SpectrumBlock
-from sknestedae.model_selection import BatchedGridSearchCV, ScaleKFold
+from sknestedae.design import propose
+from sknestedae.model_selection import BatchedGridSearchCV, ScaleKFold, stage_scorer
+from sknestedae.plotting import PairsDisplay, TraversalDisplay
 
 N, SIDE, N_CHANNELS = 60, 6, 9
 SETTINGS = {"n_components": 3, "max_iter": 3, "hidden_layer_sizes": (8,), "random_state": 0}
@@ -325,13 +331,15 @@ def test_components_are_the_slopes_of_what_is_decoded():
     spectra = rng.normal(size=(100, 2)) @ basis + 5
     settings = {**SETTINGS, "n_components": 2, "max_iter": 200, "hidden_layer_sizes": ()}
     model = SupervisedAutoencoder(**settings)
-    loadings = model.fit_transform(spectra)  # as hyperspy's decomposition calls it
+    model.fit_transform(spectra)  # as hyperspy's decomposition calls it
     factors = model.components_.T
     assert factors.shape == (N_CHANNELS, 2)
-    # a linear network decodes by the plane itself
-    plane = (loadings - loadings.mean(axis=0)) @ factors.T
-    decoded = model.inverse_transform(loadings)
-    np.testing.assert_allclose(plane, decoded - decoded.mean(axis=0), atol=1e-8)
+    # a linear network decodes by the plane itself, of any latents
+    some = rng.normal(size=(5, 2)) + 3
+    plane = some @ factors.T + model.mean_
+    np.testing.assert_allclose(plane, model.inverse_transform(some), atol=1e-8)
+    # latents at 0 are not those of the mean spectrum
+    assert np.abs(model.mean_ - spectra.mean(axis=0)).max() > 0.01
 
 
 @pytest.mark.parametrize("block", [None, SPECTRUM])
@@ -356,12 +364,20 @@ def test_the_protocol_of_a_decomposition(data, block):
     decoded = algorithm.inverse_transform(loadings).astype(np.float64)
     plane = np.linalg.lstsq(centred, decoded - decoded.mean(axis=0))[0]
     np.testing.assert_allclose(factors.T, plane, atol=1e-4 * np.abs(plane).max())
+    # the model of the data that is made of both has the mean of what is decoded
+    modelled = loadings @ factors.T + algorithm.mean_
+    np.testing.assert_allclose(modelled.mean(axis=0), decoded.mean(axis=0), atol=1e-4)
 
 
 def test_components_are_of_numbers_alone(data):
-    assert make().fit(data["images"]).components_.shape == (3, SIDE, SIDE)
-    assert not hasattr(make("auto").fit(cells(data)), "components_")
-    assert not hasattr(make(), "components_")
+    fitted, of_cells = make().fit(data["images"]), make("auto").fit(cells(data))
+    assert fitted.components_.shape == (3, SIDE, SIDE)
+    assert fitted.mean_.shape == (SIDE, SIDE)
+    for name in ("components_", "mean_"):
+        assert not hasattr(of_cells, name)
+        assert not hasattr(make(), name)
+        with pytest.raises(AttributeError, match=f"no {name} before fit"):
+            getattr(make(), name)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -408,6 +424,169 @@ def test_cells_in_the_folds_of_scales(data):
 def test_an_array_alone_is_a_chain_of_one_stage(data):
     chain = NestedAutoencoder(estimator=make()).fit(data["images"], data["y"])
     assert chain.inverse_transform(chain.transform(data["images"])).shape == data["images"].shape
+
+
+# ---------------------------------------------------------------------------------------------
+# Targets that are arrays
+
+
+def in_cells(arrays):
+    return pd.Series(list(arrays), name="signal")
+
+
+def image_target(**settings):
+    return make(None, target_block=IMAGE, **settings)
+
+
+def test_a_target_in_cells_is_the_array_of_them(data):
+    z, images = data["z"], some_missing(data["images"])
+    array = image_target().fit(z, images)
+    cells = in_cells(images)
+    cells[0] = None  # as an image of NaN alone
+    for y in (cells, cells.to_frame(), cells.to_numpy()):
+        fitted = image_target().fit(z, y)
+        assert np.array_equal(fitted.predict(z), array.predict(z))
+        assert fitted.score(z, y) == array.score(z, images)
+    assert array.predict(z).shape == images.shape
+    spectra = make(None, target_block=SPECTRUM).fit(z, in_cells(data["spectra"]))
+    assert spectra.predict(z).shape == (N, N_CHANNELS)
+    members = image_target(n_members=2, bootstrap=True).fit(z, cells)
+    assert members.predict(z, return_std=True)[1].shape == images.shape
+    assert np.isfinite(cross_val_score(image_target(), z, in_cells(data["images"]), cv=2)).all()
+
+
+@pytest.mark.parametrize("spell", [list, lambda arrays: arrays, in_cells])
+def test_arrays_are_targets_of_a_chain(data, spell):
+    z, images, spectra = data["z"], data["images"], data["spectra"]
+    tables = [z, np.hstack([np.sin(z), z**2])]
+    stages = [
+        ("image", image_target(), [0, 1]),
+        ("spectrum", make(None, target_block=SPECTRUM), [2, 3, 4, 5]),
+    ]
+    chain = NestedAutoencoder(stages, same_rows=True)
+    y = [spell(images), spell(spectra)]
+    chain.fit(tables, y)
+    first, second = chain.predict(tables)
+    assert first.shape == images.shape
+    assert second.shape == spectra.shape
+    assert np.array_equal(first, image_target().fit(z, images).predict(z))
+    scores = [
+        pooled_r2(truth.reshape(N, -1), predicted.reshape(N, -1))
+        for truth, predicted in ((images, first), (spectra, second))
+    ]
+    assert chain.score(tables, y) == pytest.approx(np.mean(scores), rel=1e-12)
+    refined = clone(chain).set_params(refine_iter=1).fit(tables, y).predict(tables)
+    assert [own.shape for own in refined] == [images.shape, spectra.shape]
+    mean, spread = clone(chain).set_params(n_members=2).fit(tables, y).predict(tables, True)
+    assert [own.shape for own in mean] == [own.shape for own in spread]
+    assert spread[0].shape == images.shape
+
+
+def test_equal_members_score_arrays_as_one_chain(data):
+    z, images = data["z"], some_missing(data["images"])
+    chain = NestedAutoencoder([("image", image_target(), [0, 1])], n_members=2).fit(z, images)
+    members = [chain.members_[0], chain.members_[0]]
+    chain._members = members
+    assert chain.score(z, images) == pytest.approx(members[0].score(z, images), rel=1e-12)
+
+
+def test_one_table_with_targets_that_are_arrays(data):
+    first = pd.DataFrame(data["z"], columns=["a", "b"])
+    second = pd.DataFrame({"c": data["y"] ** 2})
+    y = [in_cells(data["images"]), data["y"]]
+    X, Y = stack_scales([first, second], y)
+    stages = [("image", image_target(), "scale0"), ("number", make(None), "scale1")]
+    chain = NestedAutoencoder(stages).fit(X, Y)
+    predicted = chain.predict(X)
+    assert predicted.shape == (N, 2)
+    images, numbers = chain.predict([first, second])
+    assert np.array_equal(np.stack(predicted[:, 0]), images)
+    assert np.array_equal(predicted[:, 1].astype(float), numbers)
+    flat = [own.reshape(N, -1) for own in (data["images"], images)]
+    assert stage_scorer(r2_score, "image")(chain, X, Y) == r2_score(*flat)
+    assert np.isfinite(cross_val_score(chain, X, Y, cv=ScaleKFold(2))).all()
+    loaded = pickle.loads(pickle.dumps(chain))
+    assert np.array_equal(loaded.predict([first, second])[0], images)
+    # an array of more dimensions belongs to the last stage, as one number a row does
+    last = NestedAutoencoder([("a", make(None), ["a"]), ("image", image_target(), ["b"])])
+    assert last.fit(first, data["images"]).predict(first).shape == data["images"].shape
+
+
+def test_what_comes_after_a_fit_to_arrays_in_one_column(data):
+    """A table of targets, of which one column holds images: figures, a design, a report."""
+    first = pd.DataFrame(data["z"], columns=["a", "b"])
+    second = pd.DataFrame({"c": data["y"] ** 2})
+    X, Y = stack_scales([first, second], [in_cells(data["images"]), data["y"]])
+    stages = [("image", image_target(), "scale0"), ("number", make(None), "scale1")]
+    chain = NestedAutoencoder(stages).fit(X, Y)
+    design = propose(chain, X, {"number": "max"}, n_candidates=1, random_state=0)
+    assert design.prediction.shape == (1, 2)
+    with pytest.raises(
+        ValueError, match="for 'image', asks for an array of 36 numbers in one col"
+    ):
+        propose(chain, X, {"image": "max"})
+    # an array has no panel beside those of numbers
+    traversal = TraversalDisplay.from_estimator(chain, X, 0, target_names=["image", "number"])
+    assert list(traversal.predictions.columns) == ["number"]
+    assert np.isfinite(traversal.predictions.to_numpy()).all()
+    alone = chain[:1]
+    assert PairsDisplay.from_estimator(alone, X[["scale0"]], Y.iloc[:, 0]).errors_.shape == (N,)
+    with pytest.raises(ValueError, match="y_true must hold numbers, and arrays of one shape"):
+        PairsDisplay.from_estimator(chain, X, Y)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("spelling", ["list", "table"])
+def test_a_report_of_a_chain_with_a_target_of_arrays(data, spelling):
+    tables = [data["z"], data["y"][:, None] ** 2]
+    y = [data["images"], data["y"]]
+    columns = {"list": ([0, 1], [2]), "table": ("scale0", "scale1")}[spelling]
+    stages = [("a", image_target(), columns[0]), ("b", make(None), columns[1])]
+    X, Y = (tables, y) if spelling == "list" else stack_scales(tables, y, same_rows=True)
+    chain = NestedAutoencoder(stages, same_rows=True).fit(X, Y)
+    scores = report(chain, X, Y, cv=2, random_state=0).scores
+    scores = scores[(scores["model"] == "this model") & (scores["metric"] == "R²")]
+    assert scores.groupby("target").size().to_dict() == {
+        "y of a": 2,
+        {"list": "b: y", "table": "scale1: y"}[spelling]: 2,
+    }
+    assert np.isfinite(scores["score"]).all()
+
+
+def test_a_scorer_of_spectra_that_are_all_of_y(data):
+    z, spectra = data["z"], data["spectra"]
+    stages = [("spectrum", make(None, target_block=SPECTRUM), [0, 1])]
+    chain = NestedAutoencoder(stages).fit(z, in_cells(spectra))
+    score = stage_scorer(r2_score, "spectrum")(chain, z, in_cells(spectra))
+    assert score == r2_score(spectra, chain.predict(z))
+
+
+def test_targets_of_a_chain_that_cannot_be(data):
+    z, images = data["z"], data["images"]
+    tables = [z, data["y"][:, None]]
+
+    def fit(block, y):
+        stages = [("image", make(None, target_block=block), [0, 1]), ("b", make(None), [2])]
+        return NestedAutoencoder(stages, same_rows=True).fit(tables, [y, data["y"]])
+
+    for y in (images, in_cells(images)):
+        with pytest.raises(
+            ValueError, match=r"stage 'image': .*\(6, 6\); the 'target_block' para"
+        ):
+            fit(None, y)
+        with pytest.raises(ValueError, match=r"stage 'scale0': .*the 'target_block' parameter"):
+            NestedAutoencoder(same_rows=True).fit(tables, [y, data["y"]])
+    other = in_cells(images)
+    other[3] = np.zeros((6, 5))
+    with pytest.raises(ValueError, match=r"stage 'image': .*\(6, 6\) and row 3 has \(6, 5\)"):
+        fit(IMAGE, other)
+    with pytest.raises(ValueError, match="scale 'image' has 59 rows, but its table has 60"):
+        fit(IMAGE, images[1:])
+    with pytest.raises(TypeError, match="target_block"):
+        SupervisedAutoencoderClassifier().fit(z, in_cells(images))
+    fitted = fit(IMAGE, images)
+    with pytest.raises(ValueError, match="y has 30 outputs, but the estimator was fitted with 36"):
+        fitted.score(tables, [images[:, :, :5], data["y"]])
 
 
 # ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from cases.supervised import TINY
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae._estimators._fitted import fitted_part
-from sknestedae._notices import Notices, current, notice
+from sknestedae._notices import Notices, current, notice, noticing
 from sknestedae.exceptions import TextColumnWarning, UnseenCategoryWarning
 
 
@@ -29,6 +29,25 @@ def test_each_text_once_and_of_a_key_the_weightiest():
         call()
     assert sorted(said(caught)) == ["3 rows", "the same"]
     assert current() is None
+
+
+def test_a_notice_begins_with_what_it_is_about():
+    def stop():
+        with noticing("In the block 'image'"):
+            notice("second", TextColumnWarning)
+            raise ValueError("stop")
+
+    def call():
+        with noticing("In y"):
+            notice("first", TextColumnWarning)
+            with pytest.raises(ValueError, match="stop"):
+                stop()
+            notice("third", TextColumnWarning)
+        notice("fourth", TextColumnWarning)
+
+    with pytest.warns(TextColumnWarning) as caught:
+        call()
+    assert said(caught) == ["In y: first", "In the block 'image': second", "In y: third", "fourth"]
 
 
 def test_the_outermost_call_warns():

@@ -341,7 +341,8 @@ class BaseSupervisedAutoencoder(
         """Change of the decoded columns with each latent, as a decomposition has it.
 
         The decoder need not be linear: these are the slopes of the least-squares plane through
-        the decoded columns of the training rows' latents, or of 1000 of them.
+        the decoded columns of the training rows' latents, or of 1000 of them. With ``mean_``,
+        ``Z @ components_ + mean_`` is that plane, the best linear account of what is decoded.
 
         Returns
         -------
@@ -349,9 +350,32 @@ class BaseSupervisedAutoencoder(
             In the units of the columns; with more dimensions where X had more. An attribute error
             where a column does not hold numbers.
         """
+        return self._decoded_plane("components_")[0]
+
+    @property
+    @isolated
+    def mean_(self) -> np.ndarray:
+        """Columns that the plane of ``components_`` has at latents of 0.
+
+        Named as in :class:`~sklearn.decomposition.PCA`, whose latents have the mean 0. Those of an
+        autoencoder need not: then this is not the mean of the columns, but what makes
+        ``Z @ components_ + mean_`` the best linear account of what is decoded.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_features,)
+            In the units of the columns; with more dimensions where X had more. An attribute error
+            where a column does not hold numbers.
+        """
+        return self._decoded_plane("mean_")[1][0]
+
+    def _decoded_plane(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Give slopes and intercept of the plane, each as rows of the form of X."""
         if not self.__sklearn_is_fitted__():
-            raise AttributeError(f"This {type(self).__name__} has no components_ before fit.")
-        return give_back(self._fitted.components(), self._fitted.frame_kind)
+            raise AttributeError(f"This {type(self).__name__} has no {name} before fit.")
+        slopes, intercept = self._fitted.decoded_plane()
+        kind = self._fitted.frame_kind
+        return give_back(slopes, kind), give_back(intercept[None], kind)
 
     @isolated
     def transform(self, X):
@@ -456,9 +480,9 @@ class BaseSupervisedAutoencoder(
         check_is_fitted(self)
         fitted = self._fitted
         predict = None if fitted.target is None else self.predict
-        found = complete_table(
-            self._check_X(X, reset=False), fitted.complete, predict, n_candidates, tolerance
-        )
+        table = self._check_X(X, reset=False)
+        fitted.table.check_cells(table)  # those of complete rows, too, which nothing else reads
+        found = complete_table(table, fitted.complete, predict, n_candidates, tolerance)
         return give_back_filled(found, table_kind(X))
 
     @isolated

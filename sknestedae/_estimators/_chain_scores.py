@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score
 
 from .._tables._missing import take_rows
 from .._tables._staged import StagedTable, StageTargets
-from .._tables._target import r2
+from .._tables._target import pooled_r2, r2, stack_target
 from .._tables._weights import scale_weights
 from ._base import BaseSupervisedAutoencoder
 from ._ensemble import mean_and_spread
@@ -99,6 +99,8 @@ def score_of_members(
 ) -> list[float]:
     """Score the mean of the members, stage by stage: R² of numbers, accuracy of classes.
 
+    Errors of one array a row are pooled, as its own estimator does.
+
     Parameters
     ----------
     outputs, classes
@@ -120,10 +122,14 @@ def score_of_members(
             known = frame.iloc[:, j].notna().to_numpy()
             if not known.any():
                 continue
-            # metrics know no pandas dtype that could hold missing values
-            truth = np.asarray(frame.iloc[known, j].tolist())
             mean, _ = mean_and_spread([output[j][known] for output in outputs], True)
             metric = r2
+            truth = stack_target(frame.iloc[known, j])
+            if isinstance(truth, np.ndarray):
+                metric = pooled_r2
+                truth, mean = truth.reshape(len(truth), -1), mean.reshape(len(mean), -1)
+            else:  # metrics know no pandas dtype that could hold missing values
+                truth = np.asarray(truth.tolist())
             if j in classes:
                 metric, mean = accuracy_score, classes[j][mean.argmax(axis=1)]
             # metrics add weights up, of which the largest floats would overflow

@@ -20,7 +20,7 @@ from .._tables._missing import (
 )
 from .._tables._staged import StagedTable, StageLatents
 from ._fitted import fitted_part
-from ._stages import Stage, as_fitted, iter_stages, latents_of, transform_stage
+from ._stages import Stage, as_fitted, iter_stages, latents_of, naming, transform_stage
 from ._unwrap import autoencoder_of
 
 
@@ -52,6 +52,12 @@ class ChainCompleter:
             LatentColumns.of(later.table, earlier.n_components, torch.device("cpu"))
             for earlier, later in zip(self.models[:-1], self.models[1:], strict=True)
         ]
+
+    def check_cells(self, table: StagedTable) -> None:
+        """Refuse cells that do not hold what those of ``fit`` held, in any row."""
+        for k, (stage, model) in enumerate(zip(self.stages, self.models, strict=True)):
+            with naming(stage.name):
+                model.table.check_cells(table.own_columns(k))
 
     def find(self, table: StagedTable, search: CompletionSearch | None) -> Completions:
         """Complete rows, each once or as a search wants it.

@@ -275,8 +275,13 @@ class FittedAutoencoder(NetworkSetup):
                     decoded[name][rows] = to_array(values)
         return decoded
 
-    def components(self) -> np.ndarray:
-        """Give the slopes of decoded columns by latents, of shape (n_components, n_features).
+    def decoded_plane(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the least-squares plane through the decoded columns of the examples' latents.
+
+        Returns
+        -------
+        slopes : ndarray of shape (n_components, n_features)
+        intercept : ndarray of shape (n_features,)
 
         Raises
         ------
@@ -284,10 +289,10 @@ class FittedAutoencoder(NetworkSetup):
             If a column does not hold numbers.
         """
         if self.table.keeps_objects:
-            raise AttributeError("components_ are of tables of numbers alone.")
+            raise AttributeError("components_ and mean_ are of tables of numbers alone.")
         Z = self.latent_statistics.examples
         decoded = self.table.inverse_transform(self.decode(Z.astype(self.table.dtype)))
-        return slopes(Z, np.asarray(decoded, dtype=np.float64))
+        return least_squares_plane(Z, np.asarray(decoded, dtype=np.float64))
 
     def align(
         self, decoded: Mapping[str, np.ndarray], blocks: Mapping[str, Encoded]
@@ -446,8 +451,8 @@ def _predict(module: AutoencoderModule, rows: Batch) -> Tensor:
     return prediction
 
 
-def slopes(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Give the slopes of the least-squares plane through values.
+def least_squares_plane(Z: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the least-squares plane through values: ``Z @ slopes + intercept`` is nearest to them.
 
     Parameters
     ----------
@@ -456,11 +461,14 @@ def slopes(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_components, n_features)
+    slopes : ndarray of shape (n_components, n_features)
         The smallest, where latents are not independent of each other.
+    intercept : ndarray of shape (n_features,)
+        The values of the plane at latents of 0.
     """
-    centered = values - values.mean(axis=0)
-    return np.linalg.lstsq(Z - Z.mean(axis=0), centered, rcond=None)[0]
+    mean, middle = values.mean(axis=0), Z.mean(axis=0)
+    slopes = np.linalg.lstsq(Z - middle, values - mean, rcond=None)[0]
+    return slopes, mean - middle @ slopes
 
 
 def reconstruction_r2(

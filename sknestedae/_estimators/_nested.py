@@ -263,7 +263,9 @@ class NestedAutoencoder(BaseChain):
 default=None
             Target, missing where it is not known. One of one dimension belongs to the last
             stage. Columns belong to the stages that they are named after, else to one stage each,
-            in order. Beside a list of tables, a list of one target (or None) per scale.
+            in order. Beside a list of tables, a list of one target (or None) per scale. A target
+            that is one array a row, of a stage with a ``target_block``, is one column whose cells
+            hold the arrays, or an array of more dimensions.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of rows, 0 or more. Beside a list of tables with rows of their own, a list.
 
@@ -309,7 +311,8 @@ default=None
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or list of them
             With the columns of the y that was fitted, in its units. Of numbers and class labels
-            together an array of objects. Of an ensemble, the members' mean, and the class of the
+            together an array of objects, as of arrays beside other columns; a target of arrays
+            alone has their dimensions. Of an ensemble, the members' mean, and the class of the
             largest mean probability.
         y_std : ndarray of the same shape, or list of them
             Only with ``return_std=True``: the standard deviation of the members' predictions; of
@@ -673,6 +676,7 @@ default=None
         """Impute a table's missing values, or give its rows in several completions."""
         fitted = self._fitted
         completer = ChainCompleter(fitted.stages)
+        completer.check_cells(table)
 
         def find(X: Any, search: CompletionSearch | None) -> Completions:
             return completer.find(fitted.staged(X), search)

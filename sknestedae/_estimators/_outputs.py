@@ -118,7 +118,18 @@ def join_outputs(columns: Outputs, is_1d: bool) -> np.ndarray:
     """Make an array of predicted columns; one column has one dimension if it is to have."""
     if len(columns) == 1 and is_1d:
         return next(iter(columns.values()))
+    if any(values.ndim > 1 for values in columns.values()):
+        columns = {j: _in_cells(values) for j, values in columns.items()}
     return join_columns(columns)
+
+
+def _in_cells(values: np.ndarray) -> np.ndarray:
+    """Give an array a row as an array of objects, of shape (n_samples,); all else as it is."""
+    if values.ndim == 1:
+        return values
+    cells = np.empty(len(values), dtype=object)
+    cells[:] = list(values)
+    return cells
 
 
 def predict_stages(
@@ -156,8 +167,12 @@ def predict_stages(
             outputs[wanted[stage.name][0]] = values
         else:
             values = np.asarray(estimator.predict(table))
+            own = wanted[stage.name]
+            if len(own) == 1 and values[:1].size > 1:  # a column whose cells hold arrays
+                outputs[own[0]] = values
+                continue
             columns = values.reshape(len(values), -1).T
-            outputs |= dict(zip(wanted[stage.name], columns, strict=True))
+            outputs |= dict(zip(own, columns, strict=True))
     return outputs
 
 

@@ -66,8 +66,9 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Error of a predicted number, in standard deviations of the target.
     target_block : Block or None, default=None
         Kind of a target that is one array a row, such as a spectrum: y is then (n_samples,
-        n_channels), or has more dimensions, and the block makes the predictor's last layer. None:
-        each output is a number by itself.
+        n_channels), has more dimensions, or is a column whose cells hold the arrays; the block
+        makes the predictor's last layer. A prediction is compared with y as it stands: an
+        ``invariance`` of the block turns none. None: each output is a number by itself.
     target_bounds : (float or None, float or None) or None, default=None
         Least and largest value that the target can have, in its own unit, such as ``(0, None)``
         of an efficiency. The network's last layer keeps to them. A target outside is an error.
@@ -182,6 +183,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         the positions of its ``columns``.
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
+    mean_ : ndarray of shape (n_features,)
+        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 
@@ -598,6 +601,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         the positions of its ``columns``.
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
+    mean_ : ndarray of shape (n_features,)
+        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 

@@ -177,7 +177,12 @@ def draw_chain(task: Task) -> Picture:
 
     n_stages = len(task.stage_names)
     figure = _figure(7.0, 1.7 * n_stages)
-    named = {j: target.name for target in task.targets for j in target.outputs}
+    named: dict[int, str] = {}
+    for stage_name, columns in task.core.targets_.items():
+        own = [target.name for target in task.targets if target.stage_name == stage_name]
+        # an array in one column, or in many
+        own = own if len(own) == len(columns) else own * len(columns)
+        named |= dict(zip(columns, own, strict=True))
     names = [named[j] for j in sorted(named)] or None
     with matplotlib.rc_context({"text.parse_math": False}):  # names as they are
         NestedDisplay.from_estimator(task.model, target_names=names, ax=figure.add_subplot())

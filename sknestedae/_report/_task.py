@@ -22,7 +22,7 @@ from .._tables._columns import is_categorical
 from .._tables._input import check_same_rows, read_table, read_target, to_pandas
 from .._tables._labels import scale_columns
 from .._tables._scales import is_scale_list, last_scale, stack
-from .._tables._target import target_frame
+from .._tables._target import stack_target, target_frame
 from ..exceptions import NoTargetError
 from ..model_selection._folds import group_codes
 from ..plotting._arrays import (
@@ -344,7 +344,7 @@ def _one_table(
         X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
         if not isinstance(X, pd.DataFrame) and X.ndim < 2:
             raise ValueError(f"X must have two dimensions or more, got the shape {X.shape}.")
-        y = None if y is None else read_target(stack_cells(to_pandas(y, "y")))
+        y = None if y is None else read_target(stack_cells(to_pandas(y, "y")), cells=True)
         groups = to_pandas(groups, "groups")  # of any kind: a date may name one
         check_same_rows(X, y=y, groups=groups)
     for name, given in (("y", y), ("groups", groups)):
@@ -356,8 +356,40 @@ def _one_table(
 
 
 def flat_target(y: Any) -> pd.DataFrame:
-    """Give a target as a DataFrame of its columns; one of many dimensions is flattened."""
-    return target_frame(flat_table(y)[0])[0]
+    """Give a target as a DataFrame of its columns; arrays are flattened."""
+    return flat_cells(target_frame(flat_table(y)[0])[0])[0]
+
+
+def flat_cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[int], dict[int, tuple[int, ...]]]:
+    """Give each number of the arrays in cells a column of its own.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_samples, n_outputs)
+
+    Returns
+    -------
+    flat : DataFrame of shape (n_samples, n_columns)
+    owners : list of int, of length n_columns
+        The position in ``frame`` of each column.
+    shapes : dict of int to tuple of int
+        Of the arrays, by positions in ``frame``.
+    """
+    parts, owners, shapes = [], [], {}
+    for j in range(frame.shape[1]):
+        part = frame.iloc[:, [j]]
+        array = stack_target(part)
+        if isinstance(array, np.ndarray):
+            shapes[j] = array.shape[1:]
+            part = pd.DataFrame(array.reshape(len(array), -1), index=frame.index)
+            part.columns = pd.Index([frame.columns[j]] * part.shape[1], tupleize_cols=False)
+        parts.append(part)
+        owners += [j] * part.shape[1]
+    if not shapes:
+        return frame, owners, shapes
+    labels = [label for part in parts for label in part.columns]
+    flat = pd.concat([part.set_axis(range(part.shape[1]), axis=1) for part in parts], axis=1)
+    return flat.set_axis(pd.Index(labels, tupleize_cols=False), axis=1), owners, shapes
 
 
 def row_means(values: np.ndarray) -> np.ndarray:
@@ -517,8 +549,9 @@ def distinct(names: list[str]) -> list[str]:
 def _read_targets(core: Any, y: Any, units: Mapping[Hashable, str]) -> list[Target]:
     """Describe each column of y, and each array."""
     flat, shape = flat_table(y)
-    frame, is_1d = target_frame(flat)
-    labels: list[Any] = list(frame.columns)
+    whole, is_1d = target_frame(flat)
+    frame, places, shapes = flat_cells(whole)
+    labels: list[Any] = list(whole.columns)
     if is_1d:
         name = getattr(y, "name", None)
         labels = ["y" if name is None else name]
@@ -531,23 +564,26 @@ def _read_targets(core: Any, y: Any, units: Mapping[Hashable, str]) -> list[Targ
         owner |= dict.fromkeys(core.targets_[name], k)
     targets = []
     for k, (stage_name, estimator, _) in enumerate(stages):
-        own = [j for j in range(len(labels)) if owner[j] == k]
-        own_shape = _array_shape(estimator, len(own), shape)
+        own = [i for i, j in enumerate(places) if owner[j] == k]
+        own_shape = _array_shape(
+            estimator, len(own), shapes.get(places[own[0]], shape) if own else shape
+        )
         if own_shape:
             name = "y" if stage_name is None else f"y of {stage_name}"
             values = frame.iloc[:, own].to_numpy(dtype=np.float64, na_value=np.nan)
             common = (name, _unit_of(name, units), k, stage_name)
             targets.append(Target(*common, None, {}, values, tuple(own), own_shape))
             continue
-        for j in own:
+        for i in own:
+            j = places[i]
             common = (names[j], _unit_of(labels[j], units), k, stage_name)
-            values = frame.iloc[:, j]
+            values = frame.iloc[:, i]
             if is_classifier(core_of(estimator)):
                 encoded = _encode_classes(values, core_of(estimator).classes_.tolist(), names[j])
-                targets.append(Target(*common, *encoded, (j,)))
+                targets.append(Target(*common, *encoded, (i,)))
             else:
                 numbers = as_floats(values.reset_index(drop=True))
-                targets.append(Target(*common, None, {}, numbers, (j,)))
+                targets.append(Target(*common, None, {}, numbers, (i,)))
     return sorted(targets, key=lambda target: target.outputs[0])
 
 

@@ -20,9 +20,10 @@ from sklearn.utils import gen_batches
 from .._notices import notice
 from ..exceptions import ChannelOrderWarning, ConstantBlockWarning
 from ._base_codec import BlockColumns, Codec
-from ._cells import array_columns, cells_of, is_array, read_cell
+from ._cells import array_columns, cells_of, read_cell
 from ._columns import chunk_rows, read_floats, take_column
 from ._dtypes import cast_numbers, clip_to_float, selector
+from ._input import is_array
 from ._layout import Encoded, Layout
 from ._splits import row_keys
 from ._statistics import column_deviations, common_scale, standardize_measured, unscale
@@ -425,6 +426,11 @@ class ArrayCodec(Codec):
             values = np.ascontiguousarray(self._read(X, chosen))
             self._check_finite(values, chosen)
             yield chosen, values
+
+    def check_cells(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Refuse cells that hold no array, or one of another shape than in ``fit``."""
+        for _ in self._chunks(X, None) if self.has_cells else ():
+            pass
 
     def _read(
         self, X: pd.DataFrame | np.ndarray, rows: slice | np.ndarray, *, copy: bool = False

@@ -193,6 +193,9 @@ class Codec(ABC):
     def note_mixed(self, X: pd.DataFrame | np.ndarray) -> None:  # noqa: B027
         """Note which columns of a whole table hold numbers beside words; of its first, or all."""
 
+    def check_cells(self, X: pd.DataFrame | np.ndarray) -> None:  # noqa: B027
+        """Refuse cells that do not hold what those of ``fit`` held: arrays of one shape."""
+
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:  # noqa: B027
         """Warn of values that were not in the table of ``fit``."""
 

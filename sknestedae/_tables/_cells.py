@@ -15,15 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._input import as_array, unmask
+from ._input import as_array, is_array, unmask
 
 # Missing values of a column of cells have this key, as do arrays without any measured entry.
 _NOTHING = 0
-
-
-def is_array(value: Any) -> bool:
-    """Tell whether a cell holds an array, rather than a number, a word or nothing."""
-    return isinstance(value, np.ndarray | list | tuple) or as_array(value) is not value
 
 
 def holds_arrays(column: pd.Series | np.ndarray) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._notices import noticing
 from ._base_codec import BlockColumns, Codec, MakeCodec
 from ._categories import share_values
 from ._codec import TabularCodec
@@ -221,6 +222,12 @@ class TableEncoder:
                 encoded[name] = codec.encode(X)
         return encoded
 
+    def check_cells(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Refuse cells that do not hold what those of ``fit`` held, in any row of a table."""
+        for name, codec in self.codecs.items():
+            with _naming(name):
+                codec.check_cells(X)
+
     def inverse_transform(
         self, decoded: dict[str, np.ndarray], index: pd.Index | None = None
     ) -> pd.DataFrame | np.ndarray:
@@ -330,10 +337,15 @@ def _common_dtype(dtypes: Sequence[np.dtype | None]) -> np.dtype:
 
 @contextmanager
 def _naming(block: str) -> Iterator[None]:
-    """Let an error say which block it is about, unless there is only that of numbers."""
-    try:
+    """Let an error and a warning say which block they are about, unless it is that of numbers."""
+    if block == DEFAULT_BLOCK:
         yield
+        return
+    subject = f"In the block {block!r}"
+    try:
+        with noticing(subject):
+            yield
     except (TypeError, ValueError) as error:
-        if block == DEFAULT_BLOCK or type(error) not in (TypeError, ValueError):
+        if type(error) not in (TypeError, ValueError):
             raise
-        raise type(error)(f"In the block {block!r}: {error}") from error
+        raise type(error)(f"{subject}: {error}") from error

@@ -100,12 +100,16 @@ def _is_table(X: Any) -> bool:
     return (is_array or _is_foreign(X) or sparse.issparse(X)) and n_dims(X) == 2
 
 
-def read_target(y: Any, name: str = "y") -> Any:
+def read_target(y: Any, name: str = "y", *, cells: bool = False) -> Any:
     """Bring a target, weights or groups to pandas or NumPy; a list stays a list.
 
     Parameters
     ----------
     y : Series or DataFrame of any package, array, tensor or list
+    name : str
+        In messages.
+    cells : bool, default=False
+        Whether cells of a column may hold arrays, which whoever reads them looks into.
 
     Raises
     ------
@@ -117,12 +121,21 @@ def read_target(y: Any, name: str = "y") -> Any:
         for j, dtype in enumerate(y.dtypes):
             # of plain numbers there may be thousands, and their dtype tells enough
             if not (isinstance(dtype, np.dtype) and dtype.kind in "fiub"):
-                holds_categories(y.iloc[:, j], f"Column {y.columns[j]!r} of {name}")
+                _check_values(y.iloc[:, j], f"Column {y.columns[j]!r} of {name}", cells)
         return y
     if isinstance(y, pd.Series):
-        holds_categories(y, name)
+        _check_values(y, name, cells)
         return y
-    return y if isinstance(y, list | tuple) and not y else _read_array(y, name)
+    return y if isinstance(y, list | tuple) and not y else _read_array(y, name, cells=cells)
+
+
+def _check_values(column: pd.Series, name: str, cells: bool) -> None:
+    """Refuse values of a target that are neither numbers nor labels, nor arrays if they may be."""
+    is_list = isinstance(column.dtype, pd.ArrowDtype) and "list" in str(column.dtype)
+    if cells and (is_list or types.is_object_dtype(column.dtype)):
+        _refuse_others({type(value) for value in column if not is_array(value)}, name)
+    else:
+        holds_categories(column, name)
 
 
 def n_dims(table: Any) -> int:
@@ -241,7 +254,7 @@ def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
     name : str
         In messages.
     cells : bool, default=False
-        Whether arrays in the cells of a table are left to the block that reads them.
+        Whether arrays in the cells of a table, or of a column, are left to who reads them.
     """
     X = as_array(X)
     if isinstance(X, np.ma.MaskedArray):
@@ -255,7 +268,7 @@ def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
         return X
     values = _as_objects(X)
     kinds = {type(value) for value in values.flat}
-    if cells and isinstance(X, np.ndarray) and X.ndim == 2:
+    if cells and isinstance(X, np.ndarray) and X.ndim <= 2:
         kinds = {kind for kind in kinds if not issubclass(kind, _ARRAYS)}
     _refuse_others(kinds, name)
     missing = np.asarray(pd.isna(values))
@@ -289,6 +302,11 @@ def as_array(value: Any) -> Any:
     if value.dtype == torch.bfloat16:  # NumPy has no such numbers
         value = value.float()
     return np.asarray(value.resolve_conj().resolve_neg().numpy())
+
+
+def is_array(value: Any) -> bool:
+    """Tell whether a cell holds an array, rather than a number, a word or nothing."""
+    return isinstance(value, _ARRAYS) or as_array(value) is not value
 
 
 def unmask(X: np.ma.MaskedArray) -> np.ndarray:
@@ -360,7 +378,10 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
         names = ", ".join(sorted(kind.__name__ for kind in others))
         advice = "Convert it first, such as a date to a number of days."
         if all(issubclass(kind, _ARRAYS) for kind in others):
-            advice = "For arrays, such as spectra or images, name the column in blocks."
+            advice = (
+                "Arrays, such as spectra or images, are columns of X that blocks name, or the y "
+                "of a SupervisedAutoencoder with a target_block."
+            )
         raise TypeError(
             f"{subject} holds {names}; every argument must be a string, a boolean, a category or "
             f"a number. {advice}"
@@ -454,7 +475,7 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         As ``read_table`` and ``read_target`` give them, with the row labels of X; None stays None.
     """
     X = read_table(X)
-    y = None if y is None else read_target(y)
+    y = None if y is None else read_target(y, cells=True)
     if sample_weight is not None:
         sample_weight = read_target(sample_weight, "sample_weight")
     check_same_rows(X, y=y, sample_weight=sample_weight)

@@ -97,12 +97,18 @@ class ColumnLabels:
             )
 
     def features(self, positions: list[int]) -> list[Any]:
-        """Give the labels of some columns without their scale."""
+        """Give the labels of some columns without their scale.
+
+        With it, where labels would be the same, or strings beside others, which scikit-learn
+        takes for a mistake: such as the numbers of a spectrum beside the names of a table.
+        """
         labels = [self.labels[j] for j in positions]
         if self.scales is None:
             return labels
         # of three levels or more, a feature is named by all that come after its scale
-        return [label[1] if len(label) == 2 else label[1:] for label in labels]
+        features = [label[1] if len(label) == 2 else label[1:] for label in labels]
+        of_one_kind = len({isinstance(feature, str) for feature in features}) <= 1
+        return features if of_one_kind and len(set(features)) == len(features) else labels
 
     def scale_columns(self) -> dict[str, list[int]] | None:
         """Give the positions of each scale's columns; None without a second level."""

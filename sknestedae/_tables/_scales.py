@@ -300,7 +300,7 @@ def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
 
 def _target_table(y: Any, X: pd.DataFrame | np.ndarray, name: str) -> pd.DataFrame:
     """Give the target of one scale as a DataFrame, and refuse one of other rows than its table."""
-    y = read_target(y, f"the target of scale {name!r}")
+    y = read_target(y, f"the target of scale {name!r}", cells=True)
     target, is_1d = target_frame(y)
     if len(target) != len(X):
         raise ValueError(

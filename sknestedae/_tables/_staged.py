@@ -15,6 +15,7 @@ import pandas as pd
 from .._compat import stack_level_of_caller
 from .._notices import notice
 from ..exceptions import FewRowsWarning, TextColumnWarning
+from ._cells import holds_arrays
 from ._columns import is_categorical, kinds_by_content, resolve_columns
 from ._dtypes import selector
 from ._labels import ColumnLabels
@@ -341,7 +342,8 @@ class StageTargets(NamedTuple):
         columns = self.columns[name]
         if self.frame is None or len(columns) != 1:
             return False
-        return is_categorical(self.frame.iloc[:, columns[0]], f"of y for stage {name!r}")
+        column = self.frame.iloc[:, columns[0]]
+        return not holds_arrays(column) and is_categorical(column, f"of y for stage {name!r}")
 
     def doubt_labels(self, name: str) -> None:
         """Warn of labels that seem to be numbers, dates or names of rows."""

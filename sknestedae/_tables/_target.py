@@ -16,16 +16,21 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from .._notices import noticing
 from ._base_codec import BlockColumns, Codec, MakeCodec
+from ._cells import array_columns, read_cell
 from ._codec import TabularCodec
 from ._dtypes import clip_to_float
-from ._input import read_target
+from ._input import as_cells, read_target
 from ._labels import ColumnLabels
 from ._layout import Encoded, Layout
 from ._weights import scale_weights
 
 # An error that is so many times the largest true value is as bad as any: its square is a number.
 _HUGE = 2.0**400
+
+# Of more columns than this a message shows some.
+_MANY = 12
 
 
 def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
@@ -34,17 +39,81 @@ def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
     Parameters
     ----------
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Numbers or labels. A column of one dimension has no name.
+        Numbers or labels. A column of one dimension has no name. With more dimensions, one column
+        of arrays, which has one dimension as well.
     """
-    y = read_target(y)
+    y = read_target(y, cells=True)
     if isinstance(y, pd.DataFrame):
         return y, False
     if isinstance(y, pd.Series):
         return y.rename(0).to_frame(), True
     values = np.asarray(y, dtype=object) if isinstance(y, list | tuple) else np.asarray(y)
-    if values.ndim not in (1, 2):
-        raise ValueError(f"y must have one dimension or two, got the shape {values.shape}.")
+    if values.ndim == 0:
+        raise ValueError(f"y must have one dimension or more, got the number {y!r}.")
+    if values.ndim > 2:
+        numbers = values.astype(np.float64) if values.dtype == object else values
+        return as_cells(numbers).set_axis([0], axis=1), True
     return pd.DataFrame(values).infer_objects(), values.ndim == 1
+
+
+def stack_target(y: Any) -> Any:
+    """Give a target whose cells hold arrays as one array; any other one as it is.
+
+    Parameters
+    ----------
+    y : Series, DataFrame, ndarray or other
+        As ``read_target`` gives it.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_samples, *shape), or y
+        NaN in a row whose cell is missing.
+
+    Raises
+    ------
+    ValueError
+        If arrays have several shapes, or there is another column beside that of arrays.
+    TypeError
+        If a cell holds no array, or an array of other things than numbers.
+    """
+    if isinstance(y, pd.Series):
+        frame = y.to_frame("y")
+    elif isinstance(y, pd.DataFrame) or (isinstance(y, np.ndarray) and y.dtype == object):
+        frame = pd.DataFrame(y)
+    else:
+        return y
+    arrays = array_columns(frame)
+    if not arrays:
+        return y
+    if frame.shape[1] > 1:
+        raise ValueError(
+            f"Column {frame.columns[arrays[0]]!r} of y holds arrays, so that it must be the only "
+            f"one; but y has {frame.shape[1]} columns."
+        )
+    return _stack_cells(frame.iloc[:, 0])
+
+
+def _stack_cells(column: pd.Series) -> np.ndarray:
+    """Give the arrays in the cells of a target as one."""
+    cells = []
+    for i, value in enumerate(column):
+        try:
+            cells.append(read_cell(value))
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"Each row of y must hold an array of numbers, but row {i} holds {error}."
+            ) from error
+    first, shape = next((i, cell.shape) for i, cell in enumerate(cells) if cell is not None)
+    stacked = np.full((len(cells), *shape), np.nan)
+    for i, cell in enumerate(cells):
+        if cell is not None and cell.shape != shape:
+            raise ValueError(
+                "Each row of y must hold an array of one shape, but row "
+                f"{first} has {shape} and row {i} has {cell.shape}."
+            )
+        if cell is not None:
+            stacked[i] = cell
+    return stacked
 
 
 def match_targets(y: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
@@ -76,10 +145,12 @@ def match_targets(y: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
     elif len(distinct) == len(names):
         owners = [distinct.index(label) for label in given]
     else:
+        shown = given if len(given) <= _MANY else [*given[:2], "...", given[-1]]
         raise ValueError(
-            f"y has the columns {given}, but the scales are {names}: name each column after its "
-            "scale, such as in a DataFrame with columns of two levels (scale, target), or give "
-            "one column a scale."
+            f"y has {len(given)} columns, {shown}, but the scales are {names}: name each column "
+            "after its scale, such as in a DataFrame with columns of two levels (scale, target), "
+            "or give one column a scale. An array a row, such as a spectrum, is one column where "
+            "its cells hold the arrays: pd.Series(list(y))."
         )
     return [[j for j, owner in enumerate(owners) if owner == k] for k in range(len(names))]
 
@@ -92,13 +163,26 @@ def read_numbers(y: Any, *, allow_nd: bool = False) -> np.ndarray:
     ----------
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     allow_nd : bool, default=False
-        Whether it may have more dimensions.
+        Whether it may have more dimensions, or arrays in its cells, as with a ``target_block``.
 
     Returns
     -------
     ndarray of float64, of the same shape
+        Of cells that hold arrays, of shape (n_samples, *shape).
+
+    Raises
+    ------
+    ValueError
+        If it holds anything but numbers, or more dimensions than allowed.
     """
-    y = read_target(y)
+    given = read_target(y, cells=True)
+    y = stack_target(given)
+    shape = np.shape(y)
+    if not allow_nd and (len(shape) > 2 or y is not given):
+        raise ValueError(
+            f"Each row of y is an array of shape {shape[1:]}; the 'target_block' parameter must "
+            "say of which kind, such as SpectrumBlock() or ImageBlock(), got None."
+        )
     try:
         if isinstance(y, pd.Series | pd.DataFrame):  # None and pd.NA become NaN
             y = y.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -490,8 +574,9 @@ class ClassTarget:
 
 @contextmanager
 def _naming_y() -> Iterator[None]:
-    """Let an error say that it is about y: a column's number alone would seem to be one of X."""
+    """Let errors and warnings say that they are about y: a number of a column seems one of X."""
     try:
-        yield
+        with noticing("In y"):
+            yield
     except ValueError as error:
         raise ValueError(f"In y: {error}") from error

@@ -154,6 +154,13 @@ def read_objectives(target: Any, chain: DifferentiableChain) -> list[DesignObjec
         name, stage, output = columns[j]
         where = f"The 'target' parameter, for {name!r},"
         of_stage = chain.stages[stage].target
+        n_outputs = 1 if of_stage is None else of_stage.layout.n_columns
+        if n_outputs > 1 and sum(column.stage == stage for column in columns) == 1:
+            raise ValueError(
+                f"{where} asks for an array of {n_outputs} numbers in one column of y, of which "
+                "none can be named; fit the stage to columns of numbers, such as one that is "
+                "computed of the array."
+            )
         given = (
             _read_class(wanted, of_stage.classes.tolist(), where)
             if isinstance(of_stage, ClassTarget)

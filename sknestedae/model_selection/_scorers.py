@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._estimators._unwrap import innermost
 from .._persistence import public
 from .._tables._input import check_same_rows, read_table
-from .._tables._target import target_frame
+from .._tables._target import stack_target, target_frame
 
 
 def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
@@ -91,7 +91,10 @@ class StageScorer:
         columns = _target_columns(innermost(estimator), self.stage)
         truth, _ = target_frame(y_true)
         check_same_rows(read_table(X), y=truth)
-        prediction, _ = target_frame(estimator.predict(X))
+        predicted = estimator.predict(X)
+        if truth.shape[1] == 1 and np.ndim(predicted) == 2:  # spectra of a column of cells
+            predicted = pd.Series(list(predicted))
+        prediction, _ = target_frame(predicted)
         check_consistent_length(truth, prediction)
         truth, prediction = truth.iloc[:, columns], prediction.iloc[:, columns].infer_objects()
         known = truth.notna().all(axis=1).to_numpy()
@@ -108,7 +111,13 @@ class StageScorer:
 
 
 def _plain(frame: pd.DataFrame) -> np.ndarray:
-    """Give columns without missing entries as an array, of one dimension if there is one."""
+    """Give columns without missing entries as an array, of one dimension if there is one.
+
+    Of a column whose cells hold arrays, one with a column for each of their numbers.
+    """
+    arrays = stack_target(frame)
+    if isinstance(arrays, np.ndarray):
+        return arrays.reshape(len(arrays), -1)
     columns = [np.asarray(frame.iloc[:, j].tolist()) for j in range(frame.shape[1])]
     return columns[0] if len(columns) == 1 else np.column_stack(columns)
 

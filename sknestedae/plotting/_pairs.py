@@ -484,9 +484,9 @@ class PairsDisplay:
 def _read(values: Any, name: str) -> np.ndarray:
     """Give arrays of all rows as floats, NaN where not measured."""
     values = stack_cells(values)
-    if isinstance(values, pd.DataFrame | pd.Series):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan)
     try:
+        if isinstance(values, pd.DataFrame | pd.Series):
+            return values.to_numpy(dtype=np.float64, na_value=np.nan)
         return np.ma.filled(np.ma.asarray(as_array(values), dtype=np.float64), np.nan)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers, and arrays of one shape: {error}") from error

@@ -27,6 +27,7 @@ from ._arrays import (
     panels_of,
     place_arrays,
     read_array,
+    shape_of_cells,
 )
 from ._base import (
     PALETTE,
@@ -574,20 +575,21 @@ def _predict(
         _check_target_names(names, 1)
         return values
     frame = pd.DataFrame(values.reshape(len(values), -1)).infer_objects()
+    n_targets, arrays = frame.shape[1], [j for j in frame if shape_of_cells(frame[j])]
     nested = innermost(estimator)
     if hasattr(nested, "stages_"):
         owners = {j: stage for name, stage, _ in nested.stages_ for j in nested.targets_[name]}
         classes = [is_classifier(owners[j]) for j in sorted(owners)]
     else:
         classes = [is_classifier(estimator)] * frame.shape[1]
-    parts = [
-        frame.iloc[:, j].astype(str) if classes[j] else frame.iloc[:, j]
-        for j in range(frame.shape[1])
-    ]
-    _check_target_names(names, len(parts))
+    kept = [j for j in range(n_targets) if j not in arrays]  # no panel has room for those
+    parts = [frame.iloc[:, j].astype(str) if classes[j] else frame.iloc[:, j] for j in kept]
+    _check_target_names(names, n_targets)
     if names is None:
-        numbered = [f"target {j}" for j in range(len(parts))]
-        names = ["target"] if len(parts) == 1 else numbered
+        names = ["target"] if n_targets == 1 else [f"target {j}" for j in range(n_targets)]
+    names = [names[j] for j in kept]
+    if not parts:
+        return frame.iloc[:, :0]
     return pd.concat(parts, axis=1).set_axis(pd.Index(list(names), tupleize_cols=False), axis=1)
 
 

@@ -15,7 +15,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 
 from sknestedae import SupervisedAutoencoder
-from sknestedae._estimators._fitted import FittedAutoencoder, fitted_part, reconstruction_r2
+from sknestedae._estimators._fitted import (
+    FittedAutoencoder,
+    fitted_part,
+    least_squares_plane,
+    reconstruction_r2,
+)
 from sknestedae._tables._layout import Encoded, Layout
 from sknestedae.blocks import DenseBlock
 
@@ -317,3 +322,23 @@ def test_training_goes_on_after_a_file_as_without_one(settings):
     again.fit(X, y)
     assert_array_equal(again.predict(X), estimator.predict(X))
     assert again.history_.equals(estimator.history_)
+
+
+def test_the_plane_of_values():
+    rng = np.random.default_rng(0)
+    Z = rng.normal(size=(20, 2)) + 4
+    slopes, intercept = rng.normal(size=(2, 3)), rng.normal(size=3)
+    found, at_zero = least_squares_plane(Z, Z @ slopes + intercept)
+    assert_allclose(found, slopes, rtol=1e-12)
+    assert_allclose(at_zero, intercept, rtol=1e-12)
+    # of values that are curved: no plane is nearer, so that errors are orthogonal to it
+    curved = Z**2 @ slopes
+    found, at_zero = least_squares_plane(Z, curved)
+    errors = curved - Z @ found - at_zero
+    basis = np.column_stack([Z, np.ones(len(Z))])
+    assert_allclose(basis.T @ errors, 0, atol=1e-10 * np.abs(curved).sum())
+    assert np.abs(errors).max() > 0.1
+    # latents that are twice the same: the smallest slopes, the same plane
+    twice, same = least_squares_plane(np.hstack([Z, Z]), curved)
+    assert_allclose(twice, np.vstack([found, found]) / 2, rtol=1e-10)
+    assert_allclose(same, at_zero, rtol=1e-10)

@@ -87,7 +87,7 @@ def test_targets_and_rows_that_are_not_there():
         bad_fit(AB, empty, pce)
     with pytest.raises(ValueError, match=r"Stage 'scale1' has 1 row\(s\) to train on"):
         bad_fit(None, [first, second.iloc[:1]], [gap, pce[:1]])
-    with pytest.raises(ValueError, match=r"y has the columns .* but the scales are"):
+    with pytest.raises(ValueError, match=r"y has 3 columns, .* but the scales are"):
         bad_fit(AB, second, np.ones((30, 3)))
     infinite = second.copy()
     infinite["thickness"] = np.inf

@@ -17,7 +17,7 @@ from sknestedae import (
     report,
     stack_scales,
 )
-from sknestedae._report._task import read_task, row_means
+from sknestedae._report._task import flat_cells, read_task, row_means
 
 
 def test_many_targets_of_an_array(X):
@@ -179,3 +179,21 @@ def test_a_row_of_an_array_is_known_where_an_element_is():
 def test_means_of_rows():
     values = np.array([[1.0, np.nan, 3.0], [np.nan] * 3, [2.0, 2.0, 2.0]])
     np.testing.assert_array_equal(row_means(values), [2.0, np.nan, 2.0])
+
+
+def test_arrays_in_cells_have_a_column_for_each_number():
+    frame = pd.DataFrame(
+        {"gap": [1.0, 2.0], "dos": [np.arange(4).reshape(2, 2), None], "layer": ["a", "b"]},
+        index=[7, 3],
+    )
+    flat, owners, shapes = flat_cells(frame)
+    assert owners == [0, 1, 1, 1, 1, 2]
+    assert shapes == {1: (2, 2)}
+    assert flat.columns.tolist() == ["gap", *["dos"] * 4, "layer"]
+    assert flat.index.equals(frame.index)
+    np.testing.assert_array_equal(flat["dos"], [[0, 1, 2, 3], [np.nan] * 4])
+    assert flat["layer"].tolist() == ["a", "b"]
+    same, owners, shapes = flat_cells(frame[["gap", "layer"]])
+    assert owners == [0, 1]
+    assert not shapes
+    assert same.equals(frame[["gap", "layer"]])

@@ -478,7 +478,7 @@ def test_arrays_in_an_array_of_objects_are_left_to_blocks():
     assert np.isnan(read[1, 1])
     for spell in (np.asarray, pd.DataFrame):
         with pytest.raises(
-            TypeError, match=r"Column 1 holds ndarray; .* name the column in blocks"
+            TypeError, match=r"Column 1 holds ndarray; .* columns of X that blocks name"
         ):
             SupervisedAutoencoder(**TINY, blocks=None).fit(spell(X))
     with pytest.raises(TypeError, match="y holds ndarray"):

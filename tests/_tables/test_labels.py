@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.nested import cells, sae, two_scales
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
-from sknestedae import NestedAutoencoder, stack_scales
+from sknestedae import NestedAutoencoder, stack_kinds, stack_scales
 from sknestedae._tables._labels import ColumnLabels
 from sknestedae.exceptions import UnmeasuredScaleWarning
 
@@ -24,7 +24,8 @@ def test_labels_with_and_without_scales():
     )
     columns = ColumnLabels.of(X)
     assert columns.scales == ["a", "b"]
-    assert columns.features([0, 2]) == ["u", 3]
+    assert columns.features([0, 1]) == ["u", "v"]
+    assert columns.features([2]) == [3]
     assert columns.index().equals(X.columns)
     assert columns.index().names == ["scale", None]
     assert columns.align(X.droplevel(0, axis=1), {"a": [0], "b": [1, 2]}).columns.equals(X.columns)
@@ -48,6 +49,34 @@ def test_a_feature_of_two_scales_is_named_in_full():
     pd.testing.assert_frame_equal(columns.align(X[[("b", "v"), *X.columns[:2]]], stages), X)
     with pytest.raises(ValueError, match="has others: \\['u'\\]"):
         columns.align(X[["b"]].droplevel(0, axis=1), stages)
+
+
+def test_features_that_cannot_stand_alone_keep_their_scale():
+    """scikit-learn refuses strings beside other names, and two columns of one name."""
+    labels = [("a", "u"), ("b", 0.5), ("b", 1.0), ("c", "u"), ("c", "v")]
+    X = pd.DataFrame(np.ones((2, 5)), columns=pd.MultiIndex.from_tuples(labels))
+    columns = ColumnLabels.of(X)
+    assert columns.features([1, 2]) == [0.5, 1.0]
+    assert columns.features([0, 4]) == ["u", "v"]
+    assert columns.features([0, 1]) == labels[:2]
+    assert columns.features([0, 3]) == [labels[0], labels[3]]
+
+
+def test_kinds_with_numbers_and_with_names_in_one_stage():
+    rng = np.random.default_rng(0)
+    spectra = pd.DataFrame(rng.normal(size=(30, 3)), columns=[0.1, 0.2, 0.3])
+    sizes = pd.DataFrame(rng.normal(size=(30, 2)), columns=["a", "b"])
+    X = stack_kinds(other=rng.normal(size=(30, 2)), spectrum=spectra, size=sizes)
+    stages = [("first", sae(), "other"), ("second", sae(), ["spectrum", "size"])]
+    for order in (stages, stages[::-1]):
+        chain = NestedAutoencoder(order).fit(X, sizes["a"])
+        assert chain.inverse_transform(chain.transform(X)).columns.equals(X.columns)
+        assert chain.complete(X.mask(X > 1)).notna().all(axis=None)
+    flat = NestedAutoencoder([("first", sae(), slice(2)), ("second", sae(), slice(2, None))])
+    named = NestedAutoencoder(stages).fit(X, sizes["a"]).predict(X)
+    # another order in memory rounds sums of five columns otherwise, over three epochs
+    array = X.to_numpy()
+    assert_allclose(flat.fit(array, sizes["a"]).predict(array), named, rtol=0, atol=1e-10)
 
 
 def test_a_frame_where_an_array_was_fitted():

@@ -16,6 +16,10 @@ from sknestedae._tables._target import (
     match_targets,
     pooled_r2,
     r2,
+    read_labels,
+    read_numbers,
+    stack_target,
+    target_frame,
     target_from_state,
     target_to_state,
 )
@@ -98,7 +102,7 @@ def test_some_rows_are_read():
         ([[1, np.nan], [2, np.nan]], ValueError, r"Output 1 of y has no labelled row"),
         ([1, np.inf], ValueError, r"Input y contains infinity"),
         (["a", "b"], ValueError, r"could not convert string to float"),
-        (np.ones((2, 2, 2)), ValueError, r"Found array with dim 3"),
+        (np.ones((2, 2, 2)), ValueError, r"the 'target_block' parameter must say"),
         ([], ValueError, r"Found array with 0 sample\(s\)"),
         (3.0, TypeError, r"at least 1 dimension"),
     ],
@@ -299,7 +303,7 @@ def test_targets_by_name_else_in_order(columns, expected):
 
 
 def test_targets_that_match_nothing():
-    with pytest.raises(ValueError, match=r"y has the columns \['0', '1', '2'\], but the scales"):
+    with pytest.raises(ValueError, match=r"y has 3 columns, \['0', '1', '2'\], but the scales"):
         match_targets(pd.DataFrame(np.ones((2, 3))), ["a", "b"])
 
 
@@ -386,7 +390,7 @@ def test_an_array_of_another_shape_is_refused():
 
 
 def test_numbers_by_themselves_have_no_arrays():
-    with pytest.raises(ValueError, match="Found array with dim 3"):
+    with pytest.raises(ValueError, match="the 'target_block' parameter must say"):
         NumericTarget(True).read(np.ones((4, 2, 3)))
 
 
@@ -432,3 +436,97 @@ def test_pooled_r2_leaves_out_what_is_not_known():
 def test_pooled_r2_where_nothing_deviates():
     assert pooled_r2(np.ones((3, 2)), np.ones((3, 2))) == 1
     assert pooled_r2(np.ones((3, 2)), np.zeros((3, 2))) == 0
+
+
+# -- arrays in cells
+
+IMAGES = np.random.default_rng(0).normal(size=(3, 2, 4))
+
+
+def in_cells(arrays):
+    """Put arrays into a column of objects; the second one is missing."""
+    cells = np.empty(len(arrays), dtype=object)
+    cells[:] = list(arrays)
+    cells[1] = None
+    return cells
+
+
+CELLS = {
+    "Series": pd.Series(in_cells(IMAGES)),
+    "NaN": pd.Series(in_cells(IMAGES)).where(np.arange(3) != 1, np.nan),
+    "DataFrame": pd.DataFrame({"dos": in_cells(IMAGES)}),
+    "objects": in_cells(IMAGES),
+    "column of objects": in_cells(IMAGES)[:, None],
+    "lists": pd.Series([IMAGES[0].tolist(), pd.NA, IMAGES[2].tolist()]),
+}
+
+
+@pytest.mark.parametrize("y", CELLS.values(), ids=CELLS)
+def test_arrays_in_cells_are_one_array(y):
+    expected = IMAGES.copy()
+    expected[1] = np.nan
+    read = read_numbers(y, allow_nd=True)
+    np.testing.assert_array_equal(read, expected)
+    assert read.dtype == np.float64
+    with pytest.raises(ValueError, match=r"shape \(2, 4\); the 'target_block' parameter must say"):
+        read_numbers(y)
+    with pytest.raises(
+        TypeError, match=r"holds .* or the y of a SupervisedAutoencoder with a tar"
+    ):
+        read_labels(y)
+
+
+def test_what_holds_no_arrays_is_not_stacked():
+    for y in (
+        np.arange(3.0),
+        [1, 2, 3],
+        pd.Series(["a", None]),
+        pd.DataFrame({"a": [1], "b": [2]}),
+    ):
+        assert stack_target(y) is y
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (
+            pd.Series([[1, 2], None, [1, 2, 3]]),
+            ValueError,
+            r"row 0 has \(2,\) and row 2 has \(3,\)",
+        ),
+        (pd.Series([[1, 2], 5.0]), TypeError, "row 1 holds 5.0, which is no array"),
+        (pd.Series([[1, 2], ["a", "b"]]), TypeError, "row 1 holds an array of <U1"),
+        (pd.Series([[1, 2], "word"]), TypeError, "row 1 holds 'word', which is no array"),
+        (
+            pd.DataFrame({"n": [1, 2], "dos": [[1, 2], [3, 4]]}),
+            ValueError,
+            "Column 'dos' of y holds arrays, so that it must be the only one; but y has 2 columns",
+        ),
+    ],
+)
+def test_cells_that_are_no_target(y, error, message):
+    with pytest.raises(error, match=message):
+        stack_target(y)
+
+
+def test_an_array_a_row_is_one_column_of_a_target():
+    frame, is_1d = target_frame(IMAGES)
+    assert is_1d
+    assert frame.shape == (3, 1)
+    np.testing.assert_array_equal(np.stack(frame[0]), IMAGES)
+    listed, is_1d = target_frame(IMAGES.tolist())
+    assert is_1d
+    np.testing.assert_array_equal(stack_target(listed), IMAGES)
+    column, is_1d = target_frame(pd.Series(in_cells(IMAGES)))
+    assert is_1d
+    assert match_targets(column, ["a", "b"]) == [[], [0]]  # as one number a row
+    with pytest.raises(ValueError, match="one dimension or more, got the number 3"):
+        target_frame(3)
+
+
+def test_of_many_columns_a_message_shows_some():
+    wide = pd.DataFrame(np.zeros((2, 500)))
+    with pytest.raises(
+        ValueError, match=r"500 columns, \['0', '1', '\.\.\.', '499'\].*pd\.Series"
+    ):
+        match_targets(wide, ["a", "b"])
