@@ -213,11 +213,12 @@ print("Adjusted Rand index of three clusters and the numbers of particles")
 print(pd.Series(agreement).round(2).to_string())
 
 # %%
-# On the measured map a curved decoder makes three numbers do what takes PCA five. From few labels
-# the network is ahead of the others, but not by what the other spectra teach it: learnt from the
-# labelled rows alone, it is at least as good. The groups of latents have much to do with the
-# numbers of particles, but they are not the numbers, and those of PCA are as good. Groups need
-# some labels to be named at all, and a classifier can learn from these.
+# On the measured map a curved decoder makes three numbers do what takes PCA five. With 12 labels
+# and with 400 the network is ahead of the others, with 40 trees are as good. The spectra without a
+# label have no part in it: learnt from the labelled rows alone, it is at least as good. The groups
+# of latents have much to do with the numbers of particles, but they are not the numbers, and those
+# of PCA are as good. Groups need some labels to be named at all, and a classifier can learn from
+# these.
 #
 # .. rubric:: References
 #

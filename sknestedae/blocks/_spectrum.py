@@ -24,7 +24,7 @@ class SpectrumBlock(ArrayBlock):
 
     Parameters
     ----------
-    n_channels : tuple of int, default=(16, 32)
+    n_channels : tuple of int, default=(4,)
         Number of channels after each convolution of the encoder; each halves the length. The
         decoder goes the same way back.
     kernel_size : int, default=5
@@ -59,7 +59,7 @@ class SpectrumBlock(ArrayBlock):
 
     def __init__(
         self,
-        n_channels: Sequence[int] = (16, 32),
+        n_channels: Sequence[int] = (4,),
         kernel_size: int = 5,
         scale: str | None = "block",
     ) -> None:

@@ -10,8 +10,10 @@ from sknestedae._layers._convolution import (
     ConvolutionDecoder,
     ConvolutionEncoder,
     PoolOverSymmetries,
+    convolve_line,
     copies_by_place,
     count_symmetries,
+    spread_line,
     symmetric_copies,
 )
 
@@ -67,10 +69,10 @@ def test_neighbours_are_seen_together():
     encoder, values = make_encoder((1, 32), n_channels=(3,)), make_rows((1, 32), 1)
     moved = values.clone()
     moved[0, 20] += 1
-    features = (encoder(moved) != encoder(values))[0, 32:].view(3, 16).any(dim=0)
+    features = (encoder(moved) != encoder(values))[0, 32:].view(16, 3).any(dim=1)
     assert features.nonzero().flatten().tolist() == [10]  # the kernel of 3 around 20, not 18 or 22
     moved[0, 21] += 1  # an odd place is in two kernels
-    features = (encoder(moved) != encoder(values))[0, 32:].view(3, 16).any(dim=0)
+    features = (encoder(moved) != encoder(values))[0, 32:].view(16, 3).any(dim=1)
     assert features.nonzero().flatten().tolist() == [10, 11]
 
 
@@ -81,6 +83,56 @@ def test_decoder_is_linear_in_part():
     for parameter in decoder.convolutions[-1].parameters():
         nn.init.zeros_(parameter)
     torch.testing.assert_close(decoder(inputs), decoder.linear(inputs))
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7, 9])
+@pytest.mark.parametrize("length", [1, 2, 3, 8, 9])
+def test_lines_are_convolved_as_by_torch(length, kernel_size):
+    """Convolutions by way of windows and of sums of pairs are those of torch."""
+    torch.manual_seed(0)
+    settings = {"stride": 2, "padding": kernel_size // 2, "dtype": torch.float64}
+    convolution = nn.Conv1d(1, 3, kernel_size, **settings)
+    values = make_rows((1, length))
+    own = convolve_line(values, convolution.weight[:, 0], convolution.bias)
+    # sums of at most nine products of numbers of size 1 to 3, in another order
+    close = {"rtol": 0, "atol": 9 * 3 * 2**-52}
+    expected = convolution(values[:, None]).transpose(1, 2)
+    torch.testing.assert_close(own, expected, **close)
+
+    spread = nn.ConvTranspose1d(3, 1, kernel_size, output_padding=1, bias=False, **settings)
+    arrays = make_rows((length, 3)).view(N_ROWS, length, 3)
+    expected = spread(arrays.transpose(1, 2))[:, 0]
+    own = spread_line(arrays, spread.weight[:, 0])
+    torch.testing.assert_close(own, expected, **{**close, "atol": 3 * close["atol"]})
+
+
+@pytest.mark.parametrize("n_channels", [(4,), (3, 5)])
+@pytest.mark.parametrize("length", [8, 9])
+def test_modules_of_lines_are_convolutions(length, n_channels):
+    """The modules of one channel are the same functions as those of an array of one line."""
+    encoder = make_encoder((1, length), n_channels=n_channels)
+    values, missing = make_rows((1, length)), make_rows((1, length), seed=1) > 0
+    nn.init.normal_(encoder.missing.weight)
+    first, *others = encoder.convolutions
+    arrays = first(values[:, None]) + encoder.missing(missing.double()[:, None])
+    for convolution in others:
+        arrays = convolution(nn.functional.silu(arrays))
+    if not others:
+        arrays = arrays.transpose(1, 2)
+    expected = nn.functional.silu(arrays).flatten(1)
+    # two layers of sums of up to 25 products of numbers of size 1
+    close = {"rtol": 0, "atol": 100 * 2**-52}
+    torch.testing.assert_close(encoder(values, missing)[:, length:], expected, **close)
+
+    decoder = make_decoder((1, length), n_channels=n_channels)
+    inputs = torch.randn(N_ROWS, 6, dtype=torch.float64)
+    arrays = decoder.to_small(inputs).unflatten(-1, decoder.small)
+    if len(n_channels) == 1:
+        arrays = arrays.transpose(1, 2)
+    for convolution in decoder.convolutions:
+        arrays = convolution(nn.functional.silu(arrays))
+    expected = decoder.linear(inputs) + arrays.flatten(1)
+    torch.testing.assert_close(decoder(inputs), expected, **close)
 
 
 @pytest.mark.parametrize("shape", [(1, 9), (1, 6, 5), (2, 4, 4)])

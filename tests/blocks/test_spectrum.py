@@ -34,7 +34,7 @@ def test_settings_reach_the_modules():
 
 def test_a_layout_that_tells_no_shape():
     """Columns of numbers are a spectrum in the order in which they stand."""
-    assert SpectrumBlock().make_encoder(Layout(8))[1] == 8 + 32 * 2
+    assert SpectrumBlock().make_encoder(Layout(8))[1] == 8 + 4 * 4
 
 
 @pytest.mark.parametrize(
