@@ -14,8 +14,8 @@ from .._tables._layout import Layout
 # spread over many small batches, small enough that the copy is nothing beside a large table.
 CHUNK_ENTRIES = 1 << 20
 
-# Rows that pass through the network at once where nothing is learnt from them, and values. Those of
-# arrays count several times, as they become many channels in convolutions.
+# Rows that pass through the network at once where nothing is learnt from them, and values. Those
+# of arrays count several times, as they become many channels in convolutions.
 CHUNK_ROWS = 16_384
 _CHUNK_VALUES = 1 << 22
 _ARRAY_COUNT = 4
