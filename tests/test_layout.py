@@ -185,6 +185,7 @@ GENERAL_TESTS = {
     "intervals",
     "invariances",
     "kinds",
+    "latents_of_arrays",
     "layout",
     "persistence",
     "random_tables",

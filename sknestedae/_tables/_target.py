@@ -177,7 +177,7 @@ def read_numbers(y: Any, *, allow_nd: bool = False) -> np.ndarray:
     """
     given = read_target(y, cells=True)
     y = stack_target(given)
-    shape = np.shape(y)
+    shape = y.shape if hasattr(y, "shape") else np.asarray(y).shape
     if not allow_nd and (len(shape) > 2 or y is not given):
         raise ValueError(
             f"Each row of y is an array of shape {shape[1:]}; the 'target_block' parameter must "
