@@ -223,7 +223,7 @@ def _common_index(kinds: dict[str, _Kind]) -> pd.Index:
         if not index.is_unique:
             twice = index[index.duplicated()]
             raise ValueError(
-                f"The index of {name} has {len(twice.unique())} labels more than once, such as "
+                f"The index of {name} has {len(twice.unique())} label(s) more than once, such as "
                 f"{twice.tolist()[0]!r}; rows are matched by them, so that each row needs one of "
                 "its own."
             )

@@ -180,7 +180,7 @@ def test_an_index_of_two_levels():
         ),
         (
             {"a": table("rsts"), "b": table("rst")},
-            "The index of a has 1 labels more than once, such as 's'",
+            r"The index of a has 1 label\(s\) more than once, such as 's'",
         ),
         (
             {"a": table("rs"), "b": table("tu")},
