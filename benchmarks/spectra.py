@@ -45,7 +45,7 @@ SPEC2IM = {"dropout": 0.3, "max_iter": 100}
 N_MEMBERS = 4
 TREES = {"n_estimators": 100, "random_state": 0}
 # Numbers beside an image: five factors make the image, and the five numbers are independent of it.
-N_NUMBERS, N_LATENTS, NOISE = 5, 10, 0.02
+N_NUMBERS, N_LATENTS, NOISE = 5, 10, 0.005
 NAMES = [f"number {k + 1}" for k in range(N_NUMBERS)]
 PENALTY = 10.0  # of ridge: the best power of ten by errors on the test rows, or close to it
 
