@@ -152,3 +152,22 @@ def test_means_are_those_of_all_poses():
     )
     assert as_they_are.copies((3, 3)) is None
     assert invariant.copies((3, 3)).shape == (8, 9)
+
+
+def test_settings_reach_the_codec():
+    X = np.random.default_rng(0).normal(size=(20, 12)) * np.arange(1.0, 13.0) + 5
+    columns = BlockColumns(list(range(12)), ColumnLabels(12, False, [], [], None))
+
+    def encode(**settings):
+        codec = ImageBlock(shape=(3, 4), **settings).make_codec(columns)
+        codec.fit(X, codec.prepare(X))
+        assert codec.layout.shape == (3, 4)
+        return codec.encode(X).values
+
+    np.testing.assert_array_equal(encode(scale=None), X)
+    np.testing.assert_allclose(encode(scale="column").std(axis=0), 1, rtol=1e-12)
+    of_block = encode()
+    assert of_block.std(axis=0).max() > 1.5
+    np.testing.assert_allclose(np.square(of_block).mean(), 1, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"scale must be 'block', .* got 'pixel'"):
+        encode(scale="pixel")
