@@ -553,6 +553,13 @@ def test_a_report_of_a_chain_with_a_target_of_arrays(data, spelling):
     assert np.isfinite(scores["score"]).all()
 
 
+def test_a_report_of_a_chain_with_an_array_in_many_columns(data):
+    z, spectra = data["z"], data["spectra"]
+    chain = NestedAutoencoder([("only", make(None, target_block=SPECTRUM), [0, 1])])
+    card = report(chain.fit(z, spectra), z, spectra, cv=2, random_state=0)
+    assert set(card.scores["target"]) == {"y of only"}
+
+
 def test_a_scorer_of_spectra_that_are_all_of_y(data):
     z, spectra = data["z"], data["spectra"]
     stages = [("spectrum", make(None, target_block=SPECTRUM), [0, 1])]

@@ -142,6 +142,8 @@ def test_missing_entries_of_a_cell_are_filled():
 def test_equal_arrays_have_equal_keys_whatever_holds_them():
     same = [np.float32([0.0, 2.5]), np.array([-0.0, 2.5]), [0, 2.5], torch.tensor([0.0, 2.5])]
     assert len(set(cell_keys(as_cells(same)))) == 1
+    image = np.arange(6.0).reshape(2, 3)
+    assert len(set(cell_keys(as_cells([image, np.asfortranarray(image)])))) == 1
     odd = np.array([0x7FF8000000000001], np.uint64).view(np.float64)  # another NaN
     with_nan = [np.append(odd, 1.0), np.array([np.nan, 1.0])]
     assert len(set(cell_keys(as_cells(with_nan)))) == 1

@@ -476,6 +476,11 @@ def test_arrays_in_cells_are_one_array(y):
         read_labels(y)
 
 
+def test_a_spectrum_a_cell_needs_a_block_as_well():
+    with pytest.raises(ValueError, match=r"shape \(2,\); the 'target_block' parameter must say"):
+        read_numbers(pd.Series([[1.0, 2.0], [3.0, 4.0]]))
+
+
 def test_what_holds_no_arrays_is_not_stacked():
     for y in (
         np.arange(3.0),

@@ -2,11 +2,14 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 
 from sknestedae._layers._convolution import symmetric_copies
+from sknestedae._tables._base_codec import BlockColumns
+from sknestedae._tables._labels import ColumnLabels
 from sknestedae.blocks import ImageBlock, Layout
 from sknestedae.blocks._image import nearest_copies
 
@@ -116,3 +119,55 @@ def test_clone_and_pickle():
     for copied in (clone(block), pickle.loads(pickle.dumps(block))):
         assert copied.get_params() == block.get_params()
     assert repr(ImageBlock()) == "ImageBlock()"
+
+
+def test_means_are_those_of_all_poses():
+    """Else an image and its mirror image would be encoded by other numbers."""
+    images = np.random.default_rng(0).normal(size=(20, 3, 3)) + np.arange(9.0).reshape(3, 3)
+    flat, turned = images.reshape(20, 9), images[:, ::-1].reshape(20, 9)
+    labels = ColumnLabels(9, False, [], [], None)
+    columns = BlockColumns(list(range(9)), labels, cell_shape=(3, 3))
+
+    def encode(block, X):
+        codec = block.make_codec(columns)
+        codec.fit(X, codec.prepare(X))
+        return codec.encode(X).values.reshape(20, 3, 3)
+
+    as_they_are, invariant = ImageBlock(), ImageBlock(invariance="symmetries")
+    # sums of nine numbers in another order
+    np.testing.assert_allclose(
+        encode(invariant, turned), encode(invariant, flat)[:, ::-1], rtol=0, atol=1e-12
+    )
+    learnt = as_they_are.make_codec(columns)
+    learnt.fit(flat, learnt.prepare(flat))
+    of_other = learnt.encode(turned).values.reshape(20, 3, 3)
+    assert np.abs(of_other - encode(as_they_are, flat)[:, ::-1]).max() > 0.1
+    fitted = invariant.make_codec(columns)
+    fitted.fit(flat, fitted.prepare(flat))
+    np.testing.assert_allclose(
+        fitted.encode(turned).values.reshape(20, 3, 3),
+        encode(invariant, flat)[:, ::-1],
+        rtol=0,
+        atol=1e-12,
+    )
+    assert as_they_are.copies((3, 3)) is None
+    assert invariant.copies((3, 3)).shape == (8, 9)
+
+
+def test_settings_reach_the_codec():
+    X = np.random.default_rng(0).normal(size=(20, 12)) * np.arange(1.0, 13.0) + 5
+    columns = BlockColumns(list(range(12)), ColumnLabels(12, False, [], [], None))
+
+    def encode(**settings):
+        codec = ImageBlock(shape=(3, 4), **settings).make_codec(columns)
+        codec.fit(X, codec.prepare(X))
+        assert codec.layout.shape == (3, 4)
+        return codec.encode(X).values
+
+    np.testing.assert_array_equal(encode(scale=None), X)
+    np.testing.assert_allclose(encode(scale="column").std(axis=0), 1, rtol=1e-12)
+    of_block = encode()
+    assert of_block.std(axis=0).max() > 1.5
+    np.testing.assert_allclose(np.square(of_block).mean(), 1, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"scale must be 'block', .* got 'pixel'"):
+        encode(scale="pixel")
