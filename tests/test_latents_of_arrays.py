@@ -187,3 +187,46 @@ def test_statistics_of_turned_images_are_small_ones(turned):
     scale = next(iter(fitted.table.codecs.values())).affine()[1]
     as_decoded = (((reconstructed - X).reshape(N, -1) / scale) ** 2).mean()
     assert aligned < 0.7 * as_decoded
+
+
+def both_kinds(n_rows, rng):
+    """An image of a spot, and a spectrum of a peak that is where the spot is."""
+    X = images(n_rows, rng)
+    grid = np.linspace(-1, 1, SIDE)
+    right = (X.sum(axis=1) * grid).sum(axis=1) / X.sum(axis=(1, 2))
+    x = np.linspace(-1, 1, N_CHANNELS)
+    peaks = np.exp(-10 * (x - right[:, None]) ** 2)
+    return pd.DataFrame({"image": list(X), "spectrum": list(peaks)})
+
+
+@pytest.fixture(scope="module")
+def hidden_in_training():
+    X = both_kinds(N, np.random.default_rng(0))
+    return SupervisedAutoencoder(3, block_dropout=0.3, **SETTINGS).fit(X)
+
+
+def test_the_prior_of_a_row_without_a_kind_is_pulled_to_its_encoded_latents(hidden_in_training):
+    """As the product of two normal densities; other rows keep theirs."""
+    table = both_kinds(12, np.random.default_rng(1))
+    table.loc[:5, "spectrum"] = None
+    search, parts = search_of(hidden_in_training, table)
+    (model,), rows = search.models, parts[0]
+    with torch.no_grad():
+        weights, scale = search.weigh_examples(parts)
+        mean, precision = search.local_prior(weights)
+        densities, _ = search.densities(parts)
+        assert torch.equal(densities.mean[6:], mean[6:])
+        assert torch.equal(densities.precision[6:], precision[6:])
+        # how well latents are encoded from images alone is seen on the examples
+        (decoded,) = search.examples[1]
+        alone = {name: values.to(model.dtype) for name, values in decoded.items()}
+        errors = model.encode(model.as_rows(alone, [True, False])) - search.examples[0]
+        products = torch.einsum("ni,nj->ij", errors, errors) / len(errors)
+        # a row is further away than an example, and its errors are larger
+        added = torch.linalg.inv(products + 0.01 * model.covariance) / scale[:6, None, None]
+        encoded = model.encode(rows[:6])
+    assert_allclose(densities.precision[:6], precision[:6] + added, rtol=1e-9)
+    pull = torch.einsum("nij,nj->ni", precision[:6], mean[:6])
+    pull = pull + torch.einsum("nij,nj->ni", added, encoded)
+    expected = torch.linalg.solve(densities.precision[:6], pull)
+    assert_allclose(densities.mean[:6], expected, rtol=1e-9)

@@ -54,6 +54,9 @@ _REACH = 0.1
 # Examples whose distance from the next one is looked at.
 _N_SPACED = 100
 
+# Of the errors of encoded latents, at least this share of the latents' covariance.
+_LEAST_SPREAD = 1e-2
+
 # A scale of errors at which what was measured tells nothing any more.
 _LARGEST_SCALE = 1e12
 
@@ -161,6 +164,7 @@ class PosteriorModeSearch:
         with torch.no_grad():
             self.examples = self.decode_down(torch.from_numpy(last.statistics.examples))
         self._spacings: dict[tuple[bool, ...], list[Tensor]] = {}
+        self._encoding_errors: dict[tuple[bool, ...], Tensor] = {}
 
     def _row_bytes(self) -> int:
         """Give the size of the derivatives of a row, and of the matrices of its errors."""
@@ -203,7 +207,43 @@ class PosteriorModeSearch:
         """
         weights, scale = self.weigh_examples(parts)
         mean, precision = self.local_prior(weights)
+        if self.has_scale and len(self.models) == 1:
+            mean, precision = self._with_encoded(parts[0], mean, precision, scale)
         return RowDensities(mean, precision, self._errors(parts, scale)), weights
+
+    def _with_encoded(
+        self, rows: Batch, mean: Tensor, precision: Tensor, scale: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Multiply priors by what the encoder makes of rows of which whole blocks are missing.
+
+        A network that was trained with ``block_dropout`` tells latents from the other blocks. How
+        well it does is seen on the examples, and the errors of a row are larger by its scale.
+        """
+        model = self.models[0]
+        present = model.present_blocks(rows)
+        mean, precision = mean.clone(), precision.clone()
+        for blocks in torch.unique(present, dim=0):
+            if bool(blocks.all()) or not bool(blocks.any()):
+                continue
+            own = torch.nonzero((present == blocks).all(dim=1))[:, 0]
+            added = torch.linalg.inv(self._encoding_error(tuple(blocks.tolist())))
+            added = added / scale[own, None, None]
+            both = precision[own] + added
+            pull = torch.einsum("nij,nj->ni", precision[own], mean[own])
+            pull = pull + torch.einsum("nij,nj->ni", added, model.encode(rows[own]))
+            mean[own] = torch.linalg.solve(both, pull)
+            precision[own] = both
+        return mean, precision
+
+    def _encoding_error(self, present: tuple[bool, ...]) -> Tensor:
+        """Give mean products of the errors of latents that are encoded from some blocks alone."""
+        if present not in self._encoding_errors:
+            (model,), (decoded,) = self.models, self.examples[1]
+            rows = model.as_rows({n: v.to(model.dtype) for n, v in decoded.items()}, present)
+            error = model.encode(rows) - self.examples[0]
+            least = _LEAST_SPREAD * model.covariance
+            self._encoding_errors[present] = error.T @ error / len(error) + least
+        return self._encoding_errors[present]
 
     def _errors(self, parts: Sequence[Batch], scale: Tensor) -> list[MeasuredErrors]:
         """Give the covariance of the errors of what is given at each stage."""
