@@ -84,7 +84,7 @@ class LatentStatistics:
     ) -> LatentStatistics:
         """Learn from rows, or some of them that are spread evenly where there are many.
 
-        Errors are decoded in chunks of a few MB, so that beside the rows next to nothing is in
+        Errors are decoded in chunks of about a MB, so that beside the rows next to nothing is in
         memory.
         """
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index

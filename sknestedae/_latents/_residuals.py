@@ -12,7 +12,7 @@ from .._tables._layout import Layout
 
 # Size of the decoded values of the rows that are decoded at once. Inside of a network a row of an
 # image can be thirty times as large.
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 1 << 20
 
 
 def rows_of_size(layouts: Mapping[str, Layout], n_bytes: int = CHUNK_BYTES) -> int:
