@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._estimators._unwrap import innermost
 from .._persistence import public
+from .._tables._cells import holds_arrays
 from .._tables._input import check_same_rows, read_table
 from .._tables._target import stack_target, target_frame
 
@@ -92,8 +93,8 @@ class StageScorer:
         truth, _ = target_frame(y_true)
         check_same_rows(read_table(X), y=truth)
         predicted = estimator.predict(X)
-        if truth.shape[1] == 1 and np.ndim(predicted) == 2:  # spectra of a column of cells
-            predicted = pd.Series(list(predicted))
+        if truth.shape[1] == 1 and holds_arrays(truth.iloc[:, 0]):
+            predicted = pd.Series(list(predicted))  # spectra have two dimensions, as columns have
         prediction, _ = target_frame(predicted)
         check_consistent_length(truth, prediction)
         truth, prediction = truth.iloc[:, columns], prediction.iloc[:, columns].infer_objects()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from cases.scales import cells, crystals
 from sklearn.metrics import accuracy_score, mean_absolute_error
@@ -16,6 +17,7 @@ from sknestedae import (
     NestedAutoencoder,
     ScaleKFold,
     SupervisedAutoencoder,
+    SupervisedAutoencoderClassifier,
     stack_scales,
     stage_scorer,
 )
@@ -48,6 +50,17 @@ def test_scores_of_a_stage_are_of_its_measured_rows(fitted):
     assert repr(scorer) == (
         "stage_scorer(mean_absolute_error, 'crystal', greater_is_better=False)"
     )
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pd.DataFrame])
+def test_scores_of_the_one_column_of_a_target(kind):
+    """Labels, with the dimensions of y: two of a DataFrame, which are no arrays in cells."""
+    X, labels = crystals(20), np.where(np.arange(20) % 3, "low", "high")
+    y = kind(labels, index=X.index)
+    classifier = SupervisedAutoencoderClassifier(2, max_iter=2, random_state=0)
+    nae = NestedAutoencoder([("crystal", classifier, list(X))]).fit(X, y)
+    accuracy = stage_scorer(accuracy_score, "crystal")(nae, X, y)
+    assert accuracy == np.mean(nae.predict(X).ravel() == labels)
 
 
 def test_scorer_through_pipeline_and_search(fitted):
