@@ -236,10 +236,11 @@ class StagedTable:
         if len(empty):
             label = ""
             if isinstance(self.X, pd.DataFrame):
-                label = f" (index {self.X.index[empty[0]]!r})"
+                label = f" (index {self.X.index[empty[:1]].tolist()[0]!r})"
+            others = f", as have {len(empty) - 1} more" if len(empty) > 1 else ""
             raise ValueError(
-                f"Row {empty[0]}{label} has nothing measured at any scale, and so do "
-                f"{len(empty) - 1} others; leave such rows out."
+                f"Row {empty[0]}{label} has nothing measured at any scale{others}; leave such "
+                "rows out."
             )
         last = self.last_with(known)
         rows = []

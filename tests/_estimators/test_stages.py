@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,8 +85,13 @@ def test_targets_and_rows_that_are_not_there():
         bad_fit(None, X, y)
     empty = second.copy()
     empty.iloc[[4, 6]] = None
-    with pytest.raises(ValueError, match=r"Row 4 \(index 4\) has nothing measured.*so do 1 other"):
+    with pytest.raises(ValueError, match=r"Row 4 \(index 4\) has .*, as have 1 more; leave"):
         bad_fit(AB, empty, pce)
+    stacked, y = stack_scales([first, empty.drop(index=6)], [gap, pce.drop(index=6)])
+    position = stacked.index.get_loc(("scale1", 4))
+    where = re.escape(f"Row {position} (index ('scale1', 4)) has nothing measured at any")
+    with pytest.raises(ValueError, match=where):
+        bad_fit(None, stacked, y)
     with pytest.raises(ValueError, match=r"Stage 'scale1' has 1 row\(s\) to train on"):
         bad_fit(None, [first, second.iloc[:1]], [gap, pce[:1]])
     with pytest.raises(ValueError, match=r"y has 3 columns, .* but the scales are"):
