@@ -34,7 +34,6 @@ ORDER = {
         "_notices",
         "_persistence",
         "_ambient",
-        "inspection",
     ],
     "_tables": [
         "_text",
@@ -126,6 +125,7 @@ ORDER = {
         "_search",
         "_design",
     ],
+    "inspection": ["_weights", "_correlations", "_attributions"],
     "plotting": [
         "_base",
         "_arrays",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,3 +183,23 @@ class ColumnLabels:
         for label in self.labels:
             of_feature[label[1:]] = label if label[1:] not in of_feature else None
         return [of_feature.get((label,)) or label for label in X.columns]
+
+
+def entry_names(label: Hashable, shape: tuple[int, ...]) -> list[Hashable]:
+    """Name the entries of an array in C order, such as "image[3, 4]".
+
+    Parameters
+    ----------
+    label : hashable
+        Of the column of arrays. Of one with several levels, the last one has the index.
+    shape : tuple of int
+        Of the arrays.
+
+    Returns
+    -------
+    list of hashable
+    """
+    indices = [", ".join(map(str, index)) for index in np.ndindex(*shape)]
+    if isinstance(label, tuple):
+        return [(*label[:-1], f"{label[-1]}[{i}]") for i in indices]
+    return [f"{label}[{i}]" for i in indices]

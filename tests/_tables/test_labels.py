@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 
 from sknestedae import NestedAutoencoder, stack_kinds, stack_scales
-from sknestedae._tables._labels import ColumnLabels
+from sknestedae._tables._labels import ColumnLabels, entry_names
 from sknestedae.exceptions import UnmeasuredScaleWarning
 
 
@@ -130,3 +130,12 @@ def test_tables_that_are_not_those_of_fit():
         chain.score(X_list[1], np.full((30, 2), np.nan))
     no_inverse = NestedAutoencoder([("a", FunctionTransformer(np.abs, check_inverse=False), [0])])
     assert no_inverse.fit(X_list[0]).transform(X_list[0]).shape == (40, 1)
+
+
+def test_entries_are_named_in_the_order_of_their_values():
+    names = entry_names("image", (2, 3))
+    assert names[:4] == ["image[0, 0]", "image[0, 1]", "image[0, 2]", "image[1, 0]"]
+    assert entry_names(("device", "spectrum"), (2,)) == [
+        ("device", "spectrum[0]"),
+        ("device", "spectrum[1]"),
+    ]

@@ -1,4 +1,4 @@
-"""Tests of what drives a latent or a prediction, on data with a known answer."""
+"""What each entry of a row adds to a latent or a prediction, on data with a known answer."""
 
 import sys
 
@@ -7,313 +7,33 @@ import pandas as pd
 import pytest
 import torch
 from captum.attr import IntegratedGradients
-from cases.design import ARRAYS, N_CHANNELS, SIDE, a_chain_with_arrays, arrays, table_of_arrays
+from cases.design import ARRAYS, N_CHANNELS, SIDE, a_chain_with_arrays, arrays
+from cases.inspection import LINEAR, TINY, two_stages
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logit
-from scipy.stats import f_oneway, pearsonr, spearmanr
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from torch import nn
 
 from sknestedae import (
     NestedAutoencoder,
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
-    inspection,
     stack_kinds,
 )
-from sknestedae.blocks import ArrayBlock, Block, DenseBlock
 from sknestedae.datasets import make_nested_functions
 from sknestedae.exceptions import NoTargetError
 from sknestedae.inspection import (
+    _attributions,
     column_usage,
     encoder_weights,
     integrated_gradients,
     latent_correlations,
 )
 
-TINY = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
-LINEAR = {**TINY, "activation": "identity", "decoder_hidden_layer_sizes": ()}
 # captum rounds the weights of its sum to float32, and smooth networks need no more than 50 points.
 COMPLETE = {"rtol": 0, "atol": 1e-5}
-
-
-@pytest.fixture(scope="module")
-def X():
-    rng = np.random.RandomState(0)
-    X = pd.DataFrame(rng.normal(size=(60, 2)) * [1, 50] + [3, 0], columns=["radius", "energy"])
-    X["phase"] = pd.Categorical(np.resize(["cubic", "hexagonal", "tetragonal"], 60))
-    X["mass"] = rng.normal(size=60)
-    return X
-
-
-@pytest.fixture(scope="module")
-def y(X):
-    return X["radius"] * 2 + X["phase"].cat.codes + X["energy"] / 20
-
-
-@pytest.fixture(scope="module")
-def sae(X, y):
-    return SupervisedAutoencoder(**TINY).fit(X, y)
-
-
-def two_stages(**parameters):
-    sae = SupervisedAutoencoder(**{**TINY, **parameters})
-    return NestedAutoencoder(
-        [("inner", sae, ["energy", "radius"]), ("outer", sae, ["phase", "mass"])]
-    )
-
-
-@pytest.fixture(scope="module")
-def chain(X, y):
-    targets = pd.concat({"inner": X[["energy"]], "outer": y.to_frame("y")}, axis=1)
-    return two_stages().fit(X, targets)
-
-
-# -- weights
-
-
-def test_latents_of_a_linear_encoder_follow_from_the_weights(X):
-    linear = SupervisedAutoencoder(**{**TINY, "hidden_layer_sizes": ()}).fit(X)
-    weights = encoder_weights(linear)
-    assert weights.columns.to_list() == list(linear.get_feature_names_out())
-    assert weights.index.get_level_values(0).to_list() == [
-        *("radius", "energy", "phase", "phase", "phase", "mass")
-    ]
-    values = pd.DataFrame(
-        {
-            (column, category): (X[column] - X[column].mean()) / X[column].std(ddof=0)
-            if category == ""
-            else X[column] == category
-            for column, category in weights.index
-        }
-    )
-    difference = linear.transform(X) - values.to_numpy(dtype=float) @ weights.to_numpy()
-    assert_allclose(difference, np.broadcast_to(difference[0], difference.shape))  # the bias
-
-
-def test_weights_of_a_hidden_layer_have_a_column_a_unit(sae):
-    weights = encoder_weights(sae)
-    assert weights.shape == (6, 8)
-    assert weights.columns[0] == "unit0"
-    assert weights.loc["phase"].index.to_list() == ["cubic", "hexagonal", "tetragonal"]
-    assert weights.xs("", level="category").index.to_list() == ["radius", "energy", "mass"]
-
-
-def test_usage_sums_the_weights_of_a_column(sae):
-    weights, usage = encoder_weights(sae).abs(), column_usage(sae, threshold=0.5)
-    assert usage.index.to_list() == ["radius", "energy", "phase", "mass"]
-    top = weights.to_numpy().max()
-    for column, row in usage.iterrows():
-        own = weights.loc[column].to_numpy()
-        assert row["l1"] == pytest.approx(own.sum())
-        assert row["l2"] == pytest.approx(np.linalg.norm(own))
-        assert row["largest"] == pytest.approx(own.max() / top)
-        assert row["n_units"] == (own > 0.5 * top).any(axis=0).sum()
-    assert usage["largest"].max() == 1
-    assert_array_equal(usage["used"], usage["n_units"] > 0)
-
-
-def test_an_l1_penalty_leaves_out_what_the_target_has_no_use_for():
-    rng = np.random.RandomState(0)
-    X = pd.DataFrame(rng.normal(size=(200, 5)), columns=list("abcde"))
-    X["word"] = rng.choice(["x", "y", "z"], size=200)
-    y = X["b"] + 2 * (X["word"] == "x") - X["e"]
-    sae = SupervisedAutoencoder(
-        2, hidden_layer_sizes=(10,), reconstruction_weight=0, l1=0.01, alpha=0, random_state=0
-    )
-    used = column_usage(sae.fit(X, y))["used"]
-    assert used[used].index.to_list() == ["b", "e", "word"]
-    assert column_usage(sae.set_params(l1=0.0).fit(X, y))["used"].all()
-
-
-def test_weights_of_a_stage_name_the_latents_before(chain):
-    usage = column_usage(chain)
-    latents = [f"inner__supervisedautoencoder{k}" for k in range(2)]
-    assert usage.index.to_list() == ["phase", "mass", *latents]
-    assert column_usage(chain, "inner").index.to_list() == ["energy", "radius"]
-    pd.testing.assert_frame_equal(column_usage(chain, 1), usage)
-
-
-def test_weights_of_arrays_have_positions(X):
-    table = X[["radius", "energy", "mass"]].to_numpy()
-    sae = SupervisedAutoencoder(**TINY)
-    assert column_usage(sae.fit(table)).index.to_list() == [0, 1, 2]
-    chain = NestedAutoencoder([("a", sae, [2]), ("b", sae, [1, 0])]).fit(table)
-    assert column_usage(chain, "a").index.to_list() == [2]
-    latents = [f"a__supervisedautoencoder{k}" for k in range(2)]
-    assert column_usage(chain).index.to_list() == [1, 0, *latents]
-
-
-def test_weights_inside_pipelines_searches_and_two_levels(X):
-    table = X[["radius", "energy"]]
-    pipeline = make_pipeline(StandardScaler().set_output(transform="pandas"))
-    pipeline.steps.append(("sae", SupervisedAutoencoder(**TINY)))
-    assert column_usage(pipeline.fit(table)).index.to_list() == ["radius", "energy"]
-    search = GridSearchCV(SupervisedAutoencoder(**TINY), {"n_components": [2]}, cv=2).fit(table)
-    assert column_usage(search).index.to_list() == ["radius", "energy"]
-    both = pd.concat({"one": table, "two": X[["phase"]]}, axis=1)
-    weights = encoder_weights(SupervisedAutoencoder(**TINY).fit(both))
-    assert weights.index[0] == (("one", "radius"), "")
-    usage = column_usage(SupervisedAutoencoder(**TINY).fit(both))
-    assert usage.index.to_list() == [("one", "radius"), ("one", "energy"), ("two", "phase")]
-
-
-class Doubling(Block):
-    """Sends its values twice."""
-
-    def make_encoder(self, layout):
-        return nn.Linear(layout.n_values, 2 * layout.n_values), 2 * layout.n_values
-
-    def make_decoder(self, layout, n_inputs):
-        return nn.Linear(n_inputs, layout.n_values)
-
-
-@pytest.fixture(scope="module")
-def with_block(X, y):
-    blocks = [("twice", Doubling(), ["energy", "mass"])]
-    return SupervisedAutoencoder(blocks=blocks, **TINY).fit(X, y)
-
-
-def test_weights_of_a_block_are_of_its_outputs(with_block):
-    weights = encoder_weights(with_block)
-    assert weights.loc["twice"].index.to_list() == [0, 1, 2, 3]
-    assert weights.loc["radius"].shape == (1, 8)
-    assert len(weights) == with_block.net_.module_.encoder[0].in_features
-
-
-class Renamed(DenseBlock):
-    """A dense block whose columns enter as they are."""
-
-
-class Before(DenseBlock):
-    """A dense block with a layer before."""
-
-    def make_encoder(self, layout):
-        return torch.nn.Linear(layout.n_values, 3), 3
-
-
-@pytest.mark.parametrize(
-    ("block", "index"), [(DenseBlock(), [""]), (Renamed(), [""]), (Before(), [0, 1, 2])]
-)
-def test_weights_of_subclasses_of_dense_block(X, y, block, index):
-    """A column is named where it enters as it is, else the block is."""
-    sae = SupervisedAutoencoder(**TINY, blocks=[("mine", block, ["mass"])])
-    weights = encoder_weights(sae.fit(X[["radius", "mass"]], y))
-    name = "mine" if isinstance(block, Before) else "mass"
-    assert weights.loc[name].index.to_list() == index
-
-
-@pytest.mark.parametrize("threshold", [-0.1, 1, "1%"])
-def test_the_threshold_is_a_fraction(sae, threshold):
-    with pytest.raises(ValueError, match=f"'threshold' parameter .* got {threshold!r}"):
-        column_usage(sae, threshold=threshold)
-
-
-# -- correlations
-
-
-@pytest.mark.parametrize(("method", "reference"), [("pearson", pearsonr), ("spearman", spearmanr)])
-def test_correlations_are_those_of_scipy_where_measured(sae, X, method, reference):
-    variables = pd.DataFrame({"a": X["mass"] ** 3, "b": np.arange(60)})
-    variables.loc[::4, "a"] = np.nan
-    correlations = latent_correlations(sae, X, variables, method=method)
-    assert correlations.index.to_list() == list(sae.get_feature_names_out())
-    Z = sae.transform(X)
-    for name in "ab":
-        known = variables[name].notna()
-        for k in range(2):
-            expected = reference(Z[known, k], variables.loc[known, name]).statistic
-            assert correlations[name].iloc[k] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("power", [-900, 900])
-def test_a_correlation_is_the_same_in_any_unit(sae, X, power):
-    variables = pd.DataFrame({"a": X["mass"] ** 3, "constant": 0.1 * 3})
-    variables.loc[::2, "constant"] = 0.3  # the same but for rounding
-    expected = latent_correlations(sae, X, variables)
-    assert expected["constant"].isna().all()
-    found = latent_correlations(sae, X, np.ldexp(variables, power))
-    pd.testing.assert_frame_equal(found, expected)
-
-
-def test_the_correlation_ratio_is_that_of_an_analysis_of_variance(sae, X):
-    phase = X["phase"].astype(object).mask(np.arange(60) % 5 == 0)
-    eta = latent_correlations(sae, X, phase)["phase"]
-    groups = [sae.transform(X)[phase == name] for name in X["phase"].cat.categories]
-    n_rows = sum(map(len, groups))
-    between, within = eta**2 / 2, (1 - eta**2) / (n_rows - 3)
-    assert_allclose(between / within, f_oneway(*groups).statistic)
-
-
-def test_a_latent_is_fully_correlated_with_itself_and_with_a_word_for_it(sae, X):
-    Z = sae.transform(X)
-    variables = pd.DataFrame({"same": Z[:, 1], "back": -Z[:, 1], "word": Z[:, 1].astype(str)})
-    correlations = latent_correlations(sae, X, variables).iloc[1]
-    assert_allclose(correlations, [1, -1, 1])
-
-
-def test_what_is_constant_has_no_correlation(sae, X):
-    variables = pd.DataFrame({"one": 1.0, "word": "a", "none": np.nan}, index=X.index)
-    assert latent_correlations(sae, X, variables).isna().to_numpy().all()
-    assert latent_correlations(sae, X, variables, method="spearman").isna().to_numpy().all()
-
-
-def test_a_linear_autoencoder_s_latent_is_the_principal_component():
-    rng = np.random.RandomState(0)
-    X = rng.normal(size=(200, 1)) @ [[1.0, -1.0, 2.0, 0.5]] + rng.normal(size=(200, 4))
-    linear = SupervisedAutoencoder(
-        1, hidden_layer_sizes=(), alpha=0, learning_rate_init=0.02, random_state=0
-    ).fit(X)
-    components = PCA(2).fit_transform(StandardScaler().fit_transform(X))
-    first, second = latent_correlations(linear, X, components).iloc[0].abs()
-    # The reconstruction error is flat about its minimum; 0.999 is an angle of 2.6 degrees.
-    assert first > 0.999
-    assert second < 0.05  # its sine
-
-
-def test_the_latent_of_a_table_of_one_variable_ranks_it():
-    data = make_nested_functions(200, random_state=0)
-    sae = SupervisedAutoencoder(1, max_iter=60, random_state=0).fit(data.data[0])
-    ranks = latent_correlations(sae, data.data[0], data.z, method="spearman").abs()
-    assert (ranks[["z1", "z2", "z3", "z4"]] > 0.99).to_numpy().all()  # all move in step
-    assert ranks["z5"].item() < 0.3  # 200 independent rows: a standard error of 0.07
-
-
-def test_correlations_of_a_stage(chain, X, y):
-    correlations = latent_correlations(chain, X, y.rename("y"), stage="inner")
-    assert correlations.index.to_list() == [f"inner__supervisedautoencoder{k}" for k in range(2)]
-    expected = latent_correlations(chain["inner"], X[["energy", "radius"]], y)
-    assert_allclose(correlations, expected)
-    assert_allclose(latent_correlations(chain, X, y), latent_correlations(chain, X, y, stage=-1))
-
-
-def test_correlations_of_others(X):
-    table = X[["radius", "energy"]]
-    correlations = latent_correlations(PCA(2).fit(table), table, table)
-    assert correlations.columns.to_list() == ["radius", "energy"]
-    assert correlations.index.to_list() == ["pca0", "pca1"]
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"method": "kendall"}, ValueError, "'method' parameter .* got 'kendall'"),
-        ({"variables": np.ones(59)}, ValueError, "inconsistent numbers of samples"),
-        ({"variables": np.full(60, np.inf)}, ValueError, "0 of 'variables' contains infinity"),
-        ({"stage": "inner"}, ValueError, "'stage' parameter names .* has no stages"),
-        ({"variables": pd.Series(pd.Timestamp(0), range(60))}, TypeError, "has dtype datetime"),
-    ],
-)
-def test_errors_of_correlations(sae, X, change, error, message):
-    parameters = {"variables": np.ones(60), **change}
-    with pytest.raises(error, match=message):
-        latent_correlations(sae, X, **parameters)
 
 
 def test_lists_of_tables_are_refused(chain, X):
@@ -322,9 +42,6 @@ def test_lists_of_tables_are_refused(chain, X):
         latent_correlations(chain, tables, np.ones(60))
     with pytest.raises(TypeError, match="'X' parameter of integrated_gradients must be one table"):
         integrated_gradients(chain, tables)
-
-
-# -- integrated gradients
 
 
 def test_attributions_sum_to_the_prediction_less_the_baseline_s(sae, X, y):
@@ -458,7 +175,7 @@ def test_the_default_baseline_is_what_a_missing_row_enters_as(sae, X):
 
 def test_rows_do_not_meet_each_other(chain, X, monkeypatch):
     expected = integrated_gradients(chain, X)
-    monkeypatch.setattr(inspection, "_CHUNK_POINTS", 7 * 50)
+    monkeypatch.setattr(_attributions, "_CHUNK_POINTS", 7 * 50)
     assert_allclose(integrated_gradients(chain, X), expected)
     part = integrated_gradients(chain, X.iloc[[4, 50]])
     assert_allclose(part, expected.iloc[[4, 50]])
@@ -477,7 +194,7 @@ def test_a_wider_table_goes_in_fewer_rows_at_once(width, n_rows, monkeypatch):
         return attribute(self, inputs, *args, **kwargs)
 
     monkeypatch.setattr(IntegratedGradients, "attribute", note_size)
-    monkeypatch.setattr(inspection, "_CHUNK_VALUES", 5 * 40)  # 40 values at each of five steps
+    monkeypatch.setattr(_attributions, "_CHUNK_VALUES", 5 * 40)  # 40 values at each of five steps
     found = integrated_gradients(sae, table, n_steps=5)
     assert sizes == [n_rows] * (20 // n_rows)
     assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
@@ -564,12 +281,6 @@ def test_a_missing_captum_is_named(sae, X, monkeypatch):
 
 # float32, and the sums of many more parts
 ARRAYS_COMPLETE = {"rtol": 0, "atol": 1e-4}
-
-
-@pytest.fixture(scope="module")
-def of_arrays():
-    X, y = table_of_arrays()
-    return SupervisedAutoencoder(**TINY, blocks=ARRAYS).fit(X, y), X
 
 
 def test_the_parts_of_an_array_are_summed_or_each_by_itself_or_in_its_shape(of_arrays):
@@ -702,7 +413,7 @@ def test_arrays_pass_in_fewer_rows_at_once(of_arrays, monkeypatch):
 
     monkeypatch.setattr(IntegratedGradients, "attribute", note_size)
     n_values = 16 * (SIDE**2 + N_CHANNELS) + 3  # the numbers of the table as they are
-    monkeypatch.setattr(inspection, "_CHUNK_VALUES", 5 * n_values * 2)
+    monkeypatch.setattr(_attributions, "_CHUNK_VALUES", 5 * n_values * 2)
     integrated_gradients(sae, X, n_steps=5)
     assert sizes == [2] * (len(X) // 2)
 
@@ -727,58 +438,6 @@ def test_errors_of_blocks(of_arrays, parameters, message):
 def test_a_table_without_arrays_has_no_block_of_them(sae, X):
     with pytest.raises(ValueError, match=r"of which there are \[\]; got 'table'"):
         integrated_gradients(sae, X, block="table")
-
-
-class Strict(ArrayBlock):
-    """A block whose encoder must be told what is missing."""
-
-    def make_encoder(self, layout):
-        class Encoder(nn.Linear):
-            def forward(self, values, missing):
-                return super().forward(values)
-
-        return Encoder(layout.n_values, 5), 5
-
-    def make_decoder(self, layout, n_inputs):
-        return nn.Linear(n_inputs, layout.n_values)
-
-
-def test_weights_of_blocks_of_arrays_are_of_their_outputs(of_arrays):
-    sae, X = of_arrays
-    usage = column_usage(sae)
-    assert usage.index.to_list() == ["u", "image", "kind", "spectrum"]
-    weights = encoder_weights(sae)
-    assert len(weights) == sae.net_.module_.encoder[0].in_features
-    assert len(weights.loc["image"]) > SIDE**2  # the pixels, and the outputs of convolutions
-    strict = SupervisedAutoencoder(**TINY, blocks=[("image", Strict(), "image")])
-    weights = encoder_weights(strict.fit(X[["u", "image"]]))
-    assert weights.loc["image"].index.to_list() == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("method", ["pearson", "spearman"])
-def test_correlations_with_the_entries_of_arrays(of_arrays, method):
-    sae, X = of_arrays
-    images = np.stack(list(X["image"])).astype(float)
-    images[:3, 0, 1] = np.nan
-    names = [f"{i}, {j}" for i, j in np.ndindex(SIDE, SIDE)]
-    expected = pd.DataFrame(images.reshape(len(X), -1), columns=names)
-    expected = latent_correlations(sae, X, expected, method=method)
-    whole = latent_correlations(sae, X, images, method=method)
-    assert whole.columns.to_list() == [f"[{name}]" for name in names]
-    assert_array_equal(whole, expected)
-    variables = X[["u", "kind"]].assign(image=list(images))
-    cells = latent_correlations(sae, X, variables, method=method)
-    assert cells.columns.to_list() == ["u", "kind", *(f"image[{name}]" for name in names)]
-    assert_array_equal(cells.iloc[:, 2:], expected)
-    one = latent_correlations(sae, X, variables["image"], method=method)
-    assert_array_equal(one, expected)
-
-
-def test_cells_of_variables_have_one_shape(of_arrays):
-    sae, X = of_arrays
-    cells = pd.Series([np.zeros(2), np.zeros(3), *[None] * (len(X) - 2)], name="broken")
-    with pytest.raises(ValueError, match=r"'broken' of 'variables' has arrays of several shapes"):
-        latent_correlations(sae, X, cells)
 
 
 # -- known answers: all ways of asking agree on which columns matter

@@ -1,0 +1,13 @@
+"""What drives a latent or a prediction: weights, correlations, attributions.
+
+Each function gives a table about a fitted autoencoder, or a chain of them. They answer different
+questions: :func:`encoder_weights` and :func:`column_usage`, which columns enter the first layer;
+:func:`latent_correlations`, with which variables a latent goes; and :func:`integrated_gradients`,
+how much each entry of a row adds to a latent or a prediction, through all stages.
+"""
+
+from ._attributions import integrated_gradients
+from ._correlations import latent_correlations
+from ._weights import column_usage, encoder_weights
+
+__all__ = ["column_usage", "encoder_weights", "integrated_gradients", "latent_correlations"]
