@@ -14,10 +14,7 @@ from torch import Tensor
 
 from .._ambient import isolated
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
-from .._estimators._unwrap import (
-    check_one_table,
-    stage_position,
-)
+from .._estimators._unwrap import check_one_table, stage_position
 from .._networks._batch import Batch
 from .._tables._codec import TabularCodec
 from .._tables._input import to_pandas

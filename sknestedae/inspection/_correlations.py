@@ -11,11 +11,7 @@ from scipy.stats import rankdata
 from sklearn.utils import check_consistent_length
 
 from .._ambient import isolated_but_output
-from .._estimators._unwrap import (
-    check_one_table,
-    names_of_latents,
-    up_to_stage,
-)
+from .._estimators._unwrap import check_one_table, names_of_latents, up_to_stage
 from .._tables._cells import array_columns, cells_of, read_cell
 from .._tables._columns import factorize, is_categorical
 from .._tables._input import as_array, check_same_rows, n_dims, to_pandas
