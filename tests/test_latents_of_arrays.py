@@ -230,3 +230,22 @@ def test_the_prior_of_a_row_without_a_kind_is_pulled_to_its_encoded_latents(hidd
     pull = pull + torch.einsum("nij,nj->ni", added, encoded)
     expected = torch.linalg.solve(densities.precision[:6], pull)
     assert_allclose(densities.mean[:6], expected, rtol=1e-9)
+
+
+def test_a_block_of_categories_alone_is_measured_as_any_other():
+    """It has no number to tell how far a row is, and still is no block that is missing."""
+    X = both_kinds(N, np.random.default_rng(0)).assign(spectrum=["a", "b"] * (N // 2))
+    estimator = SupervisedAutoencoder(3, block_dropout=0.3, **SETTINGS).fit(X)
+    holey = X.iloc[:4].copy()
+    holey.at[1, "image"] = np.where(np.eye(SIDE) > 0, np.nan, X.at[1, "image"])
+    holey.at[2, "image"] = None
+    holey.at[3, "spectrum"] = None
+    search, parts = search_of(estimator, holey)
+    with torch.no_grad():
+        assert search.models[0].measured_blocks(parts[0]).tolist() == [
+            *([True, True], [True, True], [False, True], [True, False])
+        ]
+        _, precision = search.local_prior(search.weigh_examples(parts)[0])
+        densities, _ = search.densities(parts)
+    pulled = (densities.precision != precision).flatten(1).any(dim=1)
+    assert pulled.tolist() == [False, False, True, True]

@@ -220,7 +220,7 @@ class PosteriorModeSearch:
         well it does is seen on the examples, and the errors of a row are larger by its scale.
         """
         model = self.models[0]
-        present = model.present_blocks(rows)
+        present = model.measured_blocks(rows)
         mean, precision = mean.clone(), precision.clone()
         for blocks in torch.unique(present, dim=0):
             if bool(blocks.all()) or not bool(blocks.any()):

@@ -338,6 +338,12 @@ class ObservationModel:
         known = [known_numbers(rows, name, own, like) for name, own in self.layouts.items()]
         return torch.stack([own.any(dim=1) for own in known], dim=1)
 
+    def measured_blocks(self, rows: Batch) -> Tensor:
+        """Tell of which blocks anything was measured, of shape (n_rows, n_blocks)."""
+        whole = torch.ones(len(rows), 1, dtype=torch.bool)  # a block without a missing value
+        known = [rows.measured.get(name, whole).any(dim=1) for name in self.layouts]
+        return torch.stack(known, dim=1)
+
     def as_rows(self, decoded: Mapping[str, Tensor], present: Sequence[bool]) -> Batch:
         """Give decoded examples as rows of which some blocks were measured."""
         measured = {
