@@ -14,7 +14,7 @@ PACKAGE = "sknestedae"
 FLOORS = [
     {"exceptions", "_compat", "_notices", "_persistence", "_version"},
     {"_tables", "datasets"},
-    {"_ambient", "_layers"},
+    {"_ambient", "_layers", "_gaussian_process"},
     {"blocks"},
     {"_networks"},
     {"_training"},
@@ -67,6 +67,7 @@ ORDER = {
         "_perovskites",
     ],
     "_layers": ["_device", "_dense", "_bounds", "_convolution"],
+    "_gaussian_process": ["_kernel", "_evidence", "_process", "_differentiable"],
     "blocks": [
         "_losses",
         "_drawing",

@@ -1,0 +1,1 @@
+"""Gaussian processes: hyperparameters with priors, weights of rows, leave-one-out."""

@@ -1,0 +1,76 @@
+"""The mean of a fitted Gaussian process as a torch module, with gradients by its inputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ._process import GaussianProcess, GaussianProcesses
+
+
+class ProcessMean(nn.Module):
+    """The mean of a fitted Gaussian process, in double precision.
+
+    Parameters
+    ----------
+    process : GaussianProcess
+    """
+
+    inputs: Tensor
+    coefficients: Tensor
+    centre: Tensor
+    linear: Tensor
+
+    def __init__(self, process: GaussianProcess) -> None:
+        super().__init__()
+        parameters = process.parameters
+        linear = torch.as_tensor(parameters.linear, dtype=torch.float64)
+        self.register_buffer("inputs", torch.tensor(process.inputs))
+        self.register_buffer("coefficients", torch.tensor(process.coefficients))
+        self.register_buffer("centre", torch.tensor(process.centre))
+        # the linear terms of all blocks are one, with a variance for each column
+        self.register_buffer("linear", linear.repeat_interleave(torch.tensor(process.widths)))
+        self.smooth, self.length = parameters.smooth, parameters.length
+        self.offset, self.scale = process.offset, process.scale
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Compute the mean.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_samples, n_columns)
+
+        Returns
+        -------
+        Tensor of shape (n_samples,)
+            In float64.
+        """
+        centred = X.to(self.inputs) - self.centre
+        products = centred @ self.inputs.T
+        squares = (centred**2).sum(1)[:, None] + (self.inputs**2).sum(1) - 2.0 * products
+        # The covariance is flat at distance zero, but the square root has no slope there: where
+        # a row is one of the training rows, the root is taken of a one that leads nowhere.
+        apart = squares > 0
+        root = torch.where(apart, squares, 1.0).sqrt()
+        scaled = torch.where(apart, root, 0.0) * (3.0**0.5 / self.length)
+        smooth = self.smooth * (1.0 + scaled) * torch.exp(-scaled)
+        # (x * variances) . sum of coefficients times rows: one vector for the linear terms
+        slope = self.linear * (self.coefficients @ self.inputs)
+        return self.offset + self.scale * (smooth @ self.coefficients + centred @ slope)
+
+
+class ProcessMeans(nn.Module):
+    """The means of fitted Gaussian processes, one for each target.
+
+    Parameters
+    ----------
+    processes : GaussianProcesses
+    """
+
+    def __init__(self, processes: GaussianProcesses) -> None:
+        super().__init__()
+        self.means = nn.ModuleList(ProcessMean(process) for process in processes)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Compute the means: a tensor of shape (n_samples, n_outputs), in float64."""
+        return torch.stack([mean(X) for mean in self.means], dim=1)

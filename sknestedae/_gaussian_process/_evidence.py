@@ -1,0 +1,239 @@
+"""Hyperparameters of a Gaussian process by maximum a posteriori, with weights of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.optimize import minimize
+
+from ._kernel import Hyperparameters, KernelOfRows
+
+# Jitter in units of the mean of the diagonal. The last is far below any noise that is fitted.
+JITTERS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8, 1e-6)
+# A variance of noise below this, where a target is exact, changes no prediction any more.
+LEAST_NOISE = 1e-7
+# How far a hyperparameter may go from the mode of its prior, in logarithms.
+FARTHEST = 10.0
+# Where the search starts: steps from the modes of the priors, in standard deviations of them, of
+# the length scale and of the noise. The posterior has often two modes: little noise and a short
+# length scale, or much noise and a long one.
+STARTS = ((0.0, -1.0), (1.0, 0.5))
+
+
+class DistinctRows(NamedTuple):
+    """Rows that differ from each other.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+    y : ndarray of shape (n_rows,)
+        Weighted means of the targets of equal rows.
+    weight : ndarray of shape (n_rows,)
+        Sums of the weights of equal rows.
+    within : ndarray of shape (n_rows,)
+        Weighted sums of the squared deviations of the targets of equal rows from their mean.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    within: np.ndarray
+
+    def take(self, indices: np.ndarray) -> DistinctRows:
+        """Give some of the rows."""
+        return DistinctRows(*(values[indices] for values in self))
+
+
+class Prior(NamedTuple):
+    """Independent normal priors of the logarithms of the hyperparameters.
+
+    Attributes
+    ----------
+    mode, spread : ndarray of shape (n_blocks + 3,)
+        Means, which are the modes, and standard deviations, in the order of
+        ``Hyperparameters.from_log``.
+    """
+
+    mode: np.ndarray
+    spread: np.ndarray
+
+
+def merge_rows(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> DistinctRows:
+    """Make one row of equal rows, and leave out rows without weight or target.
+
+    A function has one value where inputs are equal, so that this loses nothing: the mean of the
+    targets, their summed weight and the spread among them are all that the likelihood needs. The
+    result is in an order that does not depend on that of the rows given.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_columns)
+    y : ndarray of shape (n_samples,)
+        NaN where there is no target.
+    weight : ndarray of shape (n_samples,) or None
+        A row of weight two counts as two equal rows.
+
+    Returns
+    -------
+    DistinctRows
+    """
+    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=float)
+    used = ~np.isnan(y) & (weight > 0)
+    X, y, weight = X[used] + 0.0, y[used], weight[used]  # + 0.0: no row differs by a negative zero
+    first, group = equal_rows(X)
+    total = np.bincount(group, weight)
+    # deviations from one of the group's targets: equal targets keep exactly their value
+    origin = y[first]
+    mean = origin + np.bincount(group, weight * (y - origin[group])) / total
+    within = np.bincount(group, weight * (y - mean[group]) ** 2)
+    return DistinctRows(X[first], mean, total, within)
+
+
+def equal_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the position of one row of each kind, and the kind of each row."""
+    if not X.size:
+        return np.arange(min(len(X), 1)), np.zeros(len(X), dtype=int)
+    keys = np.ascontiguousarray(X).view(np.dtype((np.void, X.shape[1] * X.itemsize))).ravel()
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    return first, group
+
+
+def prior_of(widths: Sequence[int]) -> Prior:
+    """Give weak priors, for standardised inputs and a target of unit variance.
+
+    The length scale is around the typical distance of rows, which grows as the square root of
+    the number of columns. A linear term has, a priori, about the target's variance in all.
+    """
+    n_columns = max(sum(widths), 1)
+    linear = [-np.log(max(width, 1)) for width in widths]
+    mode = [0.0, np.log(n_columns) / 2, *linear, np.log(0.1)]
+    spread = [1.5, 1.0, *(2.0 for _ in widths), 1.5]
+    return Prior(np.array(mode), np.array(spread))
+
+
+def factor(K: np.ndarray) -> np.ndarray:
+    """Give the lower Cholesky factor of a kernel matrix, with as little jitter as it needs.
+
+    Parameters
+    ----------
+    K : ndarray of shape (n_rows, n_rows)
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_rows)
+        Zero above the diagonal.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the matrix is not positive definite with the largest jitter.
+    """
+    unit = np.trace(K) / max(len(K), 1)
+    for jitter in JITTERS:
+        lower, info = dpotrf(K + jitter * unit * np.eye(len(K)) if jitter else K, lower=1)
+        if info == 0 and np.isfinite(lower.diagonal()).all():
+            return lower
+    raise np.linalg.LinAlgError(
+        f"The kernel matrix of {len(K)} rows must be positive definite. It is not, even with "
+        f"{JITTERS[-1]:g} of its mean diagonal, {unit:.3g}, added to the diagonal."
+    )
+
+
+def inverse(lower: np.ndarray) -> np.ndarray:
+    """Give the inverse of a matrix from its Cholesky factor: the lower triangle, zero above it."""
+    result, _ = dpotri(lower, lower=1)
+    return result
+
+
+def negative_log_posterior(
+    log_parameters: np.ndarray, kernel: KernelOfRows, rows: DistinctRows, prior: Prior
+) -> tuple[float, np.ndarray]:
+    """Compute the negative log posterior density of the hyperparameters, but for a constant.
+
+    A row of weight w counts as w equal rows. Their likelihood is that of their mean, with the
+    variance noise / w, times what the spread among them says of the noise.
+
+    Parameters
+    ----------
+    log_parameters : ndarray of shape (n_blocks + 3,)
+        In the order of ``Hyperparameters.from_log``.
+    kernel : KernelOfRows
+        Of the rows' inputs.
+    rows : DistinctRows
+        With the target standardised.
+    prior : Prior
+
+    Returns
+    -------
+    value : float
+    gradient : ndarray of shape (n_blocks + 3,)
+        See Rasmussen & Williams 2006, eq. 5.9.
+    """
+    K, derivatives = kernel.with_gradients(log_parameters)
+    noise = np.exp(log_parameters[-1])
+    diagonal = noise / rows.weight
+    K.flat[:: len(K) + 1] += diagonal
+    lower = factor(K)
+    solved = cho_solve((lower, True), rows.y, check_finite=False)
+    inverted = inverse(lower)
+    # within groups: n_more degrees of freedom, and the sum of squares among them
+    n_more, squares = rows.weight.sum() - len(rows.y), rows.within.sum() / noise
+    distance = (log_parameters - prior.mode) / prior.spread
+    value = (
+        0.5 * rows.y @ solved
+        + np.log(lower.diagonal()).sum()
+        + 0.5 * (n_more * log_parameters[-1] + squares)
+        + 0.5 * distance @ distance
+    )
+    traces = [trace_of_product(inverted, D) - solved @ D @ solved for D in derivatives]
+    traces.append((inverted.diagonal() - solved**2) @ diagonal + n_more - squares)
+    return value, 0.5 * np.array(traces) + distance / prior.spread
+
+
+def trace_of_product(lower_triangle: np.ndarray, D: np.ndarray) -> float:
+    """Give the trace of the product of two symmetric matrices, the first zero above the diagonal.
+
+    The first is in Fortran's order, as LAPACK gives it; the second is read in its own order.
+    """
+    both = np.vdot(lower_triangle.T, D)
+    return 2.0 * both - lower_triangle.diagonal() @ D.diagonal()
+
+
+def most_probable(rows: DistinctRows, widths: Sequence[int]) -> Hyperparameters:
+    """Find the hyperparameters of the highest posterior density.
+
+    Parameters
+    ----------
+    rows : DistinctRows
+        With the target standardised.
+    widths : sequence of int
+        Numbers of columns of the blocks.
+
+    Returns
+    -------
+    Hyperparameters
+    """
+    prior, kernel = prior_of(widths), KernelOfRows(rows.X, widths)
+    lowest, highest = prior.mode - FARTHEST, prior.mode + FARTHEST
+    lowest[-1] = np.log(LEAST_NOISE)
+    results = []
+    for of_length, of_noise in STARTS:
+        start = prior.mode.copy()
+        start[1] += of_length * prior.spread[1]
+        start[-1] += of_noise * prior.spread[-1]
+        result = minimize(
+            negative_log_posterior,
+            start,
+            args=(kernel, rows, prior),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.column_stack([lowest, highest]),
+            options={"maxiter": 100, "ftol": 1e-7, "gtol": 1e-3},
+        )
+        results.append(result)
+    return Hyperparameters.from_log(min(results, key=lambda result: result.fun).x)

@@ -1,0 +1,157 @@
+"""The covariance of a Gaussian process: a smooth term and one linear term for each block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The hyperparameters of the covariance, for a target of unit variance.
+
+    Attributes
+    ----------
+    smooth : float
+        Variance of the smooth (Matérn 3/2) term.
+    length : float
+        Length scale of the smooth term, in the units of the inputs.
+    noise : float
+        Variance of the noise of a row of weight one.
+    linear : tuple of float
+        Variance of the coefficients of each block's linear term.
+    """
+
+    smooth: float
+    length: float
+    noise: float
+    linear: tuple[float, ...]
+
+    @classmethod
+    def from_log(cls, log_parameters: np.ndarray) -> Hyperparameters:
+        """Make them from their logarithms, in the order smooth, length, linear terms, noise."""
+        smooth, length, *linear, noise = np.exp(log_parameters).tolist()
+        return cls(smooth=smooth, length=length, noise=noise, linear=tuple(linear))
+
+
+def blocks_of(X: np.ndarray, widths: Sequence[int]) -> Iterator[np.ndarray]:
+    """Give the columns of each block, which stand side by side."""
+    end = 0
+    for width in widths:
+        end += width
+        yield X[:, end - width : end]
+
+
+def matern(r: np.ndarray) -> np.ndarray:
+    """Compute the Matérn 3/2 correlation (Rasmussen & Williams 2006, eq. 4.17).
+
+    Parameters
+    ----------
+    r : ndarray
+        Distances in units of the length scale.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of r: one at distance zero.
+    """
+    scaled = np.sqrt(3.0) * r
+    return (1.0 + scaled) * np.exp(-scaled)
+
+
+def distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Compute the Euclidean distances between the rows of two tables.
+
+    By one matrix product, which is fast. What it loses by cancellation is of the order of the
+    rounding error in the *squared* distance, and the Matérn 3/2 correlation depends on that alone
+    near zero: the covariance does not see it.
+
+    Returns
+    -------
+    ndarray of shape (len(A), len(B))
+    """
+    squares = (A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2.0 * (A @ B.T)
+    return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
+
+
+def covariance(
+    A: np.ndarray, B: np.ndarray, widths: Sequence[int], parameters: Hyperparameters
+) -> np.ndarray:
+    """Compute the covariance of the function, without noise, between the rows of two tables.
+
+    Parameters
+    ----------
+    A, B : ndarray of shape (n_a, n_columns), (n_b, n_columns)
+    widths : sequence of int
+        Numbers of columns of the blocks, with the sum n_columns.
+    parameters : Hyperparameters
+
+    Returns
+    -------
+    ndarray of shape (n_a, n_b)
+    """
+    result = parameters.smooth * matern(distances(A, B) / parameters.length)
+    parts = zip(parameters.linear, blocks_of(A, widths), blocks_of(B, widths), strict=True)
+    for variance_of_block, a, b in parts:
+        result += variance_of_block * (a @ b.T)
+    return result
+
+
+def variance(A: np.ndarray, widths: Sequence[int], parameters: Hyperparameters) -> np.ndarray:
+    """Compute the diagonal of ``covariance(A, A, widths, parameters)``.
+
+    Returns
+    -------
+    ndarray of shape (n_a,)
+    """
+    result = np.full(len(A), parameters.smooth)
+    for variance_of_block, a in zip(parameters.linear, blocks_of(A, widths), strict=True):
+        result += variance_of_block * (a**2).sum(axis=1)
+    return result
+
+
+class KernelOfRows:
+    """The covariance among fixed rows, for many hyperparameters.
+
+    Distances and products of rows are computed once.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+    widths : sequence of int
+        Numbers of columns of the blocks.
+    """
+
+    def __init__(self, X: np.ndarray, widths: Sequence[int]) -> None:
+        self.distances = distances(X, X)
+        np.fill_diagonal(self.distances, 0.0)
+        self.products = [block @ block.T for block in blocks_of(X, widths)]
+
+    def with_gradients(self, log_parameters: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Compute the covariance without noise, and its derivatives.
+
+        Parameters
+        ----------
+        log_parameters : ndarray of shape (n_blocks + 3,)
+            Logarithms in the order of ``Hyperparameters.from_log``.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_rows, n_rows)
+        gradients : list of ndarray of shape (n_rows, n_rows)
+            By the logarithms of smooth, length and the linear terms. The noise, last among the
+            parameters, has none: it is no part of this covariance.
+        """
+        parameters = Hyperparameters.from_log(log_parameters)
+        scaled = (np.sqrt(3.0) / parameters.length) * self.distances
+        decay = parameters.smooth * np.exp(-scaled)
+        smooth = decay * (1.0 + scaled)
+        # d/d(log length) of (1 + s) exp(-s), with s proportional to 1 / length
+        by_length = decay * scaled**2
+        linear = [
+            variance_of_block * product
+            for variance_of_block, product in zip(parameters.linear, self.products, strict=True)
+        ]
+        return sum(linear, smooth), [smooth, by_length, *linear]

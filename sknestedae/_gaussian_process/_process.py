@@ -1,0 +1,393 @@
+"""Gaussian process regression: fit, mean, standard deviation, leave-one-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve, solve_triangular
+
+from ._evidence import DistinctRows, factor, inverse, merge_rows, most_probable, prior_of
+from ._kernel import Hyperparameters, covariance, variance
+
+# Entries of the kernel matrix that are in memory at once in a prediction: 32 MB.
+MAX_ENTRIES = 2**22
+# A target whose spread is below this share of its size is constant: the rest is rounding.
+LEAST_SPREAD = 1e-9
+
+
+class LeaveOneOut(NamedTuple):
+    """Errors of predictions from all other distinct rows.
+
+    Attributes
+    ----------
+    error : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        Target minus prediction, in the target's units.
+    weight : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        Summed weights of the rows.
+    """
+
+    error: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianProcess:
+    """A fitted Gaussian process of one target.
+
+    The covariance is a Matérn 3/2 term over all columns, a linear term for each block of columns,
+    and noise. Columns and target are centred, so that there is no constant term.
+
+    Attributes
+    ----------
+    rows : DistinctRows
+        On which it is conditioned, in the units of the inputs and of the target.
+    widths : tuple of int
+        Numbers of columns of the blocks.
+    parameters : Hyperparameters
+        For the standardised target.
+    centre : ndarray of shape (n_columns,)
+        Subtracted from the inputs.
+    offset, scale : float
+        Of the target: standardised, it is (y - offset) / scale.
+    """
+
+    rows: DistinctRows
+    widths: tuple[int, ...]
+    parameters: Hyperparameters
+    centre: np.ndarray
+    offset: float
+    scale: float
+
+    @classmethod
+    def fit(
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        *,
+        widths: Sequence[int],
+        parameters: Hyperparameters | None = None,
+        max_rows: int = 2000,
+        max_search_rows: int = 400,
+        seed: int = 0,
+    ) -> GaussianProcess:
+        """Fit a Gaussian process.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_columns)
+            Standardised inputs, the columns of each block side by side.
+        y : ndarray of shape (n_samples,)
+            Target, NaN in rows without one.
+        sample_weight : ndarray of shape (n_samples,) or None
+            A row of weight two counts as two equal rows; one of weight zero is left out.
+        widths : sequence of int
+            Numbers of columns of the blocks.
+        parameters : Hyperparameters or None
+            If None, those of the highest posterior density.
+        max_rows, max_search_rows : int
+            At most so many distinct rows are conditioned on, and the hyperparameters are
+            searched with at most so many of these. More rows are drawn at random.
+        seed : int
+            Of the draws.
+
+        Returns
+        -------
+        GaussianProcess
+
+        Raises
+        ------
+        ValueError
+            If the widths do not sum to the number of columns, if X has a value that is not
+            finite, or if no row has a target and a weight above zero.
+        """
+        X = checked_inputs(X, widths)
+        rows = merge_rows(X, y, sample_weight)
+        if not len(rows.y):
+            raise ValueError(
+                "y must have a value in at least one row whose weight is above zero; none of the "
+                f"{len(X)} rows has one."
+            )
+        offset, scale, is_constant = location_and_scale(rows)
+        centre = np.average(rows.X, axis=0, weights=rows.weight)
+        rng = np.random.default_rng(seed)
+        used = drawn(rows, max_rows, rng)
+        if parameters is None and (is_constant or len(rows.y) == 1):
+            # such a target says nothing about how a function varies
+            parameters = Hyperparameters.from_log(prior_of(widths).mode)
+        elif parameters is None:
+            searched = drawn(used, max_search_rows, rng)
+            parameters = most_probable(standardised(searched, centre, offset, scale), widths)
+        return cls(used, tuple(widths), parameters, centre, offset, scale)
+
+    def given(self, rows: DistinctRows) -> GaussianProcess:
+        """Condition on other rows, with the same hyperparameters and the same units.
+
+        Parameters
+        ----------
+        rows : DistinctRows
+            As ``merge_rows`` gives them, in the units of ``fit``.
+        """
+        return replace(self, rows=rows)
+
+    # -- predictions
+
+    def mean(self, X: np.ndarray) -> np.ndarray:
+        """Predict the mean of the target.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self._in_parts(X, self._mean_of_part)
+
+    def std(self, X: np.ndarray, with_noise: bool = True) -> np.ndarray:
+        """Predict the standard deviation of the target.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_columns)
+        with_noise : bool
+            Of an observation of weight one, or of the function alone.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        explained = self._in_parts(X, self._variance_of_part)
+        noise = self.parameters.noise if with_noise else 0.0
+        return self.scale * np.sqrt(np.maximum(explained, 0.0) + noise)
+
+    def leave_one_out(self) -> LeaveOneOut:
+        """Compute the error in each distinct row, as predicted from all others.
+
+        In closed form (Rasmussen & Williams 2006, eq. 5.12). The hyperparameters and the mean of
+        the target are held.
+
+        Returns
+        -------
+        LeaveOneOut
+            With arrays of shape (n_rows,).
+        """
+        error = self.scale * self.coefficients / inverse(self._factor).diagonal()
+        return LeaveOneOut(error, self.rows.weight)
+
+    def leave_one_out_score(self) -> float:
+        """Compute R² of the leave-one-out predictions, over all rows with their weights.
+
+        The spread among equal rows is in it. NaN where it is not defined: for a single distinct
+        row and for a constant target.
+        """
+        mean, _, is_constant = location_and_scale(self.rows)
+        if is_constant or len(self.rows.y) == 1:
+            return float("nan")
+        error, weight = self.leave_one_out()
+        within = self.rows.within.sum()
+        total = weight @ (self.rows.y - mean) ** 2 + within
+        return float(1.0 - (weight @ error**2 + within) / total)
+
+    @cached_property
+    def inputs(self) -> np.ndarray:
+        """The centred inputs of its rows, of shape (n_rows, n_columns)."""
+        return self._standardised.X
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """What the covariance with each row is multiplied by in the mean, of shape (n_rows,)."""
+        return cho_solve((self._factor, True), self._standardised.y, check_finite=False)
+
+    @cached_property
+    def _standardised(self) -> DistinctRows:
+        return standardised(self.rows, self.centre, self.offset, self.scale)
+
+    @cached_property
+    def _factor(self) -> np.ndarray:
+        K = covariance(self.inputs, self.inputs, self.widths, self.parameters)
+        K.flat[:: len(K) + 1] += self.parameters.noise / self.rows.weight
+        return factor(K)
+
+    def _in_parts(self, X: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Compute a value for each row, some rows at a time, so that memory is bounded."""
+        X = checked_inputs(X, self.widths)
+        size = max(MAX_ENTRIES // len(self.rows.y), 1)
+        parts = [compute(X[k : k + size] - self.centre) for k in range(0, len(X), size)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _mean_of_part(self, part: np.ndarray) -> np.ndarray:
+        K = covariance(part, self.inputs, self.widths, self.parameters)
+        return self.offset + self.scale * (K @ self.coefficients)
+
+    def _variance_of_part(self, part: np.ndarray) -> np.ndarray:
+        K = covariance(self.inputs, part, self.widths, self.parameters)
+        half = solve_triangular(self._factor, K, lower=True, check_finite=False, overwrite_b=True)
+        return variance(part, self.widths, self.parameters) - (half**2).sum(axis=0)
+
+    # -- state
+
+    def to_state(self) -> dict[str, Any]:
+        """Give all that it has learnt as arrays and numbers."""
+        parameters = self.parameters
+        return {
+            **self.rows._asdict(),
+            "widths": np.array(self.widths, dtype=int),
+            "smooth": parameters.smooth,
+            "length": parameters.length,
+            "noise": parameters.noise,
+            "linear": np.array(parameters.linear),
+            "centre": self.centre,
+            "offset": self.offset,
+            "scale": self.scale,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> GaussianProcess:
+        """Make one of what ``to_state`` gave."""
+        return cls(
+            rows=DistinctRows(*(np.asarray(state[name]) for name in DistinctRows._fields)),
+            widths=tuple(np.asarray(state["widths"]).tolist()),
+            parameters=Hyperparameters(
+                smooth=float(state["smooth"]),
+                length=float(state["length"]),
+                noise=float(state["noise"]),
+                linear=tuple(np.asarray(state["linear"]).tolist()),
+            ),
+            centre=np.asarray(state["centre"]),
+            offset=float(state["offset"]),
+            scale=float(state["scale"]),
+        )
+
+
+class GaussianProcesses:
+    """Independent Gaussian processes, one for each target.
+
+    Parameters
+    ----------
+    processes : sequence of GaussianProcess
+    """
+
+    def __init__(self, processes: Sequence[GaussianProcess]) -> None:
+        self.processes = tuple(processes)
+
+    def __len__(self) -> int:
+        return len(self.processes)
+
+    def __iter__(self) -> Iterator[GaussianProcess]:
+        return iter(self.processes)
+
+    def __getitem__(self, k: int) -> GaussianProcess:
+        return self.processes[k]
+
+    @classmethod
+    def fit(
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        **settings: Any,
+    ) -> GaussianProcesses:
+        """Fit a Gaussian process to each target, with the rows that have it.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_columns)
+        y : ndarray of shape (n_samples, n_outputs)
+            NaN where a row has no such target.
+        sample_weight : ndarray of shape (n_samples,) or None
+        **settings
+            As of ``GaussianProcess.fit``.
+        """
+        processes = []
+        for k, target in enumerate(np.asarray(y, dtype=float).T):
+            try:
+                processes.append(GaussianProcess.fit(X, target, sample_weight, **settings))
+            except ValueError as error:
+                raise ValueError(f"Column {k} of y: {error}") from error
+        return cls(processes)
+
+    def given(self, rows: Sequence[DistinctRows]) -> GaussianProcesses:
+        """Condition each on other rows, with the same hyperparameters."""
+        return GaussianProcesses([p.given(own) for p, own in zip(self, rows, strict=True)])
+
+    def mean(self, X: np.ndarray) -> np.ndarray:
+        """Predict the means: an array of shape (n_samples, n_outputs)."""
+        return np.column_stack([process.mean(X) for process in self])
+
+    def std(self, X: np.ndarray, with_noise: bool = True) -> np.ndarray:
+        """Predict the standard deviations: an array of shape (n_samples, n_outputs)."""
+        return np.column_stack([process.std(X, with_noise) for process in self])
+
+    def leave_one_out(self) -> list[LeaveOneOut]:
+        """Compute the leave-one-out errors of each target, whose rows are its own."""
+        return [process.leave_one_out() for process in self]
+
+    def leave_one_out_score(self) -> np.ndarray:
+        """Compute R² of the leave-one-out predictions: an array of shape (n_outputs,)."""
+        return np.array([process.leave_one_out_score() for process in self])
+
+    def to_state(self) -> dict[str, Any]:
+        """Give all that they have learnt as arrays and numbers: ``"0.scale"`` is of the first."""
+        states = enumerate(process.to_state() for process in self)
+        return {f"{k}.{name}": value for k, state in states for name, value in state.items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> GaussianProcesses:
+        """Make them of what ``to_state`` gave."""
+        own: dict[int, dict[str, Any]] = {}
+        for key, value in state.items():
+            k, _, name = key.partition(".")
+            own.setdefault(int(k), {})[name] = value
+        return cls([GaussianProcess.from_state(own[k]) for k in sorted(own)])
+
+
+def checked_inputs(X: np.ndarray, widths: Sequence[int]) -> np.ndarray:
+    """Give X in double precision, with as many columns as the blocks have, and finite."""
+    X = np.asarray(X, dtype=float)
+    if X.ndim != 2 or X.shape[1] != sum(widths):
+        raise ValueError(
+            f"X must have sum(widths) = {sum(widths)} columns; it has the shape {X.shape}."
+        )
+    finite = np.isfinite(X).all(axis=0)
+    if not finite.all():
+        raise ValueError(f"X must be finite; it is not in column {np.argmin(finite)}.")
+    return X
+
+
+def location_and_scale(rows: DistinctRows) -> tuple[float, float, bool]:
+    """Give the weighted mean of the target, its scale, and whether it is constant.
+
+    The scale is the weighted standard deviation. A constant target has none: of several rows, the
+    scale is the spread that would be rounding; of a single row it is the target's own size, since
+    nothing is known about how it varies.
+    """
+    total = rows.weight.sum()
+    mean = float(rows.weight @ rows.y / total)
+    squares = rows.weight @ (rows.y - mean) ** 2 + rows.within.sum()
+    spread = float(np.sqrt(squares / total))
+    size = float(np.abs(rows.y).max()) or 1.0
+    if spread > LEAST_SPREAD * size:
+        return mean, spread, False
+    return mean, size if len(rows.y) == 1 else LEAST_SPREAD * size, True
+
+
+def standardised(
+    rows: DistinctRows, centre: np.ndarray, offset: float, scale: float
+) -> DistinctRows:
+    """Give rows with centred inputs and a standardised target."""
+    return DistinctRows(
+        rows.X - centre, (rows.y - offset) / scale, rows.weight, rows.within / scale**2
+    )
+
+
+def drawn(rows: DistinctRows, n_most: int, rng: np.random.Generator) -> DistinctRows:
+    """Draw rows where there are more than so many."""
+    if len(rows.y) <= n_most:
+        return rows
+    return rows.take(np.sort(rng.choice(len(rows.y), n_most, replace=False)))
