@@ -19,8 +19,8 @@ LEAST_NOISE = 1e-7
 # How far a hyperparameter may go from the mode of its prior, in logarithms.
 FARTHEST = 10.0
 # Where the search starts: steps from the modes of the priors, in standard deviations of them, of
-# the length scale and of the noise. The posterior has often two modes: little noise and a short
-# length scale, or much noise and a long one.
+# the length scale and of the noise. The posterior has sometimes two maxima: with little noise and
+# a short length scale, and with much noise and a long one.
 STARTS = ((0.0, -1.0), (1.0, 0.5))
 
 
@@ -233,7 +233,7 @@ def most_probable(rows: DistinctRows, widths: Sequence[int]) -> Hyperparameters:
             jac=True,
             method="L-BFGS-B",
             bounds=np.column_stack([lowest, highest]),
-            options={"maxiter": 100, "ftol": 1e-7, "gtol": 1e-3},
+            options={"maxiter": 100, "ftol": 1e-6, "gtol": 1e-2},
         )
         results.append(result)
     return Hyperparameters.from_log(min(results, key=lambda result: result.fun).x)

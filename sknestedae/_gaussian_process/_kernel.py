@@ -115,7 +115,8 @@ def variance(A: np.ndarray, widths: Sequence[int], parameters: Hyperparameters) 
 class KernelOfRows:
     """The covariance among fixed rows, for many hyperparameters.
 
-    Distances and products of rows are computed once.
+    Distances and products of rows are computed once, and each call writes into the same arrays:
+    to allocate these anew takes longer than to compute what is in them.
 
     Parameters
     ----------
@@ -128,6 +129,7 @@ class KernelOfRows:
         self.distances = distances(X, X)
         np.fill_diagonal(self.distances, 0.0)
         self.products = [block @ block.T for block in blocks_of(X, widths)]
+        self.buffers = np.empty((len(self.products) + 5, len(X), len(X)))
 
     def with_gradients(self, log_parameters: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         """Compute the covariance without noise, and its derivatives.
@@ -142,16 +144,19 @@ class KernelOfRows:
         covariance : ndarray of shape (n_rows, n_rows)
         gradients : list of ndarray of shape (n_rows, n_rows)
             By the logarithms of smooth, length and the linear terms. The noise, last among the
-            parameters, has none: it is no part of this covariance.
+            parameters, has none: it is no part of this covariance. All are overwritten by the
+            next call.
         """
         parameters = Hyperparameters.from_log(log_parameters)
-        scaled = (np.sqrt(3.0) / parameters.length) * self.distances
-        decay = parameters.smooth * np.exp(-scaled)
-        smooth = decay * (1.0 + scaled)
-        # d/d(log length) of (1 + s) exp(-s), with s proportional to 1 / length
-        by_length = decay * scaled**2
-        linear = [
-            variance_of_block * product
-            for variance_of_block, product in zip(parameters.linear, self.products, strict=True)
-        ]
-        return sum(linear, smooth), [smooth, by_length, *linear]
+        scaled, decay, K, smooth, by_length, *linear = self.buffers
+        np.multiply(self.distances, np.sqrt(3.0) / parameters.length, out=scaled)
+        np.exp(np.negative(scaled, out=decay), out=decay)
+        decay *= parameters.smooth
+        np.multiply(decay, scaled, out=by_length)
+        np.add(decay, by_length, out=smooth)
+        by_length *= scaled  # d/d(log length) of (1 + s) exp(-s) is s² exp(-s): s is as 1 / length
+        K[:] = smooth
+        parts = zip(parameters.linear, self.products, linear, strict=True)
+        for variance_of_block, product, derivative in parts:
+            K += np.multiply(product, variance_of_block, out=derivative)
+        return K, [smooth, by_length, *linear]
