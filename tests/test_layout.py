@@ -52,6 +52,7 @@ ORDER = {
         "_array_codec",
         "_encoder",
         "_missing",
+        "_measured",
         "_target",
         "_scales",
         "_kinds",
@@ -99,6 +100,7 @@ ORDER = {
     "_latents": ["_residuals", "_covariance", "_density", "_observation", "_inference"],
     "_estimators": [
         "_validation",
+        "_head",
         "_fitted",
         "_ensemble",
         "_base",
@@ -106,6 +108,7 @@ ORDER = {
         "_unwrap",
         "_refinement",
         "_stages",
+        "_passing",
         "_completion",
         "_fitted_chain",
         "_outputs",

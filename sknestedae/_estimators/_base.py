@@ -55,6 +55,7 @@ from ._ensemble import (
     strata_of_rows,
 )
 from ._fitted import FittedAutoencoder, NetworkSetup, Target, settings_to_keep
+from ._head import Head, Passed
 from ._validation import (
     all_or_nothing,
     check_batch_size,
@@ -70,14 +71,16 @@ from ._validation import (
 _MANY_ROWS = 10_000
 
 
-class _TrainingData(NamedTuple):
+class TrainingData(NamedTuple):
     """Training data of a network, checked.
 
     Parameters
     ----------
     whole : DataFrame or ndarray of shape (n_samples, n_features)
+    kept : ndarray of bool, shape (n_samples,), or slice
+        Which rows of it have a positive weight.
     X : DataFrame or ndarray of shape (n_rows, n_features)
-        The rows of it with a positive weight.
+        These rows.
     codes : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
         The target as its encoder reads it.
     sample_weight : ndarray of shape (n_rows,) or None
@@ -89,6 +92,7 @@ class _TrainingData(NamedTuple):
     """
 
     whole: pd.DataFrame | np.ndarray
+    kept: np.ndarray | slice
     X: pd.DataFrame | np.ndarray
     codes: Any
     sample_weight: np.ndarray | None
@@ -314,12 +318,7 @@ class BaseSupervisedAutoencoder(
             If the loss is NaN or infinite in the first epoch. Later, the best epoch is kept and a
             :class:`~sknestedae.exceptions.DivergenceWarning` is given.
         """
-        with all_or_nothing(self):
-            resume = self.warm_start and self.__sklearn_is_fitted__()
-            if self.n_members > 1:
-                return self._fit_members(X, y, sample_weight, resume=resume)
-            target = self._target_of(y, resume=resume)
-            return self._fit(X, y, sample_weight, target=target, resume=resume)
+        return self._fit_beside(X, y, sample_weight)
 
     @property
     def members_(self) -> list:
@@ -544,10 +543,37 @@ class BaseSupervisedAutoencoder(
         """What a numeric target can be."""
         return None, None
 
+    def _choose_head(
+        self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
+    ) -> Head | None:
+        """Give what predicts in place of the network; None where the network does."""
+        return None
+
     # -- fitting
 
+    @fit_context(prefer_skip_nested_validation=True)
+    @isolated
+    def _fit_beside(self, X, y=None, sample_weight=None, passed: Passed | None = None):
+        """Fit as ``fit`` says; in a chain, beside what the stages before pass on."""
+        with all_or_nothing(self):
+            resume = self.warm_start and self.__sklearn_is_fitted__()
+            if self.n_members > 1:
+                return self._fit_members(
+                    X, y, sample_weight, resume=resume, method="_fit_beside", passed=passed
+                )
+            target = self._target_of(y, resume=resume)
+            return self._fit(X, y, sample_weight, target=target, resume=resume, passed=passed)
+
     def _fit_members(
-        self, X, y, sample_weight, *, resume: bool, method: str = "fit", **parameters: Any
+        self,
+        X,
+        y,
+        sample_weight,
+        *,
+        resume: bool,
+        method: str,
+        passed: Passed | None = None,
+        **parameters: Any,
     ) -> BaseSupervisedAutoencoder:
         """Fit all members of an ensemble, and take over what the first of them learnt."""
         kind = self._fitted.frame_kind if resume else table_kind(X)
@@ -561,9 +587,10 @@ class BaseSupervisedAutoencoder(
                 # left out before rows are drawn: no draw may have rows of weight 0 alone
                 rows = check_training_rows(whole, y, sample_weight)
                 X, y, sample_weight = rows.X, rows.of(y), rows.sample_weight
+                passed = None if passed is None else passed.take(rows.kept)
                 strata = strata_of_rows(X, y, is_classifier(self))
                 hold_kinds(members, X, resume=resume)
-            fit_members(members, X, y, sample_weight, strata, method, **parameters)
+            fit_members(members, X, y, sample_weight, strata, method, passed, **parameters)
         if not resume:
             table = whole.reshape(len(whole), -1) if n_dims(whole) > 2 else whole
             validate_data(self, table, reset=True, skip_check_array=True)  # the members did
@@ -583,6 +610,7 @@ class BaseSupervisedAutoencoder(
         target: Target | None,
         resume: bool,
         incremental: bool = False,
+        passed: Passed | None = None,
     ) -> BaseSupervisedAutoencoder:
         """Fit one network anew, or go on from the parameters there are.
 
@@ -597,10 +625,12 @@ class BaseSupervisedAutoencoder(
         incremental : bool
             Whether to run one epoch only, at a constant learning rate and from the optimizer's
             last state.
+        passed : Passed or None
+            In a chain, what the stages before pass on to the predictor.
         """
         if resume and self._members:
             members_to_fit(self, resume=True)  # says that there were more
-        setup, job = self._prepare(
+        setup, job, data = self._prepare(
             X, y, sample_weight, target=target, resume=resume, incremental=incremental
         )
         train([job])  # beside others, where fits run side by side
@@ -615,12 +645,20 @@ class BaseSupervisedAutoencoder(
         if incremental and resume:  # a part of a stream adds to what was learnt of the others
             statistics = self._fitted.latent_statistics.merge(statistics)
         history = history_to_frame(job.net.history)
-        self._store(FittedAutoencoder.of(setup, job.net, statistics, history, best_iter))
+        fitted = FittedAutoencoder.of(setup, job.net, statistics, history, best_iter)
+        if target is not None and not incremental:  # a part of a stream is not all there is
+            fitted.head = self._choose_head(fitted, data, passed)
+        self._store(fitted)
         return self
+
+    def _refit_head(self, X, y, sample_weight, passed: Passed | None) -> None:
+        """Fit what predicts in place of the network anew, to a table that has changed."""
+        data = self._read(X, y, sample_weight, self._fitted.target, reset=False, needs_label=False)
+        self._fitted.head = self._choose_head(self._fitted, data, passed)
 
     def _prepare(
         self, X, y, sample_weight, *, target: Target | None, resume: bool, incremental: bool
-    ) -> tuple[NetworkSetup, TrainingJob]:
+    ) -> tuple[NetworkSetup, TrainingJob, TrainingData]:
         """Learn columns and scales, and make the net that is to be trained, as ``_fit`` says."""
         kind = table_kind(X)
         needs_label = not (incremental and resume)  # a later part of a stream may have none
@@ -660,7 +698,7 @@ class BaseSupervisedAutoencoder(
             state = get_state(self.net_)
             set_state(net, state if incremental else {**state, "optimizer": {}})
             net.history = history_from_frame(self.history_)
-        return setup, TrainingJob(
+        job = TrainingJob(
             net,
             Subset(rows, None if learnt is None else torch.from_numpy(learnt)),
             None if held_out is None else Subset(rows, torch.from_numpy(held_out)),
@@ -668,10 +706,11 @@ class BaseSupervisedAutoencoder(
             setup.architecture,
             data.power,
         )
+        return setup, job, data
 
     def _read(
         self, X, y, sample_weight, target: Target | None, *, reset: bool, needs_label: bool
-    ) -> _TrainingData:
+    ) -> TrainingData:
         """Check what ``fit`` was given, and leave rows of weight 0 out."""
         X, y, sample_weight = read_rows(X, y, sample_weight)
         kind = table_kind(X)
@@ -679,11 +718,13 @@ class BaseSupervisedAutoencoder(
         rows = check_training_rows(whole, y, sample_weight, scale=True)
         codes = None if target is None else target.read(y, rows.kept, needs_label=needs_label)
         cell_shape = kind.shape if isinstance(kind, ArrayKind) else ()
-        return _TrainingData(whole, rows.X, codes, rows.sample_weight, rows.power, cell_shape)
+        return TrainingData(
+            whole, rows.kept, rows.X, codes, rows.sample_weight, rows.power, cell_shape
+        )
 
     def _set_up(
         self,
-        data: _TrainingData,
+        data: TrainingData,
         learnt: np.ndarray | None,
         target: Target | None,
         seed: int,
@@ -695,7 +736,7 @@ class BaseSupervisedAutoencoder(
 
         Parameters
         ----------
-        data : _TrainingData
+        data : TrainingData
         learnt : ndarray of int or None
             The rows to learn from; None for all.
         target, seed, kind
@@ -754,7 +795,7 @@ class BaseSupervisedAutoencoder(
             raise ValueError(f"The estimator was fitted {was} y and can't go on {now} it.")
         return target
 
-    def _choose_alpha(self, data: _TrainingData, *, incremental: bool) -> float:
+    def _choose_alpha(self, data: TrainingData, *, incremental: bool) -> float:
         """Give the strength of the L2 penalty; a part of a stream is one of many rows."""
         if self.alpha != "auto":
             return self.alpha
@@ -872,7 +913,7 @@ class BaseSupervisedAutoencoder(
 
     # -- what subclasses and scikit-learn's mixins ask for
 
-    def _predict(self, X) -> np.ndarray:
+    def _predict(self, X, passed: Passed | None = None) -> np.ndarray:
         """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
         check_is_fitted(self)
         if self._fitted.target is None:
@@ -880,7 +921,7 @@ class BaseSupervisedAutoencoder(
                 f"This {type(self).__name__} was fitted without a target (y=None), so that it "
                 "has no prediction; it can transform and inverse_transform."
             )
-        return self._fitted.predict(self._check_X(X, reset=False))
+        return self._fitted.predict(self._check_X(X, reset=False), passed)
 
     def _reconstruction_score(self, X, sample_weight=None) -> float:
         """Give R² of the reconstruction, over all measured entries in scaled units."""

@@ -14,6 +14,7 @@ from .._tables._staged import StagedTable, StageTargets
 from ._base import BaseSupervisedAutoencoder
 from ._ensemble import strata_of
 from ._fitted import fitted_part
+from ._passing import PassedOn, PassedRows, iter_inputs, learn_measured, measured_targets
 from ._refinement import StageData, refine
 from ._stages import (
     Stage,
@@ -58,6 +59,7 @@ def configure_stages(
     target: StageTargets,
     n_components: Any,
     parameters: dict[str, Any],
+    passthrough: bool | str,
 ) -> list[Stage]:
     """Clone each stage's estimator and pass the chain's parameters on.
 
@@ -72,6 +74,8 @@ def configure_stages(
         As the chain has it.
     parameters : dict of str to object
         What goes to every stage which has such a parameter, unless None.
+    passthrough : bool or "auto"
+        As the chain has it.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def configure_stages(
     stages = []
     for k, (name, estimator, n) in enumerate(zip(names, estimators, n_components, strict=True)):
         if estimator is None:
-            estimator = default_estimator(name, target, is_first=k == 0)
+            estimator = default_estimator(name, target, is_first=k == 0, passthrough=passthrough)
         estimator = clone(estimator)
         set_stage_params(estimator, {**parameters, "n_components": n})
         stages.append(Stage(name, estimator, columns[name]))
@@ -97,15 +101,20 @@ def configure_stages(
 
 
 def default_estimator(
-    name: str, target: StageTargets, *, is_first: bool
+    name: str, target: StageTargets, *, is_first: bool, passthrough: bool | str
 ) -> SupervisedAutoencoder | SupervisedAutoencoderClassifier:
     """Give the estimator of a stage for which none was named."""
     holds_labels = target.holds_labels(name)
     if holds_labels:
         target.doubt_labels(name)
-    kind = SupervisedAutoencoderClassifier if holds_labels else SupervisedAutoencoder
     # a later scale may have few rows, and must not learn the latents' noise by heart
-    return kind() if is_first else kind(alpha="auto")
+    alpha = {} if is_first else {"alpha": "auto"}
+    if holds_labels:
+        return SupervisedAutoencoderClassifier(**alpha)
+    predictor = "auto" if passthrough else "network"  # without it, the chain of the paper
+    if passthrough is True and not is_first:
+        predictor = "gaussian_process"
+    return SupervisedAutoencoder(predictor=predictor, **alpha)
 
 
 def strata_of_scales(table: StagedTable, target: StageTargets, stages: list[Stage]) -> np.ndarray:
@@ -147,6 +156,7 @@ def train_stages(
     sample_weight: np.ndarray | None,
     whole: StagedTable,
     train_rows: str,
+    passing: list[PassedOn | None],
 ) -> TrainedStages:
     """Check everything, then train configured stages in place, one after the other.
 
@@ -161,6 +171,8 @@ def train_stages(
         member of an ensemble did not draw.
     train_rows : "own" or "all"
         As the chain has it.
+    passing : list of {PassedOn, None}
+        What each stage's predictor is given; what was measured is noted in it.
 
     Raises
     ------
@@ -180,7 +192,7 @@ def train_stages(
     for stage, own in zip(stages, rows, strict=True):
         check_stage(stage, target, own)
     trained = TrainedStages(rows, [], [])
-    latents = None
+    latents, gathered = None, PassedRows(table, passing)
     for k, (stage, own) in enumerate(zip(stages, rows, strict=True)):
         data = StageData(
             [table.stage(k, latents, own)],
@@ -188,14 +200,19 @@ def train_stages(
             None if sample_weight is None else sample_weight[own],
         )
         with naming(stage.name):
-            fit_stage(stage.estimator, data)
+            fit_stage(stage.estimator, data, gathered.to(k, stage, own))
             if whole.labels.is_frame and isinstance(stage.estimator, BaseSupervisedAutoencoder):
                 fitted_part(stage.estimator).table.know_mixed(whole.own_columns(k))
             # what later stages are trained on; of the last stage, a row to count its latents
             later = np.unique(np.concatenate(rows[k + 1 :] or [own[:1]]))
-            encoded = encode_alike(
-                stage.estimator, table.stage(k, latents, later), table.seen(k)[later]
-            )
+            given = table.stage(k, latents, later)
+            encoded = encode_alike(stage.estimator, given, table.seen(k)[later])
+            if any(passed is not None for passed in passing[k + 1 :]):
+                known = None
+                if target.holds_scalars(stage.name):
+                    known = measured_targets(stage, target)
+                    learn_measured(passing, k, table, known)
+                gathered.add(k, stage, given, later, known)
         values = np.full((len(table), encoded.shape[1]), np.nan, dtype=encoded.dtype)
         values[later] = encoded
         latents = latents_of(stage, values)
@@ -208,6 +225,7 @@ def refine_stages(
     stages: list[Stage],
     table: StagedTable,
     trained: TrainedStages,
+    passing: list[PassedOn | None],
     *,
     max_iter: int,
     seed: int,
@@ -221,6 +239,9 @@ def refine_stages(
         Trained one after the other.
     table : StagedTable
     trained : TrainedStages
+    passing : list of {PassedOn, None}
+        What each stage's predictor is given; a Gaussian process of what has changed is fitted
+        anew.
     max_iter, seed, verbose : int
         As ``refine`` takes them.
 
@@ -250,7 +271,7 @@ def refine_stages(
         )
         for k, (own, own_rows) in enumerate(zip(trained.data, trained.rows, strict=True))
     ]
-    return refine(
+    history = refine(
         [stage.name for stage in stages],
         estimators,
         is_frozen,
@@ -259,3 +280,8 @@ def refine_stages(
         seed=seed,
         verbose=verbose,
     )
+    for k, (own, rows) in enumerate(zip(data, trained.rows, strict=True)):
+        if k and not is_frozen[k] and fitted_part(estimators[k]).head is not None:
+            *_, given = iter_inputs(table.take(rows), stages[: k + 1], passing)
+            estimators[k]._refit_head(given.table, own.y, own.sample_weight, given.passed)
+    return history

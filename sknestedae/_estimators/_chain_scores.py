@@ -78,7 +78,7 @@ def score_stages(
 ) -> list[float]:
     """Give the score of each stage with a known target, as its own estimator has it."""
     scores = []
-    for stage, own in chain.iter_stages(table):
+    for stage, own, passed in chain.iter_inputs(table):
         rows = np.flatnonzero(target.known_of(stage.name))
         if not len(rows):
             continue
@@ -87,7 +87,11 @@ def score_stages(
             # the stage's estimator scores, be it a pipeline or a search with a scorer of its own
             part = as_fitted(stage.estimator, take_rows(own, rows))
             wanted = target.stage(stage.name, rows)
-            scores.append(stage.estimator.score(part, wanted, **weight))
+            if passed is None:
+                scores.append(stage.estimator.score(part, wanted, **weight))
+            else:
+                score = stage.estimator._score_beside
+                scores.append(score(part, wanted, weight.get("sample_weight"), passed.take(rows)))
     return scores
 
 

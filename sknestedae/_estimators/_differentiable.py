@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -16,7 +17,9 @@ from .._networks._chain import Chain, LatentColumns
 from .._tables._input import to_pandas
 from .._tables._labels import ColumnLabels
 from .._tables._scales import is_scale_list
+from .._tables._target import ClassTarget, NumericTarget
 from ._fitted import fitted_part
+from ._head import DenseValues, HeadMean
 from ._nested import NestedAutoencoder
 from ._unwrap import autoencoder_of, innermost, unfrozen
 
@@ -75,6 +78,9 @@ class DifferentiableChain:
         self.columns = [
             list(range(first.n_features_in_)) if own is None else list(own) for _, _, own in stages
         ]
+        is_chain = isinstance(estimator, NestedAutoencoder)
+        self._passing = estimator._fitted.passing if is_chain else [None]
+        self.heads = [self._make_head(k) for k in range(len(self.stages))]
         # latents pass from one network to the next without arrays between: on one device
         device = self.stages[0].device
         self.network = Chain(
@@ -87,6 +93,15 @@ class DifferentiableChain:
 
     def __len__(self) -> int:
         return len(self.stages)
+
+    def _make_head(self, k: int) -> HeadMean | None:
+        """Give the Gaussian process that predicts in place of a stage's network, if any does."""
+        head, target = self.stages[k].head, self.stages[k].target
+        # frozen, a stage may have been passed what this chain does not pass on
+        if head is None or bool(head.n_passed) != (self._passing[k] is not None):
+            return None
+        assert isinstance(target, NumericTarget)
+        return HeadMean(head, target.scaled_bounds()).to(self.stages[k].device)
 
     # -- parts of it
 
@@ -177,7 +192,9 @@ class DifferentiableChain:
             completed = self.estimator.complete(self.check(X))
             return completed, np.arange(len(completed)) if labels is None else labels
         table = self.estimator._read(X)
-        rows = np.flatnonzero(table.last == len(self) - 1)
+        # a stage without columns of its own, or with those of another, has the rows of that
+        with_columns = [k for k, own in enumerate(self.columns) if own]
+        rows = np.flatnonzero(table.last >= with_columns[-1])
         if not len(rows):
             raise ValueError(
                 f"X has no row with a measured column of the last stage, {self.names[-1]!r}, "
@@ -244,6 +261,8 @@ class DifferentiableChain:
     def forward(self, parts: Sequence[Batch]) -> list[StageOutputs]:
         """Send values up the chain; latents of the stage before are computed anew.
 
+        What was measured of a known material takes no part: it would be a jump at single points.
+
         Parameters
         ----------
         parts : sequence of Batch
@@ -255,11 +274,43 @@ class DifferentiableChain:
         list of StageOutputs
             One a stage.
         """
-        outputs = []
-        for module, rows in zip(self.network.stages, self.network.iter_rows(parts), strict=False):
-            latents = module.encode(rows)  # type: ignore[operator]
-            outputs.append(StageOutputs(latents, module.predict(latents)))  # type: ignore[operator]
+        outputs: list[StageOutputs] = []
+        given: list[Batch] = []
+        for k, rows in enumerate(self.network.iter_rows(parts)):
+            given.append(rows)
+            module = self.stages[k].module
+            latents = module.encode(rows)
+            if self.heads[k] is None:
+                prediction = module.predict(latents)
+            else:
+                prediction = self._predict_by_head(k, given, outputs).to(latents)
+            outputs.append(StageOutputs(latents, prediction))
         return outputs
+
+    def _predict_by_head(self, k: int, given: list[Batch], outputs: list[StageOutputs]) -> Tensor:
+        """Give a Gaussian process's prediction, in scaled units and double precision."""
+        head = self.heads[k]
+        assert head is not None
+        inputs = self.stages[k].dense.gather_tensors(given[k].values)
+        passed = self._passing[k]
+        if passed is not None:
+            for j, columns in passed.columns.items():
+                dense = DenseValues.of(self.stages[j].table, columns)
+                inputs += dense.gather_tensors(given[j].values)
+            if passed.source is not None:
+                inputs.append(self._in_units(passed.source, outputs[passed.source].prediction))
+        return head(torch.cat([own.to(head.centre.device) for own in inputs], dim=1))
+
+    def _in_units(self, k: int, prediction: Tensor | None) -> Tensor:
+        """Give a stage's prediction as it is passed on: in the units of y, or as probabilities."""
+        target = self.stages[k].target
+        assert prediction is not None
+        prediction = prediction.double()
+        if isinstance(target, ClassTarget):
+            return torch.softmax(prediction, dim=1)
+        assert isinstance(target, NumericTarget)
+        mean, scale = (torch.as_tensor(part).to(prediction) for part in target.affine())
+        return prediction * scale + mean
 
     def decode(self, latents: Tensor) -> list[dict[str, Tensor]]:
         """Send latents of the last stage down the chain.

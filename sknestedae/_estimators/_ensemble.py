@@ -17,6 +17,7 @@ from .._tables._splits import bootstrap_rows
 from .._tables._target import target_frame
 from .._training._concurrent import run_concurrently
 from ._fitted import fitted_part
+from ._head import Passed
 
 
 def make_members(estimator: BaseEstimator) -> list[BaseEstimator]:
@@ -35,7 +36,8 @@ def fit_members(
     y: Any,
     sample_weight: Any,
     strata: np.ndarray | None,
-    method: str = "fit",
+    method: str,
+    passed: Passed | None = None,
     **parameters: Any,
 ) -> None:
     """Fit the members side by side.
@@ -49,20 +51,24 @@ def fit_members(
         None: each member sees all rows. Else each sees rows drawn with replacement, as many from
         each stratum as it has.
     method : str
-        "fit" or "partial_fit".
+        Which one fits a member.
+    passed : Passed or None
+        In a chain, what the stages before pass on.
     **parameters
         Of the method.
     """
 
     def fit(k: int) -> Any:
-        data = [X, y, sample_weight]
+        data, own = [X, y, sample_weight], passed
         if strata is not None:
             # a new draw for each member, and for each part of a stream
             n_iter = getattr(members[k], "n_iter_", 0)
             rows = bootstrap_rows(strata, members[k].random_state, (k, n_iter))
             data = [None if part is None else safe_indexing(part, rows) for part in data]
+            own = None if passed is None else passed.take(rows)
         *table, weight = data
-        return getattr(members[k], method)(*table, sample_weight=weight, **parameters)
+        beside = {} if own is None else {"passed": own}
+        return getattr(members[k], method)(*table, sample_weight=weight, **beside, **parameters)
 
     for task in run_concurrently([partial(fit, k) for k in range(len(members))]):
         if task.error is not None:
@@ -131,22 +137,43 @@ def members_of(estimator: BaseEstimator) -> list[BaseEstimator]:
     return list(estimator._members) or [estimator]
 
 
-def mean_and_spread(values: list[np.ndarray], return_std: bool) -> Any:
+def mean_and_spread(
+    values: list[np.ndarray],
+    return_std: bool,
+    stds: Sequence[np.ndarray | None] = (),
+) -> Any:
     """Give the members' mean and, if asked, their standard deviation (of a sample).
+
+    Parameters
+    ----------
+    values : list of ndarray
+        Of each member.
+    return_std : bool
+    stds : list of {ndarray, None}, optional
+        What each member says its values may be wrong by; None of one that does not know. The
+        variance is then the mean of these, and that of the members beside it.
 
     Raises
     ------
     ValueError
-        If a spread is asked of one member.
+        If a spread is asked of one member, which does not know it.
     """
     if not return_std:
         return values[0] if len(values) == 1 else _moments(values)[0]
+    known = [std for std in stds if std is not None]
     if len(values) == 1:
+        if known:
+            return values[0], known[0]
         raise ValueError(
-            "return_std=True needs an ensemble: the 'n_members' parameter must have been 2 or "
-            "more in fit, got 1."
+            "return_std=True needs an ensemble or a Gaussian process: the 'n_members' parameter "
+            "must have been 2 or more in fit, got 1, or the 'predictor' parameter "
+            "'gaussian_process'."
         )
-    return _moments(values)
+    mean, spread = _moments(values)
+    if not known:
+        return mean, spread
+    variance = np.sum([std**2 for std in known], axis=0) / len(values)
+    return mean, np.sqrt(spread**2 + variance)
 
 
 def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

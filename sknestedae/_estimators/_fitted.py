@@ -34,6 +34,7 @@ from .._training._data import TensorIterator, rows_at_once
 from .._training._net import AutoencoderNet
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
 from ..blocks import Block, FittedBlock
+from ._head import DenseValues, Head, Passed
 
 Target = NumericTarget | ClassTarget
 
@@ -157,12 +158,15 @@ class FittedAutoencoder(NetworkSetup):
         One row an epoch.
     best_iter : int
         Number of the epoch whose parameters were kept.
+    head : Head or None
+        What predicts in place of the network; None where the network does.
     """
 
     net: AutoencoderNet
     latent_statistics: LatentStatistics
     history: pd.DataFrame
     best_iter: int
+    head: Head | None = None
 
     @classmethod
     def of(
@@ -214,9 +218,39 @@ class FittedAutoencoder(NetworkSetup):
         """Give the latents of a checked table, of shape (n_samples, n_components)."""
         return self.apply(_encode, self.encode(X))
 
-    def predict(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
-        return self.apply(_predict, self.encode(X))
+    def predict(self, X: pd.DataFrame | np.ndarray, passed: Passed | None = None) -> np.ndarray:
+        """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units.
+
+        The network predicts where there is no head, or what the head needs is not passed on: a
+        stage of a chain that is asked alone.
+
+        Parameters
+        ----------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            Checked.
+        passed : Passed or None
+            In a chain, what the stages before pass on.
+        """
+        blocks = self.encode(X)
+        if self.head is None or not self.head.takes(passed):
+            return self.apply(_predict, blocks)
+        assert isinstance(self.target, NumericTarget)
+        low, high = self.target.scaled_bounds()
+        return np.clip(self.head.mean(self.dense.gather(blocks), passed), low, high)
+
+    def predict_std(
+        self, X: pd.DataFrame | np.ndarray, passed: Passed | None = None
+    ) -> np.ndarray | None:
+        """Give the standard deviation of predictions in scaled units; None where not known."""
+        if self.head is None or not self.head.takes(passed):
+            return None
+        return self.head.std(self.dense.gather(self.encode(X)), passed)
+
+    @property
+    def dense(self) -> DenseValues:
+        """Where the values that the head takes stand among those that enter the network."""
+        assert self.head is not None
+        return DenseValues.of(self.table, np.arange(self.head.n_columns))
 
     def scores(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
         """Give the logarithms of densities of a checked table's rows, of shape (n_samples,)."""
@@ -342,6 +376,7 @@ class FittedAutoencoder(NetworkSetup):
             "latent_statistics": dict(vars(self.latent_statistics)),
             "history": {name: column.to_numpy() for name, column in self.history.items()},
             "best_iter": self.best_iter,
+            "head": None if self.head is None else self.head.to_state(),
         }
 
     @classmethod
@@ -380,7 +415,9 @@ class FittedAutoencoder(NetworkSetup):
         set_state(net, state["net"])
         net.module_.eval()
         statistics = LatentStatistics(**state["latent_statistics"])
-        return cls.of(setup, net, statistics, history, state["best_iter"])
+        fitted = cls.of(setup, net, statistics, history, state["best_iter"])
+        fitted.head = None if state["head"] is None else Head.from_state(state["head"])
+        return fitted
 
 
 def settings_to_keep(standardize: bool, categorical_features: Any, blocks: Any) -> dict[str, Any]:

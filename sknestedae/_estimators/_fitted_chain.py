@@ -13,6 +13,7 @@ from .._tables._input import TableKind, kind_from_state, kind_to_state
 from .._tables._labels import ColumnLabels
 from .._tables._listed import TableList
 from .._tables._staged import StagedTable
+from ._passing import PassedOn, StageInput, iter_inputs
 from ._stages import Stage, iter_stages
 
 
@@ -36,6 +37,8 @@ class FittedChain:
         Of the tables that ``fit`` was given.
     same_rows : bool
         Whether the tables of a list describe the same rows.
+    passing : list of {PassedOn, None}
+        What each stage's predictor is given of the stages before.
     refine_history : DataFrame or None
         Of the training of all stages together; None where there was none.
     """
@@ -47,6 +50,7 @@ class FittedChain:
     labels: ColumnLabels
     frame_kinds: list[TableKind]
     same_rows: bool
+    passing: list[PassedOn | None]
     refine_history: pd.DataFrame | None = None
 
     @property
@@ -67,6 +71,10 @@ class FittedChain:
         """Send a table up the chain; give each stage with its table."""
         return iter_stages(table, self.stages)
 
+    def iter_inputs(self, table: StagedTable) -> Iterator[StageInput]:
+        """Do the same; give also what is passed on to the stage's predictor."""
+        return iter_inputs(table, self.stages, self.passing)
+
     def first(self, n_stages: int) -> FittedChain:
         """Give the chain of the first stages; it has the same table, of which it needs a part."""
         stages = self.stages[:n_stages]
@@ -79,6 +87,7 @@ class FittedChain:
             # one column that is left of many is no table of one column
             y_is_1d=self.y_is_1d or n_left == 1 < n_outputs,
             n_latents=self.n_latents[:n_stages],
+            passing=self.passing[:n_stages],
             # the history is of all stages together
             refine_history=self.refine_history if n_stages >= len(self.stages) else None,
         )
@@ -98,6 +107,7 @@ class FittedChain:
             "stages": [tuple(stage) for stage in self.stages],  # a file names no private class
             "labels": self.labels.to_state(),
             "frame_kinds": [kind_to_state(kind) for kind in self.frame_kinds],
+            "passing": [passed and passed.to_state() for passed in self.passing],
             "refine_history": None if history is None else history.to_dict("list"),
         }
 
@@ -112,6 +122,7 @@ class FittedChain:
             "stages": [Stage(*stage) for stage in state["stages"]],
             "labels": ColumnLabels.from_state(state["labels"]),
             "frame_kinds": [kind_from_state(kind) for kind in state["frame_kinds"]],
+            "passing": [passed and PassedOn.from_state(passed) for passed in state["passing"]],
             "refine_history": history,
         }
         return cls(**{**state, **restored})

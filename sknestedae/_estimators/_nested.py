@@ -45,6 +45,7 @@ from ._ensemble import fit_members, make_members
 from ._fitted import fitted_part
 from ._fitted_chain import FittedChain
 from ._outputs import decode_chain, predict_chains, predict_proba_chains
+from ._passing import plan_passing
 from ._stages import Stage, check_stages
 from ._unwrap import innermost, unfrozen
 from ._validation import all_or_nothing, check_training_rows
@@ -208,6 +209,8 @@ class NestedAutoencoder(BaseChain):
         "stages": [list, None],
         "estimator": [HasMethods(["fit", "transform"]), None],
         "n_components": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "passthrough": ["boolean", StrOptions({"auto"})],
+        "key": [str, Integral, tuple, None],
         "same_rows": ["boolean", StrOptions({"auto"})],
         "train_rows": [StrOptions({"own", "all"})],
         "latents": [StrOptions({"last", "all"})],
@@ -225,6 +228,8 @@ class NestedAutoencoder(BaseChain):
         *,
         estimator=None,
         n_components=None,
+        passthrough="auto",
+        key=None,
         same_rows="auto",
         train_rows="own",
         latents="last",
@@ -238,6 +243,8 @@ class NestedAutoencoder(BaseChain):
         self.stages = stages
         self.estimator = estimator
         self.n_components = n_components
+        self.passthrough = passthrough
+        self.key = key
         self.same_rows = same_rows
         self.train_rows = train_rows
         self.latents = latents
@@ -285,13 +292,11 @@ default=None
             names = None
             if self.stages is not None:
                 names = check_stages(self.stages, self.get_params(deep=False))
-            X, y, sample_weight, kinds, same_rows = read_given(
-                X, y, sample_weight, names, self.same_rows
-            )
-            if self.n_members > 1:
-                self._fit_members(X, y, sample_weight, frame_kinds=kinds, same_rows=same_rows)
-            else:
-                self._fit(X, y, sample_weight, frame_kinds=kinds, same_rows=same_rows)
+            given = read_given(X, y, sample_weight, names, self.same_rows)
+            X, y, sample_weight, *about = given
+            about = dict(zip(given._fields[3:], about, strict=True))
+            fit = self._fit_members if self.n_members > 1 else self._fit
+            fit(X, y, sample_weight, **about)
             return self
 
     @available_if(_can_predict)
@@ -576,7 +581,7 @@ default=None
             X, y, sample_weight = kept.X, kept.of(y), kept.sample_weight
         X = self._check_table(X, reset=True)
         if self.bootstrap:
-            whole = StagedTable.of(X, self.stages)
+            whole = StagedTable.of(X, self.stages, y, given["scales"], self.key)
             target = whole.read_target(y)
             strata = strata_of_scales(whole, target, self._configure(whole.columns, target))
         fit_members(members, X, y, sample_weight, strata, "_fit", whole=whole, **given)
@@ -596,6 +601,7 @@ default=None
         *,
         frame_kinds: list[TableKind],
         same_rows: bool | None,
+        scales: list[str] | None,
         whole: StagedTable | None = None,
     ) -> None:
         """Check everything, then fit one chain.
@@ -604,7 +610,7 @@ default=None
         ----------
         X, y, sample_weight
             Read.
-        frame_kinds, same_rows
+        frame_kinds, same_rows, scales
             As in ``GivenTables``.
         whole : StagedTable, optional
             Of a member of an ensemble, the table that its rows were drawn from.
@@ -613,7 +619,10 @@ default=None
         given = X
         X, sample_weight, _, kept = check_training_rows(X, y, sample_weight)
         # a draw of rows must not say which columns a stage has
-        table = StagedTable.of(X, self.stages) if whole is None else whole.with_rows(X)
+        if whole is None:
+            table = StagedTable.of(X, self.stages, y, scales, self.key)
+        else:
+            table = whole.with_rows(X)
         if whole is None:
             whole = table if X is given else table.with_rows(given)
         if isinstance(y, np.ndarray) and y.shape[1:] == (1,):
@@ -621,13 +630,18 @@ default=None
             y = y if get_tags(self).target_tags.multi_output else column_or_1d(y, warn=True)
         target = table.read_target(y, kept)
         stages = self._configure(table.columns, target)
-        trained = train_stages(stages, table, target, sample_weight, whole, self.train_rows)
+        key = None if self.key is None else table.labels.position(self.key, "key")
+        passing = plan_passing(stages, target, self.passthrough, key)
+        trained = train_stages(
+            stages, table, target, sample_weight, whole, self.train_rows, passing
+        )
         history = None
         if self.refine_iter:
             history = refine_stages(
                 stages,
                 table,
                 trained,
+                passing,
                 max_iter=self.refine_iter,
                 seed=check_random_state(self.random_state).randint(2**31),
                 verbose=self.verbose or 0,
@@ -642,6 +656,7 @@ default=None
             table.labels,
             frame_kinds,
             same_rows,
+            passing,
             history,
         )
         self._members: list[NestedAutoencoder] = []
@@ -653,7 +668,9 @@ default=None
         else:
             estimators = [estimator for _, estimator, _ in self.stages]
         parameters = {name: getattr(self, name) for name in _PASSED_ON}
-        return configure_stages(estimators, columns, target, self.n_components, parameters)
+        return configure_stages(
+            estimators, columns, target, self.n_components, parameters, self.passthrough
+        )
 
     # -- one table after fit
 

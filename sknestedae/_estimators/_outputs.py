@@ -13,7 +13,8 @@ from .._tables._input import to_pandas
 from .._tables._staged import StagedTable
 from ._ensemble import mean_and_spread
 from ._fitted_chain import FittedChain
-from ._stages import Stage, as_fitted, transform_stage
+from ._passing import StageInput
+from ._stages import Stage, as_fitted, predict_stage, std_of_stage, transform_stage
 
 # The values of some columns of y, by their positions.
 Outputs = dict[int, np.ndarray]
@@ -72,10 +73,14 @@ def predict_chains(
     is_1d = first.y_is_1d or only_last
     if len(chains) == 1 and not return_std:
         return join_outputs(
-            predict_stages(first.iter_stages(table), wanted, as_labels=True), is_1d
+            predict_stages(first.iter_inputs(table), wanted, as_labels=True), is_1d
         )
     means, spreads = mean_of_members(
-        outputs_of_members(chains, table, wanted), classes_of_targets(first)
+        outputs_of_members(chains, table, wanted),
+        classes_of_targets(first),
+        [stds_of_stages(chain.iter_inputs(table), wanted) for chain in chains]
+        if return_std
+        else None,
     )
     mean = join_outputs(means, is_1d)
     return (mean, join_outputs(spreads, is_1d)) if return_std else mean
@@ -101,7 +106,7 @@ def outputs_of_members(
     chains: list[FittedChain], table: StagedTable, wanted: dict[str, list[int]]
 ) -> list[Outputs]:
     """Give each member's prediction of each wanted column of y, classes as probabilities."""
-    return [predict_stages(chain.iter_stages(table), wanted, as_labels=False) for chain in chains]
+    return [predict_stages(chain.iter_inputs(table), wanted, as_labels=False) for chain in chains]
 
 
 def classes_of_targets(chain: FittedChain) -> dict[int, np.ndarray]:
@@ -133,14 +138,14 @@ def _in_cells(values: np.ndarray) -> np.ndarray:
 
 
 def predict_stages(
-    passed: Iterable[tuple[Stage, Any]], wanted: dict[str, list[int]], *, as_labels: bool
+    inputs: Iterable[StageInput], wanted: dict[str, list[int]], *, as_labels: bool
 ) -> Outputs:
     """Give the prediction of each wanted column of y.
 
     Parameters
     ----------
-    passed : iterable of (Stage, table)
-        The stages, each with its table.
+    inputs : iterable of StageInput
+        The stages, each with what it is given.
     wanted : dict of str to list of int
         Columns of y, by stage.
     as_labels : bool
@@ -153,31 +158,32 @@ def predict_stages(
         By column of y.
     """
     outputs: Outputs = {}
-    for stage, table in passed:
-        if stage.name not in wanted:
-            continue
-        estimator, table = stage.estimator, as_fitted(stage.estimator, table)
-        if not as_labels and is_classifier(estimator):
-            if hasattr(estimator, "predict_proba"):
-                values = estimator.predict_proba(table)
-            else:
-                # as if it were sure, so that members can be averaged all the same
-                is_class = estimator.predict(table)[:, None] == estimator.classes_
-                values = is_class.astype(float)
-            outputs[wanted[stage.name][0]] = values
-        else:
-            values = np.asarray(estimator.predict(table))
-            own = wanted[stage.name]
-            if len(own) == 1 and values[:1].size > 1:  # a column whose cells hold arrays
-                outputs[own[0]] = values
-                continue
-            columns = values.reshape(len(values), -1).T
-            outputs |= dict(zip(own, columns, strict=True))
+    for stage, table, passed in inputs:
+        if stage.name in wanted:
+            values = predict_stage(stage, table, passed, as_labels=as_labels)
+            outputs |= _by_column(values, wanted[stage.name])
+    return outputs
+
+
+def _by_column(values: np.ndarray, columns: list[int]) -> Outputs:
+    """Give a stage's prediction by columns of y; arrays and probabilities belong to one."""
+    if len(columns) == 1 and values[:1].size > 1:
+        return {columns[0]: values}
+    return dict(zip(columns, values.reshape(len(values), -1).T, strict=True))
+
+
+def stds_of_stages(inputs: Iterable[StageInput], wanted: dict[str, list[int]]) -> Outputs:
+    """Give the standard deviations of the wanted columns of y that Gaussian processes predict."""
+    outputs: Outputs = {}
+    for stage, table, passed in inputs:
+        std = std_of_stage(stage, table, passed) if stage.name in wanted else None
+        if std is not None:
+            outputs |= _by_column(std, wanted[stage.name])
     return outputs
 
 
 def mean_of_members(
-    outputs: list[Outputs], classes: dict[int, np.ndarray]
+    outputs: list[Outputs], classes: dict[int, np.ndarray], stds: list[Outputs] | None = None
 ) -> tuple[Outputs, Outputs]:
     """Give the members' mean and spread; of a class the one of the largest mean probability.
 
@@ -187,6 +193,8 @@ def mean_of_members(
         Of each member, with probabilities of classes.
     classes : dict of int to ndarray of shape (n_classes,)
         Of the columns of y that hold some.
+    stds : list of dict, optional
+        What each member says its predictions may be wrong by, of the columns where it does.
 
     Returns
     -------
@@ -194,7 +202,8 @@ def mean_of_members(
     """
     means, spreads = {}, {}
     for j in outputs[0]:
-        mean, spread = mean_and_spread([own[j] for own in outputs], True)
+        known = [] if stds is None else [own.get(j) for own in stds]
+        mean, spread = mean_and_spread([own[j] for own in outputs], True, known)
         if j in classes:
             best = mean.argmax(axis=1)
             spread = spread[np.arange(len(spread)), best]  # of the probability of that class

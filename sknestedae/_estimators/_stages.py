@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -19,6 +20,7 @@ from .._tables._staged import StagedTable, StageLatents, StageTargets
 from ..exceptions import DivergenceError
 from ._base import BaseSupervisedAutoencoder
 from ._fitted import fitted_part
+from ._head import Passed
 from ._refinement import StageData
 from ._unwrap import innermost, names_of_latents, unfrozen
 
@@ -134,8 +136,16 @@ def check_stage(stage: Stage, target: StageTargets, rows: np.ndarray) -> None:
 # One stage, trained and asked
 
 
-def fit_stage(estimator: Any, data: StageData) -> None:
-    """Fit a stage's estimator, unless it is frozen."""
+def fit_stage(estimator: Any, data: StageData, passed: Passed | None = None) -> None:
+    """Fit a stage's estimator, unless it is frozen.
+
+    Parameters
+    ----------
+    estimator : estimator
+    data : StageData
+    passed : Passed or None
+        What its predictor is given beside the table; only a supervised autoencoder takes it.
+    """
     (table,), y, weight = data
     if isinstance(estimator, FrozenEstimator):
         estimator.fit(table, y)  # checks that it was fitted
@@ -153,7 +163,10 @@ def fit_stage(estimator: Any, data: StageData) -> None:
         if not has_fit_parameter(last, "sample_weight"):
             raise TypeError(f"{type(last).__name__} cannot be fitted with sample_weight.")
         parameters[f"{prefix}sample_weight"] = weight
-    estimator.fit(table, y, **parameters)
+    if passed is not None:
+        estimator._fit_beside(table, y, **parameters, passed=passed)
+    else:
+        estimator.fit(table, y, **parameters)
 
 
 def as_fitted(estimator: Any, table: pd.DataFrame | np.ndarray) -> pd.DataFrame | np.ndarray:
@@ -161,6 +174,58 @@ def as_fitted(estimator: Any, table: pd.DataFrame | np.ndarray) -> pd.DataFrame 
     if not isinstance(estimator, FrozenEstimator) or not isinstance(table, pd.DataFrame):
         return table
     return table if hasattr(estimator, "feature_names_in_") else table.to_numpy()
+
+
+def predict_stage(
+    stage: Stage,
+    table: pd.DataFrame | np.ndarray,
+    passed: Passed | None,
+    *,
+    as_labels: bool,
+) -> np.ndarray:
+    """Give a stage's prediction, of shape (n_samples,) or (n_samples, n_outputs).
+
+    Parameters
+    ----------
+    stage : Stage
+    table : DataFrame or ndarray
+        The stage's own.
+    passed : Passed or None
+        What its predictor is given beside it.
+    as_labels : bool
+        Whether a class is given as its label; else as the probabilities of all classes, of shape
+        (n_samples, n_classes).
+    """
+    estimator, table = stage.estimator, as_fitted(stage.estimator, table)
+    if not as_labels and is_classifier(estimator):
+        if hasattr(estimator, "predict_proba"):
+            return estimator.predict_proba(table)
+        # as if it were sure, so that members can be averaged all the same
+        return (estimator.predict(table)[:, None] == estimator.classes_).astype(float)
+    if passed is not None:
+        return np.asarray(estimator._predict_beside(table, passed))
+    return np.asarray(estimator.predict(table))
+
+
+def std_of_stage(
+    stage: Stage, table: pd.DataFrame | np.ndarray, passed: Passed | None
+) -> np.ndarray | None:
+    """Give the standard deviation of a stage's prediction, where a Gaussian process predicts.
+
+    The spread of an ensemble's members alone is not that of the error.
+
+    Returns
+    -------
+    ndarray of the shape of the prediction, or None
+    """
+    estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
+    if getattr(estimator, "predictor_", "network") == "network":
+        return None
+    table = as_fitted(stage.estimator, table)
+    try:
+        return estimator._predict_beside(table, passed, return_std=True)[1]
+    except ValueError:
+        return None
 
 
 def transform_stage(estimator: Any, table: pd.DataFrame | np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import softmax
@@ -27,9 +27,14 @@ from .._tables._target import (
 from .._tables._weights import scale_weights
 from ..blocks import Block
 from ..blocks._losses import ELEMENTWISE
-from ._base import BaseSupervisedAutoencoder
+from ._base import BaseSupervisedAutoencoder, TrainingData
 from ._ensemble import mean_and_spread
+from ._fitted import FittedAutoencoder
+from ._head import Head, Passed, choose_head
 from ._validation import all_or_nothing, check_target_bounds
+
+# Weights of rows, as a Gaussian process divides its noise by them.
+_WEIGHTS = (1e-12, 1e12)
 
 
 @public("sknestedae")
@@ -72,6 +77,13 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     target_bounds : (float or None, float or None) or None, default=None
         Least and largest value that the target can have, in its own unit, such as ``(0, None)``
         of an efficiency. The network's last layer keeps to them. A target outside is an error.
+    predictor : {"network", "gaussian_process", "auto"}, default="network"
+        What predicts the target. "network": a part of the network, from the latents.
+        "gaussian_process": a Gaussian process of the columns (in a chain, of what is passed on,
+        too), which is better where few rows are labelled; the network is trained as before, and
+        keeps encoder, decoder and latents. It takes numbers and categories as they enter the
+        network, and 2000 distinct rows at most. "auto": a Gaussian process where at most 2000
+        distinct rows are labelled and its leave-one-out R² is above 0; else the network.
     reconstruction_weight : float, default=1.0
         Weight of the mean reconstruction error in the objective.
     prediction_weight : float, default=1.0
@@ -176,6 +188,11 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Number of epochs that were run.
     alpha_ : float
         Strength of the L2 penalty that was used.
+    predictor_ : {"network", "gaussian_process"}
+        What predicts.
+    leave_one_out_score_ : float
+        R² of the Gaussian process where each distinct row is predicted from all others; only if
+        there is one.
     best_iter_ : int
         Number of the epoch whose parameters were kept: the last one without early stopping.
     blocks_ : dict of str to FittedBlock
@@ -233,6 +250,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         "prediction_loss": [StrOptions(set(ELEMENTWISE))],
         "target_block": [Block, None],
         "target_bounds": [tuple, list, None],
+        "predictor": [StrOptions({"network", "gaussian_process", "auto"})],
     }
 
     def __init__(
@@ -248,6 +266,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         prediction_loss="squared_error",
         target_block=None,
         target_bounds=None,
+        predictor="network",
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
@@ -315,6 +334,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         self.prediction_loss = prediction_loss
         self.target_block = target_block
         self.target_bounds = target_bounds
+        self.predictor = predictor
 
     @fit_context(prefer_skip_nested_validation=True)
     @isolated
@@ -344,6 +364,11 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             As in ``fit``; and if the columns, the number of outputs or the network's settings
             are not those of the first call.
         """
+        if self.predictor == "gaussian_process":
+            raise ValueError(
+                "The 'predictor' parameter is 'gaussian_process', which needs all rows at once; "
+                "partial_fit trains the network: set it to 'network' or 'auto', or use fit."
+            )
         with all_or_nothing(self):
             resume = self.__sklearn_is_fitted__()
             if self.n_members > 1:
@@ -360,27 +385,45 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted, in their order. NaN where not measured.
         return_std : bool, default=False
-            Whether to give the spread of an ensemble's members as well.
+            Whether to give a standard deviation as well.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             In the unit and shape of the y that was fitted; of an ensemble the members' mean.
         y_std : ndarray of the same shape
-            Only with ``return_std=True``: the standard deviation of the members' predictions. It
-            tells how far they agree, not how large the error is.
+            Only with ``return_std=True``. Of a Gaussian process, the standard deviation of a new
+            measurement, its noise included. Of an ensemble of networks, that of the members'
+            predictions: it tells how far they agree, not how large the error is. Of an ensemble
+            of Gaussian processes, both together.
 
         Raises
         ------
         NoTargetError
             If the estimator was fitted without y.
         ValueError
-            If a spread is asked of one member.
+            If a standard deviation is asked of one network.
         """
+        return self._predict_beside(X, None, return_std=return_std)
+
+    def _predict_beside(self, X, passed: Passed | None, *, return_std: bool = False) -> Any:
+        """Predict as ``predict`` says; in a chain, beside what the stages before pass on."""
         check_is_fitted(self)
-        outputs = [(member, member._predict(X)) for member in self.members_]
+        outputs = [(member, member._predict(X, passed)) for member in self.members_]
         decoded = [member._fitted.target.decode(own) for member, own in outputs]
-        return mean_and_spread(decoded, return_std)
+        stds = (
+            [member._prediction_std(X, passed) for member in self.members_] if return_std else ()
+        )
+        return mean_and_spread(decoded, return_std, stds)
+
+    def _prediction_std(self, X, passed: Passed | None) -> np.ndarray | None:
+        """Give the standard deviation of predictions in the units of y; None where not known."""
+        std = self._fitted.predict_std(self._check_X(X, reset=False), passed)
+        if std is None:
+            return None
+        _, scale = self._fitted.target.affine()
+        std = std * scale
+        return std[:, 0] if self._fitted.target.is_1d else std
 
     @isolated
     def score(self, X, y=None, sample_weight=None):
@@ -409,8 +452,12 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         """
         if y is None:
             return self._reconstruction_score(X, sample_weight)
+        return self._score_beside(X, y, sample_weight, None)
+
+    def _score_beside(self, X, y, sample_weight, passed: Passed | None) -> float:
+        """Score a prediction as ``score`` says; in a chain, beside what is passed on."""
         X, y, sample_weight = read_rows(X, y, sample_weight)
-        prediction = self.predict(X)
+        prediction = self._predict_beside(X, passed)
         prediction = prediction.reshape(len(prediction), -1)
         truth = read_numbers(y, allow_nd=self.target_block is not None)
         truth = truth.reshape(len(truth), -1)
@@ -438,6 +485,45 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             return None
         block = self.target_block
         return NumericTarget(self.standardize, block and block.make_codec, self._bounds_of_target)
+
+    def _choose_head(
+        self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
+    ) -> Head | None:
+        weight = data.sample_weight
+        if weight is not None:
+            # as they were given: of a Gaussian process, a row of weight 2 is two equal rows
+            weight = np.clip(np.ldexp(weight, data.power), *_WEIGHTS)
+        return choose_head(
+            self.predictor,
+            fitted.table,
+            fitted.target,
+            data.X,
+            data.codes,
+            weight,
+            None if passed is None else passed.take(data.kept),
+            fitted.seed,
+        )
+
+    @property
+    def predictor_(self) -> str:
+        """What predicts: "network" or "gaussian_process"."""
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"This {type(self).__name__} has no predictor_ before fit.")
+        return "network" if self._fitted.head is None else "gaussian_process"
+
+    @property
+    def leave_one_out_score_(self) -> float:
+        """R² of the Gaussian process where each distinct row is predicted from all others.
+
+        In closed form, with the hyperparameters of all rows. An attribute error where the network
+        predicts.
+        """
+        if not self.__sklearn_is_fitted__() or self._fitted.head is None:
+            raise AttributeError(
+                f"This {type(self).__name__} has no leave_one_out_score_: no Gaussian process was "
+                "fitted."
+            )
+        return self._fitted.head.score
 
     @property
     def _loss_of_prediction(self) -> str:

@@ -76,6 +76,25 @@ class ColumnLabels:
         """Give a column's label or position, for a message."""
         return repr(self.labels[j]) if self.is_frame else f"{j}"
 
+    def position(self, label: Any, parameter: str) -> int:
+        """Give the position of the one column with a label; of two levels, with such a feature.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or more than one.
+        """
+        known = self.labels if self.is_frame else list(range(self.n_columns))
+        found = [j for j, own in enumerate(known) if own == label]
+        if not found and self.scales is not None:
+            found = [j for j, own in enumerate(known) if own[1:] == (label,)]
+        if len(found) != 1:
+            raise ValueError(
+                f"The '{parameter}' parameter must be the label of one column of X, got {label!r}, "
+                f"which is that of {len(found)}; the columns are {known!r:.200}."
+            )
+        return found[0]
+
     def index(self) -> pd.Index:
         """Give the labels as a DataFrame has them; for an array, the positions."""
         if not self.is_frame:
@@ -148,7 +167,7 @@ class ColumnLabels:
         given = set(labels)
         # A stage may be missing as a whole; a part of one is an error of the caller's.
         lacking = {j for j, label in enumerate(self.labels) if label not in given}
-        absent = [name for name, own in stages.items() if lacking >= set(own)]
+        absent = [name for name, own in stages.items() if own and lacking >= set(own)]
         present = {j for name, own in stages.items() if name not in absent for j in own}
         is_subset = len(given) == len(labels) == len(self.labels) - len(lacking)
         is_usable = is_subset and bool(present) and not present & lacking

@@ -36,6 +36,8 @@ class GivenTables(NamedTuple):
         Of each table of a list, or of the one table.
     same_rows : bool or None
         Whether the tables of a list describe the same rows; None of one table.
+    scales : list of str or None
+        Names of the tables of a list; None of one table.
     """
 
     X: pd.DataFrame | np.ndarray
@@ -43,6 +45,7 @@ class GivenTables(NamedTuple):
     sample_weight: Any
     frame_kinds: list[TableKind]
     same_rows: bool | None
+    scales: list[str] | None
 
 
 def read_given(
@@ -61,7 +64,7 @@ def read_given(
     """
     if not is_scale_list(X):
         read, y, sample_weight = read_rows(X, y, sample_weight)
-        return GivenTables(as_cells(read), y, sample_weight, [table_kind(X)], None)
+        return GivenTables(as_cells(read), y, sample_weight, [table_kind(X)], None, None)
     refuse_folded_lists()
     if names is not None:
         check_n_tables(X, names, may_be_fewer=False)
@@ -69,7 +72,8 @@ def read_given(
     if sample_weight is not None:
         sample_weight = stack_weights(sample_weight, stacked.rows, X)
     kinds = [table_kind(table) for table in X]
-    return GivenTables(*read_rows(stacked.X, stacked.y, sample_weight), kinds, stacked.same_rows)
+    read = read_rows(stacked.X, stacked.y, sample_weight)
+    return GivenTables(*read, kinds, stacked.same_rows, stacked.names)
 
 
 def check_n_tables(X_list: Any, names: list[str], *, may_be_fewer: bool) -> None:
@@ -138,11 +142,14 @@ class TableList:
     def stack(self, X_list: Any, y_list: Any = None) -> StackedScales:
         """Make one table of a list, of which the tables of later scales may lack."""
         names = self.labels.scales or list(self.columns)
+        if set(names) < set(self.columns):  # those without a column of their own stand in no label
+            names = list(self.columns)
         check_n_tables(X_list, names, may_be_fewer=True)
         # names of columns tell by themselves; what arrays mean, fit has decided
         has_names = any(isinstance(read_table(table), pd.DataFrame) for table in X_list)
         same_rows = "auto" if has_names else self.same_rows
-        return stack(X_list, y_list, names[: len(X_list)], same_rows)
+        # a scale without a column of its own was told by its target in fit
+        return stack(X_list, y_list, names[: len(X_list)], same_rows, needs_new=False)
 
     def decoded_table(self, decoded: Any) -> Any:
         """Give decoded columns of all stages as the last scale's table stood in the list."""

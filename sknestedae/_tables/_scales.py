@@ -78,6 +78,32 @@ def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int
     return measured
 
 
+def columns_of_scales(
+    columns: dict[str, list[int]], y: Any, names: Sequence[str] | None = None
+) -> dict[str, list[int]]:
+    """Give the columns of the scales, with those scales that a target alone tells.
+
+    Two scales of the same columns, such as one property by a cheap and a dear method, differ in
+    their targets: then every scale of the table has a target, and one more is among these.
+
+    Parameters
+    ----------
+    columns : dict of str to list of int
+        By the scales of the table.
+    y : array-like or None
+        Target, maybe a DataFrame with columns of two levels.
+    names : sequence of str, optional
+        Of all scales, where they are known.
+    """
+    if names is None:
+        if not isinstance(y, pd.DataFrame) or y.columns.nlevels < 2:
+            return columns
+        names = list(dict.fromkeys(map(str, y.columns.get_level_values(0))))
+    if not set(names) > set(columns):
+        return columns
+    return {name: columns.get(name, []) for name in names}
+
+
 def last_scale(measured: np.ndarray) -> np.ndarray:
     """Give the last scale at which something was measured, of shape (n_samples,); -1 for none."""
     n_scales = measured.shape[1]
@@ -93,13 +119,15 @@ def last_scale(measured: np.ndarray) -> np.ndarray:
 class StackedScales(NamedTuple):
     """One table made of many, its target, and where each scale's rows are in it.
 
-    ``same_rows`` tells whether the tables describe the same rows.
+    ``same_rows`` tells whether the tables describe the same rows; ``names`` are of the scales,
+    also of those that have no column of their own.
     """
 
     X: pd.DataFrame
     y: pd.DataFrame | None
     rows: list[np.ndarray]
     same_rows: bool
+    names: list[str]
 
 
 def stack_scales(X_list, y_list=None, names=None, *, same_rows="auto"):
@@ -114,7 +142,8 @@ def stack_scales(X_list, y_list=None, names=None, *, same_rows="auto"):
         One table per scale, the coarsest description first. Tables with as many rows and without
         a common column describe the same rows. Otherwise each table has rows of its own, and
         carries the columns of all scales before it beside its own: found by name among the
-        columns of a DataFrame, and as the first columns of an array.
+        columns of a DataFrame, and as the first columns of an array. A scale with a target needs
+        no column of its own: one property, cheap and dear, of the same columns.
     y_list : list of {array-like of shape (n_samples_k,) or (n_samples_k, n_outputs_k), None}, \
 default=None
         One target per scale; None for a scale without one. A single target of one dimension
@@ -141,8 +170,8 @@ default=None
     Raises
     ------
     ValueError
-        If rows cannot be matched, with the missing columns in the message; if a scale has no
-        column of its own, a column stands twice, ``y_list`` has another length than ``X_list``,
+        If rows cannot be matched, with the missing columns in the message; if a scale has neither
+        a column of its own nor a target, a column stands twice, ``y_list`` has another length than ``X_list``,
         or a table and its target have the same row labels in another order.
 
     Warns
@@ -192,8 +221,13 @@ def stack(
     y_list: Any = None,
     names: Sequence[str] | None = None,
     same_rows: bool | str = "auto",
+    *,
+    needs_new: bool = True,
 ) -> StackedScales:
-    """Stack a list of tables as ``stack_scales`` does; also give each scale's rows."""
+    """Stack a list of tables as ``stack_scales`` does; also give each scale's rows.
+
+    ``needs_new`` says that a scale must have a column of its own, or a target.
+    """
     names = check_names(
         [f"scale{k}" for k in range(len(X_list))] if names is None else names, "names"
     )
@@ -208,7 +242,7 @@ def stack(
         own = [list(table.columns) for table in tables]
         rows, index = [np.arange(len(tables[0])) for _ in tables], tables[0].index
     else:
-        own = _own_columns(tables, names)
+        own = _own_columns(tables, names, [not needs_new or y is not None for y in targets])
         rows = _interleave([len(table) for table in tables])
         index = _stacked_index(tables, rows, names)
     columns, data = [], []
@@ -220,7 +254,8 @@ def stack(
             parts = [table[label] for table in tables[carrying]]
             data.append(_scatter(parts, rows[carrying], len(index)))
     X = _two_levels(columns, data, index)
-    return StackedScales(X, _stack_targets(targets, names, rows, index), rows, same_rows)
+    y = _stack_targets(targets, names, rows, index)
+    return StackedScales(X, y, rows, same_rows, names)
 
 
 def _stack_targets(
@@ -389,8 +424,13 @@ def _as_frames(
     return tables
 
 
-def _own_columns(tables: list[pd.DataFrame], names: list[str]) -> list[list[Any]]:
-    """Give the columns that each scale adds to those of the scales before."""
+def _own_columns(
+    tables: list[pd.DataFrame], names: list[str], has_new: list[bool]
+) -> list[list[Any]]:
+    """Give the columns that each scale adds to those of the scales before.
+
+    None, where a target alone is new: one property, cheap and dear, of the same kind of rows.
+    """
     own: list[list[Any]] = []
     for k, table in enumerate(tables):
         for name, labels in zip(names, own, strict=False):
@@ -404,10 +444,10 @@ def _own_columns(tables: list[pd.DataFrame], names: list[str]) -> list[list[Any]
                 )
         before = {label for labels in own for label in labels}
         own.append([label for label in table.columns if label not in before])
-        if not own[-1]:
+        if not own[-1] and not has_new[k]:
             raise ValueError(
-                f"Scale {names[k]!r} has no column of its own: all of {list(table.columns)} are "
-                "those of the scales before."
+                f"Scale {names[k]!r} has no column of its own, and no target: all of "
+                f"{list(table.columns)} are those of the scales before."
             )
     return own
 

@@ -20,7 +20,7 @@ from ._columns import is_categorical, kinds_by_content, resolve_columns
 from ._dtypes import selector
 from ._labels import ColumnLabels
 from ._missing import take_rows
-from ._scales import check_names, last_scale, measured_scales
+from ._scales import check_names, columns_of_scales, last_scale, measured_scales
 from ._target import match_targets, target_frame
 from ._text import doubt
 
@@ -80,7 +80,12 @@ class StagedTable:
 
     @classmethod
     def of(
-        cls, X: pd.DataFrame | np.ndarray, stages: list[tuple[str, Any, Any]] | None
+        cls,
+        X: pd.DataFrame | np.ndarray,
+        stages: list[tuple[str, Any, Any]] | None,
+        y: Any = None,
+        scales: list[str] | None = None,
+        key: Any = None,
     ) -> StagedTable:
         """Find the columns of the stages in a checked table.
 
@@ -89,22 +94,35 @@ class StagedTable:
         X : DataFrame or ndarray of shape (n_samples, n_features)
         stages : list of (str, estimator, columns) or None
             None: one for each scale of the table.
+        y : array-like or None
+            The target: a scale may differ in it alone.
+        scales : list of str or None
+            Names of the tables of a list that the table was made of.
+        key : label or None
+            A column that names materials, which is no column of a stage.
 
         Raises
         ------
         ValueError
-            If a stage has no column, or one of another stage.
+            If the first stage has no column, or any of an array of columns that are not there.
         """
         labels = ColumnLabels.of(X)
         # columns by a function, as in ColumnTransformer, are the one thing that needs the table
         if stages is None:
             columns = labels.scale_columns() or {"scale0": list(range(X.shape[1]))}
+            columns = columns_of_scales(columns, y, scales)
             check_names(list(columns), "X")
         else:
             wanted = {
                 name: columns(X) if callable(columns) else columns for name, _, columns in stages
             }
             columns = find_columns(wanted, labels, X.shape[1])
+        if key is not None:
+            j = labels.position(key, "key")
+            columns = {name: [i for i in own if i != j] for name, own in columns.items()}
+        first = next(iter(columns))
+        if not columns[first]:
+            raise ValueError(f"Stage {first!r} has no columns; the first stage needs one.")
         return cls(X, labels, columns)
 
     def __len__(self) -> int:
@@ -276,28 +294,25 @@ def find_columns(
     Raises
     ------
     ValueError
-        If a stage has no column, or one of another stage.
+        If a stage has no column, and was not given an empty list; the first needs one.
     """
     found: dict[str, list[int]] = {}
-    owner: dict[int, str] = {}
     known = labels.labels if labels.is_frame else None
     for name, columns in wanted.items():
         subject = f"The 'stages' parameter, in stage {name!r},"
         own = resolve_columns(columns, known, n_features, subject).tolist()
-        if not own:
+        if not own and (not found or not _is_empty(columns)):
             raise ValueError(
                 f"Stage {name!r} has no columns: {columns!r} is none of X (n_features="
                 f"{n_features})."
             )
-        for j in own:
-            if j in owner:
-                raise ValueError(
-                    f"Column {labels.name(j)} is given to stage {owner[j]!r} and again to stage "
-                    f"{name!r}; a column is the own column of one stage."
-                )
-            owner[j] = name
         found[name] = own
     return found
+
+
+def _is_empty(columns: Any) -> bool:
+    """Tell whether no columns were asked for, and not such that are not there."""
+    return isinstance(columns, list | tuple) and not columns
 
 
 class StageTargets(NamedTuple):
@@ -345,6 +360,14 @@ class StageTargets(NamedTuple):
             return False
         column = self.frame.iloc[:, columns[0]]
         return not holds_arrays(column) and is_categorical(column, f"of y for stage {name!r}")
+
+    def holds_scalars(self, name: str) -> bool:
+        """Tell whether a stage has a target, and one of numbers or classes, not of arrays."""
+        if self.frame is None:
+            return False
+        return bool(self.columns[name]) and not any(
+            holds_arrays(self.frame.iloc[:, j]) for j in self.columns[name]
+        )
 
     def doubt_labels(self, name: str) -> None:
         """Warn of labels that seem to be numbers, dates or names of rows."""

@@ -13,7 +13,12 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from .._persistence import public
 from .._tables._input import check_same_rows, read_table, read_target, to_pandas
 from .._tables._labels import scale_columns
-from .._tables._scales import last_scale, measured_scales, refuse_scale_list
+from .._tables._scales import (
+    columns_of_scales,
+    last_scale,
+    measured_scales,
+    refuse_scale_list,
+)
 from .._tables._target import match_targets, target_frame
 
 
@@ -161,6 +166,7 @@ def _scale_of_rows(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
     columns = scale_columns(X)
     if columns is None:
         return ["scale0"], np.zeros(len(X), dtype=int)
+    columns = columns_of_scales(columns, y)
     names = list(columns)
     measured = measured_scales(X, list(columns.values()))
     if y is not None:

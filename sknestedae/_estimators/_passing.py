@@ -1,0 +1,340 @@
+"""What a stage passes on beside its latents: its columns, and what it predicts or was measured.
+
+It goes to the predictor of a later stage, where that is a Gaussian process, and to nothing else:
+latents, decoders and completion are those of the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+
+from .._tables._measured import MeasuredValues
+from .._tables._missing import take_rows
+from .._tables._staged import StagedTable, StageTargets
+from ._base import BaseSupervisedAutoencoder
+from ._fitted import fitted_part
+from ._head import DenseValues, Passed
+from ._stages import Stage, as_fitted, encode_stage, latents_of, predict_stage, std_of_stage
+from ._supervised import SupervisedAutoencoder
+from ._unwrap import innermost, unfrozen
+
+
+class StageInput(NamedTuple):
+    """A stage with what it is given.
+
+    Parameters
+    ----------
+    stage : Stage
+    table : DataFrame or ndarray of shape (n_samples, n_columns)
+        Its own columns, and the latents of the stage before.
+    passed : Passed or None
+        What its predictor is given beside them.
+    """
+
+    stage: Stage
+    table: Any
+    passed: Passed | None
+
+
+@dataclass(frozen=True)
+class PassedOn:
+    """What a stage's predictor is given of the stages before it.
+
+    Parameters
+    ----------
+    columns : dict of int to list of int
+        By position of an earlier stage, which of its own columns.
+    source : int or None
+        Position of the stage whose prediction is passed on.
+    identity : list of int
+        Columns of X by which a material is known again that was measured at that stage.
+    measured : MeasuredValues or None
+        What was measured there; None before it is known, and without a source.
+    """
+
+    columns: dict[int, list[int]]
+    source: int | None
+    identity: list[int]
+    measured: MeasuredValues | None = None
+
+    def to_state(self) -> dict[str, Any]:
+        """Give plain values."""
+        measured = None if self.measured is None else self.measured.to_state()
+        return {**vars(self), "measured": measured}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> PassedOn:
+        """Make one of what ``to_state`` gave."""
+        measured = state["measured"]
+        measured = None if measured is None else MeasuredValues(**measured)
+        return cls(**{**state, "measured": measured})
+
+
+# ---------------------------------------------------------------------------------------------
+# Before the training
+
+
+def plan_passing(
+    stages: list[Stage],
+    target: StageTargets,
+    passthrough: bool | str,
+    key: int | None,
+) -> list[PassedOn | None]:
+    """Say what each stage's predictor is given; None where it is given nothing.
+
+    Parameters
+    ----------
+    stages : list of Stage
+        Configured.
+    target : StageTargets
+    passthrough : bool or "auto"
+        As the chain has it.
+    key : int or None
+        Column of X that names materials; None where their columns tell.
+
+    Raises
+    ------
+    ValueError
+        With ``passthrough=True``, if a stage cannot be passed anything.
+    """
+    plan: list[PassedOn | None] = [None]
+    for k, stage in enumerate(stages[1:], 1):
+        wanted = passthrough is not False and bool(target.columns[stage.name])
+        if not wanted or not _can_take(stage.estimator):
+            if wanted and passthrough is True:
+                raise ValueError(_cannot_take(stage))
+            plan.append(None)
+            continue
+        sources = [j for j in range(k) if target.holds_scalars(stages[j].name)]
+        if passthrough is True and not sources:
+            raise ValueError(
+                f"The 'passthrough' parameter is True, but no stage before {stage.name!r} has a "
+                "target of numbers or classes, so that there is no prediction to pass on."
+            )
+        plan.append(_passed_to(stages, k, sources[-1] if sources else None, key))
+        if not plan[-1].columns and not sources:
+            plan[-1] = None
+    return plan
+
+
+def _can_take(estimator: Any) -> bool:
+    return isinstance(estimator, SupervisedAutoencoder) and estimator.predictor != "network"
+
+
+def _cannot_take(stage: Stage) -> str:
+    estimator = stage.estimator
+    what = f"is a {type(estimator).__name__}"
+    if isinstance(estimator, SupervisedAutoencoder):
+        what = "has predictor='network'"
+    return (
+        "The 'passthrough' parameter is True, but what is passed on goes to a Gaussian process, "
+        f"and stage {stage.name!r} {what}: give it a SupervisedAutoencoder with "
+        "predictor='gaussian_process' or 'auto'."
+    )
+
+
+def _passed_to(stages: list[Stage], k: int, source: int | None, key: int | None) -> PassedOn:
+    """Say what one stage is given: each column once, and not those that it has itself."""
+    taken, columns = set(stages[k].columns), {}
+    for j, earlier in enumerate(stages[:k]):
+        if isinstance(_autoencoder_in(earlier), BaseSupervisedAutoencoder):
+            new = [i for i, column in enumerate(earlier.columns) if column not in taken]
+            taken |= {earlier.columns[i] for i in new}
+            if new:
+                columns[j] = new
+    identity: list[int] = []
+    if source is not None:
+        known = {column for earlier in stages[: source + 1] for column in earlier.columns}
+        identity = sorted(known) if key is None else [key]
+    return PassedOn(columns, source, identity)
+
+
+def _autoencoder_in(stage: Stage) -> Any:
+    """Give what a stage consists of, out of its search or frozen estimator."""
+    return unfrozen(innermost(unfrozen(stage.estimator), steps=False))
+
+
+# ---------------------------------------------------------------------------------------------
+# Row by row
+
+
+class PassedRows:
+    """Gather what is passed on, stage by stage, while rows go up the chain.
+
+    Parameters
+    ----------
+    table : StagedTable
+    plan : list of {PassedOn, None}
+        For each stage.
+
+    Attributes
+    ----------
+    predictions : dict of int to ndarray of shape (n_samples, n_outputs)
+        Of the stages that pass a prediction on: the measured values where there are any.
+    is_measured : dict of int to ndarray of bool, of the same shape
+    """
+
+    def __init__(self, table: StagedTable, plan: list[PassedOn | None]) -> None:
+        self.table = table
+        self.plan = plan
+        self.predictions: dict[int, np.ndarray] = {}
+        self.is_measured: dict[int, np.ndarray] = {}
+        self._stds: dict[int, np.ndarray] = {}
+        self._values: dict[tuple[int, int], np.ndarray] = {}
+        self._is_number: dict[tuple[int, int], np.ndarray] = {}
+
+    def to(self, k: int, stage: Stage, rows: Any = slice(None)) -> Passed | None:
+        """Give what a stage's predictor is given beside its table, of some rows."""
+        own = self.plan[k]
+        if own is None:
+            return None
+        empty = np.empty((len(self.table), 0))
+        values = [empty, *(self._values[j, k] for j in own.columns)]
+        is_number = [self._is_number[j, k] for j in own.columns]
+        std = empty
+        if own.source is not None:
+            predicted = self.predictions[own.source]
+            values.append(predicted)
+            is_number.append(np.full(predicted.shape[1], True))
+            std = self._stds[own.source]
+        whole = Passed(np.hstack(values), np.concatenate(is_number), std, len(stage.columns))
+        return whole.take(rows)
+
+    def add(
+        self, k: int, stage: Stage, own: Any, rows: Any = slice(None), known: Any = None
+    ) -> None:
+        """Take in what a fitted stage passes on, of some rows.
+
+        Parameters
+        ----------
+        k : int
+        stage : Stage
+        own : DataFrame or ndarray of shape (n_rows, n_columns)
+            The stage's table of these rows.
+        rows : ndarray of int or slice
+            Which rows of the table they are.
+        known : ndarray of shape (n_samples, n_outputs), optional
+            What was measured of the rows themselves, NaN where nothing was.
+        """
+        for later, passed in enumerate(self.plan):
+            if passed is None:
+                continue
+            if k in passed.columns:
+                self._add_columns(k, later, stage, own, rows, passed.columns[k])
+            if passed.source == k and k not in self.predictions:
+                self._add_predictions(k, stage, own, rows, passed, known)
+
+    def _add_columns(
+        self, k: int, later: int, stage: Stage, own: Any, rows: Any, columns: list[int]
+    ) -> None:
+        estimator = _autoencoder_in(stage)
+        fitted = fitted_part(estimator)
+        dense = DenseValues.of(fitted.table, columns)
+        checked = estimator._check_X(as_fitted(stage.estimator, own), reset=False)
+        values = dense.gather(fitted.encode(checked))
+        self._values[k, later] = self._spread(values, rows)
+        self._is_number[k, later] = dense.is_number
+
+    def _add_predictions(
+        self, k: int, stage: Stage, own: Any, rows: Any, passed: PassedOn, known: Any
+    ) -> None:
+        beside = self.to(k, stage, rows)
+        predicted = as_columns(predict_stage(stage, own, beside, as_labels=False))
+        std = std_of_stage(stage, own, beside)
+        std = np.zeros_like(predicted) if std is None else as_columns(std)
+        measured = np.full_like(predicted, np.nan)
+        if passed.measured is not None:
+            found = take_columns(self.table.X, passed.identity, rows)
+            measured = passed.measured.find(found)
+        if known is not None:
+            measured = np.where(np.isnan(known[rows]), measured, known[rows])
+        is_measured = ~np.isnan(measured)
+        self.is_measured[k] = self._spread(is_measured.astype(float), rows) == 1
+        self.predictions[k] = self._spread(np.where(is_measured, measured, predicted), rows)
+        self._stds[k] = self._spread(np.where(is_measured, 0.0, std), rows)
+
+    def _spread(self, values: np.ndarray, rows: Any) -> np.ndarray:
+        """Give values of some rows as those of all, NaN of the others."""
+        if isinstance(rows, slice):
+            return values
+        whole = np.full((len(self.table), values.shape[1]), np.nan)
+        whole[rows] = values
+        return whole
+
+
+def iter_inputs(
+    table: StagedTable, stages: list[Stage], plan: list[PassedOn | None]
+) -> Iterator[StageInput]:
+    """Send a table through fitted stages; give each with its table and what is passed on to it.
+
+    Parameters
+    ----------
+    table : StagedTable
+    stages : list of Stage
+        Fitted.
+    plan : list of {PassedOn, None}
+        For each stage.
+    """
+    latents, gathered = None, PassedRows(table, plan)
+    for k, stage in enumerate(stages):
+        own = table.stage(k, latents)
+        yield StageInput(stage, own, gathered.to(k, stage))
+        if k + 1 < len(stages):
+            gathered.add(k, stage, own)
+            latents = latents_of(stage, encode_stage(stage.estimator, own, table.seen(k)))
+
+
+def learn_measured(
+    plan: list[PassedOn | None], k: int, table: StagedTable, known: np.ndarray
+) -> None:
+    """Note, in a plan, what was measured at a stage, for the stages that it passes this on to.
+
+    Parameters
+    ----------
+    plan : list of {PassedOn, None}
+        Changed.
+    k : int
+    table : StagedTable
+    known : ndarray of shape (n_samples, n_outputs)
+        NaN where nothing was measured.
+    """
+    for later, passed in enumerate(plan):
+        if passed is not None and passed.source == k:
+            rows = np.flatnonzero(~np.isnan(known).all(axis=1))
+            learnt = MeasuredValues.of(take_columns(table.X, passed.identity, rows), known[rows])
+            plan[later] = replace(passed, measured=learnt)
+
+
+def measured_targets(stage: Stage, target: StageTargets) -> np.ndarray:
+    """Give a stage's target as a prediction of it would be; NaN where it was not measured.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_outputs)
+        Of classes, one column each.
+    """
+    assert target.frame is not None
+    frame = target.frame.iloc[:, target.columns[stage.name]]
+    if not is_classifier(stage.estimator):
+        return frame.astype(np.float64).to_numpy()
+    labels = frame.iloc[:, 0].astype(object)
+    labels = labels.where(labels.notna(), None)  # pd.NA is equal to nothing, and not unequal
+    is_class = labels.to_numpy()[:, None] == stage.estimator.classes_.astype(object)[None, :]
+    return np.where(labels.isna().to_numpy()[:, None], np.nan, is_class.astype(np.float64))
+
+
+def as_columns(values: np.ndarray) -> np.ndarray:
+    """Give predictions of one dimension as a column."""
+    return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+
+
+def take_columns(X: pd.DataFrame | np.ndarray, columns: list[int], rows: Any) -> Any:
+    """Give some columns of some rows of a table."""
+    part = X.iloc[:, columns] if isinstance(X, pd.DataFrame) else X[:, columns]
+    return part if isinstance(rows, slice) else take_rows(part, rows)

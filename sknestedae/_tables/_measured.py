@@ -1,0 +1,115 @@
+"""Values that were measured at an earlier scale, found again by what a row is.
+
+A row is known where its columns equal those of a row that was learnt from, or where a column that
+names materials, such as a formula, holds the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ._cells import array_columns
+from ._missing import missing_entries
+from ._splits import row_keys
+
+
+@dataclass(frozen=True)
+class MeasuredValues:
+    """The mean of what was measured of each material.
+
+    Parameters
+    ----------
+    keys : ndarray of uint64, shape (n_materials,)
+        In rising order.
+    values : ndarray of float64, shape (n_materials, n_outputs)
+        NaN where an output was not measured.
+    """
+
+    keys: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame | np.ndarray, values: np.ndarray) -> MeasuredValues:
+        """Learn what was measured.
+
+        Parameters
+        ----------
+        rows : DataFrame or ndarray of shape (n_samples, n_columns)
+            The columns that tell one material from another.
+        values : ndarray of shape (n_samples, n_outputs)
+            NaN where not measured.
+        """
+        keys, is_whole = material_keys(rows)
+        known = is_whole & ~np.isnan(values).all(axis=1)
+        found, group = np.unique(keys[known], return_inverse=True)
+        means = np.full((len(found), values.shape[1]), np.nan)
+        for i, column in enumerate(values[known].T):
+            has = ~np.isnan(column)
+            n = np.bincount(group[has], minlength=len(found))
+            total = np.bincount(group[has], column[has], minlength=len(found))
+            means[n > 0, i] = total[n > 0] / n[n > 0]
+        return cls(found, means)
+
+    def find(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Give what was measured of other rows, NaN of those that are not known.
+
+        Parameters
+        ----------
+        rows : DataFrame or ndarray of shape (n_samples, n_columns)
+            The same columns.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs)
+        """
+        found = np.full((len(rows), self.values.shape[1]), np.nan)
+        if not len(self.keys):
+            return found
+        keys, is_whole = material_keys(rows)
+        place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        known = is_whole & (self.keys[place] == keys)
+        found[known] = self.values[place[known]]
+        return found
+
+    def to_state(self) -> dict[str, Any]:
+        """Give plain values."""
+        return dict(vars(self))
+
+
+def material_keys(rows: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give each row a number that follows from its content, and whether nothing of it is missing.
+
+    A number counts by its value, whatever its type: 1, 1.0 and True are the same. A row with a
+    missing entry may be many materials, and is never taken for a known one.
+
+    Returns
+    -------
+    keys : ndarray of uint64, shape (n_samples,)
+    is_whole : ndarray of bool, shape (n_samples,)
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows).infer_objects()
+    is_whole = ~missing_entries(frame).any(axis=1)
+    arrays = set(array_columns(frame))
+    columns = {
+        j: frame.iloc[:, j] if j in arrays else _by_value(frame.iloc[:, j])
+        for j in range(frame.shape[1])
+    }
+    return row_keys(pd.DataFrame(columns)), is_whole
+
+
+def _by_value(column: pd.Series) -> pd.Series:
+    """Give numbers as floats, and all else as words."""
+    if pd.api.types.is_numeric_dtype(column.dtype):  # those of booleans, too
+        # 0.0 and -0.0 are one number, but two patterns of bits
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0
+        return pd.Series(values, index=column.index)
+    cells = column.astype(object)
+    if cells.map(lambda cell: isinstance(cell, Real) or cell is pd.NA).all():
+        # numbers that stand as objects or categories
+        return pd.to_numeric(cells, errors="coerce").astype(np.float64) + 0.0
+    return cells.map(str)
