@@ -9,12 +9,14 @@ __all__ = [
     "DivergenceError",
     "DivergenceWarning",
     "FewRowsWarning",
+    "MaterialKeyWarning",
     "NoTargetError",
     "RowLabelWarning",
     "SameRowsWarning",
     "StateFormatError",
     "TextColumnWarning",
     "ToleranceWarning",
+    "UnitsWarning",
     "UnmeasuredScaleWarning",
     "UnseenCategoryWarning",
 ]
@@ -38,6 +40,14 @@ class StateFormatError(ValueError):
 
 class FewRowsWarning(UserWarning):
     """A stage has hardly any rows of its own scale, beside many of later scales."""
+
+
+class MaterialKeyWarning(UserWarning):
+    """A key of materials matches no row of an earlier scale, or rows that differ."""
+
+
+class UnitsWarning(UserWarning):
+    """A column has another range at a later scale, as if it had another unit there."""
 
 
 class ToleranceWarning(UserWarning):

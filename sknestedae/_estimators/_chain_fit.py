@@ -90,6 +90,8 @@ def configure_stages(
             f"The 'n_components' parameter has {len(n_components)} numbers, but there are "
             f"{len(names)} stages: {names}."
         )
+    if len(names) == 1:
+        passthrough = False  # one stage is the default autoencoder
     stages = []
     for k, (name, estimator, n) in enumerate(zip(names, estimators, n_components, strict=True)):
         if estimator is None:
@@ -211,7 +213,7 @@ def train_stages(
                 known = None
                 if target.holds_scalars(stage.name):
                     known = measured_targets(stage, target)
-                    learn_measured(passing, k, table, known)
+                    learn_measured(passing, k, table, known, rows)
                 gathered.add(k, stage, given, later, known)
         values = np.full((len(table), encoded.shape[1]), np.nan, dtype=encoded.dtype)
         values[later] = encoded

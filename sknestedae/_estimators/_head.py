@@ -61,43 +61,43 @@ class DenseValues(NamedTuple):
 
     Parameters
     ----------
-    index : dict of str to ndarray of int
-        For each block, the positions of the values.
+    positions : dict of str to ndarray of int
+        For each block, where its values are.
     is_number : ndarray of bool, shape (n_values,)
         Of all of them, block by block.
     columns : ndarray of int, shape (n_values,)
         The column of the table that each belongs to.
     """
 
-    index: dict[str, np.ndarray]
+    positions: dict[str, np.ndarray]
     is_number: np.ndarray
     columns: np.ndarray
 
     @classmethod
     def of(cls, table: TableEncoder, columns: Any) -> DenseValues:
         """Find the values of some columns, by their positions in the table; arrays have none."""
-        index, is_number, owners = {}, [], []
+        positions, is_number, owners = {}, [], []
         for name, codec in table.codecs.items():
             if codec.layout.shape or codec.has_cells:
                 continue
             owner = codec.layout.spread(np.asarray(codec.entry_columns, dtype=int))
-            index[name] = np.flatnonzero(np.isin(owner, columns))
-            is_number.append(index[name] < codec.layout.n_numeric)
-            owners.append(owner[index[name]])
-        if not index:
+            positions[name] = np.flatnonzero(np.isin(owner, columns))
+            is_number.append(positions[name] < codec.layout.n_numeric)
+            owners.append(owner[positions[name]])
+        if not positions:
             return cls({}, np.empty(0, dtype=bool), np.empty(0, dtype=int))
-        return cls(index, np.concatenate(is_number), np.concatenate(owners))
+        return cls(positions, np.concatenate(is_number), np.concatenate(owners))
 
     def gather(self, blocks: dict[str, Encoded]) -> np.ndarray:
         """Give the values side by side, of shape (n_samples, n_values), in double precision."""
-        parts = [blocks[name].values[:, own] for name, own in self.index.items()]
+        parts = [blocks[name].values[:, own] for name, own in self.positions.items()]
         n_samples = len(next(iter(blocks.values())).values)
         return np.hstack([np.empty((n_samples, 0)), *parts])  # in double precision
 
     def gather_tensors(self, values: dict[str, Tensor]) -> list[Tensor]:
         """Give the values of each block, in double precision."""
         return [
-            values[name][:, torch.from_numpy(own)].double() for name, own in self.index.items()
+            values[name][:, torch.from_numpy(own)].double() for name, own in self.positions.items()
         ]
 
 

@@ -45,7 +45,7 @@ from ._ensemble import fit_members, make_members
 from ._fitted import fitted_part
 from ._fitted_chain import FittedChain
 from ._outputs import decode_chain, predict_chains, predict_proba_chains
-from ._passing import plan_passing
+from ._passing import describe_passed, plan_passing
 from ._stages import Stage, check_stages
 from ._unwrap import innermost, unfrozen
 from ._validation import all_or_nothing, check_training_rows
@@ -78,7 +78,8 @@ class NestedAutoencoder(BaseChain):
     Parameters
     ----------
     stages : list of (str, estimator, columns) or None, default=None
-        Name, estimator and own columns of each stage, in order. An estimator is anything with
+        Name, estimator and own columns of each stage, in order. A later stage may have the same
+        columns as an earlier one, or none (``[]``). An estimator is anything with
         ``fit`` and ``transform``: a :class:`SupervisedAutoencoder`, its classifier, a
         :class:`~sklearn.pipeline.Pipeline`, or a fitted one in a
         :class:`~sklearn.frozen.FrozenEstimator`, which stays as it is. Columns are names,
@@ -90,9 +91,23 @@ class NestedAutoencoder(BaseChain):
         The estimator that is cloned for each scale where ``stages`` is None. None: a
         :class:`SupervisedAutoencoder`, or a :class:`SupervisedAutoencoderClassifier` where the
         scale's target holds strings, booleans or categories; after the first scale with
-        ``alpha="auto"``, so that few rows are enough for it.
+        ``alpha="auto"``, so that few rows are enough for it. Of several scales of numbers, with
+        ``predictor="auto"``.
     n_components : int, sequence of {int, None} or None, default=None
         Number of latents: of every stage, or one number per stage. None: as the estimators say.
+    passthrough : bool or "auto", default="auto"
+        Whether a stage is given more of the stages before than latents: their columns, and the
+        prediction of the last one that has a target (of a material that was measured there, what
+        was measured). It goes to the stage's Gaussian process, not to its network, so that
+        latents and reconstructions do not change. "auto": to each stage that has one, which are
+        those with ``predictor="gaussian_process"`` or ``"auto"``. True: to all with a target; an
+        error where a stage cannot take it. False: latents alone, as in [1]_; the stages that the
+        chain makes itself then predict by their networks.
+    key : str, int, tuple or None, default=None
+        Label of a column that names materials, such as a formula: rows of an earlier stage with
+        the same key are the same material, whose measured target is passed on. It is no column of
+        a stage. None: the same material is one with equal columns of all scales up to that stage,
+        none of them missing.
     same_rows : bool or "auto", default="auto"
         Whether the tables of a list describe the same rows, as in :func:`stack_scales`. "auto":
         if they have as many rows and no column in common. Later lists of arrays mean what the
@@ -293,10 +308,8 @@ default=None
             if self.stages is not None:
                 names = check_stages(self.stages, self.get_params(deep=False))
             given = read_given(X, y, sample_weight, names, self.same_rows)
-            X, y, sample_weight, *about = given
-            about = dict(zip(given._fields[3:], about, strict=True))
             fit = self._fit_members if self.n_members > 1 else self._fit
-            fit(X, y, sample_weight, **about)
+            fit(**given._asdict())
             return self
 
     @available_if(_can_predict)
@@ -310,7 +323,7 @@ default=None
             As in ``transform``. Of a list, each table gives the target of its own stage, or None
             where that has none.
         return_std : bool, default=False
-            Whether to give the spread of an ensemble's members as well.
+            Whether to give a standard deviation as well.
 
         Returns
         -------
@@ -320,15 +333,17 @@ default=None
             alone has their dimensions. Of an ensemble, the members' mean, and the class of the
             largest mean probability.
         y_std : ndarray of the same shape, or list of them
-            Only with ``return_std=True``: the standard deviation of the members' predictions; of
-            a class, that of its probability.
+            Only with ``return_std=True``, as
+            :meth:`SupervisedAutoencoder.predict` gives it: of Gaussian processes that of a new
+            measurement, with what the predictions that are passed on may be wrong by; of an
+            ensemble, that of the members' predictions; of a class, of its probability.
 
         Raises
         ------
         NoTargetError
             If the chain was fitted without y.
         ValueError
-            If a spread is asked of one member.
+            If a standard deviation is asked of one member with a stage whose network predicts.
         """
         check_is_fitted(self)
         if is_scale_list(X):
@@ -418,6 +433,47 @@ default=None
         return give_back(self._decode(Z), self._fitted.frame_kinds[0] if is_plain else None)
 
     @isolated
+    def passed_on(self, X):
+        """Tell what each row is passed on from stage to stage, and what of it was measured.
+
+        A later stage's Gaussian process is given the prediction of an earlier stage; or, of a
+        material that was measured there in ``fit``, what was measured (the mean, of several).
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or list of them
+            As in ``transform``. Of a list, each table goes up to its own stage.
+
+        Returns
+        -------
+        passed : DataFrame of shape (n_samples, 3 * n_predictions), or list of them
+            With columns of two levels: the stage that passes on (with the number of an output, as
+            in ``crystal[1]``, if it has several); and ``"value"``, in the units of y (of classes,
+            their probabilities), ``"std"``, its standard deviation where a Gaussian process
+            predicts, else 0, and ``"measured"``, whether it was. Of an ensemble, the first
+            chain's. Without columns where nothing is passed on.
+
+        Examples
+        --------
+        One property by a cheap method of all rows, and by a dear one of ten. The last row is new:
+
+        >>> import numpy as np
+        >>> from sknestedae import NestedAutoencoder
+        >>> X = np.linspace(0, 1, 30)[:, None] * [1, 2]
+        >>> cheap, dear = np.sin(3 * X[:, 0]), np.sin(3 * X[:10, 0]) + 0.1
+        >>> nae = NestedAutoencoder(max_iter=5, random_state=0).fit([X, X[:10]], [cheap, dear])
+        >>> passed = nae.passed_on([[0.0, 0.0], [0.51, 1.02]])
+        >>> print(passed["scale0"].round(2))
+           value  std  measured
+        0    0.0  0.0      True
+        1    1.0  0.0     False
+        """
+        check_is_fitted(self)
+        if is_scale_list(X):
+            return [part.passed_on(table) for part, table in self._parts(X)]
+        return describe_passed(self._read(X), self._fitted.stages, self._fitted.passing)
+
+    @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None):
         """Impute missing values from the posterior mode of the latents, given the measured ones.
 
@@ -448,7 +504,8 @@ default=None
         candidates : :class:`~sklearn.utils.Bunch`, or list of them
             With ``n_candidates``, as
             :meth:`SupervisedAutoencoder.complete` gives it: ``X``, ``row``, ``mismatch`` (the
-            largest of the stages') and ``prediction`` (as ``predict`` gives it).
+            largest of the stages') and ``prediction`` (as ``predict`` gives it); and ``passed_on``
+            (as the method of this name gives it of the completed rows).
 
         Raises
         ------
@@ -701,7 +758,12 @@ default=None
         def predict_rows(X: Any) -> Any:
             return predict(fitted.staged(X))
 
-        return complete_table(table.X, find, predict_rows, n_candidates, tolerance)
+        found = complete_table(table.X, find, predict_rows, n_candidates, tolerance)
+        if isinstance(found, Bunch):
+            found.passed_on = describe_passed(
+                fitted.staged(found.X), fitted.stages, fitted.passing
+            )
+        return found
 
     def _read_target(self, y: Any, table: StagedTable) -> StageTargets:
         """Read a target that has the columns of the one that was fitted."""

@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 
-from .._tables._measured import MeasuredValues
+from .._notices import notice
+from .._tables._measured import MeasuredValues, material_keys
 from .._tables._missing import take_rows
 from .._tables._staged import StagedTable, StageTargets
+from ..exceptions import MaterialKeyWarning
 from ._base import BaseSupervisedAutoencoder
 from ._fitted import fitted_part
 from ._head import DenseValues, Passed
@@ -54,6 +56,8 @@ class PassedOn:
         Position of the stage whose prediction is passed on.
     identity : list of int
         Columns of X by which a material is known again that was measured at that stage.
+    by_key : bool
+        Whether this is one column that names materials.
     measured : MeasuredValues or None
         What was measured there; None before it is known, and without a source.
     """
@@ -61,6 +65,7 @@ class PassedOn:
     columns: dict[int, list[int]]
     source: int | None
     identity: list[int]
+    by_key: bool
     measured: MeasuredValues | None = None
 
     def to_state(self) -> dict[str, Any]:
@@ -117,9 +122,8 @@ def plan_passing(
                 f"The 'passthrough' parameter is True, but no stage before {stage.name!r} has a "
                 "target of numbers or classes, so that there is no prediction to pass on."
             )
-        plan.append(_passed_to(stages, k, sources[-1] if sources else None, key))
-        if not plan[-1].columns and not sources:
-            plan[-1] = None
+        passed = _passed_to(stages, k, sources[-1] if sources else None, key)
+        plan.append(passed if passed.columns or sources else None)
     return plan
 
 
@@ -152,7 +156,7 @@ def _passed_to(stages: list[Stage], k: int, source: int | None, key: int | None)
     if source is not None:
         known = {column for earlier in stages[: source + 1] for column in earlier.columns}
         identity = sorted(known) if key is None else [key]
-    return PassedOn(columns, source, identity)
+    return PassedOn(columns, source, identity, key is not None)
 
 
 def _autoencoder_in(stage: Stage) -> Any:
@@ -178,6 +182,8 @@ class PassedRows:
     predictions : dict of int to ndarray of shape (n_samples, n_outputs)
         Of the stages that pass a prediction on: the measured values where there are any.
     is_measured : dict of int to ndarray of bool, of the same shape
+    stds : dict of int to ndarray, of the same shape
+        Standard deviations of the predictions; 0 where they were measured, or are not known.
     """
 
     def __init__(self, table: StagedTable, plan: list[PassedOn | None]) -> None:
@@ -185,7 +191,7 @@ class PassedRows:
         self.plan = plan
         self.predictions: dict[int, np.ndarray] = {}
         self.is_measured: dict[int, np.ndarray] = {}
-        self._stds: dict[int, np.ndarray] = {}
+        self.stds: dict[int, np.ndarray] = {}
         self._values: dict[tuple[int, int], np.ndarray] = {}
         self._is_number: dict[tuple[int, int], np.ndarray] = {}
 
@@ -202,7 +208,7 @@ class PassedRows:
             predicted = self.predictions[own.source]
             values.append(predicted)
             is_number.append(np.full(predicted.shape[1], True))
-            std = self._stds[own.source]
+            std = self.stds[own.source]
         whole = Passed(np.hstack(values), np.concatenate(is_number), std, len(stage.columns))
         return whole.take(rows)
 
@@ -257,7 +263,7 @@ class PassedRows:
         is_measured = ~np.isnan(measured)
         self.is_measured[k] = self._spread(is_measured.astype(float), rows) == 1
         self.predictions[k] = self._spread(np.where(is_measured, measured, predicted), rows)
-        self._stds[k] = self._spread(np.where(is_measured, 0.0, std), rows)
+        self.stds[k] = self._spread(np.where(is_measured, 0.0, std), rows)
 
     def _spread(self, values: np.ndarray, rows: Any) -> np.ndarray:
         """Give values of some rows as those of all, NaN of the others."""
@@ -269,7 +275,10 @@ class PassedRows:
 
 
 def iter_inputs(
-    table: StagedTable, stages: list[Stage], plan: list[PassedOn | None]
+    table: StagedTable,
+    stages: list[Stage],
+    plan: list[PassedOn | None],
+    gathered: PassedRows | None = None,
 ) -> Iterator[StageInput]:
     """Send a table through fitted stages; give each with its table and what is passed on to it.
 
@@ -280,8 +289,11 @@ def iter_inputs(
         Fitted.
     plan : list of {PassedOn, None}
         For each stage.
+    gathered : PassedRows, optional
+        Where what is passed on is gathered.
     """
-    latents, gathered = None, PassedRows(table, plan)
+    latents = None
+    gathered = PassedRows(table, plan) if gathered is None else gathered
     for k, stage in enumerate(stages):
         own = table.stage(k, latents)
         yield StageInput(stage, own, gathered.to(k, stage))
@@ -290,8 +302,41 @@ def iter_inputs(
             latents = latents_of(stage, encode_stage(stage.estimator, own, table.seen(k)))
 
 
+def describe_passed(
+    table: StagedTable, stages: list[Stage], plan: list[PassedOn | None]
+) -> pd.DataFrame:
+    """Say of each row what predictions are passed on, and which of them were measured.
+
+    Returns
+    -------
+    DataFrame of shape (n_samples, 3 * n_predictions)
+        With columns of two levels: the stage, with the number of its output where it has several;
+        and "value", "std" and "measured".
+    """
+    gathered = PassedRows(table, plan)
+    for _ in iter_inputs(table, stages, plan, gathered):
+        pass
+    columns: dict[tuple[str, str], np.ndarray] = {}
+    for k, values in gathered.predictions.items():
+        n_outputs = values.shape[1]
+        for i in range(n_outputs):
+            name = stages[k].name if n_outputs == 1 else f"{stages[k].name}[{i}]"
+            columns[name, "value"] = values[:, i]
+            columns[name, "std"] = gathered.stds[k][:, i]
+            columns[name, "measured"] = gathered.is_measured[k][:, i]
+    labels = pd.MultiIndex.from_tuples(list(columns), names=["stage", None])
+    if not columns:
+        labels = pd.MultiIndex.from_arrays([[], []], names=["stage", None])
+    frame = pd.DataFrame(dict(enumerate(columns.values())), index=table.row_labels)
+    return frame.set_axis(labels, axis=1)
+
+
 def learn_measured(
-    plan: list[PassedOn | None], k: int, table: StagedTable, known: np.ndarray
+    plan: list[PassedOn | None],
+    k: int,
+    table: StagedTable,
+    known: np.ndarray,
+    rows_of: list[np.ndarray],
 ) -> None:
     """Note, in a plan, what was measured at a stage, for the stages that it passes this on to.
 
@@ -303,12 +348,54 @@ def learn_measured(
     table : StagedTable
     known : ndarray of shape (n_samples, n_outputs)
         NaN where nothing was measured.
+    rows_of : list of ndarray of int
+        The rows that each stage is trained on.
+
+    Warns
+    -----
+    MaterialKeyWarning
+        If a key finds nothing that was measured, or rows that differ.
     """
     for later, passed in enumerate(plan):
         if passed is not None and passed.source == k:
             rows = np.flatnonzero(~np.isnan(known).all(axis=1))
             learnt = MeasuredValues.of(take_columns(table.X, passed.identity, rows), known[rows])
             plan[later] = replace(passed, measured=learnt)
+            if passed.by_key:
+                _doubt_key(table, k, later, plan[later], rows, rows_of[later])
+
+
+def _doubt_key(
+    table: StagedTable,
+    k: int,
+    later: int,
+    passed: PassedOn | None,
+    rows: np.ndarray,
+    wanted: np.ndarray,
+) -> None:
+    """Warn of a key that finds nothing, or rows whose columns differ."""
+    assert passed is not None
+    assert passed.measured is not None
+    key, names = table.labels.name(passed.identity[0]), list(table.columns)
+    found = passed.measured.find(take_columns(table.X, passed.identity, wanted))
+    if np.isnan(found).all():
+        notice(
+            f"The key {key} of no row of stage {names[later]!r} is that of a row with a known "
+            f"target of stage {names[k]!r}: what is passed on is predicted in all "
+            f"{len(wanted)} rows.",
+            MaterialKeyWarning,
+        )
+    keys, is_whole = material_keys(take_columns(table.X, passed.identity, rows))
+    own = sorted({j for name in names[: k + 1] for j in table.columns[name]})
+    content, _ = material_keys(take_columns(table.X, own, rows))
+    pairs = pd.DataFrame({"key": keys, "content": content})[is_whole].drop_duplicates()
+    n_mixed = int((pairs["key"].value_counts() > 1).sum())
+    if n_mixed:
+        notice(
+            f"The key {key} has {n_mixed} values that stand for rows of stage {names[k]!r} with "
+            "other columns: the mean of their targets is passed on.",
+            MaterialKeyWarning,
+        )
 
 
 def measured_targets(stage: Stage, target: StageTargets) -> np.ndarray:

@@ -421,9 +421,10 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         std = self._fitted.predict_std(self._check_X(X, reset=False), passed)
         if std is None:
             return None
-        _, scale = self._fitted.target.affine()
-        std = std * scale
-        return std[:, 0] if self._fitted.target.is_1d else std
+        target = self._fitted.target
+        assert isinstance(target, NumericTarget)
+        std = std * target.affine()[1]
+        return std[:, 0] if target.is_1d else std
 
     @isolated
     def score(self, X, y=None, sample_weight=None):
@@ -489,6 +490,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     def _choose_head(
         self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
     ) -> Head | None:
+        assert isinstance(fitted.target, NumericTarget)
         weight = data.sample_weight
         if weight is not None:
             # as they were given: of a Gaussian process, a row of weight 2 is two equal rows

@@ -90,8 +90,8 @@ class ColumnLabels:
             found = [j for j, own in enumerate(known) if own[1:] == (label,)]
         if len(found) != 1:
             raise ValueError(
-                f"The '{parameter}' parameter must be the label of one column of X, got {label!r}, "
-                f"which is that of {len(found)}; the columns are {known!r:.200}."
+                f"The '{parameter}' parameter must be the label of one column of X, got "
+                f"{label!r}, which is that of {len(found)}; the columns are {known!r:.200}."
             )
         return found[0]
 

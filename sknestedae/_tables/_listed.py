@@ -21,7 +21,7 @@ from ._input import (
 )
 from ._labels import ColumnLabels
 from ._missing import fill_missing
-from ._scales import StackedScales, is_scale_list, refuse_folded_lists, stack
+from ._scales import StackedScales, doubt_units, is_scale_list, refuse_folded_lists, stack
 
 
 class GivenTables(NamedTuple):
@@ -72,6 +72,7 @@ def read_given(
     if sample_weight is not None:
         sample_weight = stack_weights(sample_weight, stacked.rows, X)
     kinds = [table_kind(table) for table in X]
+    doubt_units(stacked)
     read = read_rows(stacked.X, stacked.y, sample_weight)
     return GivenTables(*read, kinds, stacked.same_rows, stacked.names)
 

@@ -93,7 +93,7 @@ def material_keys(rows: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarr
     is_whole : ndarray of bool, shape (n_samples,)
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows).infer_objects()
-    is_whole = ~missing_entries(frame).any(axis=1)
+    is_whole = np.asarray(~missing_entries(frame).any(axis=1))
     arrays = set(array_columns(frame))
     columns = {
         j: frame.iloc[:, j] if j in arrays else _by_value(frame.iloc[:, j])

@@ -15,11 +15,13 @@ import pandas as pd
 from pandas.api import types
 
 from .._compat import stack_level_of_caller, tables_in_model_selection
-from ..exceptions import SameRowsWarning
+from ..exceptions import SameRowsWarning, UnitsWarning
 from ._input import as_array, as_cells, check_same_rows, n_dims, read_table, read_target
 from ._missing import measured_rows
 from ._target import target_frame
 
+# Of fewer values, nothing is said about a range.
+_FEW_VALUES = 5
 # Types that can hold a missing entry, by the kind of those that cannot.
 _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
@@ -171,8 +173,8 @@ default=None
     ------
     ValueError
         If rows cannot be matched, with the missing columns in the message; if a scale has neither
-        a column of its own nor a target, a column stands twice, ``y_list`` has another length than ``X_list``,
-        or a table and its target have the same row labels in another order.
+        a column of its own nor a target, a column stands twice, ``y_list`` has another length than
+        ``X_list``, or a table and its target have the same row labels in another order.
 
     Warns
     -----
@@ -273,6 +275,51 @@ def _stack_targets(
             columns.append((name, label))
             data.append(_scatter([target.iloc[:, j]], [own_rows], len(index)))
     return _two_levels(columns, data, index) if columns else None
+
+
+def doubt_units(stacked: StackedScales) -> None:
+    """Warn of columns whose values at a later scale lie apart from those at their own.
+
+    Where the central nine tenths of both have nothing in common, as with other units.
+
+    Warns
+    -----
+    UnitsWarning
+    """
+    if stacked.same_rows:  # no column stands in two tables
+        return
+    apart = []
+    for scale, feature in stacked.X.columns:
+        column = stacked.X[(scale, feature)]
+        if not types.is_numeric_dtype(column.dtype) or types.is_bool_dtype(column.dtype):
+            continue
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        first = stacked.names.index(scale)
+        own = _central_range(values[stacked.rows[first]])
+        for name, rows in zip(stacked.names[first + 1 :], stacked.rows[first + 1 :], strict=True):
+            later = _central_range(values[rows])
+            if own[0] > later[1] or later[0] > own[1]:
+                apart.append(
+                    f"{feature!r} ({own[0]:.4g} to {own[1]:.4g} at {scale!r}, {later[0]:.4g} to "
+                    f"{later[1]:.4g} at {name!r})"
+                )
+    if apart:
+        others = f", and {len(apart) - 3} more" if len(apart) > 3 else ""
+        warnings.warn(
+            f"Columns have ranges that do not overlap at two scales: {'; '.join(apart[:3])}"
+            f"{others}. If their units differ, bring them to one.",
+            UnitsWarning,
+            stacklevel=stack_level_of_caller(),
+        )
+
+
+def _central_range(values: np.ndarray) -> tuple[float, float]:
+    """Give the quantiles of 5 and 95 %; infinite where there are too few values to tell."""
+    known = values[np.isfinite(values)]
+    if len(known) < _FEW_VALUES:
+        return -np.inf, np.inf
+    low, high = np.quantile(known, [0.05, 0.95])
+    return float(low), float(high)
 
 
 def check_names(names: Sequence[Any], parameter: str) -> list[str]:

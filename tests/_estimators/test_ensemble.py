@@ -303,7 +303,7 @@ def test_members_are_put_back_where_one_of_them_fails(monkeypatch):
     def fail(*args, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ensemble.members_[1], "fit", fail)
+    monkeypatch.setattr(ensemble.members_[1], "_fit_beside", fail)
     with pytest.raises(KeyboardInterrupt):
         ensemble.set_params(max_iter=1).fit(X, y)
     for member, own in zip(ensemble.members_, before, strict=True):

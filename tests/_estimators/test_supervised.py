@@ -544,6 +544,7 @@ def test_minus_one_is_a_class():
 def test_defaults_agree():
     regressor, classifier = SupervisedAutoencoder().get_params(), SupervisedAutoencoderClassifier()
     of_numbers = {"prediction_loss": "squared_error", "target_block": None, "target_bounds": None}
+    of_numbers["predictor"] = "network"
     assert {**classifier.get_params(), **of_numbers} == regressor
 
 
@@ -551,9 +552,9 @@ def test_docstrings_agree():
     assert_docstring_consistency(
         [SupervisedAutoencoder, SupervisedAutoencoderClassifier],
         include_params=True,
-        exclude_params=["prediction_loss", "target_block", "target_bounds"],
+        exclude_params=["prediction_loss", "target_block", "target_bounds", "predictor"],
         include_attrs=True,
-        exclude_attrs=["classes_"],
+        exclude_attrs=["classes_", "predictor_", "leave_one_out_score_"],
     )
 
 

@@ -104,10 +104,17 @@ def test_columns_may_be_found_by_a_function_of_the_table():
 
 def test_columns_that_cannot_be():
     labels = ColumnLabels.of(frame())
-    with pytest.raises(ValueError, match="'r' is given to stage 'a' and again to stage 'b'"):
-        find_columns({"a": ["r"], "b": ["r", "m"]}, labels, 4)
-    with pytest.raises(ValueError, match=r"Stage 'b' has no columns: \[\] is none"):
-        find_columns({"a": ["r"], "b": []}, labels, 4)
+    with pytest.raises(ValueError, match=r"Stage 'a' has no columns: \[\] is none"):
+        find_columns({"a": [], "b": ["r"]}, labels, 4)
+    with pytest.raises(ValueError, match=r"Stage 'b' has no columns: slice.* is none"):
+        find_columns({"a": ["r"], "b": slice(4, 9)}, labels, 4)
+
+
+def test_a_later_stage_may_have_the_columns_of_another_or_none():
+    labels = ColumnLabels.of(frame())
+    found = find_columns({"a": ["r"], "b": ["r", "m"], "c": []}, labels, 4)
+    assert found["a"] == found["b"][:1]
+    assert found["c"] == []
 
 
 def test_rows_belong_to_the_last_scale_at_which_they_are_known(table):

@@ -224,7 +224,7 @@ def test_tables_are_kept_no_longer_than_their_networks():
     shared, gone = SharedBatches(), []
     for k in range(3):
         X, y = data(100 + k)
-        _, job = sae(random_state=k)._prepare(
+        _, job, _ = sae(random_state=k)._prepare(
             X, y, None, target=sae()._make_target(y), resume=False, incremental=False
         )
         assert shared.add(job) == job.train.rows.n_bytes
