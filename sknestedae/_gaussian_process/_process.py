@@ -368,7 +368,8 @@ def location_and_scale(rows: DistinctRows) -> tuple[float, float, bool]:
     nothing is known about how it varies.
     """
     total = rows.weight.sum()
-    mean = float(rows.weight @ rows.y / total)
+    # deviations from one of the targets: the mean of a constant target is exactly that
+    mean = float(rows.y[0] + rows.weight @ (rows.y - rows.y[0]) / total)
     squares = rows.weight @ (rows.y - mean) ** 2 + rows.within.sum()
     spread = float(np.sqrt(squares / total))
     size = float(np.abs(rows.y).max()) or 1.0
