@@ -391,4 +391,4 @@ def drawn(rows: DistinctRows, n_most: int, rng: np.random.Generator) -> Distinct
     """Draw rows where there are more than so many."""
     if len(rows.y) <= n_most:
         return rows
-    return rows.take(np.sort(rng.choice(len(rows.y), n_most, replace=False)))
+    return rows.take(rng.choice(len(rows.y), n_most, replace=False))

@@ -61,6 +61,7 @@ def test_the_order_of_rows_changes_nothing():
 @pytest.mark.parametrize(("factor", "shift"), [(1e3, 7.0), (-1e-4, 0.0), (1.0, -200.0)])
 def test_the_units_of_the_target_change_only_units(factor, shift):
     X, y, weight = table()
+    X[4] = X[3]  # what is spread within equal rows has units, too
     first = GaussianProcess.fit(X, y, weight, widths=WIDTHS)
     second = GaussianProcess.fit(X, factor * y + shift, weight, widths=WIDTHS)
     at = table(10, seed=9)[0]
@@ -125,6 +126,15 @@ def test_on_rows_of_large_weight_the_noise_alone_is_left():
     np.testing.assert_allclose(process.mean(X), y, atol=1e-3)
 
 
+def test_rounding_makes_no_variance_negative():
+    X, y, _ = table()
+    process = GaussianProcess.fit(X, y, np.full(25, 1e17), widths=WIDTHS, parameters=HELD)
+    std = process.std(X, with_noise=False)
+    # a variance near zero has the rounding of the terms that it is the difference of
+    assert (std >= 0).all()
+    assert (std < 1e-6 * y.std()).all()
+
+
 def test_variance_falls_with_every_row():
     X, y, _ = table()
     process = GaussianProcess.fit(X, y, widths=WIDTHS)
@@ -170,6 +180,7 @@ def test_equal_rows_with_unequal_targets_give_their_mean():
     process = GaussianProcess.fit(np.ones((2, 3)), np.array([1.0, 2.0]), widths=WIDTHS)
     assert process.mean(np.ones((1, 3))) == pytest.approx(1.5)
     assert process.scale == pytest.approx(0.5)
+    assert process.parameters == Hyperparameters.from_log(prior_of(WIDTHS).mode)
 
 
 def test_two_rows():
@@ -342,7 +353,8 @@ def test_several_given_other_rows():
 
 def test_the_state_of_several():
     X, Y, _ = several()
-    both = GaussianProcesses.fit(X, np.tile(Y, 6), widths=WIDTHS)  # more than ten: "10" after "9"
+    many = np.tile(Y, 6) * np.arange(1, 13)  # more than ten: "10" is after "9"
+    both = GaussianProcesses.fit(X, many, widths=WIDTHS)
     state = both.to_state()
     assert all(isinstance(v, float) or v.dtype in (float, int) for v in state.values())
     shuffled = dict(sorted(state.items()))
