@@ -45,7 +45,7 @@ class ProcessMean(nn.Module):
         Tensor of shape (n_samples,)
             In float64.
         """
-        centred = X.to(self.inputs) - self.centre
+        centred = X - self.centre  # in float64, whatever X is
         products = centred @ self.inputs.T
         squares = (centred**2).sum(1)[:, None] + (self.inputs**2).sum(1) - 2.0 * products
         # The covariance is flat at distance zero, but the square root has no slope there: where

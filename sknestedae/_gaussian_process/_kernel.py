@@ -127,7 +127,6 @@ class KernelOfRows:
 
     def __init__(self, X: np.ndarray, widths: Sequence[int]) -> None:
         self.distances = distances(X, X)
-        np.fill_diagonal(self.distances, 0.0)
         self.products = [block @ block.T for block in blocks_of(X, widths)]
         self.buffers = np.empty((len(self.products) + 5, len(X), len(X)))
 

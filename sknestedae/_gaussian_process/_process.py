@@ -368,7 +368,8 @@ def location_and_scale(rows: DistinctRows) -> tuple[float, float, bool]:
     nothing is known about how it varies.
     """
     total = rows.weight.sum()
-    mean = float(rows.weight @ rows.y / total)
+    # deviations from one of the targets: the mean of a constant target is exactly that
+    mean = float(rows.y[0] + rows.weight @ (rows.y - rows.y[0]) / total)
     squares = rows.weight @ (rows.y - mean) ** 2 + rows.within.sum()
     spread = float(np.sqrt(squares / total))
     size = float(np.abs(rows.y).max()) or 1.0
@@ -390,4 +391,4 @@ def drawn(rows: DistinctRows, n_most: int, rng: np.random.Generator) -> Distinct
     """Draw rows where there are more than so many."""
     if len(rows.y) <= n_most:
         return rows
-    return rows.take(np.sort(rng.choice(len(rows.y), n_most, replace=False)))
+    return rows.take(rng.choice(len(rows.y), n_most, replace=False))
