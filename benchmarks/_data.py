@@ -6,9 +6,11 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
@@ -50,6 +52,12 @@ def perovskites() -> Any:
 def piezoresponse() -> np.ndarray:
     """Give the map of spectra (32, 32, 102), from SKNESTEDAE_DATA or the cache."""
     return fetch_bepfm(data_home=os.environ.get("SKNESTEDAE_DATA")).cube
+
+
+def two_fidelities(name: str) -> pd.DataFrame | None:
+    """Give a table of ``multifidelity/`` in SKNESTEDAE_DATA; None where it is not there."""
+    path = Path(os.environ.get("SKNESTEDAE_DATA", ""), "multifidelity", name)
+    return pd.read_csv(path) if path.is_file() else None
 
 
 def tasks() -> list[Task]:
