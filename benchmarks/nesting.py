@@ -89,7 +89,8 @@ def main(report: Report) -> None:
         report_summary(report, found)
         if "perovskites" in found:
             report_time(report)
-    describe(report)
+    if is_whole(report.arguments):
+        describe(report)
 
 
 if __name__ == "__main__":
