@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -252,39 +252,33 @@ def columns_of(data_set: DataSet, is_new: bool) -> list[str]:
     return [*names, OUT_OF_FOLD] if is_new else names
 
 
-def co_kriging(case: Case, train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
-    """Take a + b · prediction by least squares, then a Gaussian process of the rest."""
-    linear = LinearRegression().fit(train[:, None], case.target)
-    rest = case.target - linear.predict(train[:, None])
-    process = scaled(Process(seed)).fit(case.second, rest)
-    return linear.predict(test[:, None]) + process.predict(case.test)
+def with_column(model: Any, case: Case, first: FirstScale, name: str) -> np.ndarray:
+    """Fit a model that gets the property as one more column, and predict new rows."""
+    train, test = (
+        rows.assign(property=first.column(name, rows)) for rows in (case.second, case.test)
+    )
+    return np.ravel(model.fit(train, case.target).predict(test))
+
+
+def co_kriging(case: Case, first: FirstScale, name: str) -> np.ndarray:
+    """Take a + b · property by least squares, then a Gaussian process of the rest."""
+    train, test = (first.column(name, rows)[:, None] for rows in (case.second, case.test))
+    linear = LinearRegression().fit(train, case.target)
+    rest = case.target - linear.predict(train)
+    process = scaled(Process(first.seed)).fit(case.second, rest)
+    return linear.predict(test) + process.predict(case.test)
 
 
 def by_column(
     data_set: DataSet, case: Case, first: FirstScale, is_new: bool, with_ours: bool
 ) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
     """Give the rivals that know both scales: name, and how to predict new rows."""
-
-    def fit(model: Any, name: str) -> np.ndarray:
-        train, test = (
-            rows.assign(property=first.column(name, rows)) for rows in (case.second, case.test)
-        )
-        return np.ravel(model.fit(train, case.target).predict(test))
-
     for name in columns_of(data_set, is_new):
-        for head, model in flat_models(data_set, first.seed, with_ours and name == TREES).items():
-            yield f"{name}, then {head}", lambda model=model, name=name: fit(model, name)
+        heads = flat_models(data_set, first.seed, with_ours and name == TREES)
+        for head, model in heads.items():
+            yield f"{name}, then {head}", partial(with_column, model, case, first, name)
         if data_set.has_processes:
-            yield (
-                f"co-kriging on {name}",
-                lambda name=name: co_kriging(
-                    case,
-                    first.column(name, case.second),
-                    first.column(name, case.test),
-                    first.seed,
-                ),
-            )
-    heads = [RIDGE] if data_set.has_processes else [RIDGE, BOOSTING]
-    for head in heads:
+            yield f"co-kriging on {name}", partial(co_kriging, case, first, name)
+    for head in [RIDGE] if data_set.has_processes else [RIDGE, BOOSTING]:
         model = peers(data_set, first.seed)[head]
-        yield f"{BOOSTING}, then {head}", lambda model=model: fit(model, BOOSTING)
+        yield f"{BOOSTING}, then {head}", partial(with_column, model, case, first, BOOSTING)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import joblib
 import numpy as np
@@ -37,7 +39,12 @@ def error(data_set: DataSet, case: Case, prediction: np.ndarray) -> float:
 def chains(case: Case, first: FirstScale) -> Iterator[Model]:
     """Give the default chain, and the paper's."""
     for name, setting in ((NESTED, DEFAULT), (NESTED_PAPER, PAPER)):
-        yield CHAIN, name, lambda setting=setting: first.predict_chain(case, setting)
+        yield CHAIN, name, partial(first.predict_chain, case, setting)
+
+
+def predict_flat(model: Any, case: Case) -> np.ndarray:
+    """Fit to the rows of the second scale alone, and predict new rows."""
+    return np.ravel(model.fit(case.second, case.target).predict(case.test))
 
 
 def parts(data_set: DataSet, case: Case, first: FirstScale) -> Iterator[Model]:
@@ -46,12 +53,10 @@ def parts(data_set: DataSet, case: Case, first: FirstScale) -> Iterator[Model]:
     other_case = without_known(case) if data_set.cases_overlap else case
     other = FirstScale(data_set, other_case, first.seed) if data_set.cases_overlap else first
     for name, (setting, is_known) in ABLATION.items():
-        known = (case, first) if is_known else (other_case, other)
-        yield (
-            PART,
-            name,
-            lambda setting=setting, known=known: known[1].predict_chain(known[0], setting),
-        )
+        if is_known:
+            yield PART, name, partial(first.predict_chain, case, setting)
+        else:
+            yield PART, name, partial(other.predict_chain, other_case, setting)
 
 
 def models(
@@ -63,11 +68,7 @@ def models(
         if cell in data_set.ablated:
             yield from parts(data_set, case, first)
     for name, model in flat_models(data_set, first.seed, not rivals_only).items():
-        yield (
-            FLAT_KIND,
-            name,
-            lambda model=model: np.ravel(model.fit(case.second, case.target).predict(case.test)),
-        )
+        yield FLAT_KIND, name, partial(predict_flat, model, case)
     is_new = cell == NEW_MOLECULES
     for name, predict in by_column(data_set, case, first, is_new, not rivals_only):
         yield RIVAL, name, predict
