@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold
+from sklearn.utils import Bunch
 
 from sknestedae.datasets import make_nested_functions
 
@@ -21,7 +21,7 @@ SIZES = (25, 50, 100, 200)
 N_TEST_MOLECULES, N_TEST_GAPS = 150, 400
 NEW_MOLECULES = "50 rows, new molecules"
 
-N_FIRST, N_TEST = 2000, 1000  # of the functions
+N_FIRST, N_SECOND, N_TEST = 2000, 400, 1000  # of the functions
 JUDGED = (25, 50, 100)  # the sizes that the means are of
 NOISES = (0.0, 0.1, 0.3)
 WITHOUT_SIZE = 50  # of the cells whose target does not contain the property
@@ -67,6 +67,8 @@ class DataSet(NamedTuple):
         From the number of a split to the case of each cell.
     cases_overlap : bool
         Whether rows of the second scale stand in the first table, too.
+    shows_r2 : bool
+        Whether the tables show R² and not 1 - R².
     boosting_loss : str
     has_processes : bool
         Whether Gaussian processes are among the rivals; not where rows are many and hold
@@ -80,6 +82,7 @@ class DataSet(NamedTuple):
     ablated: tuple[str, ...]
     make: Callable[[int], dict[str, Case]]
     cases_overlap: bool = False
+    shows_r2: bool = False
     boosting_loss: str = "squared_error"
     has_processes: bool = True
 
@@ -190,41 +193,42 @@ def without_cell(noise: float) -> str:
     return f"noise {noise:g}, {WITHOUT_SIZE} rows, target f11"
 
 
-@cache
-def _draw(seed: int) -> tuple[list, list]:
-    """Draw independent variables; give the columns of three tables, and the variables."""
+def function_tables(noise: float, seed: int) -> tuple[list[pd.DataFrame], list[Bunch]]:
+    """Draw independent variables, and the columns of three tables with their noise.
+
+    Returns
+    -------
+    list of three DataFrames
+        First scale, second, and new rows of the second.
+    list of three Bunch
+        Their variables and functions, without noise.
+    """
     rng = np.random.RandomState(seed)
     drawn = [
         make_nested_functions(n, sampling="independent", random_state=rng)
-        for n in (N_FIRST, max(JUDGED), N_TEST)
+        for n in (N_FIRST, N_SECOND, N_TEST)
     ]
     tables = [pd.concat([data.data[0], data.z[["z3", "z4", "z5"]]], axis=1) for data in drawn]
-    return tables, drawn
+    std = tables[0].std().to_numpy()
+    first, *others = (table + noise * std * rng.normal(size=table.shape) for table in tables)
+    return [first[["f1", "f2", "f3", "f4"]], *others], drawn
 
 
 def functions(split: int) -> dict[str, Case]:
     """Analytic functions: the property is z1 z2, the target contains it, or does not."""
-    tables, drawn = _draw(split)
-    products = [(data.z["z1"] * data.z["z2"]).to_numpy() for data in drawn]
-    targets = {
-        "f5 + sin z5": [(d.data[1]["f5"] + np.sin(d.z["z5"])).to_numpy() for d in drawn],
-        "f11": [d.data[1]["f11"].to_numpy() for d in drawn],
-    }
-    std = tables[0].std().to_numpy()
     cases = {}
-    for k, noise in enumerate(NOISES):
-        rng = np.random.RandomState([split, k])
-        first, second, test = (
-            table + noise * std * rng.normal(size=table.shape) for table in tables
-        )
-        first = first[["f1", "f2", "f3", "f4"]]
-
-        def case(n: int, target: str, key=f"noise {noise:g}", X=(first, second, test)) -> Case:
-            _, y, truth = targets[target]
-            return Case(key, X[0], products[0], X[1][:n], y[:n], X[2], truth)
-
-        cases |= {function_cell(noise, n): case(n, "f5 + sin z5") for n in JUDGED}
-        cases[without_cell(noise)] = case(WITHOUT_SIZE, "f11")
+    for noise in NOISES:
+        (first, second, test), drawn = function_tables(noise, split)
+        product = (drawn[0].z["z1"] * drawn[0].z["z2"]).to_numpy()
+        key = f"noise {noise:g}"
+        y, truth = ((d.data[1]["f5"] + np.sin(d.z["z5"])).to_numpy() for d in drawn[1:])
+        for n in JUDGED:
+            cases[function_cell(noise, n)] = Case(
+                key, first, product, second[:n], y[:n], test, truth
+            )
+        y, truth = (data.data[1]["f11"].to_numpy() for data in drawn[1:])
+        n = WITHOUT_SIZE
+        cases[without_cell(noise)] = Case(key, first, product, second[:n], y[:n], test, truth)
     return cases
 
 
@@ -283,6 +287,7 @@ DATA_SETS = (
         (rows_of(N_SECOND_WIDE),),
         (rows_of(N_SECOND_WIDE),),
         bottleneck,
+        shows_r2=True,
     ),
     DataSet(
         "perovskites",

@@ -17,8 +17,9 @@ from ._nesting_models import (
     DEFAULT,
     PAPER,
     FirstScale,
+    Reuse,
     by_column,
-    check_is_the_same,
+    find_reuse,
     flat_models,
     without_known,
 )
@@ -51,7 +52,9 @@ def parts(data_set: DataSet, case: Case, first: FirstScale) -> Iterator[Model]:
     """Give the chains with one part after the other."""
     # Where no row is in both tables, the look-up has nothing to find.
     other_case = without_known(case) if data_set.cases_overlap else case
-    other = FirstScale(data_set, other_case, first.seed) if data_set.cases_overlap else first
+    other = first
+    if data_set.cases_overlap:
+        other = FirstScale(data_set, other_case, first.seed, first.reuse)
     for name, (setting, is_known) in ABLATION.items():
         if is_known:
             yield PART, name, partial(first.predict_chain, case, setting)
@@ -70,12 +73,14 @@ def models(
     for name, model in flat_models(data_set, first.seed, not rivals_only).items():
         yield FLAT_KIND, name, partial(predict_flat, model, case)
     is_new = cell == NEW_MOLECULES
-    for name, predict in by_column(data_set, case, first, is_new, not rivals_only):
+    # An autoencoder on the column takes as long as a chain: only where parts are compared.
+    with_ours = cell in data_set.ablated and not rivals_only
+    for name, predict in by_column(data_set, case, first, is_new, with_ours):
         yield RIVAL, name, predict
 
 
 def run_split(
-    data_set: DataSet, split: int, cells: tuple[str, ...], rivals_only: bool
+    data_set: DataSet, split: int, cells: tuple[str, ...], rivals_only: bool, reuse: Reuse
 ) -> list[dict[str, object]]:
     """Give the error of each model in each cell of one split."""
     firsts: dict[str, FirstScale] = {}
@@ -83,7 +88,7 @@ def run_split(
     cases = data_set.make(split)
     for cell in cells:
         case = cases[cell]
-        first = firsts.setdefault(case.key, FirstScale(data_set, case, split))
+        first = firsts.setdefault(case.key, FirstScale(data_set, case, split, reuse))
         for kind, name, predict in models(data_set, cell, case, first, rivals_only):
             value = error(data_set, case, predict())
             records.append(
@@ -102,13 +107,15 @@ def run(
     DataFrame of shape (n_models * n_cells, n_splits)
         Errors, indexed by kind, model and cell.
     """
-    if not rivals_only and len(cells) > 1:
+    reuse = Reuse(stages=False, latents=False)
+    if not rivals_only:
         cases = data_set.make(0)
         pair = [cases[cell] for cell in cells if cases[cell].key == cases[cells[0]].key][:2]
-        check_is_the_same(pair[-1], pair[0], 0)
+        reuse = find_reuse(pair[-1], pair[0], 0)
+        print(f"{data_set.name}: {reuse}", flush=True)
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
         found = joblib.Parallel(n_jobs)(
-            joblib.delayed(run_split)(data_set, split, cells, rivals_only)
+            joblib.delayed(run_split)(data_set, split, cells, rivals_only, reuse)
             for split in range(n_splits)
         )
     records = pd.DataFrame([record for records in found for record in records])

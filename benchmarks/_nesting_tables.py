@@ -39,6 +39,14 @@ def spread(values: pd.Series) -> str:
     return number(mean) + std
 
 
+def show(data_set: DataSet, errors: pd.Series) -> str:
+    """Write errors as the tables show them."""
+    if data_set.shows_r2:
+        std = f" ± {errors.std(ddof=1):.3f}" if len(errors) > 1 else ""
+        return f"{1 - errors.mean():.3f}{std}"
+    return spread(errors)
+
+
 def means_of(errors: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Give mean errors of the models of one kind, of shape (n_models, n_cells)."""
     chosen = errors.loc[kind].mean(axis=1)
@@ -47,17 +55,27 @@ def means_of(errors: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def measure(data_set: DataSet) -> str:
     """Say what the errors are."""
-    return f"mean absolute error, {data_set.unit}" if data_set.unit else "1 - R²"
+    if data_set.unit:
+        return f"mean absolute error, {data_set.unit}"
+    return "R²" if data_set.shows_r2 else "1 - R²"
 
 
-def rows_of_kind(errors: pd.DataFrame, kind: str, cells: list[str]) -> list[list[str]]:
+def rows_of_kind(
+    data_set: DataSet, errors: pd.DataFrame, kind: str, cells: list[str]
+) -> list[list[str]]:
     """Write the errors of the models of one kind."""
     models = errors.loc[kind].index.unique("model")
     rows = []
     for model in models:
         found = errors.loc[kind].loc[model]
         rows.append(
-            [model, *(spread(found.loc[cell]) if cell in found.index else "" for cell in cells)]
+            [
+                model,
+                *(
+                    show(data_set, found.loc[cell]) if cell in found.index else ""
+                    for cell in cells
+                ),
+            ]
         )
     return rows
 
@@ -79,15 +97,15 @@ def report_data_set(report: Report, data_set: DataSet, errors: pd.DataFrame) -> 
     for title, some in tables_of(data_set, cells).items():
         rows = []
         for kind in kinds:
-            rows += [[f"*{kind}*", *[""] * len(some)], *rows_of_kind(errors, kind, some)]
+            rows += [[f"*{kind}*", *[""] * len(some)], *rows_of_kind(data_set, errors, kind, some)]
         report.table(f"{title} ({measure(data_set)})", ["model", *some], rows)
     if PART in errors.index.unique("kind"):
         ablated = [cell for cell in cells if cell in data_set.ablated]
-        default = [spread(errors.loc[CHAIN, NESTED, cell]) for cell in ablated]
+        default = [show(data_set, errors.loc[CHAIN, NESTED, cell]) for cell in ablated]
         report.table(
             f"What each part gives: {data_set.name} ({measure(data_set)})",
             ["chain", *ablated],
-            [*rows_of_kind(errors, PART, ablated), [NESTED, *default]],
+            [*rows_of_kind(data_set, errors, PART, ablated), [NESTED, *default]],
         )
 
 
@@ -115,18 +133,24 @@ def summary_rows(data_set: DataSet, errors: pd.DataFrame) -> tuple[list[list[str
     """Write a row for each cell; give the ratios to the best rival with the same information."""
     chains, flat, rivals = (means_of(errors, kind) for kind in KINDS)
     ratios = chains.loc[NESTED] / rivals.min()
+
+    def text(error: float) -> str:
+        return show(data_set, pd.Series([error]))
+
     rows = []
     for cell in rivals.columns:
+        best_flat, best = flat[cell].min(), rivals[cell].min()
+        error = chains.loc[NESTED, cell]
         rows.append(
             [
                 data_set.name,
                 cell,
-                f"{number(flat[cell].min())} ({flat[cell].idxmin()})",
-                f"{number(rivals[cell].min())} ({rivals[cell].idxmin()})",
-                number(chains.loc[NESTED_PAPER, cell]),
-                number(chains.loc[NESTED, cell]),
-                f"{chains.loc[NESTED, cell] / flat[cell].min():.2f}",
-                f"{ratios[cell]:.2f}",
+                f"{text(best_flat)} ({flat[cell].idxmin()})",
+                f"{text(best)} ({rivals[cell].idxmin()})",
+                text(chains.loc[NESTED_PAPER, cell]),
+                text(error),
+                f"{error / best_flat:.2f}" if best_flat >= SMALL else "",
+                f"{ratios[cell]:.2f}" if best >= SMALL else "",
             ]
         )
     return rows, ratios
@@ -181,44 +205,40 @@ def report_worst(report: Report, ratios: pd.Series, left_out: list[str]) -> None
     report.text(text)
 
 
+DESCRIPTION = (
+    "Mean ± standard deviation over 10 splits, each with seeds of its own; all models see the same "
+    "rows. Errors are mean absolute errors in the unit of the data, of the functions 1 - R² on new "
+    "rows; the bottleneck has R². *second scale alone*: models that do not see the first table. "
+    "*both scales*: `X, then Y`: the property as predicted by X, which was fitted to the first "
+    "table, is one more column for Y. `measured where known`: where a row's columns equal those of "
+    "rows in the first table, the mean of their property; else the Gaussian process's prediction. "
+    "Extra trees give back the property of rows that they were fitted to; `out of fold` is, for "
+    "those rows, the prediction by trees of the other four fifths of the first table. "
+    "`co-kriging`: a + b · property by least squares, then a Gaussian process of the rest. Ridge "
+    "finds its penalty by leave-one-out. Gaussian processes are scikit-learn's, with an isotropic "
+    "squared-exponential kernel and white noise, on scaled columns; they find the kernel on at "
+    "most 400 rows. All others have their defaults, and 200 trees.",
+    "`nested, default` is `NestedAutoencoder(random_state=seed)` as it comes. The paper's passes "
+    'latents alone (`passthrough=False`), and networks predict (`predictor="network"`). A first '
+    "stage that gives the same predictions in another chain, which the script tests, is fitted "
+    "once per split and table, and used frozen. The look-up of measured values is no option of "
+    "the chain: in `+ prediction of the property`, the rows of the second scale are taken out of "
+    "the first table in its place, so that the first stage does not learn from them, either.",
+    f"Molecules: FreeSolv, 31 descriptors at both scales; {N_TEST_MOLECULES} measured test "
+    f"molecules, which stand in the first table, too, except in `{NEW_MOLECULES}`. Gaps: 34 "
+    f"columns that describe the composition, at both scales; {N_TEST_GAPS} test compounds, of "
+    "which next to none stand in the first table. Functions: variables z1 to z5 of "
+    '`make_nested_functions(sampling="independent")`; the first scale has f1 to f4 and the '
+    "property z1 z2, the second z3, z4 and z5 beside them and the target f5 + sin z5, which "
+    "contains the property as a term. `target f11` is cos z1 + cos z5, which does not. The noise "
+    "is Gaussian, on every column, and in standard deviations of the column; property and target "
+    "have none. Bottleneck: 40 independent normal columns, property x0, target x0 + x30 + a "
+    f"column of its own. {N_TEST} new rows for functions and bottleneck. Perovskites: five folds "
+    "of each of two shuffles, by rows and by composition; boosting has the absolute error.",
+)
+
+
 def describe(report: Report) -> None:
     """Say what was compared, and how."""
-    report.text(
-        "Mean ± standard deviation over 10 splits, each with seeds of its own; all models see the "
-        "same rows. Errors are mean absolute errors in the unit of the data or, of the functions "
-        "and the bottleneck, 1 - R² on new rows. *second scale alone*: models that do not see "
-        "the first table. *both scales*: X, then Y: the property as predicted by X, which was "
-        "fitted to the first table, is one more column for Y. *Measured where known*: where a "
-        "row's columns equal those of rows in the first table, their mean measured property; "
-        "else the Gaussian process's prediction. Extra trees and, so, the columns that they "
-        "predict, give back the measured property of rows that they were fitted to; *out of "
-        "fold*: for those rows, the prediction by trees of the four other fifths of the first "
-        "table. *Co-kriging*: a + b · prediction by least squares, then a Gaussian process of "
-        "the rest. Ridge finds its penalty by leave-one-out; Gaussian processes are "
-        "scikit-learn's, with an isotropic squared-exponential kernel and white noise, on scaled "
-        "columns, and find the kernel on at most 400 rows; all others have their defaults, trees "
-        "200 of them."
-    )
-    report.text(
-        "*default* is `NestedAutoencoder(random_state=seed)` as it comes. *The paper's* passes "
-        'latents alone (`passthrough=False`), and networks predict (`predictor="network"`). A '
-        "first stage does not depend on the rows of the second, is fitted once per split and "
-        "table, and used frozen in the other cells: the script checks that this gives the same "
-        "predictions. The look-up of measured values is no option of the chain: in *+ prediction "
-        "of the property*, the rows of the second scale are taken out of the first table in its "
-        "place, which also takes their property from the first stage."
-    )
-    report.text(
-        f"Molecules: FreeSolv, 31 descriptors at both scales; {N_TEST_MOLECULES} measured test "
-        f"molecules, which stand in the first table, too, except in *{NEW_MOLECULES}*. Gaps: "
-        "composition alone, 34 columns at both scales; "
-        f"{N_TEST_GAPS} test compounds, of which next to none stand in the first table. "
-        'Functions: variables z1 to z5 of `make_nested_functions(sampling="independent")`; the '
-        "first scale has f1 to f4 and the property z1 z2, the second z3, z4 and z5 beside them "
-        "and the target f5 + sin z5, which contains the property as a term; *target f11* is "
-        "cos z1 + cos z5, which does not. The noise is Gaussian, on every column, and in "
-        "standard deviations of the column; property and target have none. Bottleneck: 40 "
-        "independent normal columns, property x0, target x0 + x30 + a column of its own. "
-        f"{N_TEST} new rows for functions and bottleneck. Perovskites: five folds of two "
-        "shuffles, by rows and by composition; boosting has the absolute error."
-    )
+    for paragraph in DESCRIPTION:
+        report.text(paragraph)
