@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
@@ -54,10 +53,9 @@ def piezoresponse() -> np.ndarray:
     return fetch_bepfm(data_home=os.environ.get("SKNESTEDAE_DATA")).cube
 
 
-def two_fidelities(name: str) -> pd.DataFrame | None:
-    """Give a table of ``multifidelity/`` in SKNESTEDAE_DATA; None where it is not there."""
-    path = Path(os.environ.get("SKNESTEDAE_DATA", ""), "multifidelity", name)
-    return pd.read_csv(path) if path.is_file() else None
+def two_fidelities(name: str) -> Path:
+    """Give where a table of ``multifidelity/`` in SKNESTEDAE_DATA would be."""
+    return Path(os.environ.get("SKNESTEDAE_DATA", ""), "multifidelity", name)
 
 
 def tasks() -> list[Task]:

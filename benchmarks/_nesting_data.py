@@ -28,6 +28,8 @@ WITHOUT_SIZE = 50  # of the cells whose target does not contain the property
 
 N_FIRST_WIDE, N_SECOND_WIDE, N_COLUMNS_WIDE = 500, 200, 40
 
+FILES = {"freesolv": ["freesolv.csv"], "gaps": ["mp_gap_1500.csv", "expt_gap_1000.csv"]}
+
 
 class Case(NamedTuple):
     """One split of one cell.
@@ -103,7 +105,7 @@ def keys_of(rows: pd.DataFrame) -> list[bytes]:
 
 def molecules(split: int) -> dict[str, Case]:
     """Hydration free energies of 642 molecules: all are calculated, few are measured."""
-    table = two_fidelities("freesolv.csv")
+    table = pd.read_csv(two_fidelities("freesolv.csv"))
     X = table.drop(columns=["smiles", "expt", "calc"])
     calculated, measured = table["calc"].to_numpy(), table["expt"].to_numpy()
     order = np.random.RandomState(split).permutation(len(table))
@@ -131,7 +133,7 @@ def molecules(split: int) -> dict[str, Case]:
 
 def gaps(split: int) -> dict[str, Case]:
     """Band gaps: computed for 1500 compounds, measured for few others."""
-    computed, measured = two_fidelities("mp_gap_1500.csv"), two_fidelities("expt_gap_1000.csv")
+    computed, measured = (pd.read_csv(two_fidelities(name)) for name in FILES["gaps"])
     columns = [name for name in computed if name not in ("composition", "gap_eV")]
     order = np.random.RandomState(split).permutation(len(measured))
     test, train = order[:N_TEST_GAPS], order[N_TEST_GAPS:]
@@ -249,8 +251,6 @@ def bottleneck(split: int) -> dict[str, Case]:
     return {rows_of(N_SECOND_WIDE): case}
 
 
-FILES = {"freesolv": ["freesolv.csv"], "gaps": ["mp_gap_1500.csv", "expt_gap_1000.csv"]}
-
 DATA_SETS = (
     DataSet(
         "freesolv",
@@ -304,4 +304,4 @@ DATA_SETS = (
 
 def missing_files(data_set: DataSet) -> list[str]:
     """Give the files of a data set that are not in SKNESTEDAE_DATA."""
-    return [name for name in FILES.get(data_set.name, []) if two_fidelities(name) is None]
+    return [name for name in FILES.get(data_set.name, []) if not two_fidelities(name).is_file()]

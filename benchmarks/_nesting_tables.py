@@ -131,8 +131,9 @@ def report_functions(report: Report, errors: pd.DataFrame) -> None:
 
 def summary_rows(data_set: DataSet, errors: pd.DataFrame) -> tuple[list[list[str]], pd.Series]:
     """Write a row for each cell; give the ratios to the best rival with the same information."""
-    chains, flat, rivals = (means_of(errors, kind) for kind in KINDS)
-    ratios = chains.loc[NESTED] / rivals.min()
+    flat, rivals = (means_of(errors, kind) for kind in (FLAT_KIND, RIVAL))
+    chains = means_of(errors, CHAIN) if CHAIN in errors.index.unique("kind") else None
+    ratios = rivals.min() * np.nan if chains is None else chains.loc[NESTED] / rivals.min()
 
     def text(error: float) -> str:
         return show(data_set, pd.Series([error]))
@@ -140,19 +141,20 @@ def summary_rows(data_set: DataSet, errors: pd.DataFrame) -> tuple[list[list[str
     rows = []
     for cell in rivals.columns:
         best_flat, best = flat[cell].min(), rivals[cell].min()
+        row = [
+            data_set.name,
+            cell,
+            f"{text(best_flat)} ({flat[cell].idxmin()})",
+            f"{text(best)} ({rivals[cell].idxmin()})",
+        ]
+        if chains is None:
+            rows.append([*row, "", "", "", ""])
+            continue
         error = chains.loc[NESTED, cell]
-        rows.append(
-            [
-                data_set.name,
-                cell,
-                f"{text(best_flat)} ({flat[cell].idxmin()})",
-                f"{text(best)} ({rivals[cell].idxmin()})",
-                text(chains.loc[NESTED_PAPER, cell]),
-                text(error),
-                f"{error / best_flat:.2f}" if best_flat >= SMALL else "",
-                f"{ratios[cell]:.2f}" if best >= SMALL else "",
-            ]
-        )
+        row += [text(chains.loc[NESTED_PAPER, cell]), text(error)]
+        row.append(f"{error / best_flat:.2f}" if best_flat >= SMALL else "")
+        row.append(f"{ratios[cell]:.2f}" if best >= SMALL else "")
+        rows.append(row)
     return rows, ratios
 
 
@@ -168,7 +170,7 @@ def report_summary(report: Report, found: dict[str, pd.DataFrame]) -> None:
         for cell, ratio in ratios.items():
             if best[cell] < SMALL:
                 left_out.append(f"{data_set.name}, {cell}")
-            else:
+            elif np.isfinite(ratio):
                 kept[data_set.name, cell] = ratio
     report.table(
         "When does nesting pay?",
@@ -206,12 +208,13 @@ def report_worst(report: Report, ratios: pd.Series, left_out: list[str]) -> None
 
 
 DESCRIPTION = (
-    "Mean ± standard deviation over 10 splits, each with seeds of its own; all models see the same "
-    "rows. Errors are mean absolute errors in the unit of the data, of the functions 1 - R² on new "
-    "rows; the bottleneck has R². *second scale alone*: models that do not see the first table. "
-    "*both scales*: `X, then Y`: the property as predicted by X, which was fitted to the first "
-    "table, is one more column for Y. `measured where known`: where a row's columns equal those of "
-    "rows in the first table, the mean of their property; else the Gaussian process's prediction. "
+    "Mean ± standard deviation over 10 splits, each with seeds of its own; all models see the "
+    "same rows. Errors are mean absolute errors in the unit of the data, of the functions 1 - R² "
+    "on new rows; the bottleneck has R². *second scale alone*: models that do not see the first "
+    "table. *both scales*: `X, then Y`: the property as predicted by X, which was fitted to the first "
+    "table, is one more column for Y. `measured where known`: where a row's columns equal those "
+    "of rows in the first table, the mean of their property; else the Gaussian process's "
+    "prediction. "
     "Extra trees give back the property of rows that they were fitted to; `out of fold` is, for "
     "those rows, the prediction by trees of the other four fifths of the first table. "
     "`co-kriging`: a + b · property by least squares, then a Gaussian process of the rest. Ridge "

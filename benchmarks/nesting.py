@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from sknestedae import NestedAutoencoder
 
 from ._data import perovskites
 from ._nesting_data import DATA_SETS, N_SPLITS, DataSet, missing_files
-from ._nesting_runs import run
+from ._nesting_runs import CHAIN, run
 from ._nesting_tables import describe, report_data_set, report_functions, report_summary
 from ._report import Report
 
@@ -33,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cells", help="part of the names of the cells that are run")
     parser.add_argument("--splits", type=int, default=N_SPLITS, help="number of splits")
     parser.add_argument("--jobs", type=int, default=1, help="splits that run at a time")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder where the errors of each data set are kept, and read if they are there",
+    )
     parser.add_argument("--rivals-only", action="store_true", help="no model of this package")
 
 
@@ -58,6 +64,17 @@ def report_time(report: Report) -> None:
     )
 
 
+def read_kept(path: Path, arguments: argparse.Namespace, cells: tuple[str, ...]) -> pd.DataFrame:
+    """Read errors that were kept; refuse those of other splits, cells or models."""
+    errors = pd.read_csv(path, index_col=["kind", "model", "cell"])
+    found = (errors.shape[1], set(errors.index.unique("cell")), CHAIN in errors.index)
+    if found != (arguments.splits, set(cells), not arguments.rivals_only):
+        raise SystemExit(
+            f"{path} holds other splits, cells or models: remove it, or do not --keep."
+        )
+    return errors
+
+
 def run_and_report(report: Report, data_set: DataSet) -> pd.DataFrame | None:
     """Run one data set and report its table; None where its files or cells are missing."""
     arguments = report.arguments
@@ -68,9 +85,16 @@ def run_and_report(report: Report, data_set: DataSet) -> pd.DataFrame | None:
     cells = tuple(cell for cell in data_set.cells if (arguments.cells or "") in cell)
     if not cells:
         return None
-    start = time.perf_counter()
-    errors = run(data_set, arguments.splits, arguments.jobs, arguments.rivals_only, cells)
-    print(f"{data_set.name}: {time.perf_counter() - start:.0f} s", flush=True)
+    kept = arguments.keep and arguments.keep / f"{data_set.name}.csv"
+    if kept and kept.is_file():
+        errors = read_kept(kept, arguments, cells)
+    else:
+        start = time.perf_counter()
+        errors = run(data_set, arguments.splits, arguments.jobs, arguments.rivals_only, cells)
+        print(f"{data_set.name}: {time.perf_counter() - start:.0f} s", flush=True)
+    if kept:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+        errors.to_csv(kept)
     report_data_set(report, data_set, errors)
     return errors
 
@@ -85,10 +109,10 @@ def main(report: Report) -> None:
                 found[data_set.name] = errors
     if "functions" in found:
         report_functions(report, found["functions"])
-    if not report.arguments.rivals_only:
+    if found:
         report_summary(report, found)
-        if "perovskites" in found:
-            report_time(report)
+    if "perovskites" in found and not report.arguments.rivals_only:
+        report_time(report)
     if is_whole(report.arguments):
         describe(report)
 
