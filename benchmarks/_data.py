@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,11 @@ def perovskites() -> Any:
 def piezoresponse() -> np.ndarray:
     """Give the map of spectra (32, 32, 102), from SKNESTEDAE_DATA or the cache."""
     return fetch_bepfm(data_home=os.environ.get("SKNESTEDAE_DATA")).cube
+
+
+def two_fidelities(name: str) -> Path:
+    """Give where a table of ``multifidelity/`` in SKNESTEDAE_DATA would be."""
+    return Path(os.environ.get("SKNESTEDAE_DATA", ""), "multifidelity", name)
 
 
 def tasks() -> list[Task]:

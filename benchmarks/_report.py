@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import sklearn
@@ -22,12 +23,22 @@ class Report:
         Name of the benchmark, such as "accuracy".
     description : str
         What its help says.
+    add_arguments : callable or None
+        Adds the benchmark's own arguments to the parser.
     """
 
-    def __init__(self, module: str, description: str) -> None:
+    def __init__(
+        self,
+        module: str,
+        description: str,
+        add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
+    ) -> None:
         parser = argparse.ArgumentParser(f"python -m benchmarks.{module}", description=description)
         parser.add_argument("--write", action="store_true", help="write the tables to the docs")
-        self.write = parser.parse_args().write
+        if add_arguments is not None:
+            add_arguments(parser)
+        self.arguments = parser.parse_args()
+        self.write = self.arguments.write
         self.module = module
         self._parts: list[str] = []
         torch.set_num_threads(1)

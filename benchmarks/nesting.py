@@ -2,216 +2,124 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import argparse
+import time
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
-from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.metrics import r2_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder
-from sknestedae.datasets import make_nested_functions
+from sknestedae import NestedAutoencoder
 
+from ._data import perovskites
+from ._nesting_data import DATA_SETS, N_SPLITS, DataSet, missing_files
+from ._nesting_runs import CHAIN, run
+from ._nesting_tables import describe, report_data_set, report_functions, report_summary
 from ._report import Report
 
-N_FIRST, N_TEST = 2000, 1000
-SIZES = (25, 50, 100, 200, 400)
-JUDGED = (25, 50, 100)  # the sizes that the means are of
-NOISES = (0.0, 0.1, 0.3)
-N_SEEDS = 10
-
-NESTED, ON_LATENTS, BY_HAND = "nested", "ridge on the nested latents", "boosting, then ridge"
-PENALTIES = np.logspace(-3, 3, 13)
+NAMES = tuple(data_set.name for data_set in DATA_SETS)
 
 
-class Data(NamedTuple):
-    """Tables and targets of the two scales, and new rows of the second."""
-
-    first: pd.DataFrame
-    first_property: pd.Series
-    second: pd.DataFrame
-    target: pd.Series
-    test: pd.DataFrame
-    test_property: pd.Series
-    test_target: pd.Series
+def some_of(text: str) -> list[str]:
+    """Read names of data sets, separated by commas."""
+    names = text.split(",")
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown} are none of {', '.join(NAMES)}")
+    return names
 
 
-def make_data(noise: float, seed: int) -> Data:
-    """Draw independent variables, and the columns of both scales with their noise."""
-    rng = np.random.RandomState(seed)
-    drawn = [
-        make_nested_functions(n, sampling="independent", random_state=rng)
-        for n in (N_FIRST, max(SIZES), N_TEST)
-    ]
-    tables = [pd.concat([data.data[0], data.z[["z3", "z4", "z5"]]], axis=1) for data in drawn]
-    std = tables[0].std().to_numpy()
-    first, second, test = (table + noise * std * rng.normal(size=table.shape) for table in tables)
-    property_, _, test_property = (data.z["z1"] * data.z["z2"] for data in drawn)
-    _, target, test_target = (data.data[1]["f5"] + np.sin(data.z["z5"]) for data in drawn)
-    first = first[["f1", "f2", "f3", "f4"]]
-    return Data(first, property_, second, target, test, test_property, test_target)
-
-
-def rivals(seed: int) -> dict[str, Any]:
-    """Make the models that see the rows of the second scale alone."""
-    return {
-        "flat": SupervisedAutoencoder(random_state=seed),
-        'flat, `alpha="auto"`': SupervisedAutoencoder(alpha="auto", random_state=seed),
-        "boosting": HistGradientBoostingRegressor(random_state=seed),
-        "forest": RandomForestRegressor(200, random_state=seed),
-        "ridge": make_pipeline(StandardScaler(), RidgeCV(PENALTIES)),
-        "ridge, untuned": make_pipeline(StandardScaler(), Ridge()),
-    }
-
-
-def fit_whole(data: Data, n_samples: int, seed: int) -> NestedAutoencoder:
-    """Fit the default chain to both scales."""
-    X_list = [data.first, data.second[:n_samples]]
-    y_list = [data.first_property, data.target[:n_samples]]
-    return NestedAutoencoder(random_state=seed).fit(X_list, y_list)
-
-
-def fit_second(data: Data, first: Any, n_samples: int, seed: int) -> NestedAutoencoder:
-    """Fit the default second stage on a first one that is fitted: the same chain, sooner."""
-    stages = [
-        ("scale0", FrozenEstimator(first), "scale0"),
-        ("scale1", SupervisedAutoencoder(alpha="auto"), "scale1"),
-    ]
-    X_list = [data.first, data.second[:n_samples]]
-    y_list = [data.first_property, data.target[:n_samples]]
-    return NestedAutoencoder(stages, random_state=seed).fit(X_list, y_list)
-
-
-def check_is_the_same(data: Data, first: Any, seed: int) -> None:
-    """Make sure that a chain on a first stage that was fitted before is the whole chain."""
-    whole = fit_whole(data, SIZES[1], seed).predict(data.test)
-    assert np.array_equal(whole, fit_second(data, first, SIZES[1], seed).predict(data.test))
-
-
-def by_hand(data: Data, boosting: Any, n_samples: int) -> np.ndarray:
-    """Predict by ridge, with boosting's prediction of the property as one more column."""
-    train, test = (
-        table.assign(prediction=boosting.predict(table[data.first.columns]))
-        for table in (data.second[:n_samples], data.test)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is to be run, and how."""
+    parser.add_argument("--only", type=some_of, default=list(NAMES), help=", ".join(NAMES))
+    parser.add_argument("--cells", help="part of the names of the cells that are run")
+    parser.add_argument("--splits", type=int, default=N_SPLITS, help="number of splits")
+    parser.add_argument("--jobs", type=int, default=1, help="splits that run at a time")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder where the errors of each data set are kept, and read if they are there",
     )
-    ridge = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
-    return ridge.fit(train, data.target[:n_samples]).predict(test)
+    parser.add_argument("--rivals-only", action="store_true", help="no model of this package")
 
 
-def unexplained(noise: float, seed: int) -> tuple[pd.DataFrame, list[float]]:
-    """Give 1 - R² on new rows per model and size; and R² of the property from the first scale.
-
-    Returns
-    -------
-    DataFrame of shape (n_models, n_sizes)
-    list of two floats
-        Of the first stage, and of boosting on the same rows.
-    """
-    data = make_data(noise, seed)
-    first = fit_whole(data, SIZES[0], seed)["scale0"]
-    if seed == 0:
-        check_is_the_same(data, first, seed)
-    boosting = HistGradientBoostingRegressor(random_state=seed)
-    boosting.fit(data.first, data.first_property)
-    found: dict[int, dict[str, float]] = {}
-    for n in SIZES:
-        X, y = data.second[:n], data.target[:n]
-        nae = fit_second(data, first, n, seed)
-        ridge = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
-        ridge.fit(nae.transform(X), y)
-        predictions = {
-            NESTED: nae.predict(data.test)[:, 1],
-            ON_LATENTS: ridge.predict(nae.transform(data.test)),
-            BY_HAND: by_hand(data, boosting, n),
-        }
-        for name, model in rivals(seed).items():
-            predictions[name] = model.fit(X, y).predict(data.test)
-        found[n] = {
-            name: 1 - r2_score(data.test_target, prediction)
-            for name, prediction in predictions.items()
-        }
-    columns = data.test[data.first.columns]
-    properties = [nae.predict(data.test)[:, 0], boosting.predict(columns)]
-    return pd.DataFrame(found), [r2_score(data.test_property, p) for p in properties]
-
-
-def report_noise(report: Report, noise: float) -> tuple[pd.Series, list[float]]:
-    """Report one level of noise; give the ratio to the best rival per size, and R² of property."""
-    results = [unexplained(noise, seed) for seed in range(N_SEEDS)]
-    errors = np.stack([table.to_numpy() for table, _ in results])
-    index, sizes = results[0][0].index, results[0][0].columns
-    mean = pd.DataFrame(errors.mean(axis=0), index, sizes)
-    std = pd.DataFrame(errors.std(axis=0, ddof=1), index, sizes)
-    names = list(rivals(0))
-    ratio = mean.loc[NESTED] / mean.loc[names].min()
-    rows = [
-        [name, *(f"{mean.loc[name, n]:.4f} ± {std.loc[name, n]:.4f}" for n in sizes)]
-        for name in [NESTED, *names, ON_LATENTS, BY_HAND]
-    ]
-    rows.insert(1 + len(names), ["best rival", *(str(x) for x in mean.loc[names].idxmin())])
-    rows.insert(2 + len(names), ["nested ÷ best rival", *(f"{x:.2f}" for x in ratio)])
-    report.table(
-        f"Unexplained variance, noise {noise:g}", ["model", *(f"{n} rows" for n in sizes)], rows
+def is_whole(arguments: argparse.Namespace) -> bool:
+    """Tell whether all is run that the tables in the documentation have."""
+    return (
+        arguments.only == list(NAMES)
+        and arguments.splits == N_SPLITS
+        and not (arguments.rivals_only or arguments.cells)
     )
-    return ratio, np.mean([properties for _, properties in results], axis=0).tolist()
+
+
+def report_time(report: Report) -> None:
+    """Report the seconds of a default chain on the perovskites."""
+    data = perovskites()
+    start = time.perf_counter()
+    nae = NestedAutoencoder(random_state=0)
+    nae.fit([data.crystals, data.devices], [data.gap, data.pce])
+    seconds = time.perf_counter() - start
+    report.text(
+        f"A default chain on {len(data.crystals)} crystals and {len(data.devices)} solar cells: "
+        f"{seconds:.1f} s to fit, with one thread."
+    )
+
+
+def read_kept(path: Path, arguments: argparse.Namespace, cells: tuple[str, ...]) -> pd.DataFrame:
+    """Read errors that were kept; refuse those of other splits, cells or models."""
+    errors = pd.read_csv(path, index_col=["kind", "model", "cell"])
+    found = (errors.shape[1], set(errors.index.unique("cell")), CHAIN in errors.index)
+    if found != (arguments.splits, set(cells), not arguments.rivals_only):
+        raise SystemExit(
+            f"{path} holds other splits, cells or models: remove it, or do not --keep."
+        )
+    return errors
+
+
+def run_and_report(report: Report, data_set: DataSet) -> pd.DataFrame | None:
+    """Run one data set and report its table; None where its files or cells are missing."""
+    arguments = report.arguments
+    missing = missing_files(data_set)
+    if missing:
+        report.text(f"{data_set.title}: left out, as SKNESTEDAE_DATA has no {missing}.")
+        return None
+    cells = tuple(cell for cell in data_set.cells if (arguments.cells or "") in cell)
+    if not cells:
+        return None
+    kept = arguments.keep and arguments.keep / f"{data_set.name}.csv"
+    if kept and kept.is_file():
+        errors = read_kept(kept, arguments, cells)
+    else:
+        start = time.perf_counter()
+        errors = run(data_set, arguments.splits, arguments.jobs, arguments.rivals_only, cells)
+        print(f"{data_set.name}: {time.perf_counter() - start:.0f} s", flush=True)
+    if kept:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+        errors.to_csv(kept)
+    report_data_set(report, data_set, errors)
+    return errors
 
 
 def main(report: Report) -> None:
-    """Report each level of noise, and the means."""
-    found = {noise: report_noise(report, noise) for noise in NOISES}
-    rows = []
-    for noise, (ratio, properties) in found.items():
-        judged = ratio[list(JUDGED)]
-        rows.append(
-            [
-                f"{noise:g}",
-                *(f"{r2:.3f}" for r2 in properties),
-                *(f"{x:.2f}" for x in judged),
-                f"{np.exp(np.log(judged).mean()):.2f}",
-                f"{judged.mean():.2f}",
-            ]
-        )
-    everything = np.concatenate([ratio[list(JUDGED)] for ratio, _ in found.values()])
-    means = [np.exp(np.log(everything).mean()), everything.mean()]
-    rows.append(["all", *[""] * (2 + len(JUDGED)), *(f"{x:.2f}" for x in means)])
-    report.table(
-        "Nested ÷ best rival",
-        [
-            "noise",
-            "R² of the property, first stage",
-            "the same, boosting",
-            *(f"{n} rows" for n in JUDGED),
-            "geometric mean",
-            "arithmetic mean",
-        ],
-        rows,
-    )
-    report.text(
-        'Variables z1 to z5 of `make_nested_functions(sampling="independent")`. First scale: '
-        f"{N_FIRST} rows of f1 to f4, with the property z1 z2. Second scale: rows of its own, "
-        "with z3, z4 and z5 beside f1 to f4, and the target f5 + sin z5. The noise is Gaussian, "
-        "on every column of both scales and of the new rows, and in standard deviations of the "
-        f"column; property and target have none. 1 - R² on {N_TEST} new rows, mean ± standard "
-        f"deviation over {N_SEEDS} seeds of data and model; a ratio is that of the means."
-    )
-    report.text(
-        "`nested` is `NestedAutoencoder(random_state=seed)` as it comes, fitted to both scales. "
-        "Its first stage, which does not depend on the rows of the second, is fitted once per "
-        "seed and used frozen for every size: the script checks that this gives the same "
-        "predictions. The rivals see the seven columns of the second scale's rows alone. `flat` "
-        "is one `SupervisedAutoencoder`, with its defaults and with the `alpha` that the second "
-        "stage has. So the ratio says what the first scale's rows are worth, and not that an "
-        "autoencoder is the only way to use them: the last two rows do so by other means and are "
-        "no rivals. `boosting, then ridge` gives boosting's prediction of the property to a ridge "
-        "as an eighth column, which suits a target that is all but linear in it."
-    )
+    """Report each data set, and all of them together."""
+    found = {}
+    for data_set in DATA_SETS:
+        if data_set.name in report.arguments.only:
+            errors = run_and_report(report, data_set)
+            if errors is not None:
+                found[data_set.name] = errors
+    if "functions" in found:
+        report_functions(report, found["functions"])
+    if found:
+        report_summary(report, found)
+    if "perovskites" in found and not report.arguments.rivals_only:
+        report_time(report)
+    if is_whole(report.arguments):
+        describe(report)
 
 
 if __name__ == "__main__":
-    REPORT = Report("nesting", __doc__)
+    REPORT = Report("nesting", __doc__, add_arguments)
+    if REPORT.write and not is_whole(REPORT.arguments):
+        raise SystemExit("--write takes all data sets, cells, splits and models.")
     main(REPORT)
     REPORT.close()
