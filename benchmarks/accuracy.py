@@ -196,9 +196,9 @@ def default_against_others(report: Report) -> None:
         "geometric mean over the data sets that the other was fitted to: below 1, ours is better. "
         "**Our defaults were chosen on these six data sets and these folds (see Defaults below), "
         "so that the ratios are optimistic for us**; on other data expect less. The others have "
-        "the settings of the first table, but for squared errors of boosting: they were chosen "
-        "on none of these folds, or inside of the training rows. The Gaussian process is left out "
-        f"of classes, and where there are more than {MAX_PROCESS_ROWS} rows."
+        "the settings of the first table, but for squared errors of boosting; a few were tried on "
+        "the band gaps' folds, on none of the others. The Gaussian process is left out of classes, "
+        f"and where there are more than {MAX_PROCESS_ROWS} rows."
     )
 
 

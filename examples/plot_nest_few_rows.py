@@ -193,13 +193,13 @@ figure.savefig(folder / "nest_few_rows.png", dpi=100)
 print(f"The figure is saved as {folder / 'nest_few_rows.png'}")
 
 # %%
-# Whoever knows the first scale is ahead of all who do not: what pays are its 600 labelled rows, and
-# a property which the target contains. An autoencoder is not needed for that. The target is all but
-# linear in the property, so that ridge with the predicted property as a column is hard to beat: the
-# chain as it is here leaves more unexplained at every size. Try that rival first, and keep it as the
-# yardstick; a chain also gives latents, completes rows and proposes new ones. Where both scales
-# have many rows, or the property says little of the target, there is little to gain: see :ref:`the
-# perovskites <sphx_glr_auto_examples_plot_nest_perovskites.py>`.
+# Whoever knows the first scale is ahead of all who do not: what pays are its 600 labelled rows,
+# and a property which the target contains. An autoencoder is not needed for that. The target is
+# all but linear in the property, so that ridge with the predicted property as a column is hard to
+# beat: the chain as it is here leaves more unexplained at every size. Try that rival first, and
+# keep it as the yardstick; a chain also gives latents, completes rows and proposes new ones. Where
+# both scales have many rows, or the property says little of the target, there is little to gain:
+# see :ref:`the perovskites <sphx_glr_auto_examples_plot_nest_perovskites.py>`.
 #
 # .. rubric:: References
 #
