@@ -197,8 +197,8 @@ def default_against_others(report: Report) -> None:
         "**Our defaults were chosen on these six data sets and these folds (see Defaults below), "
         "so that the ratios are optimistic for us**; on other data expect less. The others have "
         "the settings of the first table, but for squared errors of boosting; a few were tried on "
-        "the band gaps' folds, on none of the others. The Gaussian process is left out of classes, "
-        f"and where there are more than {MAX_PROCESS_ROWS} rows."
+        "the band gaps' folds, on none of the others. The Gaussian process is left out of "
+        f"classes, and where there are more than {MAX_PROCESS_ROWS} rows."
     )
 
 
