@@ -122,10 +122,10 @@ def gaussian_process(task: Task) -> Any:
 
 
 def boosting(task: Task, **parameters: Any) -> Any:
-    """Make gradient boosting with 500 iterations, which takes categories as they are."""
+    """Make gradient boosting, which takes categories as they are."""
     is_classifier = task.is_classification
     kind = HistGradientBoostingClassifier if is_classifier else HistGradientBoostingRegressor
-    return kind(max_iter=500, random_state=0, **parameters)
+    return kind(random_state=0, **parameters)
 
 
 def mean_score(task: Task, make: Callable[[Task], Any]) -> tuple[float, float]:
