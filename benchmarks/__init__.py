@@ -6,6 +6,7 @@ Run from the project's root, with the package installed:
     python -m benchmarks.defaults   # the evidence behind the default parameters
     python -m benchmarks.nesting    # many rows with a property, few with the target
     python -m benchmarks.paper      # the published numbers beside ours
+    python -m benchmarks.readme     # the README's examples, and other models on the same rows
     python -m benchmarks.speed      # time and memory
 
 The perovskite data are downloaded once, or read from the folder that the environment variable

@@ -11,12 +11,20 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.compose import (
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC, SVR
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from sknestedae.datasets import fetch_bepfm, fetch_perovskites
@@ -79,16 +87,51 @@ def autoencoder(task: Task, **parameters: Any) -> Any:
     return SupervisedAutoencoder(random_state=0, **parameters)
 
 
-def perceptron(task: Task) -> Any:
-    """Make scikit-learn's multi-layer perceptron behind the scaling that it needs."""
-    network = (MLPClassifier if task.is_classification else MLPRegressor)(random_state=0)
-    if not hasattr(task.X, "columns"):
-        return make_pipeline(StandardScaler(), network)
-    columns = make_column_transformer(
-        (StandardScaler(), make_column_selector(dtype_include="number")),
-        (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_include="category")),
-    )
-    return make_pipeline(columns, network)
+def behind_scaling(task: Task, model: Any) -> Any:
+    """Give a model scaled numbers, one-hot categories and, in a regression, a scaled target."""
+    columns = StandardScaler()
+    if hasattr(task.X, "columns"):
+        columns = make_column_transformer(
+            (StandardScaler(), make_column_selector(dtype_include="number")),
+            (
+                OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+                make_column_selector(dtype_include="category"),
+            ),
+        )
+    pipeline = make_pipeline(columns, model)
+    if task.is_classification:
+        return pipeline
+    return TransformedTargetRegressor(pipeline, transformer=StandardScaler())
+
+
+def perceptron(task: Task, **parameters: Any) -> Any:
+    """Make scikit-learn's multi-layer perceptron, with what it needs: scaling and iterations."""
+    # By default it stops after 200 iterations, or as soon as 10 of them bring little.
+    settings = {"max_iter": 2000, "n_iter_no_change": 50, "random_state": 0, **parameters}
+    kind = MLPClassifier if task.is_classification else MLPRegressor
+    return behind_scaling(task, kind(**settings))
+
+
+def support_vectors(task: Task) -> Any:
+    """Make a support vector machine, its settings chosen within the training rows."""
+    if task.is_classification:
+        return behind_scaling(task, GridSearchCV(SVC(), {"C": [1, 10, 100]}))
+    grid = {"C": [1, 10, 100], "epsilon": [0.01, 0.1]}
+    folds = KFold(5, shuffle=True, random_state=0)
+    return behind_scaling(task, GridSearchCV(SVR(), grid, cv=folds))
+
+
+def gaussian_process(task: Task) -> Any:
+    """Make a Gaussian process with noise, and a length scale for each column."""
+    kernel = RBF(np.ones(task.X.shape[1])) + WhiteKernel()
+    return behind_scaling(task, GaussianProcessRegressor(kernel))
+
+
+def boosting(task: Task, **parameters: Any) -> Any:
+    """Make gradient boosting, which takes categories as they are."""
+    is_classifier = task.is_classification
+    kind = HistGradientBoostingClassifier if is_classifier else HistGradientBoostingRegressor
+    return kind(random_state=0, **parameters)
 
 
 def mean_score(task: Task, make: Callable[[Task], Any]) -> tuple[float, float]:

@@ -97,22 +97,21 @@ class Setting(NamedTuple):
     """What a chain passes on, and what predicts in each stage."""
 
     passthrough: str | bool
-    predictor: str
+    first: str
+    second: str
 
 
-DEFAULT = Setting("auto", "auto")
-PAPER = Setting(passthrough=False, predictor="network")
+NET, GP = "network", "gaussian_process"
+DEFAULT = Setting("auto", "auto", "auto")
+PAPER = Setting(False, NET, NET)
 # What is added in turn; the look-up of measured values cannot be switched off, so that the rows
 # in question leave the first table in its place.
 ABLATION = {
     "latents alone, network (the paper's)": (PAPER, True),
-    "+ prediction of the property": (Setting(passthrough=True, predictor="network"), False),
-    "+ measured value where known": (Setting(passthrough=True, predictor="network"), True),
-    "+ Gaussian process": (Setting(passthrough=True, predictor="gaussian_process"), True),
-    "latents alone, Gaussian process": (
-        Setting(passthrough=False, predictor="gaussian_process"),
-        True,
-    ),
+    "latents alone, Gaussian process": (Setting(False, NET, GP), True),
+    "+ columns and prediction of the first network": (Setting(True, NET, GP), False),
+    "+ Gaussian process in the first stage": (Setting(True, GP, GP), False),
+    "+ measured value where known: the default": (Setting(True, GP, GP), True),
 }
 
 
@@ -121,11 +120,11 @@ def chain(setting: Setting, seed: int, first: Any = None) -> NestedAutoencoder:
     if first is None:
         if setting == DEFAULT:
             return NestedAutoencoder(random_state=seed)
-        first = SupervisedAutoencoder(predictor=setting.predictor)
+        first = SupervisedAutoencoder(predictor=setting.first)
     else:
         first = FrozenEstimator(first)
     # The second stage has the penalty that the default chain gives it.
-    second = SupervisedAutoencoder(alpha="auto", predictor=setting.predictor)
+    second = SupervisedAutoencoder(alpha="auto", predictor=setting.second)
     stages = [("scale0", first, "scale0"), ("scale1", second, "scale1")]
     return NestedAutoencoder(stages, passthrough=setting.passthrough, random_state=seed)
 
@@ -240,18 +239,18 @@ class FirstScale:
         first = self._first_stage(setting) if self.reuse.stages else None
         nae = fit_chain(case, setting, self.seed, first)
         if first is None:
-            self._stages[setting.predictor] = nae["scale0"]
+            self._stages[setting.first] = nae["scale0"]
         return predict_chain(nae, case)
 
     def _first_stage(self, setting: Setting) -> Any:
         """Give a fitted first stage that serves a setting, or None."""
-        default = self._stages.get(DEFAULT.predictor)
+        default = self._stages.get(DEFAULT.first)
         if default is not None and self.reuse.latents:
             # What predicts the property matters to the next stage only if that is passed on.
             passes_latents_alone = setting.passthrough is False
-            if passes_latents_alone or default.predictor_ == setting.predictor:
+            if passes_latents_alone or default.predictor_ == setting.first:
                 return default
-        return self._stages.get(setting.predictor)
+        return self._stages.get(setting.first)
 
 
 # -- models that are compared

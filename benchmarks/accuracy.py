@@ -1,24 +1,32 @@
-"""Accuracy: the paper's band gaps, and the default estimator against a perceptron."""
+"""Accuracy: the paper's band gaps, and the default estimator against other models."""
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
-from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknestedae import SupervisedAutoencoder
 
-from ._data import autoencoder, mean_score, perceptron, perovskites, tasks
+from ._data import (
+    Task,
+    autoencoder,
+    boosting,
+    gaussian_process,
+    mean_score,
+    perceptron,
+    perovskites,
+    support_vectors,
+    tasks,
+)
 from ._report import Report
 
 # The published network and training, in our words. The paper's target is in eV, ours is
@@ -54,21 +62,39 @@ CHOSEN = {
     "max_iter": 800,
 }
 N_SEEDS = 3
+REFERENCE = "histogram gradient boosting"  # of the ratio in the first table
+MAX_PROCESS_ROWS = 1000  # a Gaussian process of more rows takes longer than all the rest
 
 
-def band_gap_errors(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any, Any]:
-    """Fit in each fold; give gap errors (eV), reconstruction errors (scaled units), seconds."""
-    gaps, reconstructions, seconds = [], [], []
+def band_gap_errors(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
+    """Fit in each fold; give gap errors (eV) and reconstruction errors (scaled units)."""
+    gaps, reconstructions = [], []
     for train, test in KFold(5, shuffle=True, random_state=0).split(X):
-        start = time.perf_counter()
         model.fit(X[train], y[train])
-        seconds.append(time.perf_counter() - start)
         gaps.append(np.abs(model.predict(X[test]) - y[test]).mean())
         if hasattr(model, "inverse_transform"):
             scale = X[train].std(axis=0)
             back = model.inverse_transform(model.transform(X[test]))
             reconstructions.append(np.abs((back - X[test]) / scale).mean())
-    return gaps, reconstructions, seconds
+    return gaps, reconstructions
+
+
+def rivals_of_band_gaps(task: Task) -> dict[str, Any]:
+    """Make the models that are no autoencoders."""
+    whole = {"tol": 0, "n_iter_no_change": 2000}  # never stops before its last iteration
+    return {
+        "random forest, 300 trees": RandomForestRegressor(300, random_state=0),
+        REFERENCE: boosting(task),
+        "the same, 500 iterations": boosting(task, max_iter=500),
+        "the same, 500 iterations, absolute error": boosting(
+            task, max_iter=500, loss="absolute_error"
+        ),
+        "multi-layer perceptron": perceptron(task),
+        "the same, all of 2000 iterations": perceptron(task, **whole),
+        "support vector machine": support_vectors(task),
+        "Gaussian process": gaussian_process(task),
+        "ridge": make_pipeline(StandardScaler(), Ridge()),
+    }
 
 
 def band_gaps(report: Report) -> None:
@@ -86,20 +112,13 @@ def band_gaps(report: Report) -> None:
         ]
         for seed in range(n_seeds)
     }
-    models |= {
-        "random forest, 300 trees": RandomForestRegressor(300, random_state=0),
-        "histogram gradient boosting": HistGradientBoostingRegressor(random_state=0),
-        "multi-layer perceptron, scaled": make_pipeline(
-            StandardScaler(), MLPRegressor(random_state=0)
-        ),
-        "ridge, scaled": make_pipeline(StandardScaler(), Ridge()),
-    }
+    models |= rivals_of_band_gaps(Task("band gap", X, y, False))
     reference = None
     rows = []
     for name, model in models.items():
-        gaps, reconstructions, seconds = band_gap_errors(model, X, y)
-        rows.append([name, gaps, reconstructions, seconds])
-        if name.startswith("histogram"):
+        gaps, reconstructions = band_gap_errors(model, X, y)
+        rows.append([name, gaps, reconstructions])
+        if name == REFERENCE:
             reference = np.mean(gaps)
     pca = [
         np.abs((back - X[test]) / X[train].std(axis=0)).mean()
@@ -109,69 +128,92 @@ def band_gaps(report: Report) -> None:
     ]
     report.table(
         "Band gaps of 494 crystals from 15 ion properties",
-        ["model", "gap MAE (eV)", "ratio to boosting", "properties MAE", "seconds a fold"],
+        ["model", "gap MAE (eV)", "ratio to boosting", "properties MAE"],
         [
             [
                 name,
                 f"{np.mean(gaps):.3f} ± {np.std(gaps, ddof=1):.3f}",
                 f"{np.mean(gaps) / reference:.2f}",
                 f"{np.mean(errors):.4f}" if errors else "",
-                f"{np.mean(seconds):.1f}",
             ]
-            for name, gaps, errors, seconds in rows
+            for name, gaps, errors in rows
         ]
         + [
-            ["PCA, 12 components", "", "", f"{np.mean(pca):.4f}", ""],
-            ["published checkpoints, last epoch", "0.167 ± 0.026", "", "0.0193", ""],
-            ["published checkpoints, best validation epoch", "0.154 ± 0.024", "", "0.0156", ""],
+            ["PCA, 12 components", "", "", f"{np.mean(pca):.4f}"],
+            ["published checkpoints, last epoch", "0.167 ± 0.026", "", "0.0193"],
+            ["published checkpoints, best validation epoch", "0.154 ± 0.024", "", "0.0156"],
         ],
     )
+    explain_band_gaps(report)
+
+
+def explain_band_gaps(report: Report) -> None:
+    """Say how the band gaps were measured."""
     report.text(
         "Five shuffled folds (`KFold(5, shuffle=True, random_state=0)`), mean ± standard "
         "deviation over folds; all is fitted inside the fold. Errors of the properties are in "
         "standard deviations. Our one configuration was found by trying some on these folds, "
-        "which favours it; the defaults were chosen over six data sets. The published rows are "
+        "which favours it; the defaults were chosen over six data sets, of which this is one, on "
+        "these folds, too. The perceptron, the support vector machine and the Gaussian process "
+        "see scaled columns and a scaled target. The perceptron may take 2000 iterations, and "
+        "stops where 50 bring little. The support vector machine chooses `C` (1, 10, 100) and "
+        "`epsilon` (0.01, 0.1) by five folds of the training rows; the Gaussian process has a "
+        "length scale for each property, and white noise. The published rows are "
         "the authors' checkpoints, evaluated in eval mode and weighted by samples; the last of "
         "them picks its epoch on the rows that it is judged by."
     )
 
 
-def default_against_perceptron(report: Report) -> None:
-    """Compare the default estimator with scikit-learn's perceptron on six data sets."""
-    rows, ratios = [], []
-    for task in tasks():
-        ours, our_seconds = mean_score(task, autoencoder)
-        theirs, their_seconds = mean_score(task, perceptron)
-        ratios.append((1 - ours) / (1 - theirs))
-        rows.append(
-            [
-                task.name,
-                "accuracy" if task.is_classification else "R²",
-                f"{ours:.3f}",
-                f"{theirs:.3f}",
-                f"{ratios[-1]:.2f}",
-                f"{our_seconds:.1f}",
-                f"{their_seconds:.1f}",
-            ]
-        )
-    columns = ["data", "score", "ours", "perceptron", "error ratio", "seconds", "its seconds"]
-    report.table("The default estimator against scikit-learn's perceptron", columns, rows)
+def takes(task: Task, name: str) -> bool:
+    """Whether a rival is fitted to a data set."""
+    is_small = len(task.y) <= MAX_PROCESS_ROWS and not task.is_classification
+    return name != "Gaussian process" or is_small
+
+
+def default_against_others(report: Report) -> None:
+    """Compare the default estimator with other models on six data sets."""
+    models = {
+        "ours": autoencoder,
+        "perceptron": perceptron,
+        "support vector machine": support_vectors,
+        "boosting": boosting,
+        "boosting, 500 iterations": lambda task: boosting(task, max_iter=500),
+        "Gaussian process": gaussian_process,
+    }
+    rows = []
+    scores = np.full((len(tasks()), len(models)), np.nan)
+    for i, task in enumerate(tasks()):
+        for j, (name, make) in enumerate(models.items()):
+            if takes(task, name):
+                scores[i, j], _ = mean_score(task, make)
+        score = "accuracy" if task.is_classification else "R²"
+        rows.append([task.name, score, *texts(scores[i], 3)])
+        print(rows[-1], flush=True)
+    ratios = np.exp(np.nanmean(np.log((1 - scores[:, :1]) / (1 - scores)), axis=0))
+    rows.append(["all", "error ratio", *texts(ratios, 2)])
+    report.table("The default estimator and others", ["data", "score", *models], rows)
     report.text(
-        f"The error ratio is (1 - score) ÷ (1 - the perceptron's score): below 1, ours is "
-        f"better. "
-        f"Geometric mean over the data sets: {np.exp(np.mean(np.log(ratios))):.2f}; median: "
-        f"{np.median(ratios):.2f}. The perceptron does not scale its target, which costs it the "
-        "diabetes data; without them the geometric mean is "
-        f"{np.exp(np.mean(np.log(ratios[1:]))):.2f}. Ours passes everything through 16 latents "
-        "and reconstructs the table beside; where the ratio is above 1, that costs more than it "
-        "gives. The efficiency is judged on compositions that are not in the training rows."
+        "Means over five shuffled folds; the efficiency is judged on compositions that are not in "
+        "the training rows. The error ratio is (1 - our score) ÷ (1 - the other's score), "
+        "geometric mean over the data sets that the other was fitted to: below 1, ours is better. "
+        "**Our defaults were chosen on these six data sets and these folds (see Defaults below), "
+        "so that the ratios are optimistic for us**; on other data expect less. The others have "
+        "the settings of the first table, but for squared errors of boosting; a few were tried on "
+        "the band gaps' folds, on none of the others. The Gaussian process is left out of "
+        f"classes, and where there are more than {MAX_PROCESS_ROWS} rows."
     )
+
+
+def texts(values: np.ndarray, n_digits: int) -> list[str]:
+    """Write numbers, and nothing where there is none."""
+    return ["" if np.isnan(value) else f"{value:.{n_digits}f}" for value in values]
 
 
 if __name__ == "__main__":
     REPORT = Report("accuracy", __doc__)
-    # The perceptron's 200 epochs are not enough; what it gives by default is what is compared.
+    # A Gaussian process, where a length scale reaches its bound: the column has no part in it;
+    # a perceptron, where it takes all of its iterations, as it is told to.
     warnings.simplefilter("ignore", ConvergenceWarning)
     band_gaps(REPORT)
-    default_against_perceptron(REPORT)
+    default_against_others(REPORT)
     REPORT.close()

@@ -243,10 +243,12 @@ def main() -> None:
         "the one that a new material asks."
     )
     report.text(
-        "The autoencoders: of crystals with 12 latents, of devices with 18, the rest default. The "
-        "chain learns its first stage on the crystals alone (own) or also on the devices' columns "
-        "(all). Widths of the search for latents were chosen on one split of the devices, which "
-        "favours the autoencoders a little."
+        "The autoencoders: of crystals with 12 latents and of devices with 18, 200 epochs (the "
+        "chain's first stage: 300) and `alpha=0.001` in all of them; a chain that makes its own "
+        'stages has `alpha="auto"` in the second one. '
+        "The chain learns its first stage on the crystals alone (own) or also on the devices' "
+        "columns (all). Widths of the search for latents were chosen on one split of the devices, "
+        "which favours the autoencoders a little."
     )
     report.text(
         "The imputers: SimpleImputer with the mean (the best constant in RMS) or the median (in "

@@ -379,8 +379,10 @@ def main() -> None:
         "The columns are the variables of `make_nested_functions` (independent, z5 up to 10), so "
         f"that each candidate's true target can be evaluated. Scale 1: z1 and z2 of {N_FIRST} "
         "rows, with f1; scale 2: all five variables of 50, 100 or 300 other rows, with f10, f12 "
-        "or f13; a chain with the default settings but 4 and 8 latents and "
-        "`learning_rate_init=0.01`. Noise is in both targets, in their standard deviations. "
+        "or f13. The stages of the chain are `SupervisedAutoencoder(4, learning_rate_init=0.01)` "
+        "and the same with 8 latents, both with `alpha=0.001`: a chain that makes its own stages "
+        'has `alpha="auto"` in the second one. '
+        "Noise is in both targets, in their standard deviations. "
         f"{N_CANDIDATES} candidates each; a value is had within {TOLERANCE:g} standard deviations "
         "of the true target, a range (the 80 to 90 % quantiles of what was measured) within its "
         "ends. *A value inside* is the 25, 50 or 75 % quantile, *a high value* halfway between "

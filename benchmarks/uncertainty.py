@@ -624,10 +624,12 @@ def explain(report: Report) -> None:
     report.text(
         f"Intervals of nominal {LEVEL:.0%}, mean ± standard deviation over random splits; "
         "widths and errors are in the target's units. The ensemble is "
-        f"`SupervisedAutoencoder(n_members={N_MEMBERS}, bootstrap=True)` and the chain "
-        "`NestedAutoencoder` on a first stage that is fitted to the first scale and frozen, "
-        "with their defaults but for the epochs: 100, and 50 for the efficiency and the "
-        "digits. Calibrated ones are MAPIE's `CrossConformalRegressor` with five folds of the "
+        f"`SupervisedAutoencoder(n_members={N_MEMBERS}, bootstrap=True)` with 100 epochs, 50 for "
+        "the efficiency and the digits. The chain is `NestedAutoencoder` on a first stage that "
+        "is fitted to the first scale, with 300 epochs, and frozen; its second stage has as many "
+        "epochs as the ensemble. All have `alpha=0.001`; a chain that makes its own stages has "
+        '`alpha="auto"` in the second one. '
+        "Calibrated ones are MAPIE's `CrossConformalRegressor` with five folds of the "
         "training rows, of rows or of groups; by spread, with its `StdConformityScore`. The "
         "others are mean ± 1.645 standard deviations: of members, of 200 trees, or of a "
         "Gaussian process with its noise, which is left out where there are more than 1000 "

@@ -6,7 +6,7 @@ Nest where the target is scarce
 A property that is cheap to compute is known of hundreds of rows; the target, which needs an
 experiment, of a few dozen other ones. A nested autoencoder learns the property at the first scale,
 and the target on top of it. We measure what that is worth, against models that see the few rows
-alone.
+alone, and against a plain model that knows both scales as the chain does.
 
 All data is made on the spot. As a script, this page prints its table and saves its figure in the
 folder ``figures``.
@@ -41,6 +41,7 @@ torch.set_num_threads(1)  # enough for networks as small as these
 
 SIZES, N_FIRST, N_TEST, SEEDS = (25, 50, 100), 600, 1000, (0, 1, 2)
 FIRST_COLUMNS = ["f1", "f2", "f3", "f4"]
+SAME_INFORMATION = "Predicted property, then ridge"
 
 
 def make_rows(n_samples, rng):
@@ -96,11 +97,12 @@ def others():
 
 
 # %%
-# There are other ways to use the first scale. One of them is done by hand: gradient boosting
-# learns the property, and its prediction becomes one more column of a ridge regression.
+# All of them lack what the chain knows of the first scale. A rival with the same information is
+# simple: gradient boosting learns the property from the 600 rows, and its prediction becomes one
+# more column of a ridge regression.
 
 
-def by_hand(n_samples):
+def property_as_column(n_samples):
     """Predict from the columns of the second scale and a prediction of the property."""
     boosting = HistGradientBoostingRegressor(random_state=seed)
     boosting.fit(first[FIRST_COLUMNS], first_property)
@@ -126,7 +128,7 @@ for seed in SEEDS:
         predictions = {"Nested autoencoder": nae.predict(test)[:, 1]}
         for name, model in others().items():
             predictions[name] = model.fit(second[:n], target[:n]).predict(test)
-        predictions["By hand"] = by_hand(n)
+        predictions[SAME_INFORMATION] = property_as_column(n)
         records += [
             {"model": name, "rows": n, "seed": seed, "error": 1 - r2_score(test_target, y)}
             for name, y in predictions.items()
@@ -135,9 +137,14 @@ results = pd.DataFrame(records)
 mean = results.pivot_table("error", "model", "rows", sort=False)
 print(f"Unexplained variance of {N_TEST} new rows, mean of {len(SEEDS)} seeds\n")
 print(mean.round(3).to_string())
-without_first = mean.drop(["Nested autoencoder", "By hand"]).min()
-ratio = (mean.loc["Nested autoencoder"] / without_first).round(2)
-print("\nNested, divided by the best of those without the first scale:", ratio.to_dict())
+nested = mean.loc["Nested autoencoder"]
+without_first = mean.drop(["Nested autoencoder", SAME_INFORMATION]).min()
+print("\nThe nested autoencoder's, divided by that of")
+print("  the best without the first scale:", (nested / without_first).round(2).to_dict())
+print(
+    "  ridge with the predicted property:",
+    (nested / mean.loc[SAME_INFORMATION]).round(2).to_dict(),
+)
 
 # %%
 # The curves
@@ -146,7 +153,7 @@ print("\nNested, divided by the best of those without the first scale:", ratio.t
 
 styles = {
     "Nested autoencoder": {"color": "#0072B2", "marker": "o", "linewidth": 2.5},
-    "By hand": {"color": "#0072B2", "marker": "s", "linestyle": "--"},
+    SAME_INFORMATION: {"color": "#009E73", "marker": "s", "linestyle": "--", "linewidth": 2.5},
     "Flat autoencoder": {"color": "#D55E00", "marker": "^"},
     "Ridge": {"color": "#009E73", "marker": "D"},
     "Gradient boosting": {"color": "#CC79A7", "marker": "v"},
@@ -163,7 +170,7 @@ ax.set(
     yscale="log",
     xlabel="Labelled rows at the second scale",
     ylabel="Unexplained variance of new rows",
-    title="A well-known first scale is worth rows at the second",
+    title="What 600 rows of a first scale are worth, and to whom",
 )
 ax.set_xticks(SIZES, labels=SIZES)
 ax.set_yticks([0.03, 0.1, 0.3, 1], labels=["0.03", "0.1", "0.3", "1"])
@@ -172,7 +179,7 @@ handles, labels = ax.get_legend_handles_labels()
 known = [ax.plot([], [], " ")[0]]
 legend = ax.legend(
     [*known, *handles[:2], *known, *handles[2:]],
-    ["With the first scale", *labels[:2], "Without", *labels[2:]],
+    ["Both scales known", *labels[:2], "Second scale alone", *labels[2:]],
     loc="upper left",
     bbox_to_anchor=(1.01, 1),
     frameon=False,
@@ -186,12 +193,13 @@ figure.savefig(folder / "nest_few_rows.png", dpi=100)
 print(f"The figure is saved as {folder / 'nest_few_rows.png'}")
 
 # %%
-# Here nesting pays: the chain leaves about half as much unexplained as the best model that does
-# not know the first scale, and does with 50 rows what they do not do with 100. What pays are the
-# 600 labelled rows of the first scale, and a property which the target contains; who knows
-# that the target is all but linear in it gets further still by hand. Where both scales have many
-# rows, or the property says little of the target, there is little to gain: see :ref:`the
-# perovskites <sphx_glr_auto_examples_plot_nest_perovskites.py>`.
+# Whoever knows the first scale is ahead of all who do not: what pays are its 600 labelled rows,
+# and a property which the target contains. An autoencoder is not needed for that. The target is
+# all but linear in the property, so that ridge with the predicted property as a column is hard to
+# beat: the chain as it is here leaves more unexplained at every size. Try that rival first, and
+# keep it as the yardstick; a chain also gives latents, completes rows and proposes new ones. Where
+# both scales have many rows, or the property says little of the target, there is little to gain:
+# see :ref:`the perovskites <sphx_glr_auto_examples_plot_nest_perovskites.py>`.
 #
 # .. rubric:: References
 #

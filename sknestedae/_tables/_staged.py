@@ -113,8 +113,14 @@ class StagedTable:
             columns = columns_of_scales(columns, y, scales)
             check_names(list(columns), "X")
         else:
+            known = columns_of_scales(labels.scale_columns() or {}, y, scales)
             wanted = {
                 name: columns(X) if callable(columns) else columns for name, _, columns in stages
+            }
+            # a scale that a target alone tells has a name, and no columns
+            wanted = {
+                name: [] if isinstance(own, str) and known.get(own) == [] else own
+                for name, own in wanted.items()
             }
             columns = find_columns(wanted, labels, X.shape[1])
         if key is not None:
