@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 
 from .._estimators._unwrap import steps_before
 from ..plotting._base import core_of, count, with_unit
+from ._as_column import WIDEST_BOOSTED, earlier_targets
 from ._content import (
     NOTHING,
     Bullets,
@@ -59,7 +60,7 @@ from ._figures import (
     draw_reliability,
     draw_targets,
 )
-from ._folds import LEARNT, MODEL, MOST_BOOSTED, WIDEST_BOOSTED, Evaluation
+from ._folds import LEARNT, MODEL, MOST_BOOSTED, Evaluation
 from ._limits import (
     ONE_FOLD,
     VERDICTS,
