@@ -220,7 +220,7 @@ default=None
         _sections.glance(task, evaluation, facts, len(statements)),
         _sections.limits(statements),
         _sections.data(task, facts),
-        _sections.settings(task),
+        _sections.settings(task, evaluation),
         _sections.scores(task, evaluation, facts),
         _sections.predictions(task, evaluation, facts, rng),
         _sections.calibration(task, evaluation, facts),
