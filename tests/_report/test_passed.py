@@ -9,7 +9,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
-from sknestedae._report._passed import find_predictors, measured_or_predicted, std_of_process
+from sknestedae._report import _passed
+from sknestedae._report._passed import (
+    Predictor,
+    find_predictors,
+    measured_or_predicted,
+    std_of_process,
+)
 from sknestedae._report._task import read_task
 
 
@@ -69,13 +75,20 @@ def test_rows_are_counted_as_the_chain_gives_them(data):
     assert measured_or_predicted(task, task.targets[0], nae, later) is None
 
 
-def test_a_network_is_passed_on_nothing(data):
+def test_a_network_is_passed_on_nothing(data, monkeypatch):
     X, y = data
     nae = chain("gaussian_process", "network").fit(X, y)
     task = read_task(nae, X, y, None, {})
     found = measured_or_predicted(task, task.targets[1], nae, np.arange(5))
     assert_array_equal(found, np.full(5, np.nan))
     assert std_of_process(nae, 1, X) is None
+    # "auto" plans to pass something on before it decides for the network
+    nae = chain("network", "gaussian_process").fit(X, y)
+    assert not np.isnan(measured_or_predicted(task, task.targets[1], nae, np.arange(5))).any()
+    decided = {1: Predictor("network", np.nan)}
+    monkeypatch.setattr(_passed, "find_predictors", lambda estimator: decided)
+    found = measured_or_predicted(task, task.targets[1], nae, np.arange(5))
+    assert_array_equal(found, np.full(5, np.nan))
 
 
 def test_a_material_is_measured_if_all_its_properties_are():

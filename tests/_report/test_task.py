@@ -26,7 +26,7 @@ from sknestedae import (
     report,
     stack_scales,
 )
-from sknestedae._report._task import flat_cells, read_task, row_means
+from sknestedae._report._task import _decoded_positions, flat_cells, read_task, row_means
 
 
 def test_columns_of_several_stages_are_those_of_the_first():
@@ -36,6 +36,7 @@ def test_columns_of_several_stages_are_those_of_the_first():
     nae = NestedAutoencoder(stages, random_state=0).fit(X, y)
     task = read_task(nae, X, y, None, {})
     assert [column.stage for column in task.columns] == [0, 0, 0]
+    assert _decoded_positions(nae, 3) == {0: 0, 1: 1, 2: 2}  # each comes back once
     card = report(nae, X, y, cv=2, random_state=0)
     table = check_page(card.html).table("Reconstruction of each column")
     assert list(table.index) == list("abc")
