@@ -147,6 +147,8 @@ ORDER = {
         "_html",
         "_markdown",
         "_task",
+        "_as_column",
+        "_passed",
         "_folds",
         "_facts",
         "_limits",

@@ -44,7 +44,7 @@ from ._completion import ChainCompleter
 from ._ensemble import fit_members, make_members
 from ._fitted import fitted_part
 from ._fitted_chain import FittedChain
-from ._outputs import decode_chain, predict_chains, predict_proba_chains
+from ._outputs import decode_chain, predict_chains, predict_proba_chains, stds_of_stages
 from ._passing import describe_passed, plan_passing
 from ._stages import Stage, check_stages
 from ._unwrap import innermost, unfrozen
@@ -779,3 +779,29 @@ default=None
                 f"y has {frame.shape[1]} columns, but the chain was fitted with {n_outputs}."
             )
         return StageTargets(table.label(frame), fitted.y_is_1d, fitted.targets)
+
+
+def std_of_scale(nae: NestedAutoencoder, X: Any, k: int) -> np.ndarray | None:
+    """Give the standard deviation of one stage's prediction, whatever the others know of theirs.
+
+    Parameters
+    ----------
+    nae : NestedAutoencoder
+        Fitted.
+    X : DataFrame or array-like of shape (n_samples, n_features)
+    k : int
+        Position of the stage.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+        None where the stage does not know it: one network predicts, or there is no target.
+    """
+    part = nae[: k + 1]
+    table, chains = part._read(X), part._chains
+    stage = chains[0].stages[-1]
+    wanted = {stage.name: chains[0].targets[stage.name]}
+    if len(chains) == 1 and not stds_of_stages(chains[0].iter_inputs(table), wanted):
+        return None
+    found = predict_chains(chains, table, only_last=True, return_std=True)
+    return None if found is None else found[1]

@@ -276,11 +276,15 @@ def residual_intervals(held_out: HeldOut) -> Intervals | None:
 
 
 def spread_intervals(held_out: HeldOut) -> Intervals:
-    """Take the prediction ± k standard deviations of the members, as if errors were Gaussian."""
+    """Take the prediction ± k standard deviations, as if errors were Gaussian.
+
+    They are those of the members, or of a Gaussian process; a fold without one does not count.
+    """
     from scipy.stats import norm
 
     assert held_out.spread is not None
     residual = np.abs(held_out.truth - held_out.predicted)
+    residual = np.where(np.isnan(held_out.spread), np.nan, residual)
     factors = np.array([1.0, 2.0, 3.0])
     half = np.multiply.outer(factors, held_out.spread)
     return _make_intervals(2 * norm.cdf(factors) - 1, residual, half)
@@ -453,7 +457,7 @@ class Facts(NamedTuple):
     by_residual : dict of str to (Intervals or None)
         Prediction intervals from residuals; None of classes, and with one fold alone.
     by_spread : dict of str to (Intervals or None)
-        Those from the members of an ensemble.
+        Those from the members of an ensemble, or from a Gaussian process.
     curves : dict of str to (Reliability or None)
         Of classes with probabilities.
     """

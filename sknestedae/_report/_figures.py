@@ -477,17 +477,22 @@ def draw_intervals(
     held_out: HeldOut,
     by_residual: Intervals | None,
     by_spread: Intervals | None,
+    is_process: bool = False,
 ) -> Picture | None:
-    """Draw the share of held-out rows within prediction intervals, and an ensemble's spread."""
+    """Draw the share of held-out rows within prediction intervals, and standard deviations.
+
+    These are of an ensemble's members, or of a Gaussian process.
+    """
     if by_residual is None and by_spread is None:
         return None
     figure = _figure(8.2, 3.9)
     axes = figure.subplots(1, 2)
     ax = _tidy(axes[0])
     ax.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1, zorder=1)
+    of = "" if is_process else " of members"
     for intervals, color, marker, label in (
         (by_residual, PALETTE[0], "o", "residuals of other folds"),
-        (by_spread, PALETTE[1], "s", "± 1, 2, 3 standard deviations of members"),
+        (by_spread, PALETTE[1], "s", f"± 1, 2, 3 standard deviations{of}"),
     ):
         if intervals is not None:
             nominal, actual = intervals.nominal, intervals.actual
@@ -504,7 +509,7 @@ def draw_intervals(
         "be; below the dashed line intervals are too narrow."
     )
     if by_spread is not None:
-        words += _draw_spread(_tidy(axes[1]), target, held_out)
+        words += _draw_spread(_tidy(axes[1]), target, held_out, is_process)
     elif by_residual is not None and target.shape:
         words += _draw_element_coverage(axes[1], target, by_residual)
     elif by_residual is not None:
@@ -572,11 +577,11 @@ def _draw_element_coverage(ax: Axes, target: Target, intervals: Intervals) -> st
     )
 
 
-def _draw_spread(ax: Axes, target: Target, held_out: HeldOut) -> str:
-    """Draw errors against the members' spread; give the words for the caption."""
+def _draw_spread(ax: Axes, target: Target, held_out: HeldOut, is_process: bool) -> str:
+    """Draw errors against standard deviations; give the words for the caption."""
     assert held_out.spread is not None
     error = np.abs(held_out.truth - held_out.predicted).ravel()  # of an array all elements
-    known = ~np.isnan(error)
+    known = ~np.isnan(error) & ~np.isnan(held_out.spread.ravel())
     spread, error = held_out.spread.ravel()[known], error[known]
     n_bins = int(np.clip(len(spread) // 20, 1, 10))
     parts = np.array_split(np.argsort(spread, kind="stable"), n_bins)
@@ -589,13 +594,16 @@ def _draw_spread(ax: Axes, target: Target, held_out: HeldOut) -> str:
     ax.set(
         xlim=(0, 1.1 * max(x)),
         ylim=(0, top),
-        xlabel=f"Spread of members{unit}",
+        xlabel=f"{'Standard deviation' if is_process else 'Spread of members'}{unit}",
         ylabel=f"Error, held out{unit}",
     )
+    what, larger = "spread", "than the members' disagreement"
+    if is_process:
+        what, larger = "Gaussian process's standard deviation", "than it says"
     return (
-        " Right: root mean square of the error against that of the spread, in "
+        f" Right: root mean square of the error against that of the {what}, in "
         f"{count(n_bins, 'bin')} of about as many rows; above the dashed line errors are larger "
-        "than the members' disagreement."
+        f"{larger}."
     )
 
 

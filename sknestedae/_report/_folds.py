@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
-from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, r2_score, recall_score
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from .._compat import safe_indexing
@@ -38,6 +38,8 @@ from .._tables._labels import scale_columns
 from ..model_selection import ScaleKFold, batched_cross_validate
 from ..plotting._arrays import flat_table, pooled_r2, read_decoded
 from ..plotting._base import count, decode_as
+from ._as_column import WIDEST_BOOSTED, forest_settings, prepared, properties_as_columns
+from ._passed import Predictor, find_predictors, measured_or_predicted, std_of_process
 from ._task import Target, Task, flat_target, label_text, row_means, stages_of
 
 MODEL = "this model"
@@ -55,10 +57,10 @@ _ALPHAS = np.logspace(-3, 3, 13)
 _WORTH_THREADS = 10_000
 # Baselines that learn many numbers in one fit as they would one by one.
 _LEARN_MANY = ("median", "ridge regression", "extra-trees forest")
+# In front of the name of a baseline that has what a chain passes on.
+AS_COLUMN = "predicted property as a column → "
 # Of more columns, gradient boosting would have to learn each in a fit of its own.
 MOST_BOOSTED = 12
-# With more columns in the table, gradient boosting would take longer than all else.
-WIDEST_BOOSTED = 512
 # Of more columns, baselines learn so many principal components of them.
 _MOST_OUTPUTS = 32
 
@@ -87,8 +89,12 @@ class HeldOut:
     truth, predicted : ndarray of float, shape (n_predictions,)
         Numbers, or positions of classes; of an array (n_predictions, n_elements).
     spread : ndarray of the same shape, or None
-        Standard deviation of an ensemble's members.
+        Standard deviation of an ensemble's members, or that a Gaussian process gives; NaN in
+        folds without one.
     probability : ndarray of shape (n_predictions, n_classes) or None
+    passed : ndarray of float, shape (n_predictions,), or None
+        1 where the measured value of an earlier stage was passed on, 0 where a predicted one,
+        NaN where nothing. None without a stage before.
     """
 
     fold: np.ndarray
@@ -97,6 +103,7 @@ class HeldOut:
     predicted: np.ndarray
     spread: np.ndarray | None
     probability: np.ndarray | None
+    passed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,8 @@ class Evaluation:
         The same of as many principal components.
     messages : list of str
         Warnings that were given on the way.
+    predictors : list of dict of int to Predictor
+        Of each fold, what predicts at a stage, by its position.
     """
 
     splits: list[Split]
@@ -132,6 +141,11 @@ class Evaluation:
     decoded: dict[int, np.ndarray]
     decoded_by_pca: dict[int, np.ndarray]
     messages: list[str]
+    predictors: list[dict[int, Predictor]] = field(default_factory=list)
+
+    def has_process(self, target: Target) -> bool:
+        """Tell whether a Gaussian process predicts a target, be it in some folds alone."""
+        return any(target.stage in own and own[target.stage].is_process for own in self.predictors)
 
     @cached_property
     def by_model(self) -> dict[tuple[str, str], dict[str, pd.Series]]:
@@ -173,7 +187,10 @@ def evaluate(task: Task, cv: Any, rng: np.random.RandomState) -> Evaluation:
     rows += _score_baselines(task, splits, seed)
     scores = pd.DataFrame(rows, columns=["target", "model", "metric", "fold", "score"])
     by_pca = _decode_by_pca(task, splits, estimators) if decoded else {}
-    return Evaluation(splits, how, held_out, scores, reconstruction, decoded, by_pca, messages)
+    predictors = [find_predictors(estimator) for estimator in estimators]
+    return Evaluation(
+        splits, how, held_out, scores, reconstruction, decoded, by_pca, messages, predictors
+    )
 
 
 def _no_score(estimator: Any, X: Any, y: Any = None) -> float:
@@ -308,9 +325,9 @@ def _strata(task: Task, n_folds: int) -> tuple[np.ndarray | None, str]:
 # The model
 
 
-# The last predictions of a fold's model, of rows held out or learnt from: the rows, and with the
-# spread of its members or without. Targets that are known in the same rows share them.
-_Last = dict[tuple[int, str, bool], tuple[np.ndarray, pd.DataFrame, pd.DataFrame | None]]
+# The last predictions of a fold's model, of rows held out or learnt from: the rows, and with a
+# standard deviation or without. Targets that are known in the same rows share them.
+_Last = dict[tuple[Hashable, ...], tuple[np.ndarray, pd.DataFrame, pd.DataFrame | None]]
 
 
 def _predict_held_out(
@@ -328,31 +345,62 @@ def _predict_held_out(
             own = rows[target.known[rows]]
             if not len(own):
                 continue
-            with_spread = task.is_ensemble and target.classes is None
-            key = (k, name, with_spread)
+            asked = _std_to_ask(task, target, estimator, name)
+            key = (k, name, asked)
             if key not in last or not np.array_equal(last[key][0], own):
-                last[key] = (own, *_predict_all(task, estimator, own, with_spread))
+                last[key] = (own, *_predict_all(task, estimator, own, asked))
             part = _pick(task, target, estimator, k, last[key])
             values = metrics(target, part.truth, part.predicted, part.probability)
             _note(scores, target, name, k, values)
             if name == MODEL:
-                parts.append(part)
+                passed = measured_or_predicted(task, target, estimator, own)
+                parts.append(replace(part, passed=passed))
+    return _join(parts)
+
+
+def _join(parts: list[HeldOut]) -> HeldOut:
+    """Put the predictions of folds one behind the other; a fold may have no spread."""
     joined: dict[str, Any] = {}
-    for field in fields(HeldOut):
-        of_folds = [getattr(part, field.name) for part in parts]
-        joined[field.name] = None if of_folds[0] is None else np.concatenate(of_folds)
+    for name in (f.name for f in fields(HeldOut)):
+        of_folds = [getattr(part, name) for part in parts]
+        if all(own is None for own in of_folds):
+            joined[name] = None
+            continue
+        joined[name] = np.concatenate(
+            [
+                np.full(part.predicted.shape, np.nan) if own is None else own
+                for part, own in zip(parts, of_folds, strict=True)
+            ]
+        )
     return HeldOut(**joined)
 
 
+def _std_to_ask(task: Task, target: Target, estimator: Any, name: str) -> int | None:
+    """Give the stage whose standard deviation is asked; -1 of all of an ensemble, None of none."""
+    if target.classes is not None:
+        return None
+    if task.is_ensemble:
+        return -1
+    found = find_predictors(estimator).get(target.stage)
+    return target.stage if name == MODEL and found is not None and found.is_process else None
+
+
 def _predict_all(
-    task: Task, estimator: Any, rows: np.ndarray, with_spread: bool
+    task: Task, estimator: Any, rows: np.ndarray, asked: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Predict all targets of some rows with one fold's model."""
     X = safe_indexing(task.X, rows)
-    if not with_spread:
-        return flat_target(estimator.predict(X)), None
-    predicted, spread = estimator.predict(X, return_std=True)
-    return flat_target(predicted), flat_target(spread)
+    if asked == -1:
+        predicted, spread = estimator.predict(X, return_std=True)
+        return flat_target(predicted), flat_target(spread)
+    whole = flat_target(estimator.predict(X))
+    std = None if asked is None else std_of_process(estimator, asked, X)
+    if std is None:
+        return whole, None
+    assert asked is not None
+    stds = np.full(whole.shape, np.nan)
+    stds[:, [j for t in task.targets if t.stage == asked for j in t.outputs]] = std
+    return whole, pd.DataFrame(stds)
 
 
 def _pick(
@@ -437,57 +485,77 @@ def baselines(
         fit, and of very many their principal components, as these bound time and memory. So do
         trees that look at some columns of a wide table.
     """
-    is_text = [isinstance(dtype, pd.CategoricalDtype) for dtype in table.dtypes]
-    texts = list(table.columns[is_text])
-    numbers = list(table.columns[~np.array(is_text, dtype=bool)])
-    fill = SimpleImputer(strategy="constant", fill_value="(missing)")
-    prepare = make_column_transformer(
-        (make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
-        (make_pipeline(fill, OneHotEncoder(handle_unknown="ignore")), texts),
-    ).set_output(transform="default")
+    by_line, by_forest = _line_and_forest(table, target, seed, n_outputs)
     is_wide = table.shape[1] > WIDEST_BOOSTED
-    forest = {"random_state": seed, "max_features": "sqrt" if is_wide else 1.0}
     if target.classes is None and (target.shape or n_outputs > MOST_BOOSTED or is_wide):
-        ridge = RidgeCV(alphas=_ALPHAS, alpha_per_target=True)
-        trees = ExtraTreesRegressor(**forest)
+        return {
+            "median": DummyRegressor(strategy="median"),
+            "ridge regression": by_line,
+            "extra-trees forest": by_forest,
+        }
+    if target.classes is None:
+        return {
+            "median": DummyRegressor(strategy="median"),
+            "ridge regression": by_line,
+            "gradient boosting": HistGradientBoostingRegressor(
+                categorical_features="from_dtype", random_state=seed
+            ),
+        }
+    simple = {
+        "most frequent class": DummyClassifier(strategy="prior"),
+        "logistic regression": by_line,
+    }
+    if is_wide:
+        return {**simple, "extra-trees forest": by_forest}
+    return {
+        **simple,
+        "gradient boosting": HistGradientBoostingClassifier(
+            categorical_features="from_dtype", random_state=seed
+        ),
+    }
+
+
+def baselines_with_property(
+    table: pd.DataFrame, target: Target, seed: int, n_outputs: int = 1
+) -> dict[str, BaseEstimator]:
+    """Give the baselines that have earlier properties among their columns.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With these columns.
+    target : Target
+    seed : int
+    n_outputs : int, default=1
+        As in :func:`baselines`.
+    """
+    by_line, by_forest = _line_and_forest(table, target, seed, n_outputs)
+    line = "ridge regression" if target.classes is None else "logistic regression"
+    return {f"{AS_COLUMN}{line}": by_line, f"{AS_COLUMN}extra-trees forest": by_forest}
+
+
+def _line_and_forest(
+    table: pd.DataFrame, target: Target, seed: int, n_outputs: int
+) -> tuple[BaseEstimator, BaseEstimator]:
+    """Give a linear model and a forest of a target; of very many columns, of their components."""
+    settings = forest_settings(table, seed)
+    if target.classes is not None:
+        line: Any = LogisticRegression(max_iter=1000)
+        forest: Any = ExtraTreesClassifier(**settings)
+    else:
+        line = RidgeCV(alphas=_ALPHAS, alpha_per_target=True)
+        forest = ExtraTreesRegressor(**settings)
         n_components = min(_MOST_OUTPUTS, len(table) - 1)
         if n_outputs > _MOST_OUTPUTS and n_components > 0:
-            ridge, trees = (
+            line, forest = (
                 TransformedTargetRegressor(
                     model,
                     transformer=PCA(n_components, random_state=seed),
                     check_inverse=False,
                 )
-                for model in (ridge, trees)
+                for model in (line, forest)
             )
-        return {
-            "median": DummyRegressor(strategy="median"),
-            "ridge regression": make_pipeline(prepare, ridge),
-            "extra-trees forest": make_pipeline(prepare, trees),
-        }
-    if target.classes is None:
-        return {
-            "median": DummyRegressor(strategy="median"),
-            "ridge regression": make_pipeline(
-                prepare, RidgeCV(alphas=_ALPHAS, alpha_per_target=True)
-            ),
-            "gradient boosting": HistGradientBoostingRegressor(
-                categorical_features="from_dtype", random_state=seed
-            ),
-        }
-    by_line = {
-        "most frequent class": DummyClassifier(strategy="prior"),
-        "logistic regression": make_pipeline(prepare, LogisticRegression(max_iter=1000)),
-    }
-    if is_wide:
-        trees = make_pipeline(prepare, ExtraTreesClassifier(**forest))
-        return {**by_line, "extra-trees forest": trees}
-    return {
-        **by_line,
-        "gradient boosting": HistGradientBoostingClassifier(
-            categorical_features="from_dtype", random_state=seed
-        ),
-    }
+    return make_pipeline(prepared(table), line), make_pipeline(prepared(table), forest)
 
 
 def _score_baselines(task: Task, splits: list[Split], seed: int) -> list[Score]:
@@ -505,32 +573,44 @@ def _score_baselines(task: Task, splits: list[Split], seed: int) -> list[Score]:
             known = targets[0].known
             for k, (train, test) in enumerate(splits):
                 learnt, held = train[known[train]], test[known[test]]
-                if len(learnt) and len(held):
-                    _score_baselines_of_fold(table, targets, learnt, held, k, seed, scores)
+                if not (len(learnt) and len(held)):
+                    continue
+                given = table.iloc[learnt], table.iloc[held]
+                _score_baselines_of_fold(given, targets, (learnt, held), k, seed, scores)
+                rows = np.concatenate([learnt, held])
+                earlier = properties_as_columns(task, targets[0], train, rows, seed)
+                if earlier is None:
+                    continue
+                both = pd.concat([table.iloc[rows].reset_index(drop=True), earlier], axis=1)
+                given = both[: len(learnt)], both[len(learnt) :]
+                _score_baselines_of_fold(
+                    given, targets, (learnt, held), k, seed, scores, baselines_with_property
+                )
     return [row for target in task.targets for row in scores[target.name]]
 
 
 def _score_baselines_of_fold(
-    table: pd.DataFrame,
+    tables: tuple[pd.DataFrame, pd.DataFrame],
     targets: list[Target],
-    learnt: np.ndarray,
-    held: np.ndarray,
+    rows: Split,
     fold: int,
     seed: int,
     scores: dict[str, list[Score]],
+    make: Callable[..., dict[str, BaseEstimator]] = baselines,
 ) -> None:
     """Score the baselines of targets that are known in the same rows, or of one of classes."""
+    learnt, held = rows
     # a column without values tells nothing, and gradient boosting cannot have it
-    used = table.columns[table.iloc[learnt].notna().any()]
-    X_learnt, X_held = table.iloc[learnt][used], table.iloc[held][used]
+    used = tables[0].columns[tables[0].notna().any()]
+    X_learnt, X_held = tables[0][used], tables[1][used]
     has_text = any(isinstance(dtype, pd.CategoricalDtype) for dtype in X_learnt.dtypes)
     n_outputs = sum(len(target.outputs) for target in targets)
-    for name, estimator in baselines(X_learnt, targets[0], seed, n_outputs).items():
+    for name, estimator in make(X_learnt, targets[0], seed, n_outputs).items():
         given: tuple[pd.DataFrame, pd.DataFrame] | Split = (X_learnt, X_held)
         if name == "gradient boosting" and not has_text:  # it is quicker with arrays
             given = (X_learnt.to_numpy(), X_held.to_numpy())
-        parts = [targets] if name in _LEARN_MANY else [[target] for target in targets]
-        for part in parts:
+        learns_many = name.removeprefix(AS_COLUMN) in _LEARN_MANY
+        for part in [targets] if learns_many else [[target] for target in targets]:
             y = _fill_with_means(np.column_stack([target.values[learnt] for target in part]))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)

@@ -22,7 +22,7 @@ from ._facts import (
     n_parameters,
     scores_of,
 )
-from ._folds import HIGHER_IS_BETTER, LEARNT, Evaluation
+from ._folds import AS_COLUMN, HIGHER_IS_BETTER, LEARNT, Evaluation
 from ._task import Target, Task, stages_of
 
 # Below these numbers something is called few.
@@ -35,6 +35,8 @@ _MOSTLY_ONE = 0.99
 ONE_FOLD = "one fold cannot tell"
 # The verdict on a model beside a baseline, by Comparison.verdict.
 VERDICTS = {-1: "worse", 0: "not told apart", 1: "better"}
+# Behind a baseline that has an earlier property as a column, and is better.
+_SAME_INFORMATION = "It has the same information as the chain: nesting does not pay here."
 # How a baseline is called within a sentence.
 _ARTICLES = {
     "median": "the median",
@@ -45,6 +47,8 @@ _ARTICLES = {
 
 def say_model(name: str) -> str:
     """Write the name of a baseline within a sentence."""
+    if name.startswith(AS_COLUMN):
+        return f"{say_model(name.removeprefix(AS_COLUMN))} with the predicted property as a column"
     return _ARTICLES.get(name, name)
 
 
@@ -103,6 +107,20 @@ def say_best(target: Target, comparisons: list[Comparison]) -> str:
     return f"{beside} {say_model(best.baseline)}, the best of them: {said}."
 
 
+def say_same_information(comparisons: list[Comparison]) -> str:
+    """Write whether a baseline that has what the chain has is better; nothing without such."""
+    own = [c for c in comparisons if c.baseline.startswith(AS_COLUMN)]
+    if not own or own[0].n_folds == 1:
+        return ""
+    worse, open_ = (
+        [say_model(c.baseline) for c in own if c.verdict == verdict] for verdict in (-1, 0)
+    )
+    if worse:
+        return f"Better than the chain, with the same information: {enumerate_words(worse)}."
+    said = "No baseline with the same information as the chain is called better"
+    return f"{said}; not told apart from it: {enumerate_words(open_)}." if open_ else f"{said}."
+
+
 def _beside(verdict: int) -> str:
     """Write a verdict in front of the name of a baseline."""
     return f"{VERDICTS[verdict]} {'than' if verdict else 'from'}"
@@ -151,7 +169,7 @@ def find_limits(task: Task, evaluation: Evaluation, facts: Facts) -> list[str]:
         found += _of_overfitting(task, evaluation, target)
         found += _of_folds(evaluation, target)
         by_spread, curve = facts.by_spread[target.name], facts.curves[target.name]
-        found += _of_calibration(target, by_spread, curve)
+        found += _of_calibration(target, by_spread, curve, evaluation.has_process(target))
         found += _of_target(target, task)
     statements = (
         _put_together(found, len(task.targets))
@@ -221,8 +239,11 @@ def _of_baselines(target: Target, comparisons: list[Comparison]) -> Iterator[Fin
                     f"{say_score(c.metric, c.low)} to {say_score(c.metric, c.high, target.unit)}"
                 )
                 said += f"; better by {ends} ({percent(1 - LEVEL)} confidence interval)"
+            said += "."
+            if verdict < 0 and c.baseline.startswith(AS_COLUMN):
+                said += f" {_SAME_INFORMATION}"
             size = abs(c.model_score) + abs(c.baseline_score)
-            yield Finding(target.name, f"{said}.", alike, -c.gain / size if size else 0.0)
+            yield Finding(target.name, said, alike, -c.gain / size if size else 0.0)
 
 
 def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[Finding]:
@@ -260,6 +281,8 @@ def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[
 
 def _of_overfitting(task: Task, evaluation: Evaluation, target: Target) -> Iterator[Finding]:
     """Say whether errors on rows held out are far above those on rows learnt from."""
+    if evaluation.has_process(target):
+        return  # it goes through the points that it learnt from, and may be right between them
     own, learnt = (scores_of(evaluation, target, m) for m in ("this model", LEARNT))
     metric = "MAE" if target.classes is None else "accuracy"
     held, known = own[metric], learnt[metric].reindex(own[metric].index)
@@ -316,16 +339,19 @@ def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[Finding]:
 
 
 def _of_calibration(
-    target: Target, by_spread: Intervals | None, curve: Reliability | None
+    target: Target, by_spread: Intervals | None, curve: Reliability | None, is_process: bool
 ) -> Iterator[Finding]:
-    """Say whether the members of an ensemble, or the probabilities of classes, are too sure."""
+    """Say whether an ensemble, a Gaussian process, or probabilities of classes are too sure."""
     if by_spread is not None and by_spread.actual[1] < by_spread.nominal[1] - 0.05:
         alike = "the members agree more than they are right"
+        if is_process:
+            alike = "the Gaussian process is surer than it is right"
+        of = "it gives" if is_process else "of the members"
         what = "elements" if target.shape else "rows"
         said = (
             f"{_prefix(target)}{alike}: "
             f"{percent(by_spread.actual[1])} of the held-out {what} lie within ± 2 standard "
-            f"deviations of the members, where {percent(by_spread.nominal[1])} would be if the "
+            f"deviations {of}, where {percent(by_spread.nominal[1])} would be if the "
             "spread told the error."
         )
         yield Finding(target.name, said, alike, -float(by_spread.actual[1]))

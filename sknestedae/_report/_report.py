@@ -138,8 +138,9 @@ def report(
 
     The page describes data and settings, and shows training, latents, predictions, calibration
     and reconstruction. Its scores are honest ones: the settings are fitted anew in each fold, all
-    folds at once, and stand beside baselines on the same folds. Statements against the model
-    follow from the numbers.
+    folds at once, and stand beside baselines on the same folds. Of a chain, one of them has what
+    the chain has: the property of an earlier scale, measured or predicted by trees, as a column.
+    Statements against the model follow from the numbers.
 
     Read more in the :ref:`User Guide <report>`.
 
@@ -168,7 +169,7 @@ default=None
     units : dict, default=None
         Unit of each column and target, by name. A target without a name is called "y".
     random_state : int, RandomState instance or None, default=None
-        Seed of folds, of gradient boosting, and of the rows that are drawn where there are many.
+        Seed of folds, of trees, and of the rows that are drawn where there are many.
 
     Returns
     -------
@@ -220,7 +221,7 @@ default=None
         _sections.glance(task, evaluation, facts, len(statements)),
         _sections.limits(statements),
         _sections.data(task, facts),
-        _sections.settings(task),
+        _sections.settings(task, evaluation),
         _sections.scores(task, evaluation, facts),
         _sections.predictions(task, evaluation, facts, rng),
         _sections.calibration(task, evaluation, facts),

@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 
 from .._estimators._unwrap import steps_before
 from ..plotting._base import core_of, count, with_unit
+from ._as_column import WIDEST_BOOSTED, earlier_targets
 from ._content import (
     NOTHING,
     Bullets,
@@ -59,17 +60,19 @@ from ._figures import (
     draw_reliability,
     draw_targets,
 )
-from ._folds import LEARNT, MODEL, MOST_BOOSTED, WIDEST_BOOSTED, Evaluation
+from ._folds import AS_COLUMN, LEARNT, MODEL, MOST_BOOSTED, Evaluation, HeldOut
 from ._limits import (
     ONE_FOLD,
     VERDICTS,
     count_verdicts,
     say_best,
     say_model,
+    say_same_information,
     say_score,
     say_verdicts,
     with_unit_behind,
 )
+from ._passed import find_predictors
 from ._task import FEW_TARGETS, Column, Target, Task, stages_of
 
 _PACKAGES = ("scikit-learn", "torch", "skorch", "numpy", "scipy", "pandas")
@@ -376,7 +379,7 @@ def _say_values(column: Column) -> str:
 # Settings
 
 
-def settings(task: Task) -> Section:
+def settings(task: Task, evaluation: Evaluation) -> Section:
     """List the settings of the estimator, its size, and versions of packages."""
     parts: list[Part] = []
     if task.stage_names:
@@ -401,6 +404,7 @@ def settings(task: Task) -> Section:
         parts.append(Text("All parameters have their defaults."))
     table = Table("All parameters", header, tuple(everything), n_text=len(header))
     parts.append(Folded(f"All {len(everything)} parameters", (table,)))
+    parts += _predictors(task, evaluation)
     parts.append(_sizes(task))
     parts.append(Text(_versions()))
     return Section("settings", "Settings", tuple(parts))
@@ -427,6 +431,31 @@ def _parameters(estimator: Any) -> list[tuple[str, Any, Any]]:
         for name, value in estimator.get_params(deep=False).items()
         if name not in ("stages", "steps")  # they stand in the diagram, and below
     ]
+
+
+def _predictors(task: Task, evaluation: Evaluation) -> list[Part]:
+    """Say what predicts at each stage, where some stage may have a Gaussian process."""
+    words = {"gaussian_process": "Gaussian process", "network": "network"}
+    rows, is_told = [], False
+    for k, found in find_predictors(task.model).items():
+        name, stage, _ = stages_of(task.core)[k]
+        of_folds = [own[k].kind for own in evaluation.predictors if k in own]
+        is_told |= core_of(stage).predictor != "network"
+        n = of_folds.count(found.kind)
+        rows.append(
+            (
+                type(task.core).__name__ if name is None else f"stage {name}",
+                words[found.kind],
+                fixed(found.score),
+                f"the same in {n} of {len(of_folds)}",
+            )
+        )
+    header = ("Of", "Predictor", "R² by leave-one-out", "In the folds")
+    caption = (
+        "What predicts. Leave-one-out is of the Gaussian process, in the rows that it was fitted "
+        "to, and is no score of rows held out"
+    )
+    return [Table(caption, header, tuple(rows), n_text=2)] if is_told else []
 
 
 def _sizes(task: Task) -> Text:
@@ -463,6 +492,7 @@ def scores(task: Task, evaluation: Evaluation, facts: Facts) -> Section:
         "and categories one-hot; gradient boosting takes both as they are. Their settings are "
         "scikit-learn's, but for the strength of ridge, chosen by leave-one-out."
         + _say_many_outputs(task)
+        + _say_as_column(task)
         if task.targets
         else "There is no target: the scores are those of the reconstruction."
     )
@@ -506,6 +536,25 @@ def _say_many_outputs(task: Task) -> str:
             "it is quicker there."
         )
     return text
+
+
+def _say_as_column(task: Task) -> str:
+    """Explain the baselines that have what a chain passes on."""
+    earlier = {e.name: None for target in task.targets for e in earlier_targets(task, target)}
+    if not earlier:
+        return ""
+    same = "all columns up to its scale are equal"
+    if task.key is not None:
+        same = f"{short(task.key.name, 40)} is the same"
+    return (
+        f" {AS_COLUMN.partition(' →')[0].capitalize()} is the trick in place of nesting, and has "
+        "the same information as the chain: beside the columns stands the property of an earlier "
+        f"scale ({enumerate_words([short(name, 40) for name in earlier])}). It is what was "
+        f"measured of a row learnt from of which {same}; where there is none, it is predicted by "
+        "an extra-trees forest fitted to that scale's rows learnt from. Of these, no row is told "
+        "its own value, as that of a new row would not be known: it is found, or predicted, from "
+        "the other four of five parts."
+    )
 
 
 def _say_rule(task: Task) -> str:
@@ -578,7 +627,8 @@ def _scores_of_target(
     caption = f"{target.name}: mean ± SD over {count(n_folds, 'fold')}"
     parts: list[Part] = [Table(caption, header, rows, strong=frozenset({0}))]
     if comparisons:
-        parts.append(Bullets((say_verdicts(target, comparisons),)))
+        said = (say_verdicts(target, comparisons), say_same_information(comparisons))
+        parts.append(Bullets(tuple(filter(None, said))))
     tables = []
     for metric in found:
         by_fold = []
@@ -641,7 +691,31 @@ def predictions(
                 f"{floor} here."
             )
         pictures.append(draw_predictions(k, target, held_out, note, rng))
+        pictures += _by_what_was_passed(target, held_out)
     return Section("predictions", "Predictions", tuple(pictures)) if pictures else None
+
+
+def _by_what_was_passed(target: Target, held_out: HeldOut) -> list[Part]:
+    """Count held-out rows by what the stage before passed on, and give the error of each kind."""
+    if held_out.passed is None or np.isnan(held_out.passed).all() or target.shape:
+        return []
+    error = np.abs(held_out.truth - held_out.predicted)
+    kinds = {
+        "its measured value": held_out.passed == 1,
+        "a predicted value": held_out.passed == 0,
+        "nothing, as the network predicts": np.isnan(held_out.passed),
+    }
+    rows = tuple(
+        (name, f"{own.sum():,}", number(error[own].mean()) if own.any() else NOTHING)
+        for name, own in kinds.items()
+        if own.any() or not name.startswith("nothing")
+    )
+    header = ("Passed on", "Rows held out", with_unit("MAE", target.unit))
+    caption = (
+        f"{target.name}: rows by what the earlier scale passed on of their material. New rows are "
+        "like those with a measured value only if the earlier scale has measured them"
+    )
+    return [Table(caption, header, rows)]
 
 
 def _targets_to_draw(task: Task, evaluation: Evaluation) -> list[int]:
@@ -675,11 +749,12 @@ def calibration(task: Task, evaluation: Evaluation, facts: Facts) -> Section | N
             ]
             continue
         residual, spread = facts.by_residual[target.name], facts.by_spread[target.name]
+        is_process = evaluation.has_process(target)
         if residual is not None:
             parts.append(_interval_table(target, residual, "residuals"))
         if spread is not None:
-            parts.append(_interval_table(target, spread, "members"))
-        picture = draw_intervals(k, target, held_out, residual, spread)
+            parts.append(_interval_table(target, spread, "process" if is_process else "members"))
+        picture = draw_intervals(k, target, held_out, residual, spread, is_process)
         parts += [picture] if picture is not None else []
     if any(intervals is not None for intervals in facts.by_residual.values()):
         parts.append(
@@ -687,7 +762,12 @@ def calibration(task: Task, evaluation: Evaluation, facts: Facts) -> Section | N
                 "Prediction intervals by residuals: the half-width for the rows of a fold is a "
                 "quantile of the absolute residuals of all other folds. It is the same for all "
                 "rows of a fold, and holds for rows such as these, split as they were split here. "
-                "The estimator itself gives no prediction interval."
+                + (
+                    "The standard deviation of a Gaussian process is one of a new measurement, "
+                    "and of each row."
+                    if any(map(evaluation.has_process, task.targets))
+                    else "The estimator itself gives no prediction interval."
+                )
             )
         )
     return Section("calibration", "Calibration", tuple(parts)) if parts else None
@@ -715,9 +795,14 @@ def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
     rows = []
     for k, (nominal, actual, half) in enumerate(zip(*intervals[:3], strict=True)):
         share = percent(nominal)
-        name = share if kind == "residuals" else f"± {k + 1} SD of members ({share} of a Gaussian)"
+        of = " of members" if kind == "members" else ""
+        name = share if kind == "residuals" else f"± {k + 1} SD{of} ({share} of a Gaussian)"
         rows.append((name, percent(actual), f"± {number(half)}"))
-    what = "residuals of the other folds" if kind == "residuals" else "the spread of the members"
+    what = {
+        "residuals": "residuals of the other folds",
+        "members": "the spread of the members",
+        "process": "the standard deviation of the Gaussian process",
+    }[kind]
     header = ("Nominal", "Rows within, held out", f"Half-width{unit}, mean")
     return Table(f"{target.name}: prediction intervals by {what}", header, tuple(rows))
 

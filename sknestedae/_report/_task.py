@@ -20,7 +20,7 @@ from .._estimators._nested import NestedAutoencoder
 from .._estimators._unwrap import innermost, steps_before, unfrozen
 from .._tables._columns import is_categorical
 from .._tables._input import check_same_rows, read_table, read_target, to_pandas
-from .._tables._labels import scale_columns
+from .._tables._labels import ColumnLabels, scale_columns
 from .._tables._scales import is_scale_list, last_scale, stack
 from .._tables._target import stack_target, target_frame
 from ..exceptions import NoTargetError
@@ -170,6 +170,8 @@ class Task:
         Position of the last stage at which something is known of a row.
     groups : ndarray of int, shape (n_samples,), or None
         A row without a group is one of its own.
+    key : Column or None
+        The column by which a chain knows materials again.
     """
 
     model: Any
@@ -182,6 +184,7 @@ class Task:
     stage_names: list[str]
     scale: np.ndarray
     groups: np.ndarray | None
+    key: Column | None = None
 
     @property
     def n_samples(self) -> int:
@@ -208,11 +211,11 @@ class Task:
         own = self.scale == target.stage
         return own if self.has_own_rows and own.any() else np.ones(self.n_samples, dtype=bool)
 
-    def frame(self, last_stage: int | None = None) -> pd.DataFrame:
+    def frame(self, last_stage: int | None = None, *, merge_rare: bool = True) -> pd.DataFrame:
         """Give the columns up to a stage, named "x0" and so on; floats, or categories of text.
 
         An array has a column for each element. Of a categorical column with very many categories
-        the rarest are one.
+        the rarest are one, unless rows are to be told apart.
         """
         kept: list[pd.DataFrame | pd.Series] = []
         for j, column in enumerate(self.columns):
@@ -222,7 +225,7 @@ class Task:
                 kept.append(pd.DataFrame(column.elements).add_prefix(f"x{j}_"))
             else:
                 values = column.values
-                values = _merge_rare(values) if column.is_categorical else values
+                values = _merge_rare(values) if column.is_categorical and merge_rare else values
                 kept.append(values.rename(f"x{j}"))
         return pd.concat(kept, axis=1) if kept else pd.DataFrame(index=range(self.n_samples))
 
@@ -267,7 +270,9 @@ def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Mapping[Hashab
             measured[:, target.stage] |= target.known
         scale = np.maximum(last_scale(measured), 0)
     codes = None if groups is None else group_codes(groups, n_samples)
-    return Task(model, search, core, X, y, columns, targets, stage_names, scale, codes)
+    j = _key_position(core, flat_table(X)[0], bool(steps_before(model)))
+    key = next((column for column in columns if column.positions == (j,)), None)
+    return Task(model, search, core, X, y, columns, targets, stage_names, scale, codes, key)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -434,6 +439,9 @@ def _read_columns(
     frame = pd.DataFrame(flat).infer_objects()
     has_steps = bool(steps_before(model))
     stage_of = _stage_of_columns(core, flat, has_steps)
+    key = _key_position(core, flat, has_steps)
+    if key is not None:
+        stage_of[key] = -1  # it names materials, and is no property of them
     named = set() if has_steps else _fitted_categories(core)
     is_frame = isinstance(X, pd.DataFrame)
     names = _short_names(list(frame.columns)) if is_frame else []
@@ -466,8 +474,8 @@ def _read_columns(
 
 def _decoded_positions(core: Any, n_columns: int) -> dict[int, int]:
     """Give the place among the decoded columns of each column of X that comes back."""
-    own = sorted(j for _, _, columns in stages_of(core) for j in columns if j < n_columns)
-    return {j: k for k, j in enumerate(own)}
+    own = {j for _, _, columns in stages_of(core) for j in columns if j < n_columns}
+    return {j: k for k, j in enumerate(sorted(own))}
 
 
 def _fitted_categories(core: Any) -> set[int]:
@@ -483,7 +491,7 @@ def _fitted_categories(core: Any) -> set[int]:
 
 
 def _stage_of_columns(core: Any, X: pd.DataFrame | np.ndarray, has_steps: bool) -> list[int]:
-    """Give the position of each column's stage; -1 where no stage has it."""
+    """Give the position of the first stage that has each column; -1 where none has it."""
     n_columns = X.shape[1]
     if not hasattr(core, "stages_"):
         return [0] * n_columns
@@ -494,10 +502,24 @@ def _stage_of_columns(core: Any, X: pd.DataFrame | np.ndarray, has_steps: bool) 
     if has_steps:  # they may make other columns; all are taken to be known to each stage
         return [0] * n_columns
     owners = [-1] * n_columns
-    for k, (_, _, own) in enumerate(core.stages_):
+    for k, (_, _, own) in reversed(list(enumerate(core.stages_))):
         for j in own:
-            owners[j] = k
+            owners[j] = k  # an earlier one of several that have it
     return owners
+
+
+def _key_position(core: Any, X: pd.DataFrame | np.ndarray, has_steps: bool) -> int | None:
+    """Give the position of the column that names materials.
+
+    None without one, and where steps before the chain may have made it.
+    """
+    key = getattr(core, "key", None)
+    if key is None or (has_steps and not isinstance(X, pd.DataFrame)):
+        return None
+    try:
+        return ColumnLabels.of(X).position(key, "key")
+    except ValueError:
+        return None
 
 
 def _as_text(values: pd.Series) -> pd.Series:

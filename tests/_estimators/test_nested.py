@@ -32,6 +32,7 @@ from sknestedae import (
     stack_scales,
     stage_scorer,
 )
+from sknestedae._estimators._nested import std_of_scale
 from sknestedae.datasets import fetch_perovskites
 
 # -- what it equals
@@ -90,6 +91,24 @@ def test_a_chain_is_what_one_would_write_by_hand(n_scales):
         decoded = np.asarray(decoded)
         assert_allclose(back[f"scale{k}"], decoded[:, :2], rtol=1e-12)
         latents = decoded[:, 2:]
+
+
+def test_std_of_one_scale_whatever_the_others_know():
+    X, y = stack_scales(*two_scales())
+    names = X.columns.get_level_values(0).unique()
+    tiny = {"n_components": 2, "max_iter": 2, "random_state": 0}
+    kinds = {"network": [], "gaussian_process": []}
+    for kind, found in kinds.items():
+        stages = [
+            (names[0], SupervisedAutoencoder(predictor=kind, **tiny), names[0]),
+            (names[1], SupervisedAutoencoder(predictor="gaussian_process", **tiny), names[1]),
+        ]
+        nae = NestedAutoencoder(stages).fit(X, y)
+        found += [std_of_scale(nae, X, k) for k in range(2)]
+    both = nae.predict(X, return_std=True)[1]
+    assert_allclose(kinds["gaussian_process"], both.T)
+    assert kinds["network"][0] is None
+    assert std_of_scale(nae.fit(X), X, 1) is None
 
 
 @pytest.mark.parametrize("as_array", [True, False])

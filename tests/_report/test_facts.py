@@ -47,6 +47,15 @@ def test_intervals_are_those_of_the_other_folds():
     assert residual_intervals(HeldOut(fold * 0, fold, truth, zero, None, None)) is None
 
 
+def test_a_fold_without_a_standard_deviation_does_not_count():
+    fold, zero = np.repeat([0, 1], 4), np.zeros(8)
+    truth = np.array([0.5, 1.5, 2.5, 3.5] * 2)
+    spread = np.where(fold == 0, 1.0, np.nan)
+    held_out = HeldOut(fold, np.arange(8), truth, zero, spread, None)
+    assert_allclose(spread_intervals(held_out).actual, [0.25, 0.5, 0.75])
+    assert_allclose(spread_intervals(held_out).half_width, [1, 2, 3])
+
+
 def test_share_of_equal_rows_is_that_of_the_folds(X, y):
     twice, target = pd.concat([X, X], ignore_index=True), pd.concat([y, y], ignore_index=True)
     sae = SupervisedAutoencoder(**TINY).fit(twice, target)

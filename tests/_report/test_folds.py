@@ -7,6 +7,7 @@ from cases.report import (
     EVIL,
     TINY,
     Parser,
+    cheap_and_dear,
     check_markdown,
     check_page,
     many,
@@ -38,9 +39,10 @@ from sknestedae import (
     report,
     stack_scales,
 )
+from sknestedae._report._as_column import properties_as_columns
 from sknestedae._report._content import fixed, mean_and_sd, percent
-from sknestedae._report._folds import baselines
-from sknestedae._report._task import Target
+from sknestedae._report._folds import AS_COLUMN, baselines
+from sknestedae._report._task import Target, read_task
 
 
 def test_scores_of_numbers(sae, X, y):
@@ -212,6 +214,44 @@ def test_baselines_of_few_rows_take_one_thread(sae, X, y, monkeypatch):
         report(sae, X, y, cv=2, random_state=0)
         assert threads() == {2}
     assert seen == [{1}, {1}]
+
+
+def test_a_chain_stands_beside_its_earlier_property_as_a_column():
+    X, y = stack_scales(*cheap_and_dear())
+    nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(X, y)
+    folds = list(ScaleKFold(2, shuffle=True, random_state=5).split(X, y))
+    card = report(nae, X, y, cv=folds, random_state=0)
+    task = read_task(nae, X, y, None, {})
+    cheap, dear = task.targets
+    expected = []
+    for train, test in folds:
+        learnt, held = (part[dear.known[part]] for part in (train, test))
+        line = make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-3, 3, 13)))
+        seed = np.random.RandomState(0).randint(2**31)
+        both = properties_as_columns(task, dear, train, np.r_[learnt, held], seed)
+        table = np.column_stack([X.to_numpy()[np.r_[learnt, held]], both])
+        line.fit(table[: len(learnt)], dear.values[learnt])
+        expected.append(mean_absolute_error(dear.values[held], line.predict(table[len(learnt) :])))
+    assert_allclose(scores_of(card, f"{AS_COLUMN}ridge regression", "MAE", "dear"), expected)
+    ridge = scores_of(card, "ridge regression", "MAE", "dear")
+    assert (np.array(expected) < ridge).all()  # the sine in it is no line
+    names = set(card.scores["model"])
+    assert f"{AS_COLUMN}extra-trees forest" in names
+    of_cheap = card.scores[card.scores["target"] == cheap.name]["model"]
+    assert not of_cheap.str.startswith(AS_COLUMN).any()
+
+
+def test_a_later_class_has_the_earlier_property_as_a_column():
+    tables, (cheap, dear) = cheap_and_dear()
+    kind = pd.Series(np.where(dear > 0, "u", "v"), name="kind")
+    nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0)
+    card = report(nae.fit(tables, [cheap, kind]), tables, [cheap, kind], cv=2, random_state=0)
+    known = scores_of(card, f"{AS_COLUMN}logistic regression", "balanced accuracy", "kind")
+    assert (known > scores_of(card, "this model", "balanced accuracy", "kind")).all()
+    # of a class there is no such column
+    y = [pd.Series(np.where(cheap > 0, "u", "v")), dear]
+    card = report(nae.fit(tables, y), tables, y, cv=2, random_state=0)
+    assert not card.scores["model"].str.startswith(AS_COLUMN).any()
 
 
 def test_scores_of_a_chain():

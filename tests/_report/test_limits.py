@@ -8,6 +8,7 @@ import pytest
 from cases.report import (
     TINY,
     Parser,
+    cheap_and_dear,
     check_markdown,
     check_page,
     many,
@@ -25,7 +26,10 @@ from sknestedae import (
 )
 from sknestedae._report import _task
 from sknestedae._report._content import fixed, number
-from sknestedae._report._facts import interval_of_gain, judge
+from sknestedae._report._facts import Intervals, interval_of_gain, judge
+from sknestedae._report._folds import AS_COLUMN
+from sknestedae._report._limits import _of_calibration
+from sknestedae._report._task import Target
 from sknestedae.datasets import fetch_perovskites
 from sknestedae.model_selection import BatchedGridSearchCV
 
@@ -114,6 +118,57 @@ def test_verdicts_do_not_contradict_each_other(sae, X, y, with_scores, seed):
     best = min(gains, key=lambda name: gains[name].mean())
     words = {1: "Better than", 0: "Not told apart from", -1: "Worse than"}
     assert f"{words[expected[best]]} {best}, the best of them: MAE" in card.html
+
+
+@pytest.mark.parametrize("verdict", [-1, 0, 1])
+def test_a_baseline_with_the_same_information_is_named(with_scores, verdict):
+    tables, y = cheap_and_dear()
+    nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(tables, y)
+    own = np.array([1.0, 1.1, 1.2])
+    line, forest = own + {-1: -0.5, 0: np.array([-0.1, 0.1, 0]), 1: 0.5}[verdict], own + 1
+    scores = {
+        ("this model", "MAE"): own,
+        (f"{AS_COLUMN}ridge regression", "MAE"): line,
+        (f"{AS_COLUMN}extra-trees forest", "MAE"): forest,
+    }
+    card = with_scores(nae, tables, y, scores, cv=3)
+    name = "ridge regression with the predicted property as a column"
+    told = [limit for limit in card.limits if name in limit]
+    text = "".join(Parser(card.html).text)
+    if verdict < 0:
+        assert told[0].startswith(f"dear: {name} is better than this model: MAE 1.10 against 0.6")
+        assert told[0].endswith("the same information as the chain: nesting does not pay here.")
+        assert f"Better than the chain, with the same information: {name}." in text
+        assert f"Worse than {name}, the best of them" in text
+    elif not verdict:
+        assert told[0].startswith(f"dear: this model and {name} cannot be told apart")
+        assert f"is called better; not told apart from it: {name}." in text
+    else:
+        assert not told
+        assert "No baseline with the same information as the chain is called better." in text
+    assert "does not pay" in "\n".join(card.limits) or verdict >= 0
+
+
+def test_a_gaussian_process_is_not_said_to_overfit(X):
+    rng = np.random.RandomState(0)
+    table, noise = rng.normal(size=(40, 4)), rng.normal(scale=1e-3, size=40)
+    y = np.sin(2 * table[:, 0]) * table[:, 1] + noise
+    sae = SupervisedAutoencoder(predictor="gaussian_process", **TINY).fit(table, y)
+    card = report(sae, table, y, cv=3, random_state=0)
+    learnt = scores_of(card, "this model, on rows it learnt from", "MAE", "y")
+    assert (1.5 * learnt < scores_of(card, "this model", "MAE", "y")).all()
+    assert "overfits" not in "\n".join(card.limits)
+
+
+def test_a_gaussian_process_that_is_too_sure_is_told():
+    target = Target("gap", "eV", 0, None, None, {}, np.arange(3.0))
+    intervals = Intervals(np.array([0.68, 0.95, 0.997]), np.array([0.3, 0.5, 0.6]), *[None] * 2)
+    (finding,) = _of_calibration(target, intervals, None, True)
+    said = "gap: the Gaussian process is surer than it is right: 50 % of the held-out rows lie"
+    assert finding.said.startswith(said)
+    assert "± 2 standard deviations it gives, where 95 %" in finding.said
+    (finding,) = _of_calibration(target, intervals, None, False)
+    assert "members agree more than they are right" in finding.said
 
 
 def test_one_fold_has_no_verdict(sae, X, y):

@@ -5,12 +5,27 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from cases.report import TINY, Parser, check_markdown, check_page, many, with_arrays
+from cases.report import (
+    TINY,
+    Parser,
+    cheap_and_dear,
+    check_markdown,
+    check_page,
+    many,
+    with_arrays,
+)
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
-from sknestedae import SupervisedAutoencoder, report
-from sknestedae._report._content import percent
+from sknestedae import (
+    NestedAutoencoder,
+    ScaleKFold,
+    SupervisedAutoencoder,
+    report,
+    stack_scales,
+)
+from sknestedae._estimators._nested import std_of_scale
+from sknestedae._report._content import NOTHING, fixed, number, percent
 
 
 def test_columns_that_tell_nothing_are_named():
@@ -53,6 +68,60 @@ def test_an_ensemble_shows_its_spread(X, y, rendered):
         inside += (np.abs(y[test] - mean) <= 2 * sd).to_list()
     row = page.table("gap: prediction intervals by the spread").iloc[1]
     assert row["Rows within, held out"] == percent(np.mean(inside))
+
+
+def test_a_chain_tells_what_was_passed_on_and_how_sure_it_is(rendered):
+    X, y = stack_scales(*cheap_and_dear())
+    stages = [
+        ("scale0", SupervisedAutoencoder(predictor="network", **TINY), list("abc")),
+        ("scale1", SupervisedAutoencoder(predictor="gaussian_process", **TINY), []),
+    ]
+    nae = NestedAutoencoder(stages, random_state=0).fit(X, y)
+    folds = list(ScaleKFold(3, shuffle=True, random_state=5).split(X, y))
+    card = report(nae, X, y, cv=folds, random_state=0, units={"dear": "eV"})
+    page = check_page(card.html)
+    check_markdown(card.markdown)
+    later = y[("scale1", "dear")]
+    measured, errors, inside = [], [], []
+    for train, test in folds:
+        test = test[later.iloc[test].notna()]
+        own = clone(nae).fit(X.iloc[train], y.iloc[train])
+        measured += own.passed_on(X.iloc[test])["scale0"]["measured"].to_list()
+        error = np.abs(own.predict(X.iloc[test])[:, 1] - later.iloc[test])
+        errors += error.to_list()
+        inside += (error <= 2 * std_of_scale(own, X.iloc[test], 1)).to_list()
+    measured, errors = np.array(measured), np.array(errors)
+    assert 0 < measured.sum() < len(measured)
+    table = page.table("dear: rows by what the earlier scale passed on")
+    for name, own in (("its measured value", measured), ("a predicted value", ~measured)):
+        expected = [str(own.sum()), number(errors[own].mean())]
+        assert table.loc[name].to_list() == expected
+    assert list(table.columns) == ["Rows held out", "MAE (eV)"]
+    row = page.table("dear: prediction intervals by the standard deviation").iloc[1]
+    assert row["Rows within, held out"] == percent(np.mean(inside))
+    table = page.table("What predicts")
+    score = nae["scale1"].leave_one_out_score_
+    expected = ["Gaussian process", fixed(score), "the same in 3 of 3"]
+    assert table.loc["stage scale1"].to_list() == expected
+    assert table.loc["stage scale0"].to_list() == ["network", NOTHING, "the same in 3 of 3"]
+    captions = [t["caption"] for t in page.tables]
+    assert not [
+        c
+        for c in captions
+        if c.startswith(("cheap: rows by", "cheap: prediction int")) and "residuals" not in c
+    ]
+    text = "".join(page.text)
+    assert "all columns up to its scale are equal" in text
+    assert "gives no prediction interval" not in text
+
+
+def test_a_chain_of_the_paper_has_no_word_of_gaussian_processes():
+    X, y = stack_scales(*cheap_and_dear())
+    nae = NestedAutoencoder(n_components=2, max_iter=1, passthrough=False, random_state=0)
+    card = report(nae.fit(X, y), X, y, cv=2, random_state=0)
+    assert "Gaussian process" not in card.html
+    assert "rows by what" not in card.html
+    assert "The estimator itself gives no prediction interval." in card.html
 
 
 def test_few_targets_are_spoken_of_one_by_one(X):

@@ -3,7 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cases.report import EVIL, TINY, check_markdown, check_page, two_scales, with_arrays
+from cases.report import (
+    EVIL,
+    TINY,
+    cheap_and_dear,
+    check_markdown,
+    check_page,
+    scores_of,
+    two_scales,
+    with_arrays,
+)
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
@@ -17,7 +26,43 @@ from sknestedae import (
     report,
     stack_scales,
 )
-from sknestedae._report._task import flat_cells, read_task, row_means
+from sknestedae._report._task import _decoded_positions, flat_cells, read_task, row_means
+
+
+def test_columns_of_several_stages_are_those_of_the_first():
+    (X, _), (cheap, dear) = cheap_and_dear(60)
+    y = pd.concat([cheap, dear], axis=1)
+    stages = [(name, SupervisedAutoencoder(**TINY), list("abc")) for name in ("p", "q")]
+    nae = NestedAutoencoder(stages, random_state=0).fit(X, y)
+    task = read_task(nae, X, y, None, {})
+    assert [column.stage for column in task.columns] == [0, 0, 0]
+    assert _decoded_positions(nae, 3) == {0: 0, 1: 1, 2: 2}  # each comes back once
+    card = report(nae, X, y, cv=2, random_state=0)
+    table = check_page(card.html).table("Reconstruction of each column")
+    assert list(table.index) == list("abc")
+    assert len(scores_of(card, "ridge regression", "MAE", "cheap")) == 2
+
+
+def test_a_key_is_no_property():
+    tables, y = cheap_and_dear()
+    tables = [X.assign(name=[f"m{i}" for i in range(len(X))], extra=1.0 * X["a"]) for X in tables]
+    tables[0] = tables[0].drop(columns="extra")
+    nae = NestedAutoencoder(n_components=2, max_iter=1, key="name", random_state=0)
+    task = read_task(nae.fit(tables, y), tables, y, None, {})
+    assert {column.name: column.stage for column in task.columns} == {
+        **dict.fromkeys("abc", 0),
+        "name": -1,
+        "extra": 1,
+    }
+    assert task.key.name == "name"
+    assert task.frame().shape[1] == 4
+    X = tables[0].drop(columns="name").to_numpy()
+    nae = NestedAutoencoder([("p", SupervisedAutoencoder(**TINY), [0, 1])], key=2)
+    task = read_task(nae.fit(X, y[0]), X, y[0], None, {})
+    assert task.key.positions == (2,)
+    # a step before the chain may give it another place
+    scaled = make_pipeline(StandardScaler(), nae).fit(X, y[0])
+    assert read_task(scaled, X, y[0], None, {}).key is None
 
 
 def test_many_targets_of_an_array(X):

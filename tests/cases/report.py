@@ -30,6 +30,21 @@ def two_scales(rng=0):
     return [crystals, devices], [gap, pce]
 
 
+def cheap_and_dear(n_dear=30):
+    """Make one property of all materials by a cheap method, and of the first few by a dear one."""
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(60, 3)), columns=["a", "b", "c"])
+    cheap = (X["a"] + np.sin(2 * X["b"])).rename("cheap")
+    dear = (cheap + 0.3 * X["c"]).rename("dear")
+    return [X, X[:n_dear]], [cheap, dear[:n_dear]]
+
+
+def places(X, scale, materials):
+    """Give the positions of some rows of one scale in a table that was made of a list."""
+    labels = X.index.to_list()
+    return np.array([labels.index((scale, i)) for i in materials])
+
+
 class Parser(HTMLParser):
     """Collect tags that are open, ids, addresses and tables."""
 
