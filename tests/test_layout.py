@@ -109,6 +109,7 @@ ORDER = {
         "_refinement",
         "_stages",
         "_passing",
+        "_out_of_fold",
         "_completion",
         "_fitted_chain",
         "_outputs",

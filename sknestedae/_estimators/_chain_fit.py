@@ -14,6 +14,7 @@ from .._tables._staged import StagedTable, StageTargets
 from ._base import BaseSupervisedAutoencoder
 from ._ensemble import strata_of
 from ._fitted import fitted_part
+from ._out_of_fold import learn_out_of_fold
 from ._passing import PassedOn, PassedRows, iter_inputs, learn_measured, measured_targets
 from ._refinement import StageData, refine
 from ._stages import (
@@ -209,12 +210,15 @@ def train_stages(
             later = np.unique(np.concatenate(rows[k + 1 :] or [own[:1]]))
             given = table.stage(k, latents, later)
             encoded = encode_alike(stage.estimator, given, table.seen(k)[later])
+            known = unseen = None
+            is_source = [passed for passed in passing if passed is not None and passed.source == k]
+            if is_source:
+                known = measured_targets(stage, target)
+                learn_measured(passing, k, table, known, rows)
+                beside = gathered.to(k, stage, own)
+                unseen = learn_out_of_fold(stage, table, data, own, later, beside, is_source[0])
             if any(passed is not None for passed in passing[k + 1 :]):
-                known = None
-                if target.holds_scalars(stage.name):
-                    known = measured_targets(stage, target)
-                    learn_measured(passing, k, table, known, rows)
-                gathered.add(k, stage, given, later, known)
+                gathered.add(k, stage, given, later, known, unseen)
         values = np.full((len(table), encoded.shape[1]), np.nan, dtype=encoded.dtype)
         values[later] = encoded
         latents = latents_of(stage, values)

@@ -213,7 +213,13 @@ class PassedRows:
         return whole.take(rows)
 
     def add(
-        self, k: int, stage: Stage, own: Any, rows: Any = slice(None), known: Any = None
+        self,
+        k: int,
+        stage: Stage,
+        own: Any,
+        rows: Any = slice(None),
+        known: np.ndarray | None = None,
+        unseen: MeasuredValues | None = None,
     ) -> None:
         """Take in what a fitted stage passes on, of some rows.
 
@@ -227,6 +233,9 @@ class PassedRows:
             Which rows of the table they are.
         known : ndarray of shape (n_samples, n_outputs), optional
             What was measured of the rows themselves, NaN where nothing was.
+        unseen : MeasuredValues, optional
+            In training, predictions out of fold: they stand for all that is known of a row, since
+            what is known of new rows is no better.
         """
         for later, passed in enumerate(self.plan):
             if passed is None:
@@ -234,7 +243,7 @@ class PassedRows:
             if k in passed.columns:
                 self._add_columns(k, later, stage, own, rows, passed.columns[k])
             if passed.source == k and k not in self.predictions:
-                self._add_predictions(k, stage, own, rows, passed, known)
+                self._add_predictions(k, stage, own, rows, passed, known, unseen)
 
     def _add_columns(
         self, k: int, later: int, stage: Stage, own: Any, rows: Any, columns: list[int]
@@ -248,18 +257,28 @@ class PassedRows:
         self._is_number[k, later] = dense.is_number
 
     def _add_predictions(
-        self, k: int, stage: Stage, own: Any, rows: Any, passed: PassedOn, known: Any
+        self,
+        k: int,
+        stage: Stage,
+        own: Any,
+        rows: Any,
+        passed: PassedOn,
+        known: np.ndarray | None,
+        unseen: MeasuredValues | None,
     ) -> None:
         beside = self.to(k, stage, rows)
         predicted = as_columns(predict_stage(stage, own, beside, as_labels=False))
         std = std_of_stage(stage, own, beside)
         std = np.zeros_like(predicted) if std is None else as_columns(std)
         measured = np.full_like(predicted, np.nan)
-        if passed.measured is not None:
-            found = take_columns(self.table.X, passed.identity, rows)
-            measured = passed.measured.find(found)
-        if known is not None:
-            measured = np.where(np.isnan(known[rows]), measured, known[rows])
+        materials = take_columns(self.table.X, passed.identity, rows)
+        if unseen is not None:
+            found = unseen.find(materials)
+            predicted = np.where(np.isnan(found), predicted, found)
+        elif passed.measured is not None:
+            measured = passed.measured.find(materials)
+            if known is not None:
+                measured = np.where(np.isnan(known[rows]), measured, known[rows])
         is_measured = ~np.isnan(measured)
         self.is_measured[k] = self._spread(is_measured.astype(float), rows) == 1
         self.predictions[k] = self._spread(np.where(is_measured, measured, predicted), rows)

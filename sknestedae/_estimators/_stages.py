@@ -207,6 +207,12 @@ def predict_stage(
     return np.asarray(estimator.predict(table))
 
 
+def has_process(stage: Stage) -> bool:
+    """Tell whether a fitted stage predicts by a Gaussian process."""
+    estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
+    return getattr(estimator, "predictor_", "network") != "network"
+
+
 def std_of_stage(
     stage: Stage, table: pd.DataFrame | np.ndarray, passed: Passed | None
 ) -> np.ndarray | None:
@@ -218,9 +224,9 @@ def std_of_stage(
     -------
     ndarray of the shape of the prediction, or None
     """
-    estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
-    if getattr(estimator, "predictor_", "network") == "network":
+    if not has_process(stage):
         return None
+    estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
     table = as_fitted(stage.estimator, table)
     try:
         return estimator._predict_beside(table, passed, return_std=True)[1]
