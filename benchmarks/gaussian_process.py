@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sknestedae import SupervisedAutoencoder
 from sknestedae.model_selection import batched_training
 
-from ._data import Task, perovskites
+from ._data import Task, perovskites, two_fidelities
 from ._report import Report
 from .uncertainty import Z_LEVEL, encoded
 
@@ -36,20 +34,15 @@ OURS, NETWORK = "Gaussian process", "network"
 N_SPLITS = 5
 
 
-def folder() -> Path:
-    """Give the folder of the two pairs of tables of one property, cheap and dear."""
-    return Path(os.environ.get("SKNESTEDAE_DATA", "data")) / "multifidelity"
-
-
 def hydration() -> tuple[pd.DataFrame, np.ndarray]:
     """Give descriptors of molecules, and their measured free energies of hydration (kcal/mol)."""
-    table = pd.read_csv(folder() / "freesolv.csv")
+    table = pd.read_csv(two_fidelities("freesolv.csv"))
     return table.drop(columns=["smiles", "expt", "calc"]), table["expt"].to_numpy()
 
 
 def measured_gaps() -> tuple[pd.DataFrame, np.ndarray]:
     """Give descriptors of compounds, and their measured gaps (eV)."""
-    table = pd.read_csv(folder() / "expt_gap_1000.csv")
+    table = pd.read_csv(two_fidelities("expt_gap_1000.csv"))
     return table.drop(columns=["composition", "gap_eV"]), table["gap_eV"].to_numpy()
 
 
