@@ -40,7 +40,7 @@ def tiny_instances() -> list:
     processes = [
         SupervisedAutoencoder(**QUICK, predictor=predictor, **settings)
         for predictor in ("gaussian_process", "auto")
-        for settings in ({}, {"n_members": 2, "bootstrap": True})
+        for settings in ({}, {"n_members": 2})
     ]
     robust = {"reconstruction_loss": "huber", "prediction_loss": "absolute_error"}
     robust = SupervisedAutoencoder(**QUICK, **robust)

@@ -24,6 +24,7 @@ from sknestedae.exceptions import (
     DivergenceError,
     DivergenceWarning,
     FewRowsWarning,
+    MaterialKeyWarning,
     TextColumnWarning,
     UnseenCategoryWarning,
 )
@@ -323,12 +324,21 @@ def problems(draw):
         standardize=draw(st.sampled_from([True, True, True, False])),
         early_stopping=draw(st.sampled_from([False, False, True])),
     )
+    predictors = st.sampled_from(["network", "network", "auto", "gaussian_process"])
+    if not is_classifier:
+        estimator.set_params(predictor=draw(predictors))
     n_features = X.shape[1]
     if n_features > 1 and draw(st.sampled_from([False, False, True])):
         k = draw(st.integers(1, n_features - 1))
         first = SupervisedAutoencoder(2, hidden_layer_sizes=(3,), max_iter=2, random_state=0)
+        first.set_params(predictor=draw(predictors))
         stages = [("a", first, list(range(k))), ("b", estimator, list(range(k, n_features)))]
-        estimator = NestedAutoencoder(stages)
+        key = draw(st.sampled_from([None, None, k - 1, "x0"]))  # not always one that there is
+        estimator = NestedAutoencoder(stages, key=key)
+        if y is not None and np.ndim(y) == 1 and draw(st.booleans()):
+            of_first = numeric_target(draw, len(X))
+            if of_first is not None and of_first.ndim == 1:
+                y = pd.DataFrame({"a": of_first, "b": y})
     if draw(st.sampled_from([False, False, False, True])):
         # a member that did not draw an extreme number cannot be asked for it
         draws = draw(st.booleans()) and not has_extremes(X)
@@ -340,7 +350,10 @@ def problems(draw):
 def run(problem):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for category in (DivergenceWarning, FewRowsWarning, TextColumnWarning):
+        for category in (
+            *(DivergenceWarning, FewRowsWarning, TextColumnWarning),
+            MaterialKeyWarning,
+        ):
             warnings.simplefilter("ignore", category)
         if isinstance(problem[0], NestedAutoencoder):
             # a category may stand in rows alone that a stage does not learn from

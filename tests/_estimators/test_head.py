@@ -400,10 +400,13 @@ def test_arrays_are_left_to_the_network(is_table):
 
 def test_partial_fit_is_of_networks():
     X, y = data()
-    with pytest.raises(
-        ValueError, match=r"'predictor' parameter is 'gaussian_process', which nee"
-    ):
-        sae().partial_fit(X, y)
+    for n_members in (1, 2):
+        explicit = sae(n_members=n_members)
+        assert not hasattr(explicit, "partial_fit")  # as scikit-learn asks of what is not there
+        with pytest.raises(AttributeError, match="has no attribute 'partial_fit'") as caught:
+            explicit.partial_fit(X, y)
+        reason = "The 'predictor' parameter is 'gaussian_process', which needs all rows at once; "
+        assert str(caught.value.__cause__).startswith(reason)
     estimator = sae("auto").partial_fit(X, y)
     assert estimator.predictor_ == "network"
     fitted = sae("auto").fit(X, y)
