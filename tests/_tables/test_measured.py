@@ -116,3 +116,14 @@ def test_the_state_is_plain_and_gives_the_same():
         "values": np.ndarray,
     }
     assert_array_equal(MeasuredValues(**state).find(rows), rows**2)
+
+
+def test_a_word_is_not_a_missing_entry():
+    words, nothing = ["None", "nan", "<NA>", "NaT"], [None, np.nan, pd.NA, pd.NaT]
+    rows, other = (
+        pd.DataFrame({"a": pd.Series(cells, dtype=object)}) for cells in (words, nothing)
+    )
+    values = np.arange(4.0)[:, None]
+    assert_array_equal(MeasuredValues.of(rows, values).find(rows), values)
+    assert np.isnan(MeasuredValues.of(rows, values).find(other)).all()
+    assert np.isnan(MeasuredValues.of(other, values).find(rows)).all()
