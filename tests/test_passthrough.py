@@ -744,6 +744,43 @@ def test_completion_where_the_last_stage_has_no_column(equal):
     assert equal.complete(X.mask(np.eye(len(X), 3) == 1)).notna().all(axis=None)
 
 
+@pytest.mark.parametrize("is_frame", [True, False])
+def test_completion_keeps_the_key(is_frame):
+    tables, targets = two_tables()
+    if is_frame:
+        named, key = with_formulas(tables), "formula"
+    else:
+        named, key = [np.c_[np.arange(len(t)), t] for t in tables], 0
+    nested = fit(named, targets, key=key)
+    holed = [pd.DataFrame(table).astype(object) for table in named]
+    for table in holed:
+        table.iloc[2, 1:3] = None
+        table.iloc[4, 0] = None
+    holed = holed if is_frame else [table.to_numpy(dtype=float) for table in holed]
+    for given, found in zip(holed, nested.complete(holed), strict=True):
+        assert found.shape == given.shape
+        found = pd.DataFrame(found)
+        column = 0 if not is_frame else "formula"
+        before = pd.DataFrame(given)[column]
+        assert found[column].isna().equals(before.isna())  # a key is no measurement to impute
+        assert found[column].dropna().tolist() == before.dropna().tolist()
+        assert found.drop(columns=column).notna().all(axis=None)
+    candidates = nested.complete(holed, n_candidates=1)[1]
+    assert candidates.X.shape == holed[1].shape
+    assert candidates.passed_on["scale0"]["measured"].sum() > 0
+
+
+def test_completion_keeps_columns_of_no_stage():
+    tables, targets = two_tables()
+    stages = [("x", sae(), ["a", "b"]), ("y", gp(), ["t"])]
+    nested = fit(tables, targets, stages=stages)
+    holed = [table.assign(a=table["a"].mask(table.index == 2)) for table in tables]
+    for found, table in zip(nested.complete(holed), tables, strict=True):
+        assert list(found.columns) == list(table.columns)
+        assert_array_equal(found["c"], table["c"])
+        assert found.notna().all(axis=None)
+
+
 def new_rows(nested):
     X = many(12, seed=9)[0].assign(t=np.random.default_rng(3).normal(size=12))
     return X.set_axis(nested._fitted.labels.index(), axis=1)

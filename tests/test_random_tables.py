@@ -24,7 +24,6 @@ from sknestedae.exceptions import (
     DivergenceError,
     DivergenceWarning,
     FewRowsWarning,
-    MaterialKeyWarning,
     TextColumnWarning,
     UnseenCategoryWarning,
 )
@@ -333,8 +332,7 @@ def problems(draw):
         first = SupervisedAutoencoder(2, hidden_layer_sizes=(3,), max_iter=2, random_state=0)
         first.set_params(predictor=draw(predictors))
         stages = [("a", first, list(range(k))), ("b", estimator, list(range(k, n_features)))]
-        key = draw(st.sampled_from([None, None, k - 1, "x0"]))  # not always one that there is
-        estimator = NestedAutoencoder(stages, key=key)
+        estimator = NestedAutoencoder(stages)
         if y is not None and np.ndim(y) == 1 and draw(st.booleans()):
             of_first = numeric_target(draw, len(X))
             if of_first is not None and of_first.ndim == 1:
@@ -350,10 +348,7 @@ def problems(draw):
 def run(problem):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for category in (
-            *(DivergenceWarning, FewRowsWarning, TextColumnWarning),
-            MaterialKeyWarning,
-        ):
+        for category in (DivergenceWarning, FewRowsWarning, TextColumnWarning):
             warnings.simplefilter("ignore", category)
         if isinstance(problem[0], NestedAutoencoder):
             # a category may stand in rows alone that a stage does not learn from
