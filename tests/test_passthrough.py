@@ -549,8 +549,10 @@ def test_a_search_as_a_stage():
 
 def test_ensembles_as_stages():
     tables, targets = two_tables()
-    stages = [("x", gp(n_members=2, bootstrap=True), COLUMNS), ("y", gp(n_members=2), ["t"])]
-    nested = fit(tables, targets, stages=stages)
+    drawn = gp(n_members=2, bootstrap=True)
+    nested = fit(tables, targets, stages=[("x", drawn, COLUMNS), ("y", drawn, ["t"])])
+    # each member draws rows, and with them what is passed on to these
+    assert np.corrcoef(nested.predict(tables)[1], targets[1])[0, 1] > 0.9
     mean, std = nested["x"].predict(tables[1][COLUMNS], return_std=True)
     passed = nested.passed_on(tables)[1]["x"]
     assert_allclose(passed["value"][6:], mean[6:])

@@ -333,7 +333,7 @@ def problems(draw):
         first.set_params(predictor=draw(predictors))
         stages = [("a", first, list(range(k))), ("b", estimator, list(range(k, n_features)))]
         estimator = NestedAutoencoder(stages)
-        if y is not None and np.ndim(y) == 1 and draw(st.booleans()):
+        if not is_classifier and np.ndim(y) == 1 and draw(st.booleans()):
             of_first = numeric_target(draw, len(X))
             if of_first is not None and of_first.ndim == 1:
                 y = pd.DataFrame({"a": of_first, "b": y})
