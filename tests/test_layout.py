@@ -191,6 +191,7 @@ GENERAL_TESTS = {
     "kinds",
     "latents_of_arrays",
     "layout",
+    "passthrough",
     "persistence",
     "random_tables",
 }
