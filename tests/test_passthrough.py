@@ -613,6 +613,7 @@ def test_parts_of_a_chain(explicit):
     assert_array_equal(first.predict(tables[0]), explicit.predict(tables)[0])
     assert_array_equal(whole.predict(tables)[1], explicit.predict(tables)[1])
     assert first.passed_on(tables[0]).shape == (40, 0)
+    assert first._fitted.passing == [None]  # what was measured for a later stage is not kept
     assert whole.passed_on(tables)[1].shape == (15, 3)
     # alone, a stage is passed nothing, and its network predicts
     latents = explicit["x"].transform(tables[1][COLUMNS])
