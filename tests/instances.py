@@ -37,8 +37,14 @@ def tiny_instances() -> list:
         for cls in (SupervisedAutoencoder, SupervisedAutoencoderClassifier)
         for settings in SETTINGS.values()
     ]
+    processes = [
+        SupervisedAutoencoder(**QUICK, predictor=predictor, **settings)
+        for predictor in ("gaussian_process", "auto")
+        for settings in ({}, {"n_members": 2})
+    ]
     robust = {"reconstruction_loss": "huber", "prediction_loss": "absolute_error"}
-    return [*instances, SupervisedAutoencoder(**QUICK, **robust), *tiny_chains(), *tiny_searches()]
+    robust = SupervisedAutoencoder(**QUICK, **robust)
+    return [*instances, *processes, robust, *tiny_chains(), *tiny_searches()]
 
 
 def tiny_chains() -> list:
@@ -58,6 +64,15 @@ def tiny_chains() -> list:
             train_rows="all",
         ),
         NestedAutoencoder([first, ("second", SupervisedAutoencoder(**QUICK), rest)], n_members=2),
+        *(
+            NestedAutoencoder(
+                [
+                    ("first", SupervisedAutoencoder(2, **QUICK, predictor=predictor), [0]),
+                    ("second", SupervisedAutoencoder(**QUICK, predictor=predictor), rest),
+                ]
+            )
+            for predictor in ("gaussian_process", "auto")
+        ),
     ]
 
 

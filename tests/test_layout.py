@@ -194,6 +194,7 @@ GENERAL_TESTS = {
     "kinds",
     "latents_of_arrays",
     "layout",
+    "passthrough",
     "persistence",
     "random_tables",
 }

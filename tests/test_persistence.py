@@ -274,6 +274,10 @@ def fitted_estimators():
         "ensemble": SupervisedAutoencoder(**TINY, n_members=2).fit(X, y),
         "polars": SupervisedAutoencoder(**TINY).fit(pl.from_pandas(X), y),
         "chain": NestedAutoencoder(estimator=sae(), refine_iter=1).fit(X_list, y_list),
+        "process": SupervisedAutoencoder(**TINY, predictor="gaussian_process").fit(X, y),
+        "passing chain": NestedAutoencoder(
+            estimator=sae(predictor="gaussian_process"), refine_iter=1
+        ).fit(X_list, y_list),
     }
 
 
@@ -335,18 +339,22 @@ def test_another_format_is_refused_by_both_versions(kind, number):
     assert vars(empty) == {}
 
 
+KINDS = ["regressor", "classifier", "ensemble", "polars", "chain", "process", "passing chain"]
+
+
 @pytest.mark.parametrize("through", ROUNDS)
-@pytest.mark.parametrize("kind", ["regressor", "classifier", "ensemble", "polars", "chain"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_everything_works_as_before(through, kind):
     estimator = fitted_estimators()[kind]
     loaded = through(estimator)
-    X = two_scales()[0] if kind == "chain" else mixed_table()[0]
+    is_chain = "chain" in kind
+    X = two_scales()[0] if is_chain else mixed_table()[0]
     holed = X
-    if kind != "chain":
+    if not is_chain:
         holed = X.assign(radius=X["radius"].where(np.arange(len(X)) % 7 > 0))
     for method in ("transform", "predict", "score_samples", "complete"):
         given, expected = (getattr(e, method)(holed) for e in (loaded, estimator))
-        pairs = zip(given, expected, strict=True) if kind == "chain" else [(given, expected)]
+        pairs = zip(given, expected, strict=True) if is_chain else [(given, expected)]
         for ours, theirs in pairs:
             assert_equal_tables(ours, theirs)
     Z = estimator.transform(X)
@@ -354,3 +362,9 @@ def test_everything_works_as_before(through, kind):
     assert type(ours) is type(theirs)
     if kind == "polars":
         assert ours.equals(theirs)
+    if kind in ("process", "passing chain"):
+        stds = (np.hstack(e.predict(X, return_std=True)[1]) for e in (loaded, estimator))
+        assert_array_equal(*stds)
+    if kind == "passing chain":
+        for ours, theirs in zip(loaded.passed_on(X), estimator.passed_on(X), strict=True):
+            pd.testing.assert_frame_equal(ours, theirs, check_exact=True)

@@ -323,12 +323,20 @@ def problems(draw):
         standardize=draw(st.sampled_from([True, True, True, False])),
         early_stopping=draw(st.sampled_from([False, False, True])),
     )
+    predictors = st.sampled_from(["network", "network", "auto", "gaussian_process"])
+    if not is_classifier:
+        estimator.set_params(predictor=draw(predictors))
     n_features = X.shape[1]
     if n_features > 1 and draw(st.sampled_from([False, False, True])):
         k = draw(st.integers(1, n_features - 1))
         first = SupervisedAutoencoder(2, hidden_layer_sizes=(3,), max_iter=2, random_state=0)
+        first.set_params(predictor=draw(predictors))
         stages = [("a", first, list(range(k))), ("b", estimator, list(range(k, n_features)))]
         estimator = NestedAutoencoder(stages)
+        if not is_classifier and np.ndim(y) == 1 and draw(st.booleans()):
+            of_first = numeric_target(draw, len(X))
+            if of_first is not None and of_first.ndim == 1:
+                y = pd.DataFrame({"a": of_first, "b": y})
     if draw(st.sampled_from([False, False, False, True])):
         # a member that did not draw an extreme number cannot be asked for it
         draws = draw(st.booleans()) and not has_extremes(X)

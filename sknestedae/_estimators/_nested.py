@@ -104,10 +104,10 @@ class NestedAutoencoder(BaseChain):
         error where a stage cannot take it. False: latents alone, as in [1]_; the stages that the
         chain makes itself then predict by their networks.
     key : str, int, tuple or None, default=None
-        Label of a column that names materials, such as a formula: rows of an earlier stage with
-        the same key are the same material, whose measured target is passed on. It is no column of
-        a stage. None: the same material is one with equal columns of all scales up to that stage,
-        none of them missing.
+        Label (of arrays, the position) of a column that names materials, such as a formula: rows
+        of an earlier stage with the same key are the same material, whose measured target is
+        passed on. It is no column of a stage. None: the same material is one with equal columns
+        of all scales up to that stage, none of them missing.
     same_rows : bool or "auto", default="auto"
         Whether the tables of a list describe the same rows, as in :func:`stack_scales`. "auto":
         if they have as many rows and no column in common. Later lists of arrays mean what the

@@ -161,7 +161,9 @@ def _passed_to(stages: list[Stage], k: int, source: int | None, key: int | None)
 
 def _autoencoder_in(stage: Stage) -> Any:
     """Give what a stage consists of, out of its search or frozen estimator."""
-    return unfrozen(innermost(unfrozen(stage.estimator), steps=False))
+    found = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
+    # before the fit, a search (which can refit) has no best estimator yet
+    return found.estimator if hasattr(found, "refit") else found
 
 
 # ---------------------------------------------------------------------------------------------

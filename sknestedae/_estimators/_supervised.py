@@ -9,6 +9,7 @@ from scipy.special import softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._ambient import isolated
@@ -35,6 +36,16 @@ from ._validation import all_or_nothing, check_target_bounds
 
 # Weights of rows, as a Gaussian process divides its noise by them.
 _WEIGHTS = (1e-12, 1e12)
+
+
+def _trains_in_parts(sae: SupervisedAutoencoder) -> bool:
+    """Tell whether there is a ``partial_fit``."""
+    if sae.predictor == "gaussian_process":
+        raise AttributeError(
+            "The 'predictor' parameter is 'gaussian_process', which needs all rows at once; "
+            "partial_fit trains the network: set it to 'network' or 'auto', or use fit."
+        )
+    return True
 
 
 @public("sknestedae")
@@ -336,13 +347,15 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         self.target_bounds = target_bounds
         self.predictor = predictor
 
+    @available_if(_trains_in_parts)
     @fit_context(prefer_skip_nested_validation=True)
     @isolated
     def partial_fit(self, X, y=None, sample_weight=None):
         """Train for one epoch on the rows given, at a constant learning rate.
 
-        The first call learns columns, categories and scales, and later ones keep them; so its
-        rows should be typical of what is to come.
+        It trains a network, which then predicts: with ``predictor="gaussian_process"`` there is
+        no such method. The first call learns columns, categories and scales, and later ones keep
+        them; so its rows should be typical of what is to come.
 
         Parameters
         ----------
@@ -364,11 +377,6 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             As in ``fit``; and if the columns, the number of outputs or the network's settings
             are not those of the first call.
         """
-        if self.predictor == "gaussian_process":
-            raise ValueError(
-                "The 'predictor' parameter is 'gaussian_process', which needs all rows at once; "
-                "partial_fit trains the network: set it to 'network' or 'auto', or use fit."
-            )
         with all_or_nothing(self):
             resume = self.__sklearn_is_fitted__()
             if self.n_members > 1:

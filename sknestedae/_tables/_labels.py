@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,9 @@ class ColumnLabels:
         known = self.labels if self.is_frame else list(range(self.n_columns))
         found = [j for j, own in enumerate(known) if own == label]
         if not found and self.scales is not None:
-            found = [j for j, own in enumerate(known) if own[1:] == (label,)]
+            # the columns of a list of arrays are named after their positions
+            names = (label, f"x{label}") if isinstance(label, Integral) else (label,)
+            found = [j for j, own in enumerate(known) if own[1] in names and len(own) == 2]
         if len(found) != 1:
             raise ValueError(
                 f"The '{parameter}' parameter must be the label of one column of X, got "

@@ -175,8 +175,7 @@ class TableList:
         rows : ndarray of int or slice
             Its rows which were completed.
         """
-        listed = sorted(j for own in self.columns.values() for j in own)
-        completed = completed.iloc[:, self._own_columns if self.same_rows else listed]
+        completed = completed.iloc[:, self._columns_of_table()]
         kind, given = table_kind(given), read_table(given)
         if isinstance(kind, ArrayKind):
             return kind.restore(completed)
@@ -185,7 +184,15 @@ class TableList:
         completed = completed.droplevel(0, axis=1) if self.labels.scales else completed
         given = given.iloc[rows]
         # the entry tells the order of its columns, and the dtypes
-        return give_back(fill_missing(given, completed[list(given.columns)]), kind)
+        return give_back(fill_missing(given, completed.reindex(columns=given.columns)), kind)
+
+    def _columns_of_table(self) -> list[int]:
+        """Give the columns that the last table has, those that are of no stage, as a key, too."""
+        names = list(self.columns)[-1:] if self.same_rows else list(self.columns)
+        listed = {j for name in names for j in self.columns[name]}
+        if self.labels.scales is not None:
+            listed |= {j for j, label in enumerate(self.labels.labels) if str(label[0]) in names}
+        return sorted(listed)
 
     @property
     def _own_columns(self) -> list[int]:

@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._cells import array_columns
+from ._cells import array_columns, cell_keys
 from ._missing import missing_entries
 from ._splits import row_keys
+
+# Up to here, a float tells every integer from the next.
+_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -96,20 +99,35 @@ def material_keys(rows: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarr
     is_whole = np.asarray(~missing_entries(frame).any(axis=1))
     arrays = set(array_columns(frame))
     columns = {
-        j: frame.iloc[:, j] if j in arrays else _by_value(frame.iloc[:, j])
+        j: (cell_keys if j in arrays else _keys_by_value)(frame.iloc[:, j])
         for j in range(frame.shape[1])
     }
     return row_keys(pd.DataFrame(columns)), is_whole
 
 
-def _by_value(column: pd.Series) -> pd.Series:
-    """Give numbers as floats, and all else as words."""
-    if pd.api.types.is_numeric_dtype(column.dtype):  # those of booleans, too
-        # 0.0 and -0.0 are one number, but two patterns of bits
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0
-        return pd.Series(values, index=column.index)
-    cells = column.astype(object)
-    if cells.map(lambda cell: isinstance(cell, Real) or cell is pd.NA).all():
-        # numbers that stand as objects or categories
-        return pd.to_numeric(cells, errors="coerce").astype(np.float64) + 0.0
-    return cells.map(str)
+def _keys_by_value(column: pd.Series) -> np.ndarray:
+    """Give each cell a number that follows from its value, whatever stands in other cells.
+
+    A number counts as a float, and all else as its word.
+    """
+    is_wide = pd.api.types.is_integer_dtype(column.dtype) and (column.abs() > _EXACT).any()
+    if pd.api.types.is_numeric_dtype(column.dtype) and not is_wide:  # that of booleans, too
+        return _float_keys(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    cells = column.astype(object).to_numpy()
+    is_number = np.array([_is_float(cell) for cell in cells], dtype=bool)
+    keys = np.empty(len(cells), dtype=np.uint64)
+    keys[is_number] = _float_keys(cells[is_number].astype(np.float64))
+    words = np.array([str(cell) for cell in cells[~is_number]], dtype=object)
+    keys[~is_number] = pd.util.hash_array(words)
+    return keys
+
+
+def _is_float(cell: Any) -> bool:
+    """Tell whether a cell holds a number that is a float; identifiers may have more digits."""
+    if not isinstance(cell, Real):
+        return False
+    return not isinstance(cell, int | np.integer) or abs(int(cell)) <= _EXACT
+
+
+def _float_keys(values: np.ndarray) -> np.ndarray:
+    return pd.util.hash_array(values + 0.0)  # -0.0 and 0.0 are one number of two patterns of bits

@@ -128,7 +128,8 @@ class StagedTable:
             columns = {name: [i for i in own if i != j] for name, own in columns.items()}
         first = next(iter(columns))
         if not columns[first]:
-            raise ValueError(f"Stage {first!r} has no columns; the first stage needs one.")
+            beside = "" if key is None else f" beside the key {key!r}"
+            raise ValueError(f"Stage {first!r} has no columns{beside}; the first stage needs one.")
         return cls(X, labels, columns)
 
     def __len__(self) -> int:
