@@ -15,7 +15,14 @@ from ._base import BaseSupervisedAutoencoder
 from ._ensemble import strata_of
 from ._fitted import fitted_part
 from ._out_of_fold import learn_out_of_fold
-from ._passing import PassedOn, PassedRows, iter_inputs, learn_measured, measured_targets
+from ._passing import (
+    PassedOn,
+    PassedRows,
+    check_frozen,
+    iter_inputs,
+    learn_measured,
+    measured_targets,
+)
 from ._refinement import StageData, refine
 from ._stages import (
     Stage,
@@ -203,7 +210,9 @@ def train_stages(
             None if sample_weight is None else sample_weight[own],
         )
         with naming(stage.name):
-            fit_stage(stage.estimator, data, gathered.to(k, stage, own))
+            beside = gathered.to(k, stage, own)
+            check_frozen(stage, beside)
+            fit_stage(stage.estimator, data, beside)
             if whole.labels.is_frame and isinstance(stage.estimator, BaseSupervisedAutoencoder):
                 fitted_part(stage.estimator).table.know_mixed(whole.own_columns(k))
             # what later stages are trained on; of the last stage, a row to count its latents
@@ -215,7 +224,6 @@ def train_stages(
             if is_source:
                 known = measured_targets(stage, target)
                 learn_measured(passing, k, table, known, rows)
-                beside = gathered.to(k, stage, own)
                 unseen = learn_out_of_fold(stage, table, data, own, later, beside, is_source[0])
             if any(passed is not None for passed in passing[k + 1 :]):
                 gathered.add(k, stage, given, later, known, unseen)

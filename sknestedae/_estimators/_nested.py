@@ -336,14 +336,15 @@ default=None
             Only with ``return_std=True``, as
             :meth:`SupervisedAutoencoder.predict` gives it: of Gaussian processes that of a new
             measurement, with what the predictions that are passed on may be wrong by; of an
-            ensemble, that of the members' predictions; of a class, of its probability.
+            ensemble, that of the members' predictions; of a class, of its probability. NaN where
+            one network predicts, beside a stage with a Gaussian process.
 
         Raises
         ------
         NoTargetError
             If the chain was fitted without y.
         ValueError
-            If a standard deviation is asked of one member with a stage whose network predicts.
+            If a standard deviation is asked of one member without a Gaussian process.
         """
         check_is_fitted(self)
         if is_scale_list(X):

@@ -17,6 +17,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold
 
+from .._notices import Notices
 from .._tables._measured import MeasuredValues, material_keys
 from .._tables._missing import take_rows
 from .._tables._staged import StagedTable
@@ -97,9 +98,10 @@ def _predict_fold(
         y[train],
         None if data.sample_weight is None else data.sample_weight[train],
     )
-    fit_stage(fold.estimator, part, None if given is None else given.take(train))
     beside = None if given is None else given.take(test)
-    values = predict_stage(fold, take_rows(data.tables[0], test), beside, as_labels=False)
+    with Notices({}):  # a fold lacks categories that the table has: that is no news for the user
+        fit_stage(fold.estimator, part, None if given is None else given.take(train))
+        values = predict_stage(fold, take_rows(data.tables[0], test), beside, as_labels=False)
     if not is_classifier(stage.estimator):
         return as_columns(values)
     whole = np.zeros((len(test), len(stage.estimator.classes_)))

@@ -80,19 +80,21 @@ def predict_chains(
         stds = [stds_of_stages(chain.iter_inputs(table), wanted) for chain in chains]
         _check_stds(stds, wanted)
     outputs = outputs_of_members(chains, table, wanted)
+    if stds is not None and len(chains) == 1:
+        # of a stage whose network predicts, beside one that knows its own
+        stds = [{j: np.full(v.shape, np.nan) for j, v in outputs[0].items()} | stds[0]]
     means, spreads = mean_of_members(outputs, classes_of_targets(first), stds)
     mean = join_outputs(means, is_1d)
     return (mean, join_outputs(spreads, is_1d)) if return_std else mean
 
 
 def _check_stds(stds: list[Outputs], wanted: dict[str, list[int]]) -> None:
-    """Refuse the standard deviation of one chain that does not know that of each stage."""
-    unknown = [name for name, columns in wanted.items() if columns[0] not in stds[0]]
-    if len(stds) == 1 and unknown:
+    """Refuse the standard deviation of one chain that does not know that of any stage."""
+    if len(stds) == 1 and not stds[0]:
         raise ValueError(
             "return_std=True needs an ensemble or a Gaussian process: the chain's 'n_members' "
             "parameter must have been 2 or more in fit, got 1, or the 'predictor' parameter of "
-            f"stage {unknown[0]!r} 'gaussian_process'."
+            f"a stage among {list(wanted)} 'gaussian_process'."
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
 
 from .._notices import notice
 from .._tables._measured import MeasuredValues, material_keys
@@ -128,7 +129,25 @@ def plan_passing(
 
 
 def _can_take(estimator: Any) -> bool:
+    if isinstance(estimator, FrozenEstimator):  # it is given what it was fitted with
+        found = unfrozen(estimator)
+        if not isinstance(found, SupervisedAutoencoder) or not found.__sklearn_is_fitted__():
+            return False
+        head = fitted_part(found).head
+        return head is not None and head.n_passed > 0
     return isinstance(estimator, SupervisedAutoencoder) and estimator.predictor != "network"
+
+
+def check_frozen(stage: Stage, passed: Passed | None) -> None:
+    """Refuse to pass on to a stage that is frozen what it was not fitted with."""
+    if not isinstance(stage.estimator, FrozenEstimator) or passed is None:
+        return
+    head, n_passed = fitted_part(unfrozen(stage.estimator)).head, passed.values.shape[1]
+    if head is not None and head.n_passed != n_passed:
+        raise ValueError(
+            f"Stage {stage.name!r} is frozen, and was fitted with {head.n_passed} values that the "
+            f"stages before it passed on; this chain passes {n_passed} on."
+        )
 
 
 def _cannot_take(stage: Stage) -> str:
@@ -277,8 +296,9 @@ class PassedRows:
         if unseen is not None:
             found = unseen.find(materials)
             predicted = np.where(np.isnan(found), predicted, found)
-        elif passed.measured is not None:
-            measured = passed.measured.find(materials)
+        else:
+            if passed.measured is not None:
+                measured = passed.measured.find(materials)
             if known is not None:
                 measured = np.where(np.isnan(known[rows]), measured, known[rows])
         is_measured = ~np.isnan(measured)

@@ -130,4 +130,11 @@ def _is_float(cell: Any) -> bool:
 
 
 def _float_keys(values: np.ndarray) -> np.ndarray:
+    """Give keys of numbers, in the precision of float32 but for integers.
+
+    The same table may come in single precision, in which 0.1 is another number.
+    """
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32).astype(np.float64)
+    values = np.where((values == np.rint(values)) | np.isinf(single), values, single)
     return pd.util.hash_array(values + 0.0)  # -0.0 and 0.0 are one number of two patterns of bits

@@ -58,7 +58,8 @@ class Design:
     prediction : ndarray of shape (n_candidates,) or (n_candidates, n_outputs)
         The estimator's predictions for them.
     prediction_std : ndarray of the same shape
-        Spread of an ensemble's members; NaN without one.
+        As ``predict(X, return_std=True)`` gives it: of Gaussian processes, that of a new
+        measurement; of an ensemble, the spread of its members. NaN of a network alone.
     meets : ndarray of bool, shape (n_candidates,)
         Whether all predictions meet the target; always True for "max" and "min".
     loss : ndarray of shape (n_candidates,)
@@ -417,7 +418,7 @@ def _describe(
     n_nearest = min(_N_NEAREST, known.n_rows)
     if not found.n_rows:
         return _no_candidates(X, (0, *estimator.predict(rows[:1]).shape[1:]), n_nearest, names)
-    if len(estimator.members_) > 1:
+    if len(estimator.members_) > 1 or any(stage.head is not None for stage in chain.stages):
         prediction, std = _predict_with_spread(estimator, X)
     else:
         prediction = estimator.predict(X)

@@ -122,7 +122,8 @@ def integrated_gradients(
     a class the mean log-odds. A latent is the first member's.
 
     The sum of a row, with its baseline's output, is its prediction up to the error of the
-    integral. Where that is not small, raise `n_steps`: kinks, as of ``activation="relu"``, need
+    integral; in a chain, that of a row of which no measured value is passed on. Where that is not
+    small, raise `n_steps`: kinks, as of ``activation="relu"``, need
     more.
 
     Attributions are about the model, not about the world. Columns that move together share their

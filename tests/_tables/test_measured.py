@@ -103,7 +103,7 @@ def test_a_wide_table():
     X = np.random.default_rng(0).normal(size=(4, 300))
     learnt = MeasuredValues.of(X, np.arange(4.0)[:, None])
     other = X[::-1].copy()
-    other[0, 299] += 1e-9
+    other[0, 299] += 1e-5
     assert_array_equal(learnt.find(other), [[np.nan], [2.0], [1.0], [0.0]])
 
 
@@ -127,3 +127,11 @@ def test_a_word_is_not_a_missing_entry():
     assert_array_equal(MeasuredValues.of(rows, values).find(rows), values)
     assert np.isnan(MeasuredValues.of(rows, values).find(other)).all()
     assert np.isnan(MeasuredValues.of(other, values).find(rows)).all()
+
+
+def test_a_table_in_single_precision_is_the_same_table():
+    rows = np.array([[0.1, 1.0], [2**24 + 1.0, 0.3]])
+    measured = MeasuredValues.of(rows, np.array([[1.0], [2.0]]))
+    assert_array_equal(measured.find(rows[:1].astype(np.float32)), [[1.0]])
+    # an integer keeps its digits, which single precision would round
+    assert_array_equal(measured.find(rows[1:] - [[1.0, 0.0]]), [[np.nan]])

@@ -631,3 +631,14 @@ def test_a_spectrum_is_wanted_channel_by_channel():
     assert_array_equal(design.X[0], library[7])
     assert design.meets.tolist() == [True, False]
     assert design.to_frame().shape == (2, 1 + 2 * N_CHANNELS + 5)
+
+
+def test_a_gaussian_process_tells_how_sure_a_candidate_is():
+    rng = np.random.RandomState(0)
+    X = pd.DataFrame(rng.normal(size=(40, 3)), columns=["a", "b", "c"])
+    sae = SupervisedAutoencoder(2, predictor="gaussian_process", max_iter=5, random_state=0)
+    sae.fit(X, X["a"] + X["b"] ** 2)
+    design = propose(sae, X, 1.0, n_candidates=3, random_state=0)
+    prediction, std = sae.predict(design.X, return_std=True)
+    assert_array_equal(design.prediction_std, std)
+    assert_array_equal(design.prediction, prediction)
