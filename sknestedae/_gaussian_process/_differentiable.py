@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
+from ._kernel import BUMP_WIDTH, CENTRES, bumps
 from ._process import GaussianProcess, GaussianProcesses
 
 
@@ -20,6 +23,8 @@ class ProcessMean(nn.Module):
     coefficients: Tensor
     centre: Tensor
     linear: Tensor
+    of_bumps: Tensor
+    centres: Tensor
 
     def __init__(self, process: GaussianProcess) -> None:
         super().__init__()
@@ -30,6 +35,12 @@ class ProcessMean(nn.Module):
         self.register_buffer("centre", torch.tensor(process.centre))
         # the linear terms of all blocks are one, with a variance for each column
         self.register_buffer("linear", linear.repeat_interleave(torch.tensor(process.widths)))
+        # what the bumps of a row are multiplied by, as the linear terms are one vector
+        self.register_buffer(
+            "of_bumps",
+            torch.from_numpy(parameters.additive * (process.coefficients @ bumps(process.inputs))),
+        )
+        self.register_buffer("centres", torch.tensor(CENTRES))
         self.smooth, self.length = parameters.smooth, parameters.length
         self.offset, self.scale = process.offset, process.scale
 
@@ -56,7 +67,15 @@ class ProcessMean(nn.Module):
         smooth = self.smooth * (1.0 + scaled) * torch.exp(-scaled)
         # (x * variances) . sum of coefficients times rows: one vector for the linear terms
         slope = self.linear * (self.coefficients @ self.inputs)
-        return self.offset + self.scale * (smooth @ self.coefficients + centred @ slope)
+        value = smooth @ self.coefficients + centred @ slope + self._additive(centred)
+        return self.offset + self.scale * value
+
+    def _additive(self, centred: Tensor) -> Tensor:
+        """Compute the smooth functions of single columns, as ``bumps`` has them."""
+        n_columns = centred.shape[1]
+        scaled = (centred[:, :, None] - self.centres) / BUMP_WIDTH
+        values = torch.exp(-0.5 * scaled**2).flatten(1)
+        return values @ self.of_bumps / (math.pi**0.25 * max(n_columns, 1) ** 0.5)
 
 
 class ProcessMeans(nn.Module):

@@ -107,12 +107,13 @@ def prior_of(widths: Sequence[int]) -> Prior:
     """Give weak priors, for standardised inputs and a target of unit variance.
 
     The length scale is around the typical distance of rows, which grows as the square root of
-    the number of columns. A linear term has, a priori, about the target's variance in all.
+    the number of columns. A linear term has, a priori, about the target's variance in all, and
+    the additive term a twentieth: it comes to the fore where rows speak for it.
     """
     n_columns = max(sum(widths), 1)
     linear = [-np.log(max(width, 1)) for width in widths]
-    mode = [0.0, np.log(n_columns) / 2, *linear, np.log(0.1)]
-    spread = [1.5, 1.0, *(2.0 for _ in widths), 1.5]
+    mode = [0.0, np.log(n_columns) / 2, *linear, np.log(0.05), np.log(0.1)]
+    spread = [1.5, 1.0, *(2.0 for _ in widths), 2.0, 1.5]
     return Prior(np.array(mode), np.array(spread))
 
 
@@ -160,7 +161,7 @@ def negative_log_posterior(
 
     Parameters
     ----------
-    log_parameters : ndarray of shape (n_blocks + 3,)
+    log_parameters : ndarray of shape (n_blocks + 4,)
         In the order of ``Hyperparameters.from_log``.
     kernel : KernelOfRows
         Of the rows' inputs.
@@ -171,7 +172,7 @@ def negative_log_posterior(
     Returns
     -------
     value : float
-    gradient : ndarray of shape (n_blocks + 3,)
+    gradient : ndarray of shape (n_blocks + 4,)
         See Rasmussen & Williams 2006, eq. 5.9.
     """
     K, derivatives = kernel.with_gradients(log_parameters)

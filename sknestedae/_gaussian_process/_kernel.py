@@ -1,4 +1,4 @@
-"""The covariance of a Gaussian process: a smooth term and one linear term for each block."""
+"""The covariance of a Gaussian process: smooth, linear in each block, additive over columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+# Where the smooth functions of a standardised column have their bumps, and how wide these are.
+BUMP_WIDTH = 0.6
+CENTRES = BUMP_WIDTH * np.arange(-5, 6)
 
 
 @dataclass(frozen=True)
@@ -22,18 +26,21 @@ class Hyperparameters:
         Variance of the noise of a row of weight one.
     linear : tuple of float
         Variance of the coefficients of each block's linear term.
+    additive : float
+        Variance of the sum of smooth functions of single columns.
     """
 
     smooth: float
     length: float
     noise: float
     linear: tuple[float, ...]
+    additive: float = 0.0
 
     @classmethod
     def from_log(cls, log_parameters: np.ndarray) -> Hyperparameters:
-        """Make them from their logarithms, in the order smooth, length, linear terms, noise."""
-        smooth, length, *linear, noise = np.exp(log_parameters).tolist()
-        return cls(smooth=smooth, length=length, noise=noise, linear=tuple(linear))
+        """Make them from their logarithms: smooth, length, linear terms, additive, noise."""
+        smooth, length, *linear, additive, noise = np.exp(log_parameters).tolist()
+        return cls(smooth, length, noise, tuple(linear), additive)
 
 
 def blocks_of(X: np.ndarray, widths: Sequence[int]) -> Iterator[np.ndarray]:
@@ -76,6 +83,29 @@ def distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
 
+def bumps(X: np.ndarray) -> np.ndarray:
+    """Compute bell-shaped functions of each column, of which smooth functions are made.
+
+    Their products, summed, are the covariance of a sum of smooth functions of single columns, as
+    in a generalised additive model (Duvenaud, Nickisch, Rasmussen, NIPS 24, 226, 2011). By these
+    functions it is a matrix product, and no sum over columns for each pair of rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+        Standardised. Beyond the outermost bumps, the functions go back to zero.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns * n_centres)
+        With sums of squares of about 1.
+    """
+    scaled = (X[:, :, None] - CENTRES) / BUMP_WIDTH
+    values = np.exp(-0.5 * scaled**2, out=scaled)
+    # of one column, the squares of bumps that are as far apart as they are wide sum up to sqrt(pi)
+    return values.reshape(len(X), -1) / (np.pi**0.25 * max(X.shape[1], 1) ** 0.5)
+
+
 def covariance(
     A: np.ndarray, B: np.ndarray, widths: Sequence[int], parameters: Hyperparameters
 ) -> np.ndarray:
@@ -96,6 +126,8 @@ def covariance(
     parts = zip(parameters.linear, blocks_of(A, widths), blocks_of(B, widths), strict=True)
     for variance_of_block, a, b in parts:
         result += variance_of_block * (a @ b.T)
+    if parameters.additive:
+        result += parameters.additive * (bumps(A) @ bumps(B).T)
     return result
 
 
@@ -109,6 +141,8 @@ def variance(A: np.ndarray, widths: Sequence[int], parameters: Hyperparameters) 
     result = np.full(len(A), parameters.smooth)
     for variance_of_block, a in zip(parameters.linear, blocks_of(A, widths), strict=True):
         result += variance_of_block * (a**2).sum(axis=1)
+    if parameters.additive:
+        result += parameters.additive * (bumps(A) ** 2).sum(axis=1)
     return result
 
 
@@ -127,7 +161,8 @@ class KernelOfRows:
 
     def __init__(self, X: np.ndarray, widths: Sequence[int]) -> None:
         self.distances = distances(X, X)
-        self.products = [block @ block.T for block in blocks_of(X, widths)]
+        factors = [*blocks_of(X, widths), bumps(X)]
+        self.products = [values @ values.T for values in factors]
         self.buffers = np.empty((len(self.products) + 5, len(X), len(X)))
 
     def with_gradients(self, log_parameters: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -135,16 +170,16 @@ class KernelOfRows:
 
         Parameters
         ----------
-        log_parameters : ndarray of shape (n_blocks + 3,)
+        log_parameters : ndarray of shape (n_blocks + 4,)
             Logarithms in the order of ``Hyperparameters.from_log``.
 
         Returns
         -------
         covariance : ndarray of shape (n_rows, n_rows)
         gradients : list of ndarray of shape (n_rows, n_rows)
-            By the logarithms of smooth, length and the linear terms. The noise, last among the
-            parameters, has none: it is no part of this covariance. All are overwritten by the
-            next call.
+            By the logarithms of smooth, length, the linear terms and additive. The noise, last
+            among the parameters, has none: it is no part of this covariance. All are overwritten
+            by the next call.
         """
         parameters = Hyperparameters.from_log(log_parameters)
         scaled, decay, K, smooth, by_length, *linear = self.buffers
@@ -155,7 +190,8 @@ class KernelOfRows:
         np.add(decay, by_length, out=smooth)
         by_length *= scaled  # d/d(log length) of (1 + s) exp(-s) is s² exp(-s): s is as 1 / length
         K[:] = smooth
-        parts = zip(parameters.linear, self.products, linear, strict=True)
+        variances = (*parameters.linear, parameters.additive)
+        parts = zip(variances, self.products, linear, strict=True)
         for variance_of_block, product, derivative in parts:
             K += np.multiply(product, variance_of_block, out=derivative)
         return K, [smooth, by_length, *linear]

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 
 from ._evidence import DistinctRows, factor, inverse, merge_rows, most_probable, prior_of
-from ._kernel import Hyperparameters, covariance, variance
+from ._kernel import CENTRES, Hyperparameters, covariance, variance
 
 # Entries of the kernel matrix that are in memory at once in a prediction: 32 MB.
 MAX_ENTRIES = 2**22
@@ -39,7 +39,8 @@ class GaussianProcess:
     """A fitted Gaussian process of one target.
 
     The covariance is a Matérn 3/2 term over all columns, a linear term for each block of columns,
-    and noise. Columns and target are centred, so that there is no constant term.
+    smooth functions of single columns, and noise. Columns and target are centred, so that there
+    is no constant term.
 
     Attributes
     ----------
@@ -217,7 +218,8 @@ class GaussianProcess:
     def _in_parts(self, X: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Compute a value for each row, some rows at a time, so that memory is bounded."""
         X = checked_inputs(X, self.widths)
-        size = max(MAX_ENTRIES // len(self.rows.y), 1)
+        widest = max(len(self.rows.y), X.shape[1] * len(CENTRES))
+        size = max(MAX_ENTRIES // widest, 1)
         parts = [compute(X[k : k + size] - self.centre) for k in range(0, len(X), size)]
         return np.concatenate(parts) if parts else np.empty(0)
 
@@ -242,6 +244,7 @@ class GaussianProcess:
             "length": parameters.length,
             "noise": parameters.noise,
             "linear": np.array(parameters.linear),
+            "additive": parameters.additive,
             "centre": self.centre,
             "offset": self.offset,
             "scale": self.scale,
@@ -258,6 +261,7 @@ class GaussianProcess:
                 length=float(state["length"]),
                 noise=float(state["noise"]),
                 linear=tuple(np.asarray(state["linear"]).tolist()),
+                additive=float(state["additive"]),
             ),
             centre=np.asarray(state["centre"]),
             offset=float(state["offset"]),

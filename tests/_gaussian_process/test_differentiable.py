@@ -56,7 +56,9 @@ def test_there_is_a_gradient_at_a_training_row():
 def test_it_moves_and_is_copied_with_its_buffers():
     X, y = table()
     first = ProcessMean(GaussianProcess.fit(X, y, widths=WIDTHS))
-    assert {"inputs", "coefficients", "centre", "linear"} == set(first.state_dict())
+    assert {"inputs", "coefficients", "centre", "linear", "of_bumps", "centres"} == set(
+        first.state_dict()
+    )
     assert not list(first.parameters())
 
 
