@@ -154,5 +154,5 @@ def test_a_column_of_a_list_of_arrays_is_found_by_its_position():
     with pytest.raises(ValueError, match="got 'x0', which is the label of 0"):
         ColumnLabels.of(frame).position("x0", "key")
     twice = pd.DataFrame(np.zeros((1, 2)), columns=["a", "a"])
-    with pytest.raises(ValueError, match="got 'a', which is that of 2"):
+    with pytest.raises(ValueError, match="got 'a', which is the label of 2"):
         ColumnLabels.of(twice).position("a", "key")
