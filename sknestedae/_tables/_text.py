@@ -142,7 +142,12 @@ def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
     Words that read as numbers do so however many they are.
     """
     n_numbers = sum(not isinstance(value, str | bool | np.bool_) for value in values)
-    if n_numbers == 0 or (n_numbers < len(words) and _as_numbers(words[:_MOST_VALUES]) is None):
+    if n_numbers and _as_numbers(words[:_MOST_VALUES]) is not None:  # to coerce would lose them
+        return (
+            f"holds numbers beside numbers as text, such as {_examples(words)}, so that all of "
+            "them are categories. Bring them to one unit, and convert the column to numbers"
+        )
+    if n_numbers < len(words):
         return None
     return (
         f"holds numbers beside the text {_examples(words)}, so that all of them are categories. "

@@ -47,7 +47,7 @@ DOUBTFUL = {
     "more numbers as text than numbers": (
         [x if k % 3 else f"{x:.3f} um" for k, x in enumerate(NUMBERS[:20])]
         + [f"{x:.3f} um" for x in NUMBERS[20:]],
-        "numbers beside the text",
+        "numbers beside numbers as text, such as '5.251 um'",
     ),
     "a word beside numbers": ([*NUMBERS[1:].tolist(), "n/a"], "numbers beside the text 'n/a'"),
 }
