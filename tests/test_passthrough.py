@@ -401,7 +401,7 @@ def test_a_key_that_cannot_be():
     tables, targets = two_tables()
     for key in ("formla", 7, ("scale0", "formula")):
         message = (
-            "'key' parameter must be the label of one column of X, got .*, which is that of 0"
+            "'key' parameter must be the label of one column of X, got .*, which is the label of 0"
         )
         with pytest.raises(ValueError, match=message):
             fit(tables, targets, key=key)

@@ -16,7 +16,7 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 
 from .._notices import notice
-from .._tables._measured import MeasuredValues, material_keys
+from .._tables._measured import MeasuredValues, count_mixed, material_keys
 from .._tables._missing import take_rows
 from .._tables._staged import StagedTable, StageTargets
 from ..exceptions import MaterialKeyWarning
@@ -428,13 +428,11 @@ def _doubt_key(
         )
     keys, is_whole = material_keys(take_columns(table.X, passed.identity, rows))
     own = sorted({j for name in names[: k + 1] for j in table.columns[name]})
-    content, _ = material_keys(take_columns(table.X, own, rows))
-    pairs = pd.DataFrame({"key": keys, "content": content})[is_whole].drop_duplicates()
-    n_mixed = int((pairs["key"].value_counts() > 1).sum())
+    n_mixed = count_mixed(keys[is_whole], take_columns(table.X, own, rows[is_whole]))
     if n_mixed:
         notice(
-            f"The key {key} has {n_mixed} values that stand for rows of stage {names[k]!r} with "
-            "other columns: the mean of their targets is passed on.",
+            f"The key {key} has {n_mixed} values that stand for rows of stage {names[k]!r} whose "
+            "columns differ: the mean of their targets is passed on.",
             MaterialKeyWarning,
         )
 

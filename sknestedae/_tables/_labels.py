@@ -94,7 +94,7 @@ class ColumnLabels:
         if len(found) != 1:
             raise ValueError(
                 f"The '{parameter}' parameter must be the label of one column of X, got "
-                f"{label!r}, which is that of {len(found)}; the columns are {known!r:.200}."
+                f"{label!r}, which is the label of {len(found)}; the columns are {known!r:.200}."
             )
         return found[0]
 

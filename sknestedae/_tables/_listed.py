@@ -23,6 +23,9 @@ from ._labels import ColumnLabels
 from ._missing import fill_missing
 from ._scales import StackedScales, doubt_units, is_scale_list, refuse_folded_lists, stack
 
+# A list that holds these is one of targets, and none of numbers or labels.
+_TABLES = (pd.Series, pd.DataFrame)
+
 
 class GivenTables(NamedTuple):
     """Table, target and weights that ``fit`` or ``score`` was given; a list of tables as one.
@@ -63,6 +66,11 @@ def read_given(
         As in ``stack_scales``.
     """
     if not is_scale_list(X):
+        if isinstance(y, list | tuple) and any(isinstance(own, _TABLES) for own in y):
+            raise TypeError(
+                f"y is a list of {len(y)} targets, but X is one table. Pass a list of tables, one "
+                "a scale; or, beside one table, one y with a column for each target."
+            )
         read, y, sample_weight = read_rows(X, y, sample_weight)
         return GivenTables(as_cells(read), y, sample_weight, [table_kind(X)], None, None)
     refuse_folded_lists()

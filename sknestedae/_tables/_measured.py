@@ -97,12 +97,38 @@ def material_keys(rows: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows).infer_objects()
     is_whole = np.asarray(~missing_entries(frame).any(axis=1))
+    return row_keys(_cells_as_keys(frame)), is_whole
+
+
+def count_mixed(materials: np.ndarray, rows: pd.DataFrame | np.ndarray) -> int:
+    """Count the materials of which two rows differ in a column that both have measured.
+
+    A gap in one of two replicates does not make two materials of them.
+
+    Parameters
+    ----------
+    materials : ndarray of shape (n_samples,)
+        Which material each row is of.
+    rows : DataFrame or ndarray of shape (n_samples, n_columns)
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows).infer_objects()
+    is_known = ~np.asarray(missing_entries(frame))
+    is_mixed = pd.Series(False, index=np.unique(materials))
+    for j, keys in _cells_as_keys(frame).items():
+        pairs = pd.DataFrame({"material": materials, "keys": keys})[is_known[:, j]]
+        n_values = pairs.drop_duplicates()["material"].value_counts()
+        is_mixed[n_values.index[n_values > 1]] = True
+    return int(is_mixed.sum())
+
+
+def _cells_as_keys(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give each cell a number that follows from its content; columns go by position."""
     arrays = set(array_columns(frame))
     columns = {
         j: (cell_keys if j in arrays else _keys_by_value)(frame.iloc[:, j])
         for j in range(frame.shape[1])
     }
-    return row_keys(pd.DataFrame(columns)), is_whole
+    return pd.DataFrame(columns)
 
 
 def _keys_by_value(column: pd.Series) -> np.ndarray:

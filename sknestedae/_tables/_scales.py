@@ -437,7 +437,8 @@ def _may_carry(X_list: list[pd.DataFrame | np.ndarray]) -> bool:
     widths = [table.shape[1] for table in X_list]
     is_named = any(isinstance(table, pd.DataFrame) for table in X_list)
     is_named = is_named or any(table.ndim > 2 for table in X_list)  # they can carry nothing
-    grows = all(before < after for before, after in zip(widths[:-1], widths[1:], strict=True))
+    # as many columns as before: a scale that its target alone tells
+    grows = all(before <= after for before, after in zip(widths[:-1], widths[1:], strict=True))
     return len(widths) > 1 and not is_named and grows
 
 

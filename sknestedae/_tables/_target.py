@@ -238,8 +238,13 @@ def read_labels(
         raise ValueError(f"y has no labelled row: all {len(y)} are missing.")
     labels = y[labelled]
     if labels.dtype == object:
-        if len({isinstance(label, str) for label in labels}) > 1:
-            raise ValueError("y mixes strings with other labels; convert them to one type.")
+        words = [label for label in labels if isinstance(label, str)]
+        if 0 < len(words) < len(labels):
+            other = next(label for label in labels if not isinstance(label, str))
+            raise ValueError(
+                f"y mixes strings with other labels, such as {words[0]!r} with {other!r}; convert "
+                "them to one type, with NaN where nothing was measured."
+            )
         labels = np.asarray(labels.tolist())
     if len(labels):
         assert_all_finite(labels, input_name="y")

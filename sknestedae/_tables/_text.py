@@ -74,18 +74,9 @@ def doubt(column: pd.Series) -> str | None:
     said = [w for w in words[:_MOST_VALUES] if w.strip().lower() not in _MISSING]
     if not said:
         return None
-    if _share(_INTEGER, said) < 1 and _share(_NUMBER, said) >= _SHARE:
-        return (
-            f"holds numbers as text, such as {_examples(said)}; as categories their order and "
-            "distances are lost. Convert it, such as with pd.to_numeric(column.str.replace(',', "
-            "'.'))"
-        )
-    if _share(_INTEGER, said) < 1 and _share(_WITH_UNIT, said) >= _SHARE:
-        return (
-            f"holds numbers with a unit as text, such as {_examples(said)}; as categories their "
-            "order and distances are lost. Convert it, such as with "
-            "column.str.extract(r'([\\d.]+)')[0].astype(float)"
-        )
+    numbers = _as_numbers(said)
+    if numbers is not None:
+        return numbers
     if _share(_DATE, said) >= _SHARE:
         return (
             f"holds dates as text, such as {_examples(said)}; as categories their order is lost. "
@@ -108,6 +99,33 @@ def doubt(column: pd.Series) -> str | None:
     return None
 
 
+def _as_numbers(said: list[str]) -> str | None:
+    """Say of words that read as numbers, with units or without, that they are no categories."""
+    if _share(_INTEGER, said) == 1:
+        return None
+    if _share(_NUMBER, said) >= _SHARE:
+        return (
+            f"holds numbers as text, such as {_examples(said)}; as categories their order and "
+            "distances are lost. Convert it, such as with pd.to_numeric(column.str.replace(',', "
+            "'.'))"
+        )
+    if _share(_WITH_UNIT, said) >= _SHARE:
+        return (
+            f"holds numbers with a unit as text, such as {_examples(said)}; as categories their "
+            "order and distances are lost. Convert it, such as with "
+            "column.str.extract(r'([\\d.]+)')[0].astype(float)"
+        )
+    plain = [word for word in said if _NUMBER.fullmatch(word)]
+    with_unit = [word for word in said if _WITH_UNIT.fullmatch(word)]
+    if plain and with_unit and len(plain) + len(with_unit) >= _SHARE * len(said):
+        return (
+            "holds numbers as text, some with a unit and some without, such as "
+            f"{_examples([with_unit[0], plain[0]])}; as categories their order and distances are "
+            "lost. Bring them to one unit, and convert the column to numbers"
+        )
+    return None
+
+
 def _twins(words: list[str]) -> list[str]:
     """Give two words that differ by blanks alone, if there are such."""
     known: dict[str, str] = {}
@@ -119,8 +137,16 @@ def _twins(words: list[str]) -> list[str]:
 
 
 def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
-    """Say of words beside at least as many numbers that they make categories of all."""
+    """Say of words beside at least as many numbers that they make categories of all.
+
+    Words that read as numbers do so however many they are.
+    """
     n_numbers = sum(not isinstance(value, str | bool | np.bool_) for value in values)
+    if n_numbers and _as_numbers(words[:_MOST_VALUES]) is not None:  # to coerce would lose them
+        return (
+            f"holds numbers beside numbers as text, such as {_examples(words)}, so that all of "
+            "them are categories. Bring them to one unit, and convert the column to numbers"
+        )
     if n_numbers < len(words):
         return None
     return (

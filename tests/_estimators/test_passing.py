@@ -274,9 +274,18 @@ def test_a_key_that_finds_nothing_is_doubted():
 
 def test_a_key_of_rows_that_differ_is_doubted():
     table = key_table(["A", "A", "B", "A"], [1.0, 2.0, 3.0, 1.0])
-    message = r"The key 'formula' has 1 values that stand for rows of stage 'first' with other col"
+    message = (
+        r"The key 'formula' has 1 values that stand for rows of stage 'first' whose columns d"
+    )
     with pytest.warns(MaterialKeyWarning, match=message):
         learnt = learn(table, [1.0, 2.0, 5.0], [0, 1, 2], [3])
+    assert_array_equal(learnt.find(take_columns(table.X, [0], [3])), [[1.5]])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_gap_in_a_replicate_does_not_make_a_key_doubtful():
+    table = key_table(["A", "A", "B", "A"], [1.0, np.nan, 3.0, 1.0])
+    learnt = learn(table, [1.0, 2.0, 5.0], [0, 1, 2], [3])
     assert_array_equal(learnt.find(take_columns(table.X, [0], [3])), [[1.5]])
 
 

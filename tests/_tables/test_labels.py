@@ -151,8 +151,8 @@ def test_a_column_of_a_list_of_arrays_is_found_by_its_position():
     assert ColumnLabels.of(np.zeros((1, 3))).position(2, "key") == 2
     frame = pd.DataFrame(np.zeros((1, 2)), columns=[1, 0])
     assert ColumnLabels.of(frame).position(1, "key") == 0
-    with pytest.raises(ValueError, match="got 'x0', which is that of 0"):
+    with pytest.raises(ValueError, match="got 'x0', which is the label of 0"):
         ColumnLabels.of(frame).position("x0", "key")
     twice = pd.DataFrame(np.zeros((1, 2)), columns=["a", "a"])
-    with pytest.raises(ValueError, match="got 'a', which is that of 2"):
+    with pytest.raises(ValueError, match="got 'a', which is the label of 2"):
         ColumnLabels.of(twice).position("a", "key")

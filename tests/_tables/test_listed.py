@@ -91,3 +91,14 @@ def test_a_completed_table_keeps_what_was_measured(same):
     assert_array_equal(some.iloc[:, -1], [7, 7])
     as_array = [table.to_numpy(dtype=object) for table in tables]
     assert listed.completed_table(filled, as_array[-1], slice(None)).shape == tables[-1].shape
+
+
+@pytest.mark.parametrize("as_frames", [True, False])
+def test_a_list_of_targets_beside_one_table_is_refused(as_frames):
+    X_list, _ = two_scales()
+    y_list = [pd.Series(np.zeros(len(table))) for table in X_list]
+    y_list = [y.to_frame() for y in y_list] if as_frames else y_list
+    with pytest.raises(
+        TypeError, match=r"y is a list of 2 targets, but X is one table\. Pass a l"
+    ):
+        read_given(X_list[0], y_list, None, None, "auto")

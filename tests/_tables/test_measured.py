@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from sknestedae._tables._measured import MeasuredValues, material_keys
+from sknestedae._tables._measured import MeasuredValues, count_mixed, material_keys
 
 # The same two rows, (1, 0) and (2, 1).
 SPELLINGS = {
@@ -135,3 +135,18 @@ def test_a_table_in_single_precision_is_the_same_table():
     assert_array_equal(measured.find(rows[:1].astype(np.float32)), [[1.0]])
     # an integer keeps its digits, which single precision would round
     assert_array_equal(measured.find(rows[1:] - [[1.0, 0.0]]), [[np.nan]])
+
+
+@pytest.mark.parametrize("as_array", [True, False])
+def test_materials_are_mixed_where_two_rows_differ_in_what_both_have_measured(as_array):
+    rows = pd.DataFrame(
+        {
+            "size": [1.0, np.nan, 1.0, 2.0, 3.0, 3.0, np.nan, 4.0],
+            "lattice": ["fcc", "fcc", None, "fcc", "bcc", "hcp", "fcc", None],
+        }
+    )
+    materials = np.array([0, 0, 0, 1, 2, 2, 3, 3])  # of 2, the lattices differ
+    assert count_mixed(materials, rows.to_numpy() if as_array else rows) == 1
+    materials[3] = 0  # another size than the first row, with gaps in between
+    assert count_mixed(materials, rows.to_numpy() if as_array else rows) == 2
+    assert count_mixed(materials[:0], rows[:0]) == 0

@@ -176,12 +176,21 @@ def test_arrays_that_may_be_both_say_what_they_were_taken_for():
     assert own.shape == (12, 3)
 
 
+def test_arrays_of_one_shape_may_be_one_property_by_two_methods():
+    first, second = np.zeros((6, 2)), np.ones((6, 2))
+    with pytest.warns(SameRowsWarning, match=r"have 6 rows each.*same_rows=False"):
+        stacked, _ = stack_scales([first, second])
+    assert stacked.shape == (6, 4)
+    targets = [np.zeros(6), np.ones(6)]
+    own, _ = stack_scales([first, second], targets, same_rows=False)
+    assert own.shape == (12, 2)
+
+
 @pytest.mark.parametrize(
     ("X_list", "same"),
     [
         ([np.zeros((6, 2)), np.ones((5, 3))], False),  # other numbers of rows
         ([np.zeros((6, 3)), np.ones((6, 2))], True),  # nothing can be carried
-        ([np.zeros((6, 2)), np.ones((6, 2))], True),
         ([crystals()[["radius"]], crystals()[["count", "mixed"]]], True),  # names tell
         ([crystals()[["radius"]], crystals()[["radius", "count"]]], False),
         ([np.zeros((6, 2))], True),

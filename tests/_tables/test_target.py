@@ -258,7 +258,7 @@ def test_a_column_is_read_with_a_warning():
         ([1, 1, None], ValueError, r"y has only one class, 1; a classifier needs at least two"),
         (["a", "a"], ValueError, r"y has only one class, 'a'"),
         ([0.5, 1.5], ValueError, r"Unknown label type: continuous"),
-        (["a", 1], ValueError, r"y mixes strings with other labels"),
+        (["a", 1], ValueError, r"y mixes strings with other labels, such as 'a' with 1;"),
         ([0.0, np.inf], ValueError, r"y contains infinity"),
         ([[0, 1], [1, 0]], ValueError, r"y should be a 1d array"),
     ],

@@ -40,6 +40,15 @@ DOUBTFUL = {
         ["SnO2", "TiO2", "SnO2 ", "ZnO"] * 10,
         "differ by blanks alone, such as 'SnO2', 'S",
     ),
+    "numbers with a unit beside numbers without": (
+        [f"{x:.3f} um" if k % 3 else f"{x:.3f}" for k, x in enumerate(NUMBERS)],
+        "some with a unit and some without, such as '4.736 um', '5.251'",
+    ),
+    "more numbers as text than numbers": (
+        [x if k % 3 else f"{x:.3f} um" for k, x in enumerate(NUMBERS[:20])]
+        + [f"{x:.3f} um" for x in NUMBERS[20:]],
+        "numbers beside numbers as text, such as '5.251 um'",
+    ),
     "a word beside numbers": ([*NUMBERS[1:].tolist(), "n/a"], "numbers beside the text 'n/a'"),
 }
 CATEGORIES = {
