@@ -36,7 +36,8 @@ class Passed(NamedTuple):
     is_number : ndarray of bool, shape (n_passed,)
         Which are numbers; the others are of one-hot groups.
     std : ndarray of shape (n_samples, n_predictions)
-        Standard deviation of the predictions; 0 where it was measured or is not known.
+        Standard deviation of the predictions; 0 where it was measured or is not known. NaN where
+        it was not asked for.
     n_own : int
         Number of the stage's own columns, behind which the latents stand in its table.
     """

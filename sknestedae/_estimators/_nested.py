@@ -44,7 +44,13 @@ from ._completion import ChainCompleter
 from ._ensemble import fit_members, make_members
 from ._fitted import fitted_part
 from ._fitted_chain import FittedChain
-from ._outputs import decode_chain, predict_chains, predict_proba_chains, stds_of_stages
+from ._outputs import (
+    decode_chain,
+    join_outputs,
+    outputs_with_stds,
+    predict_chains,
+    predict_proba_chains,
+)
 from ._passing import describe_passed, plan_passing
 from ._stages import Stage, check_stages
 from ._unwrap import innermost, unfrozen
@@ -699,7 +705,6 @@ default=None
                 stages,
                 table,
                 trained,
-                passing,
                 max_iter=self.refine_iter,
                 seed=check_random_state(self.random_state).randint(2**31),
                 verbose=self.verbose or 0,
@@ -714,7 +719,7 @@ default=None
             table.labels,
             frame_kinds,
             same_rows,
-            passing,
+            trained.gathered.plan,
             history,
         )
         self._members: list[NestedAutoencoder] = []
@@ -802,7 +807,8 @@ def std_of_scale(nae: NestedAutoencoder, X: Any, k: int) -> np.ndarray | None:
     table, chains = part._read(X), part._chains
     stage = chains[0].stages[-1]
     wanted = {stage.name: chains[0].targets[stage.name]}
-    if len(chains) == 1 and not stds_of_stages(chains[0].iter_inputs(table), wanted):
-        return None
-    found = predict_chains(chains, table, only_last=True, return_std=True)
-    return None if found is None else found[1]
+    if len(chains) > 1:
+        found = predict_chains(chains, table, only_last=True, return_std=True)
+        return None if found is None else found[1]
+    _, stds = outputs_with_stds(chains[0].iter_inputs(table, with_std=True), wanted)
+    return join_outputs(stds, is_1d=True) if stds else None

@@ -25,7 +25,7 @@ from .._training._concurrent import run_concurrently
 from ._head import Passed
 from ._passing import PassedOn, as_columns, take_columns
 from ._refinement import StageData
-from ._stages import Stage, fit_stage, has_process, predict_stage
+from ._stages import Stage, fit_stage, heads_of, predict_stage
 
 _N_FOLDS = 5
 
@@ -61,7 +61,7 @@ def learn_out_of_fold(
         By what the rows are. None where a Gaussian process predicts, a fitted stage was frozen, or
         no row of later stages is among those of this one.
     """
-    if has_process(stage) or isinstance(stage.estimator, FrozenEstimator):
+    if None not in heads_of(stage) or isinstance(stage.estimator, FrozenEstimator):
         return None
     keys, _ = material_keys(take_columns(table.X, passed.identity, rows))
     wanted, _ = material_keys(take_columns(table.X, passed.identity, later))

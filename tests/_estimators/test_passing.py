@@ -157,7 +157,7 @@ def fitted_stages(n_rows=12, **settings):
 
 def test_rows_are_given_columns_then_predictions():
     stages, table, passing = fitted_stages(**GP)
-    inputs = list(iter_inputs(table, stages, passing))
+    inputs = list(iter_inputs(stages, PassedRows(table, passing, with_std=True)))
     assert inputs[0].passed is None
     passed = inputs[1].passed
     own = table.X[["a", "b"]]
@@ -174,7 +174,7 @@ def test_what_was_measured_stands_for_the_prediction():
     known = np.full((12, 1), np.nan)
     known[[2, 5], 0] = [40.0, 50.0]
     rows = [np.arange(12), np.arange(12)]
-    learn_measured(passing, 0, table, known, rows)
+    passing = learn_measured(passing, 0, table, known, rows)
     other = table_of(table.X.iloc[[5, 7]].assign(c=9.0), **table.columns)
     described = describe_passed(other, stages, passing)["a"]
     assert described["measured"].tolist() == [True, False]
@@ -190,8 +190,8 @@ def test_the_target_of_the_row_itself_is_passed_in_training():
     stages, table, passing = fitted_stages()
     known = np.arange(12.0)[:, None]
     known[3] = np.nan
-    gathered = PassedRows(table, passing)
-    gathered.add(0, stages[0], table.stage(0, None), slice(None), known)
+    gathered = PassedRows(table, passing, known={0: known})
+    gathered.add(0, stages[0], table.stage(0, None))
     assert gathered.is_measured[0][:, 0].tolist() == [k != 3 for k in range(12)]
     values = gathered.to(1, stages[1]).values[:, -1]
     assert_array_equal(np.delete(values, 3), np.delete(known[:, 0], 3))
@@ -258,8 +258,9 @@ def learn(table, known, rows, wanted):
     passing = [None, PassedOn({}, 0, [0], True)]
     values = np.full((len(table), 1), np.nan)
     values[rows, 0] = known
-    learn_measured(passing, 0, table, values, [np.array(rows), np.array(wanted)])
-    return passing[1].measured
+    learnt = learn_measured(passing, 0, table, values, [np.array(rows), np.array(wanted)])
+    assert passing[1].measured is None  # a new plan
+    return learnt[1].measured
 
 
 def test_a_key_that_finds_nothing_is_doubted():
