@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sknestedae._estimators._head import Head
 from sknestedae._estimators._passing import (
     PassedOn,
     PassedRows,
@@ -298,3 +299,21 @@ def test_helpers():
     assert_array_equal(take_columns(X, [1], np.array([2, 0])), [[5], [1]])
     frame = pd.DataFrame(X, columns=["a", "a"])  # by position
     assert_array_equal(take_columns(frame, [1], np.array([2])), [[5]])
+
+
+def test_an_infinite_target_is_refused_before_it_is_passed():
+    frame = pd.DataFrame({0: [1.0, np.nan, -np.inf]})
+    with pytest.raises(ValueError, match=r"y contains infinity.*first in row 2\); a value must"):
+        measured_targets(Stage("a", sae(), [0]), StageTargets(frame, True, {"a": [0]}))
+
+
+def test_no_standard_deviation_is_computed_unasked(monkeypatch):
+    """It takes longer than the prediction, and a mean alone does not need it."""
+    stages, table, passing = fitted_stages(**GP)
+    monkeypatch.delattr(Head, "std")
+    gathered = PassedRows(table, passing)
+    *_, last = iter_inputs(stages, gathered)
+    assert np.isnan(last.passed.std).all()
+    assert last.passed.n_predictions == 1
+    with pytest.raises(AttributeError):
+        list(iter_inputs(stages, PassedRows(table, passing, with_std=True)))
