@@ -20,7 +20,6 @@ from ._passing import (
     PassedRows,
     check_frozen,
     iter_inputs,
-    learn_measured,
     measured_targets,
 )
 from ._refinement import StageData, refine
@@ -218,11 +217,9 @@ def train_stages(
             encoded = encode_alike(stage.estimator, given, table.seen(k)[later])
             passed = next((p for p in passing if p is not None and p.source == k), None)
             if passed is not None:
-                known = gathered.known[k] = measured_targets(stage, target)
-                gathered.plan = learn_measured(gathered.plan, k, table, known, rows)
+                known = measured_targets(stage, target)
                 unseen = learn_out_of_fold(stage, table, data, own, later, beside, passed)
-                if unseen is not None:
-                    gathered.unseen[k] = unseen
+                gathered.learn(k, known, unseen, rows)
             gathered.add(k, stage, given, later)
         values = np.full((len(table), encoded.shape[1]), np.nan, dtype=encoded.dtype)
         values[later] = encoded

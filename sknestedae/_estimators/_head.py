@@ -24,6 +24,9 @@ from .._tables._target import NumericTarget
 # With more distinct rows that are labelled, predictor="auto" leaves the target to the network; a
 # Gaussian process that is asked for takes so many of them.
 MOST_ROWS = 2000
+# A value farther from the mean than so many standard deviations counts as one so far: its square
+# is then finite, and so is the prediction.
+_FARTHEST = 1e100
 
 
 class Passed(NamedTuple):
@@ -201,7 +204,9 @@ class Head:
 
     def _inputs(self, own: np.ndarray, passed: Passed | None) -> np.ndarray:
         values = own if passed is None else np.hstack([own, passed.values])
-        return (values - self.centre) / self.scale
+        with np.errstate(over="ignore"):
+            scaled = (values - self.centre) / self.scale
+        return np.clip(scaled, -_FARTHEST, _FARTHEST)
 
     # -- in files
 
@@ -240,7 +245,8 @@ class HeadMean(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Predict, of shape (n_samples, n_outputs), in scaled units and double precision."""
-        return self.means((inputs - self.centre) / self.scale).clamp(self.low, self.high)
+        scaled = ((inputs - self.centre) / self.scale).clamp(-_FARTHEST, _FARTHEST)
+        return self.means(scaled).clamp(self.low, self.high)
 
 
 def _affine(

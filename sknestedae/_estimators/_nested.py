@@ -34,6 +34,7 @@ from ..exceptions import NoTargetError
 from ._base import BaseSupervisedAutoencoder
 from ._base_chain import BaseChain
 from ._chain_fit import (
+    TrainedStages,
     configure_stages,
     refine_stages,
     strata_of_scales,
@@ -699,16 +700,7 @@ default=None
         trained = train_stages(
             stages, table, target, sample_weight, whole, self.train_rows, passing
         )
-        history = None
-        if self.refine_iter:
-            history = refine_stages(
-                stages,
-                table,
-                trained,
-                max_iter=self.refine_iter,
-                seed=check_random_state(self.random_state).randint(2**31),
-                verbose=self.verbose or 0,
-            )
+        history = self._refine(stages, table, trained) if self.refine_iter else None
         if same_rows is None:  # a part that lacks nothing has all rows at each scale
             same_rows = all(len(own) == len(table) for own in trained.rows)
         self._fitted = FittedChain(
@@ -723,6 +715,19 @@ default=None
             history,
         )
         self._members: list[NestedAutoencoder] = []
+
+    def _refine(
+        self, stages: list[Stage], table: StagedTable, trained: TrainedStages
+    ) -> pd.DataFrame:
+        """Train stages on in place, all of them together; give the history."""
+        return refine_stages(
+            stages,
+            table,
+            trained,
+            max_iter=self.refine_iter,
+            seed=check_random_state(self.random_state).randint(2**31),
+            verbose=self.verbose or 0,
+        )
 
     def _configure(self, columns: dict[str, list[int]], target: StageTargets) -> list[Stage]:
         """Give the stages that are to be fitted, with the chain's parameters."""

@@ -247,6 +247,30 @@ class PassedRows:
         known = {k: values[rows] for k, values in self.known.items()}
         return PassedRows(self.table.take(rows), self.plan, known=known, unseen=self.unseen)
 
+    def learn(
+        self,
+        k: int,
+        known: np.ndarray,
+        unseen: MeasuredValues | None,
+        rows_of: list[np.ndarray],
+    ) -> None:
+        """Take in what was measured at a stage, before what it passes on is added.
+
+        Parameters
+        ----------
+        k : int
+        known : ndarray of shape (n_samples, n_outputs)
+            What was measured of the rows themselves; NaN where nothing was.
+        unseen : MeasuredValues or None
+            Predictions out of fold, where they are needed.
+        rows_of : list of ndarray of int
+            The rows that each stage is trained on.
+        """
+        self.plan = learn_measured(self.plan, k, self.table, known, rows_of)
+        self.known[k] = known
+        if unseen is not None:
+            self.unseen[k] = unseen
+
     def to(self, k: int, stage: Stage, rows: Any = slice(None)) -> Passed | None:
         """Give what a stage's predictor is given beside its table, of some rows."""
         own = self.plan[k]
