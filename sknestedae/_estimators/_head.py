@@ -151,7 +151,19 @@ class Head:
             In scaled units, NaN where it is not known.
         sample_weight : ndarray of shape (n_samples,) or None
         passed : Passed or None
-        n_columns, seed : int
+        n_columns : int
+            How many of the table's first columns are inputs.
+        seed : int
+            Of rows that are drawn, where there are too many.
+
+        Returns
+        -------
+        Head
+
+        Raises
+        ------
+        ValueError
+            If an output is known in no row.
         """
         n_predictions = 0
         if passed is not None:
@@ -187,7 +199,7 @@ class Head:
     def std(self, own: np.ndarray, passed: Passed | None) -> np.ndarray:
         """Give the standard deviation of a new measurement, of shape (n_samples, n_outputs).
 
-        What a passed prediction may be wrong by is in it, as far as the mean depends on it.
+        The uncertainty of a passed prediction is in it, as far as the mean depends on it.
         """
         inputs = self._inputs(own, passed)
         squares = self.processes.std(inputs) ** 2

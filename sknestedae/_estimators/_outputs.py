@@ -229,7 +229,7 @@ def mean_of_members(
     classes : dict of int to ndarray of shape (n_classes,)
         Of the columns of y that hold some.
     stds : list of dict, optional
-        What each member says its predictions may be wrong by, of the columns where it does.
+        Standard deviations of each member's predictions, of the columns where it has them.
 
     Returns
     -------
