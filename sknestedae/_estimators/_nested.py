@@ -812,8 +812,9 @@ def std_of_scale(nae: NestedAutoencoder, X: Any, k: int) -> np.ndarray | None:
     table, chains = part._read(X), part._chains
     stage = chains[0].stages[-1]
     wanted = {stage.name: chains[0].targets[stage.name]}
+    if not wanted[stage.name]:
+        return None
     if len(chains) > 1:
-        found = predict_chains(chains, table, only_last=True, return_std=True)
-        return None if found is None else found[1]
+        return predict_chains(chains, table, only_last=True, return_std=True)[1]
     _, stds = outputs_with_stds(chains[0].iter_inputs(table, with_std=True), wanted)
     return join_outputs(stds, is_1d=True) if stds else None
