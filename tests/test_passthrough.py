@@ -704,8 +704,18 @@ def test_a_clone_is_fitted_to_the_same(explicit):
     assert (params["passthrough"], params["key"]) == (False, "a")
 
 
-def test_after_a_refinement_the_heads_know_the_refined_stages():
-    """The network of the first stage predicts otherwise then, which is what is passed on."""
+def test_after_a_refinement_the_heads_know_the_refined_stages(monkeypatch):
+    """The network of the first stage predicts otherwise then, which is what is passed on.
+
+    Of the six rows that it has learnt, the head still learns from predictions out of fold.
+    """
+    learnt, refit = [], SupervisedAutoencoder._refit_head
+
+    def spy(self, X, y, sample_weight, passed):
+        learnt.append(passed.values[:, -1])
+        refit(self, X, y, sample_weight, passed)
+
+    monkeypatch.setattr(SupervisedAutoencoder, "_refit_head", spy)
     tables, targets = two_tables()
     targets[0][:] = np.random.default_rng(0).normal(size=40)
     stages = [("scale0", sae(max_iter=2), COLUMNS), ("scale1", gp(), ["t"])]
@@ -715,7 +725,10 @@ def test_after_a_refinement_the_heads_know_the_refined_stages():
     assert np.abs(value - before.passed_on(tables)[1]["scale0"]["value"])[6:].max() > 1e-3
     predicted = nested["scale0"].predict(tables[1][COLUMNS])
     assert_allclose(value[6:], predicted[6:], rtol=1e-5)
-    mean, _ = head_by_hand(nested, tables[1], tables[1], ["t"], COLUMNS, value, value, targets[1])
+    (given,) = learnt
+    assert_allclose(given[6:], predicted[6:], rtol=1e-5)
+    assert np.abs(given[:6] - targets[0][:6]).min() > 1e-3
+    mean, _ = head_by_hand(nested, tables[1], tables[1], ["t"], COLUMNS, given, value, targets[1])
     assert_allclose(nested.predict(tables)[1], mean, rtol=1e-3, atol=1e-3)
 
 

@@ -20,7 +20,6 @@ from ._passing import (
     PassedRows,
     check_frozen,
     iter_inputs,
-    learn_measured,
     measured_targets,
 )
 from ._refinement import StageData, refine
@@ -29,6 +28,7 @@ from ._stages import (
     check_stage,
     encode_alike,
     fit_stage,
+    heads_of,
     iter_stages,
     latents_of,
     naming,
@@ -50,11 +50,14 @@ class TrainedStages(NamedTuple):
         What each was trained on.
     n_latents : list of int
         Of each stage.
+    gathered : PassedRows
+        What they passed on; its plan knows what was measured.
     """
 
     rows: list[np.ndarray]
     data: list[StageData]
     n_latents: list[int]
+    gathered: PassedRows
 
 
 # ---------------------------------------------------------------------------------------------
@@ -182,7 +185,7 @@ def train_stages(
     train_rows : "own" or "all"
         As the chain has it.
     passing : list of {PassedOn, None}
-        What each stage's predictor is given; what was measured is noted in it.
+        What each stage's predictor is given; what was measured is not known yet.
 
     Raises
     ------
@@ -190,19 +193,12 @@ def train_stages(
         If a stage cannot be trained.
     """
     for k, stage in enumerate(stages):
-        # the whole table says which columns are categorical, and not the rows of a scale alone
-        categorical = whole.categorical_columns(k) if reads_kinds(stage.estimator) else None
-        if categorical is not None:
-            stage.estimator.set_params(categorical_features=categorical)
-        if k and isinstance(stage.estimator, BaseSupervisedAutoencoder):
-            stage.estimator.set_params(
-                blocks=own_blocks(stage.estimator.blocks, len(stage.columns))
-            )
+        _set_columns(stage, k, whole)
     rows = table.training_rows(target.known(len(table)), train_rows)
     for stage, own in zip(stages, rows, strict=True):
         check_stage(stage, target, own)
-    trained = TrainedStages(rows, [], [])
-    latents, gathered = None, PassedRows(table, passing)
+    gathered, latents = PassedRows(table, passing), None
+    trained = TrainedStages(rows, [], [], gathered)
     for k, (stage, own) in enumerate(zip(stages, rows, strict=True)):
         data = StageData(
             [table.stage(k, latents, own)],
@@ -219,14 +215,12 @@ def train_stages(
             later = np.unique(np.concatenate(rows[k + 1 :] or [own[:1]]))
             given = table.stage(k, latents, later)
             encoded = encode_alike(stage.estimator, given, table.seen(k)[later])
-            known = unseen = None
-            is_source = [passed for passed in passing if passed is not None and passed.source == k]
-            if is_source:
+            passed = next((p for p in passing if p is not None and p.source == k), None)
+            if passed is not None:
                 known = measured_targets(stage, target)
-                learn_measured(passing, k, table, known, rows)
-                unseen = learn_out_of_fold(stage, table, data, own, later, beside, is_source[0])
-            if any(passed is not None for passed in passing[k + 1 :]):
-                gathered.add(k, stage, given, later, known, unseen)
+                unseen = learn_out_of_fold(stage, table, data, own, later, beside, passed)
+                gathered.learn(k, known, unseen, rows)
+            gathered.add(k, stage, given, later)
         values = np.full((len(table), encoded.shape[1]), np.nan, dtype=encoded.dtype)
         values[later] = encoded
         latents = latents_of(stage, values)
@@ -235,11 +229,20 @@ def train_stages(
     return trained
 
 
+def _set_columns(stage: Stage, k: int, whole: StagedTable) -> None:
+    """Tell an estimator the kinds of its columns, and the blocks of those that are no latents."""
+    # the whole table says which columns are categorical, and not the rows of a scale alone
+    categorical = whole.categorical_columns(k) if reads_kinds(stage.estimator) else None
+    if categorical is not None:
+        stage.estimator.set_params(categorical_features=categorical)
+    if k and isinstance(stage.estimator, BaseSupervisedAutoencoder):
+        stage.estimator.set_params(blocks=own_blocks(stage.estimator.blocks, len(stage.columns)))
+
+
 def refine_stages(
     stages: list[Stage],
     table: StagedTable,
     trained: TrainedStages,
-    passing: list[PassedOn | None],
     *,
     max_iter: int,
     seed: int,
@@ -247,15 +250,14 @@ def refine_stages(
 ) -> pd.DataFrame:
     """Train fitted stages on in place, all of them together.
 
+    A Gaussian process whose stage is passed something is then fitted anew.
+
     Parameters
     ----------
     stages : list of Stage
         Trained one after the other.
     table : StagedTable
     trained : TrainedStages
-    passing : list of {PassedOn, None}
-        What each stage's predictor is given; a Gaussian process of what has changed is fitted
-        anew.
     max_iter, seed, verbose : int
         As ``refine`` takes them.
 
@@ -294,8 +296,14 @@ def refine_stages(
         seed=seed,
         verbose=verbose,
     )
-    for k, (own, rows) in enumerate(zip(data, trained.rows, strict=True)):
-        if k and not is_frozen[k] and fitted_part(estimators[k]).head is not None:
-            *_, given = iter_inputs(table.take(rows), stages[: k + 1], passing)
-            estimators[k]._refit_head(given.table, own.y, own.sample_weight, given.passed)
+    _refit_heads(stages, trained)
     return history
+
+
+def _refit_heads(stages: list[Stage], trained: TrainedStages) -> None:
+    """Fit Gaussian processes of later stages anew: predictions and latents before have changed."""
+    for k, (stage, own) in enumerate(zip(stages, trained.data, strict=True)):
+        if not k or isinstance(stage.estimator, FrozenEstimator) or heads_of(stage) == [None]:
+            continue
+        *_, given = iter_inputs(stages[: k + 1], trained.gathered.of_rows(trained.rows[k]))
+        stage.estimator._refit_head(given.table, own.y, own.sample_weight, given.passed)

@@ -81,6 +81,7 @@ class DifferentiableChain:
         is_chain = isinstance(estimator, NestedAutoencoder)
         self._passing = estimator._fitted.passing if is_chain else [None]
         self.heads = [self._make_head(k) for k in range(len(self.stages))]
+        self._dense = [self._find_dense(k) for k in range(len(self.stages))]
         # latents pass from one network to the next without arrays between: on one device
         device = self.stages[0].device
         self.network = Chain(
@@ -102,6 +103,17 @@ class DifferentiableChain:
             return None
         assert isinstance(target, NumericTarget)
         return HeadMean(head, target.scaled_bounds()).to(self.stages[k].device)
+
+    def _find_dense(self, k: int) -> list[tuple[int, DenseValues]]:
+        """Give where the columns that a head takes stand: stage by stage, its own first."""
+        if self.heads[k] is None:
+            return []
+        passed = self._passing[k]
+        earlier = {} if passed is None else passed.columns
+        return [
+            (k, self.stages[k].dense),
+            *((j, DenseValues.of(self.stages[j].table, own)) for j, own in earlier.items()),
+        ]
 
     # -- parts of it
 
@@ -291,14 +303,14 @@ class DifferentiableChain:
         """Give a Gaussian process's prediction, in scaled units and double precision."""
         head = self.heads[k]
         assert head is not None
-        inputs = self.stages[k].dense.gather_tensors(given[k].values)
+        inputs = [
+            values
+            for j, dense in self._dense[k]
+            for values in dense.gather_tensors(given[j].values)
+        ]
         passed = self._passing[k]
-        if passed is not None:
-            for j, columns in passed.columns.items():
-                dense = DenseValues.of(self.stages[j].table, columns)
-                inputs += dense.gather_tensors(given[j].values)
-            if passed.source is not None:
-                inputs.append(self._in_units(passed.source, outputs[passed.source].prediction))
+        if passed is not None and passed.source is not None:
+            inputs.append(self._in_units(passed.source, outputs[passed.source].prediction))
         return head(torch.cat([own.to(head.centre.device) for own in inputs], dim=1))
 
     def _in_units(self, k: int, prediction: Tensor | None) -> Tensor:

@@ -150,13 +150,13 @@ def mean_and_spread(
         Of each member.
     return_std : bool
     stds : list of {ndarray, None}, optional
-        What each member says its values may be wrong by; None of one that does not know. The
-        variance is then the mean of these, and that of the members beside it.
+        The standard deviation of each member's values; None of a member without one. The variance
+        is then the mean of theirs, plus that of the members' values.
 
     Raises
     ------
     ValueError
-        If a spread is asked of one member, which does not know it.
+        If a standard deviation is asked of one member without one.
     """
     if not return_std:
         return values[0] if len(values) == 1 else _moments(values)[0]

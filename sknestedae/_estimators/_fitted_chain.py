@@ -13,7 +13,7 @@ from .._tables._input import TableKind, kind_from_state, kind_to_state
 from .._tables._labels import ColumnLabels
 from .._tables._listed import TableList
 from .._tables._staged import StagedTable
-from ._passing import PassedOn, StageInput, iter_inputs
+from ._passing import PassedOn, PassedRows, StageInput, iter_inputs
 from ._stages import Stage, iter_stages
 
 
@@ -71,9 +71,14 @@ class FittedChain:
         """Send a table up the chain; give each stage with its table."""
         return iter_stages(table, self.stages)
 
-    def iter_inputs(self, table: StagedTable) -> Iterator[StageInput]:
-        """Do the same; give also what is passed on to the stage's predictor."""
-        return iter_inputs(table, self.stages, self.passing)
+    def iter_inputs(self, table: StagedTable, *, with_std: bool = False) -> Iterator[StageInput]:
+        """Do the same; give also what the stages before pass on to the stage's predictor.
+
+        The standard deviations of passed predictions take as long as all else: ``with_std`` asks
+        for them.
+        """
+        gathered = PassedRows(table, self.passing, with_std=with_std)
+        return iter_inputs(self.stages, gathered)
 
     def first(self, n_stages: int) -> FittedChain:
         """Give the chain of the first stages; it has the same table, of which it needs a part."""

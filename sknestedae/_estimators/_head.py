@@ -24,6 +24,9 @@ from .._tables._target import NumericTarget
 # With more distinct rows that are labelled, predictor="auto" leaves the target to the network; a
 # Gaussian process that is asked for takes so many of them.
 MOST_ROWS = 2000
+# A value farther from the mean than so many standard deviations counts as one so far: its square
+# is then finite, and so is the prediction.
+_FARTHEST = 1e100
 
 
 class Passed(NamedTuple):
@@ -36,7 +39,8 @@ class Passed(NamedTuple):
     is_number : ndarray of bool, shape (n_passed,)
         Which are numbers; the others are of one-hot groups.
     std : ndarray of shape (n_samples, n_predictions)
-        Standard deviation of the predictions; 0 where it was measured or is not known.
+        Standard deviation of the predictions; 0 where it was measured or is not known. NaN where
+        it was not asked for.
     n_own : int
         Number of the stage's own columns, behind which the latents stand in its table.
     """
@@ -147,7 +151,19 @@ class Head:
             In scaled units, NaN where it is not known.
         sample_weight : ndarray of shape (n_samples,) or None
         passed : Passed or None
-        n_columns, seed : int
+        n_columns : int
+            How many of the table's first columns are inputs.
+        seed : int
+            Of rows that are drawn, where there are too many.
+
+        Returns
+        -------
+        Head
+
+        Raises
+        ------
+        ValueError
+            If an output is known in no row.
         """
         n_predictions = 0
         if passed is not None:
@@ -183,7 +199,7 @@ class Head:
     def std(self, own: np.ndarray, passed: Passed | None) -> np.ndarray:
         """Give the standard deviation of a new measurement, of shape (n_samples, n_outputs).
 
-        What a passed prediction may be wrong by is in it, as far as the mean depends on it.
+        The uncertainty of a passed prediction is in it, as far as the mean depends on it.
         """
         inputs = self._inputs(own, passed)
         squares = self.processes.std(inputs) ** 2
@@ -200,7 +216,9 @@ class Head:
 
     def _inputs(self, own: np.ndarray, passed: Passed | None) -> np.ndarray:
         values = own if passed is None else np.hstack([own, passed.values])
-        return (values - self.centre) / self.scale
+        with np.errstate(over="ignore"):
+            scaled = (values - self.centre) / self.scale
+        return np.clip(scaled, -_FARTHEST, _FARTHEST)
 
     # -- in files
 
@@ -239,7 +257,8 @@ class HeadMean(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Predict, of shape (n_samples, n_outputs), in scaled units and double precision."""
-        return self.means((inputs - self.centre) / self.scale).clamp(self.low, self.high)
+        scaled = ((inputs - self.centre) / self.scale).clamp(-_FARTHEST, _FARTHEST)
+        return self.means(scaled).clamp(self.low, self.high)
 
 
 def _affine(

@@ -34,6 +34,7 @@ from ..exceptions import NoTargetError
 from ._base import BaseSupervisedAutoencoder
 from ._base_chain import BaseChain
 from ._chain_fit import (
+    TrainedStages,
     configure_stages,
     refine_stages,
     strata_of_scales,
@@ -44,7 +45,13 @@ from ._completion import ChainCompleter
 from ._ensemble import fit_members, make_members
 from ._fitted import fitted_part
 from ._fitted_chain import FittedChain
-from ._outputs import decode_chain, predict_chains, predict_proba_chains, stds_of_stages
+from ._outputs import (
+    decode_chain,
+    join_outputs,
+    outputs_with_stds,
+    predict_chains,
+    predict_proba_chains,
+)
 from ._passing import describe_passed, plan_passing
 from ._stages import Stage, check_stages
 from ._unwrap import innermost, unfrozen
@@ -693,17 +700,7 @@ default=None
         trained = train_stages(
             stages, table, target, sample_weight, whole, self.train_rows, passing
         )
-        history = None
-        if self.refine_iter:
-            history = refine_stages(
-                stages,
-                table,
-                trained,
-                passing,
-                max_iter=self.refine_iter,
-                seed=check_random_state(self.random_state).randint(2**31),
-                verbose=self.verbose or 0,
-            )
+        history = self._refine(stages, table, trained) if self.refine_iter else None
         if same_rows is None:  # a part that lacks nothing has all rows at each scale
             same_rows = all(len(own) == len(table) for own in trained.rows)
         self._fitted = FittedChain(
@@ -714,10 +711,23 @@ default=None
             table.labels,
             frame_kinds,
             same_rows,
-            passing,
+            trained.gathered.plan,
             history,
         )
         self._members: list[NestedAutoencoder] = []
+
+    def _refine(
+        self, stages: list[Stage], table: StagedTable, trained: TrainedStages
+    ) -> pd.DataFrame:
+        """Train stages on in place, all of them together; give the history."""
+        return refine_stages(
+            stages,
+            table,
+            trained,
+            max_iter=self.refine_iter,
+            seed=check_random_state(self.random_state).randint(2**31),
+            verbose=self.verbose or 0,
+        )
 
     def _configure(self, columns: dict[str, list[int]], target: StageTargets) -> list[Stage]:
         """Give the stages that are to be fitted, with the chain's parameters."""
@@ -802,7 +812,9 @@ def std_of_scale(nae: NestedAutoencoder, X: Any, k: int) -> np.ndarray | None:
     table, chains = part._read(X), part._chains
     stage = chains[0].stages[-1]
     wanted = {stage.name: chains[0].targets[stage.name]}
-    if len(chains) == 1 and not stds_of_stages(chains[0].iter_inputs(table), wanted):
+    if not wanted[stage.name]:
         return None
-    found = predict_chains(chains, table, only_last=True, return_std=True)
-    return None if found is None else found[1]
+    if len(chains) > 1:
+        return predict_chains(chains, table, only_last=True, return_std=True)[1]
+    _, stds = outputs_with_stds(chains[0].iter_inputs(table, with_std=True), wanted)
+    return join_outputs(stds, is_1d=True) if stds else None

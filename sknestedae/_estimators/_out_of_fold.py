@@ -25,7 +25,7 @@ from .._training._concurrent import run_concurrently
 from ._head import Passed
 from ._passing import PassedOn, as_columns, take_columns
 from ._refinement import StageData
-from ._stages import Stage, fit_stage, has_process, predict_stage
+from ._stages import Stage, fit_stage, heads_of, predict_stage
 
 _N_FOLDS = 5
 
@@ -58,16 +58,19 @@ def learn_out_of_fold(
     Returns
     -------
     MeasuredValues or None
-        By what the rows are. None where a Gaussian process predicts, a fitted stage was frozen, or
-        no row of later stages is among those of this one.
+        By what the rows are: of none, where no row of later stages is among those of this one,
+        whose predictions then are such already. None where a Gaussian process predicts, a fitted
+        stage was frozen, or all rows are one material.
     """
-    if has_process(stage) or isinstance(stage.estimator, FrozenEstimator):
+    if None not in heads_of(stage) or isinstance(stage.estimator, FrozenEstimator):
         return None
     keys, _ = material_keys(take_columns(table.X, passed.identity, rows))
     wanted, _ = material_keys(take_columns(table.X, passed.identity, later))
     n_folds = min(_N_FOLDS, len(np.unique(keys)))
-    if n_folds < 2 or not np.isin(keys, wanted).any():
+    if n_folds < 2:
         return None
+    if not np.isin(keys, wanted).any():
+        return MeasuredValues(keys[:0], np.empty((0, 1)))  # one column: for all outputs, nothing
     folds = list(GroupKFold(n_folds).split(keys, groups=keys))
     fits = [partial(_predict_fold, stage, data, given, *fold) for fold in folds]
     found = None

@@ -14,7 +14,7 @@ from .._tables._staged import StagedTable
 from ._ensemble import mean_and_spread
 from ._fitted_chain import FittedChain
 from ._passing import StageInput
-from ._stages import Stage, as_fitted, predict_stage, std_of_stage, transform_stage
+from ._stages import Stage, as_fitted, predict_stage, predict_with_std, transform_stage
 
 # The values of some columns of y, by their positions.
 Outputs = dict[int, np.ndarray]
@@ -75,17 +75,20 @@ def predict_chains(
         return join_outputs(
             predict_stages(first.iter_inputs(table), wanted, as_labels=True), is_1d
         )
-    stds = None
-    if return_std:
-        stds = [stds_of_stages(chain.iter_inputs(table), wanted) for chain in chains]
-        _check_stds(stds, wanted)
-    outputs = outputs_of_members(chains, table, wanted)
-    if stds is not None and len(chains) == 1:
+    if not return_std:
+        outputs = outputs_of_members(chains, table, wanted)
+        means, _ = mean_of_members(outputs, classes_of_targets(first))
+        return join_outputs(means, is_1d)
+    found = [
+        outputs_with_stds(chain.iter_inputs(table, with_std=True), wanted) for chain in chains
+    ]
+    outputs, stds = [own for own, _ in found], [std for _, std in found]
+    _check_stds(stds, wanted)
+    if len(chains) == 1:
         # of a stage whose network predicts, beside one that knows its own
         stds = [{j: np.full(v.shape, np.nan) for j, v in outputs[0].items()} | stds[0]]
     means, spreads = mean_of_members(outputs, classes_of_targets(first), stds)
-    mean = join_outputs(means, is_1d)
-    return (mean, join_outputs(spreads, is_1d)) if return_std else mean
+    return join_outputs(means, is_1d), join_outputs(spreads, is_1d)
 
 
 def _check_stds(stds: list[Outputs], wanted: dict[str, list[int]]) -> None:
@@ -184,14 +187,34 @@ def _by_column(values: np.ndarray, columns: list[int]) -> Outputs:
     return dict(zip(columns, values.reshape(len(values), -1).T, strict=True))
 
 
-def stds_of_stages(inputs: Iterable[StageInput], wanted: dict[str, list[int]]) -> Outputs:
-    """Give the standard deviations of the wanted columns of y that Gaussian processes predict."""
+def outputs_with_stds(
+    inputs: Iterable[StageInput], wanted: dict[str, list[int]]
+) -> tuple[Outputs, Outputs]:
+    """Give the predictions of the wanted columns of y, and standard deviations beside them.
+
+    Parameters
+    ----------
+    inputs : iterable of StageInput
+        The stages, each with what it is given.
+    wanted : dict of str to list of int
+        Columns of y, by stage.
+
+    Returns
+    -------
+    outputs : dict of int to ndarray
+        Of all wanted columns; of classes, probabilities.
+    stds : dict of int to ndarray
+        Of those that Gaussian processes predict.
+    """
     outputs: Outputs = {}
+    stds: Outputs = {}
     for stage, table, passed in inputs:
-        std = std_of_stage(stage, table, passed) if stage.name in wanted else None
-        if std is not None:
-            outputs |= _by_column(std, wanted[stage.name])
-    return outputs
+        if stage.name in wanted:
+            values, std = predict_with_std(stage, table, passed)
+            outputs |= _by_column(values, wanted[stage.name])
+            if std is not None:
+                stds |= _by_column(std, wanted[stage.name])
+    return outputs, stds
 
 
 def mean_of_members(
@@ -206,7 +229,7 @@ def mean_of_members(
     classes : dict of int to ndarray of shape (n_classes,)
         Of the columns of y that hold some.
     stds : list of dict, optional
-        What each member says its predictions may be wrong by, of the columns where it does.
+        Standard deviations of each member's predictions, of the columns where it has them.
 
     Returns
     -------

@@ -23,7 +23,14 @@ from ..exceptions import MaterialKeyWarning
 from ._base import BaseSupervisedAutoencoder
 from ._fitted import fitted_part
 from ._head import DenseValues, Passed
-from ._stages import Stage, as_fitted, encode_stage, latents_of, predict_stage, std_of_stage
+from ._stages import (
+    Stage,
+    as_fitted,
+    encode_stage,
+    latents_of,
+    predict_stage,
+    predict_with_std,
+)
 from ._supervised import SupervisedAutoencoder
 from ._unwrap import innermost, unfrozen
 
@@ -197,6 +204,13 @@ class PassedRows:
     table : StagedTable
     plan : list of {PassedOn, None}
         For each stage.
+    with_std : bool, default=False
+        Whether standard deviations are gathered, too. They take as long as all else.
+    known : dict of int to ndarray of shape (n_samples, n_outputs), optional
+        In training, what was measured of the rows themselves, by stage; NaN where nothing was.
+    unseen : dict of int to MeasuredValues, optional
+        In training, predictions out of fold, by stage. They stand for all that is known of a row,
+        since what is known of new rows is no better.
 
     Attributes
     ----------
@@ -204,17 +218,58 @@ class PassedRows:
         Of the stages that pass a prediction on: the measured values where there are any.
     is_measured : dict of int to ndarray of bool, of the same shape
     stds : dict of int to ndarray, of the same shape
-        Standard deviations of the predictions; 0 where they were measured, or are not known.
+        Standard deviations of the predictions; 0 where they were measured, or are not known; NaN
+        where they are not gathered.
     """
 
-    def __init__(self, table: StagedTable, plan: list[PassedOn | None]) -> None:
+    def __init__(
+        self,
+        table: StagedTable,
+        plan: list[PassedOn | None],
+        *,
+        with_std: bool = False,
+        known: dict[int, np.ndarray] | None = None,
+        unseen: dict[int, MeasuredValues] | None = None,
+    ) -> None:
         self.table = table
         self.plan = plan
+        self.with_std = with_std
+        self.known = {} if known is None else known
+        self.unseen = {} if unseen is None else unseen
         self.predictions: dict[int, np.ndarray] = {}
         self.is_measured: dict[int, np.ndarray] = {}
         self.stds: dict[int, np.ndarray] = {}
         self._values: dict[tuple[int, int], np.ndarray] = {}
         self._is_number: dict[tuple[int, int], np.ndarray] = {}
+
+    def of_rows(self, rows: np.ndarray) -> PassedRows:
+        """Give one of some rows that knows the same, and has gathered nothing yet."""
+        known = {k: values[rows] for k, values in self.known.items()}
+        return PassedRows(self.table.take(rows), self.plan, known=known, unseen=self.unseen)
+
+    def learn(
+        self,
+        k: int,
+        known: np.ndarray,
+        unseen: MeasuredValues | None,
+        rows_of: list[np.ndarray],
+    ) -> None:
+        """Take in what was measured at a stage, before what it passes on is added.
+
+        Parameters
+        ----------
+        k : int
+        known : ndarray of shape (n_samples, n_outputs)
+            What was measured of the rows themselves; NaN where nothing was.
+        unseen : MeasuredValues or None
+            Predictions out of fold, where they are needed.
+        rows_of : list of ndarray of int
+            The rows that each stage is trained on.
+        """
+        self.plan = learn_measured(self.plan, k, self.table, known, rows_of)
+        self.known[k] = known
+        if unseen is not None:
+            self.unseen[k] = unseen
 
     def to(self, k: int, stage: Stage, rows: Any = slice(None)) -> Passed | None:
         """Give what a stage's predictor is given beside its table, of some rows."""
@@ -233,15 +288,7 @@ class PassedRows:
         whole = Passed(np.hstack(values), np.concatenate(is_number), std, len(stage.columns))
         return whole.take(rows)
 
-    def add(
-        self,
-        k: int,
-        stage: Stage,
-        own: Any,
-        rows: Any = slice(None),
-        known: np.ndarray | None = None,
-        unseen: MeasuredValues | None = None,
-    ) -> None:
+    def add(self, k: int, stage: Stage, own: Any, rows: Any = slice(None)) -> None:
         """Take in what a fitted stage passes on, of some rows.
 
         Parameters
@@ -252,89 +299,81 @@ class PassedRows:
             The stage's table of these rows.
         rows : ndarray of int or slice
             Which rows of the table they are.
-        known : ndarray of shape (n_samples, n_outputs), optional
-            What was measured of the rows themselves, NaN where nothing was.
-        unseen : MeasuredValues, optional
-            In training, predictions out of fold: they stand for all that is known of a row, since
-            what is known of new rows is no better.
         """
-        for later, passed in enumerate(self.plan):
-            if passed is None:
-                continue
-            if k in passed.columns:
-                self._add_columns(k, later, stage, own, rows, passed.columns[k])
-            if passed.source == k and k not in self.predictions:
-                self._add_predictions(k, stage, own, rows, passed, known, unseen)
+        columns = {
+            later: passed.columns[k]
+            for later, passed in enumerate(self.plan)
+            if passed is not None and k in passed.columns
+        }
+        if columns:
+            self._add_columns(k, stage, own, rows, columns)
+        # all later stages with this source know materials by the same columns
+        passed = next((passed for passed in self.plan if passed and passed.source == k), None)
+        if passed is not None:
+            self._add_predictions(k, stage, own, rows, passed)
 
     def _add_columns(
-        self, k: int, later: int, stage: Stage, own: Any, rows: Any, columns: list[int]
+        self, k: int, stage: Stage, own: Any, rows: Any, columns: dict[int, list[int]]
     ) -> None:
+        """Take in some of a stage's own columns, by the later stages that are given them."""
         estimator = _autoencoder_in(stage)
         fitted = fitted_part(estimator)
-        dense = DenseValues.of(fitted.table, columns)
         checked = estimator._check_X(as_fitted(stage.estimator, own), reset=False)
-        values = dense.gather(fitted.encode(checked))
-        self._values[k, later] = self._spread(values, rows)
-        self._is_number[k, later] = dense.is_number
+        encoded = fitted.encode(checked)
+        for later, wanted in columns.items():
+            dense = DenseValues.of(fitted.table, wanted)
+            self._values[k, later] = self._spread(dense.gather(encoded), rows)
+            self._is_number[k, later] = dense.is_number
 
     def _add_predictions(
-        self,
-        k: int,
-        stage: Stage,
-        own: Any,
-        rows: Any,
-        passed: PassedOn,
-        known: np.ndarray | None,
-        unseen: MeasuredValues | None,
+        self, k: int, stage: Stage, own: Any, rows: Any, passed: PassedOn
     ) -> None:
+        """Take in a stage's predictions, or what was measured."""
         beside = self.to(k, stage, rows)
-        predicted = as_columns(predict_stage(stage, own, beside, as_labels=False))
-        std = std_of_stage(stage, own, beside)
-        std = np.zeros_like(predicted) if std is None else as_columns(std)
+        if self.with_std:
+            found, of_found = predict_with_std(stage, own, beside)
+            predicted = as_columns(found)
+            std = np.zeros_like(predicted) if of_found is None else as_columns(of_found)
+        else:
+            predicted = as_columns(predict_stage(stage, own, beside, as_labels=False))
+            std = np.full_like(predicted, np.nan)
         measured = np.full_like(predicted, np.nan)
         materials = take_columns(self.table.X, passed.identity, rows)
-        if unseen is not None:
-            found = unseen.find(materials)
-            predicted = np.where(np.isnan(found), predicted, found)
+        if k in self.unseen:
+            out_of_fold = self.unseen[k].find(materials)
+            predicted = np.where(np.isnan(out_of_fold), predicted, out_of_fold)
         else:
             if passed.measured is not None:
                 measured = passed.measured.find(materials)
-            if known is not None:
-                measured = np.where(np.isnan(known[rows]), measured, known[rows])
+            if k in self.known:
+                known = self.known[k][rows]
+                measured = np.where(np.isnan(known), measured, known)
         is_measured = ~np.isnan(measured)
-        self.is_measured[k] = self._spread(is_measured.astype(float), rows) == 1
+        self.is_measured[k] = self._spread(is_measured, rows)
         self.predictions[k] = self._spread(np.where(is_measured, measured, predicted), rows)
         self.stds[k] = self._spread(np.where(is_measured, 0.0, std), rows)
 
     def _spread(self, values: np.ndarray, rows: Any) -> np.ndarray:
-        """Give values of some rows as those of all, NaN of the others."""
+        """Give values of some rows as those of all; of the others NaN, or False."""
         if isinstance(rows, slice):
             return values
-        whole = np.full((len(self.table), values.shape[1]), np.nan)
+        empty = False if values.dtype == bool else np.nan
+        whole = np.full((len(self.table), values.shape[1]), empty)
         whole[rows] = values
         return whole
 
 
-def iter_inputs(
-    table: StagedTable,
-    stages: list[Stage],
-    plan: list[PassedOn | None],
-    gathered: PassedRows | None = None,
-) -> Iterator[StageInput]:
-    """Send a table through fitted stages; give each with its table and what is passed on to it.
+def iter_inputs(stages: list[Stage], gathered: PassedRows) -> Iterator[StageInput]:
+    """Send a table through fitted stages; give each with its table and what it is passed.
 
     Parameters
     ----------
-    table : StagedTable
     stages : list of Stage
         Fitted.
-    plan : list of {PassedOn, None}
-        For each stage.
-    gathered : PassedRows, optional
-        Where what is passed on is gathered.
+    gathered : PassedRows
+        Of the table. It takes in all that the stages pass on.
     """
-    latents = None
-    gathered = PassedRows(table, plan) if gathered is None else gathered
+    latents, table = None, gathered.table
     for k, stage in enumerate(stages):
         own = table.stage(k, latents)
         yield StageInput(stage, own, gathered.to(k, stage))
@@ -354,8 +393,8 @@ def describe_passed(
         With columns of two levels: the stage, with the number of its output where it has several;
         and "value", "std" and "measured".
     """
-    gathered = PassedRows(table, plan)
-    for _ in iter_inputs(table, stages, plan, gathered):
+    gathered = PassedRows(table, plan, with_std=True)
+    for _ in iter_inputs(stages, gathered):
         pass
     columns: dict[tuple[str, str], np.ndarray] = {}
     for k, values in gathered.predictions.items():
@@ -378,52 +417,68 @@ def learn_measured(
     table: StagedTable,
     known: np.ndarray,
     rows_of: list[np.ndarray],
-) -> None:
-    """Note, in a plan, what was measured at a stage, for the stages that it passes this on to.
+) -> list[PassedOn | None]:
+    """Give a plan that knows what was measured at a stage, where the stage passes this on.
 
     Parameters
     ----------
     plan : list of {PassedOn, None}
-        Changed.
     k : int
+        Position of the stage.
     table : StagedTable
     known : ndarray of shape (n_samples, n_outputs)
         NaN where nothing was measured.
     rows_of : list of ndarray of int
         The rows that each stage is trained on.
 
+    Returns
+    -------
+    list of {PassedOn, None}
+
     Warns
     -----
     MaterialKeyWarning
         If a key finds nothing that was measured, or rows that differ.
     """
+    learnt = list(plan)
+    rows = np.flatnonzero(~np.isnan(known).all(axis=1))
     for later, passed in enumerate(plan):
         if passed is not None and passed.source == k:
-            rows = np.flatnonzero(~np.isnan(known).all(axis=1))
-            learnt = MeasuredValues.of(take_columns(table.X, passed.identity, rows), known[rows])
-            plan[later] = replace(passed, measured=learnt)
+            measured = MeasuredValues.of(take_columns(table.X, passed.identity, rows), known[rows])
+            learnt[later] = replace(passed, measured=measured)
             if passed.by_key:
-                _doubt_key(table, k, later, plan[later], rows, rows_of[later])
+                found = measured.find(take_columns(table.X, passed.identity, rows_of[later]))
+                _doubt_key(table, k, later, passed, rows, found)
+    return learnt
 
 
 def _doubt_key(
     table: StagedTable,
     k: int,
     later: int,
-    passed: PassedOn | None,
+    passed: PassedOn,
     rows: np.ndarray,
-    wanted: np.ndarray,
+    found: np.ndarray,
 ) -> None:
-    """Warn of a key that finds nothing, or rows whose columns differ."""
-    assert passed is not None
-    assert passed.measured is not None
+    """Warn of a key that finds nothing, or rows whose columns differ.
+
+    Parameters
+    ----------
+    table : StagedTable
+    k, later : int
+        Positions of the stage that passes on, and of the one that is given this.
+    passed : PassedOn
+    rows : ndarray of int
+        Those with a known target at the first.
+    found : ndarray of shape (n_rows, n_outputs)
+        What was measured of the rows that the later stage is trained on; NaN of unknown ones.
+    """
     key, names = table.labels.name(passed.identity[0]), list(table.columns)
-    found = passed.measured.find(take_columns(table.X, passed.identity, wanted))
     if np.isnan(found).all():
         notice(
             f"The key {key} of no row of stage {names[later]!r} is that of a row with a known "
             f"target of stage {names[k]!r}: what is passed on is predicted in all "
-            f"{len(wanted)} rows.",
+            f"{len(found)} rows.",
             MaterialKeyWarning,
         )
     keys, is_whole = material_keys(take_columns(table.X, passed.identity, rows))
@@ -444,11 +499,23 @@ def measured_targets(stage: Stage, target: StageTargets) -> np.ndarray:
     -------
     ndarray of shape (n_samples, n_outputs)
         Of classes, one column each.
+
+    Raises
+    ------
+    ValueError
+        If a number is infinite, be it in a row that the stage is not trained on.
     """
     assert target.frame is not None
     frame = target.frame.iloc[:, target.columns[stage.name]]
     if not is_classifier(stage.estimator):
-        return frame.astype(np.float64).to_numpy()
+        values = frame.astype(np.float64).to_numpy()
+        infinite = np.isinf(values).any(axis=1)
+        if infinite.any():
+            raise ValueError(
+                "y contains infinity or a value too large for float64 (first in row "
+                f"{infinite.argmax()}); a value must be finite, or NaN where it was not measured."
+            )
+        return values
     labels = frame.iloc[:, 0].astype(object)
     labels = labels.where(labels.notna(), None)  # pd.NA is equal to nothing, and not unequal
     is_class = labels.to_numpy()[:, None] == stage.estimator.classes_.astype(object)[None, :]

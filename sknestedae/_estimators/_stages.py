@@ -20,7 +20,7 @@ from .._tables._staged import StagedTable, StageLatents, StageTargets
 from ..exceptions import DivergenceError
 from ._base import BaseSupervisedAutoencoder
 from ._fitted import fitted_part
-from ._head import Passed
+from ._head import Head, Passed
 from ._refinement import StageData
 from ._unwrap import innermost, names_of_latents, unfrozen
 
@@ -207,31 +207,36 @@ def predict_stage(
     return np.asarray(estimator.predict(table))
 
 
-def has_process(stage: Stage) -> bool:
-    """Tell whether a fitted stage predicts by a Gaussian process."""
+def heads_of(stage: Stage) -> list[Head | None]:
+    """Give the head of each member of a fitted stage; None of a network that predicts alone."""
     estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
-    return getattr(estimator, "predictor_", "network") != "network"
+    if not isinstance(estimator, BaseSupervisedAutoencoder):
+        return [None]
+    return [fitted_part(member).head for member in estimator.members_]
 
 
-def std_of_stage(
+def predict_with_std(
     stage: Stage, table: pd.DataFrame | np.ndarray, passed: Passed | None
-) -> np.ndarray | None:
-    """Give the standard deviation of a stage's prediction, where a Gaussian process predicts.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Give a stage's prediction, and its standard deviation where a Gaussian process predicts.
 
     The spread of an ensemble's members alone is not that of the error.
 
+    Parameters
+    ----------
+    stage, table, passed
+        As in ``predict_stage``.
+
     Returns
     -------
-    ndarray of the shape of the prediction, or None
+    prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Of classes, their probabilities.
+    std : ndarray of the same shape, or None
     """
-    if not has_process(stage):
-        return None
+    if not any(head is not None and head.takes(passed) for head in heads_of(stage)):
+        return predict_stage(stage, table, passed, as_labels=False), None
     estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
-    table = as_fitted(stage.estimator, table)
-    try:
-        return estimator._predict_beside(table, passed, return_std=True)[1]
-    except ValueError:
-        return None
+    return estimator._predict_beside(as_fitted(stage.estimator, table), passed, return_std=True)
 
 
 def transform_stage(estimator: Any, table: pd.DataFrame | np.ndarray) -> np.ndarray:

@@ -24,9 +24,9 @@ class LeaveOneOut(NamedTuple):
 
     Attributes
     ----------
-    error : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+    error : ndarray of shape (n_rows,)
         Target minus prediction, in the target's units.
-    weight : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+    weight : ndarray of shape (n_rows,)
         Summed weights of the rows.
     """
 
@@ -307,6 +307,15 @@ class GaussianProcesses:
         sample_weight : ndarray of shape (n_samples,) or None
         **settings
             As of ``GaussianProcess.fit``.
+
+        Returns
+        -------
+        GaussianProcesses
+
+        Raises
+        ------
+        ValueError
+            As ``GaussianProcess.fit`` raises it, with the position of the target.
         """
         processes = []
         for k, target in enumerate(np.asarray(y, dtype=float).T):
@@ -316,21 +325,13 @@ class GaussianProcesses:
                 raise ValueError(f"Column {k} of y: {error}") from error
         return cls(processes)
 
-    def given(self, rows: Sequence[DistinctRows]) -> GaussianProcesses:
-        """Condition each on other rows, with the same hyperparameters."""
-        return GaussianProcesses([p.given(own) for p, own in zip(self, rows, strict=True)])
-
     def mean(self, X: np.ndarray) -> np.ndarray:
         """Predict the means: an array of shape (n_samples, n_outputs)."""
         return np.column_stack([process.mean(X) for process in self])
 
-    def std(self, X: np.ndarray, with_noise: bool = True) -> np.ndarray:
+    def std(self, X: np.ndarray) -> np.ndarray:
         """Predict the standard deviations: an array of shape (n_samples, n_outputs)."""
-        return np.column_stack([process.std(X, with_noise) for process in self])
-
-    def leave_one_out(self) -> list[LeaveOneOut]:
-        """Compute the leave-one-out errors of each target, whose rows are its own."""
-        return [process.leave_one_out() for process in self]
+        return np.column_stack([process.std(X) for process in self])
 
     def leave_one_out_score(self) -> np.ndarray:
         """Compute R² of the leave-one-out predictions: an array of shape (n_outputs,)."""

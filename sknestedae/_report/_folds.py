@@ -61,6 +61,8 @@ _LEARN_MANY = ("median", "ridge regression", "extra-trees forest")
 AS_COLUMN = "predicted property as a column → "
 # Of more columns, gradient boosting would have to learn each in a fit of its own.
 MOST_BOOSTED = 12
+# In place of the position of a stage.
+_ALL_STAGES = -1
 # Of more columns, baselines learn so many principal components of them.
 _MOST_OUTPUTS = 32
 
@@ -376,11 +378,11 @@ def _join(parts: list[HeldOut]) -> HeldOut:
 
 
 def _std_to_ask(task: Task, target: Target, estimator: Any, name: str) -> int | None:
-    """Give the stage whose standard deviation is asked; -1 of all of an ensemble, None of none."""
+    """Give the stage whose standard deviation is asked; of an ensemble all, and None of none."""
     if target.classes is not None:
         return None
     if task.is_ensemble:
-        return -1
+        return _ALL_STAGES
     found = find_predictors(estimator).get(target.stage)
     return target.stage if name == MODEL and found is not None and found.is_process else None
 
@@ -390,7 +392,7 @@ def _predict_all(
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Predict all targets of some rows with one fold's model."""
     X = safe_indexing(task.X, rows)
-    if asked == -1:
+    if asked == _ALL_STAGES:
         predicted, spread = estimator.predict(X, return_std=True)
         return flat_target(predicted), flat_target(spread)
     whole = flat_target(estimator.predict(X))

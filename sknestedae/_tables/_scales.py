@@ -278,9 +278,13 @@ def _stack_targets(
 
 
 def doubt_units(stacked: StackedScales) -> None:
-    """Warn of columns whose values at a later scale lie apart from those at their own.
+    """Warn about columns whose values at a later scale lie apart from those at their own.
 
-    Where the central nine tenths of both have nothing in common, as with other units.
+    They do where the central nine tenths of both do not overlap, as with other units.
+
+    Parameters
+    ----------
+    stacked : StackedScales
 
     Warns
     -----

@@ -270,7 +270,10 @@ class StagedTable:
         last = self.last_with(known)
         rows = []
         for k, name in enumerate(self.columns):
-            own, some = np.flatnonzero(last == k), np.flatnonzero(self.measured[:, k])
+            own = np.flatnonzero(last == k)
+            # without columns of its own, a stage has all rows that are known there or later
+            has = self.measured[:, k] if self.columns[name] else last >= k
+            some = np.flatnonzero(has)
             takes_own = train_rows == "own" and len(own) > 0
             if takes_own and len(own) < _FEW_ROWS and len(some) > _FEW_ROWS * len(own):
                 warnings.warn(

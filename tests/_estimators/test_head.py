@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from cases.arrays import make_spectra
 from cases.supervised import mixed_table, regression
 from numpy.testing import assert_allclose, assert_array_equal
@@ -478,3 +479,19 @@ def test_a_clone_has_nothing_learnt():
 def test_a_wrong_name_is_refused():
     with pytest.raises(ValueError, match=r"'predictor' parameter .* must be a str among .*'gp'"):
         sae("gp").fit(*data())
+
+
+@pytest.mark.parametrize("value", [1e39, 1e160, -1e300])
+def test_a_huge_value_gives_a_finite_prediction(value):
+    """As of the network; the square of the value may overflow."""
+    X, y = data()
+    estimator = sae().fit(X, y)
+    X[0, 0] = value
+    prediction, std = estimator.predict(X, return_std=True)
+    assert np.isfinite(prediction).all()
+    assert np.isfinite(std).all()
+    assert_allclose(estimator.predict(X[1:]), prediction[1:])
+    part = fitted_part(estimator)
+    inputs = torch.from_numpy(part.dense.gather(part.encode(X)))
+    mean = HeadMean(part.head, part.target.scaled_bounds())(inputs).numpy()
+    assert np.isfinite(mean).all()

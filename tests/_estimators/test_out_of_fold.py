@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
@@ -84,15 +84,17 @@ def test_none_is_needed(estimator):
     assert learn(estimator, *rows_of()) is None
 
 
-def test_rows_of_later_stages_that_are_others_need_none():
+def test_rows_of_later_stages_that_are_others_need_no_fold():
     X, y = rows_of()
     table = np.vstack([X, X + 9])
     stage = Stage("a", Linear().fit(X, y), [0, 1])
     staged = StagedTable(table, ColumnLabels.of(table), {"a": [0, 1], "b": []})
     passed = PassedOn({}, 0, [0, 1], False)
     arguments = staged, StageData([X], y, None), np.arange(20)
-    assert learn_out_of_fold(stage, *arguments, np.arange(20, 40), None, passed) is None
-    assert learn_out_of_fold(stage, *arguments, np.arange(19, 40), None, passed) is not None
+    others = learn_out_of_fold(stage, *arguments, np.arange(20, 40), None, passed)
+    assert np.isnan(others.find(table)).all()
+    shared = learn_out_of_fold(stage, *arguments, np.arange(19, 40), None, passed)
+    assert np.isfinite(shared.find(table[:20])).all()
 
 
 def test_a_class_that_a_fold_lacks_has_no_probability_there():
@@ -104,28 +106,34 @@ def test_a_class_that_a_fold_lacks_has_no_probability_there():
     assert found[18, 2] == 0  # the only row of its class: without it, there is none
 
 
-def test_a_chain_learns_from_what_new_rows_will_have(monkeypatch):
-    """In training, the second stage is given predictions out of fold; then what was measured."""
-    X, y = rows_of(40)
-    table = pd.DataFrame(X, columns=["a", "b"]).assign(c=np.arange(40.0))
-    target = pd.DataFrame({"first": y, "second": y + table["c"]})
-    given = []
+@pytest.fixture
+def given(monkeypatch):
+    """Give the list of what the second stage is passed last, each time that it is."""
+    found = []
     to = _passing.PassedRows.to
 
     def spy(self, k, stage, rows=slice(None)):
         passed = to(self, k, stage, rows)
         if k == 1:
-            given.append(passed.values[:, -1])
+            found.append(passed.values[:, -1])
         return passed
 
     monkeypatch.setattr(_passing.PassedRows, "to", spy)
-    identity = FunctionTransformer()
+    return found
+
+
+def linear_chain():
     second = SupervisedAutoencoder(predictor="gaussian_process", **SMALL)
-    stages = [
-        ("first", make_pipeline(identity, Linear()), ["a", "b"]),
-        ("second", second, ["c"]),
-    ]
-    nae = NestedAutoencoder(stages).fit(table, target)
+    first = make_pipeline(FunctionTransformer(), Linear())
+    return NestedAutoencoder([("first", first, ["a", "b"]), ("second", second, ["c"])])
+
+
+def test_a_chain_learns_from_what_new_rows_will_have(given):
+    """In training, the second stage is given predictions out of fold; then what was measured."""
+    X, y = rows_of(40)
+    table = pd.DataFrame(X, columns=["a", "b"]).assign(c=np.arange(40.0))
+    target = pd.DataFrame({"first": y, "second": y + table["c"]})
+    nae = linear_chain().fit(table, target)
     in_training = given[0]
     in_sample = Linear().fit(X, y).predict(X)
     assert np.abs(in_training - y).max() > 0.1
@@ -133,3 +141,28 @@ def test_a_chain_learns_from_what_new_rows_will_have(monkeypatch):
     passed = nae.passed_on(table)["first"]
     assert passed["measured"].all()
     assert_allclose(passed["value"], y)
+
+
+def test_rows_that_the_first_stage_has_not_seen_are_predicted_though_measured(given):
+    """The rows of the second scale are none of the first's training rows, but known there."""
+    X, y = rows_of(40)
+    table = pd.DataFrame(X, columns=["a", "b"]).assign(c=np.arange(40.0))
+    table.loc[20:, "c"] = np.nan
+    target = pd.DataFrame({"first": y, "second": (y + table["c"]).where(table["c"].notna())})
+    linear_chain().fit(table, target)
+    expected = Linear().fit(X[20:], y[20:]).predict(X[:20])
+    assert_allclose(given[0], expected, rtol=1e-9)
+
+
+def test_refinement_does_not_pass_what_rows_had_seen(given):
+    X, y = rows_of(40)
+    table = pd.DataFrame(X, columns=["a", "b"]).assign(c=np.arange(40.0))
+    target = pd.DataFrame({"first": y, "second": y + table["c"]})
+    stages = [
+        ("first", SupervisedAutoencoder(**SMALL), ["a", "b"]),
+        ("second", SupervisedAutoencoder(predictor="gaussian_process", **SMALL), ["c"]),
+    ]
+    NestedAutoencoder(stages, refine_iter=1).fit(table, target)
+    assert len(given) == 2
+    assert_array_equal(given[1], given[0])  # out of fold, and not as measured
+    assert np.abs(given[1] - y).max() > 0.1

@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sknestedae._estimators._head import Head
 from sknestedae._estimators._passing import (
     PassedOn,
     PassedRows,
@@ -157,7 +158,7 @@ def fitted_stages(n_rows=12, **settings):
 
 def test_rows_are_given_columns_then_predictions():
     stages, table, passing = fitted_stages(**GP)
-    inputs = list(iter_inputs(table, stages, passing))
+    inputs = list(iter_inputs(stages, PassedRows(table, passing, with_std=True)))
     assert inputs[0].passed is None
     passed = inputs[1].passed
     own = table.X[["a", "b"]]
@@ -174,7 +175,7 @@ def test_what_was_measured_stands_for_the_prediction():
     known = np.full((12, 1), np.nan)
     known[[2, 5], 0] = [40.0, 50.0]
     rows = [np.arange(12), np.arange(12)]
-    learn_measured(passing, 0, table, known, rows)
+    passing = learn_measured(passing, 0, table, known, rows)
     other = table_of(table.X.iloc[[5, 7]].assign(c=9.0), **table.columns)
     described = describe_passed(other, stages, passing)["a"]
     assert described["measured"].tolist() == [True, False]
@@ -190,8 +191,8 @@ def test_the_target_of_the_row_itself_is_passed_in_training():
     stages, table, passing = fitted_stages()
     known = np.arange(12.0)[:, None]
     known[3] = np.nan
-    gathered = PassedRows(table, passing)
-    gathered.add(0, stages[0], table.stage(0, None), slice(None), known)
+    gathered = PassedRows(table, passing, known={0: known})
+    gathered.add(0, stages[0], table.stage(0, None))
     assert gathered.is_measured[0][:, 0].tolist() == [k != 3 for k in range(12)]
     values = gathered.to(1, stages[1]).values[:, -1]
     assert_array_equal(np.delete(values, 3), np.delete(known[:, 0], 3))
@@ -258,8 +259,9 @@ def learn(table, known, rows, wanted):
     passing = [None, PassedOn({}, 0, [0], True)]
     values = np.full((len(table), 1), np.nan)
     values[rows, 0] = known
-    learn_measured(passing, 0, table, values, [np.array(rows), np.array(wanted)])
-    return passing[1].measured
+    learnt = learn_measured(passing, 0, table, values, [np.array(rows), np.array(wanted)])
+    assert passing[1].measured is None  # a new plan
+    return learnt[1].measured
 
 
 def test_a_key_that_finds_nothing_is_doubted():
@@ -306,3 +308,21 @@ def test_helpers():
     assert_array_equal(take_columns(X, [1], np.array([2, 0])), [[5], [1]])
     frame = pd.DataFrame(X, columns=["a", "a"])  # by position
     assert_array_equal(take_columns(frame, [1], np.array([2])), [[5]])
+
+
+def test_an_infinite_target_is_refused_before_it_is_passed():
+    frame = pd.DataFrame({0: [1.0, np.nan, -np.inf]})
+    with pytest.raises(ValueError, match=r"y contains infinity.*first in row 2\); a value must"):
+        measured_targets(Stage("a", sae(), [0]), StageTargets(frame, True, {"a": [0]}))
+
+
+def test_no_standard_deviation_is_computed_unasked(monkeypatch):
+    """It takes longer than the prediction, and a mean alone does not need it."""
+    stages, table, passing = fitted_stages(**GP)
+    monkeypatch.delattr(Head, "std")
+    gathered = PassedRows(table, passing)
+    *_, last = iter_inputs(stages, gathered)
+    assert np.isnan(last.passed.std).all()
+    assert last.passed.n_predictions == 1
+    with pytest.raises(AttributeError):
+        list(iter_inputs(stages, PassedRows(table, passing, with_std=True)))

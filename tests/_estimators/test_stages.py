@@ -11,10 +11,13 @@ from cases.nested import AB, cells, crystals, sae, same_rows
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import FunctionTransformer
 
 from sknestedae import NestedAutoencoder, stack_scales
+from sknestedae._estimators._fitted import fitted_part
+from sknestedae._estimators._stages import Stage, heads_of, predict_with_std
 from sknestedae.exceptions import NoTargetError
 
 
@@ -140,3 +143,26 @@ def test_replicates_stay_together_at_a_later_stage_too():
     chain = NestedAutoencoder(stages).fit(many, pd.concat([target] * 4, ignore_index=True))
     totals = chain["b"].net_.totals_
     assert (totals["train"].rows, totals["valid"].rows) == (4 * 32, 4 * 8)
+
+
+@pytest.mark.parametrize("network", [0, 1])
+def test_an_ensemble_has_a_standard_deviation_where_one_member_has(network):
+    """Whichever member it is: with predictor="auto" and drawn rows, members may differ."""
+    X, y = crystals()
+    estimator = sae(predictor="gaussian_process", n_members=2).fit(X, y)
+    fitted_part(estimator.members_[network]).head = None
+    stage = Stage("a", estimator, [0, 1])
+    assert [head is None for head in heads_of(stage)] == [network == 0, network == 1]
+    prediction, std = predict_with_std(stage, X, None)
+    process = estimator.members_[1 - network]
+    assert (std >= process.predict(X, return_std=True)[1] / np.sqrt(2)).all()
+    assert_allclose(prediction, estimator.predict(X))
+
+
+def test_other_stages_have_no_standard_deviation():
+    X, y = crystals()
+    for estimator in (sae(), sae(n_members=2), PLSRegression(1)):
+        stage = Stage("a", estimator.fit(X, y), [0, 1])
+        prediction, std = predict_with_std(stage, X, None)
+        assert std is None
+        assert_allclose(prediction, estimator.predict(X))

@@ -173,3 +173,13 @@ def test_the_whole_table_says_what_a_column_of_objects_is():
         assert table.categorical_columns(0) == [1]
     assert table.categorical_columns(1) is None
     assert table.take(np.arange(3)).categorical_columns(0) is None
+
+
+def test_a_stage_without_columns_has_the_rows_that_are_known_there():
+    X = np.arange(12.0).reshape(6, 2)
+    table = StagedTable.of(X, [("a", None, [0, 1]), ("b", None, [])])
+    known = np.array([[True, False]] * 2 + [[True, True]] * 4)
+    for train_rows, first in (("own", [0, 1]), ("all", range(6))):
+        rows = table.training_rows(known, train_rows)
+        assert_array_equal(rows[0], first)
+        assert_array_equal(rows[1], [2, 3, 4, 5])
