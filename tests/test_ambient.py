@@ -451,7 +451,7 @@ def test_folds_and_searches_take_tensors():
 
 @pytest.mark.usefixtures("dispatch")
 def test_a_list_of_tensors_is_a_list_of_scales():
-    nae = NestedAutoencoder(n_components=2, max_iter=3, random_state=0)
+    nae = NestedAutoencoder(n_components=2, same_rows=True, max_iter=3, random_state=0)
     tables, targets = [X[:, :2], X[:, 2:]], [None, Y]
     expected = clone(nae).fit(tables, targets).predict(tables)
     as_tensors = [torch.tensor(table) for table in tables]

@@ -99,7 +99,7 @@ def test_the_std_of_what_is_passed_counts_by_the_slope():
     passed = passed_on()
     head, own, _ = head_of(passed)
     (process,) = head.processes
-    linear = replace(process, parameters=replace(process.parameters, smooth=0.0))
+    linear = replace(process, parameters=replace(process.parameters, smooth=0.0, additive=0.0))
     head = replace(head, processes=GaussianProcesses([linear]))
     step = np.zeros_like(passed.values)
     step[:, -1] = 1.0
