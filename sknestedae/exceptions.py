@@ -39,7 +39,7 @@ class StateFormatError(ValueError):
 
 
 class FewRowsWarning(UserWarning):
-    """A stage has hardly any rows of its own scale, beside many of later scales."""
+    """A stage has hardly any rows of its own scale beside many of later ones, or one label."""
 
 
 class MaterialKeyWarning(UserWarning):

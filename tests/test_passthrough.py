@@ -29,7 +29,7 @@ from sknestedae._estimators._fitted import fitted_part
 from sknestedae._gaussian_process._process import GaussianProcesses
 from sknestedae.blocks import SpectrumBlock
 from sknestedae.design import propose
-from sknestedae.exceptions import MaterialKeyWarning, UnitsWarning
+from sknestedae.exceptions import FewRowsWarning, MaterialKeyWarning, UnitsWarning
 from sknestedae.inspection import integrated_gradients
 from sknestedae.model_selection import BatchedGridSearchCV, ScaleKFold
 from sknestedae.plotting import NestedDisplay, TraversalDisplay
@@ -400,9 +400,7 @@ def test_a_key_in_arrays_is_a_position():
 def test_a_key_that_cannot_be():
     tables, targets = two_tables()
     for key in ("formla", 7, ("scale0", "formula")):
-        message = (
-            "'key' parameter must be the label of one column of X, got .*, which is the label of 0"
-        )
+        message = "'key' parameter must be the label of one column of X, got .*: no column has"
         with pytest.raises(ValueError, match=message):
             fit(tables, targets, key=key)
     for key in (1.5, ["a"]):
@@ -426,7 +424,7 @@ def test_a_doubtful_key_gives_a_warning():
     named = with_formulas(tables)
     named[0]["formula"] = ["m36", "m36", *named[0]["formula"][2:]]
     with pytest.warns(
-        MaterialKeyWarning, match=r"formula'\) has 1 values that stand for rows of s"
+        MaterialKeyWarning, match=r"formula'\) has 1 value that stands for rows of s"
     ):
         fit(named, targets, key="formula")
 
@@ -947,3 +945,11 @@ def test_a_frozen_stage_is_passed_what_it_was_fitted_with():
     other = [("x", PCAWithTarget(2), COLUMNS), ("y", FrozenEstimator(nested["y"]), ["t"])]
     with pytest.raises(ValueError, match=r"'y' is frozen, and was fitted with . values"):
         fit(tables, targets, stages=other)
+
+
+def test_one_labelled_row_says_nothing_about_how_a_target_varies():
+    tables, targets = two_tables()
+    one = targets[1].where(np.arange(len(targets[1])) == 3)
+    with pytest.warns(FewRowsWarning, match="stage 'scale1' is known in one of the 15 rows"):
+        nested = fit(tables, [targets[0], one])
+    assert np.isfinite(nested.predict(tables)[1]).all()

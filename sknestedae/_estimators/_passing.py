@@ -485,8 +485,9 @@ def _doubt_key(
     own = sorted({j for name in names[: k + 1] for j in table.columns[name]})
     n_mixed = count_mixed(keys[is_whole], take_columns(table.X, own, rows[is_whole]))
     if n_mixed:
+        values = "1 value that stands" if n_mixed == 1 else f"{n_mixed} values that stand"
         notice(
-            f"The key {key} has {n_mixed} values that stand for rows of stage {names[k]!r} whose "
+            f"The key {key} has {values} for rows of stage {names[k]!r} whose "
             "columns differ: the mean of their targets is passed on.",
             MaterialKeyWarning,
         )

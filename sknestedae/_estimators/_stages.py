@@ -13,11 +13,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
+from .._notices import notice
 from .._tables._missing import take_rows
 from .._tables._scales import check_names
 from .._tables._splits import row_keys
 from .._tables._staged import StagedTable, StageLatents, StageTargets
-from ..exceptions import DivergenceError
+from ..exceptions import DivergenceError, FewRowsWarning
 from ._base import BaseSupervisedAutoencoder
 from ._fitted import fitted_part
 from ._head import Head, Passed
@@ -129,6 +130,12 @@ def check_stage(stage: Stage, target: StageTargets, rows: np.ndarray) -> None:
         raise ValueError(
             f"The target of stage {stage.name!r} has no measured row among the {len(rows)} rows "
             f"that it is trained on ({elsewhere} are measured in rows of other scales)."
+        )
+    if target.known_of(stage.name)[rows].sum() == 1:
+        notice(
+            f"The target of stage {stage.name!r} is known in one of the {len(rows)} rows that it "
+            "is trained on: it says nothing about how the target varies.",
+            FewRowsWarning,
         )
 
 

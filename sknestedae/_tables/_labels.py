@@ -92,9 +92,10 @@ class ColumnLabels:
             names = (label, f"x{label}") if isinstance(label, Integral) else (label,)
             found = [j for j, own in enumerate(known) if own[1] in names and len(own) == 2]
         if len(found) != 1:
+            how_many = f"{len(found)} columns have" if found else "no column has"
             raise ValueError(
                 f"The '{parameter}' parameter must be the label of one column of X, got "
-                f"{label!r}, which is the label of {len(found)}; the columns are {known!r:.200}."
+                f"{label!r}: {how_many} this label; the columns are {known!r:.200}."
             )
         return found[0]
 

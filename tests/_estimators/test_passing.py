@@ -277,7 +277,7 @@ def test_a_key_that_finds_nothing_is_doubted():
 def test_a_key_of_rows_that_differ_is_doubted():
     table = key_table(["A", "A", "B", "A"], [1.0, 2.0, 3.0, 1.0])
     message = (
-        r"The key 'formula' has 1 values that stand for rows of stage 'first' whose columns d"
+        r"The key 'formula' has 1 value that stands for rows of stage 'first' whose columns d"
     )
     with pytest.warns(MaterialKeyWarning, match=message):
         learnt = learn(table, [1.0, 2.0, 5.0], [0, 1, 2], [3])
