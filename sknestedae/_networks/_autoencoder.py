@@ -373,7 +373,7 @@ class AutoencoderModule(nn.Module):
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
         """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
-        hidden = self.decoder(latents) if len(self.decoder) else latents
+        hidden = run(self.decoder, latents)
         return {name: decoder(hidden) for name, decoder in self.block_decoders.items()}
 
     def align(self, decoded: Mapping[str, Tensor], rows: Batch) -> dict[str, Tensor]:
@@ -396,6 +396,12 @@ class AutoencoderModule(nn.Module):
         latents = self.latents(rows)
         drawn = self.draw(latents)
         return Outputs(latents.mean, self.decode(drawn), self.predict(drawn), latents.log_variance)
+
+
+def run(layers: nn.Module, values: Tensor) -> Tensor:
+    """Send values through layers, of which there may be none."""
+    is_empty = next(layers.children(), None) is None
+    return values if is_empty else layers(values)
 
 
 def split_latents(encoded: Tensor, is_variational: bool) -> Latents:
