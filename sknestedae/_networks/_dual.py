@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .._layers._dense import RandomStream
 from ._autoencoder import AutoencoderModule, Latents, Outputs, run, split_latents
 from ._batch import Batch
 
@@ -35,6 +36,9 @@ class DualModule(AutoencoderModule):
     def __init__(self, *, is_separated: bool, **architecture: Any) -> None:
         super().__init__(**architecture)
         self.is_separated = is_separated
+        for part in self.modules():
+            if isinstance(part, RandomStream):  # a decoder is called for each kind
+                part.is_shared = True
         _, *others = self.blocks
         for name in others if is_separated else ():
             # slopes, and behind them the offset; no parameters: they follow from the pairs
