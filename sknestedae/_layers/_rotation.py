@@ -221,7 +221,8 @@ def _highest(scores: Tensor) -> Tensor:
         scores.gather(-1, (best + step) % n_angles).squeeze(-1) for step in (-1, 0, 1)
     )
     curvature = 2 * at - before - after
-    flat = curvature <= 0  # all three the same
-    step = (after - before) / (2 * torch.where(flat, torch.ones_like(at), curvature))
-    step = torch.where(flat, torch.zeros_like(step), step)
+    # not where all three are the same, nor where scores are no numbers, as in a fit that diverges
+    is_peak = (curvature > 0) & curvature.isfinite()
+    step = (after - before) / (2 * torch.where(is_peak, curvature, torch.ones_like(at)))
+    step = torch.where(is_peak, step, torch.zeros_like(step))
     return (best.squeeze(-1) + step) * (2 * math.pi / n_angles)
