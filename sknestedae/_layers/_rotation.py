@@ -89,12 +89,14 @@ def turned_places(shape: tuple[int, ...]) -> Tensor:
     side, n_channels = shape[-1], math.prod(shape[:-2])
     like = torch.empty(0, dtype=torch.float64)
     right, up = _coordinates(side, like)
-    angles = _all_around(_N_POSES, like).unsqueeze(-1)
+    angles = _all_around(_N_POSES, like)[: _N_POSES // 4].unsqueeze(-1)
     column = (right * angles.cos() + up * angles.sin() + (side - 1) / 2).round()
     row = ((side - 1) / 2 - up * angles.cos() + right * angles.sin()).round()
     places = (row.clamp(0, side - 1) * side + column.clamp(0, side - 1)).long()
     starts = torch.arange(n_channels).unsqueeze(-1) * side**2
-    return (places.unsqueeze(1) + starts).flatten(1)
+    first = (places.unsqueeze(1) + starts).unflatten(-1, (side, side))
+    # the others exactly by quarters, which rounding would not keep
+    return torch.cat([first.rot90(k, (-2, -1)) for k in range(4)]).flatten(1)
 
 
 class CanonicalEncoder(nn.Module):
@@ -116,19 +118,6 @@ class CanonicalEncoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.n_outputs = encoder.n_outputs
-        n_channels, side, _ = encoder.shape
-        right, up = _coordinates(side, torch.empty(0))
-        radius, angle = torch.hypot(right, up) / (side / 2), torch.atan2(up, right)
-        steps = _all_around(_N_POSES, angle).unsqueeze(-1)
-        rays = torch.exp(_SHARPNESS * (torch.cos(angle - steps) - 1))
-        rays = rays * radius * (1 - radius.square()).clamp(min=0)  # 0 at the edge of the disc
-        # channels that are each other's negative would cancel each other with equal weights
-        share = 1 / torch.arange(1.0, n_channels + 1)
-        # what follows from the shape is no parameter, and not stored
-        rays = rays.unsqueeze(1) * share.unsqueeze(-1)  # (n_poses, channels, side * side)
-        self.register_buffer("rays", rays.flatten(1).T.contiguous(), persistent=False)
-        inside = (radius <= 1).to(radius.dtype).view(side, side)
-        self.register_buffer("inside", inside, persistent=False)
 
     def forward(self, values: Tensor, missing: Tensor | None = None) -> Tensor:
         """Give outputs of shape (n_samples, n_outputs); arguments as of ``ConvolutionEncoder``."""
@@ -139,12 +128,41 @@ class CanonicalEncoder(nn.Module):
 
     def angles(self, values: Tensor) -> Tensor:
         """Give the angles that images stand at, of shape (n_samples,)."""
-        return _highest(values @ self.rays)
+        return _highest(values @ _rays(self.encoder.shape, values).T)
 
     def _turn_back(self, values: Tensor, angles: Tensor) -> Tensor:
         """Turn flattened images back, with 0 outside of the disc, where no turned one has all."""
-        images = values.unflatten(-1, self.encoder.shape)
-        return (turn(images, -angles) * self.inside).flatten(-3)
+        turned = turn(values.unflatten(-1, self.encoder.shape), -angles)
+        side = turned.shape[-1]
+        inside = torch.hypot(*_coordinates(side, turned)) <= side / 2
+        return (turned * inside.view(side, side)).flatten(-3)
+
+
+def _rays(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Draw rays from the centre to all sides, which end at the inscribed disc.
+
+    They are smooth, so that the grid of pixels has no direction, and drawn for each batch: a
+    module with a buffer is not trained in a stack.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (channels, side, side) of an image.
+    like : Tensor
+        With the dtype and device that are wanted.
+
+    Returns
+    -------
+    Tensor of shape (n_rays, channels * side * side)
+    """
+    n_channels, side, _ = shape
+    right, up = _coordinates(side, like)
+    radius, angle = torch.hypot(right, up) / (side / 2), torch.atan2(up, right)
+    off = angle - _all_around(_N_POSES, like).unsqueeze(-1)
+    images = torch.exp(_SHARPNESS * (off.cos() - 1)) * radius * (1 - radius.square()).clamp(min=0)
+    # channels that are each other's negative would cancel each other with equal weights
+    share = 1 / torch.arange(1, n_channels + 1, dtype=like.dtype, device=like.device)
+    return (images.unsqueeze(1) * share.unsqueeze(-1)).flatten(1)
 
 
 def _coordinates(side: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -111,7 +111,7 @@ def _block_of_images(chain: DifferentiableChain, block: Any) -> tuple[int, str]:
     }
     if block is None and len(turned) == 1:
         return next(iter(turned.values()))
-    if block not in turned:
+    if block not in list(turned):  # a list, so that also what cannot be hashed may be looked for
         raise ValueError(
             "The 'block' parameter must name a block of images with invariance=\"rotation\", of "
             f"which there are {list(turned)}; got {block!r}."
