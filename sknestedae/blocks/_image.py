@@ -181,11 +181,11 @@ class ImageBlock(ArrayBlock):
             error, that of the error by the angle is 0.
         """
         shape = _check_square(_shape(layout))
-        images = [
-            None if flat is None else flat.detach().unflatten(-1, shape)
-            for flat in (decoded, given, known)
-        ]
-        return angles_between(*images)
+        return angles_between(
+            decoded.detach().unflatten(-1, shape),
+            given.detach().unflatten(-1, shape),
+            None if known is None else known.unflatten(-1, shape),
+        )
 
 
 def nearest_copies(

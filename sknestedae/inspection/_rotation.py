@@ -87,7 +87,8 @@ def rotation_angles(estimator, X, *, block=None):
             _angles(stage.module, name, own)
             for own in TensorIterator(Subset(rows), stage.rows_at_once)
         ]
-    return np.degrees(np.concatenate(parts)) % 360
+    # twice, as the first of a small negative number is 360 itself
+    return np.degrees(np.concatenate(parts)) % 360 % 360
 
 
 def _angles(module: AutoencoderModule, name: str, rows: Batch) -> np.ndarray:

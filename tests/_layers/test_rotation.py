@@ -68,7 +68,8 @@ def test_what_comes_from_outside_is_as_the_edge():
     turned = turn(images, torch.tensor([math.pi / 4]))
     # the top right corner comes from the middle of the right, beyond the frame: 7 and 11
     assert turned[0, 0, 0, 3] == pytest.approx(9, abs=1e-5)
-    assert turned.min() >= 0 and turned.max() <= 15
+    assert turned.min() >= 0
+    assert turned.max() <= 15
     same = turn(torch.full((1, 1, 4, 4), 3.0), torch.tensor([1.0]))
     torch.testing.assert_close(same, torch.full_like(same, 3.0))
 
@@ -231,7 +232,8 @@ def test_places_of_turned_copies(shape):
     places = turned_places(shape)
     n_values = math.prod(shape)
     assert torch.equal(places[0], torch.arange(n_values))
-    assert places.min() >= 0 and places.max() < n_values
+    assert places.min() >= 0
+    assert places.max() < n_values
     image = torch.arange(float(n_values)).view(shape)
     quarter = image.flatten()[places[len(places) // 4]].view(shape)
     assert torch.equal(quarter, torch.rot90(image, 1, (-2, -1)))

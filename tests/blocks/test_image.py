@@ -222,13 +222,15 @@ def test_align_turns_by_the_angle(shape, leading):
         decoded = torch.rot90(given, k, (-2, -1)).flatten(-len(shape)).requires_grad_()
         flat = given.flatten(-len(shape))
         angles = ROTATION.angles(decoded, flat, None, layout)
-        assert angles.shape == (*leading, 5) and not angles.requires_grad
+        assert angles.shape == (*leading, 5)
+        assert not angles.requires_grad
         off = (torch.rad2deg(angles) + 90 * k + 180) % 360 - 180
         assert off.abs().max() < 3  # the parabola is not that of the pixels
         aligned = ROTATION.align(decoded, flat, None, layout)
         assert (aligned - flat).square().mean() < 0.05
         aligned.sum().backward()
-        assert decoded.grad.isfinite().all() and decoded.grad.any()
+        assert decoded.grad.isfinite().all()
+        assert decoded.grad.any()
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (3, 4, 6)])

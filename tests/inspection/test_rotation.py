@@ -32,7 +32,8 @@ def test_a_turned_image_has_another_angle(sae, angle):
     """Of images that the estimator has not seen, counter-clockwise."""
     before, after = (rotation_angles(sae, turned_images(60, seed=1, angle=a)) for a in (0, angle))
     assert before.shape == (60,)
-    assert before.min() >= 0 and before.max() < 360
+    assert before.min() >= 0
+    assert before.max() < 360
     off = np.abs(modulo(after - before - angle))
     assert np.median(off) < 2
     assert np.quantile(off, 0.9) < 5
@@ -72,7 +73,7 @@ def test_of_whatever_holds_the_autoencoder(sae):
     for other in (search, FrozenEstimator(sae), make_pipeline(sae)):
         assert_allclose(rotation_angles(other, images), expected)
     behind = make_pipeline(FunctionTransformer(), sae)
-    with pytest.raises(TypeError, match="rotation_angles needs .* pass the last step"):
+    with pytest.raises(TypeError, match=r"rotation_angles needs .* pass the last step"):
         rotation_angles(behind, images)
     with pytest.raises(TypeError, match="rotation_angles must be one table"):
         rotation_angles(sae, [images, images])
