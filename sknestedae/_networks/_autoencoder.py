@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .._layers._bounds import Bounded, is_bounded
 from .._layers._convolution import CONVOLUTION_MODULES
 from .._layers._dense import ACTIVATIONS, Dropout, LatentNoise, dense_stack
+from .._layers._rotation import CanonicalEncoder
 from .._tables._layout import Layout
 from ..blocks import Block, DenseBlock
 from ._batch import Batch
@@ -423,6 +424,7 @@ _PLAIN = (
     LatentNoise,
     Bounded,
     *CONVOLUTION_MODULES,
+    CanonicalEncoder,
 )
 
 
