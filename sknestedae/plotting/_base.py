@@ -215,6 +215,49 @@ def decode_as(
 
 
 # ---------------------------------------------------------------------------------------------
+# Latents
+
+
+def check_quantiles(quantiles: Any) -> np.ndarray:
+    """Give the two quantiles that a way begins and ends at, of shape (2,)."""
+    ends = np.asarray(quantiles, dtype=float)
+    if ends.shape != (2,) or not 0 <= ends[0] < ends[1] <= 1:
+        raise ValueError(
+            "The 'quantiles' parameter must be two ascending numbers from 0 to 1, got "
+            f"{quantiles!r}."
+        )
+    return ends
+
+
+def held_latents(Z: np.ndarray, at: Any) -> np.ndarray:
+    """Give the latents that are held where others move, of shape (n_latents,).
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_latents)
+        Those of the data.
+    at : {"median", "mean"}, int or array-like of shape (n_latents,)
+        Of all rows, of one row by its position, or these.
+    """
+    if isinstance(at, str) and at in ("median", "mean"):
+        return np.median(Z, axis=0) if at == "median" else Z.mean(axis=0)
+    if isinstance(at, Integral) and not isinstance(at, bool):
+        if not -len(Z) <= int(at) < len(Z):
+            raise ValueError(
+                f"The 'at' parameter must be the position of one of the {len(Z)} rows of X, got "
+                f"{at!r}."
+            )
+        return Z[int(at)]
+    start = np.asarray([] if isinstance(at, str) else at)
+    if start.shape != Z.shape[1:] or start.dtype.kind not in "fiu":
+        raise ValueError(
+            f"The 'at' parameter must be 'median', 'mean', a row's position or {Z.shape[1]} "
+            f"latents, got {at!r}."
+        )
+    return start
+
+
+# ---------------------------------------------------------------------------------------------
 # Columns
 
 
@@ -268,6 +311,21 @@ def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
         labels = [label[1] if n_scales[label[1]] == 1 else label for label in labels]
     place = {label: k for k, label in enumerate(labels)}
     return {j: place[label] for j, label in enumerate(true) if label in place}
+
+
+def match_columns(table: pd.DataFrame, decoded: Any) -> dict[int, int]:
+    """Give the column of a decoded table for each column of a table that it has.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_samples, n_features)
+    decoded : DataFrame or ndarray of shape (n_points, n_columns)
+        Columns of a DataFrame are found by their labels, of an array by their positions.
+    """
+    back = pd.DataFrame(decoded)
+    if isinstance(decoded, pd.DataFrame):
+        return match_labels(table.columns, back.columns)
+    return {j: j for j in range(table.shape[1])} if table.shape[1] == back.shape[1] else {}
 
 
 def categorical_positions(
