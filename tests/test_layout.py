@@ -137,6 +137,7 @@ ORDER = {
         "_history",
         "_latent",
         "_latent_map",
+        "_manifold",
         "_nested",
         "_pairs",
         "_reconstruction",

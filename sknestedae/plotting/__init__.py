@@ -4,6 +4,7 @@ from ._components import ComponentsDisplay
 from ._history import HistoryDisplay
 from ._latent import LatentDisplay
 from ._latent_map import LatentMapDisplay
+from ._manifold import ManifoldDisplay
 from ._nested import NestedDisplay
 from ._pairs import PairsDisplay
 from ._reconstruction import ReconstructionDisplay
@@ -14,6 +15,7 @@ __all__ = [
     "HistoryDisplay",
     "LatentDisplay",
     "LatentMapDisplay",
+    "ManifoldDisplay",
     "NestedDisplay",
     "PairsDisplay",
     "ReconstructionDisplay",

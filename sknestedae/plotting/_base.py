@@ -98,6 +98,20 @@ def make_axes(
     return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
 
 
+def picture_size(height: float, width: float, longer: float) -> tuple[float, float]:
+    """Give width and height of a picture in inches, of which the longer side is given.
+
+    Parameters
+    ----------
+    height, width : float
+        In any unit.
+    longer : float
+        Inches.
+    """
+    largest = max(height, width)
+    return max(longer * width / largest, 0.6), max(longer * height / largest, 0.6)
+
+
 def colorbar_beside(artist: ScalarMappable, ax: Axes, label: str, width: float = 0.05) -> Colorbar:
     """Draw a colour bar at the right of an axes, as high as its picture is.
 
@@ -178,6 +192,22 @@ def core_of(estimator: Any) -> Any:
         is_frozen = isinstance(estimator, FrozenEstimator)
         estimator = estimator.estimator if is_frozen else innermost(estimator)
     return estimator
+
+
+def has_prior(estimator: Any) -> bool:
+    """Tell whether latents are variational: around 0, with the standard normal prior.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; of a chain, all stages that give its latents.
+    """
+    core = core_of(estimator)
+    if not hasattr(core, "stages_"):
+        return getattr(core, "beta", None) is not None
+    stages = [stage for _, stage, _ in core.stages_]
+    given = stages if getattr(core, "latents", "last") == "all" else stages[-1:]
+    return all(has_prior(stage) for stage in given)
 
 
 def decode_as(

@@ -18,8 +18,9 @@ from ._base import (
     as_floats,
     check_has,
     colorbar_beside,
-    core_of,
+    has_prior,
     make_axes,
+    picture_size,
     shorten,
 )
 
@@ -135,8 +136,8 @@ class LatentMapDisplay:
         values = np.asarray(self.values, dtype=float)
         self.maps_, self.origin_ = make_maps(values, self.positions, self.shape)
         height, width = self.maps_.shape[1:]
-        width_in, height_in = _size_of(height, width, 2.3)
-        single = _size_of(height, width, 3.4)
+        width_in, height_in = picture_size(height, width, 2.3)
+        single = picture_size(height, width, 3.4)
         self.axes_ = make_axes(
             ax,
             len(self.maps_),
@@ -248,7 +249,7 @@ class LatentMapDisplay:
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
         if isinstance(center, str) and center == "auto":
-            center = None if getattr(core_of(estimator), "beta", None) is None else 0.0
+            center = 0.0 if has_prior(estimator) else None
         return cls.from_latents(
             estimator.transform(X),
             positions,
@@ -388,12 +389,6 @@ class LatentMapDisplay:
             )
         display = cls(values, positions, names, shape=shape, center=center, label=label)
         return display.plot(ax, n_cols=n_cols, image_kwargs=image_kwargs)
-
-
-def _size_of(height: int, width: int, longer: float) -> tuple[float, float]:
-    """Give width and height of a map in inches, of which the longer side is given."""
-    largest = max(height, width)
-    return max(longer * width / largest, 0.6), max(longer * height / largest, 0.6)
 
 
 def make_maps(values: np.ndarray, positions: Any, shape: Any = None) -> tuple[np.ndarray, Any]:
