@@ -517,8 +517,7 @@ class _Plane(NamedTuple):
         grid = np.stack([np.tile(first, len(second)), np.repeat(second, len(first))], axis=1)
         along = (start - self.center) @ self.directions.T
         origin = start - along @ self.directions
-        points = origin + grid[:, : len(self.directions)] @ self.directions
-        return points.astype(self.coordinates.dtype)
+        return origin + grid[:, : len(self.directions)] @ self.directions
 
 
 def _values(

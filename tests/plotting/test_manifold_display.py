@@ -20,7 +20,7 @@ from sknestedae import (
 from sknestedae.blocks import ImageBlock, SpectrumBlock
 from sknestedae.plotting import ManifoldDisplay
 from sknestedae.plotting._base import has_prior
-from sknestedae.plotting._manifold import make_mosaic
+from sknestedae.plotting._manifold import _Grid, make_mosaic
 
 TINY = {"n_components": 3, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 
@@ -98,10 +98,10 @@ def test_the_plane_of_principal_components(wide):
 
     class Turned(Compressor):
         def transform(self, X):
-            return super().transform(X) @ turn
+            return super().transform(X) @ turn + 2.0
 
         def inverse_transform(self, Z):
-            return super().inverse_transform(Z @ turn.T)
+            return super().inverse_transform((Z - 2.0) @ turn.T)
 
     turned = Turned(3, fitted.blocks).fit(X)
     plain = ManifoldDisplay.from_estimator(fitted, X, components=(0, 1), n_steps=4)
@@ -171,9 +171,8 @@ def test_one_latent_makes_a_strip(wide):
         picture = display.artists_[1].get_array()
         assert picture.shape == (5, 5 * 6 + 4)  # four gaps of one pixel
     height, width = display.figure_.get_size_inches()[::-1]
-    below = [ax.get_position().y1 for ax in display.axes_]
-    assert below[1] < below[0]  # strips stand below each other
     assert height < width
+    assert [ax.get_subplotspec().rowspan.start for ax in display.axes_] == [0, 1]
     settings = {"components": 0, "n_steps": 5, "show_rows": True, "quantiles": (0, 1)}
     display = ManifoldDisplay.from_estimator(fitted, X, **settings)
     assert len(display.scatter_.get_offsets()) == len(X)
@@ -301,6 +300,36 @@ def test_all_arrays_are_drawn_unless_columns_are_named(wide, sae, X):
     assert display.decoded.columns.to_list() == X.columns.to_list()
 
 
+def test_arrays_are_found_by_the_labels_of_their_columns(wide):
+    X = wide[1]
+    decoded = X.iloc[:9, ::-1]
+    arrays = {"spectrum": slice(2, 26)}
+    values = [np.arange(3.0), np.arange(3.0)]
+    display = ManifoldDisplay(values, decoded, X, arrays=arrays).plot()
+    spectra = X["spectrum"].to_numpy()[:9]
+    low, high = spectra.min(), spectra.max()
+    expected = 0.9 * ((spectra[4] - low) / (high - low) - 0.5) + 1
+    assert_allclose(display.artists_[0][4].get_ydata(), expected)
+
+
+def test_cells_that_hold_arrays():
+    images = make_images(9)
+    X = pd.DataFrame({"image": list(images), "number": np.arange(9.0)})
+    display = ManifoldDisplay([np.arange(3.0), np.arange(3.0)], X, X).plot()
+    assert display.columns_ == ["image"]
+    assert_allclose(display.artists_[0].get_array()[-5:, :6], images[0])
+
+
+def test_categories_are_those_of_the_estimator(X):
+    numbers = np.column_stack([X["energy"], np.resize([1.0, 2.0, 3.0], 40)])
+    sae = SupervisedAutoencoder(categorical_features=[1], **TINY).fit(numbers)
+    display = ManifoldDisplay.from_estimator(sae, numbers, columns=[1, 0])
+    assert display.legends_[0] is not None
+    assert display.legends_[1] is None
+    display = ManifoldDisplay.from_estimator(sae, numbers, columns=0, categorical_features=[0])
+    assert display.legends_[0] is not None
+
+
 def test_channels_of_an_image_have_panels():
     images = np.stack([make_images(seed=k) for k in range(5)], axis=1)  # (40, 5, 5, 6)
     fitted = Compressor(2).fit(images)
@@ -331,6 +360,14 @@ def test_rows_lie_where_their_latents_are(wide):
     assert display.axes_[-1].get_title() == f"Rows of X: {inside.sum()} of 40"
     assert len(display.axes_) == 2
     assert ManifoldDisplay.from_estimator(fitted, X).scatter_ is None
+
+
+def test_rows_between_points_of_one_value():
+    """Where points share a value, the distance of the next ones counts for each step."""
+    grid = _Grid.read([[0.0, 1.0, 1.0, 2.0], [0.0, 3.0]], ["a", "b"])
+    places = grid.place(np.array([[0.5, 0.0], [1.5, 1.5], [2.25, 4.5], [2.6, -3.1]]))
+    # of 1.0 the first of its two points; from there to 2.0 it is two steps of 0.5
+    assert_allclose(places, [[0.5, 0], [2, 0.5], [3.5, 1.5], [np.nan, np.nan]])
 
 
 def test_a_latent_that_does_not_vary_can_be_drawn(wide):
