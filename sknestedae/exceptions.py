@@ -4,6 +4,7 @@ from sklearn.exceptions import NotFittedError
 
 __all__ = [
     "ChannelOrderWarning",
+    "CollapsedLatentsWarning",
     "ConstantBlockWarning",
     "DeviceWarning",
     "DivergenceError",
@@ -28,6 +29,10 @@ class DivergenceError(ValueError):
 
 class DivergenceWarning(UserWarning):
     """The loss became NaN or infinite; training stopped and the best epoch was kept."""
+
+
+class CollapsedLatentsWarning(UserWarning):
+    """Some variational latents are the same for all rows, and say nothing of them."""
 
 
 class NoTargetError(NotFittedError):

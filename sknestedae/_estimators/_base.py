@@ -17,7 +17,8 @@ from sklearn.base import (
     clone,
     is_classifier,
 )
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._ambient import isolated, plain_torch
@@ -41,7 +42,7 @@ from .._training._defaults import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_siz
 from .._training._job import TrainingJob
 from .._training._net import AutoencoderNet
 from .._training._objective import Objective
-from .._training._schedules import SCHEDULES
+from .._training._schedules import SCHEDULES, n_epochs_of_warm_up
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
 from ..blocks import Block, DenseBlock, FittedBlock
 from ..blocks._losses import ELEMENTWISE
@@ -59,16 +60,29 @@ from ._head import Head, Passed
 from ._validation import (
     all_or_nothing,
     check_batch_size,
+    check_beta,
     check_block_weights,
     check_blocks,
     check_divergence,
     check_layer_sizes,
+    check_spread,
     check_table,
     check_training_rows,
+    warn_of_collapse,
 )
 
 # Above this number of rows early_stopping="auto" holds some of them out.
 _MANY_ROWS = 10_000
+
+
+def _is_variational(autoencoder: BaseSupervisedAutoencoder) -> bool:
+    """Tell whether there is a ``sample``."""
+    if autoencoder.beta is None:
+        raise AttributeError(
+            "The 'beta' parameter is None: latents are points without a prior to draw them from. "
+            "Give it a number, such as 1.0, for variational latents."
+        )
+    return True
 
 
 class TrainingData(NamedTuple):
@@ -129,6 +143,7 @@ class BaseSupervisedAutoencoder(
         "prediction_weight": [Interval(Real, 0, None, closed="left")],
         "l1": [Interval(Real, 0, None, closed="left")],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="left"), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "standardize": ["boolean"],
@@ -168,6 +183,7 @@ class BaseSupervisedAutoencoder(
         prediction_weight=1.0,
         l1=0.0,
         alpha=1e-3,
+        beta=None,
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
@@ -203,6 +219,7 @@ class BaseSupervisedAutoencoder(
         self.prediction_weight = prediction_weight
         self.l1 = l1
         self.alpha = alpha
+        self.beta = beta
         self.dropout = dropout
         self.categorical_features = categorical_features
         self.standardize = standardize
@@ -376,22 +393,84 @@ class BaseSupervisedAutoencoder(
         kind = self._fitted.frame_kind
         return give_back(slopes, kind), give_back(intercept[None], kind)
 
+    @property
+    def n_active_components_(self) -> int:
+        """The number of variational latents that have not collapsed to their prior.
+
+        A latent is active if the variance of its means over the training rows is above 0.01
+        (Burda, Grosse and Salakhutdinov, ICLR 2016). With ``beta=None`` an attribute error.
+        """
+        if not self.__sklearn_is_fitted__() or self._fitted.n_active_components is None:
+            raise AttributeError(
+                f"This {type(self).__name__} has no n_active_components_ before a fit with 'beta'."
+            )
+        return self._fitted.n_active_components
+
     @isolated
-    def transform(self, X):
+    def transform(self, X, return_std=False):
         """Give the latents of X.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted, in their order. NaN where not measured.
+        return_std : bool, default=False
+            Whether to give the standard deviations of variational latents as well.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            Latents, without unit; of an ensemble, those of the first member.
+            Latents, without unit: the means of variational ones. Of an ensemble, those of the
+            first member.
+        Z_std : ndarray of shape (n_samples, n_components)
+            Only with ``return_std=True``: how well the encoder knows the latents of a row. They
+            are 1 where it knows nothing, as in the prior.
+
+        Raises
+        ------
+        ValueError
+            If standard deviations are asked of latents that are points.
         """
         check_is_fitted(self)
-        return self._fitted.latents(self._check_X(X, reset=False))
+        if return_std:
+            check_spread(self._fitted.is_variational)
+        table = self._check_X(X, reset=False)
+        if not return_std:
+            return self._fitted.latents(table)
+        return self._fitted.latents(table), self._fitted.latent_std(table)
+
+    @available_if(_is_variational)
+    @isolated
+    def sample(self, n_samples=1, random_state=None):
+        """Draw latents from their prior, N(0, 1), and decode them.
+
+        There is no such method where ``beta=None``.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the latents.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_samples, n_features)
+            As ``inverse_transform`` gives it: expected numbers, and the most probable categories.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknestedae import SupervisedAutoencoder
+        >>> X = np.random.default_rng(0).normal(size=(100, 1)) * [1, 2]
+        >>> sae = SupervisedAutoencoder(1, beta=0.1, random_state=0).fit(X)
+        >>> sae.sample(3, random_state=0).shape
+        (3, 2)
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        Z = check_random_state(random_state).normal(size=(n_samples, self._n_features_out))
+        return self.inverse_transform(Z)
 
     @isolated
     def inverse_transform(self, Z):
@@ -646,6 +725,8 @@ class BaseSupervisedAutoencoder(
             statistics = self._fitted.latent_statistics.merge(statistics)
         history = history_to_frame(job.net.history)
         fitted = FittedAutoencoder.of(setup, job.net, statistics, history, best_iter)
+        if not incremental:
+            warn_of_collapse(fitted.n_active_components, fitted.n_components, self.beta)
         if target is not None and not incremental:  # a part of a stream is not all there is
             fitted.head = self._choose_head(fitted, data, passed)
         self._store(fitted)
@@ -827,6 +908,7 @@ class BaseSupervisedAutoencoder(
             "target_block": clone(self._block_of_target, safe=False),
             "target_bounds": self._bounds_of_target,
             "block_dropout": float(self.block_dropout),
+            "is_variational": check_beta(self.beta, self.latent_activation),
         }
 
     # -- the net
@@ -859,10 +941,14 @@ class BaseSupervisedAutoencoder(
         elif fit is not None:
             batch_size = check_batch_size(batch_size, n_samples, warns=not fit.is_part)
         max_iter = 1 if fit is not None and fit.is_part else self.max_iter
+        # latents that are learnt already need no time without a divergence
+        is_new = fit is not None and not fit.is_part and not fit.goes_on
+        objective = self._make_objective(setup, alpha)
         net = AutoencoderNet(
             setup.make_module(None if fit is None else self.initialization),
-            self._make_objective(setup, alpha),
+            objective,
             seed=setup.seed,
+            warm_up=n_epochs_of_warm_up(max_iter) if is_new and objective.warms_up else 0,
             optimizer=torch.optim.Adam,
             optimizer__fused=device.type in ("cpu", "cuda"),
             lr=self.learning_rate_init,
@@ -897,7 +983,7 @@ class BaseSupervisedAutoencoder(
 
     def _make_objective(self, setup: NetworkSetup, alpha: float) -> Objective:
         """Put the terms of the loss together."""
-        return Objective(
+        return Objective.supervised(
             layouts=setup.layouts,
             blocks=setup.blocks,
             target_layout=setup.architecture["target_layout"],
@@ -909,6 +995,7 @@ class BaseSupervisedAutoencoder(
             prediction_weight=self.prediction_weight,
             l1=self.l1,
             alpha=alpha,
+            beta=self.beta,
         )
 
     # -- what subclasses and scikit-learn's mixins ask for

@@ -38,6 +38,10 @@ from ._head import DenseValues, Head, Passed
 
 Target = NumericTarget | ClassTarget
 
+# A variational latent is active if the variance of its means over rows is above this (Burda,
+# Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016, section 5.2).
+_ACTIVE = 0.01
+
 # From the module and some rows to a tensor with one row a sample.
 ModuleFunction = Callable[[AutoencoderModule, Batch], Tensor]
 
@@ -204,6 +208,18 @@ class FittedAutoencoder(NetworkSetup):
         """Strength of the L2 penalty."""
         return self.net.criterion_.alpha
 
+    @property
+    def is_variational(self) -> bool:
+        """Whether latents are normal densities."""
+        return self.latent_statistics.spread is not None
+
+    @property
+    def n_active_components(self) -> int | None:
+        """The number of variational latents that have not collapsed; None of points."""
+        if not self.is_variational:
+            return None
+        return int((np.diag(self.latent_statistics.covariance) > _ACTIVE).sum())
+
     # -- from a checked table
 
     def encode(self, X: pd.DataFrame | np.ndarray) -> dict[str, Encoded]:
@@ -217,6 +233,10 @@ class FittedAutoencoder(NetworkSetup):
     def latents(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
         """Give the latents of a checked table, of shape (n_samples, n_components)."""
         return self.apply(_encode, self.encode(X))
+
+    def latent_std(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
+        """Give the standard deviations of variational latents of a checked table's rows."""
+        return self.apply(_latent_std, self.encode(X))
 
     def predict(self, X: pd.DataFrame | np.ndarray, passed: Passed | None = None) -> np.ndarray:
         """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units.
@@ -480,6 +500,12 @@ def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
 
 def _encode(module: AutoencoderModule, rows: Batch) -> Tensor:
     return module.encode(rows)
+
+
+def _latent_std(module: AutoencoderModule, rows: Batch) -> Tensor:
+    log_variance = module.latents(rows).log_variance
+    assert log_variance is not None  # the public method refuses latents that are points
+    return (log_variance / 2).exp()
 
 
 def _predict(module: AutoencoderModule, rows: Batch) -> Tensor:

@@ -108,6 +108,12 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         by the number of rows, so that the scale of sample weights does not matter. "auto" suits
         few rows: 300 divided by the square of the number of distinct rows, but at least 0.001
         (548 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.001.
+    beta : float or None, default=None
+        None: latents are points. A number: latents are normal densities, whose divergence from
+        N(0, 1) has this weight (a variational autoencoder [3]_ [4]_); 1 is the evidence lower
+        bound with a noise as large as a column's standard deviation. Smaller values reconstruct
+        better, larger ones give fewer latents that say something. See the
+        :ref:`User Guide <variational>`.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.
@@ -241,6 +247,9 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     .. [1] N. Thota, M. Sharma Priyadarshini, R. Hernandez, Materials Horizons 11, 700 (2024).
     .. [2] L. Le, A. Patterson, M. White, "Supervised autoencoders: Improving generalization
        performance with unsupervised regularizers", NeurIPS 31 (2018).
+    .. [3] D. P. Kingma, M. Welling, "Auto-encoding variational Bayes", arXiv:1312.6114 (2013).
+    .. [4] I. Higgins et al., "beta-VAE: Learning basic visual concepts with a constrained
+       variational framework", ICLR (2017).
 
     Examples
     --------
@@ -282,6 +291,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         prediction_weight=1.0,
         l1=0.0,
         alpha=1e-3,
+        beta=None,
         dropout=0.0,
         categorical_features="from_dtype",
         standardize=True,
@@ -318,6 +328,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             prediction_weight=prediction_weight,
             l1=l1,
             alpha=alpha,
+            beta=beta,
             dropout=dropout,
             categorical_features=categorical_features,
             standardize=standardize,
@@ -597,6 +608,12 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         by the number of rows, so that the scale of sample weights does not matter. "auto" suits
         few rows: 300 divided by the square of the number of distinct rows, but at least 0.001
         (548 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.001.
+    beta : float or None, default=None
+        None: latents are points. A number: latents are normal densities, whose divergence from
+        N(0, 1) has this weight (a variational autoencoder [3]_ [4]_); 1 is the evidence lower
+        bound with a noise as large as a column's standard deviation. Smaller values reconstruct
+        better, larger ones give fewer latents that say something. See the
+        :ref:`User Guide <variational>`.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.
@@ -726,6 +743,9 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     .. [1] N. Thota, M. Sharma Priyadarshini, R. Hernandez, Materials Horizons 11, 700 (2024).
     .. [2] L. Le, A. Patterson, M. White, "Supervised autoencoders: Improving generalization
        performance with unsupervised regularizers", NeurIPS 31 (2018).
+    .. [3] D. P. Kingma, M. Welling, "Auto-encoding variational Bayes", arXiv:1312.6114 (2013).
+    .. [4] I. Higgins et al., "beta-VAE: Learning basic visual concepts with a constrained
+       variational framework", ICLR (2017).
 
     Examples
     --------

@@ -25,7 +25,7 @@ from .._tables._input import read_table
 from .._tables._layout import DEFAULT_BLOCK
 from .._tables._weights import scale_weights
 from ..blocks import ArrayBlock, Block, ImageBlock, SpectrumBlock
-from ..exceptions import DivergenceError, DivergenceWarning
+from ..exceptions import CollapsedLatentsWarning, DivergenceError, DivergenceWarning
 
 # The name of a block that the whole table is.
 WHOLE_BLOCK = "X"
@@ -125,6 +125,25 @@ def check_block_weights(weights: Any, names: Sequence[str]) -> dict[str, float]:
             f"them 0; the blocks are {list(names)}, got {weights}."
         )
     return {name: float(weights[name]) / total for name in names}
+
+
+def check_beta(beta: float | None, latent_activation: str) -> bool:
+    """Tell whether latents are variational; those have the whole line, as their prior has."""
+    if beta is not None and latent_activation != "identity":
+        raise ValueError(
+            "The 'latent_activation' parameter must be 'identity' with variational latents "
+            f"(beta={beta}), whose prior is N(0, 1); got {latent_activation!r}."
+        )
+    return beta is not None
+
+
+def check_spread(is_variational: bool) -> None:
+    """Refuse to give standard deviations of latents that are points."""
+    if not is_variational:
+        raise ValueError(
+            "return_std=True needs variational latents: the 'beta' parameter must have been a "
+            "number in fit, got None."
+        )
 
 
 def check_target_bounds(bounds: Any) -> tuple[float | None, float | None]:
@@ -337,6 +356,19 @@ def all_or_nothing(*estimators: BaseEstimator) -> Iterator[None]:
             vars(estimator).clear()
             vars(estimator).update(attributes)
         raise
+
+
+def warn_of_collapse(n_active: int | None, n_components: int, beta: float | None) -> None:
+    """Tell of variational latents that say nothing of a row."""
+    if n_active is None or n_active == n_components:
+        return
+    warnings.warn(
+        f"{n_components - n_active} of {n_components} latents have collapsed to their prior: "
+        "their means hardly differ from row to row. More latents than the data fill do no harm; "
+        f"lower 'beta' (it is {beta}) to use more of them.",
+        CollapsedLatentsWarning,
+        stacklevel=stack_level_of_caller(),
+    )
 
 
 def check_divergence(net: NeuralNet, subject: str, remedy: str) -> int:

@@ -64,6 +64,8 @@ class LatentStatistics:
         Latents of up to 1000 of the rows.
     power : int, default=0
         So that a total of the largest weights is a number, and one of the smallest not 0.
+    spread : ndarray of shape (n_components,) or None, default=None
+        Of variational latents, the mean of their variances over the rows; None of points.
     """
 
     weight: float
@@ -73,6 +75,7 @@ class LatentStatistics:
     factors: np.ndarray
     examples: np.ndarray
     power: int = 0
+    spread: np.ndarray | None = None
 
     @classmethod
     def learn(
@@ -91,10 +94,10 @@ class LatentStatistics:
         n_rows = len(dataset)
         some = index[torch.from_numpy(_evenly(n_rows, _ENOUGH_ROWS))]
         errors = _ErrorMoments(len(some), sum(layout.n_numeric for layout in layouts.values()))
-        latents, weights = [], []
+        latents, weights, variances = [], [], []
         with torch.no_grad():
             for rows in TensorIterator(Subset(dataset.rows, some), rows_of_size(layouts)):
-                encoded = module.encode(rows)
+                encoded, log_variance = module.latents(rows)
                 decoded = module.align(module.decode(encoded), rows)
                 known, error = all_errors(decoded, rows, layouts)
                 ones = encoded.new_ones(len(rows), 1)
@@ -102,6 +105,8 @@ class LatentStatistics:
                 found = [v.double().cpu().numpy() for v in (encoded, weight[:, 0], known, error)]
                 latents.append(found[0])
                 weights.append(found[1])
+                if log_variance is not None:
+                    variances.append(log_variance.double().exp().cpu().numpy())
                 errors.add(*found[1:])
         Z, share = np.concatenate(latents), np.concatenate(weights)
         mean = np.average(Z, axis=0, weights=share)
@@ -117,6 +122,9 @@ class LatentStatistics:
             factors=factors,
             examples=Z[_by_weight(share, _N_EXAMPLES)],
             power=power,
+            spread=np.average(np.concatenate(variances), axis=0, weights=share)
+            if variances
+            else None,
         )
 
     def merge(self, other: LatentStatistics) -> LatentStatistics:
@@ -148,6 +156,7 @@ class LatentStatistics:
             merge_factors(self.factors, other.factors, (a, b), squares),
             np.concatenate(examples),
             power,
+            None if other.spread is None else a * self.spread + b * other.spread,
         )
 
     def regular_covariance(self) -> np.ndarray:

@@ -365,7 +365,10 @@ class PosteriorModeSearch:
         reach = torch.full_like(mean[:, 0], _REACH)
         if self.has_scale:
             reach = reach * (weights**2).sum(dim=1)  # by the number of examples that count
-        return mean, torch.linalg.inv(covariance + reach[:, None, None] * last.covariance)
+        covariance = covariance + reach[:, None, None] * last.covariance
+        if last.statistics.spread is not None:  # an example is a density
+            covariance = covariance + torch.diag(torch.from_numpy(last.statistics.spread))
+        return mean, torch.linalg.inv(covariance)
 
     def negative_log_posterior(
         self, latents: Tensor, parts: Sequence[Batch], densities: RowDensities

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from .._layers._device import to_array, torch_dtype
-from .._networks._autoencoder import AutoencoderModule
+from .._networks._autoencoder import AutoencoderModule, Latents
 from .._networks._batch import Batch, Subset
+from .._networks._penalties import divergence
 from .._tables._encoder import TableEncoder
 from .._tables._layout import Encoded
 from .._training._data import TensorIterator
@@ -81,7 +82,7 @@ class ObservationModel:
     posed : set of str
         Blocks whose latents cannot tell a pose: what they decode is turned as each row is.
     mean, covariance : Tensor of shape (n_components,) and (n_components, n_components)
-        Of the latents of the training rows.
+        Of the latents of the training rows; of variational ones 0 and 1, as their prior has.
     """
 
     def __init__(
@@ -107,9 +108,13 @@ class ObservationModel:
             for name, error in statistics.error.items()
         }
         self.errors = self._errors()
-        self.mean = torch.from_numpy(statistics.mean)
-        self.covariance = torch.from_numpy(statistics.regular_covariance())
         self.n_components = len(statistics.mean)
+        if statistics.spread is None:
+            self.mean = torch.from_numpy(statistics.mean)
+            self.covariance = torch.from_numpy(statistics.regular_covariance())
+        else:  # variational latents have a prior
+            self.mean = torch.zeros(self.n_components, dtype=torch.float64)
+            self.covariance = torch.eye(self.n_components, dtype=torch.float64)
         self.posed = set()
         for name, layout in self.layouts.items():
             probe = {name: torch.zeros(1, layout.n_values, dtype=torch.float64)}
@@ -486,14 +491,15 @@ class ObservationModel:
 
         but for a constant, with :math:`z` from the encoder, the mean and the covariance of all
         training rows, and the negative log-likelihood :math:`L` by the covariance of the errors of
-        columns. It is scaled up as if all :math:`n` columns of a row had been measured.
+        columns. It is scaled up as if all :math:`n` columns of a row had been measured. Of
+        variational latents the divergence of the row's density from the prior stands in the place
+        of the first term.
         """
-        precision = torch.linalg.inv(self.covariance)
         scores = []
         n_rows = min(rows_of_size(self.layouts), CHUNK_ROWS)
         for rows in TensorIterator(Subset(self.rows(blocks)), n_rows):
-            latents = self.encode(rows)
-            decoded = self.decode(latents, rows)
+            latents = self.module.latents(rows.to(self.device))
+            decoded = self.decode(latents.mean.cpu().double(), rows)
             known, error = all_errors(decoded, rows, self.layouts)
             loss = self._correlated_negative_log_likelihood(known, error)
             n_measured = known.sum(dim=1)
@@ -504,11 +510,18 @@ class ObservationModel:
                     loss -= is_known * (target * torch.log_softmax(values, dim=1)).sum(dim=1)
                     n_measured += is_known
             n_columns = sum(layout.n_columns for layout in self.layouts.values())
-            step = latents - self.mean
-            distance = ((step @ precision) * step).sum(dim=1)
-            scores.append(to_array(-loss * n_columns / n_measured.clamp(min=1) - distance / 2))
+            surprise = self._surprise(latents)
+            scores.append(to_array(-loss * n_columns / n_measured.clamp(min=1) - surprise))
         found = np.concatenate(scores)
         return np.where(np.isnan(found), -np.inf, found)  # errors further away than numbers go
+
+    def _surprise(self, latents: Latents) -> Tensor:
+        """Give how unlike those of training rows latents are, in nats, of shape (n_rows,)."""
+        mean = latents.mean.cpu().double()
+        if latents.log_variance is None:
+            step = mean - self.mean
+            return ((step @ torch.linalg.inv(self.covariance)) * step).sum(dim=1) / 2
+        return divergence(mean, latents.log_variance.cpu().double()).sum(dim=1)
 
     @cached_property
     def _whole_covariance(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Dense layers: activations, initial weights, and dropout with random numbers of its own."""
+"""Dense layers: activations, initial weights, and random numbers from streams of their own."""
 
 from __future__ import annotations
 
@@ -41,14 +41,61 @@ INITIALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "kaiming_uniform": nn.init.kaiming_uniform_,
 }
 
-# Number of units whose masks of dropout are drawn at once.
-_MASK_UNITS = 1 << 14
+# Number of units that random numbers are drawn for at once.
+_UNITS_AT_ONCE = 1 << 14
 
 
-class Dropout(nn.Module):
-    """Dropout with a stream of masks of its own, drawn for many small batches at once.
+class RandomStream(nn.Module):
+    """A layer with a stream of random numbers of its own, drawn for many small batches at once.
 
-    On a GPU torch's own dropout is used.
+    On a GPU the layer draws from torch's own generator.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._generator: torch.Generator | None = None
+        self._n_batches: int | None = None
+        self._drawn: Tensor | None = None
+        self._step = 0
+
+    def draw(self, out: Tensor, generator: torch.Generator | None) -> None:
+        """Fill a tensor of any shape, on the CPU, with random numbers."""
+        raise NotImplementedError
+
+    def seed(self, seed: int | None, n_batches: int | None = None) -> None:
+        """Begin a stream; with None, one that torch's own generator draws.
+
+        Parameters
+        ----------
+        seed : int or None
+        n_batches : int, optional
+            For how many batches numbers are needed.
+        """
+        self._n_batches = n_batches
+        if seed is None:
+            self._generator = self._drawn = None
+            return
+        if self._generator is None:
+            self._generator = torch.Generator()
+        self._generator.manual_seed(seed)
+        self._step = 0 if self._drawn is None else len(self._drawn)
+
+    def take(self, like: Tensor) -> Tensor:
+        """Give the next numbers, one for each unit of (n_samples, n_units)."""
+        if self._drawn is None or len(like) > self._drawn.shape[1]:
+            n_steps = n_steps_at_once(like.shape, self._n_batches)
+            self._drawn = like.new_empty((n_steps, *like.shape))
+            self._step = n_steps
+        if self._step == len(self._drawn):
+            self.draw(self._drawn, self._generator)
+            self._step = 0
+        drawn = self._drawn[self._step, : len(like)]
+        self._step += 1
+        return drawn
+
+
+class Dropout(RandomStream):
+    """Dropout with a stream of masks of its own; on a GPU it is torch's own.
 
     Parameters
     ----------
@@ -59,28 +106,10 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
-        self._generator: torch.Generator | None = None
-        self._n_batches: int | None = None
-        self._masks: Tensor | None = None
-        self._step = 0
 
-    def seed(self, seed: int | None, n_batches: int | None = None) -> None:
-        """Begin a stream of masks; with None, one that torch's own generator draws.
-
-        Parameters
-        ----------
-        seed : int or None
-        n_batches : int, optional
-            For how many batches masks are needed.
-        """
-        self._n_batches = n_batches
-        if seed is None:
-            self._generator = self._masks = None
-            return
-        if self._generator is None:
-            self._generator = torch.Generator()
-        self._generator.manual_seed(seed)
-        self._step = 0 if self._masks is None else len(self._masks)
+    def draw(self, out: Tensor, generator: torch.Generator | None) -> None:
+        """Fill a tensor with masks."""
+        draw_masks(out, self.p, generator)
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop units of (n_samples, n_units), and scale up the others, in training."""
@@ -88,25 +117,35 @@ class Dropout(nn.Module):
             return values
         if values.device.type != "cpu":
             return F.dropout(values, self.p)
-        if self._masks is None or len(values) > self._masks.shape[1]:
-            n_steps = n_steps_of_masks(values.shape, self._n_batches)
-            self._masks = values.new_empty((n_steps, *values.shape))
-            self._step = n_steps
-        if self._step == len(self._masks):
-            draw_masks(self._masks, self.p, self._generator)
-            self._step = 0
-        mask = self._masks[self._step, : len(values)]
-        self._step += 1
-        return values * mask
+        return values * self.take(values)
 
     def extra_repr(self) -> str:
         """Give the parameter, for the module's repr."""
         return f"p={self.p}"
 
 
-def n_steps_of_masks(shape: Sequence[int], n_batches: int | None) -> int:
-    """Give the number of batches whose masks are drawn at once, of so many if that is known."""
-    n_steps = max(_MASK_UNITS // math.prod(shape), 1)
+class LatentNoise(RandomStream):
+    """Draw latents from normal densities, so that gradients reach mean and variance.
+
+    The reparametrization of Kingma and Welling (2013): a mean plus a standard deviation times
+    noise that depends on nothing.
+    """
+
+    def draw(self, out: Tensor, generator: torch.Generator | None) -> None:
+        """Fill a tensor with standard normal numbers."""
+        out.normal_(generator=generator)
+
+    def forward(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """Give latents of (n_samples, n_components): drawn in training, else the means."""
+        if not self.training:
+            return mean
+        noise = self.take(mean) if mean.device.type == "cpu" else torch.randn_like(mean)
+        return mean + (log_variance / 2).exp() * noise
+
+
+def n_steps_at_once(shape: Sequence[int], n_batches: int | None) -> int:
+    """Give for how many batches to draw at once, of so many if that is known."""
+    n_steps = max(_UNITS_AT_ONCE // math.prod(shape), 1)
     return n_steps if n_batches is None else min(n_steps, n_batches)
 
 
@@ -131,10 +170,10 @@ def draw_masks(out: Tensor, p: float, generator: torch.Generator | None) -> None
     torch.mul(kept.view(out.shape), out.new_tensor(2**16 / (2**16 - n_dropped)), out=out)
 
 
-def seed_dropout(
+def seed_streams(
     module: nn.Module, seeds: Sequence[int] | None, n_batches: int | None = None
 ) -> None:
-    """Begin the streams of masks of a network's layers; end them with None.
+    """Begin the streams of random numbers of a network's layers; end them with None.
 
     Parameters
     ----------
@@ -142,9 +181,9 @@ def seed_dropout(
     seeds : sequence of int or None
         Numbers that a layer's seed is derived from, with that of the layer.
     n_batches : int, optional
-        For how many batches masks are needed.
+        For how many batches numbers are needed.
     """
-    layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
+    layers = [layer for layer in module.modules() if isinstance(layer, RandomStream)]
     for k, layer in enumerate(layers):
         layer.seed(None if seeds is None else derive_seed(*seeds, k), n_batches)
 

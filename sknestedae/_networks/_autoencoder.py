@@ -11,23 +11,44 @@ from torch import Tensor, nn
 
 from .._layers._bounds import Bounded, is_bounded
 from .._layers._convolution import CONVOLUTION_MODULES
-from .._layers._dense import ACTIVATIONS, Dropout, dense_stack
+from .._layers._dense import ACTIVATIONS, Dropout, LatentNoise, dense_stack
 from .._tables._layout import Layout
 from ..blocks import Block, DenseBlock
 from ._batch import Batch
+
+# Range of the logarithm of a latent's variance, so that its exponential is a number.
+_LOG_VARIANCES = (-20.0, 10.0)
 
 
 class Outputs(NamedTuple):
     """The outputs of the network for a batch.
 
-    ``latents`` is of shape (n_samples, n_components); ``blocks`` holds one tensor of shape
-    (n_samples, layout.n_values) a block; ``prediction`` is of shape (n_samples, n_outputs), or
-    None without a predictor.
+    ``latents`` is of shape (n_samples, n_components): of variational latents, the means;
+    ``blocks`` holds one tensor of shape (n_samples, layout.n_values) a block; ``prediction`` is of
+    shape (n_samples, n_outputs), or None without a predictor; ``log_variance`` is of the shape of
+    the latents, or None where they are points. With an encoder for each block, ``sources`` holds
+    what the latents of each give.
     """
 
     latents: Tensor
     blocks: dict[str, Tensor]
     prediction: Tensor | None
+    log_variance: Tensor | None = None
+    sources: Mapping[str, Outputs] = {}
+
+
+class Latents(NamedTuple):
+    """The latents of rows: points, or normal densities whose entries are independent.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_samples, n_components)
+    log_variance : Tensor of the same shape or None
+        None of points.
+    """
+
+    mean: Tensor
+    log_variance: Tensor | None = None
 
 
 def make_block_encoder(name: str, block: Block, layout: Layout) -> tuple[nn.Module, int]:
@@ -137,6 +158,8 @@ class AutoencoderModule(nn.Module):
     block_dropout : float, default=0.0
         Probability that a block of a row is hidden from the encoder in training; of several
         blocks, one at least is left.
+    is_variational : bool, default=False
+        Whether the encoder gives a normal density of the latents, of which training draws them.
 
     Attributes
     ----------
@@ -162,10 +185,12 @@ class AutoencoderModule(nn.Module):
         target_block: Block | None = None,
         target_bounds: tuple[float | None, float | None] = (None, None),
         block_dropout: float = 0.0,
+        is_variational: bool = False,
     ) -> None:
         super().__init__()
         self.layouts = dict(layouts)
         self.blocks = dict(blocks)
+        self.n_components = n_components
         widths = {}
         self.block_encoders = nn.ModuleDict()
         for name, block in blocks.items():
@@ -173,11 +198,13 @@ class AutoencoderModule(nn.Module):
                 name, block, layouts[name]
             )
         encoder_sizes = (sum(widths.values()), *hidden_layer_sizes)
+        n_latents = 2 * n_components if is_variational else n_components
         self.encoder = nn.Sequential(
             *dense_stack(encoder_sizes, activation, dropout),
-            nn.Linear(encoder_sizes[-1], n_components),
+            nn.Linear(encoder_sizes[-1], n_latents),
             ACTIVATIONS[latent_activation](),
         )
+        self.noise = LatentNoise() if is_variational else None
 
         decoder_sizes = (n_components, *decoder_hidden_layer_sizes)
         self.decoder = nn.Sequential(*dense_stack(decoder_sizes, activation, dropout))
@@ -209,7 +236,7 @@ class AutoencoderModule(nn.Module):
         # first, so that nothing is said by a flag that training never saw
         self.absence: nn.Linear | None = None
         if len(blocks) > 1:
-            n_first = (*hidden_layer_sizes, n_components)[0]
+            n_first = (*hidden_layer_sizes, n_latents)[0]
             self.absence = nn.Linear(len(blocks), n_first, bias=False)
         hides = block_dropout > 0 and len(blocks) > 1  # the only block is never hidden
         self.block_dropout = Dropout(block_dropout) if hides else None
@@ -244,7 +271,21 @@ class AutoencoderModule(nn.Module):
                 layer.set_bounds(low, high)
 
     def encode(self, rows: Batch) -> Tensor:
-        """Give the latents of rows, of shape (n_samples, n_components)."""
+        """Give the latents of rows, (n_samples, n_components); of densities, the means."""
+        return self.latents(rows).mean
+
+    def latents(self, rows: Batch) -> Latents:
+        """Give the latents of rows, or their densities."""
+        return split_latents(self._encoded(rows), self.noise is not None)
+
+    def draw(self, latents: Latents) -> Tensor:
+        """Give latents of shape (n_samples, n_components): in training, drawn of densities."""
+        if self.noise is None:
+            return latents.mean
+        return self.noise(*latents)
+
+    def _encoded(self, rows: Batch) -> Tensor:
+        """Give what the encoder gives, of shape (n_samples, n_latents)."""
         values, measured = rows.values, rows.measured
         if self.block_dropout is not None and self.training:
             values, measured = self._hide_blocks(values, measured)
@@ -327,8 +368,17 @@ class AutoencoderModule(nn.Module):
 
     def forward(self, rows: Batch) -> Outputs:
         """Encode, decode and predict."""
-        latents = self.encode(rows)
-        return Outputs(latents, self.decode(latents), self.predict(latents))
+        latents = self.latents(rows)
+        drawn = self.draw(latents)
+        return Outputs(latents.mean, self.decode(drawn), self.predict(drawn), latents.log_variance)
+
+
+def split_latents(encoded: Tensor, is_variational: bool) -> Latents:
+    """Give means and log variances of what an encoder gives, of shape (n_samples, n_latents)."""
+    if not is_variational:
+        return Latents(encoded)
+    mean, log_variance = encoded.chunk(2, dim=-1)
+    return Latents(mean, log_variance.clamp(*_LOG_VARIANCES))
 
 
 def _missing(measured: Tensor | None) -> Tensor | None:
@@ -343,6 +393,7 @@ _PLAIN = (
     nn.ModuleList,
     nn.Identity,
     Dropout,
+    LatentNoise,
     Bounded,
     AutoencoderModule,
     *CONVOLUTION_MODULES,

@@ -121,6 +121,14 @@ class Batch:
         """Give a hash of the content."""
         return joblib.hash([None if t is None else t.cpu().numpy() for t in self.tensors()])
 
+    def presence(self, name: str) -> Tensor | None:
+        """Tell in which rows anything of a block was measured, of shape (n_rows, 1).
+
+        None if it is complete in all rows.
+        """
+        measured = self.measured.get(name)
+        return None if measured is None else measured.any(dim=-1, keepdim=True)
+
     def entry_weight(self, known: Tensor | None) -> Tensor | None:
         """Combine sample weights with known entries; None if every entry counts 1."""
         if known is None:

@@ -1,4 +1,4 @@
-"""L1 and L2 penalties on weights, as pure functions."""
+"""Penalties on weights and on variational latents, as pure functions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,20 @@ def l1_penalty(weights: Sequence[Tensor]) -> Tensor:
 def l2_penalty(weights: Sequence[Tensor]) -> Tensor:
     """Sum the squares of all weights, halved."""
     return 0.5 * _total([weight.square().sum() for weight in weights])
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    r"""Give the divergence of latents' densities from their prior, of each latent, in nats.
+
+    The Kullback-Leibler divergence of :math:`N(\mu, \sigma^2)` from :math:`N(0, 1)` (Kingma and
+    Welling 2013, appendix B).
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor of shape (..., n_components)
+    """
+    # the variance less one by expm1, which keeps its digits where the variance is near 1
+    return (mean.square() + log_variance.expm1() - log_variance) / 2
 
 
 @torch.no_grad()

@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from .._layers._bounds import Bounded
-from .._layers._dense import ACTIVATIONS, Dropout, draw_masks, n_steps_of_masks
+from .._layers._dense import (
+    ACTIVATIONS,
+    Dropout,
+    LatentNoise,
+    RandomStream,
+    n_steps_at_once,
+)
 from ._autoencoder import AutoencoderModule
 
 
@@ -47,7 +53,64 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias.unsqueeze(1), values, weight)
 
 
-class StackedDropout(nn.Module):
+class StackedStream(nn.Module):
+    """Layers of many networks with random numbers, each with the stream of a single fit.
+
+    Parameters
+    ----------
+    layers : sequence of RandomStream
+    """
+
+    def __init__(self, layers: Sequence[RandomStream]) -> None:
+        super().__init__()
+        self.draws = np.array([layer.draw for layer in layers], dtype=object)
+        self._generators = np.array([torch.Generator() for _ in layers])
+        self._n_batches = np.zeros(len(layers), dtype=int)
+        self._n_steps = np.zeros(len(layers), dtype=int)
+        self._step = np.zeros(len(layers), dtype=int)  # -1: numbers are to be drawn
+        self._drawn = torch.empty(0)
+
+    def seed(self, networks: np.ndarray, seeds: Sequence[int], n_batches: np.ndarray) -> None:
+        """Begin the streams of some networks, for as many batches as they have in an epoch."""
+        for generator, seed in zip(self._generators[networks], seeds, strict=True):
+            generator.manual_seed(seed)
+        self._n_batches[networks] = n_batches
+        self._step[networks] = -1
+
+    def select(self, networks: np.ndarray) -> None:
+        """Go on with some of the networks."""
+        self.draws = self.draws[networks]
+        self._generators = self._generators[networks]
+        self._n_batches = self._n_batches[networks]
+        self._n_steps = self._n_steps[networks]
+        self._step = self._step[networks]
+        if self._drawn.numel():  # on a GPU torch draws them
+            self._drawn = self._drawn[networks]
+
+    def take(self, like: Tensor) -> Tensor:
+        """Give the next numbers, one for each of (n_networks, n_samples, n_units)."""
+        if (self._step < 0).any():
+            self._make_room(like)
+        for k in np.flatnonzero((self._step < 0) | (self._step == self._n_steps)):
+            self.draws[k](self._drawn[k, : self._n_steps[k]], self._generators[k])
+            self._step[k] = 0
+        # (n_networks, n_samples, n_units); a view where all networks are at the same step
+        is_same = (self._step == self._step[0]).all()
+        networks = slice(None) if is_same else np.arange(len(like))
+        drawn = self._drawn[networks, self._step[0] if is_same else self._step]
+        self._step += 1
+        return drawn
+
+    def _make_room(self, like: Tensor) -> None:
+        """Make room for numbers of (n_networks, n_steps, n_samples, n_units), once."""
+        shape = like.shape[1:]
+        self._n_steps = np.array([n_steps_at_once(shape, int(n)) for n in self._n_batches])
+        if not self._drawn.numel():
+            n_most = int(self._n_steps.max())
+            self._drawn = like.new_empty((len(like), n_most, *shape))
+
+
+class StackedDropout(StackedStream):
     """Dropout of many networks, each with the probability and the masks of a single fit.
 
     Parameters
@@ -56,30 +119,13 @@ class StackedDropout(nn.Module):
     """
 
     def __init__(self, layers: Sequence[Dropout]) -> None:
-        super().__init__()
+        super().__init__(layers)
         self.p = np.array([layer.p for layer in layers])
-        self._generators = np.array([torch.Generator() for _ in layers])
-        self._n_batches = np.zeros(len(layers), dtype=int)
-        self._n_steps = np.zeros(len(layers), dtype=int)
-        self._step = np.zeros(len(layers), dtype=int)  # -1: masks are to be drawn
-        self._masks = torch.empty(0)
-
-    def seed(self, networks: np.ndarray, seeds: Sequence[int], n_batches: np.ndarray) -> None:
-        """Begin the streams of some networks, as many masks as they have batches in an epoch."""
-        for generator, seed in zip(self._generators[networks], seeds, strict=True):
-            generator.manual_seed(seed)
-        self._n_batches[networks] = n_batches
-        self._step[networks] = -1
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
+        super().select(networks)
         self.p = self.p[networks]
-        self._generators = self._generators[networks]
-        self._n_batches = self._n_batches[networks]
-        self._n_steps = self._n_steps[networks]
-        self._step = self._step[networks]
-        if self._masks.numel():  # on a GPU torch draws them
-            self._masks = self._masks[networks]
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop units of (n_networks, n_samples, n_units), and scale up the others, in training."""
@@ -89,24 +135,18 @@ class StackedDropout(nn.Module):
             kept = 1 - torch.as_tensor(self.p, dtype=values.dtype, device=values.device)
             kept = kept[:, None, None]
             return values * torch.bernoulli(kept.expand_as(values)) / kept
-        if (self._step < 0).any():
-            self._make_room(values)
-        for k in np.flatnonzero((self._step < 0) | (self._step == self._n_steps)):
-            draw_masks(self._masks[k, : self._n_steps[k]], float(self.p[k]), self._generators[k])
-            self._step[k] = 0
-        # (n_networks, n_samples, n_units); a view where all networks are at the same step
-        is_same = (self._step == self._step[0]).all()
-        networks = slice(None) if is_same else np.arange(len(values))
-        masks = self._masks[networks, self._step[0] if is_same else self._step]
-        self._step += 1
-        return values * masks
+        return values * self.take(values)
 
-    def _make_room(self, values: Tensor) -> None:
-        """Make room for masks of (n_networks, n_steps, n_samples, n_units), once."""
-        shape = values.shape[1:]
-        self._n_steps = np.array([n_steps_of_masks(shape, int(n)) for n in self._n_batches])
-        if not self._masks.numel():
-            self._masks = values.new_empty((len(values), int(self._n_steps.max()), *shape))
+
+class StackedLatentNoise(StackedStream):
+    """The noise of the latents of many networks, each with that of a single fit.
+
+    Parameters
+    ----------
+    layers : sequence of LatentNoise
+    """
+
+    forward = LatentNoise.forward
 
 
 class StackedModule(nn.Module):
@@ -193,6 +233,8 @@ def stack_modules(modules: Sequence[Any]) -> Any:
         return StackedLinear(modules)
     if type(first) is Dropout:
         return StackedDropout(modules)
+    if type(first) is LatentNoise:
+        return StackedLatentNoise(modules)
     if type(first) in _ELEMENTWISE:
         return first
     has_own = any(True for _ in first.parameters(recurse=False))

@@ -13,13 +13,14 @@ from skorch.callbacks import Callback, LRScheduler
 from skorch.history import History
 from torch import Tensor, nn
 
-from .._layers._dense import seed_dropout
+from .._layers._dense import seed_streams
 from .._layers._device import epoch_seed, forked_rng, seed_generators
 from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch, Subset
 from ._allowed_callbacks import check_monitored
 from ._callbacks import OWN_CALLBACKS, StopTraining
 from ._data import CHUNK_ROWS, TensorIterator
+from ._schedules import warmth
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -30,15 +31,16 @@ class AutoencoderNet(NeuralNet):
     The loop over epochs, the callbacks, the history, the optimizer and the devices are skorch's.
     What differs: batches come as :class:`Batch`; an epoch records each term's mean over its rows
     (``train_reconstruction``, ...) and nothing a batch; order and dropout of an epoch follow from
-    ``seed`` and the epoch's number; the optimizer sees all parameters as one; Ctrl-C is not
-    swallowed.
+    ``seed`` and the epoch's number; in the first ``warm_up`` epochs the weights of terms that warm
+    up grow; the optimizer sees all parameters as one; Ctrl-C is not swallowed.
     """
 
-    def __init__(self, *args: Any, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, seed: int = 0, warm_up: int = 0, **kwargs: Any) -> None:
         # skorch's progress bar counts batches by it
         kwargs.setdefault("iterator_valid__batch_size", CHUNK_ROWS)
         super().__init__(*args, **kwargs)
         self.seed = seed
+        self.warm_up = warm_up
 
     def get_default_callbacks(self) -> list:
         """Leave skorch's timers and printers out."""
@@ -146,8 +148,11 @@ class AutoencoderNet(NeuralNet):
         self._order.manual_seed(seed)
         if self._draws_from_torch:
             seed_generators(seed, self.device)
-        seed_dropout(self.module_, (self.seed, epoch), self._n_batches)
+        seed_streams(self.module_, (self.seed, epoch), self._n_batches)
         self.history.record("learning_rate", self.optimizer_.param_groups[0]["lr"])
+        if self.warm_up:
+            share = warmth(epoch - 1 - self._n_before, self.warm_up)
+            self._factors = self.criterion_.factors(self.totals_["train"], float(share))
 
     def train(self, train: Subset, valid: Subset | None, max_iter: int) -> AutoencoderNet:
         """Train for some epochs, or until a callback stops.
@@ -163,6 +168,7 @@ class AutoencoderNet(NeuralNet):
         if valid is not None:
             self.totals_["valid"] = self.criterion_.totals(valid)
         self._factors = self.criterion_.factors(self.totals_["train"])
+        self._n_before = len(self.history)
         self._order = torch.Generator()
         self._draws_from_torch = bool(self.foreign_callbacks) or draws_from_torch(
             self.module_, torch.device(self.device)
@@ -178,7 +184,7 @@ class AutoencoderNet(NeuralNet):
             pass
         finally:
             self.notify("on_train_end", X=train, y=None)
-            seed_dropout(self.module_, None)
+            seed_streams(self.module_, None)
         self._set_training(False)
         return self
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,9 +14,9 @@ from .._networks._batch import Batch, Subset
 from .._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
 from .._tables._layout import Layout
 from ..blocks import Block
-from ..blocks._losses import block_error
 from ._data import CHUNK_ROWS
 from ._schedules import epoch_means
+from ._terms import DivergenceTerm, PredictionTerm, ReconstructionTerm, Term
 
 
 @dataclass
@@ -39,141 +38,49 @@ class Totals:
     entries: dict[str, float]
 
 
-@dataclass
-class ReconstructionTerm:
-    """Errors of one decoded block.
-
-    Parameters
-    ----------
-    name : str
-        "reconstruction" of the only block; of one of several, its name behind it.
-    block_name : str
-    block : Block
-        Which gives the errors of entries.
-    layout : Layout
-        The block's layout.
-    loss : str
-        Error of a number; a category's is the cross-entropy.
-    weight : float
-        Factor of the mean error in the loss.
-    """
-
-    name: str
-    block_name: str
-    block: Block
-    layout: Layout
-    loss: str
-    weight: float
-
-    def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
-        """Sum the errors of a batch."""
-        given, measured = batch.values[self.block_name], batch.measured.get(self.block_name)
-        decoded = self.block.align(outputs.blocks[self.block_name], given, measured, self.layout)
-        known = batch.entry_weight(measured)
-        return sum_errors(self.block, decoded, given, self.layout, self.loss, known)
-
-    def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which entries are known, None if all are, and how many there are in a row."""
-        return batch.measured.get(self.block_name), self.layout.n_columns
-
-
-@dataclass
-class PredictionTerm:
-    """Errors of the prediction.
-
-    Parameters
-    ----------
-    block : Block
-        Which gives the errors of entries.
-    layout : Layout
-        The target's layout.
-    loss, weight : str and float
-        As in ``ReconstructionTerm``.
-    """
-
-    name: ClassVar[str] = "prediction"
-    block: Block
-    layout: Layout
-    loss: str
-    weight: float
-
-    def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
-        """Sum the errors of a batch; None without a target."""
-        if outputs.prediction is None or batch.target is None:
-            return None
-        known = batch.entry_weight(batch.labelled)
-        return sum_errors(
-            self.block, outputs.prediction, batch.target, self.layout, self.loss, known
-        )
-
-    def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which targets are known, None if all are, and the number of columns."""
-        return batch.labelled, self.layout.n_columns
-
-
-def sum_errors(
-    block: Block,
-    decoded: Tensor,
-    given: Tensor,
-    layout: Layout,
-    loss: str,
-    weight: Tensor | None,
-) -> Tensor:
-    """Sum the weighted errors of a block's entries, over the last two dimensions.
-
-    Parameters
-    ----------
-    block : Block
-    decoded, given : Tensor of shape (..., n_samples, layout.n_values)
-    layout : Layout
-    loss : str
-    weight : Tensor of shape (..., n_samples, layout.n_columns) or (..., n_samples, 1), or None
-        Weight of each entry.
-    """
-    if type(block).errors is Block.errors:  # the same sums, by faster ways
-        return block_error(decoded, given, layout, loss, weight)
-    errors = block.errors(decoded, given, layout, loss)
-    return (errors if weight is None else errors * weight).sum(dim=(-2, -1))
-
-
 class Objective(nn.Module):
     """The loss: a list of named data terms, and penalties on weights.
 
     A data term is a mean over measured entries, weighted by samples; ``l1`` and ``l2`` are
-    penalties. Of several blocks each has a term of its own, and the reconstruction error is their
-    mean by the shares of the blocks.
+    penalties.
 
     Parameters
     ----------
-    layouts : mapping of str to Layout
-        Each block's layout.
-    blocks : mapping of str to Block
-        The same keys.
-    target_layout : Layout or None
-        Of the target; None without one.
-    target_block : Block
-        Which gives the errors of the target.
+    terms : sequence of Term
+        The data terms, in the order in which they are added up.
     block_shares : mapping of str to float
         Each block's share of the reconstruction error; 1 in all.
-    reconstruction_loss, prediction_loss : str
-        Error of a number; a category's is the cross-entropy.
-    reconstruction_weight, prediction_weight, l1, alpha : float
-        Factors of the terms.
+    groups : mapping of str to mapping of str to float
+        Means of several terms that the history has as well: for each, the shares of its terms.
+    l1, alpha : float
+        Factors of the penalties.
 
     Attributes
     ----------
-    terms : list of ReconstructionTerm or PredictionTerm
-        The data terms, in the order in which they are added up.
     weights : dict of str to float
         Each data term's factor in the loss, by its name.
-    block_shares : dict of str to float
-        Each block's share of the reconstruction error.
-    shares : dict of str to float
-        By the names of their terms, the shares of several blocks; empty of one block.
     """
 
     def __init__(
         self,
+        terms: Sequence[Term],
+        *,
+        block_shares: Mapping[str, float],
+        groups: Mapping[str, Mapping[str, float]],
+        l1: float,
+        alpha: float,
+    ) -> None:
+        super().__init__()
+        self.terms = list(terms)
+        self.weights = {term.name: term.weight for term in self.terms}
+        self.block_shares = dict(block_shares)
+        self.groups = {name: dict(shares) for name, shares in groups.items()}
+        self.l1 = l1
+        self.alpha = alpha
+
+    @classmethod
+    def supervised(
+        cls,
         *,
         layouts: Mapping[str, Layout],
         blocks: Mapping[str, Block],
@@ -186,13 +93,37 @@ class Objective(nn.Module):
         prediction_weight: float,
         l1: float,
         alpha: float,
-    ) -> None:
-        super().__init__()
+        beta: float | None = None,
+    ) -> Objective:
+        """Make the objective of a supervised autoencoder.
+
+        Of several blocks each has a term of its own, and the reconstruction error is their mean by
+        the shares of the blocks.
+
+        Parameters
+        ----------
+        layouts : mapping of str to Layout
+            Each block's layout.
+        blocks : mapping of str to Block
+            The same keys.
+        target_layout : Layout or None
+            Of the target; None without one.
+        target_block : Block
+            Which gives the errors of the target.
+        block_shares : mapping of str to float
+            Each block's share of the reconstruction error; 1 in all.
+        reconstruction_loss, prediction_loss : str
+            Error of a number; a category's is the cross-entropy.
+        reconstruction_weight, prediction_weight, l1, alpha : float
+            Factors of the terms.
+        beta : float or None, default=None
+            Of variational latents, as ``divergence_weight`` takes it.
+        """
+        is_one = len(layouts) == 1
         names = {
-            name: "reconstruction" if len(layouts) == 1 else f"reconstruction__{name}"
-            for name in layouts
+            name: "reconstruction" if is_one else f"reconstruction__{name}" for name in layouts
         }
-        self.terms: list[ReconstructionTerm | PredictionTerm] = [
+        terms: list[Term] = [
             ReconstructionTerm(
                 names[name],
                 name,
@@ -204,16 +135,24 @@ class Objective(nn.Module):
             for name, layout in layouts.items()
         ]
         if target_layout is not None:
-            self.terms.append(
+            terms.append(
                 PredictionTerm(target_block, target_layout, prediction_loss, prediction_weight)
             )
-        self.weights = {term.name: term.weight for term in self.terms}
-        self.block_shares = dict(block_shares)
-        self.shares = (
-            {} if len(layouts) == 1 else {names[name]: block_shares[name] for name in layouts}
+        if beta is not None:
+            terms.append(DivergenceTerm(divergence_weight(beta, layouts)))
+        shares = {names[name]: block_shares[name] for name in layouts}
+        return cls(
+            terms,
+            block_shares=block_shares,
+            groups={} if is_one else {"reconstruction": shares},
+            l1=l1,
+            alpha=alpha,
         )
-        self.l1 = l1
-        self.alpha = alpha
+
+    @property
+    def warms_up(self) -> bool:
+        """Whether the weight of a term grows in the first epochs."""
+        return any(term.warms_up for term in self.terms)
 
     def totals(self, dataset: Subset) -> Totals:
         """Sum up the weights of all measured entries of a data set, of each term."""
@@ -253,12 +192,20 @@ class Objective(nn.Module):
             terms["l2"] = self.alpha * l2_penalty(module.weights)
         return terms
 
-    def factors(self, totals: Totals) -> dict[str, float]:
-        """Give the factor of each term's sum over a data set: its weight by its total."""
+    def factors(self, totals: Totals, warmth: float = 1.0) -> dict[str, float]:
+        """Give the factor of each term's sum over a data set: its weight by its total.
+
+        Parameters
+        ----------
+        totals : Totals
+        warmth : float, default=1.0
+            From 0 to 1, the share of their weight that terms have which warm up.
+        """
         factors = {}
-        for name, weight in self.weights.items():
-            total = totals.entries[name]
-            factors[name] = weight / total if total else 0.0
+        for term in self.terms:
+            total = totals.entries[term.name]
+            factor = term.weight / total if total else 0.0
+            factors[term.name] = factor * warmth if term.warms_up else factor
         return factors
 
     def epoch_terms(self, sums: Mapping[str, Tensor], totals: Totals) -> dict[str, float]:
@@ -270,9 +217,20 @@ class Objective(nn.Module):
             {name: np.array([value.item()]) for name, value in sums.items()},
             {name: np.array([totals.entries[name]]) for name in sums},
             {name: np.array([self.weights[name]]) for name in sums},
-            self.shares,
+            self.groups,
         )
         return {name: float(value[0]) for name, value in means.items()}
+
+
+def divergence_weight(beta: float, layouts: Mapping[str, Layout]) -> float:
+    """Give the factor of the divergence in the loss, ``2 * beta / n_columns``.
+
+    The loss has the mean of squared errors where the evidence lower bound has half of their sum,
+    in units of the variance of the noise. With this factor the loss is, at ``beta=1``, the
+    negative bound times ``2 / n_columns``: of one block, with a noise as large as what the block
+    is scaled by; of several, with the noise that their shares stand for.
+    """
+    return 2 * beta / sum(layout.n_columns for layout in layouts.values())
 
 
 def _total(weight: Tensor | None, known: Tensor | None, n_rows: int, n_columns: int) -> float:

@@ -6,6 +6,7 @@ is the case of arrays of one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,35 @@ SCHEDULES = ("constant", "cosine", "plateau")
 
 # A plateau: the loss has not fallen by this share of itself (the default of torch's schedule).
 _PLATEAU_GAIN = 1e-4
+
+
+# Share of the epochs in which the weight of the divergence grows to its own.
+_WARM_UP = 0.25
+
+
+def n_epochs_of_warm_up(max_iter: int) -> int:
+    """Give in how many of the epochs of a fit the weights of terms that warm up grow."""
+    return math.ceil(_WARM_UP * max_iter)
+
+
+def warmth(epoch: ArrayLike, n_epochs: ArrayLike) -> np.ndarray:
+    """Give the share of their weight that terms which warm up have in an epoch.
+
+    It grows evenly from 0 in the first epoch, so that the network learns to use its latents before
+    they cost anything (Bowman et al., CoNLL 2016; Soenderby et al., NeurIPS 2016).
+
+    Parameters
+    ----------
+    epoch : array-like of int
+        How many epochs of this fit came before.
+    n_epochs : array-like of int
+        How many the warm-up takes; 0 for none.
+
+    Returns
+    -------
+    ndarray of float64
+    """
+    return np.minimum(np.asarray(epoch) / np.maximum(n_epochs, 1), 1.0) ** np.sign(n_epochs)
 
 
 class LearningRates:
@@ -152,7 +182,7 @@ def epoch_means(
     sums: Mapping[str, np.ndarray],
     totals: Mapping[str, np.ndarray],
     weights: Mapping[str, np.ndarray],
-    shares: Mapping[str, float],
+    groups: Mapping[str, Mapping[str, float]],
 ) -> dict[str, np.ndarray]:
     """Give the means of an epoch's terms, and as ``loss`` their weighted sum.
 
@@ -161,8 +191,8 @@ def epoch_means(
     sums, totals, weights : mapping of str to ndarray of shape (n_networks,)
         For each term, the sum of its errors, the total weight of its entries, and the factor of
         its mean in the loss.
-    shares : mapping of str to float
-        Of the terms of several blocks, their shares of ``reconstruction``.
+    groups : mapping of str to mapping of str to float
+        Means of several terms, such as ``reconstruction`` of several blocks: their shares of it.
 
     Returns
     -------
@@ -175,8 +205,8 @@ def epoch_means(
         mean = np.divide(value, totals[name], where=has_entries, out=np.full(len(value), np.nan))
         means[name] = mean
         loss = loss + np.where(has_entries, weights[name] * mean, 0.0)
-    of_all = {}
-    if shares:
-        parts = [share * np.nan_to_num(means[name]) for name, share in shares.items()]
-        of_all["reconstruction"] = np.sum(parts, axis=0)
+    of_all = {
+        group: np.sum([share * np.nan_to_num(means[name]) for name, share in own.items()], axis=0)
+        for group, own in groups.items()
+    }
     return {"loss": loss, **of_all, **means}

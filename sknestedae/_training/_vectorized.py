@@ -146,7 +146,7 @@ def _shape_key(job: TrainingJob) -> str:
         str(net.device),
         net.batch_size,
         [replace(term, weight=0.0) for term in objective.terms],  # weights may differ
-        objective.shares,
+        objective.groups,
         net.iterator_train__shuffle,
         job.valid is None,
     ]
@@ -165,7 +165,8 @@ def _content_key(job: TrainingJob) -> str:
         id(job.train.rows),
         indices,
         [parameter.detach().cpu().numpy() for parameter in net.module_.parameters()],
-        (net.seed, net.lr, job.max_iter, len(net.history), job.architecture["dropout"]),
+        (net.seed, net.lr, job.max_iter, len(net.history), net.warm_up),
+        job.architecture["dropout"],
         objective.weights,
         [objective.l1, objective.alpha],
         callbacks,

@@ -25,6 +25,8 @@ class StackedSettings:
         Number of epochs of this fit at most.
     n_batches : ndarray of int
         Number of steps in an epoch.
+    warm_up : ndarray of int
+        Number of the epochs in which the weights of terms that warm up grow.
     learning_rate : ndarray of float64
         At the beginning.
     totals : dict of str to dict of str to ndarray
@@ -41,6 +43,7 @@ class StackedSettings:
     first_epoch: np.ndarray
     max_iter: np.ndarray
     n_batches: np.ndarray
+    warm_up: np.ndarray
     learning_rate: np.ndarray
     totals: dict[str, dict[str, np.ndarray]]
     weights: dict[str, np.ndarray]
@@ -62,6 +65,7 @@ class StackedSettings:
             first_epoch=np.array([len(job.net.history) for job in jobs]),
             max_iter=np.array([job.max_iter for job in jobs]),
             n_batches=np.array(n_batches),
+            warm_up=np.array([job.net.warm_up for job in jobs]),
             learning_rate=np.array([job.net.lr for job in jobs]),
             totals={
                 kind: _side_by_side([one.entries for one in own]) for kind, own in totals.items()
@@ -81,6 +85,7 @@ class StackedSettings:
             first_epoch=self.first_epoch[networks],
             max_iter=self.max_iter[networks],
             n_batches=self.n_batches[networks],
+            warm_up=self.warm_up[networks],
             learning_rate=self.learning_rate[networks],
             totals={kind: taken(totals) for kind, totals in self.totals.items()},
             weights=taken(self.weights),

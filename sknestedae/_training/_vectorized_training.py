@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._layers._dense import seed_dropout
+from .._layers._dense import seed_streams
 from .._layers._device import derive_seed, forked_rng, seed_generators
 from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch
 from .._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
-from .._networks._stacked import StackedDropout, stack_modules, take_networks
+from .._networks._stacked import StackedStream, stack_modules, take_networks
 from ._data import CHUNK_ENTRIES
 from ._job import TrainingJob
-from ._schedules import epoch_means
+from ._schedules import epoch_means, warmth
 from ._state import set_state
 from ._vectorized_adam import StackedAdam
 from ._vectorized_batches import BatchSampler, StackedBatches, gather, stack_batches
@@ -99,12 +99,24 @@ class VectorizedTraining:
             return torch.as_tensor(values, dtype=like.dtype, device=like.device)
 
         self._factors = {name: tensor(factor) for name, factor in self.settings.factors.items()}
+        self._warm_up()
         self._strengths = {
             name: tensor(strength) if strength.any() else 0.0
             for name, strength in self.settings.penalties.items()
         }
         self._sums: dict[str, Tensor] = {}
         self._set_rates()
+
+    def _warm_up(self) -> None:
+        """Set the factors of terms that warm up, by the epochs that each network has behind it."""
+        if not self.settings.warm_up.any():
+            return
+        epoch = np.array([len(own) for own in self.history])
+        share = torch.from_numpy(warmth(epoch, self.settings.warm_up))
+        for term in self.objective.terms:
+            if term.warms_up:
+                factor = torch.from_numpy(self.settings.factors[term.name])
+                self._factors[term.name] = (factor * share).to(self._factors[term.name])
 
     def _set_rates(self) -> None:
         """Give the optimizer the learning rates of the next steps."""
@@ -135,12 +147,12 @@ class VectorizedTraining:
                         )
         first = self.jobs[0].net.module_
         if draws_from_torch(first, torch.device("cpu")):
-            seed_dropout(first, (0,))  # without a seed, our own layers would draw from it
+            seed_streams(first, (0,))  # without a seed, our own layers would draw from it
             with forked_rng(self.device), torch.no_grad():
                 before = torch.get_rng_state()
                 first(rows[0])
                 draws = not torch.equal(torch.get_rng_state(), before)
-            seed_dropout(first, None)
+            seed_streams(first, None)
             if draws:
                 raise ValueError("their modules draw from torch's generator")
 
@@ -157,7 +169,7 @@ class VectorizedTraining:
 
     def _train(self) -> None:
         self.module.train()
-        self._seed_dropout(np.arange(len(self.jobs)), np.zeros(len(self.jobs), dtype=int))
+        self._seed_streams(np.arange(len(self.jobs)), np.zeros(len(self.jobs), dtype=int))
         bar = _ProgressBar(self.jobs)
         step = 0
         while self.jobs:
@@ -172,11 +184,11 @@ class VectorizedTraining:
                         break  # the batches are of networks that are no more
         bar.close()
 
-    def _seed_dropout(self, networks: np.ndarray, epoch: np.ndarray) -> None:
-        """Begin the masks of the epochs that follow."""
+    def _seed_streams(self, networks: np.ndarray, epoch: np.ndarray) -> None:
+        """Begin the random numbers of the epochs that follow."""
         seeds = [self.jobs[k].net.seed for k in networks]
         number = (self.settings.first_epoch[networks] + epoch + 1).tolist()
-        for k, layer in enumerate(self._dropouts):
+        for k, layer in enumerate(self._streams):
             of_layer = [derive_seed(*both, k) for both in zip(seeds, number, strict=True)]
             layer.seed(networks, of_layer, self.settings.n_batches[networks])
 
@@ -257,7 +269,8 @@ class VectorizedTraining:
         names, values = list(row), np.column_stack([np.asarray(v, float) for v in row.values()])
         for k, own in zip(ending, values.tolist(), strict=True):
             self.history[k].append(dict(zip(names, own, strict=True)))
-        self._seed_dropout(ending, epoch)
+        self._seed_streams(ending, epoch)
+        self._warm_up()
         has_ended = stops | (epoch >= self.settings.max_iter[ending])
         if has_ended.any():
             self._leave(ending[has_ended])
@@ -271,7 +284,7 @@ class VectorizedTraining:
             {name: total.cpu().numpy() for name, total in sums.items()},
             {name: total[ending] for name, total in self.settings.totals[kind].items()},
             {name: weight[ending] for name, weight in self.settings.weights.items()},
-            self.objective.shares,
+            self.objective.groups,
         )
         return {f"{kind}_{name}": value for name, value in means.items()}
 
@@ -343,7 +356,7 @@ class VectorizedTraining:
         self.settings = self.settings.take(left)
         self.best_epochs.select(left)
         self.rates.select(left)
-        for layer in self._dropouts:
+        for layer in self._streams:
             layer.select(left)
         sums, where = self._sums, torch.from_numpy(left).to(self.device)
         with torch.no_grad():
@@ -387,8 +400,8 @@ class VectorizedTraining:
         net.optimizer_.param_groups[0]["lr"] = float(rate)
 
     @property
-    def _dropouts(self) -> list[StackedDropout]:
-        return [layer for layer in self.module.modules() if isinstance(layer, StackedDropout)]
+    def _streams(self) -> list[StackedStream]:
+        return [layer for layer in self.module.modules() if isinstance(layer, StackedStream)]
 
 
 class _ProgressBar:

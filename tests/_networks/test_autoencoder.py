@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sknestedae._layers._bounds import Bounded, bound
-from sknestedae._layers._dense import ACTIVATIONS, seed_dropout
+from sknestedae._layers._dense import ACTIVATIONS, seed_streams
 from sknestedae._networks._autoencoder import AutoencoderModule
 from sknestedae._networks._batch import Batch
 from sknestedae._tables._layout import Layout
@@ -78,7 +78,8 @@ def test_shapes(block, sizes, n_outputs):
         predictor_hidden_layer_sizes=sizes,
         target_layout=Layout(n_outputs) if n_outputs else None,
     )
-    latents, blocks, prediction = module(draw())
+    latents, blocks, prediction, log_variance, _ = module(draw())
+    assert log_variance is None
     assert latents.shape == (N_ROWS, 2)
     assert {name: out.shape for name, out in blocks.items()} == {
         name: (N_ROWS, layout.n_values) for name, layout in LAYOUTS.items()
@@ -355,7 +356,7 @@ MISSING_ROWS = {
 def hiding(p=0.5, **settings):
     module = told(make(block_dropout=p, **settings))
     module.set_missing_rows(MISSING_ROWS)
-    seed_dropout(module, (0, 1))
+    seed_streams(module, (0, 1))
     return module
 
 
@@ -428,10 +429,10 @@ def test_what_is_hidden_follows_from_the_seed():
     module, rows = hiding(), draw()
     first, second = module.encode(rows), module.encode(rows)
     assert not torch.equal(first, second)
-    seed_dropout(module, (0, 1))
+    seed_streams(module, (0, 1))
     assert torch.equal(module.encode(rows), first)
     assert torch.equal(module.encode(rows), second)
-    seed_dropout(module, (0, 2))
+    seed_streams(module, (0, 2))
     assert not torch.equal(module.encode(rows), first)
 
 

@@ -14,7 +14,8 @@ from sknestedae import SupervisedAutoencoder
 from sknestedae._networks._autoencoder import Outputs
 from sknestedae._networks._batch import Batch, Subset
 from sknestedae._tables._layout import Layout
-from sknestedae._training._objective import Objective, sum_errors
+from sknestedae._training._objective import Objective
+from sknestedae._training._terms import sum_errors
 from sknestedae.blocks import DenseBlock
 from sknestedae.blocks._losses import block_error
 
@@ -33,7 +34,7 @@ def objective(**changes):
         "l1": 0.0,
         "alpha": 0.0,
     }
-    return Objective(**{**settings, **changes})
+    return Objective.supervised(**{**settings, **changes})
 
 
 @pytest.mark.parametrize("weights", [True, False])
@@ -194,8 +195,8 @@ def test_each_block_has_a_term_by_its_name():
         "reconstruction__b": 2.0,
         "prediction": 7.0,
     }
-    assert own.shares == {"reconstruction__a": 0.5, "reconstruction__b": 0.5}
-    assert objective().shares == {}  # of one block the term is the whole
+    assert own.groups == {"reconstruction": {"reconstruction__a": 0.5, "reconstruction__b": 0.5}}
+    assert objective().groups == {}  # of one block the term is the whole
 
 
 @pytest.mark.parametrize("n_times", [2, 5])

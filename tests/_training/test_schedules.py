@@ -103,7 +103,7 @@ def test_the_reconstruction_is_the_mean_of_the_blocks_by_their_shares():
         {name: np.array(own) for name, own in sums.items()},
         {name: np.array(own) for name, own in totals.items()},
         {name: np.full(2, 10 * share) for name, share in shares.items()},
-        shares,
+        {"reconstruction": shares},
     )
     assert_array_equal(means["reconstruction"], [0.75 * 2 + 0.25 * 4, 0.75 * 2])
     assert_array_equal(means["reconstruction__b"], [4, np.nan])

@@ -19,7 +19,7 @@ from sknestedae.blocks import DenseBlock
 
 def job(k):
     """Give what is read of a job, other for each k."""
-    objective = Objective(
+    objective = Objective.supervised(
         layouts={"table": Layout(2)},
         blocks={"table": DenseBlock()},
         target_layout=Layout(1),
@@ -32,7 +32,7 @@ def job(k):
         l1=0.1 * k,
         alpha=0.2 * k,
     )
-    net = SimpleNamespace(criterion_=objective, history=[None] * k, lr=10.0**-k)
+    net = SimpleNamespace(criterion_=objective, history=[None] * k, lr=10.0**-k, warm_up=k)
     rows = Subset(numbered_rows(10 + k, incomplete=True))
     return SimpleNamespace(net=net, train=rows, valid=rows, max_iter=5 + k)
 
