@@ -134,16 +134,14 @@ def test_spacings(sae, X):
         assert_allclose(display.values[1], linear)
 
 
-def test_variational_latents_are_spaced_as_their_prior(wide):
-    fitted, X = wide
-    fitted.beta = 1.0
-    try:
-        assert has_prior(make_pipeline(fitted))
-        display = ManifoldDisplay.from_estimator(fitted, X, n_steps=5)
-        assert_allclose(display.values[0], norm.ppf(np.linspace(0.05, 0.95, 5)))
-    finally:
-        del fitted.beta
-    assert not has_prior(fitted)
+def test_variational_latents_are_spaced_as_their_prior(X):
+    table = X[["energy", "mass"]]
+    plain = SupervisedAutoencoder(**TINY).fit(table)
+    variational = SupervisedAutoencoder(beta=0.1, **TINY).fit(table)
+    assert has_prior(make_pipeline(variational))
+    assert not has_prior(plain)
+    display = ManifoldDisplay.from_estimator(variational, table, columns="mass", n_steps=5)
+    assert_allclose(display.values, [norm.ppf(np.linspace(0.05, 0.95, 5))] * 2)
 
 
 @pytest.mark.parametrize(("latents", "expected"), [("last", True), ("all", False)])
