@@ -134,8 +134,10 @@ ORDER = {
     "plotting": [
         "_base",
         "_arrays",
+        "_kinds",
         "_history",
         "_latent",
+        "_alignment",
         "_latent_map",
         "_manifold",
         "_nested",

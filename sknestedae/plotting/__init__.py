@@ -1,5 +1,6 @@
 """Displays of latents, training, reconstruction and chains, after scikit-learn's convention."""
 
+from ._alignment import AlignmentDisplay
 from ._components import ComponentsDisplay
 from ._history import HistoryDisplay
 from ._latent import LatentDisplay
@@ -11,6 +12,7 @@ from ._reconstruction import ReconstructionDisplay
 from ._traversal import TraversalDisplay
 
 __all__ = [
+    "AlignmentDisplay",
     "ComponentsDisplay",
     "HistoryDisplay",
     "LatentDisplay",

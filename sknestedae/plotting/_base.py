@@ -259,6 +259,23 @@ def check_quantiles(quantiles: Any) -> np.ndarray:
     return ends
 
 
+def spread_heights(n_samples: int) -> np.ndarray:
+    """Give points along a line heights between 0 and 1, evenly and always the same.
+
+    Multiples of the golden ratio's inverse, less their integer part, fill the interval evenly
+    for any number of points, and neighbours in the table are far from each other.
+    """
+    return np.arange(n_samples) * ((np.sqrt(5) - 1) / 2) % 1
+
+
+def names_of_principal_components(shares: ArrayLike) -> list[str]:
+    """Name principal components, with their shares of the variance."""
+    return [
+        f"Principal component {k} ({share:.1%} of variance)".replace("%", " %")
+        for k, share in enumerate(np.nan_to_num(np.asarray(shares, dtype=float)), start=1)
+    ]
+
+
 def held_latents(Z: np.ndarray, at: Any) -> np.ndarray:
     """Give the latents that are held where others move, of shape (n_latents,).
 

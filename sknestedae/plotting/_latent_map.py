@@ -23,6 +23,7 @@ from ._base import (
     picture_size,
     shorten,
 )
+from ._kinds import Kinds
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -187,6 +188,7 @@ class LatentMapDisplay:
         positions,
         *,
         stage=None,
+        block=None,
         components=None,
         shape=None,
         center="auto",
@@ -208,6 +210,9 @@ class LatentMapDisplay:
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are drawn. None:
             what the estimator gives.
+        block : str, default=None
+            Name of a kind of data of a :class:`~sknestedae.DualAutoencoder`: its latents alone are
+            drawn; pixels that lack it are blank. None: the latents of all kinds that a pixel has.
         components : int, list of int or None, default=None
             The latents to draw, counted from 0; negative ones count from the last. None draws all,
             if they are 24 at most.
@@ -250,16 +255,14 @@ class LatentMapDisplay:
             estimator = up_to_stage(estimator, stage)
         if isinstance(center, str) and center == "auto":
             center = 0.0 if has_prior(estimator) else None
-        return cls.from_latents(
-            estimator.transform(X),
-            positions,
-            components=components,
-            shape=shape,
-            center=center,
-            n_cols=n_cols,
-            ax=ax,
-            image_kwargs=image_kwargs,
-        )
+        if block is None:
+            Z = check_array(estimator.transform(X), input_name="Z")
+        else:
+            table = Kinds.read(estimator, X, caller)
+            table.check(block, "block")
+            Z = table.latents(block)
+        display = cls(*_maps_of(Z, positions, components), shape=shape, center=center)
+        return display.plot(ax, n_cols=n_cols, image_kwargs=image_kwargs)
 
     @classmethod
     def from_latents(
@@ -315,11 +318,8 @@ class LatentMapDisplay:
                [nan, nan,  6.]])
         """
         Z = check_array(Z, input_name="Z")
-        chosen = _choose(Z.shape[1], components)
-        names = [f"Latent {k}" for k in chosen]
-        display = cls(
-            Z[:, chosen], to_pandas(positions, "positions"), names, shape=shape, center=center
-        )
+        positions = to_pandas(positions, "positions")
+        display = cls(*_maps_of(Z, positions, components), shape=shape, center=center)
         return display.plot(ax, n_cols=n_cols, image_kwargs=image_kwargs)
 
     @classmethod
@@ -482,6 +482,12 @@ def _choose(n_components: int, components: Any) -> list[int]:
             f"as there are {n_components} latents; got {components!r}."
         )
     return [int(k) % n_components for k in chosen]
+
+
+def _maps_of(Z: np.ndarray, positions: Any, components: Any) -> tuple[np.ndarray, Any, list[str]]:
+    """Give the latents to draw, their positions and their names."""
+    chosen = _choose(Z.shape[1], components)
+    return Z[:, chosen], positions, [f"Latent {k}" for k in chosen]
 
 
 def _read_values(values: Any) -> tuple[np.ndarray, list[str]]:

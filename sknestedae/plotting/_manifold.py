@@ -42,8 +42,10 @@ from ._base import (
     make_axes,
     match_columns,
     name_of,
+    names_of_principal_components,
     picture_size,
     shorten,
+    spread_heights,
 )
 
 if TYPE_CHECKING:
@@ -481,10 +483,7 @@ class _Plane(NamedTuple):
             pca.set_output(transform="default")
             with np.errstate(invalid="ignore"):  # latents that are all equal explain nothing
                 coordinates = pca.fit_transform(Z)
-            names = [
-                f"Principal component {k} ({share:.1%} of variance)".replace("%", " %")
-                for k, share in enumerate(np.nan_to_num(pca.explained_variance_ratio_), start=1)
-            ]
+            names = names_of_principal_components(pca.explained_variance_ratio_)
             return cls(pca.components_, pca.mean_, coordinates, names)
         if components is None:
             components = tuple(range(min(2, n_latents)))
@@ -619,7 +618,7 @@ class _Grid(NamedTuple):
             at = np.r_[at[0] - 1, at, at[-1] + 1]
             places.append(np.interp(column, known, at, left=np.nan, right=np.nan))
         if len(places) == 1:  # spread over the height, so that rows do not hide each other
-            places.append(np.arange(len(coordinates)) * ((np.sqrt(5) - 1) / 2) % 1 * 0.8 - 0.4)
+            places.append(0.8 * spread_heights(len(coordinates)) - 0.4)
         return np.column_stack(places)
 
     def label(self, ax: Axes) -> None:
