@@ -1,14 +1,17 @@
 """Nested autoencoders for data at several scales, as scikit-learn estimators."""
 
+from ._estimators._dual import DualAutoencoder, DualAutoencoderClassifier
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from ._report import report
 from ._tables._kinds import stack_kinds
 from ._tables._scales import stack_scales
 from ._version import __version__
-from .model_selection import ScaleKFold, stage_scorer
+from .model_selection import ScaleKFold, stage_scorer, translation_scorer
 
 __all__ = [
+    "DualAutoencoder",
+    "DualAutoencoderClassifier",
     "NestedAutoencoder",
     "ScaleKFold",
     "SupervisedAutoencoder",
@@ -18,4 +21,5 @@ __all__ = [
     "stack_kinds",
     "stack_scales",
     "stage_scorer",
+    "translation_scorer",
 ]

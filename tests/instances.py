@@ -7,10 +7,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sknestedae import (
+    DualAutoencoder,
+    DualAutoencoderClassifier,
     NestedAutoencoder,
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
 )
+from sknestedae.blocks import DenseBlock
 from sknestedae.model_selection import BatchedGridSearchCV, BatchedRandomizedSearchCV
 
 # A fit takes hundredths of a second: few epochs, at a learning rate that suits so few.
@@ -21,6 +24,7 @@ SETTINGS = {
     "categorical": {"categorical_features": [0]},
     "plateau, penalties": {"learning_rate": "plateau", "alpha": 0.1, "l1": 1e-4},
     "ensemble": {"n_members": 2},
+    "variational": {"beta": 1e-3},
     "narrow, bounded": {
         "n_components": 2,
         "hidden_layer_sizes": (),
@@ -44,7 +48,18 @@ def tiny_instances() -> list:
     ]
     robust = {"reconstruction_loss": "huber", "prediction_loss": "absolute_error"}
     robust = SupervisedAutoencoder(**QUICK, **robust)
-    return [*instances, *processes, robust, *tiny_chains(), *tiny_searches()]
+    return [*instances, *processes, robust, *tiny_duals(), *tiny_chains(), *tiny_searches()]
+
+
+def tiny_duals() -> list:
+    """Give dual autoencoders of tables whose first column is a kind of its own."""
+    kinds = [("first", DenseBlock(), [0])]
+    settings = [{}, {"beta": 1e-3}, {"alignment": "separated"}, {"n_members": 2}]
+    return [
+        cls(blocks=kinds, **QUICK, **own)
+        for cls in (DualAutoencoder, DualAutoencoderClassifier)
+        for own in settings
+    ]
 
 
 def tiny_chains() -> list:

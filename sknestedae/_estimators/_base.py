@@ -55,7 +55,7 @@ from ._ensemble import (
     share_parameters,
     strata_of_rows,
 )
-from ._fitted import FittedAutoencoder, NetworkSetup, Target, settings_to_keep
+from ._fitted import FittedAutoencoder, NetworkSetup, Target, learn_pairs, settings_to_keep
 from ._head import Head, Passed
 from ._validation import (
     all_or_nothing,
@@ -622,6 +622,13 @@ class BaseSupervisedAutoencoder(
         """What a numeric target can be."""
         return None, None
 
+    def _choose_blocks(self, X: pd.DataFrame | np.ndarray) -> list[tuple[str, Block, Any]]:
+        """Give the blocks of a table, each with its name and its columns."""
+        return check_blocks(self.blocks, X)
+
+    def _check_kinds(self, rows: Batch, setup: NetworkSetup) -> None:
+        """Refuse rows that no network can be trained on."""
+
     def _choose_head(
         self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
     ) -> Head | None:
@@ -718,13 +725,15 @@ class BaseSupervisedAutoencoder(
             "standardize=True, or look for extreme values in the data."
         )
         best_iter = check_divergence(job.net, "The loss", remedy)
+        goes_on = incremental and resume  # a part of a stream adds to what was learnt before
+        pairs = learn_pairs(job.net.module_, job.train, self._fitted.pairs if goes_on else None)
         statistics = LatentStatistics.learn(
             job.net.module_, job.train, setup.layouts, job.weight_power
         )
-        if incremental and resume:  # a part of a stream adds to what was learnt of the others
+        if goes_on:
             statistics = self._fitted.latent_statistics.merge(statistics)
         history = history_to_frame(job.net.history)
-        fitted = FittedAutoencoder.of(setup, job.net, statistics, history, best_iter)
+        fitted = FittedAutoencoder.of(setup, job.net, statistics, history, best_iter, pairs)
         if not incremental:
             warn_of_collapse(fitted.n_active_components, fitted.n_components, self.beta)
         if target is not None and not incremental:  # a part of a stream is not all there is
@@ -772,6 +781,7 @@ class BaseSupervisedAutoencoder(
             data.sample_weight,
             device,
         )
+        self._check_kinds(rows, setup)
         alpha = self._choose_alpha(data, incremental=incremental)
         n_samples = len(rows) if learnt is None else len(learnt)
         net = self._make_net(setup, device, alpha, fit=fit, n_samples=n_samples)
@@ -824,7 +834,7 @@ class BaseSupervisedAutoencoder(
             As in NetworkSetup; the target is fitted here.
         resume : bool
         """
-        blocks = check_blocks(self.blocks, data.X)
+        blocks = self._choose_blocks(data.X)
         settings = settings_to_keep(self.standardize, self.categorical_features, self.blocks)
         if resume:
             fitted = self._fitted

@@ -21,10 +21,12 @@ from torch import Tensor
 from .._latents._density import LatentStatistics
 from .._latents._inference import PosteriorModeSearch
 from .._latents._observation import ObservationModel
+from .._latents._pairs import PairStatistics
 from .._layers._dense import RANGES, initialize
 from .._layers._device import forked_rng, seed_generators, to_array, to_tensor, torch_dtype
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch, Subset
+from .._networks._dual import DualModule, make_module
 from .._tables._encoder import TableEncoder
 from .._tables._input import TableKind, kind_from_state, kind_to_state
 from .._tables._layout import Encoded, Layout
@@ -131,7 +133,7 @@ class NetworkSetup:
         cpu = torch.device("cpu")  # where the parameters are drawn: the same on every device
         with forked_rng(cpu):
             seed_generators(self.seed, cpu)
-            module = AutoencoderModule(**self.architecture)
+            module = make_module(self.architecture)
             if initialization is not None:
                 initialize(module.dense_layers, initialization)
         module = module.to(self.dtype)
@@ -162,6 +164,8 @@ class FittedAutoencoder(NetworkSetup):
         One row an epoch.
     best_iter : int
         Number of the epoch whose parameters were kept.
+    pairs : PairStatistics or None
+        What latents from different blocks have in common; None of one encoder for all blocks.
     head : Head or None
         What predicts in place of the network; None where the network does.
     """
@@ -170,6 +174,7 @@ class FittedAutoencoder(NetworkSetup):
     latent_statistics: LatentStatistics
     history: pd.DataFrame
     best_iter: int
+    pairs: PairStatistics | None = None
     head: Head | None = None
 
     @classmethod
@@ -180,6 +185,7 @@ class FittedAutoencoder(NetworkSetup):
         latent_statistics: LatentStatistics,
         history: pd.DataFrame,
         best_iter: int,
+        pairs: PairStatistics | None = None,
     ) -> FittedAutoencoder:
         """Add what the training gave to what was known before it."""
         known = {field.name: getattr(setup, field.name) for field in fields(NetworkSetup)}
@@ -189,6 +195,7 @@ class FittedAutoencoder(NetworkSetup):
             latent_statistics=latent_statistics,
             history=history,
             best_iter=best_iter,
+            pairs=pairs,
         )
 
     # -- the network
@@ -223,8 +230,17 @@ class FittedAutoencoder(NetworkSetup):
     # -- from a checked table
 
     def encode(self, X: pd.DataFrame | np.ndarray) -> dict[str, Encoded]:
-        """Give the blocks of a table that was checked: with the columns that were fitted."""
-        return self.table.transform(X)
+        """Give the blocks of a table that was checked: with the columns that were fitted.
+
+        Raises
+        ------
+        ValueError
+            If each block has an encoder of its own, and a row has none of the blocks.
+        """
+        blocks = self.table.transform(X)
+        if isinstance(self.module, DualModule):
+            check_rows_measured(blocks)
+        return blocks
 
     def batch(self, X: pd.DataFrame | np.ndarray) -> Batch:
         """Give the encoded rows of a checked table as tensors on the module's device."""
@@ -376,6 +392,7 @@ class FittedAutoencoder(NetworkSetup):
         power : int
             Power of two that their weights were divided by.
         """
+        self.pairs = learn_pairs(self.module, rows)
         self.latent_statistics = LatentStatistics.learn(self.module, rows, self.layouts, power)
 
     # -- in files
@@ -396,6 +413,7 @@ class FittedAutoencoder(NetworkSetup):
             "latent_statistics": dict(vars(self.latent_statistics)),
             "history": {name: column.to_numpy() for name, column in self.history.items()},
             "best_iter": self.best_iter,
+            "pairs": None if self.pairs is None else self.pairs.to_state(),
             "head": None if self.head is None else self.head.to_state(),
         }
 
@@ -435,9 +453,52 @@ class FittedAutoencoder(NetworkSetup):
         set_state(net, state["net"])
         net.module_.eval()
         statistics = LatentStatistics(**state["latent_statistics"])
-        fitted = cls.of(setup, net, statistics, history, state["best_iter"])
+        pairs = None
+        if state["pairs"] is not None:
+            pairs = PairStatistics.from_state(state["pairs"])
+            pairs.set_maps(net.module_)
+        fitted = cls.of(setup, net, statistics, history, state["best_iter"], pairs)
         fitted.head = None if state["head"] is None else Head.from_state(state["head"])
         return fitted
+
+
+def learn_pairs(
+    module: AutoencoderModule, dataset: Subset, before: PairStatistics | None = None
+) -> PairStatistics | None:
+    """Learn what latents from different blocks have in common, and let the network know.
+
+    Parameters
+    ----------
+    module : AutoencoderModule
+    dataset : Subset
+    before : PairStatistics or None
+        Of earlier rows of a stream.
+
+    Returns
+    -------
+    PairStatistics or None
+        None where all blocks share an encoder.
+    """
+    if not isinstance(module, DualModule):
+        return None
+    pairs = PairStatistics.learn(module, dataset)
+    pairs = pairs if before is None else before.merge(pairs)
+    pairs.set_maps(module)
+    return pairs
+
+
+def check_rows_measured(blocks: Mapping[str, Encoded], name: str | None = None) -> None:
+    """Refuse rows of which nothing was measured, or nothing of one block."""
+    known = [own.measured for key, own in blocks.items() if name in (None, key)]
+    if any(own is None for own in known):
+        return
+    absent = np.flatnonzero(~np.any([own.any(axis=1) for own in known], axis=0))
+    if len(absent):
+        what = "of any kind" if name is None else f"of the kind {name!r}"
+        raise ValueError(
+            f"Nothing {what} was measured of {len(absent)} rows, the first of them row "
+            f"{absent[0]} (from 0); a row has latents where something was."
+        )
 
 
 def settings_to_keep(standardize: bool, categorical_features: Any, blocks: Any) -> dict[str, Any]:

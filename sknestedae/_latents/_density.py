@@ -36,7 +36,7 @@ _MANY_COLUMNS = 200
 _LEAST_SHARE = 0.02
 
 # Weight of a row of an earlier part of a stream by that of a new one, as the network has changed.
-_MEMORY = 0.9
+MEMORY = 0.9
 
 
 # ---------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ class LatentStatistics:
         """
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
         n_rows = len(dataset)
-        some = index[torch.from_numpy(_evenly(n_rows, _ENOUGH_ROWS))]
+        some = index[torch.from_numpy(evenly(n_rows, _ENOUGH_ROWS))]
         errors = _ErrorMoments(len(some), sum(layout.n_numeric for layout in layouts.values()))
         latents, weights, variances = [], [], []
         with torch.no_grad():
@@ -136,8 +136,8 @@ class LatentStatistics:
         power = max(self.power, other.power)
         # in one power of two, so that neither weight overflows
         old, new = (np.ldexp(one.weight, one.power - power) for one in (self, other))
-        weight = float(_MEMORY * old + new)
-        a, b = _MEMORY * old / weight, new / weight
+        weight = float(MEMORY * old + new)
+        a, b = MEMORY * old / weight, new / weight
         step = other.mean - self.mean
         covariance = a * self.covariance + b * other.covariance + a * b * np.outer(step, step)
         error = {name: a * self.error[name] + b * other.error[name] for name in self.error}
@@ -178,7 +178,7 @@ class _ErrorMoments:
 
     def __init__(self, n_rows: int, n_numeric: int) -> None:
         n_kept = max(_ERROR_BYTES // (8 * max(n_numeric, 1)), 1)
-        self.kept = _evenly(n_rows, n_kept)
+        self.kept = evenly(n_rows, n_kept)
         self.error = np.empty((len(self.kept), n_numeric))
         self.known = np.empty((len(self.kept), n_numeric), dtype=bool)
         self.squares = np.zeros(n_numeric)
@@ -259,6 +259,6 @@ def _by_weight(weight: np.ndarray, n_wanted: int) -> np.ndarray:
     return np.minimum(position, len(weight) - 1)
 
 
-def _evenly(n: int, n_wanted: int) -> np.ndarray:
+def evenly(n: int, n_wanted: int) -> np.ndarray:
     """Give up to so many positions, evenly spread over n."""
     return np.linspace(0, n - 1, min(n, n_wanted)).round().astype(int)

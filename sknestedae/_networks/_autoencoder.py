@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -169,6 +169,9 @@ class AutoencoderModule(nn.Module):
         All but what blocks of other kinds than DenseBlock bring with them.
     """
 
+    # Whether all blocks together enter one encoder, which is told which of them are missing.
+    joins_blocks: ClassVar[bool] = True
+
     def __init__(
         self,
         *,
@@ -197,17 +200,23 @@ class AutoencoderModule(nn.Module):
             self.block_encoders[name], widths[name] = make_block_encoder(
                 name, block, layouts[name]
             )
-        encoder_sizes = (sum(widths.values()), *hidden_layer_sizes)
         n_latents = 2 * n_components if is_variational else n_components
-        self.encoder = nn.Sequential(
-            *dense_stack(encoder_sizes, activation, dropout),
-            nn.Linear(encoder_sizes[-1], n_latents),
-            ACTIVATIONS[latent_activation](),
-        )
+
+        def make_encoder(n_inputs: int) -> nn.Sequential:
+            sizes = (n_inputs, *hidden_layer_sizes)
+            return nn.Sequential(
+                *dense_stack(sizes, activation, dropout),
+                nn.Linear(sizes[-1], n_latents),
+                ACTIVATIONS[latent_activation](),
+            )
+
+        self.encoder = self._make_encoders(make_encoder, widths)
         self.noise = LatentNoise() if is_variational else None
 
         decoder_sizes = (n_components, *decoder_hidden_layer_sizes)
-        self.decoder = nn.Sequential(*dense_stack(decoder_sizes, activation, dropout))
+        self.decoder = self._make_decoders(
+            lambda: nn.Sequential(*dense_stack(decoder_sizes, activation, dropout))
+        )
         self.block_decoders = nn.ModuleDict(
             {
                 name: make_block_decoder(name, block, layouts[name], decoder_sizes[-1])
@@ -235,10 +244,11 @@ class AutoencoderModule(nn.Module):
         # which blocks of a row were not measured at all, to the first layer of the encoder; 0 at
         # first, so that nothing is said by a flag that training never saw
         self.absence: nn.Linear | None = None
-        if len(blocks) > 1:
+        several = self.joins_blocks and len(blocks) > 1
+        if several:
             n_first = (*hidden_layer_sizes, n_latents)[0]
             self.absence = nn.Linear(len(blocks), n_first, bias=False)
-        hides = block_dropout > 0 and len(blocks) > 1  # the only block is never hidden
+        hides = block_dropout > 0 and several  # the only block is never hidden
         self.block_dropout = Dropout(block_dropout) if hides else None
         for name, layout in layouts.items() if hides else ():
             row = torch.zeros(layout.n_values)  # no parameter: it follows from the codec
@@ -263,6 +273,16 @@ class AutoencoderModule(nn.Module):
         encoding = (self.block_encoders, self.encoder)
         self.encoder_weights = [p for part in encoding for p in part.parameters() if p.ndim > 1]
         self.weights = [p for p in self.parameters() if p.ndim > 1]
+
+    def _make_encoders(
+        self, make: Callable[[int], nn.Sequential], widths: Mapping[str, int]
+    ) -> nn.Module:
+        """Make what turns the outputs of the blocks' encoders, of some widths, into latents."""
+        return make(sum(widths.values()))
+
+    def _make_decoders(self, make: Callable[[], nn.Sequential]) -> nn.Module:
+        """Make what turns latents into the inputs of the blocks' decoders."""
+        return make()
 
     def set_target_bounds(self, low: Tensor, high: Tensor) -> None:
         """Say where the bounds of the target are, in scaled units; of shape (n_outputs,)."""
@@ -290,10 +310,8 @@ class AutoencoderModule(nn.Module):
         if self.block_dropout is not None and self.training:
             values, measured = self._hide_blocks(values, measured)
         inputs = [
-            encoder(values[name], _missing(measured.get(name)))
-            if self.blocks[name].reads_missing
-            else encoder(values[name])
-            for name, encoder in self.block_encoders.items()
+            self.encode_block(name, values[name], measured.get(name))
+            for name in self.block_encoders
         ]
         joined = inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1)
         if self.absence is None or not measured:
@@ -303,6 +321,13 @@ class AutoencoderModule(nn.Module):
         for layer in others:
             hidden = layer(hidden)
         return hidden
+
+    def encode_block(self, name: str, values: Tensor, measured: Tensor | None) -> Tensor:
+        """Give what the encoder of a block makes of its values, of shape (n_samples, width)."""
+        encoder = self.block_encoders[name]
+        if not self.blocks[name].reads_missing:
+            return encoder(values)
+        return encoder(values, None if measured is None else ~measured)
 
     def _absent(self, values: Mapping[str, Tensor], measured: Mapping[str, Tensor]) -> Tensor:
         """Tell which blocks of each row were not measured, of shape (n_samples, n_blocks)."""
@@ -381,10 +406,6 @@ def split_latents(encoded: Tensor, is_variational: bool) -> Latents:
     return Latents(mean, log_variance.clamp(*_LOG_VARIANCES))
 
 
-def _missing(measured: Tensor | None) -> Tensor | None:
-    return None if measured is None else ~measured
-
-
 # Modules that need none of torch's own generators in training on the CPU.
 _PLAIN = (
     nn.Linear,
@@ -395,7 +416,6 @@ _PLAIN = (
     Dropout,
     LatentNoise,
     Bounded,
-    AutoencoderModule,
     *CONVOLUTION_MODULES,
 )
 
@@ -403,4 +423,7 @@ _PLAIN = (
 def draws_from_torch(module: nn.Module, device: torch.device) -> bool:
     """Tell whether a module may draw from torch's own generators in training."""
     plain = {*_PLAIN, *ACTIVATIONS.values()}
-    return device.type != "cpu" or any(type(m) not in plain for m in module.modules())
+    return device.type != "cpu" or any(
+        type(part) not in plain and not isinstance(part, AutoencoderModule)
+        for part in module.modules()
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import joblib
@@ -128,6 +128,20 @@ class Batch:
         """
         measured = self.measured.get(name)
         return None if measured is None else measured.any(dim=-1, keepdim=True)
+
+    def shares(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """Give, for each block, one by the number of blocks of a row where it has it, else 0.
+
+        Each is of shape (n_rows, 1).
+        """
+        like = self.values[names[0]][..., :1]
+        present = {name: self.presence(name) for name in names}
+        flags = {
+            name: torch.ones_like(like) if own is None else own.to(like.dtype)
+            for name, own in present.items()
+        }
+        total = torch.stack(list(flags.values())).sum(dim=0).clamp(min=1)
+        return {name: flag / total for name, flag in flags.items()}
 
     def entry_weight(self, known: Tensor | None) -> Tensor | None:
         """Combine sample weights with known entries; None if every entry counts 1."""

@@ -23,6 +23,7 @@ from .._layers._dense import (
     n_steps_at_once,
 )
 from ._autoencoder import AutoencoderModule
+from ._dual import DualModule
 
 
 class StackedLinear(nn.Module):
@@ -211,7 +212,7 @@ def take_networks(stack: Tensor, networks: Tensor) -> Tensor:
 
 # Modules that are the same for one network and for many, and modules that run others in turn.
 _ELEMENTWISE = tuple(ACTIVATIONS.values())
-_CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict, Bounded)
+_CONTAINERS = (AutoencoderModule, DualModule, nn.Sequential, nn.ModuleDict, Bounded)
 
 
 def stack_modules(modules: Sequence[Any]) -> Any:

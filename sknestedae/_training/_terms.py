@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Protocol
 
-import torch
 from torch import Tensor
 
 from .._networks._autoencoder import Outputs
@@ -297,18 +296,5 @@ def of_sources(
     """
     if not sources:
         return [(outputs, None)]
-    shares = shares_of_sources(batch, sources)
+    shares = batch.shares(sources)
     return [(outputs.sources[name], shares[name]) for name in sources]
-
-
-def shares_of_sources(batch: Batch, sources: Sequence[str]) -> Mapping[str, Tensor]:
-    """Give, for each row, one by the number of its blocks to each that it has, else 0.
-
-    Each is of shape (..., n_samples, 1).
-    """
-    like = batch.values[sources[0]]
-    ones = like.new_ones((*like.shape[:-1], 1))
-    present = {name: batch.presence(name) for name in sources}
-    flags = {name: ones if own is None else own.to(like.dtype) for name, own in present.items()}
-    total = torch.stack(list(flags.values())).sum(dim=0).clamp(min=1)
-    return {name: flag / total for name, flag in flags.items()}

@@ -125,7 +125,7 @@ def _why_alone(job: TrainingJob) -> str | None:
     buffers = [
         name
         for part in job.net.module_.modules()
-        if type(part) not in (AutoencoderModule, Bounded)
+        if not isinstance(part, AutoencoderModule | Bounded)
         for name, _ in part.named_buffers(recurse=False)
     ]
     if buffers:

@@ -150,6 +150,23 @@ class Block(BaseEstimator, ABC):
         """
         return decoded
 
+    def average_poses(self, decoded: Tensor, layout: Layout) -> Tensor:
+        """Average decoded values over the poses that latents cannot tell; by default, one pose.
+
+        Where nothing tells how an object was turned, the mean over all ways has the smallest
+        expected squared error.
+
+        Parameters
+        ----------
+        decoded : Tensor of shape (..., n_samples, layout.n_values)
+        layout : Layout
+
+        Returns
+        -------
+        Tensor of shape (..., n_samples, layout.n_values)
+        """
+        return decoded
+
     def errors(self, decoded: Tensor, given: Tensor, layout: Layout, loss: str) -> Tensor:
         """Give the error of each entry, neither masked nor summed.
 

@@ -139,6 +139,14 @@ class ImageBlock(ArrayBlock):
             return decoded
         return nearest_copies(decoded, given, known, _shape(layout))
 
+    def average_poses(self, decoded: Tensor, layout: Layout) -> Tensor:
+        """Average decoded images over their mirrored and turned copies, with ``invariance``."""
+        check_choice("invariance", self.invariance, INVARIANCES)
+        if self.invariance is None:
+            return decoded
+        copies = places_of_copies(_shape(layout)).to(decoded.device)
+        return torch.stack([decoded[..., copy] for copy in copies]).mean(dim=0)
+
 
 def nearest_copies(
     decoded: Tensor, given: Tensor, known: Tensor | None, shape: tuple[int, ...]

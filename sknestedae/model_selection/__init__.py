@@ -6,7 +6,8 @@ only the networks of all fits are trained at once.
 
 from ._folds import GapKFold, ScaleKFold
 from ._scorers import StageScorer as StageScorer  # a stored search finds its scorer here
-from ._scorers import stage_scorer
+from ._scorers import TranslationScorer as TranslationScorer
+from ._scorers import stage_scorer, translation_scorer
 from ._search import (
     BatchedGridSearchCV,
     BatchedRandomizedSearchCV,
@@ -22,4 +23,5 @@ __all__ = [
     "batched_cross_validate",
     "batched_training",
     "stage_scorer",
+    "translation_scorer",
 ]

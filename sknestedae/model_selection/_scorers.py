@@ -1,4 +1,4 @@
-"""Scorers of one stage of a chain."""
+"""Scorers of one stage of a chain, and of translations between kinds of data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from .._estimators._unwrap import innermost
+from .._estimators._unwrap import innermost, steps_before
 from .._persistence import public
 from .._tables._cells import holds_arrays
 from .._tables._input import check_same_rows, read_table
@@ -109,6 +109,75 @@ class StageScorer:
             kwargs["sample_weight"] = np.asarray(sample_weight)[known]
         values = [_plain(frame[known].infer_objects()) for frame in (truth, prediction)]
         return self.sign * self.metric(*values, **kwargs)
+
+
+def translation_scorer(source, target):
+    """Make a scorer of the translation of one kind of data to another.
+
+    Parameters
+    ----------
+    source, target : str
+        Names of kinds.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None)``, for the ``scoring`` of a search or a cross-validation: R²
+        over the rows that have both kinds, as
+        :meth:`~sknestedae.DualAutoencoder.translation_score` has it. The estimator is a fitted
+        :class:`~sknestedae.DualAutoencoder`, or a pipeline or search that ends in one.
+
+    Raises
+    ------
+    TypeError
+        The scorer raises it for another kind of estimator, and a ValueError if there is no such
+        kind, or no row that has both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sknestedae import DualAutoencoder, translation_scorer
+    >>> from sknestedae.blocks import DenseBlock
+    >>> X = np.random.default_rng(0).normal(size=(60, 1)) * [1, 2, -1]
+    >>> kinds = [("a", DenseBlock(), [0]), ("b", DenseBlock(), [1, 2])]
+    >>> dual = DualAutoencoder(1, blocks=kinds, random_state=0)
+    >>> scores = cross_val_score(dual, X, scoring=translation_scorer("a", "b"), cv=3)
+    >>> bool(scores.min() > 0.9)
+    True
+    """
+    return TranslationScorer(source, target)
+
+
+@public("sknestedae.model_selection")
+class TranslationScorer:
+    """Scorer of translations between kinds of data, as ``translation_scorer`` makes it.
+
+    Parameters
+    ----------
+    source, target : str
+        Names of kinds.
+    """
+
+    def __init__(self, source: str, target: str) -> None:
+        self.source = source
+        self.target = target
+
+    def __repr__(self) -> str:
+        return f"translation_scorer({self.source!r}, {self.target!r})"
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Score the translations of a fitted estimator; y is not looked at."""
+        dual = innermost(estimator)
+        check_is_fitted(dual)
+        if not hasattr(dual, "translation_score"):
+            raise TypeError(
+                "translation_scorer needs a DualAutoencoder, or a pipeline or search that ends in "
+                f"one; got {type(dual).__name__}."
+            )
+        for step in steps_before(estimator):
+            X = step.transform(X)
+        return dual.translation_score(X, self.source, self.target, sample_weight)
 
 
 def _plain(frame: pd.DataFrame) -> np.ndarray:

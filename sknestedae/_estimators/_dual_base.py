@@ -1,0 +1,514 @@
+"""Dual autoencoders: several kinds of data of the same things in one latent space."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import softmax
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from .._ambient import isolated
+from .._compat import Interval, StrOptions, check_sample_weight
+from .._networks._autoencoder import AutoencoderModule
+from .._networks._batch import Batch
+from .._networks._dual import DualModule
+from .._tables._array_codec import indices_of_labels
+from .._tables._base_codec import Codec
+from .._tables._input import give_back, read_rows, read_table, table_kind
+from .._tables._labels import scale_columns
+from .._tables._layout import Layout
+from .._tables._one_kind import kind_of_table, table_of_kind
+from .._tables._weights import scale_weights
+from .._training._objective import Objective, divergence_weight
+from .._training._terms import (
+    AlignmentTerm,
+    DivergenceTerm,
+    PredictionTerm,
+    ReconstructionTerm,
+    Term,
+)
+from ..blocks import Block, DenseBlock, ImageBlock
+from ._base import BaseSupervisedAutoencoder
+from ._fitted import (
+    FittedAutoencoder,
+    NetworkSetup,
+    Target,
+    check_rows_measured,
+    reconstruction_r2,
+)
+from ._validation import check_block_names, check_block_weights, check_spread
+
+SEPARATED = "separated"
+
+
+class DualMixin(BaseSupervisedAutoencoder):
+    """What makes a supervised autoencoder a dual one: an encoder for each kind of data.
+
+    Tables, training, completion, scores, ensembles and files are those of the base class.
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseSupervisedAutoencoder._parameter_constraints,
+        "alignment": [StrOptions({SEPARATED}), Interval(Real, 0, None, closed="left")],
+        "translation_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    # -- public methods
+
+    @isolated
+    def transform(self, X, block=None, return_std=False):
+        """Give the latents of X.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured. With ``block``,
+            the kind's own columns or arrays will do.
+        block : str or None, default=None
+            None: the mean of the latents over the kinds that a row has. The name of a kind: its
+            latents alone.
+        return_std : bool, default=False
+            Whether to give the standard deviations of variational latents as well.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Latents, without unit: the means of variational ones. Of an ensemble, those of the
+            first member.
+        Z_std : ndarray of shape (n_samples, n_components)
+            Only with ``return_std=True``.
+
+        Raises
+        ------
+        ValueError
+            If a row has none of the kinds, or not the one that is asked for; if there is no such
+            kind; or if standard deviations are asked of latents that are points.
+        """
+        check_is_fitted(self)
+        if block is None:
+            return super().transform(X, return_std=return_std)
+        if return_std:
+            check_spread(self._fitted.is_variational)
+        encoded = self._encode_kind(X, block, "block")
+        Z = self._fitted.apply(_latents_of(block), encoded)
+        if not return_std:
+            return Z
+        return Z, self._fitted.apply(_std_of(block), encoded)
+
+    @isolated
+    def translate(self, X, source, target, *, average_poses=True):
+        """Predict one kind of data from another.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame
+            The columns or arrays of the kind ``source``, of shape (n_samples, ...); or a whole
+            table, of which they are taken.
+        source, target : str
+            Names of kinds. The same name twice gives the reconstruction.
+        average_poses : bool, default=True
+            Of a target whose latents do not tell its pose, such as an image with
+            ``invariance="symmetries"``: whether to average over the poses, which has the smallest
+            expected squared error. If not, it comes in one pose.
+
+        Returns
+        -------
+        X_target : ndarray or DataFrame of shape (n_samples, ...)
+            In the units of ``fit``: a DataFrame of the target's columns where X is a DataFrame,
+            else an array, with the shape of a spectrum or an image. Of an ensemble, the members'
+            mean.
+
+        Raises
+        ------
+        ValueError
+            If there is no such kind, or a row of X lacks the source.
+        """
+        check_is_fitted(self)
+        values = self._translated(X, source, target, average_poses)
+        fitted = self._fitted
+        own = X if isinstance(X, pd.Series) else read_table(X)
+        is_frame = isinstance(own, pd.DataFrame)
+        decoded = {
+            name: np.broadcast_to(codec.missing_row(), (len(values), codec.layout.n_values))
+            for name, codec in fitted.table.codecs.items()
+        }
+        index = own.index if isinstance(own, pd.DataFrame | pd.Series) else None
+        table = fitted.table.inverse_transform({**decoded, target: values}, index)
+        found = kind_of_table(table, target, fitted.table, as_array=not is_frame)
+        return give_back(found, table_kind(X)) if is_frame else found
+
+    @isolated
+    def translation_score(self, X, source, target, sample_weight=None):
+        """Give R² of the translation of one kind to another, over the rows that have both.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            A whole table. NaN where not measured.
+        source, target : str
+            Names of kinds.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of rows.
+
+        Returns
+        -------
+        float
+            Errors and deviations of all measured entries are pooled in scaled units, a category's
+            as its one-hot values against their probabilities.
+
+        Raises
+        ------
+        ValueError
+            If there is no such kind, or no row that has both.
+        """
+        check_is_fitted(self)
+        X, _, sample_weight = read_rows(X, None, sample_weight)
+        self._check_kind(source, "source")
+        self._check_kind(target, "target")
+        table = self._check_X(X, reset=False)
+        encoded = self._fitted.table.transform(table)
+        known = np.ones(len(table), dtype=bool)
+        for name in (source, target):
+            if encoded[name].measured is not None:
+                known &= encoded[name].measured.any(axis=1)
+        if not known.any():
+            raise ValueError(
+                f"No row of X has both kinds, {source!r} and {target!r}, so that no translation "
+                "can be scored."
+            )
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            sample_weight, _ = scale_weights(sample_weight[known])
+        rows = table[known] if isinstance(table, np.ndarray) else table.loc[known]
+        values = self._translated(rows, source, target, True)
+        given = {target: encoded[target]._replace(values=encoded[target].values[known])}
+        if encoded[target].measured is not None:
+            given[target] = given[target]._replace(measured=encoded[target].measured[known])
+        layouts = {target: self._fitted.layouts[target]}
+        return reconstruction_r2(given, {target: values}, layouts, {target: 1.0}, sample_weight)
+
+    @isolated
+    def retrieve(self, X, source, library, *, target=None, n_neighbors=5, return_scores=False):
+        """Find the rows of a library that most probably belong to the rows of X.
+
+        Such as the images, of a library, of what some spectra were measured of. Latents from two
+        kinds of one row are taken as jointly normal, with the moments of the training pairs; the
+        score of a pair is how much more probable its latents are together than by chance.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame
+            The columns or arrays of the kind ``source``, of shape (n_samples, ...); or a whole
+            table.
+        source : str
+            Name of the kind of X.
+        library : array-like or DataFrame
+            The columns or arrays of the kind ``target``, of shape (n_library, ...); or a whole
+            table.
+        target : str or None, default=None
+            Name of the kind of the library. None where there are two: the other one.
+        n_neighbors : int, default=5
+            Number of rows to find.
+        return_scores : bool, default=False
+            Whether to give the scores as well.
+
+        Returns
+        -------
+        index : ndarray of int, shape (n_samples, n_neighbors)
+            Positions in the library, the most probable first.
+        scores : ndarray of shape (n_samples, n_neighbors)
+            Only with ``return_scores=True``: logarithms of ratios of probability densities, but
+            for a constant. Of an ensemble, the members' mean.
+
+        Raises
+        ------
+        ValueError
+            If there is no such kind, no training row had both, a row lacks its kind, or the
+            library has fewer rows than are asked for.
+        """
+        check_is_fitted(self)
+        self._check_kind(source, "source")
+        if target is None:
+            others = [name for name in self._fitted.layouts if name != source]
+            if len(others) > 1:
+                raise ValueError(
+                    f"The 'target' parameter must name the kind of the library, one of {others}."
+                )
+            (target,) = others
+        self._check_kind(target, "target")
+        if target == source:
+            raise ValueError(
+                f"The 'target' parameter must be another kind than the source, {source!r}."
+            )
+        check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
+        scores = np.mean(
+            [m._pair_scores(X, source, library, target) for m in self.members_], axis=0
+        )
+        if n_neighbors > scores.shape[1]:
+            raise ValueError(
+                f"The 'n_neighbors' parameter must be at most the number of rows of the library, "
+                f"{scores.shape[1]}, got {n_neighbors}."
+            )
+        index = np.argsort(-scores, axis=1, kind="stable")[:, :n_neighbors]
+        return (index, np.take_along_axis(scores, index, axis=1)) if return_scores else index
+
+    # -- one kind
+
+    def _check_kind(self, name: Any, parameter: str) -> None:
+        """Refuse the name of a kind that is not there."""
+        kinds = list(self._fitted.layouts)
+        if name not in kinds:
+            raise ValueError(
+                f"The '{parameter}' parameter must be one of the kinds {kinds}, got {name!r}."
+            )
+
+    def _encode_kind(self, X: Any, name: str, parameter: str) -> dict:
+        """Encode one kind's data, as blocks of a table in which all others are missing."""
+        self._check_kind(name, parameter)
+        table = self._check_X(table_of_kind(X, name, self._fitted.table), reset=False)
+        encoded = self._fitted.table.transform(table)
+        check_rows_measured(encoded, name)
+        return encoded
+
+    def _translated(self, X: Any, source: str, target: str, average_poses: bool) -> np.ndarray:
+        """Give the values of one kind from another, as the first member's codec has them."""
+        self._check_kind(target, "target")
+        block, codec = self._fitted.blocks[target], self._fitted.table.codecs[target]
+        parts = []
+        for member in self.members_:
+            fitted = member._fitted
+            encoded = member._encode_kind(X, source, "source")
+            found = fitted.apply(_translation(source, target), encoded)
+            own = torch.from_numpy(recoded(found, fitted.table.codecs[target], codec))
+            if average_poses:
+                own = block.average_poses(own, codec.layout)
+            elif parts:  # in the pose of the first member's
+                own = block.align(own, parts[0], None, codec.layout)
+            parts.append(own)
+        return mean_of_values([own.numpy() for own in parts], codec.layout)
+
+    def _pair_scores(self, X: Any, source: str, library: Any, target: str) -> np.ndarray:
+        """Give the scores of all pairs, of shape (n_samples, n_library)."""
+        fitted = self._fitted
+        assert fitted.pairs is not None
+        moments = fitted.pairs.of(source, target)
+        if moments is None:
+            raise ValueError(
+                f"No row of fit had both kinds, {source!r} and {target!r}: nothing tells which "
+                "belong together."
+            )
+        Z = fitted.apply(_own_latents(source), self._encode_kind(X, source, "source"))
+        others = self._encode_kind(library, target, "target")
+        return moments.log_ratio(Z, fitted.apply(_own_latents(target), others))
+
+    # -- fitting
+
+    @property
+    def _is_separated(self) -> bool:
+        return isinstance(self.alignment, str)
+
+    def _choose_blocks(self, X: pd.DataFrame | np.ndarray) -> list[tuple[str, Block, Any]]:
+        """Give the blocks; of columns of two levels, each first level is one."""
+        columns = scale_columns(X)
+        if columns is None or not isinstance(self.blocks, str):
+            return super()._choose_blocks(X)
+        assert isinstance(X, pd.DataFrame)
+        found: list[tuple[str, Block, Any]] = []
+        for name, positions in columns.items():
+            features = [X.columns[j][1] for j in positions]
+            is_image = len(positions) > 1 and indices_of_labels(features) is not None
+            if name != "table":  # which the columns without a block are, anyway
+                found.append((name, ImageBlock() if is_image else DenseBlock(), positions))
+        check_block_names([name for name, _, _ in found])
+        return found
+
+    def _check_kinds(self, rows: Batch, setup: NetworkSetup) -> None:
+        """Refuse one kind alone, rows of none, and kinds that no row has beside another."""
+        names = list(setup.layouts)
+        if len(names) < 2:
+            raise ValueError(
+                f"A {type(self).__name__} needs two or more kinds of data, but X has one, "
+                f"{names[0]!r}, of {setup.table.n_features} feature(s). Name the columns of each "
+                "in the 'blocks' parameter, or make X by stack_kinds."
+            )
+        present = {name: rows.presence(name) for name in names}
+        known = {
+            name: np.ones(len(rows), bool) if own is None else own[:, 0].cpu().numpy()
+            for name, own in present.items()
+        }
+        n_kinds = np.sum(list(known.values()), axis=0)
+        if not n_kinds.all():
+            raise ValueError(
+                f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop them."
+            )
+        beside = {name: (own & (n_kinds > 1)).any() for name, own in known.items()}
+        if self._is_separated:  # maps are from and to the first
+            beside = {name: (own & known[names[0]]).any() for name, own in known.items()}
+        alone = [name for name, has_partner in beside.items() if not has_partner]
+        if alone:
+            others = f"the kind {names[0]!r}" if self._is_separated else "another kind"
+            raise ValueError(
+                f"No row of X has the kind {alone[0]!r} and {others} as well: nothing tells how "
+                "they belong together."
+            )
+
+    def _make_architecture(
+        self, blocks: dict[str, Block], table: Any, target: Target | None
+    ) -> dict[str, Any]:
+        architecture = super()._make_architecture(blocks, table, target)
+        return {**architecture, "is_separated": self._is_separated}
+
+    def _make_objective(self, setup: NetworkSetup, alpha: float) -> Objective:
+        """Put the terms of the loss together."""
+        names = tuple(setup.layouts)
+        shares = check_block_weights(self.block_weights, list(names))
+        terms, groups = self._array_terms(setup, shares)
+        target_layout = setup.architecture["target_layout"]
+        if target_layout is not None:
+            block = setup.architecture["target_block"] or DenseBlock()
+            sources = names[:1] if self._is_separated else names
+            terms.append(
+                PredictionTerm(
+                    block,
+                    target_layout,
+                    self._loss_of_prediction,
+                    self.prediction_weight,
+                    sources,
+                )
+            )
+        if not self._is_separated:
+            terms.append(AlignmentTerm(self.alignment, names, setup.n_components))
+        if self.beta is not None:
+            terms.append(DivergenceTerm(divergence_weight(self.beta, setup.layouts), names))
+        return Objective(terms, block_shares=shares, groups=groups, l1=self.l1, alpha=alpha)
+
+    def _array_terms(
+        self, setup: NetworkSetup, shares: dict[str, float]
+    ) -> tuple[list[Term], dict[str, dict[str, float]]]:
+        """Give the terms of decoded kinds, and the shares of their means over all kinds."""
+        names = list(setup.layouts)
+
+        def term(name: str, source: str, target: str, weight: float) -> ReconstructionTerm:
+            block, layout = setup.blocks[target], setup.layouts[target]
+            loss = self.reconstruction_loss
+            return ReconstructionTerm(name, target, block, layout, loss, weight, source)
+
+        terms: list[Term] = []
+        groups: dict[str, dict[str, float]] = {"reconstruction": {}}
+        for name in names:
+            key = f"reconstruction__{name}"
+            groups["reconstruction"][key] = shares[name]
+            terms.append(term(key, name, name, self.reconstruction_weight * shares[name]))
+        if self._is_separated:
+            return terms, groups
+        groups["translation"] = {}
+        for source, target in permutations(names, 2):
+            key = f"translation__{source}__{target}"
+            share = shares[target] / (len(names) - 1)
+            groups["translation"][key] = share
+            terms.append(term(key, source, target, self.translation_weight * share))
+        return terms, groups
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self._is_separated:  # labels are learnt from the first kind alone
+            for own in (tags.regressor_tags, tags.classifier_tags):
+                if own is not None:
+                    own.poor_score = True
+        return tags
+
+    def _choose_head(self, fitted: FittedAutoencoder, data: Any, passed: Any) -> None:
+        """Let the network predict: other predictors would need all kinds of a row."""
+        return
+
+
+def _latents_of(name: str) -> Any:
+    def latents(module: AutoencoderModule, rows: Batch) -> Tensor:
+        assert isinstance(module, DualModule)
+        return module.common_latents_of(rows, name).mean
+
+    return latents
+
+
+def _std_of(name: str) -> Any:
+    def std(module: AutoencoderModule, rows: Batch) -> Tensor:
+        assert isinstance(module, DualModule)
+        log_variance = module.common_latents_of(rows, name).log_variance
+        assert log_variance is not None  # the public method refuses latents that are points
+        return (log_variance / 2).exp()
+
+    return std
+
+
+def _own_latents(name: str) -> Any:
+    def latents(module: AutoencoderModule, rows: Batch) -> Tensor:
+        assert isinstance(module, DualModule)
+        return module.latents_of(rows, name).mean
+
+    return latents
+
+
+def _translation(source: str, target: str) -> Any:
+    def translation(module: AutoencoderModule, rows: Batch) -> Tensor:
+        assert isinstance(module, DualModule)
+        latents = module.common_latents_of(rows, source).mean
+        return module.decode_block(target, latents)
+
+    return translation
+
+
+def recoded(values: np.ndarray, codec: Codec, other: Codec) -> np.ndarray:
+    """Give values of one codec as another one has them, of the same columns.
+
+    Members of an ensemble may have learnt other scales, and other categories.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, codec.layout.n_values)
+        With logits of categories.
+    codec, other : Codec
+
+    Returns
+    -------
+    ndarray of shape (n_samples, other.layout.n_values)
+    """
+    if codec is other:
+        return values
+    n = codec.layout.n_numeric
+    (mean, scale), (other_mean, other_scale) = codec.affine(), other.affine()
+    result = np.full((len(values), other.layout.n_values), -np.inf)
+    result[:, :n] = (values[:, :n] * scale + mean - other_mean) / other_scale
+    columns = zip(codec.categorical, codec.layout.groups(), other.layout.groups(), strict=True)
+    for j, group, other_group in columns:
+        known = list(codec.categories[j].values)
+        for k, value in enumerate(other.categories[j].values):
+            if value in known:
+                result[:, other_group.start + k] = values[:, group.start + known.index(value)]
+    return result.astype(values.dtype)
+
+
+def mean_of_values(parts: list[np.ndarray], layout: Layout) -> np.ndarray:
+    """Give mean numbers, and logarithms of mean probabilities, of several members.
+
+    Parameters
+    ----------
+    parts : list of ndarray of shape (n_samples, layout.n_values)
+        With logits of categories.
+    layout : Layout
+    """
+    if len(parts) == 1:
+        return parts[0]
+    result = np.mean([own[:, : layout.n_numeric] for own in parts], axis=0)
+    logs = []
+    for group in layout.groups():
+        probabilities = np.mean([softmax(own[:, group], axis=1) for own in parts], axis=0)
+        with np.errstate(divide="ignore"):
+            logs.append(np.log(probabilities))
+    return np.hstack([result, *logs]).astype(parts[0].dtype)
