@@ -24,6 +24,7 @@ from ._base import (
     combine_styles,
     count,
     grouped_categories,
+    in_two_lines,
     make_axes,
     name_of,
     shorten,
@@ -237,17 +238,19 @@ class AlignmentDisplay:
             axes.set(
                 xlim=(low[0] - margin[0], high[0] + margin[0]),
                 ylim=(low[1] - margin[1], high[1] + margin[1]),
-                xlabel=self.xlabel,
+                xlabel=in_two_lines(self.xlabel),
             )
             if is_line:
                 axes.set_yticks([])
-        self.axes_[0].set_ylabel("" if is_line else self.ylabel)
+        self.axes_[0].set_ylabel("" if is_line else in_two_lines(self.ylabel))
 
     def _draw_legends(
         self, kinds: list[str], colors: _Colors, has_alone: bool, legend_kwargs: Any
     ) -> None:
         """Explain colours, markers and hollow rows, at the right of the last panel."""
+        from matplotlib.artist import Artist
         from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
 
         last = self.axes_[-1]
         self.colorbar_: Colorbar | None = None
@@ -259,7 +262,9 @@ class AlignmentDisplay:
             style = {"markerfacecolor": face, "markeredgecolor": color, "color": "none"}
             return Line2D([], [], marker=marker, label=label, markersize=6, **style)
 
-        handles = [handle(name, "s", color) for name, _, color in colors.groups if name]
+        handles: list[Artist] = [
+            Patch(facecolor=color, label=name) for name, _, color in colors.groups
+        ]
         by_kind = colors.column is None
         handles += [
             handle(shorten(name, 30), MARKERS[k], PALETTE[k % len(PALETTE)] if by_kind else "0.3")
@@ -273,7 +278,7 @@ class AlignmentDisplay:
             "bbox_to_anchor": (x, 1.0),
             "borderaxespad": 0,
             "frameon": False,
-            "handletextpad": 0.2,
+            "handlelength": 1.6,
             "title": self._label if self.colorbar_ is None else None,
             "alignment": "left",
         }
@@ -547,8 +552,7 @@ class _Colors(NamedTuple):
     column : Series of shape (n_samples,) or None
         The labels; None where each kind has a colour.
     groups : list of (str, ndarray of bool, color)
-        Name, rows and colour of each category; empty for numbers, one without a name without
-        labels.
+        Name, rows and colour of each category; of numbers, of those that are missing.
     values : ndarray of shape (n_samples,) or None
         Labels that are numbers.
     cmap : str or Colormap
@@ -627,9 +631,15 @@ def _scatter(
         color = np.array([PALETTE[kind % len(PALETTE)]])
     else:
         color = colors.of_rows()[rows]
-    defaults = {"s": style.size, "alpha": 0.8, "linewidth": 0.8 if is_hollow else 0, "zorder": 2}
-    defaults["marker"] = MARKERS[kind % len(MARKERS)]
-    defaults |= {"facecolors": "none" if is_hollow else color, "edgecolors": color}
+    defaults: dict[str, Any] = {
+        "s": style.size,
+        "alpha": 0.8,
+        "linewidth": 0.8 if is_hollow else 0,
+        "marker": MARKERS[kind % len(MARKERS)],
+        "facecolors": "none" if is_hollow else color,
+        "edgecolors": color,
+        "zorder": 2,
+    }
     x, y = places[rows].T
     return [ax.scatter(x, y, **combine_styles(defaults, given, PathCollection))]
 

@@ -151,6 +151,12 @@ def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
+def in_two_lines(label: str | None) -> str:
+    """Write what stands in brackets at the end of a label below it, for narrow panels."""
+    name, bracket, rest = (label or "").partition(" (")
+    return f"{name}\n({rest}" if bracket else name
+
+
 def count(n: int, one: str, many: str | None = None) -> str:
     """Write a number of things."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"

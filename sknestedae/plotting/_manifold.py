@@ -39,6 +39,7 @@ from ._base import (
     grouped_categories,
     has_prior,
     held_latents,
+    in_two_lines,
     make_axes,
     match_columns,
     name_of,
@@ -355,13 +356,13 @@ class ManifoldDisplay:
         n_steps : int or tuple of int, default=9
             Number of points along each latent; two numbers are those of the first and the second.
         quantiles : tuple of two float, default=(0.05, 0.95)
-            The grid is from the first quantile of a latent in X to the second; with the spacing
-            "normal", of the standard normal distribution.
+            The grid is from the first quantile of a latent in X to the second.
         spacing : {"auto", "linear", "quantile", "normal"}, default="auto"
             Where the points lie between them. "linear": at equal distances. "quantile": at equal
             steps of the probability in X, so that equally many rows lie between them. "normal": at
-            equal steps of the probability of the standard normal distribution, which is the prior
-            of variational latents. "auto": "normal" for an estimator with ``beta``, else "linear".
+            equal steps of the probability of a normal distribution with the mean and the standard
+            deviation of the latent in X, and between its quantiles: variational latents lie so.
+            "auto": "normal" for an estimator with ``beta``, else "linear".
         columns : str, int or list of them, default=None
             The columns to draw, by name or index, and arrays by name, in this order. None draws
             all arrays.
@@ -549,7 +550,7 @@ def _values(
             "The 'quantiles' parameter must lie above 0 and below 1 where the spacing is "
             f"'normal', as its end is infinite; got {quantiles!r}."
         )
-    return [norm.ppf(np.linspace(first, last, n)) for n in numbers]
+    return [own.mean() + own.std() * norm.ppf(np.linspace(first, last, n)) for own, n in columns]
 
 
 class _Grid(NamedTuple):
@@ -624,10 +625,10 @@ class _Grid(NamedTuple):
     def label(self, ax: Axes) -> None:
         """Write the values of the latents at some of the points, and their names."""
         _write_ticks(ax.xaxis, self.values[0])
-        ax.set_xlabel(self.names[0])
+        ax.set_xlabel(in_two_lines(self.names[0]))
         if len(self.values) > 1:
             _write_ticks(ax.yaxis, self.values[1])
-            ax.set_ylabel(self.names[1].replace(" (", "\n("))  # as high as the panel may be low
+            ax.set_ylabel(in_two_lines(self.names[1]))
         else:
             ax.set_yticks([])
         ax.tick_params(length=2)
@@ -642,6 +643,7 @@ def _write_ticks(axis: Any, values: np.ndarray) -> None:
 
 def _write_numbers(values: np.ndarray) -> list[str]:
     """Write numbers with as few digits as tell them apart, two at least."""
+    values = np.where(np.abs(values) < 1e-6 * np.ptp(values), 0.0, values)
     for n_digits in range(2, 7):
         said = [f"{value:.{n_digits}g}" for value in values]
         if len(set(said)) == len(set(values.tolist())):

@@ -474,16 +474,16 @@ class PairsDisplay:
                 "The 'target' parameter must name a kind that is one array, such as a spectrum or "
                 f"an image; {target!r} is a table of {len(table.columns[target])} columns."
             )
-        array, given = table.arrays[target], table.arrays.get(source)
-        true = table.values(target)
+        shape, given = table.arrays[target].shape, None
+        if inputs and source in table.arrays:
+            given = table.values(source).reshape(-1, *table.arrays[source].shape)
         predicted = table.translated(source, target, average_poses=average_poses)
-        has_inputs = bool(inputs) and given is not None
         display = cls(
-            true.reshape(-1, *array.shape),
-            predicted.reshape(-1, *array.shape),
+            table.values(target).reshape(-1, *shape),
+            predicted.reshape(-1, *shape),
             x=table.axis(target) if x is None else x,
-            inputs=table.values(source).reshape(-1, *given.shape) if has_inputs else None,
-            input_x=table.axis(source) if has_inputs else None,
+            inputs=given,
+            input_x=None if given is None else table.axis(source),
             input_name=f"Given {source}",
             error=error,
             label=label,

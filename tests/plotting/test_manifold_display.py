@@ -113,7 +113,7 @@ def test_the_plane_of_principal_components(wide):
     assert_allclose(grid.reshape(16, -1), plain.decoded, atol=1e-10)
     spread = Z.std(axis=0) ** 2
     said = f"Principal component 1 ({spread[0] / spread.sum():.1%} of variance)"
-    assert display.axes_[0].get_xlabel() == said.replace("%", " %")
+    assert display.axes_[0].get_xlabel().replace("\n", " ") == said.replace("%", " %")
     assert display.axes_[0].get_ylabel().startswith("Principal component 2\n(")
     # the plane goes through a row
     display = ManifoldDisplay.from_estimator(turned, X, components="pca", at=5, n_steps=4)
@@ -127,7 +127,7 @@ def test_spacings(sae, X):
     display = ManifoldDisplay.from_estimator(sae, X, spacing="quantile", **settings)
     assert_allclose(display.values[1], np.quantile(Z[:, 1], steps))
     display = ManifoldDisplay.from_estimator(sae, X, spacing="normal", **settings)
-    assert_allclose(display.values, [norm.ppf(steps)] * 2)
+    assert_allclose(display.values[1], norm(Z[:, 1].mean(), Z[:, 1].std()).ppf(steps), rtol=1e-5)
     linear = np.linspace(*np.quantile(Z[:, 1], [0.1, 0.9]), 5)
     for spacing in ("linear", "auto"):
         display = ManifoldDisplay.from_estimator(sae, X, spacing=spacing, **settings)
@@ -141,7 +141,9 @@ def test_variational_latents_are_spaced_as_their_prior(X):
     assert has_prior(make_pipeline(variational))
     assert not has_prior(plain)
     display = ManifoldDisplay.from_estimator(variational, table, columns="mass", n_steps=5)
-    assert_allclose(display.values, [norm.ppf(np.linspace(0.05, 0.95, 5))] * 2)
+    Z = variational.transform(table)[:, 1]
+    expected = Z.mean() + Z.std() * norm.ppf(np.linspace(0.05, 0.95, 5))
+    assert_allclose(display.values[1], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("latents", "expected"), [("last", True), ("all", False)])
@@ -450,6 +452,13 @@ def test_ticks_tell_close_latents_apart():
     display = ManifoldDisplay(values, decoded, decoded, names=["a", "b"]).plot(columns=0)
     assert_allclose(ticks(display.axes_[0].xaxis), values[0], rtol=1e-6)
     assert_allclose(ticks(display.axes_[0].yaxis), values[1])
+
+
+def test_a_middle_that_is_zero_but_for_rounding_is_written_so():
+    decoded = np.arange(3.0)[:, None]
+    display = ManifoldDisplay([[-1.0, 1e-16, 1.0]], decoded, decoded).plot(columns=0)
+    said = [text.get_text() for text in display.axes_[0].get_xticklabels()]
+    assert said == ["\N{MINUS SIGN}1", "0", "1"]
 
 
 @pytest.mark.parametrize(
