@@ -138,9 +138,12 @@ ORDER = {
     "plotting": [
         "_base",
         "_arrays",
+        "_kinds",
         "_history",
         "_latent",
+        "_alignment",
         "_latent_map",
+        "_manifold",
         "_nested",
         "_pairs",
         "_reconstruction",
