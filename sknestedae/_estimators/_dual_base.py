@@ -114,9 +114,9 @@ class DualMixin(BaseSupervisedAutoencoder):
         source, target : str
             Names of kinds. The same name twice gives the reconstruction.
         average_poses : bool, default=True
-            Of a target whose latents do not tell its pose, such as an image with
-            ``invariance="symmetries"``: whether to average over the poses, which has the smallest
-            expected squared error. If not, it comes in one pose.
+            Of a target whose latents do not tell its pose, such as an image with an
+            ``invariance``: whether to average over the poses, which has the smallest expected
+            squared error. If not, it comes in one pose.
 
         Returns
         -------
