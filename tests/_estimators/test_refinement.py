@@ -15,6 +15,7 @@ from skorch.callbacks import Freezer
 
 from sknestedae import NestedAutoencoder
 from sknestedae._estimators._refinement import ChainIterator, ChainNet, ChainRows
+from sknestedae._layers._dense import RandomStream
 from sknestedae._networks._batch import Batch
 from sknestedae._networks._chain import LatentColumns
 from sknestedae._tables._encoder import TableEncoder
@@ -124,6 +125,27 @@ def test_one_and_three_stages(n_scales):
     again = clone(chain).fit(X, y)
     assert all(np.isfinite(prediction).all() for prediction in chain.predict(X))
     assert_array_equal(chain.predict(X)[-1], again.predict(X)[-1])
+
+
+def test_dropout_and_noise_act_in_refinement(monkeypatch):
+    """Without noise nothing would speak against a variance of 1, which the divergence wants."""
+    tables, targets = two_scales()
+    stages = [
+        ("crystal", sae(beta=0.01, dropout=0.1), ["radius", "mass"]),
+        ("device", sae(), ["layer", "thickness"]),
+    ]
+    n_taken = []
+    for refine_iter in (0, 2):
+        taken = []
+        own_take = RandomStream.take
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                RandomStream, "take", lambda self, like: taken.append(0) or own_take(self, like)
+            )
+            chain = NestedAutoencoder(stages, refine_iter=refine_iter, random_state=0)
+            chain.fit(tables, targets)
+        n_taken.append(len(taken))
+    assert n_taken[1] > n_taken[0] > 0
 
 
 def test_a_frozen_stage_does_not_move():
