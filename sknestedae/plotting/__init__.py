@@ -1,19 +1,23 @@
 """Displays of latents, training, reconstruction and chains, after scikit-learn's convention."""
 
+from ._alignment import AlignmentDisplay
 from ._components import ComponentsDisplay
 from ._history import HistoryDisplay
 from ._latent import LatentDisplay
 from ._latent_map import LatentMapDisplay
+from ._manifold import ManifoldDisplay
 from ._nested import NestedDisplay
 from ._pairs import PairsDisplay
 from ._reconstruction import ReconstructionDisplay
 from ._traversal import TraversalDisplay
 
 __all__ = [
+    "AlignmentDisplay",
     "ComponentsDisplay",
     "HistoryDisplay",
     "LatentDisplay",
     "LatentMapDisplay",
+    "ManifoldDisplay",
     "NestedDisplay",
     "PairsDisplay",
     "ReconstructionDisplay",

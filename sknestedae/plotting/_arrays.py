@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from .._estimators._unwrap import steps_before
 from .._tables._input import as_array
 from ..blocks._drawing import draw_array
-from ._base import column_positions, columns_to_draw, core_of
+from ._base import column_positions, columns_to_draw, core_of, match_columns
 
 
 class ArrayColumns(NamedTuple):
@@ -256,6 +256,20 @@ def place_arrays(
             columns = [back[k] for k in array.columns]
             placed[name] = array._replace(name=name, columns=columns)
     return placed or None
+
+
+def decoded_arrays(estimator: Any, X: Any, decoded: Any) -> dict[str, ArrayColumns] | None:
+    """Give the arrays of a fitted estimator by name, with their positions in a table.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X, decoded : DataFrame or ndarray
+        The table, and what its latents were decoded to.
+    """
+    table, back = pd.DataFrame(flat_table(X)[0]), flat_table(decoded)[0]
+    return place_arrays(fitted_arrays(estimator), match_columns(table, back))
 
 
 def panels_of(

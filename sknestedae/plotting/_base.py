@@ -98,6 +98,20 @@ def make_axes(
     return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
 
 
+def picture_size(height: float, width: float, longer: float) -> tuple[float, float]:
+    """Give width and height of a picture in inches, of which the longer side is given.
+
+    Parameters
+    ----------
+    height, width : float
+        In any unit.
+    longer : float
+        Inches.
+    """
+    largest = max(height, width)
+    return max(longer * width / largest, 0.6), max(longer * height / largest, 0.6)
+
+
 def colorbar_beside(artist: ScalarMappable, ax: Axes, label: str, width: float = 0.05) -> Colorbar:
     """Draw a colour bar at the right of an axes, as high as its picture is.
 
@@ -135,6 +149,12 @@ def name_of(label: Hashable) -> str:
 def shorten(text: str, width: int) -> str:
     """Cut a long text, with an ellipsis in place of its end."""
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def in_two_lines(label: str | None) -> str:
+    """Write what stands in brackets at the end of a label below it, for narrow panels."""
+    name, bracket, rest = (label or "").partition(" (")
+    return f"{name}\n({rest}" if bracket else name
 
 
 def count(n: int, one: str, many: str | None = None) -> str:
@@ -180,6 +200,22 @@ def core_of(estimator: Any) -> Any:
     return estimator
 
 
+def has_prior(estimator: Any) -> bool:
+    """Tell whether latents are variational: around 0, with the standard normal prior.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; of a chain, all stages that give its latents.
+    """
+    core = core_of(estimator)
+    if not hasattr(core, "stages_"):
+        return getattr(core, "beta", None) is not None
+    stages = [stage for _, stage, _ in core.stages_]
+    given = stages if getattr(core, "latents", "last") == "all" else stages[-1:]
+    return all(has_prior(stage) for stage in given)
+
+
 def decode_as(
     estimator: Any, Z: np.ndarray, X: pd.DataFrame | np.ndarray
 ) -> pd.DataFrame | np.ndarray:
@@ -212,6 +248,66 @@ def decode_as(
     full = full.to_numpy() if names is None else full.set_axis(names, axis=1)
     back = pd.DataFrame(np.asarray(head.inverse_transform(full))).set_axis(labels, axis=1)
     return back.loc[:, back.notna().any().to_numpy()]
+
+
+# ---------------------------------------------------------------------------------------------
+# Latents
+
+
+def check_quantiles(quantiles: Any) -> np.ndarray:
+    """Give the two quantiles that a way begins and ends at, of shape (2,)."""
+    ends = np.asarray(quantiles, dtype=float)
+    if ends.shape != (2,) or not 0 <= ends[0] < ends[1] <= 1:
+        raise ValueError(
+            "The 'quantiles' parameter must be two ascending numbers from 0 to 1, got "
+            f"{quantiles!r}."
+        )
+    return ends
+
+
+def spread_heights(n_samples: int) -> np.ndarray:
+    """Give points along a line heights between 0 and 1, evenly and always the same.
+
+    Multiples of the golden ratio's inverse, less their integer part, fill the interval evenly
+    for any number of points, and neighbours in the table are far from each other.
+    """
+    return np.arange(n_samples) * ((np.sqrt(5) - 1) / 2) % 1
+
+
+def names_of_principal_components(shares: ArrayLike) -> list[str]:
+    """Name principal components, with their shares of the variance."""
+    return [
+        f"Principal component {k} ({share:.1%} of variance)".replace("%", " %")
+        for k, share in enumerate(np.nan_to_num(np.asarray(shares, dtype=float)), start=1)
+    ]
+
+
+def held_latents(Z: np.ndarray, at: Any) -> np.ndarray:
+    """Give the latents that are held where others move, of shape (n_latents,).
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_latents)
+        Those of the data.
+    at : {"median", "mean"}, int or array-like of shape (n_latents,)
+        Of all rows, of one row by its position, or these.
+    """
+    if isinstance(at, str) and at in ("median", "mean"):
+        return np.median(Z, axis=0) if at == "median" else Z.mean(axis=0)
+    if isinstance(at, Integral) and not isinstance(at, bool):
+        if not -len(Z) <= int(at) < len(Z):
+            raise ValueError(
+                f"The 'at' parameter must be the position of one of the {len(Z)} rows of X, got "
+                f"{at!r}."
+            )
+        return Z[int(at)]
+    start = np.asarray([] if isinstance(at, str) else at)
+    if start.shape != Z.shape[1:] or start.dtype.kind not in "fiu":
+        raise ValueError(
+            f"The 'at' parameter must be 'median', 'mean', a row's position or {Z.shape[1]} "
+            f"latents, got {at!r}."
+        )
+    return start
 
 
 # ---------------------------------------------------------------------------------------------
@@ -268,6 +364,21 @@ def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
         labels = [label[1] if n_scales[label[1]] == 1 else label for label in labels]
     place = {label: k for k, label in enumerate(labels)}
     return {j: place[label] for j, label in enumerate(true) if label in place}
+
+
+def match_columns(table: pd.DataFrame, decoded: Any) -> dict[int, int]:
+    """Give the column of a decoded table for each column of a table that it has.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_samples, n_features)
+    decoded : DataFrame or ndarray of shape (n_points, n_columns)
+        Columns of a DataFrame are found by their labels, of an array by their positions.
+    """
+    back = pd.DataFrame(decoded)
+    if isinstance(decoded, pd.DataFrame):
+        return match_labels(table.columns, back.columns)
+    return {j: j for j in range(table.shape[1])} if table.shape[1] == back.shape[1] else {}
 
 
 def categorical_positions(

@@ -28,7 +28,9 @@ from ._base import (
     combine_styles,
     grouped_categories,
     name_of,
+    names_of_principal_components,
     shorten,
+    spread_heights,
     with_unit,
 )
 
@@ -181,7 +183,7 @@ class LatentDisplay:
         """Give the colours as a column, and the text that names them."""
         if self.color is None:
             return None, None
-        column = _as_column(self.color, n_samples)
+        column = as_column(self.color, n_samples)
         label = self.color_label
         if label is None and column.name is not None:
             label = name_of(column.name)
@@ -412,9 +414,9 @@ class LatentDisplay:
         'Principal component 1 (90.9 % of variance)'
         """
         Z = check_array(Z, order="C", input_name="Z")  # equal in any layout, to the last bit
-        coordinates, labels = _choose_components(Z, components)
+        coordinates, labels = choose_components(Z, components)
         if color is not None:
-            color = _as_column(color, len(Z))
+            color = as_column(color, len(Z))
         display = cls(
             coordinates,
             xlabel=labels[0],
@@ -438,30 +440,27 @@ def _path_collection() -> type[Artist]:
 
 
 def _spread(coordinates: np.ndarray) -> np.ndarray:
-    """Give points along a line a height between 0 and 1 as well: evenly, and always the same.
-
-    Multiples of the golden ratio's inverse, less their integer part, fill the interval evenly
-    for any number of points, and neighbours in the table are far from each other.
-    """
+    """Give points along a line a height as well."""
     if coordinates.shape[1] == 2:
         return coordinates
-    heights = np.arange(len(coordinates)) * ((np.sqrt(5) - 1) / 2) % 1
-    return np.column_stack([coordinates, heights])
+    return np.column_stack([coordinates, spread_heights(len(coordinates))])
 
 
-def _choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list[str]]:
-    """Give the coordinates to draw, of shape (n_samples, 1) or (n_samples, 2), and their names."""
+def choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list[str]]:
+    """Give the coordinates to draw, of shape (n_samples, 1) or (n_samples, 2), and their names.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_latents)
+    components : int, tuple of one or two int, "pca" or None
+    """
     n_components = Z.shape[1]
     if isinstance(components, str) and components == "pca":
         pca = PCA(n_components=min(2, *Z.shape), svd_solver="full")
         pca.set_output(transform="default")
         with np.errstate(invalid="ignore"):  # latents that are all equal explain nothing
             coordinates = pca.fit_transform(Z)
-        share = np.nan_to_num(pca.explained_variance_ratio_)
-        return coordinates, [
-            f"Principal component {k} ({part:.1%} of variance)".replace("%", " %")
-            for k, part in enumerate(share, start=1)
-        ]
+        return coordinates, names_of_principal_components(pca.explained_variance_ratio_)
     if components is None:
         components = tuple(range(min(2, n_components)))
     chosen = np.atleast_1d(np.asarray(components))
@@ -499,12 +498,21 @@ def _find_color(X: pd.DataFrame | np.ndarray, color: Any) -> Any:
     return column if frame is not None else column.rename(f"Column {column.name}")
 
 
-def _as_column(color: Any, n_samples: int) -> pd.Series:
-    """Give colours as a column with a row a sample."""
+def as_column(color: Any, n_samples: int, parameter: str = "color") -> pd.Series:
+    """Give colours as a column with a row a sample.
+
+    Parameters
+    ----------
+    color : array-like of shape (n_samples,)
+    n_samples : int
+    parameter : str
+        Its name, for the message of an error.
+    """
     if isinstance(color, str) or not np.iterable(color):
+        hint = ", or in from_estimator the name of a column of X" if parameter == "color" else ""
         raise ValueError(
-            "The 'color' parameter must be an array with a value a sample, or in from_estimator "
-            f"the name of a column of X, got {color!r}."
+            f"The '{parameter}' parameter must be an array with a value a sample{hint}, got "
+            f"{color!r}."
         )
     if isinstance(color, pd.DataFrame):
         color = color.squeeze(axis=1)
@@ -513,7 +521,7 @@ def _as_column(color: Any, n_samples: int) -> pd.Series:
     shape = np.shape(color)
     if shape != (n_samples,):
         raise ValueError(
-            f"The 'color' parameter must have a value for each of the {n_samples} samples, got "
-            f"an array of shape {shape}."
+            f"The '{parameter}' parameter must have a value for each of the {n_samples} samples, "
+            f"got an array of shape {shape}."
         )
     return pd.Series(color)

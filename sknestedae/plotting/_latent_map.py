@@ -18,10 +18,12 @@ from ._base import (
     as_floats,
     check_has,
     colorbar_beside,
-    core_of,
+    has_prior,
     make_axes,
+    picture_size,
     shorten,
 )
+from ._kinds import Kinds
 
 if TYPE_CHECKING:
     from matplotlib.image import AxesImage
@@ -135,8 +137,8 @@ class LatentMapDisplay:
         values = np.asarray(self.values, dtype=float)
         self.maps_, self.origin_ = make_maps(values, self.positions, self.shape)
         height, width = self.maps_.shape[1:]
-        width_in, height_in = _size_of(height, width, 2.3)
-        single = _size_of(height, width, 3.4)
+        width_in, height_in = picture_size(height, width, 2.3)
+        single = picture_size(height, width, 3.4)
         self.axes_ = make_axes(
             ax,
             len(self.maps_),
@@ -186,6 +188,7 @@ class LatentMapDisplay:
         positions,
         *,
         stage=None,
+        block=None,
         components=None,
         shape=None,
         center="auto",
@@ -207,6 +210,9 @@ class LatentMapDisplay:
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are drawn. None:
             what the estimator gives.
+        block : str, default=None
+            Name of a kind of data of a :class:`~sknestedae.DualAutoencoder`: its latents alone are
+            drawn; pixels that lack it are blank. None: the latents of all kinds that a pixel has.
         components : int, list of int or None, default=None
             The latents to draw, counted from 0; negative ones count from the last. None draws all,
             if they are 24 at most.
@@ -248,17 +254,15 @@ class LatentMapDisplay:
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
         if isinstance(center, str) and center == "auto":
-            center = None if getattr(core_of(estimator), "beta", None) is None else 0.0
-        return cls.from_latents(
-            estimator.transform(X),
-            positions,
-            components=components,
-            shape=shape,
-            center=center,
-            n_cols=n_cols,
-            ax=ax,
-            image_kwargs=image_kwargs,
-        )
+            center = 0.0 if has_prior(estimator) else None
+        if block is None:
+            Z = check_array(estimator.transform(X), input_name="Z")
+        else:
+            table = Kinds.read(estimator, X, caller)
+            table.check(block, "block")
+            Z = table.latents(block)
+        display = cls(*_maps_of(Z, positions, components), shape=shape, center=center)
+        return display.plot(ax, n_cols=n_cols, image_kwargs=image_kwargs)
 
     @classmethod
     def from_latents(
@@ -314,11 +318,8 @@ class LatentMapDisplay:
                [nan, nan,  6.]])
         """
         Z = check_array(Z, input_name="Z")
-        chosen = _choose(Z.shape[1], components)
-        names = [f"Latent {k}" for k in chosen]
-        display = cls(
-            Z[:, chosen], to_pandas(positions, "positions"), names, shape=shape, center=center
-        )
+        positions = to_pandas(positions, "positions")
+        display = cls(*_maps_of(Z, positions, components), shape=shape, center=center)
         return display.plot(ax, n_cols=n_cols, image_kwargs=image_kwargs)
 
     @classmethod
@@ -388,12 +389,6 @@ class LatentMapDisplay:
             )
         display = cls(values, positions, names, shape=shape, center=center, label=label)
         return display.plot(ax, n_cols=n_cols, image_kwargs=image_kwargs)
-
-
-def _size_of(height: int, width: int, longer: float) -> tuple[float, float]:
-    """Give width and height of a map in inches, of which the longer side is given."""
-    largest = max(height, width)
-    return max(longer * width / largest, 0.6), max(longer * height / largest, 0.6)
 
 
 def make_maps(values: np.ndarray, positions: Any, shape: Any = None) -> tuple[np.ndarray, Any]:
@@ -487,6 +482,12 @@ def _choose(n_components: int, components: Any) -> list[int]:
             f"as there are {n_components} latents; got {components!r}."
         )
     return [int(k) % n_components for k in chosen]
+
+
+def _maps_of(Z: np.ndarray, positions: Any, components: Any) -> tuple[np.ndarray, Any, list[str]]:
+    """Give the latents to draw, their positions and their names."""
+    chosen = _choose(Z.shape[1], components)
+    return Z[:, chosen], positions, [f"Latent {k}" for k in chosen]
 
 
 def _read_values(values: Any) -> tuple[np.ndarray, list[str]]:

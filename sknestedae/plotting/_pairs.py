@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,7 @@ from .._tables._input import as_array, check_same_rows, to_pandas
 from ..blocks._drawing import as_images, color_limits, draw_images, draw_spectrum
 from ._arrays import examples_by_quartile, row_errors, stack_cells
 from ._base import check_has, colorbar_beside, core_of, make_axes, three_digits
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from ._kinds import Kinds
 
 _ERROR_NAMES = {"rmse": "RMSE", "mae": "MAE"}
 _NAMES = ("true", "predicted")
@@ -47,6 +45,10 @@ class PairsDisplay:
         Shape of the image of one row, where images are given flattened.
     inputs : array-like of shape (n_samples, ...), default=None
         What each prediction was made from; an image or a spectrum is drawn beside.
+    input_x : array-like of shape (n_input_channels,), default=None
+        Where the channels of inputs that are spectra lie.
+    input_name : str, default="Input"
+        Title of the inputs.
     error : {"rmse", "mae"} or callable, default="rmse"
         The error of a row: root of the mean squared, or mean absolute error over its measured
         elements; or a function of both arrays, of shape (n_samples, n_elements), that gives one
@@ -76,6 +78,7 @@ class PairsDisplay:
     --------
     PairsDisplay.from_estimator : Predict, and draw.
     PairsDisplay.from_predictions : Draw arrays that were predicted before.
+    PairsDisplay.from_translation : Translate one kind of data to another, and draw.
     LatentMapDisplay : The error of each pixel, as a map.
     ReconstructionDisplay : The same for what an autoencoder gives back.
     sklearn.metrics.PredictionErrorDisplay : True and predicted numbers.
@@ -104,6 +107,8 @@ class PairsDisplay:
         x=None,
         shape=None,
         inputs=None,
+        input_x=None,
+        input_name="Input",
         error="rmse",
         label="",
         unit="",
@@ -113,6 +118,8 @@ class PairsDisplay:
         self.x = x
         self.shape = shape
         self.inputs = inputs
+        self.input_x = input_x
+        self.input_name = input_name
         self.error = error
         self.label = label
         self.unit = unit
@@ -178,7 +185,7 @@ class PairsDisplay:
             said = f"{name} {three_digits(self.errors_[row])} {self.unit}".rstrip()
             axes_of_row.set_title(f"Quartile {quartile}, row {row}\n{said}", fontsize="medium")
         if inputs is not None:
-            _draw_inputs(axes[:, 0], inputs[rows])
+            _draw_inputs(axes[:, 0], inputs[rows], self.input_x, self.input_name)
         return self
 
     def _arrays(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
@@ -385,6 +392,113 @@ class PairsDisplay:
         )
 
     @classmethod
+    @isolated_but_output
+    def from_translation(
+        cls,
+        estimator,
+        X,
+        source,
+        target,
+        *,
+        inputs=True,
+        average_poses=True,
+        x=None,
+        error="rmse",
+        n_examples=1,
+        random_state=None,
+        label="",
+        unit="",
+        n_cols=4,
+        ax=None,
+        line_kwargs=None,
+        image_kwargs=None,
+    ):
+        """Translate one kind of data to another, and draw it beside the true one.
+
+        Parameters
+        ----------
+        estimator : estimator instance
+            Fitted :class:`~sknestedae.DualAutoencoder`, or a pipeline or search that ends in one.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The whole table; of rows that were held out, to see what new ones are like. Rows that
+            lack one of the kinds are left out.
+        source, target : str
+            Names of the kind that is given and of the one that is drawn, an array such as a
+            spectrum or an image. The same name twice draws the reconstruction.
+        inputs : bool, default=True
+            Whether the given kind is drawn beside each pair, where it is an array.
+        average_poses : bool, default=True
+            Of a target whose latents do not tell its pose, such as an image with
+            ``invariance="symmetries"``: whether to draw the average over the poses. If not, each
+            image comes in the pose of the true one, which no translation can know.
+        x : array-like of shape (n_channels,), default=None
+            Where the channels of the target lie, such as energies. None: the labels of its columns
+            if they are numbers, else the number of the channel.
+        error : {"rmse", "mae"} or callable, default="rmse"
+            The error of a row, see :class:`~sknestedae.plotting.PairsDisplay`.
+        n_examples : int, default=1
+            Number of rows of each quartile.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the rows that are drawn. None: those in the middle of each quartile.
+        label, unit : str, default=""
+            What the elements of the target are, and their unit.
+        n_cols : int, default=4
+            Largest number of axes side by side in a new figure.
+        ax : matplotlib Axes or array-like of them, default=None
+            Axes to draw on, one for each panel, and before each one for its input, if there are
+            inputs. If None, a new figure is made.
+        line_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.plot`, for spectra.
+        image_kwargs : dict, default=None
+            Keywords for :meth:`matplotlib.axes.Axes.imshow`, such as `cmap`, for images.
+
+        Returns
+        -------
+        display : :class:`~sknestedae.plotting.PairsDisplay`
+            Object that stores the values and the artists.
+
+        Raises
+        ------
+        ValueError
+            If there is no such kind, the target is not an array, or no row has both kinds.
+
+        See Also
+        --------
+        AlignmentDisplay : Latents of several kinds, and how near those of one row are.
+        """
+        table = Kinds.read(estimator, X, f"{cls.__name__}.from_translation")
+        table.check(source, "source")
+        table.check(target, "target")
+        if target not in table.arrays:
+            raise ValueError(
+                "The 'target' parameter must name a kind that is one array, such as a spectrum or "
+                f"an image; {target!r} is a table of {len(table.columns[target])} columns."
+            )
+        shape, given = table.arrays[target].shape, None
+        if inputs and source in table.arrays:
+            given = table.values(source).reshape(-1, *table.arrays[source].shape)
+        predicted = table.translated(source, target, average_poses=average_poses)
+        display = cls(
+            table.values(target).reshape(-1, *shape),
+            predicted.reshape(-1, *shape),
+            x=table.axis(target) if x is None else x,
+            inputs=given,
+            input_x=None if given is None else table.axis(source),
+            input_name=f"Given {source}",
+            error=error,
+            label=label,
+            unit=unit,
+        )
+        return display.plot(
+            ax,
+            n_examples=n_examples,
+            random_state=random_state,
+            n_cols=n_cols,
+            line_kwargs=line_kwargs,
+            image_kwargs=image_kwargs,
+        )
+
+    @classmethod
     def from_predictions(
         cls,
         y_true,
@@ -499,19 +613,14 @@ def _numbers_of(labels: pd.Index) -> pd.Index | None:
     return last if pd.api.types.is_numeric_dtype(last) and not is_position else None
 
 
-def _draw_inputs(axes: np.ndarray, inputs: np.ndarray) -> None:
+def _draw_inputs(axes: np.ndarray, inputs: np.ndarray, x: Any, name: str) -> None:
     """Draw what predictions were made from, all on one scale."""
-    shape = inputs.shape[1:]
+    shape, limits = inputs.shape[1:], color_limits(inputs)
+    margin = 0.05 * (limits[1] - limits[0])
     for ax, values in zip(axes, inputs, strict=True):
-        _draw_input(ax, values, shape, color_limits(inputs))
-
-
-def _draw_input(
-    ax: Axes, values: np.ndarray, shape: tuple[int, ...], limits: tuple[float, float]
-) -> None:
-    """Draw one input."""
-    if len(shape) > 1:
-        draw_images(ax, values.ravel(), shape=shape, limits=limits)
-    else:
-        draw_spectrum(ax, values)
-    ax.set_title("Input", fontsize="medium")
+        if len(shape) > 1:
+            draw_images(ax, values.ravel(), shape=shape, limits=limits)
+        else:
+            draw_spectrum(ax, values, x=x)
+            ax.set_ylim(limits[0] - margin, limits[1] + margin)
+        ax.set_title(name, fontsize="medium")

@@ -19,13 +19,12 @@ from ..exceptions import NoTargetError
 from ._arrays import (
     ArrayColumns,
     axis_of,
-    fitted_arrays,
+    decoded_arrays,
     flat_table,
     is_array_target,
     make_array,
     named_arrays,
     panels_of,
-    place_arrays,
     read_array,
     shape_of_cells,
 )
@@ -34,11 +33,14 @@ from ._base import (
     as_floats,
     categorical_positions,
     check_has,
+    check_quantiles,
     check_units,
     colorbar_beside,
     combine_styles,
     decode_as,
+    held_latents,
     make_axes,
+    match_columns,
     match_labels,
     name_of,
     plain_columns,
@@ -262,7 +264,7 @@ class TraversalDisplay:
                 f"The table must have a row for each of the {len(self.values)} values of the "
                 f"latent, got {len(back)}."
             )
-        positions = _match(table, decoded)
+        positions = match_columns(table, decoded)
         if not positions:
             raise ValueError(
                 "X and the decoded table must have the same columns, got "
@@ -366,9 +368,9 @@ class TraversalDisplay:
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are decoded, to its
             own columns and those of the stages before. None: what the estimator gives.
-        at : "median", int or array-like of shape (n_latents,), default="median"
-            Where the other latents are held: at the median of those of X, at those of one row of
-            X (by position), or at these.
+        at : {"median", "mean"}, int or array-like of shape (n_latents,), default="median"
+            Where the other latents are held: at the median or the mean of those of X, at those of
+            one row of X (by position), or at these.
         n_steps : int, default=50
             Number of values of the latent.
         quantiles : tuple of two float, default=(0.05, 0.95)
@@ -445,8 +447,7 @@ class TraversalDisplay:
             predictions = _predict(estimator, _as_input(estimator, decoded, X), target_names)
             predictions_of_X = _predict(estimator, X, target_names)
         if arrays is None:
-            flat = flat_table(X)[0], flat_table(decoded)[0]
-            arrays = place_arrays(fitted_arrays(estimator), _match(pd.DataFrame(flat[0]), flat[1]))
+            arrays = decoded_arrays(estimator, X, decoded)
         if categorical_features is None:
             own = innermost(estimator, steps=False)
             categorical_features = getattr(own, "categorical_features", None)
@@ -493,28 +494,8 @@ def _way(Z: np.ndarray, latent: int, at: Any, n_steps: Any, quantiles: Any) -> n
     """Give latents of which one moves, of shape (n_steps, n_latents)."""
     if not isinstance(n_steps, Integral) or n_steps < 2:
         raise ValueError(f"The 'n_steps' parameter must be an int of at least 2, got {n_steps!r}.")
-    ends = np.asarray(quantiles, dtype=float)
-    if ends.shape != (2,) or not 0 <= ends[0] < ends[1] <= 1:
-        raise ValueError(
-            "The 'quantiles' parameter must be two ascending numbers from 0 to 1, got "
-            f"{quantiles!r}."
-        )
-    if isinstance(at, str) and at == "median":
-        start = np.median(Z, axis=0)
-    elif isinstance(at, Integral) and not isinstance(at, bool):
-        if not -len(Z) <= int(at) < len(Z):
-            raise ValueError(
-                f"The 'at' parameter must be the position of one of the {len(Z)} rows of X, got "
-                f"{at!r}."
-            )
-        start = Z[int(at)]
-    else:
-        start = np.asarray([] if isinstance(at, str) else at)
-        if start.shape != Z.shape[1:] or start.dtype.kind not in "fiu":
-            raise ValueError(
-                f"The 'at' parameter must be 'median', a row's position or {Z.shape[1]} latents, "
-                f"got {at!r}."
-            )
+    ends = check_quantiles(quantiles)
+    start = held_latents(Z, at)
     path = np.tile(start.astype(Z.dtype), (int(n_steps), 1))
     first, last = np.quantile(Z[:, latent], ends)
     path[:, latent] = np.linspace(first, last, int(n_steps))
@@ -608,14 +589,6 @@ def _check_max_columns(max_columns: Any) -> int:
             f"The 'max_columns' parameter must be a positive int, got {max_columns!r}."
         )
     return int(max_columns)
-
-
-def _match(table: pd.DataFrame, decoded: Any) -> dict[int, int]:
-    """Give the column of a decoded table for each column of a table that it has."""
-    back = pd.DataFrame(decoded)
-    if isinstance(decoded, pd.DataFrame):
-        return match_labels(table.columns, back.columns)
-    return {j: j for j in range(table.shape[1])} if table.shape[1] == back.shape[1] else {}
 
 
 # ---------------------------------------------------------------------------------------------

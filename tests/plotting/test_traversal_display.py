@@ -47,14 +47,15 @@ def titles(display):
 # -- the way
 
 
-@pytest.mark.parametrize("at", ["median", 3, [0.5, -1.0]])
+@pytest.mark.parametrize("at", ["median", "mean", 3, [0.5, -1.0]])
 def test_lines_are_decoded_along_one_latent(sae, X, at):
     display = TraversalDisplay.from_estimator(
         sae, X, latent=1, at=at, n_steps=7, columns=["energy", "radius"], predict=False
     )
     Z = sae.transform(X)
     path = np.empty((7, 2))
-    path[:, 0] = {"median": np.median(Z[:, 0]), 3: Z[3, 0]}[at] if np.ndim(at) == 0 else 0.5
+    held = {"median": np.median(Z[:, 0]), "mean": Z[:, 0].mean(), 3: Z[3, 0]}
+    path[:, 0] = held[at] if np.ndim(at) == 0 else 0.5
     path[:, 1] = np.linspace(*np.quantile(Z[:, 1], [0.05, 0.95]), 7)
     decoded = sae.inverse_transform(path)
     for k, column in enumerate(["energy", "radius"]):
@@ -301,7 +302,7 @@ def test_the_lowest_panels_name_the_latent(sae, X):
         ({"latent": "a"}, ValueError, "'latent' .* got 'a'"),
         ({"n_steps": 1}, ValueError, "'n_steps' .* at least 2, got 1"),
         ({"quantiles": (0.9, 0.1)}, ValueError, r"'quantiles' .* got \(0.9, 0.1\)"),
-        ({"at": "mean"}, ValueError, "'at' .* got 'mean'"),
+        ({"at": "mode"}, ValueError, "'at' .* got 'mode'"),
         ({"at": 40}, ValueError, "'at' .* one of the 40 rows of X, got 40"),
         ({"at": [1.0]}, ValueError, r"'at' .* 2 latents, got \[1.0\]"),
         ({"predict": "yes"}, ValueError, "'predict' .* got 'yes'"),
