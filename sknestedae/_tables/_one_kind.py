@@ -30,10 +30,12 @@ def table_of_kind(X: Any, name: str, encoder: TableEncoder) -> pd.DataFrame | np
         If X has neither the columns of the kind nor those of the table.
     """
     labels, positions = encoder.column_labels, encoder.codecs[name].columns.positions
-    if isinstance(X, pd.Series):  # without a name, it is the column that the kind has
-        X = X.to_frame() if X.name is not None else X.to_frame(labels.labels[positions[0]])
-    else:
+    if not isinstance(X, pd.Series):
         X = read_table(X)
+    elif X.name is None and labels.is_frame:  # it is the column that the kind has
+        X = X.to_frame(labels.labels[positions[0]])
+    else:
+        X = X.to_frame()
     if isinstance(X, pd.DataFrame) and labels.is_frame:
         part = _own_columns(X, name, encoder)
     else:

@@ -100,8 +100,11 @@ def test_a_column_may_come_as_a_series():
     X = pd.DataFrame(SPECTRA[:, :3], columns=list("abc"))
     encoder = fitted(X, [("first", DenseBlock().make_codec, ["b"])])
     expected = encoder.transform(X)["first"].values
-    for given in (X["b"], X[["b"]], X[["b"]].to_numpy()):
+    for given in (X["b"], X["b"].rename(None), X[["b"]], X[["b"]].to_numpy()):
         assert_array_equal(encoded(given, encoder, "first"), expected)
+    of_array = fitted(X.to_numpy(), [("first", DenseBlock().make_codec, [1])])
+    for given in (X["b"], X["b"].rename(None)):
+        assert_array_equal(encoded(given, of_array, "first"), expected)
 
 
 ARRAY_SPELLINGS = {
