@@ -559,7 +559,7 @@ class BaseSupervisedAutoencoder(
         fitted = self._fitted
         predict = None if fitted.target is None else self.predict
         table = self._check_X(X, reset=False)
-        fitted.table.check_cells(table)  # those of complete rows, too, which nothing else reads
+        fitted.check_rows(table)  # complete ones, too, which nothing else reads
         found = complete_table(table, fitted.complete, predict, n_candidates, tolerance)
         return give_back_filled(found, table_kind(X))
 
