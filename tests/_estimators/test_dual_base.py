@@ -445,6 +445,7 @@ def test_mean_values_are_mean_numbers_and_mean_probabilities():
 # -- training
 
 
+@pytest.mark.filterwarnings("ignore::sknestedae.exceptions.CollapsedLatentsWarning")
 def test_the_history_has_each_kind_and_their_means():
     X, y = three_kinds()
     weights = {"image": 1, "spectrum": 2, "table": 5}
