@@ -209,9 +209,8 @@ ESTIMATORS = {
     "classifier": lambda: SupervisedAutoencoderClassifier(2, l1=1e-3, **QUICK),
     "ensemble": lambda: sae(n_members=2, bootstrap=True),
     "block": lambda: sae(blocks=[("own", DenseBlock(), [0])]),
-    "variational": lambda: sae(beta=1e-3),
-    "dual": lambda: dual(),
-    "separated": lambda: dual(alignment="separated", beta=1e-3),
+    "dual": lambda: dual(beta=1e-3),
+    "separated": lambda: dual(alignment="separated"),
     "chain": lambda: chain((sae(), [0, 1]), (sae(), [2, 3]), refine_iter=1),
     "pipelines": lambda: chain(
         (make_pipeline(StandardScaler(), sae()), [0, 1]),
@@ -246,16 +245,16 @@ def outcomes(name):
     if name in ("dual", "separated"):
         found["translate"] = estimator.translate(table, "own", "table")
         found["retrieve"] = estimator.retrieve(table, "own", table, return_scores=True)[1]
-        found["transform of one"] = estimator.transform(table, block="table")
+        found["latents of one"] = np.asarray(estimator.transform(table, block="table"))
         found["translation_score"] = estimator.translation_score(table, "table", "own")
-    if name in ("variational", "separated"):
+    if name == "dual":
         found["std"] = estimator.transform(table, return_std=True)[1]
         found["sample"] = estimator.sample(3, random_state=0)
-    if name not in ("pipelines", *UNWEIGHTED):
+    if name not in ("pipelines", *UNWEIGHTED):  # which have steps of other kinds
         found["score_samples"] = estimator.score_samples(table)
         found["complete"] = estimator.complete(GAPS)
         found["candidates"] = estimator.complete(GAPS, n_candidates=2).X
-    if name not in ("ensemble", "chain", "pipelines", *UNWEIGHTED):
+    if name in ("regressor", "classifier", "block", "dual", "separated"):
         estimator.partial_fit(table, y, sample_weight=weight)
         found["partial_fit"] = estimator.predict(table)
     found["file"] = pickle.loads(pickle.dumps(estimator)).predict(table)
