@@ -204,6 +204,7 @@ GENERAL_TESTS = {
     "passthrough",
     "persistence",
     "random_tables",
+    "variational",
 }
 
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))

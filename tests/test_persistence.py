@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import skops.io
 import torch
+from cases.dual import dual, three_kinds, two_kinds, without
 from cases.nested import AB, sae, two_scales
 from cases.supervised import TINY, mixed_table, regression
 from numpy.testing import assert_array_equal
@@ -176,6 +177,7 @@ KINDS = {
     "a bound": {"target_bounds": (-9000, None)},
     "bounds, without scale": {"target_bounds": (-9000, 9000), "standardize": False},
     "block of a target": {"target_block": DenseBlock(), "target_bounds": (None, 9000)},
+    "variational": {"beta": 1e-3},
 }
 for invariance in ("symmetries", "rotation"):
     image = ImageBlock((2, 2), n_channels=(2,), invariance=invariance)
@@ -215,6 +217,49 @@ def test_rows_and_targets_of_any_shape(through):
     assert_array_equal(loaded.inverse_transform(Z), sae.inverse_transform(Z))
     with pytest.raises(ValueError, match=r"shape \(4, 1\), but those of fit had \(2, 2\)"):
         loaded.predict(X.reshape(60, 4, 1))
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("alignment", [1.0, "separated"])
+@pytest.mark.parametrize("beta", [None, 1e-3])
+def test_kinds_with_an_encoder_each(through, dtype, alignment, beta):
+    """Also the maps between separated spaces, what pairs have in common, and what streams add."""
+    X, y = two_kinds(dtype=dtype)
+    X = without(X, image=slice(0, 5), spectrum=slice(5, 10)).astype(dtype)
+    model = dual(alignment=alignment, beta=beta).fit(X, y)
+    loaded = through(model)
+    whole = X.iloc[10:]
+    for own in (model, loaded):
+        own.first = {
+            "translation": own.translate(whole, "image", "spectrum"),
+            "back": own.translate(whole, "spectrum", "image"),
+            "latents": own.transform(X, return_std=beta is not None),
+            "pairs": own.retrieve(whole, "image", whole, return_scores=True),
+            "prediction": own.predict(X),
+            "scores": own.score_samples(X),
+        }
+    for name, expected in model.first.items():
+        for one, other in zip(
+            np.atleast_1d(loaded.first[name]), np.atleast_1d(expected), strict=True
+        ):
+            assert_array_equal(one, other)
+    found, expected = (
+        own.partial_fit(X, y).retrieve(whole, "spectrum", whole, return_scores=True)
+        for own in (loaded, model)
+    )
+    assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_ensembles_of_kinds(through):
+    X, y = three_kinds()
+    model = dual(n_members=2, bootstrap=True).fit(X, y)
+    loaded = through(model)
+    for target in ("image", "spectrum", "table"):
+        assert_equal_tables(
+            loaded.translate(X, "spectrum", target), model.translate(X, "spectrum", target)
+        )
 
 
 @pytest.mark.parametrize("through", ROUNDS)
@@ -278,6 +323,9 @@ def fitted_estimators():
         "polars": SupervisedAutoencoder(**TINY).fit(pl.from_pandas(X), y),
         "chain": NestedAutoencoder(estimator=sae(), refine_iter=1).fit(X_list, y_list),
         "process": SupervisedAutoencoder(**TINY, predictor="gaussian_process").fit(X, y),
+        "variational": SupervisedAutoencoder(**TINY, beta=1e-3).fit(X, y),
+        "dual": dual().fit(*two_kinds()),
+        "separated": dual(alignment="separated", n_members=2).fit(*three_kinds()),
         "passing chain": NestedAutoencoder(
             estimator=sae(predictor="gaussian_process"), refine_iter=1
         ).fit(X_list, y_list),

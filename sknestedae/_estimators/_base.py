@@ -559,7 +559,7 @@ class BaseSupervisedAutoencoder(
         fitted = self._fitted
         predict = None if fitted.target is None else self.predict
         table = self._check_X(X, reset=False)
-        fitted.table.check_cells(table)  # those of complete rows, too, which nothing else reads
+        fitted.check_rows(table)  # complete ones, too, which nothing else reads
         found = complete_table(table, fitted.complete, predict, n_candidates, tolerance)
         return give_back_filled(found, table_kind(X))
 
@@ -626,8 +626,25 @@ class BaseSupervisedAutoencoder(
         """Give the blocks of a table, each with its name and its columns."""
         return check_blocks(self.blocks, X)
 
-    def _check_kinds(self, rows: Batch, setup: NetworkSetup) -> None:
-        """Refuse rows that no network can be trained on."""
+    def _check_kinds(
+        self,
+        rows: Batch,
+        learnt: np.ndarray | slice,
+        setup: NetworkSetup,
+        *,
+        needs_partners: bool,
+    ) -> None:
+        """Refuse rows that no network can be trained on.
+
+        Parameters
+        ----------
+        rows : Batch
+        learnt : ndarray of int or slice
+            Those that are not held out.
+        setup : NetworkSetup
+        needs_partners : bool
+            Whether these must tell which kinds of data belong together.
+        """
 
     def _choose_head(
         self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
@@ -781,7 +798,12 @@ class BaseSupervisedAutoencoder(
             data.sample_weight,
             device,
         )
-        self._check_kinds(rows, setup)
+        self._check_kinds(
+            rows,
+            slice(None) if learnt is None else learnt,
+            setup,
+            needs_partners=not (incremental and resume),  # else earlier rows have told
+        )
         alpha = self._choose_alpha(data, incremental=incremental)
         n_samples = len(rows) if learnt is None else len(learnt)
         net = self._make_net(setup, device, alpha, fit=fit, n_samples=n_samples)

@@ -21,7 +21,7 @@ from .._networks._batch import Batch
 from .._networks._dual import DualModule
 from .._tables._array_codec import indices_of_labels
 from .._tables._base_codec import Codec
-from .._tables._input import give_back, read_rows, read_table, table_kind
+from .._tables._input import FrameKind, give_back, read_rows, read_table, table_kind
 from .._tables._labels import scale_columns
 from .._tables._layout import Layout
 from .._tables._one_kind import kind_of_table, table_of_kind
@@ -142,7 +142,12 @@ class DualMixin(BaseSupervisedAutoencoder):
         index = own.index if isinstance(own, pd.DataFrame | pd.Series) else None
         table = fitted.table.inverse_transform({**decoded, target: values}, index)
         found = kind_of_table(table, target, fitted.table, as_array=not is_frame)
-        return give_back(found, table_kind(X)) if is_frame else found
+        if not isinstance(found, pd.DataFrame):
+            return found
+        kind = table_kind(X)
+        if isinstance(kind, FrameKind) and not set(found.columns) <= kind.dtypes.keys():
+            kind = fitted.frame_kind  # X has the source's columns alone: dtypes are those of fit
+        return give_back(found, kind)
 
     @isolated
     def translation_score(self, X, source, target, sample_weight=None):
@@ -324,7 +329,14 @@ class DualMixin(BaseSupervisedAutoencoder):
         check_block_names([name for name, _, _ in found])
         return found
 
-    def _check_kinds(self, rows: Batch, setup: NetworkSetup) -> None:
+    def _check_kinds(
+        self,
+        rows: Batch,
+        learnt: np.ndarray | slice,
+        setup: NetworkSetup,
+        *,
+        needs_partners: bool,
+    ) -> None:
         """Refuse one kind alone, rows of none, and kinds that no row has beside another."""
         names = list(setup.layouts)
         if len(names) < 2:
@@ -343,15 +355,17 @@ class DualMixin(BaseSupervisedAutoencoder):
             raise ValueError(
                 f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop them."
             )
-        beside = {name: (own & (n_kinds > 1)).any() for name, own in known.items()}
+        others = n_kinds > 1
         if self._is_separated:  # maps are from and to the first
-            beside = {name: (own & known[names[0]]).any() for name, own in known.items()}
+            others = known[names[0]]
+        beside = {name: (own & others)[learnt].any() for name, own in known.items()}
         alone = [name for name, has_partner in beside.items() if not has_partner]
-        if alone:
-            others = f"the kind {names[0]!r}" if self._is_separated else "another kind"
+        if alone and needs_partners:
+            other = f"the kind {names[0]!r}" if self._is_separated else "another kind"
+            where = "X" if isinstance(learnt, slice) else "X that is not held out"
             raise ValueError(
-                f"No row of X has the kind {alone[0]!r} and {others} as well: nothing tells how "
-                "they belong together."
+                f"No row of {where} has the kind {alone[0]!r} and {other} as well: nothing tells "
+                "how they belong together."
             )
 
     def _make_architecture(
