@@ -259,7 +259,44 @@ class DualMixin(BaseSupervisedAutoencoder):
         index = np.argsort(-scores, axis=1, kind="stable")[:, :n_neighbors]
         return (index, np.take_along_axis(scores, index, axis=1)) if return_scores else index
 
+    @isolated
+    def complete(self, X, *, n_candidates=None, tolerance=None, block=None):
+        """Impute missing values from the posterior mode of the latents, given the measured ones.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted. NaN (or None, pd.NA) where not measured.
+        n_candidates, tolerance
+            As in :meth:`SupervisedAutoencoder.complete`: with ``n_candidates``, up to so many
+            distinct completions of each row, such as several images that a spectrum may be of.
+        block : str or None, default=None
+            The name of a kind: X has its own columns or arrays alone.
+
+        Returns
+        -------
+        completed : DataFrame or ndarray of shape (n_samples, n_features)
+            All kinds, in the form of the table of ``fit`` where ``block`` is given.
+        candidates : :class:`~sklearn.utils.Bunch`
+            With ``n_candidates``, in place of the table.
+
+        Warns
+        -----
+        ToleranceWarning
+            If rows have no completion within the tolerance.
+        """
+        X = self._whole_table(X, block)
+        return super().complete(X, n_candidates=n_candidates, tolerance=tolerance)
+
     # -- one kind
+
+    def _whole_table(self, X: Any, block: Any) -> Any:
+        """Give X, or where it holds one kind alone a table in which all others are missing."""
+        check_is_fitted(self)
+        if block is None:
+            return X
+        self._encode_kind(X, block, "block")  # which checks its rows
+        return table_of_kind(X, block, self._fitted.table)
 
     def _check_kind(self, name: Any, parameter: str) -> None:
         """Refuse the name of a kind that is not there."""
