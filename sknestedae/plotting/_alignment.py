@@ -541,9 +541,9 @@ def distance_ratio(latents: list[np.ndarray]) -> float:
         center = a[known].mean(axis=0)
         first, second = a[known] - center, b[known] - center
         same = ((first - second) ** 2).sum()
-        # over all n * n combinations of rows; those of one row are taken out again
+        # over all n * n combinations of rows, where products sum to 0 as the first ones do; those
+        # of one row are taken out again
         every = n * ((first**2).sum() + (second**2).sum())
-        every -= 2 * first.sum(axis=0) @ second.sum(axis=0)
         own += same
         other += (every - same) / (n - 1)
     return float(np.sqrt(own / other)) if other > 0 else np.nan
