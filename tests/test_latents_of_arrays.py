@@ -147,10 +147,10 @@ def test_errors_that_are_kept_are_of_rows_spread_evenly(monkeypatch):
     assert_allclose(other.factors @ other.factors.T, one.factors @ one.factors.T, atol=0.5)
 
 
-@pytest.fixture(scope="module")
-def turned():
+@pytest.fixture(scope="module", params=["symmetries", "rotation"])
+def turned(request):
     X = images(N, np.random.default_rng(0))
-    block = ImageBlock(n_channels=(4,), invariance="symmetries")
+    block = ImageBlock(n_channels=(4,), invariance=request.param)
     return SupervisedAutoencoder(3, blocks=block, **SETTINGS).fit(X), X
 
 

@@ -68,7 +68,7 @@ ORDER = {
         "_patches",
         "_perovskites",
     ],
-    "_layers": ["_device", "_dense", "_bounds", "_convolution"],
+    "_layers": ["_device", "_dense", "_bounds", "_convolution", "_rotation"],
     "_gaussian_process": ["_kernel", "_evidence", "_process", "_differentiable"],
     "blocks": [
         "_losses",
@@ -134,7 +134,7 @@ ORDER = {
         "_search",
         "_design",
     ],
-    "inspection": ["_weights", "_correlations", "_attributions"],
+    "inspection": ["_weights", "_correlations", "_attributions", "_rotation", "_translations"],
     "plotting": [
         "_base",
         "_arrays",

@@ -31,7 +31,7 @@ from sknestedae import (
     stack_scales,
 )
 from sknestedae._persistence import FORMAT
-from sknestedae.blocks import DenseBlock
+from sknestedae.blocks import DenseBlock, ImageBlock
 from sknestedae.exceptions import DeviceWarning, StateFormatError
 
 
@@ -177,6 +177,9 @@ KINDS = {
     "bounds, without scale": {"target_bounds": (-9000, 9000), "standardize": False},
     "block of a target": {"target_block": DenseBlock(), "target_bounds": (None, 9000)},
 }
+for invariance in ("symmetries", "rotation"):
+    image = ImageBlock((2, 2), n_channels=(2,), invariance=invariance)
+    KINDS[invariance] = {"blocks": [("image", image, [0, 1, 2, 3])]}
 
 
 @pytest.mark.parametrize("through", ROUNDS)

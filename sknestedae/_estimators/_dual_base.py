@@ -63,7 +63,7 @@ class DualMixin(BaseSupervisedAutoencoder):
     # -- public methods
 
     @isolated
-    def transform(self, X, block=None, return_std=False):
+    def transform(self, X, return_std=False, *, block=None):
         """Give the latents of X.
 
         Parameters
@@ -71,11 +71,11 @@ class DualMixin(BaseSupervisedAutoencoder):
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted, in their order. NaN where not measured. With ``block``,
             the kind's own columns or arrays will do.
+        return_std : bool, default=False
+            Whether to give the standard deviations of variational latents as well.
         block : str or None, default=None
             None: the mean of the latents over the kinds that a row has. The name of a kind: its
             latents alone.
-        return_std : bool, default=False
-            Whether to give the standard deviations of variational latents as well.
 
         Returns
         -------
@@ -114,9 +114,9 @@ class DualMixin(BaseSupervisedAutoencoder):
         source, target : str
             Names of kinds. The same name twice gives the reconstruction.
         average_poses : bool, default=True
-            Of a target whose latents do not tell its pose, such as an image with
-            ``invariance="symmetries"``: whether to average over the poses, which has the smallest
-            expected squared error. If not, it comes in one pose.
+            Of a target whose latents do not tell its pose, such as an image with an
+            ``invariance``: whether to average over the poses, which has the smallest expected
+            squared error. If not, it comes in one pose.
 
         Returns
         -------
@@ -174,10 +174,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         self._check_kind(target, "target")
         table = self._check_X(X, reset=False)
         encoded = self._fitted.table.transform(table)
-        known = np.ones(len(table), dtype=bool)
-        for name in (source, target):
-            if encoded[name].measured is not None:
-                known &= encoded[name].measured.any(axis=1)
+        known = encoded[source].present() & encoded[target].present()
         if not known.any():
             raise ValueError(
                 f"No row of X has both kinds, {source!r} and {target!r}, so that no translation "
@@ -188,9 +185,7 @@ class DualMixin(BaseSupervisedAutoencoder):
             sample_weight, _ = scale_weights(sample_weight[known])
         rows = table[known] if isinstance(table, np.ndarray) else table.loc[known]
         values = self._translated(rows, source, target, True)
-        given = {target: encoded[target]._replace(values=encoded[target].values[known])}
-        if encoded[target].measured is not None:
-            given[target] = given[target]._replace(measured=encoded[target].measured[known])
+        given = {target: encoded[target].take(known)}
         layouts = {target: self._fitted.layouts[target]}
         return reconstruction_r2(given, {target: values}, layouts, {target: 1.0}, sample_weight)
 
@@ -281,7 +276,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         """Give the values of one kind from another, as the first member's codec has them."""
         self._check_kind(target, "target")
         block, codec = self._fitted.blocks[target], self._fitted.table.codecs[target]
-        parts = []
+        parts: list[Tensor] = []
         for member in self.members_:
             fitted = member._fitted
             encoded = member._encode_kind(X, source, "source")
@@ -381,6 +376,7 @@ class DualMixin(BaseSupervisedAutoencoder):
                     self._loss_of_prediction,
                     self.prediction_weight,
                     sources,
+                    has_mean=not self._is_separated,
                 )
             )
         if not self._is_separated:
@@ -427,6 +423,19 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _choose_head(self, fitted: FittedAutoencoder, data: Any, passed: Any) -> None:
         """Let the network predict: other predictors would need all kinds of a row."""
         return
+
+
+def kinds_present(dual: DualMixin, X: Any) -> dict[str, np.ndarray]:
+    """Tell which rows of a table have which kinds, each of shape (n_samples,).
+
+    Parameters
+    ----------
+    dual : DualAutoencoder or DualAutoencoderClassifier
+        Fitted.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+    """
+    encoded = dual._fitted.table.transform(dual._check_X(X, reset=False))
+    return {name: own.present() for name, own in encoded.items()}
 
 
 def _latents_of(name: str) -> Any:

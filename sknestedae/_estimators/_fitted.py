@@ -489,10 +489,8 @@ def learn_pairs(
 
 def check_rows_measured(blocks: Mapping[str, Encoded], name: str | None = None) -> None:
     """Refuse rows of which nothing was measured, or nothing of one block."""
-    known = [own.measured for key, own in blocks.items() if name in (None, key)]
-    if any(own is None for own in known):
-        return
-    absent = np.flatnonzero(~np.any([own.any(axis=1) for own in known], axis=0))
+    present = [own.present() for key, own in blocks.items() if name in (None, key)]
+    absent = np.flatnonzero(~np.any(present, axis=0))
     if len(absent):
         what = "of any kind" if name is None else f"of the kind {name!r}"
         raise ValueError(

@@ -147,12 +147,12 @@ class PairStatistics:
         some = index[torch.from_numpy(evenly(len(index), _ENOUGH_PAIRS))]
         latents: dict[str, list[np.ndarray]] = {name: [] for name in names}
         present: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        weights = []
+        weights: list[np.ndarray] = []
         with torch.no_grad():
             for rows in TensorIterator(Subset(dataset.rows, some), rows_of_size(module.layouts)):
                 n_rows = len(rows)
-                weight = torch.ones(n_rows) if rows.weight is None else rows.weight[:, 0]
-                weights.append(weight.double().cpu().numpy())
+                own_weight = torch.ones(n_rows) if rows.weight is None else rows.weight[:, 0]
+                weights.append(own_weight.double().cpu().numpy())
                 for name in names:
                     own = module.latents_of(rows, name).mean
                     latents[name].append(own.double().cpu().numpy())

@@ -49,10 +49,17 @@ class RandomStream(nn.Module):
     """A layer with a stream of random numbers of its own, drawn for many small batches at once.
 
     On a GPU the layer draws from torch's own generator.
+
+    Attributes
+    ----------
+    is_shared : bool
+        Whether the layer is called several times in a training step. Then numbers are drawn anew
+        in each call: a gradient may still need those of the call before.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_shared = False
         self._generator: torch.Generator | None = None
         self._n_batches: int | None = None
         self._drawn: Tensor | None = None
@@ -83,10 +90,12 @@ class RandomStream(nn.Module):
     def take(self, like: Tensor) -> Tensor:
         """Give the next numbers, one for each unit of (n_samples, n_units)."""
         if self._drawn is None or len(like) > self._drawn.shape[1]:
-            n_steps = n_steps_at_once(like.shape, self._n_batches)
+            n_steps = 1 if self.is_shared else n_steps_at_once(like.shape, self._n_batches)
             self._drawn = like.new_empty((n_steps, *like.shape))
             self._step = n_steps
         if self._step == len(self._drawn):
+            if self.is_shared:
+                self._drawn = torch.empty_like(self._drawn)
             self.draw(self._drawn, self._generator)
             self._step = 0
         drawn = self._drawn[self._step, : len(like)]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .._layers._bounds import Bounded, is_bounded
 from .._layers._convolution import CONVOLUTION_MODULES
 from .._layers._dense import ACTIVATIONS, Dropout, LatentNoise, dense_stack
+from .._layers._rotation import CanonicalEncoder
 from .._tables._layout import Layout
 from ..blocks import Block, DenseBlock
 from ._batch import Batch
@@ -373,7 +374,7 @@ class AutoencoderModule(nn.Module):
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
         """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
-        hidden = self.decoder(latents) if len(self.decoder) else latents
+        hidden = run(self.decoder, latents)
         return {name: decoder(hidden) for name, decoder in self.block_decoders.items()}
 
     def align(self, decoded: Mapping[str, Tensor], rows: Batch) -> dict[str, Tensor]:
@@ -398,6 +399,12 @@ class AutoencoderModule(nn.Module):
         return Outputs(latents.mean, self.decode(drawn), self.predict(drawn), latents.log_variance)
 
 
+def run(layers: nn.Module, values: Tensor) -> Tensor:
+    """Send values through layers, of which there may be none."""
+    is_empty = next(layers.children(), None) is None
+    return values if is_empty else layers(values)
+
+
 def split_latents(encoded: Tensor, is_variational: bool) -> Latents:
     """Give means and log variances of what an encoder gives, of shape (n_samples, n_latents)."""
     if not is_variational:
@@ -417,6 +424,7 @@ _PLAIN = (
     LatentNoise,
     Bounded,
     *CONVOLUTION_MODULES,
+    CanonicalEncoder,
 )
 
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ._autoencoder import AutoencoderModule, Latents, Outputs, split_latents
+from .._layers._dense import RandomStream
+from ._autoencoder import AutoencoderModule, Latents, Outputs, run, split_latents
 from ._batch import Batch
 
 
@@ -35,6 +36,9 @@ class DualModule(AutoencoderModule):
     def __init__(self, *, is_separated: bool, **architecture: Any) -> None:
         super().__init__(**architecture)
         self.is_separated = is_separated
+        for part in self.modules():
+            if isinstance(part, RandomStream):  # a decoder is called for each kind
+                part.is_shared = True
         _, *others = self.blocks
         for name in others if is_separated else ():
             # slopes, and behind them the offset; no parameters: they follow from the pairs
@@ -77,8 +81,7 @@ class DualModule(AutoencoderModule):
 
     def decode_own(self, name: str, latents: Tensor) -> Tensor:
         """Give a block's values, (n_samples, layout.n_values), of latents in its own space."""
-        hidden = self.decoder[name]
-        return self.block_decoders[name](hidden(latents) if len(hidden) else latents)
+        return self.block_decoders[name](run(self.decoder[name], latents))
 
     def decode_block(self, name: str, latents: Tensor) -> Tensor:
         """Give a block's values of latents in the common space."""
@@ -98,10 +101,14 @@ class DualModule(AutoencoderModule):
         shares = rows.shares(list(found))
         common = {name: moved(own, self.map(name, "to")) for name, own in found.items()}
         mean = _sum([shares[name] * own.mean for name, own in common.items()])
-        if self.noise is None:
+        variances = [
+            shares[name] * own.log_variance.exp()
+            for name, own in common.items()
+            if own.log_variance is not None
+        ]
+        if not variances:
             return Latents(mean)
-        variance = [shares[name] * own.log_variance.exp() for name, own in common.items()]
-        return Latents(mean, _sum(variance).clamp(min=torch.finfo(mean.dtype).tiny).log())
+        return Latents(mean, _sum(variances).clamp(min=torch.finfo(mean.dtype).tiny).log())
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
         """Give each block's values, of shape (n_samples, layout.n_values), of latents."""

@@ -65,6 +65,7 @@ class StackedStream(nn.Module):
     def __init__(self, layers: Sequence[RandomStream]) -> None:
         super().__init__()
         self.draws = np.array([layer.draw for layer in layers], dtype=object)
+        self.is_shared = layers[0].is_shared  # then new memory is taken in each call
         self._generators = np.array([torch.Generator() for _ in layers])
         self._n_batches = np.zeros(len(layers), dtype=int)
         self._n_steps = np.zeros(len(layers), dtype=int)
@@ -92,6 +93,8 @@ class StackedStream(nn.Module):
         """Give the next numbers, one for each of (n_networks, n_samples, n_units)."""
         if (self._step < 0).any():
             self._make_room(like)
+        if self.is_shared:
+            self._drawn = torch.empty_like(self._drawn)
         for k in np.flatnonzero((self._step < 0) | (self._step == self._n_steps)):
             self.draws[k](self._drawn[k, : self._n_steps[k]], self._generators[k])
             self._step[k] = 0
@@ -105,7 +108,9 @@ class StackedStream(nn.Module):
     def _make_room(self, like: Tensor) -> None:
         """Make room for numbers of (n_networks, n_steps, n_samples, n_units), once."""
         shape = like.shape[1:]
-        self._n_steps = np.array([n_steps_at_once(shape, int(n)) for n in self._n_batches])
+        self._n_steps = np.array(
+            [1 if self.is_shared else n_steps_at_once(shape, int(n)) for n in self._n_batches]
+        )
         if not self._drawn.numel():
             n_most = int(self._n_steps.max())
             self._drawn = like.new_empty((len(like), n_most, *shape))

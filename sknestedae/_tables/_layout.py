@@ -68,3 +68,14 @@ class Encoded(NamedTuple):
 
     values: np.ndarray
     measured: np.ndarray | None
+
+    def present(self) -> np.ndarray:
+        """Tell in which rows any entry was measured, of shape (n_samples,)."""
+        if self.measured is None:
+            return np.ones(len(self.values), dtype=bool)
+        return np.asarray(self.measured.any(axis=1))
+
+    def take(self, rows: np.ndarray) -> Encoded:
+        """Give some rows."""
+        measured = None if self.measured is None else self.measured[rows]
+        return Encoded(self.values[rows], measured)

@@ -35,12 +35,17 @@ class AutoencoderNet(NeuralNet):
     up grow; the optimizer sees all parameters as one; Ctrl-C is not swallowed.
     """
 
+    _order: torch.Generator  # these three are set where training begins
+    _draws_from_torch: bool
+    _n_batches: int
+
     def __init__(self, *args: Any, seed: int = 0, warm_up: int = 0, **kwargs: Any) -> None:
         # skorch's progress bar counts batches by it
         kwargs.setdefault("iterator_valid__batch_size", CHUNK_ROWS)
         super().__init__(*args, **kwargs)
         self.seed = seed
         self.warm_up = warm_up
+        self._n_before = 0  # epochs before this fit
 
     def get_default_callbacks(self) -> list:
         """Leave skorch's timers and printers out."""

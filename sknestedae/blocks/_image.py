@@ -16,12 +16,13 @@ from .._layers._convolution import (
     PoolOverSymmetries,
     symmetric_copies,
 )
+from .._layers._rotation import CanonicalEncoder, angles_between, turn, turned_places
 from .._persistence import public
 from .._tables._layout import Layout
 from ._array import ArrayBlock
 from ._settings import check_choice, check_convolutions
 
-INVARIANCES = ("symmetries", None)
+INVARIANCES = ("symmetries", "rotation", None)
 
 # Width of the features that are averaged over the symmetries.
 _N_POOLED = 128
@@ -45,12 +46,14 @@ class ImageBlock(ArrayBlock):
         decoder goes the same way back.
     kernel_size : int, default=3
         Length of a side of the kernels; odd.
-    invariance : {"symmetries"} or None, default=None
+    invariance : {"symmetries", "rotation"} or None, default=None
         What the latents do not depend on. With "symmetries" they are the same for an image and its
         mirrored and turned copies: eight of a square, four of another rectangle (two mirrors and
-        the half turn, which keep its shape). For targets that do not depend on them either. Such
-        latents cannot tell how an image was turned: the reconstruction is turned as the given
-        image before it is compared with it, to the copy with the smallest squared error.
+        the half turn, which keep its shape). With "rotation" they are the same whatever the angle
+        was that a square image was turned by, up to interpolation between pixels; a mirror image
+        has others. For targets that do not depend on it either. Such latents cannot tell how an
+        image was turned: the reconstruction is turned as the given image before it is compared
+        with it, to the copy or the angle with the smallest squared error.
     scale : {"block", "column"} or None, default="block"
         Unit of the numbers inside of the network. Each pixel is centred. "block" divides all of
         them by one number; "column" each by its own standard deviation. None leaves the numbers as
@@ -66,10 +69,24 @@ class ImageBlock(ArrayBlock):
     A pixel that was not measured enters as the mean of its place, and the encoder is told which
     ones these are. It has no part in the reconstruction error.
 
+    With ``invariance="rotation"`` the encoder sees an image turned to a pose of its own, in which
+    its brightest direction from the centre points right. It sees the inscribed disc alone, as the
+    corners leave the frame in a turn. The decoder draws one pose, the canonical one, which is
+    turned to the given image by the best of all angles, found on the disc; where this takes pixels
+    from outside of the frame, they are as the edge next to them. So objects should lie in the
+    disc, on an even background, and be some ten pixels wide or more. The angle is not learnt, and
+    a rotationally invariant variational autoencoder (rVAE), which learns it, is another model for
+    the same aim. :func:`~sknestedae.inspection.rotation_angles` gives the angles.
+
     References
     ----------
     E. Mehr, A. Lieutier, F. Sanchez Bermudez, V. Guitteny, N. Thome and M. Cord, "Manifold
     learning in quotient spaces", CVPR 2018: an autoencoder up to the symmetries of its data.
+
+    T. Bepler, E. D. Zhong, K. Kelley, E. Brignole and B. Berger, "Explicitly disentangling image
+    content from translation and rotation with spatial-VAE", NeurIPS 2019; for microscopy S. V.
+    Kalinin, O. Dyck, S. Jesse and M. Ziatdinov, Sci. Adv. 7, eabd5084 (2021): latents beside an
+    angle.
 
     Examples
     --------
@@ -100,6 +117,8 @@ class ImageBlock(ArrayBlock):
     def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
         """Give the mirrored and turned copies of an image; None without ``invariance``."""
         check_choice("invariance", self.invariance, INVARIANCES)
+        if self.invariance == "rotation":
+            return turned_places(_check_square(shape)).numpy()
         return None if self.invariance is None else places_of_copies(shape).numpy()
 
     def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
@@ -109,6 +128,9 @@ class ImageBlock(ArrayBlock):
         encoder = ConvolutionEncoder(_shape(layout), n_channels, self.kernel_size)
         if self.invariance is None:
             return encoder, encoder.n_outputs
+        if self.invariance == "rotation":
+            _check_square(layout.shape)
+            return CanonicalEncoder(encoder), encoder.n_outputs
         return PoolOverSymmetries(encoder, _N_POOLED), _N_POOLED
 
     def make_decoder(self, layout: Layout, n_inputs: int) -> nn.Module:
@@ -131,21 +153,49 @@ class ImageBlock(ArrayBlock):
         Returns
         -------
         Tensor of shape (..., n_samples, layout.n_values)
-            Of each image the copy with the smallest squared error over known pixels; the decoded
-            one without ``invariance``.
+            Of each image the copy or the turned one with the smallest squared error over known
+            pixels; the decoded one without ``invariance``.
         """
         check_choice("invariance", self.invariance, INVARIANCES)
         if self.invariance is None:
             return decoded
+        if self.invariance == "rotation":
+            angles = self.angles(decoded, given, known, layout)
+            return turn(decoded.unflatten(-1, _shape(layout)), angles).flatten(-3)
         return nearest_copies(decoded, given, known, _shape(layout))
 
     def average_poses(self, decoded: Tensor, layout: Layout) -> Tensor:
-        """Average decoded images over their mirrored and turned copies, with ``invariance``."""
-        check_choice("invariance", self.invariance, INVARIANCES)
-        if self.invariance is None:
+        """Average decoded images over their mirrored or turned copies, with ``invariance``."""
+        copies = self.copies(_shape(layout))
+        if copies is None:
             return decoded
-        copies = places_of_copies(_shape(layout)).to(decoded.device)
-        return torch.stack([decoded[..., copy] for copy in copies]).mean(dim=0)
+        total = torch.zeros_like(decoded)
+        for copy in torch.from_numpy(copies).to(decoded.device):
+            total += decoded[..., copy]
+        return total / len(copies)
+
+    def angles(
+        self, decoded: Tensor, given: Tensor, known: Tensor | None, layout: Layout
+    ) -> Tensor:
+        """Give the angles by which ``align`` turns decoded images with ``invariance="rotation"``.
+
+        Parameters
+        ----------
+        decoded, given, known, layout
+            As of ``align``.
+
+        Returns
+        -------
+        Tensor of shape (..., n_samples)
+            In radians, counter-clockwise. Without a gradient: at the angle with the smallest
+            error, that of the error by the angle is 0.
+        """
+        shape = _check_square(_shape(layout))
+        return angles_between(
+            decoded.detach().unflatten(-1, shape),
+            given.detach().unflatten(-1, shape),
+            None if known is None else known.unflatten(-1, shape),
+        )
 
 
 def nearest_copies(
@@ -196,6 +246,23 @@ def places_of_copies(shape: tuple[int, ...]) -> Tensor:
 def _squared_distance(first: Tensor, second: Tensor, weight: Tensor | None) -> Tensor:
     squares = (first - second).square()
     return (squares if weight is None else squares * weight).sum(dim=-1)
+
+
+def _check_square(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the shape of an image again.
+
+    Raises
+    ------
+    ValueError
+        If it is not square.
+    """
+    if shape[-2] != shape[-1]:
+        raise ValueError(
+            'invariance="rotation" needs square images, as a rectangle leaves its frame when it '
+            f"is turned; got the shape {tuple(shape)}. Crop them, or use "
+            'invariance="symmetries".'
+        )
+    return shape
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 SCALES = ("block", "column", None)
@@ -52,3 +52,11 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 def is_positive(value: Any) -> bool:
     """Tell whether a setting is an integer of 1 or more; True is none."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """Give a number of 0 or more that is below 1."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= float(value) < 1:
+        raise ValueError(f"{name} must be a number of 0 or more, below 1; got {value!r}.")
+    return float(value)

@@ -16,6 +16,7 @@ from .._estimators._base import BaseSupervisedAutoencoder
 from .._estimators._fitted import FittedAutoencoder, fitted_part
 from .._estimators._nested import NestedAutoencoder
 from .._estimators._unwrap import innermost, names_of_latents, stage_position, unfrozen
+from .._layers._dense import Dropout
 from ..blocks import DenseBlock
 
 
@@ -87,11 +88,17 @@ def encoder_weights(estimator, stage=None):
     core, labels = _autoencoder(estimator, stage, "encoder_weights")
     fitted = fitted_part(core)
     inputs = _inputs(fitted, labels)
-    layer: Any = fitted.module.encoder[0]
+    if not fitted.module.joins_blocks:
+        raise TypeError(
+            f"encoder_weights needs one encoder for all columns; a {type(core).__name__} has one "
+            "for each kind of data. Use attributions."
+        )
+    layer: Any = next(fitted.module.encoder.children())
     weights = layer.weight.detach().cpu().numpy().T
     if fitted.architecture["hidden_layer_sizes"]:
         units = [f"unit{i}" for i in range(weights.shape[1])]
-    else:  # the first layer gives the latents
+    else:  # the first layer gives the latents, and behind them what variances they have
+        weights = weights[:, : fitted.n_components]
         units = names_of_latents(core, weights.shape[1])
     order = np.argsort([position for position, _, _ in inputs], kind="stable")
     columns = [inputs[i][1] for i in order]
@@ -245,7 +252,7 @@ def _inputs(
     inputs: list[tuple[int, Hashable, Hashable]] = []
     for name, (numeric, categorical) in table.columns.items():
         block, encoder = fitted.architecture["blocks"][name], module.block_encoders[name]
-        if isinstance(block, DenseBlock) and isinstance(encoder, torch.nn.Identity):
+        if isinstance(block, DenseBlock) and isinstance(encoder, torch.nn.Identity | Dropout):
             inputs += [(j, labels[j], "") for j in numeric]
             inputs += [
                 (j, labels[j], category) for j in categorical for category in table.categories[j]

@@ -428,8 +428,8 @@ class PairsDisplay:
         inputs : bool, default=True
             Whether the given kind is drawn beside each pair, where it is an array.
         average_poses : bool, default=True
-            Of a target whose latents do not tell its pose, such as an image with
-            ``invariance="symmetries"``: whether to draw the average over the poses. If not, each
+            Of a target whose latents do not tell its pose, such as an image with an
+            ``invariance``: whether to draw the average over the poses. If not, each
             image comes in the pose of the true one, which no translation can know.
         x : array-like of shape (n_channels,), default=None
             Where the channels of the target lie, such as energies. None: the labels of its columns

@@ -11,6 +11,7 @@ import pytest
 import torch
 from cases.blocks import SpectrumBlock
 from cases.training import CountsEpochs
+from cases.turned import turned_images
 from cases.vectorized import SMALL, assert_same_fit, data, parameters, sae
 from numpy.testing import assert_allclose
 from sklearn.base import clone
@@ -19,7 +20,7 @@ from torch import nn
 from sknestedae import SupervisedAutoencoderClassifier
 from sknestedae._training import _vectorized
 from sknestedae._training._concurrent import run_concurrently
-from sknestedae.blocks import Block, DenseBlock
+from sknestedae.blocks import Block, DenseBlock, ImageBlock
 from sknestedae.exceptions import DivergenceError, DivergenceWarning
 
 
@@ -305,6 +306,21 @@ def test_what_a_block_does_itself_is_done_for_each_network(block, missing, stack
     assert stacks == [2]
     for estimator, fitted, table in zip(estimators, together, tables, strict=True):
         assert_same_fit(estimator.fit(*table), fitted)
+
+
+@pytest.mark.parametrize("invariance", [None, "symmetries", "rotation"])
+@pytest.mark.parametrize("missing", [True, False])
+def test_images_of_any_pose(invariance, missing, stacks):
+    images = turned_images(60, side=6, noise=0.1)
+    if missing:
+        images[::3, 2:4, 1:4] = np.nan
+    block = ImageBlock(n_channels=(2,), invariance=invariance)
+    estimators = [sae(blocks=block, random_state=k, max_iter=5, n_components=2) for k in range(3)]
+    tables = [images, images[10:], images[::-1]]
+    together = fit_together([clone(e) for e in estimators], [(X, None) for X in tables])
+    assert stacks == [3]
+    for estimator, fitted, X in zip(estimators, together, tables, strict=True):
+        assert_same_fit(estimator.fit(X), fitted)
 
 
 # -- dropout

@@ -5,12 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from cases.turned import turned_images, with_numbers
 from sklearn.base import clone
 
+from sknestedae import SupervisedAutoencoder
 from sknestedae._layers._convolution import symmetric_copies
 from sknestedae._tables._base_codec import BlockColumns
 from sknestedae._tables._labels import ColumnLabels
-from sknestedae.blocks import ImageBlock, Layout
+from sknestedae.blocks import DenseBlock, ImageBlock, Layout
 from sknestedae.blocks._image import nearest_copies
 
 SHAPES = [(1, 1), (2, 3), (5, 5), (3, 4, 6), (2, 7, 7)]
@@ -21,8 +23,10 @@ def layout_of(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("invariance", [None, "symmetries"])
+@pytest.mark.parametrize("invariance", [None, "symmetries", "rotation"])
 def test_modules_of_any_size(shape, invariance):
+    if invariance == "rotation":
+        shape = (*shape[:-1], shape[-2])
     block, layout = ImageBlock(invariance=invariance), layout_of(shape)
     encoder, n_outputs = block.make_encoder(layout)
     values = torch.randn(3, layout.n_values)
@@ -107,7 +111,7 @@ def test_no_image(layout):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"n_channels": 3}, {"kernel_size": 2}, {"invariance": "rotation"}]
+    "setting", [{"n_channels": 3}, {"kernel_size": 2}, {"invariance": "rotations"}]
 )
 def test_settings_are_checked_when_modules_are_made(setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
@@ -171,3 +175,125 @@ def test_settings_reach_the_codec():
     np.testing.assert_allclose(np.square(of_block).mean(), 1, rtol=1e-12)
     with pytest.raises(ValueError, match=r"scale must be 'block', .* got 'pixel'"):
         encode(scale="pixel")
+
+
+# -- any angle
+
+ROTATION = ImageBlock(n_channels=(4,), invariance="rotation")
+SETTINGS = {"n_components": 2, "hidden_layer_sizes": (16,), "max_iter": 40, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return SupervisedAutoencoder(blocks=ROTATION, **SETTINGS).fit(turned_images(150))
+
+
+@pytest.mark.parametrize("angle", [10, 40, 90, 200])
+def test_latents_do_not_depend_on_the_angle(fitted, angle):
+    """Of images that were drawn as they are turned, and that the fit has not seen."""
+    given, turned = (fitted.transform(turned_images(60, 1, a)) for a in (0, angle))
+    change = np.linalg.norm(turned - given, axis=1)
+    spread = np.linalg.norm(given - given.mean(axis=0), axis=1)
+    assert np.median(change) < 0.1 * np.median(spread)
+
+
+def test_two_latents_are_enough_where_the_angle_is_no_third():
+    """Shapes of two numbers: what the angle adds is too much for a plain image."""
+    train, test = turned_images(200), turned_images(60, seed=1)
+    scores = [
+        SupervisedAutoencoder(
+            blocks=ImageBlock(n_channels=(4,), invariance=invariance), **SETTINGS
+        )
+        .fit(train)
+        .score(test)
+        for invariance in (None, "rotation")
+    ]
+    assert scores[0] < 0.6
+    assert scores[1] > 0.8
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3)])
+@pytest.mark.parametrize("shape", [(6, 6), (2, 7, 7)])
+def test_align_turns_by_the_angle(shape, leading):
+    """By quarters of a turn, which are exact; with gradients of what was decoded."""
+    layout = layout_of(shape)
+    given = torch.randn(*leading, 5, *shape, dtype=torch.float64)
+    for k in range(4):
+        decoded = torch.rot90(given, k, (-2, -1)).flatten(-len(shape)).requires_grad_()
+        flat = given.flatten(-len(shape))
+        angles = ROTATION.angles(decoded, flat, None, layout)
+        assert angles.shape == (*leading, 5)
+        assert not angles.requires_grad
+        off = (torch.rad2deg(angles) + 90 * k + 180) % 360 - 180
+        assert off.abs().max() < 3  # the parabola is not that of the pixels
+        aligned = ROTATION.align(decoded, flat, None, layout)
+        assert (aligned - flat).square().mean() < 0.05
+        aligned.sum().backward()
+        assert decoded.grad.isfinite().all()
+        assert decoded.grad.any()
+
+
+def test_the_average_over_all_angles_has_no_angle():
+    """It is the best guess where nothing tells how an image was turned."""
+    layout, images = layout_of((12, 12)), torch.from_numpy(turned_images(20))
+    average = ROTATION.average_poses(images.flatten(1), layout)
+    quarter = ROTATION.average_poses(images.rot90(1, (1, 2)).flatten(1), layout)
+    torch.testing.assert_close(quarter, average)
+    turned = [torch.from_numpy(turned_images(20, angle=a)) for a in range(0, 360, 5)]
+    expected = torch.stack(turned).mean(dim=0).flatten(1)
+    steps = torch.arange(12) - 5.5
+    inside = (torch.hypot(steps[:, None], steps) <= 6).flatten()
+    # to the nearest pixel: half of one, where a bump of three pixels has a slope of 0.6 at most
+    assert (average - expected)[:, inside].abs().max() < 0.3
+    assert (average - expected)[:, inside].abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (3, 4, 6)])
+def test_a_rectangle_has_no_rotation(shape):
+    layout = layout_of(shape)
+    message = rf"invariance=.rotation. needs square images, .* got the shape \({shape[0]}, .* Crop"
+    with pytest.raises(ValueError, match=message):
+        ROTATION.make_encoder(layout)
+    with pytest.raises(ValueError, match=message):
+        ROTATION.copies(shape)
+    with pytest.raises(ValueError, match=message):
+        SupervisedAutoencoder(blocks=ROTATION, max_iter=1).fit(np.zeros((5, *shape)))
+
+
+def test_means_are_those_of_all_angles():
+    block, images = clone(ROTATION), turned_images(50)
+    images = images + np.linspace(0, 1, 12)  # a tilt that all images have
+    flat = images.reshape(50, -1)
+    columns = BlockColumns(list(range(144)), ColumnLabels(144, False, [], [], None))
+    codec = block.set_params(shape=(12, 12)).make_codec(columns)
+    codec.fit(flat, codec.prepare(flat))
+    mean = codec.affine()[0].reshape(12, 12)
+    assert np.abs(mean - np.rot90(mean)).max() < 0.02
+    assert np.abs(flat.mean(axis=0).reshape(12, 12) - mean).max() > 0.3
+
+
+def test_what_else_there_is_goes_with_any_angle(fitted):
+    images = turned_images(60, seed=1)
+    holey = images.copy()
+    holey[:, 5, 4:7] = np.nan
+    filled = fitted.complete(holey)
+    assert np.array_equal(filled[~np.isnan(holey)], images[~np.isnan(holey)])
+    error = np.abs(filled - images)[np.isnan(holey)].mean()
+    mean = np.abs(turned_images(150).mean(axis=0) - images)[np.isnan(holey)].mean()
+    assert error < mean / 2
+    scores = fitted.score_samples(images)
+    turned = np.abs(fitted.score_samples(turned_images(60, 1, 40)) - scores)
+    noise = np.random.default_rng(0).normal(scale=0.3, size=images.shape)
+    assert np.median(turned) < np.median(scores - fitted.score_samples(images + noise)) / 10
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.transform(images), fitted.transform(images))
+
+
+def test_beside_other_kinds_and_with_a_target():
+    X = with_numbers(turned_images(80))
+    X.loc[::5, "image"] = None
+    y = np.nan_to_num(X["a"].to_numpy())
+    blocks = [("image", ROTATION, ["image"]), ("numbers", DenseBlock(), ["a", "b"])]
+    sae = SupervisedAutoencoder(blocks=blocks, **{**SETTINGS, "max_iter": 5}).fit(X, y)
+    assert np.isfinite(sae.predict(X)).all()
+    assert all(cell.shape == (12, 12) for cell in sae.complete(X)["image"])
