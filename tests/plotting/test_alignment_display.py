@@ -132,6 +132,7 @@ def test_a_latent_that_is_missing_leaves_its_row_out(latents):
     assert plain.n_pairs_ == 7
     assert_allclose(plain.lines_.get_segments(), display.lines_.get_segments())
     third = np.where(np.arange(12)[:, None] == 6, [[np.nan, 3.0]], np.nan)
+    third[0], latents["b"][0] = 5.0, np.nan  # a row of the third kind alone
     more = AlignmentDisplay({**latents, "c": third}).plot()
     assert_allclose(more.lines_.get_segments(), display.lines_.get_segments())
 
