@@ -134,7 +134,7 @@ ORDER = {
         "_search",
         "_design",
     ],
-    "inspection": ["_weights", "_correlations", "_attributions", "_rotation"],
+    "inspection": ["_weights", "_correlations", "_attributions", "_rotation", "_translations"],
     "plotting": [
         "_base",
         "_arrays",

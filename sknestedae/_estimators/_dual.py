@@ -31,17 +31,18 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         levels, as :func:`~sknestedae.stack_kinds` gives them, each first level is a kind: an
         image where the second level tells rows and columns of pixels, else a
         :class:`~sknestedae.blocks.DenseBlock`; a column whose cells hold arrays is a kind as well.
-    alignment : float or "separated", default=1.0
+    alignment : float or "separated", default=0.3
         Weight of the squared distances between the latents of a row from its kinds. "separated"
         is the control: an autoencoder for each kind, trained without the others, and linear maps
         (a ridge regression) between their latents, learnt afterwards from the rows that have
         both. Then the latents are those of the first kind, and labels are learnt from these.
     translation_weight : float, default=1.0
         Weight of the mean error with which each kind is decoded from the latents of another one.
-    reconstruction_weight : float, default=1.0
+    reconstruction_weight : float, default=0.3
         Weight of the mean error with which each kind is decoded from its own latents.
     prediction_weight : float, default=1.0
-        Weight of the mean error of the prediction, from the latents of each kind.
+        Weight of the mean error of the prediction, from the latents of each kind and from their
+        mean.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the hidden layers of each encoder, behind what its block brings with it.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
@@ -184,9 +185,9 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         n_components=16,
         *,
         blocks="auto",
-        alignment=1.0,
+        alignment=0.3,
         translation_weight=1.0,
-        reconstruction_weight=1.0,
+        reconstruction_weight=0.3,
         prediction_weight=1.0,
         hidden_layer_sizes=(100,),
         decoder_hidden_layer_sizes=None,
@@ -287,17 +288,18 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         levels, as :func:`~sknestedae.stack_kinds` gives them, each first level is a kind: an
         image where the second level tells rows and columns of pixels, else a
         :class:`~sknestedae.blocks.DenseBlock`; a column whose cells hold arrays is a kind as well.
-    alignment : float or "separated", default=1.0
+    alignment : float or "separated", default=0.3
         Weight of the squared distances between the latents of a row from its kinds. "separated"
         is the control: an autoencoder for each kind, trained without the others, and linear maps
         (a ridge regression) between their latents, learnt afterwards from the rows that have
         both. Then the latents are those of the first kind, and labels are learnt from these.
     translation_weight : float, default=1.0
         Weight of the mean error with which each kind is decoded from the latents of another one.
-    reconstruction_weight : float, default=1.0
+    reconstruction_weight : float, default=0.3
         Weight of the mean error with which each kind is decoded from its own latents.
     prediction_weight : float, default=1.0
-        Weight of the mean error of the prediction, from the latents of each kind.
+        Weight of the mean error of the prediction, from the latents of each kind and from their
+        mean.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the hidden layers of each encoder, behind what its block brings with it.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
@@ -430,9 +432,9 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         n_components=16,
         *,
         blocks="auto",
-        alignment=1.0,
+        alignment=0.3,
         translation_weight=1.0,
-        reconstruction_weight=1.0,
+        reconstruction_weight=0.3,
         prediction_weight=1.0,
         hidden_layer_sizes=(100,),
         decoder_hidden_layer_sizes=None,

@@ -114,9 +114,9 @@ class DualMixin(BaseSupervisedAutoencoder):
         source, target : str
             Names of kinds. The same name twice gives the reconstruction.
         average_poses : bool, default=True
-            Of a target whose latents do not tell its pose, such as an image with
-            ``invariance="symmetries"``: whether to average over the poses, which has the smallest
-            expected squared error. If not, it comes in one pose.
+            Of a target whose latents do not tell its pose, such as an image with an
+            ``invariance``: whether to average over the poses, which has the smallest expected
+            squared error. If not, it comes in one pose.
 
         Returns
         -------
@@ -390,6 +390,7 @@ class DualMixin(BaseSupervisedAutoencoder):
                     self._loss_of_prediction,
                     self.prediction_weight,
                     sources,
+                    has_mean=not self._is_separated,
                 )
             )
         if not self._is_separated:
@@ -436,6 +437,19 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _choose_head(self, fitted: FittedAutoencoder, data: Any, passed: Any) -> None:
         """Let the network predict: other predictors would need all kinds of a row."""
         return
+
+
+def kinds_present(dual: DualMixin, X: Any) -> dict[str, np.ndarray]:
+    """Tell which rows of a table have which kinds, each of shape (n_samples,).
+
+    Parameters
+    ----------
+    dual : DualAutoencoder or DualAutoencoderClassifier
+        Fitted.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+    """
+    encoded = dual._fitted.table.transform(dual._check_X(X, reset=False))
+    return {name: own.present() for name, own in encoded.items()}
 
 
 def _latents_of(name: str) -> Any:

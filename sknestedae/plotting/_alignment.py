@@ -115,7 +115,7 @@ class AlignmentDisplay:
     >>> latents = {"image": Z, "spectrum": Z + rng.normal(scale=0.2, size=(60, 2))}
     >>> display = AlignmentDisplay.from_latents(latents, Z[:, 0] > 0)
     >>> round(display.distance_ratio, 2)
-    0.15
+    0.12
     >>> plt.show()  # doctest: +SKIP
     >>> plt.close("all")
     """
@@ -350,6 +350,21 @@ class AlignmentDisplay:
         ------
         ValueError
             If there is no such kind, or no row has it.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sknestedae import DualAutoencoder
+        >>> from sknestedae.blocks import DenseBlock
+        >>> from sknestedae.plotting import AlignmentDisplay
+        >>> iris = load_iris(as_frame=True)
+        >>> blocks = [("sepal", DenseBlock(), [0, 1]), ("petal", DenseBlock(), [2, 3])]
+        >>> dual = DualAutoencoder(2, blocks=blocks, max_iter=5, random_state=0).fit(iris.data)
+        >>> display = AlignmentDisplay.from_estimator(
+        ...     dual, iris.data, iris.target_names[iris.target], color_label="species"
+        ... )
+        >>> display.legend_.get_title().get_text()
+        'species'
         """
         caller = f"{cls.__name__}.from_estimator"
         y = to_pandas(y, "y")
@@ -477,9 +492,10 @@ def _check_latents(
 ) -> dict[str, np.ndarray]:
     """Give latents or coordinates by kind; a row in which one is missing has none of the kind."""
     if not isinstance(Z, Mapping) or len(Z) < 2:
+        got = list(Z) if isinstance(Z, Mapping) else type(Z).__name__
         raise ValueError(
             f"The '{parameter}' parameter must map the names of two or more kinds to arrays, got "
-            f"{type(Z).__name__ if not isinstance(Z, Mapping) else list(Z)!r}."
+            f"{got}."
         )
     found = {}
     for name, own in Z.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,8 @@ import pandas as pd
 from sklearn.metrics import get_scorer
 
 from .._ambient import isolated_but_output
-from .._estimators._unwrap import check_one_table
+from .._estimators._unwrap import check_one_table, innermost, unfrozen
+from ..exceptions import CollapsedLatentsWarning
 from ..model_selection import BatchedGridSearchCV
 from ._base import PALETTE, check_has, combine_styles, make_axes
 
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.container import ErrorbarContainer
     from matplotlib.lines import Line2D
+
+
+# What stands at the axis of the panel that counts variational latents.
+_ACTIVE = "active latents"
 
 
 class ComponentsDisplay:
@@ -40,18 +47,22 @@ class ComponentsDisplay:
         The scores of each fold, greater is better, by what is to stand at the axis.
     xlabel : str, default="Number of latents"
         Name of the number.
+    n_active : array-like of shape (n_values, n_splits) or None, default=None
+        Of variational latents, how many have not collapsed to their prior in each fold. They have
+        a panel of their own, the last one.
 
     Attributes
     ----------
-    summary_ : DataFrame of shape (n_values, 2 * n_scores)
-        Mean and standard error (``mean``, ``sem``) of each score, by number of latents.
+    summary_ : DataFrame of shape (n_values, 2 * n_panels)
+        Mean and standard error (``mean``, ``sem``) of each score, and of ``active latents``, by
+        number of latents.
     chosen_ : dict of str to int
         For each score the smallest number within one standard error of the best.
     lines_ : list of matplotlib ErrorbarContainer
         The means and standard errors of each panel.
     points_ : list of matplotlib Line2D
         The chosen point of each panel.
-    axes_ : ndarray of shape (n_scores,) of matplotlib Axes
+    axes_ : ndarray of shape (n_panels,) of matplotlib Axes
         Axes of the panels.
     figure_ : matplotlib Figure
         Figure with the panels.
@@ -88,10 +99,11 @@ class ComponentsDisplay:
     >>> plt.show()  # doctest: +SKIP
     """
 
-    def __init__(self, n_components, scores, *, xlabel="Number of latents"):
+    def __init__(self, n_components, scores, *, xlabel="Number of latents", n_active=None):
         self.n_components = n_components
         self.scores = scores
         self.xlabel = xlabel
+        self.n_active = n_active
 
     def plot(self, ax=None, *, line_kwargs=None, point_kwargs=None):
         """Draw the panels.
@@ -99,7 +111,7 @@ class ComponentsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array-like of them, default=None
-            Axes to draw on, one for each score. If None, a new figure is made.
+            Axes to draw on, one for each panel. If None, a new figure is made.
         line_kwargs : dict, default=None
             Keywords for :meth:`matplotlib.axes.Axes.errorbar`.
         point_kwargs : dict, default=None
@@ -113,8 +125,11 @@ class ComponentsDisplay:
         from matplotlib.lines import Line2D
 
         n_components = _check_numbers(self.n_components)
+        panels = dict(self.scores)
+        if self.n_active is not None:
+            panels[_ACTIVE] = self.n_active
         summary = {}
-        for name, values in self.scores.items():
+        for name, values in panels.items():
             values = np.asarray(values, dtype=float)
             if values.ndim != 2 or len(values) != len(n_components) or values.shape[1] < 2:
                 raise ValueError(
@@ -124,21 +139,25 @@ class ComponentsDisplay:
             sem = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
             summary[name, "mean"], summary[name, "sem"] = values.mean(axis=1), sem
         self.summary_ = pd.DataFrame(summary, index=pd.Index(n_components, name="n_components"))
-        self.axes_ = make_axes(
-            ax, len(self.scores), 3, panel_size=(4.2, 3.6), layout="constrained"
-        )
+        self.axes_ = make_axes(ax, len(panels), 3, panel_size=(4.2, 3.6), layout="constrained")
         self.figure_ = self.axes_[0].figure
         self.chosen_: dict[str, int] = {}
         self.lines_: list[ErrorbarContainer] = []
         self.points_: list[Line2D] = []
-        for i, (axes, name) in enumerate(zip(self.axes_, self.scores, strict=True)):
+        for i, (axes, name) in enumerate(zip(self.axes_, panels, strict=True)):
             color = PALETTE[i % len(PALETTE)]
             mean, sem = (self.summary_[name, what].to_numpy() for what in ("mean", "sem"))
-            k, bound = one_standard_error(mean, sem, name)
-            self.chosen_[name] = int(n_components[k])
             style = {"color": color, "marker": "o", "capsize": 3, "markerfacecolor": "white"}
             style = combine_styles(style, line_kwargs, Line2D)
             self.lines_.append(axes.errorbar(n_components, mean, sem, **style))
+            _set_ticks(axes, n_components)
+            if name == _ACTIVE:
+                axes.plot(n_components, n_components, color="0.6", linestyle="--", linewidth=1)
+                axes.set(xlabel=self.xlabel, ylabel=f"{name[:1].upper()}{name[1:]}")
+                axes.set_title("All of them: dashed line", fontsize="medium")
+                continue
+            k, bound = one_standard_error(mean, sem, name)
+            self.chosen_[name] = int(n_components[k])
             style = {"color": style["color"], "marker": "o", "markersize": 9, "linestyle": "none"}
             style = combine_styles({**style, "zorder": 3}, point_kwargs, Line2D)
             self.points_ += axes.plot(n_components[k], mean[k], **style)
@@ -146,7 +165,6 @@ class ComponentsDisplay:
             axes.set(xlabel=self.xlabel, ylabel=f"{name[:1].upper()}{name[1:]} score")
             title = f"{n_components[k]} within one standard error of the best"
             axes.set_title(title, fontsize="medium")
-            _set_ticks(axes, n_components)
         return self
 
     @classmethod
@@ -169,7 +187,8 @@ class ComponentsDisplay:
     ):
         """Cross-validate an estimator with several numbers of latents, and draw the scores.
 
-        The networks of all numbers and folds are trained in one run.
+        The networks of all numbers and folds are trained in one run. Of variational latents the
+        number of active ones is drawn as well.
 
         Parameters
         ----------
@@ -239,15 +258,17 @@ class ComponentsDisplay:
                 f"The 'param' parameter must be one of the parameters of the "
                 f"{type(estimator).__name__}, got {param!r}."
             )
+        scorers = _check_scoring(scoring, y)
+        beta = param.removesuffix("n_components") + "beta"
+        if estimator.get_params().get(beta) is not None:
+            scorers[_ACTIVE] = partial(_count_active, param=param)
         search = BatchedGridSearchCV(
-            estimator,
-            {param: numbers},
-            scoring=_check_scoring(scoring, y),
-            refit=False,
-            cv=cv,
-            n_jobs=n_jobs,
+            estimator, {param: numbers}, scoring=scorers, refit=False, cv=cv, n_jobs=n_jobs
         )
-        search.fit(X, y, **({} if groups is None else {"groups": groups}))
+        with warnings.catch_warnings():
+            # their number is drawn
+            warnings.simplefilter("ignore", CollapsedLatentsWarning)
+            search.fit(X, y, **({} if groups is None else {"groups": groups}))
         return cls.from_search(
             search, param=param, ax=ax, line_kwargs=line_kwargs, point_kwargs=point_kwargs
         )
@@ -325,7 +346,7 @@ class ComponentsDisplay:
         xlabel = "Number of latents"
         if "__" in param and param.split("__")[-1] == "n_components":
             xlabel += f" ({param.split('__')[-2]})"
-        display = cls(numbers, scores, xlabel=xlabel)
+        display = cls(numbers, scores, xlabel=xlabel, n_active=scores.pop(_ACTIVE, None))
         return display.plot(ax, line_kwargs=line_kwargs, point_kwargs=point_kwargs)
 
 
@@ -375,6 +396,15 @@ def _check_scoring(scoring: Any, y: Any) -> dict[str, Callable[..., float]]:
             f"The 'scoring' parameter must map names to scorers, or be None, got {scoring!r}."
         )
     return {str(name): get_scorer(scorer) for name, scorer in scoring.items()}
+
+
+def _count_active(estimator: Any, X: Any, y: Any = None, *, param: str) -> float:
+    """Count the active latents of a fitted estimator, or of the stage that a parameter is of."""
+    found = innermost(estimator)
+    names = param.split("__")[:-1]
+    if names and not hasattr(found, "n_active_components_"):
+        found = innermost(unfrozen(found[names[-1]]))
+    return float(found.n_active_components_)
 
 
 def _reconstruction(estimator: Any, X: Any, y: Any = None) -> float:
