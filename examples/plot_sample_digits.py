@@ -144,21 +144,18 @@ draw([models[beta].inverse_transform(Z[:12]) for beta in betas], [f"beta={b}" fo
 
 # %%
 # - With ``beta=None`` the latents spread far wider than N(0, 1). What is drawn from it lies near
-#   their middle, and decodes to a grey blot. The reader that must choose calls 98 % of those that
-#   it can read an 8.
+#   their middle, and decodes to a grey blot. The reader finds a digit in a third of the blots,
+#   and 98 % of these digits are an 8.
 # - With ``beta=0.01`` the strokes are dark, but nearly all readable samples are an 8 again: the
 #   latents are still spread too wide.
 # - With ``beta=0.1`` and ``beta=1.0`` the standard deviation comes down to about 1. The digits
 #   become more different, and the price is R², from 0.81 to 0.75.
 # - With ``beta=4.0`` two of eight latents have collapsed: their means do not depend on the image.
-#   The other latents tell about 2 nats of an image. Samples are digits, but blurred ones, and R²
-#   is 0.49.
+#   Samples are still digits, but blurred ones, and R² is 0.49.
 #
 # The last column draws from a normal distribution with the mean and the standard deviation of
-# each model's own latents. This makes up for the wrong spread, and the other values of ``beta``
-# come nearer; 1.0 is still ahead, as its latents are not only as wide as a normal distribution,
-# but also more like it in shape. To compress images, take a small ``beta`` or none; to draw new
-# ones, 1.0.
+# each model's own latents. This makes up for a wrong spread, but 1.0 is still ahead. To compress
+# images, take a small ``beta`` or none; to draw new ones, 1.0.
 
 # %%
 # The plane of two latents
@@ -184,6 +181,6 @@ ways = [vae.inverse_transform(start + steps[:, None] * axis) for axis in np.eye(
 draw(ways, [f"latent {k}" for k in range(8)])
 
 # %%
-# Latent 3 goes from a 6 to a 9, and latent 7 closes the upper loop of the 5. Others make strokes
-# wider or move them. No latent is one property: nothing asked for that. Which latents mean what
+# Latent 3 goes from a 6 to a 9, and latent 7 closes the upper loop of the 5. Others change
+# less. No latent is one property: nothing asked for that. Which latents mean what
 # also changes from one ``random_state`` to another.
