@@ -277,8 +277,8 @@ def with_mean(
     """
     shares = torch.stack([share for _, share in parts if share is not None])
     n_blocks = (shares > 0).sum(dim=0)
-    of_mean = (n_blocks > 1) / (n_blocks + 1)  # (..., n_samples, 1)
-    of_mean = of_mean.to(shares.dtype)
+    # (..., n_samples, 1); a quotient of integers would be of single precision
+    of_mean = (n_blocks > 1).to(shares.dtype) / (n_blocks + 1)
     return [*((own, times(1 - of_mean, share)) for own, share in parts), (outputs, of_mean)]
 
 

@@ -22,6 +22,7 @@ from sknestedae._training._terms import (
     of_sources,
     sum_errors,
     times,
+    with_mean,
 )
 from sknestedae.blocks import DenseBlock
 from sknestedae.blocks._losses import block_error
@@ -108,8 +109,14 @@ def draw(incomplete=True, weights=False, labels="some"):
         labelled=normal(N_ROWS, 1) > 0 if labels == "some" else None,
         weight=normal(N_ROWS, 1).abs() + 0.1 if weights else None,
     )
-    first = next(iter(sources.values()))
-    return rows, first._replace(sources=sources)
+    of_all = Outputs(
+        normal(N_ROWS, N_LATENTS),
+        {target: normal(N_ROWS, own.n_values) for target, own in LAYOUTS.items()},
+        normal(N_ROWS, 1),
+        normal(N_ROWS, N_LATENTS),
+        sources,
+    )
+    return rows, of_all
 
 
 def present(rows, name):
@@ -189,6 +196,32 @@ def test_a_row_is_predicted_once_however_many_blocks_it_has(labels, incomplete, 
     weight = known * weights_of(rows)
     expected = (weight * errors).sum() / weight.sum()
     assert mean_of(term, rows, outputs) == pytest.approx(expected, rel=1e-12)
+
+
+@every
+@pytest.mark.parametrize("labels", ["some", "all"])
+def test_the_mean_of_the_latents_predicts_beside_each(labels, weights):
+    """Of a row with several blocks it is one more; of a row with one, the same as that one."""
+    rows, outputs = draw(True, weights, labels)
+    term = PredictionTerm(
+        DenseBlock(), Layout(1), "squared_error", 1.0, tuple(LAYOUTS), has_mean=True
+    )
+
+    def errors_of(own):
+        return ((own.prediction - rows.target) ** 2)[:, 0].numpy()
+
+    has = np.array([present(rows, name) for name in LAYOUTS])
+    n_blocks = has.sum(axis=0)
+    total = (has * [errors_of(outputs.sources[name]) for name in LAYOUTS]).sum(axis=0)
+    # what all blocks give together stands in the outputs themselves
+    several = n_blocks > 1
+    errors = (total + several * errors_of(outputs)) / (n_blocks + several)
+    known = np.ones(N_ROWS) if rows.labelled is None else rows.labelled[:, 0].numpy()
+    weight = known * weights_of(rows)
+    expected = (weight * errors).sum() / weight.sum()
+    assert mean_of(term, rows, outputs) == pytest.approx(expected, rel=1e-12)
+    parts = with_mean(outputs, of_sources(outputs, rows, tuple(LAYOUTS)))
+    assert torch.allclose(sum(share for _, share in parts), torch.ones(N_ROWS, 1).double())
 
 
 def test_one_source_predicts_the_rows_that_have_it():
