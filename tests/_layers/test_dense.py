@@ -148,6 +148,23 @@ def test_each_layer_of_a_network_has_a_stream_of_its_own():
     assert torch.equal(module[0](zeros, zeros), first)
 
 
+@pytest.mark.parametrize("layer", [Dropout(0.5), LatentNoise()], ids=["masks", "noise"])
+def test_numbers_of_a_layer_that_is_called_twice_in_a_step_stay(layer):
+    """A gradient needs those of the first call after the second one."""
+    layer.is_shared = True
+    layer.seed(0, n_batches=5)
+    drawn = [layer.take(torch.ones(4, 3)) for _ in range(5)]
+    kept = [own.clone() for own in drawn]
+    layer.take(torch.ones(4, 3))
+    for own, other in zip(drawn, kept, strict=True):
+        assert torch.equal(own, other)
+    layer.seed(0, n_batches=5)
+    again = [layer.take(torch.ones(4, 3)) for _ in range(5)]
+    for own, other in zip(drawn, again, strict=True):
+        assert torch.equal(own, other)
+    assert not torch.equal(drawn[0], drawn[1])
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_ranges_are_those_that_activations_reach(activation):
     """Within them the search for latents stays."""

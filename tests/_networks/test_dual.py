@@ -352,3 +352,26 @@ def test_each_source_is_drawn_by_itself():
     assert torch.equal(sources["numbers"].latents, sources["more"].latents)
     first, second = (sources[name].blocks["mixed"] for name in ("numbers", "more"))
     assert not torch.equal(first, second)
+
+
+def test_gradients_are_those_of_the_masks_of_each_call():
+    """A decoder is called for each source; its masks must not be drawn over."""
+    module, rows = make(dropout=0.5), draw()
+    seed_streams(module, (0, 1), 4)
+    sources = module(rows).sources
+    loss = sum(own.blocks["numbers"].square().sum() for own in sources.values())
+    (gradient,) = torch.autograd.grad(
+        loss, module.block_decoders["numbers"].parameters(), retain_graph=True
+    )[:1]
+    seed_streams(module, (0, 1), 4)
+    again = module(rows).sources
+    alone = [
+        torch.autograd.grad(
+            own.blocks["numbers"].square().sum(),
+            module.block_decoders["numbers"].parameters(),
+            retain_graph=True,
+        )[0]
+        for own in again.values()
+    ]
+    torch.testing.assert_close(gradient, sum(alone))
+    assert not torch.equal(sources["numbers"].blocks["more"], sources["more"].blocks["more"])

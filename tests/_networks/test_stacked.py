@@ -84,6 +84,25 @@ def test_noise_of_many_is_that_of_each():
     assert torch.equal(stacked.eval()(mean, log_variance), mean)
 
 
+def test_layers_of_many_that_are_called_twice_in_a_step_draw_as_each_alone():
+    layers = [LatentNoise() for _ in range(2)]
+    for layer in layers:
+        layer.is_shared = True
+    stacked = stack_modules(layers)
+    assert stacked.is_shared
+    stacked.seed(np.arange(2), [3, 4], np.array([6, 6]))
+    for layer, seed in zip(layers, [3, 4], strict=True):
+        layer.seed(seed, 6)
+    mean = torch.zeros(2, 5, 3)
+    drawn = [stacked(mean, mean) for _ in range(6)]
+    kept = [own.clone() for own in drawn]
+    stacked(mean, mean)
+    for own, other in zip(drawn, kept, strict=True):
+        assert torch.equal(own, other)
+        for k, layer in enumerate(layers):
+            assert torch.equal(own[k], layer(mean[k], mean[k]))
+
+
 def test_bounds_of_many_are_each_their_own():
     layers = [Bounded(2, has_low=True, has_high=False) for _ in range(3)]
     for k, layer in enumerate(layers):
