@@ -63,6 +63,7 @@ for k, (n, color) in enumerate(COLORS.items()):
         below.plot(energies, data.spectra[row], color=color)
         below.set(xlabel="Energy (eV)")
 axes[1, 0].set_ylabel("Extinction (scaled)")
+plt.show()
 
 # %%
 # One latent space
@@ -251,6 +252,7 @@ axes[0, 0].set_title("given", fontsize="medium")
 axes[0, 1].set_title("true", fontsize="medium")
 axes[0, 2].set_title("mean of poses", fontsize="medium")
 axes[-1, 0].set_xlabel("Energy (eV)")
+plt.show()
 
 # %%
 # The rings in the third column are means over poses. Many candidates have the true number of
@@ -310,6 +312,7 @@ for line, n in zip(axes, NAMES, strict=True):
         if k == row:
             ax.spines[:].set(color="#E69F00", linewidth=4)
 axes[-1, 0].set_xlabel("Energy (eV)")
+plt.show()
 
 # %%
 # For three of four spectra the partner is among the first five; five at random would have it in

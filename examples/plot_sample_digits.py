@@ -49,7 +49,7 @@ def draw(rows, names=None):
         ax.spines[:].set_visible(False)
     for ax, name in zip(axes[:, 0], names or [], strict=False):
         ax.set_ylabel(name, rotation=0, ha="right", va="center")
-    return figure
+    plt.show()
 
 
 # %%
@@ -183,6 +183,6 @@ ways = [vae.inverse_transform(start + steps[:, None] * axis) for axis in np.eye(
 draw(ways, [f"latent {k}" for k in range(8)])
 
 # %%
-# Latent 3 goes from a 6 to a 9, and latent 7 closes the upper loop of the 5. Others change less. No
-# latent is one property: nothing asked for that. Which latents mean what also changes from one
+# Latent 3 goes from a 6 to a 9, and latent 7 closes the upper loop of the 5. Others change less.
+# No latent is one property: nothing asked for that. Which latents mean what also changes from one
 # ``random_state`` to another.
