@@ -81,6 +81,7 @@ dual = DualAutoencoderClassifier(8, blocks=blocks, beta=0.1, max_iter=60, random
 dual.fit(X_train, number[train])
 names = pd.Categorical([NAMES[n] for n in true_number], list(NAMES.values()))
 AlignmentDisplay.from_estimator(dual, X_test, names)
+plt.show()
 
 # %%
 # Both kinds have their test clusters at the same places: the distance between the latents of a
@@ -365,6 +366,7 @@ ManifoldDisplay.from_estimator(
     show_rows=True,
     image_kwargs={"cmap": "gray", "vmin": 0, "vmax": 1},
 )
+plt.show()
 
 # %%
 # From the right to the left there are more particles, and the peak of the spectrum becomes higher

@@ -170,6 +170,7 @@ print(f"R² with two latents: {plane.score(test):.2f}")
 ManifoldDisplay.from_estimator(
     plane, train, n_steps=12, show_rows=True, image_kwargs={"cmap": "gray_r"}
 )
+plt.show()
 
 # %%
 # Along one latent
