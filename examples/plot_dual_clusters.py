@@ -63,6 +63,7 @@ for k, (n, color) in enumerate(COLORS.items()):
         below.plot(energies, data.spectra[row], color=color)
         below.set(xlabel="Energy (eV)")
 axes[1, 0].set_ylabel("Extinction (scaled)")
+plt.show()
 
 # %%
 # One latent space
@@ -80,6 +81,7 @@ dual = DualAutoencoderClassifier(8, blocks=blocks, beta=0.1, max_iter=60, random
 dual.fit(X_train, number[train])
 names = pd.Categorical([NAMES[n] for n in true_number], list(NAMES.values()))
 AlignmentDisplay.from_estimator(dual, X_test, names)
+plt.show()
 
 # %%
 # Both kinds have their test clusters at the same places: the distance between the latents of a
@@ -142,10 +144,11 @@ print(told.round(2).to_string())
 # %%
 # - The image tells the number of particles, their radius and the size of the cluster; the
 #   spectrum does so as well, but less surely.
-# - The gap between particles is 2 to 14 nm, and a pixel is 12 nm wide. The *spectrum* tells the gap
-#   better than the image does, as the coupling of near particles moves and splits the resonance.
-# - Where the cluster lies in the image changes no spectrum. The latents leave it out, those of
-#   images too.
+# - The gap between particles is 2 to 14 nm, and a pixel is 12 nm wide. The *spectrum* tells the
+#   gap better than the image does, as the coupling of near particles moves and splits the
+#   resonance.
+# - How far the cluster is from the middle of the image changes no spectrum. It is not found in
+#   the latents, not even in those of images.
 #
 # Spectra from images
 # -------------------
@@ -250,6 +253,7 @@ axes[0, 0].set_title("given", fontsize="medium")
 axes[0, 1].set_title("true", fontsize="medium")
 axes[0, 2].set_title("mean of poses", fontsize="medium")
 axes[-1, 0].set_xlabel("Energy (eV)")
+plt.show()
 
 # %%
 # The rings in the third column are means over poses. Many candidates have the true number of
@@ -309,6 +313,7 @@ for line, n in zip(axes, NAMES, strict=True):
         if k == row:
             ax.spines[:].set(color="#E69F00", linewidth=4)
 axes[-1, 0].set_xlabel("Energy (eV)")
+plt.show()
 
 # %%
 # For three of four spectra the partner is among the first five; five at random would have it in
@@ -336,9 +341,7 @@ def numbers_of(model):
         "image from spectrum, R²": model.translation_score(X_test, "spectrum", "image"),
         "number from spectrum, right": accuracy["spectrum"],
         "number from image, right": accuracy["image"],
-        "partner among the first five": (index == np.arange(len(test))[:, None])
-        .any(axis=1)
-        .mean(),
+        "partner among the first five": np.mean([row in own for row, own in enumerate(index)]),
     }
 
 
@@ -363,6 +366,7 @@ ManifoldDisplay.from_estimator(
     show_rows=True,
     image_kwargs={"cmap": "gray", "vmin": 0, "vmax": 1},
 )
+plt.show()
 
 # %%
 # From the right to the left there are more particles, and the peak of the spectrum becomes higher
