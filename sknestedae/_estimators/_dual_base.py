@@ -382,11 +382,7 @@ class DualMixin(BaseSupervisedAutoencoder):
                 f"{names[0]!r}, of {setup.table.n_features} feature(s). Name the columns of each "
                 "in the 'blocks' parameter, or make X by stack_kinds."
             )
-        present = {name: rows.presence(name) for name in names}
-        known = {
-            name: np.ones(len(rows), bool) if own is None else own[:, 0].cpu().numpy()
-            for name, own in present.items()
-        }
+        known = {name: rows.has(name) for name in names}
         n_kinds = np.sum(list(known.values()), axis=0)
         if not n_kinds.all():
             raise ValueError(

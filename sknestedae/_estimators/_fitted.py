@@ -398,7 +398,7 @@ class FittedAutoencoder(NetworkSetup):
         power : int
             Power of two that their weights were divided by.
         """
-        self.pairs = learn_pairs(self.module, rows)
+        self.pairs = learn_pairs(self.module, rows, power=power)
         self.latent_statistics = LatentStatistics.learn(self.module, rows, self.layouts, power)
 
     # -- in files
@@ -469,7 +469,11 @@ class FittedAutoencoder(NetworkSetup):
 
 
 def learn_pairs(
-    module: AutoencoderModule, dataset: Subset, before: PairStatistics | None = None
+    module: AutoencoderModule,
+    dataset: Subset,
+    before: PairStatistics | None = None,
+    *,
+    power: int,
 ) -> PairStatistics | None:
     """Learn what latents from different blocks have in common, and let the network know.
 
@@ -479,6 +483,8 @@ def learn_pairs(
     dataset : Subset
     before : PairStatistics or None
         Of earlier rows of a stream.
+    power : int
+        Power of two that the weights of the rows were divided by.
 
     Returns
     -------
@@ -487,7 +493,7 @@ def learn_pairs(
     """
     if not isinstance(module, DualModule):
         return None
-    pairs = PairStatistics.learn(module, dataset)
+    pairs = PairStatistics.learn(module, dataset, power)
     pairs = pairs if before is None else before.merge(pairs)
     pairs.set_maps(module)
     return pairs

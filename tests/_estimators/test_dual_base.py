@@ -516,6 +516,17 @@ def test_later_parts_of_a_stream_may_have_one_kind_alone(alignment):
     assert np.isfinite(stream.translate(X, "spectrum", "image")).all(axis=None)
 
 
+def test_heavy_parts_of_a_stream_outweigh_the_others():
+    """Weights are large by a power of two, that of pairs as that of latents."""
+    X, _ = curves(40)
+    stream = dual_of_curves().partial_fit(X[:20], sample_weight=np.ones(20))
+    stream.partial_fit(X[20:], sample_weight=np.full(20, 2.0**40))
+    found = fitted_part(stream)
+    moments, statistics = found.pairs.of("a", "b"), found.latent_statistics
+    assert (moments.weight, moments.power) == (statistics.weight, statistics.power)
+    assert moments.power == 40
+
+
 def test_a_separated_fit_is_not_gone_on_with_as_a_common_one():
     X, y = two_kinds()
     model = dual(warm_start=True).fit(X, y)
