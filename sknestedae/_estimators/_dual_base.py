@@ -388,18 +388,52 @@ class DualMixin(BaseSupervisedAutoencoder):
             raise ValueError(
                 f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop them."
             )
-        others = n_kinds > 1
-        if self._is_separated:  # maps are from and to the first
-            others = known[names[0]]
-        beside = {name: (own & others)[learnt].any() for name, own in known.items()}
-        alone = [name for name, has_partner in beside.items() if not has_partner]
-        if alone and needs_partners:
-            other = f"the kind {names[0]!r}" if self._is_separated else "another kind"
-            where = "X" if isinstance(learnt, slice) else "X that is not held out"
+        if needs_partners:
+            self._check_partners(known, learnt)
+            self._check_labels(rows, known[names[0]], learnt, names[0])
+
+    def _check_partners(self, known: dict[str, np.ndarray], learnt: np.ndarray | slice) -> None:
+        """Refuse kinds that no row has beside another.
+
+        Parameters
+        ----------
+        known : dict of str to ndarray of bool, shape (n_rows,)
+            Which rows have which kinds.
+        learnt : ndarray of int or slice
+            Rows that are not held out.
+        """
+        first, *_ = known
+        # maps of separated spaces are from and to the first
+        others = known[first] if self._is_separated else np.sum(list(known.values()), axis=0) > 1
+        alone = [name for name, own in known.items() if not (own & others)[learnt].any()]
+        if alone:
+            other = f"the kind {first!r}" if self._is_separated else "another kind"
             raise ValueError(
-                f"No row of {where} has the kind {alone[0]!r} and {other} as well: nothing tells "
-                "how they belong together."
+                f"No row of {_name_of_rows(learnt)} has the kind {alone[0]!r} and {other} as "
+                f"well: nothing tells how they belong together.{self._hint_of_draws()}"
             )
+
+    def _check_labels(
+        self, rows: Batch, has_first: np.ndarray, learnt: np.ndarray | slice, first: str
+    ) -> None:
+        """Refuse labels of which none is of a row with the first kind, where spaces are separated.
+
+        Each output of a target needs one.
+        """
+        if not self._is_separated or rows.labelled is None:
+            return
+        is_labelled = rows.labelled.cpu().numpy()  # (n_rows, 1) or (n_rows, n_outputs)
+        learns = (is_labelled & has_first[:, None])[learnt].any(axis=0)
+        if (is_labelled[learnt].any(axis=0) & ~learns).any():
+            raise ValueError(
+                f"No row of {_name_of_rows(learnt)} with a label has the kind {first!r}, which "
+                f"labels are learnt from with alignment='separated'.{self._hint_of_draws()}"
+            )
+
+    def _hint_of_draws(self) -> str:
+        if not self.bootstrap:
+            return ""
+        return " With bootstrap=True, these are rows that a member of the ensemble has drawn."
 
     def _make_architecture(
         self, blocks: dict[str, Block], table: Any, target: Target | None
@@ -470,6 +504,11 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _choose_head(self, fitted: FittedAutoencoder, data: Any, passed: Any) -> None:
         """Let the network predict: other predictors would need all kinds of a row."""
         return
+
+
+def _name_of_rows(learnt: np.ndarray | slice) -> str:
+    """Name the rows that are learnt from: all, or those that are not held out."""
+    return "X" if isinstance(learnt, slice) else "X that is not held out"
 
 
 def kinds_present(dual: DualMixin, X: Any) -> dict[str, np.ndarray]:
@@ -547,6 +586,8 @@ def recoded(values: np.ndarray, codec: Codec, other: Codec) -> np.ndarray:
         for k, value in enumerate(other.categories[j].values):
             if value in known:
                 result[:, other_group.start + k] = values[:, group.start + known.index(value)]
+        if not set(known) & set(other.categories[j].values):
+            result[:, other_group] = 0.0  # not one is known: all are as probable
     return result.astype(values.dtype)
 
 

@@ -44,6 +44,12 @@ Target = NumericTarget | ClassTarget
 # Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016, section 5.2).
 _ACTIVE = 0.01
 
+# Of what is on or off in a network: the parameter that says it, and its values for off and on.
+_SWITCHES = {
+    "is_variational": ("beta", "None", "a number"),
+    "is_separated": ("alignment", "a number", "'separated'"),
+}
+
 # From the module and some rows to a tensor with one row a sample.
 ModuleFunction = Callable[[AutoencoderModule, Batch], Tensor]
 
@@ -117,8 +123,12 @@ class NetworkSetup:
             if name in ("layouts", "target_layout"):  # they follow from the data
                 continue
             if _plain(value) != _plain(then[name]):
+                parameter, was, is_now = name, repr(then[name]), repr(value)
+                if name in _SWITCHES:
+                    parameter, off, on = _SWITCHES[name]
+                    was, is_now = (on, off) if then[name] else (off, on)
                 raise ValueError(
-                    f"The '{name}' parameter was {then[name]!r} in the last fit and is {value!r} "
+                    f"The '{parameter}' parameter was {was} in the last fit and is {is_now} "
                     "now; warm_start and partial_fit go on with the same network."
                 )
 

@@ -420,6 +420,9 @@ def test_members_may_have_learnt_other_scales_and_categories():
     assert (back[:, 1] == -np.inf).all()
     assert_array_equal(back[:, 2:], values[:, 2:])
     assert recoded(values, codecs[0], codecs[0]) is values
+    # of a member that knows none of the categories, all are as probable
+    alone = fitted_part(dual_of_table(columns.iloc[[0, 0, 0]])).table.codecs["table"]
+    assert_array_equal(recoded(found, codecs[1], alone)[:, 1:], np.zeros((2, 1)))
 
 
 def dual_of_table(part):
@@ -530,7 +533,8 @@ def test_heavy_parts_of_a_stream_outweigh_the_others():
 def test_a_separated_fit_is_not_gone_on_with_as_a_common_one():
     X, y = two_kinds()
     model = dual(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="'is_separated' parameter was"):
+    message = "'alignment' parameter was a number in the last fit and is 'separated' now"
+    with pytest.raises(ValueError, match=message):
         model.set_params(alignment="separated").fit(X, y)
     model.set_params(alignment=0.5).fit(X, y)
 
@@ -663,6 +667,35 @@ def test_rows_that_tell_what_belongs_together_are_not_all_held_out():
     assert 0 < len(told) < 8
     message = "No row of X that is not held out has the kind 'image' and another kind as well"
     assert all(message in one for one in told)
+
+
+def test_labels_need_the_kind_that_they_are_learnt_from():
+    """Separated latents predict from the first kind alone: others bring no label to it."""
+    X, t = curves(N_ROWS)
+    X[:20, :3] = np.nan
+    y = np.where(np.arange(N_ROWS) < 20, t, np.nan)
+    dual_of_curves().fit(X, y)  # "b" predicts
+    separated = dual_of_curves(alignment="separated")
+    message = "No row of X with a label has the kind 'a', which labels are learnt from with align"
+    with pytest.raises(ValueError, match=message):
+        separated.fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        separated.fit(X, np.c_[t, y])  # one of two outputs
+    y[-1] = t[-1]
+    separated.fit(X, y).partial_fit(X[:20], y[:20])
+
+
+def test_members_that_draw_no_pair_are_told_apart_from_tables_without_one():
+    X, _ = curves(N_ROWS)
+    X[:15, :3], X[15:-1, 3:] = np.nan, np.nan  # one pair
+    told = set()
+    for seed in range(8):
+        try:
+            dual_of_curves(n_members=2, bootstrap=True, max_iter=1, random_state=seed).fit(X)
+        except ValueError as error:
+            told.add(str(error).split(": ")[1])
+    hint = "With bootstrap=True, these are rows that a member of the ensemble has drawn."
+    assert told == {f"nothing tells how they belong together. {hint}"}
 
 
 def test_rows_of_which_nothing_was_measured():
