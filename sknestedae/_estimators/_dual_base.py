@@ -180,13 +180,16 @@ class DualMixin(BaseSupervisedAutoencoder):
         table = self._check_X(X, reset=False)
         encoded = self._fitted.table.transform(table)
         known = encoded[source].present() & encoded[target].present()
-        if not known.any():
-            raise ValueError(
-                f"No row of X has both kinds, {source!r} and {target!r}, so that no translation "
-                "can be scored."
-            )
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            known &= sample_weight > 0
+        if not known.any():
+            positive = "" if sample_weight is None else " and a positive weight"
+            raise ValueError(
+                f"No row of X has both kinds, {source!r} and {target!r}{positive}, so that no "
+                "translation can be scored."
+            )
+        if sample_weight is not None:
             sample_weight, _ = scale_weights(sample_weight[known])
         rows = table[known] if isinstance(table, np.ndarray) else table.loc[known]
         values = self._translated(rows, source, target, True)

@@ -368,6 +368,9 @@ def test_the_score_is_of_the_rows_that_have_both_kinds(fitted):
     weight[:10] = 7.0
     weighted = model.translation_score(some, "image", "spectrum", sample_weight=weight)
     assert weighted == pytest.approx(expected)
+    nothing = np.where(np.arange(N_ROWS) < 10, 1.0, 0.0)
+    with pytest.raises(ValueError, match="both kinds, 'image' and 'spectrum' and a positive wei"):
+        model.translation_score(some, "image", "spectrum", sample_weight=nothing)
     partly = X.copy()
     partly.isetitem(X.shape[1] - 1, np.nan)  # one channel of every spectrum
     assert np.isfinite(model.translation_score(partly, "image", "spectrum"))
