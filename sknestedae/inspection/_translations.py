@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +15,7 @@ from .._estimators._fitted import fitted_part
 from .._estimators._unwrap import innermost, unfrozen
 from .._tables._input import read_rows
 from .._tables._one_kind import table_of_kind
+from .._tables._target import target_frame
 
 
 @isolated
@@ -37,7 +40,7 @@ def translation_scores(estimator, X, y=None):
         R² of the kinds in the columns, decoded from those in the rows, as
         ``translation_score`` has it: on the diagonal the reconstruction. In the column
         ``prediction`` the ``score`` of predictions from each kind alone. NaN where no row has
-        both.
+        both kinds, or no row of a kind a label.
 
     Raises
     ------
@@ -87,7 +90,14 @@ def translation_scores(estimator, X, y=None):
             if (present[source] & present[target]).any():
                 scores.loc[source, target] = dual.translation_score(X, source, target)
         rows = np.flatnonzero(present[source])
-        if y is not None and len(rows):
+        if y is not None and _has_labels(dual, y, rows):
             alone = safe_indexing(table_of_kind(X, source, table), rows)
             scores.loc[source, "prediction"] = dual.score(alone, safe_indexing(y, rows))
     return scores
+
+
+def _has_labels(dual: DualMixin, y: Any, rows: np.ndarray) -> bool:
+    """Tell whether some rows have what a score needs: a label of each output, or of an array."""
+    known = target_frame(y)[0].notna().to_numpy()[rows].any(axis=0)
+    is_array = fitted_part(dual).architecture["target_block"] is not None
+    return bool(known.any() if is_array else known.all())
