@@ -44,6 +44,7 @@ PARTS = ("clusters", "strategies", "phonons", "unpaired", "pairs", "cost")
 # Clusters, as in the benchmark of spectra: 400 pairs to learn from, 500 to test, of two draws.
 N_TRAIN, N_TEST, DRAWS = 400, 500, (0, 1)
 N_BEST, N_MEMBERS = 5, 4
+ENDINGS = ("", ", rotation")  # of the models' names
 # Settings, chosen by errors on other draws, and on crystals that are neither learnt nor tested.
 CLUSTERS = {"reconstruction_weight": 0.3, "max_iter": 100}
 PHONONS = {
@@ -56,12 +57,12 @@ PHONONS = {
     "max_iter": 400,
 }
 BETA = 1.0
-N_LABELLED = 30
+N_LABELLED, N_GROUPS = 30, 6
 # A hundred pairs, and a thousand images and spectra of other clusters: draws and rows.
 FEW, MANY, FEW_DRAWS = 100, 1000, (2, 3, 4, 5, 6)
 # The grid of pairs and of unpaired rows of each kind.
-N_PAIRS, N_UNPAIRED, GRID_DRAWS = (50, 100, 200, 400), (0, 500, 2000), (2, 3)
-N_STEPS = 1500
+N_PAIRS, N_UNPAIRED, GRID_DRAW = (50, 100, 200, 400), (0, 500, 2000), 2
+N_STEPS = 1000
 N_FITS = 7
 
 
@@ -118,17 +119,17 @@ def spectra_alone(data: Clusters) -> pd.DataFrame:
 # --- models -----------------------------------------------------------------------------------
 
 
-def kinds() -> list[tuple[str, Any, str]]:
+def kinds(invariance: str) -> list[tuple[str, Any, str]]:
     """Give the blocks of clusters; latents do not know how an image was turned."""
-    image = ImageBlock(invariance="symmetries")
+    image = ImageBlock(invariance=invariance)
     return [("image", image, "image"), ("spectrum", SpectrumBlock(), "spectrum")]
 
 
-def dual(classifies: bool = False, **settings: Any) -> Any:
+def dual(classifies: bool = False, invariance: str = "symmetries", **settings: Any) -> Any:
     """Make a dual autoencoder of clusters."""
     make = DualAutoencoderClassifier if classifies else DualAutoencoder
     given = {"early_stopping": False, "random_state": 0, **CLUSTERS, **settings}
-    return make(blocks=kinds(), **given)
+    return make(blocks=kinds(invariance), **given)
 
 
 def share_found(index: np.ndarray) -> float:
@@ -218,11 +219,11 @@ def cluster_models() -> dict[str, Callable[[Clusters, Clusters], Scores]]:
 
     return {
         "dual": duals(),
-        "dual, variational": duals(beta=BETA),
-        f"dual, {N_MEMBERS} members": duals(n_members=N_MEMBERS),
-        f"dual, variational, {N_MEMBERS} members": duals(beta=BETA, n_members=N_MEMBERS),
+        "dual, rotation": duals(invariance="rotation"),
+        "dual, rotation, variational": duals(invariance="rotation", beta=BETA),
+        f"dual, rotation, {N_MEMBERS} members": duals(invariance="rotation", n_members=N_MEMBERS),
         "separated": duals(alignment="separated"),
-        f"separated, {N_MEMBERS} members": duals(alignment="separated", n_members=N_MEMBERS),
+        "separated, rotation": duals(invariance="rotation", alignment="separated"),
         "an autoencoder for each direction": networks,
         "ExtraTrees": trees_of,
         "ridge": lambda train, test: score_regressors(
@@ -249,7 +250,9 @@ def clusters(report: Report) -> None:
         f"partner is found if it is among the {N_BEST} that `retrieve` gives of {N_TEST} rows; by "
         f"chance that is {N_BEST / N_TEST:.3f}. ExtraTrees and ridge see all eight turned images "
         "on the way to spectra. Separated: two autoencoders that do not see one another, and "
-        'linear maps between their latents (`alignment="separated"`).'
+        'linear maps between their latents (`alignment="separated"`). Rotation: '
+        '`ImageBlock(invariance="rotation")`, else `"symmetries"`. Variational: '
+        f"`beta={BETA:g}`."
     )
     data = [clusters_of(draw, N_TRAIN + N_TEST) for draw in DRAWS]
     found = {}
@@ -272,11 +275,9 @@ def clusters(report: Report) -> None:
             for name, v in found.items()
         ],
     )
-    ratio = found["dual"][0] / found["separated"][0]
-    several = (found[f"{name}, {N_MEMBERS} members"][0] for name in ("dual", "separated"))
+    ratios = [found[f"dual{more}"][0] / found[f"separated{more}"][0] for more in ENDINGS]
     report.text(
-        f"Error of spectra, dual by separated: {ratio:.2f}; of {N_MEMBERS} members each, "
-        f"{np.divide(*several):.2f}."
+        f"Error of spectra, dual by separated: {ratios[0]:.2f}; with rotation, {ratios[1]:.2f}."
     )
 
 
@@ -286,80 +287,66 @@ def strategies(report: Report) -> None:
         f"Ways to use images and spectra, on the same clusters: with {N_LABELLED} known labels of "
         f"{N_TRAIN} clusters (the first three rows), or with {N_TRAIN} pairs."
     )
-    data = [clusters_of(draw, N_TRAIN + N_TEST) for draw in DRAWS]
+    found = []
+    for draw in DRAWS:
+        data = clusters_of(draw, N_TRAIN + N_TEST)
+        train, test = data.rows(0, N_TRAIN), data.rows(N_TRAIN, N_TRAIN + N_TEST)
+        found.append({**labelled(train, test), **translated(train, test)})
     rows = []
-    for name, (measured, measure) in strategies_of().items():
-        values = [
-            measure(own.rows(0, N_TRAIN), own.rows(N_TRAIN, N_TRAIN + N_TEST)) for own in data
-        ]
-        rows.append([name, measured, *map(number, values), number(float(np.mean(values)))])
+    for name in found[0]:
+        values = [own[name] for own in found]
+        rows.append([*name, *map(number, values), number(float(np.mean(values)))])
     names = [f"draw {draw}" for draw in DRAWS]
     report.table("Strategies", ["strategy", "measured", *names, "mean"], rows)
 
 
-def strategies_of() -> dict[str, tuple[str, Callable[[Clusters, Clusters], float]]]:
-    """Give what each strategy is measured by, and a function that does it."""
-
-    def few_labels(train: Clusters, test: Clusters) -> float:
-        known = train.rows(0, N_LABELLED)
-        model = ExtraTreesClassifier(**TREES).fit(known.spectra, known.n_particles)
-        return accuracy(test.n_particles, model.predict(test.spectra))
-
-    def labels_of_groups(train: Clusters, test: Clusters) -> float:
-        model = SupervisedAutoencoder(6, blocks=SpectrumBlock(), random_state=0)
-        Z = model.fit(train.spectra).transform(train.spectra)
-        mixture = GaussianMixture(6, n_init=5, random_state=0).fit(Z)
-        group, known = mixture.predict(Z)[:N_LABELLED], train.n_particles[:N_LABELLED]
-        usual = np.bincount(known).argmax()
-        name = [
-            np.bincount(known[group == k]).argmax() if (group == k).any() else usual
-            for k in range(6)
-        ]
-        found = mixture.predict(model.transform(test.spectra))
-        return accuracy(test.n_particles, np.array(name)[found])
-
-    def semi_supervised(train: Clusters, test: Clusters) -> float:
-        y = train.n_particles.astype(float)
-        y[N_LABELLED:] = np.nan
-        X = table_of(train)
-        model = dual(True).fit(X, y)
-        return accuracy(test.n_particles, model.predict(spectra_alone(test)))
-
-    def im2spec(train: Clusters, test: Clusters) -> float:
-        model = to_spectrum().fit(train.images, train.spectra)
-        return pooled_r2(test.spectra, model.predict(test.images))
-
-    def spec2im(train: Clusters, test: Clusters) -> float:
-        model = to_image().fit(train.spectra, train.images)
-        return pooled_r2(test.images, model.predict(test.spectra))
-
-    def translated(source: str, **settings: Any) -> Callable[[Clusters, Clusters], float]:
-        def measure(train: Clusters, test: Clusters) -> float:
-            model = dual(**settings).fit(table_of(train))
-            given, true = test.images, test.spectra
-            if source == "spectrum":
-                given, true = true, given
-            target = "image" if source == "spectrum" else "spectrum"
-            return pooled_r2(true, model.translate(given, source, target))
-
-        return measure
-
-    to, back = "R² of spectra from images", "R² of images from spectra"
-    label = "accuracy of labels from spectra"
-    return {
-        "classifier on the labelled spectra (ExtraTrees)": (label, few_labels),
-        "labels of groups of an autoencoder's latents": (label, labels_of_groups),
-        "dual, labels of some rows": (label, semi_supervised),
-        "im2spec: an autoencoder of images that predicts spectra": (to, im2spec),
-        "separated autoencoders": (to, translated("image", alignment="separated")),
-        "dual autoencoder": (to, translated("image")),
-        "spec2im: an autoencoder of spectra that predicts images": (back, spec2im),
-        "separated autoencoders, back": (
-            back,
-            translated("spectrum", alignment="separated"),
-        ),
-        "dual autoencoder, back": (back, translated("spectrum")),
+def labelled(train: Clusters, test: Clusters) -> dict[tuple[str, str], float]:
+    """Give the accuracy of labels of spectra, of which few are known."""
+    known = train.rows(0, N_LABELLED)
+    trees_of = ExtraTreesClassifier(**TREES).fit(known.spectra, known.n_particles)
+    y = train.n_particles.astype(float)
+    y[N_LABELLED:] = np.nan
+    model = dual(True).fit(table_of(train), y)
+    found = {
+        "classifier of the labelled spectra, ExtraTrees": trees_of.predict(test.spectra),
+        "labels of groups of an autoencoder's latents": labels_of_groups(train, test),
+        "dual, whose latents are labelled": model.predict(spectra_alone(test)),
     }
+    measured = "label of spectra, accuracy"
+    return {(name, measured): accuracy(test.n_particles, labels) for name, labels in found.items()}
+
+
+def labels_of_groups(train: Clusters, test: Clusters) -> np.ndarray:
+    """Name groups of latents by the most frequent known label in each."""
+    model = SupervisedAutoencoder(6, blocks=SpectrumBlock(), random_state=0)
+    Z = model.fit(train.spectra).transform(train.spectra)
+    mixture = GaussianMixture(N_GROUPS, n_init=5, random_state=0).fit(Z)
+    group, known = mixture.predict(Z)[:N_LABELLED], train.n_particles[:N_LABELLED]
+    usual = np.bincount(known).argmax()  # of a group without a known label
+    names = [
+        np.bincount(known[group == k]).argmax() if (group == k).any() else usual
+        for k in range(N_GROUPS)
+    ]
+    return np.array(names)[mixture.predict(model.transform(test.spectra))]
+
+
+def translated(train: Clusters, test: Clusters) -> dict[tuple[str, str], float]:
+    """Give R² of spectra and errors of images, by models of one direction and of both."""
+    to, back = "image to spectrum, R²", "spectrum to image, RMSE"
+    im2spec = to_spectrum().fit(train.images, train.spectra)
+    spec2im = to_image().fit(train.spectra, train.images)
+    found = {
+        ("im2spec, an autoencoder of images", to): pooled_r2(
+            test.spectra, im2spec.predict(test.images)
+        ),
+        ("spec2im, an autoencoder of spectra", back): rmse(
+            test.images, spec2im.predict(test.spectra)
+        ),
+    }
+    for name, settings in {"separated": {"alignment": "separated"}, "dual": {}}.items():
+        scores = score_dual(dual(**settings).fit(table_of(train)), test)
+        found[name, to], found[name, back] = scores.spectrum_r2, scores.image_rmse
+    return found
 
 
 def phonon_spectra(report: Report) -> None:
@@ -483,53 +470,40 @@ def pairs(report: Report) -> None:
     """Ask how many pairs a dual model needs, and when it pays."""
     report.text(
         f"When does a dual model pay? Numbers of pairs, and of unpaired images and as many "
-        f"unpaired spectra; mean of draws {GRID_DRAWS[0]} and {GRID_DRAWS[1]}, {N_TEST} pairs to "
-        f"test. Dual and separated models take {N_STEPS} steps, however many rows there are. "
-        "All other models see the pairs alone."
+        f"unpaired spectra, of draw {GRID_DRAW}; {N_TEST} pairs to test. Dual and separated "
+        f"models take {N_STEPS} steps, however many rows there are. Others see the pairs alone."
     )
     n_rows = max(N_PAIRS) + 2 * max(N_UNPAIRED)
-    data = [clusters_of(draw, n_rows + N_TEST) for draw in GRID_DRAWS]
-    tests = [own.rows(n_rows, n_rows + N_TEST) for own in data]
+    data = clusters_of(GRID_DRAW, n_rows + N_TEST)
+    test = data.rows(n_rows, n_rows + N_TEST)
     spectra, images = [], []
     for n_pairs in N_PAIRS:
-        plain = np.mean(
-            [others_on(own.rows(0, n_pairs), test) for own, test in zip(data, tests, strict=True)],
-            axis=0,
-        )
+        plain = others_on(data.rows(0, n_pairs), test)
         for n_unpaired in N_UNPAIRED:
-            found = []
-            for settings in ({}, {"alignment": "separated"}):
-                scores = [
-                    score_dual(fit_pairs(own, n_pairs, n_unpaired, **settings), test)
-                    for own, test in zip(data, tests, strict=True)
-                ]
-                found.append(np.mean(scores, axis=0))
+            found = [
+                score_dual(fit_pairs(data, n_pairs, n_unpaired, **settings), test)
+                for settings in ({}, {"alignment": "separated"})
+            ]
             first = [str(n_pairs), str(n_unpaired)]
-            spectra.append([*first, *(number(v) for v in (found[0][1], found[1][1], *plain[0]))])
-            images.append([*first, *(number(v) for v in (found[0][2], found[1][2], *plain[1]))])
-    columns = [
-        "pairs",
-        "unpaired, each",
-        "dual",
-        "separated",
-        "autoencoder",
-        "ExtraTrees",
-        "ridge",
-    ]
+            both = [*(own.spectrum_r2 for own in found), *(own.spectrum_r2 for own in plain)]
+            spectra.append([*first, *map(number, both)])
+            both = [*(own.image_rmse for own in found), *(own.image_rmse for own in plain)]
+            images.append([*first, *map(number, both)])
+    others = ["autoencoder", "ExtraTrees", "ridge"]
+    columns = ["pairs", "unpaired, each", "dual", "separated", *others]
     report.table("Clusters, image to spectrum, R²", columns, spectra)
     report.table("Clusters, spectrum to image, RMSE", columns, images)
 
 
-def others_on(train: Clusters, test: Clusters) -> np.ndarray:
-    """Give R² of spectra, and errors of images, of models that see pairs alone: (2, n_models)."""
+def others_on(train: Clusters, test: Clusters) -> list[Scores]:
+    """Measure models of one direction each, which see pairs alone."""
     ridge = Flat(Ridge(PENALTY))
     models = [
         (to_spectrum(), to_image()),
         (Symmetric(trees()), trees()),
         (Symmetric(ridge), Flat(Ridge(PENALTY))),
     ]
-    scores = [score_regressors(*both, None, train, test) for both in models]
-    return np.array([[own.spectrum_r2 for own in scores], [own.image_rmse for own in scores]])
+    return [score_regressors(*both, None, train, test) for both in models]
 
 
 def cost(report: Report) -> None:

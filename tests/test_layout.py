@@ -105,6 +105,7 @@ ORDER = {
         "_head",
         "_fitted",
         "_ensemble",
+        "_parameters",
         "_base",
         "_supervised",
         "_dual_base",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .._ambient import isolated
 from .._persistence import public
 from ._dual_base import DualMixin
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
@@ -265,6 +266,36 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         self.alignment = alignment
         self.translation_weight = translation_weight
 
+    @isolated
+    def predict(self, X, return_std=False, *, block=None):
+        """Predict the target of X, from any of the kinds.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured. With ``block``,
+            the kind's own columns or arrays.
+        return_std : bool, default=False
+            Whether to give the standard deviation of an ensemble's members as well.
+        block : str or None, default=None
+            The name of a kind: X has this one alone.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the unit and shape of the y that was fitted; of an ensemble the members' mean.
+        y_std : ndarray of the same shape
+            Only with ``return_std=True``.
+
+        Raises
+        ------
+        NoTargetError
+            If the estimator was fitted without y.
+        ValueError
+            If a standard deviation is asked of one network, or a row has none of the kinds.
+        """
+        return super().predict(self._whole_table(X, block), return_std=return_std)
+
 
 @public("sknestedae")
 class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
@@ -505,3 +536,45 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         )
         self.alignment = alignment
         self.translation_weight = translation_weight
+
+    @isolated
+    def predict(self, X, *, block=None):
+        """Predict the class of X, from any of the kinds.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured. With ``block``,
+            the kind's own columns or arrays.
+        block : str or None, default=None
+            The name of a kind: X has this one alone.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The class with the largest probability; of an ensemble, the largest mean probability.
+        """
+        return super().predict(self._whole_table(X, block))
+
+    @isolated
+    def predict_proba(self, X, return_std=False, *, block=None):
+        """Give the probabilities of classes, from any of the kinds.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured. With ``block``,
+            the kind's own columns or arrays.
+        return_std : bool, default=False
+            Whether to give the spread of an ensemble's members as well.
+        block : str or None, default=None
+            The name of a kind: X has this one alone.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; each row sums to 1. Of an ensemble the members' mean.
+        p_std : ndarray of the same shape
+            Only with ``return_std=True``.
+        """
+        return super().predict_proba(self._whole_table(X, block), return_std=return_std)

@@ -83,7 +83,9 @@ class DualMixin(BaseSupervisedAutoencoder):
             Latents, without unit: the means of variational ones. Of an ensemble, those of the
             first member.
         Z_std : ndarray of shape (n_samples, n_components)
-            Only with ``return_std=True``.
+            Only with ``return_std=True``: how well the encoder of a kind knows its own latents, of
+            several kinds the root of the mean variance. It does not tell what one kind leaves
+            open of another: for that, compare ``transform`` of both.
 
         Raises
         ------
@@ -112,7 +114,8 @@ class DualMixin(BaseSupervisedAutoencoder):
             The columns or arrays of the kind ``source``, of shape (n_samples, ...); or a whole
             table, of which they are taken.
         source, target : str
-            Names of kinds. The same name twice gives the reconstruction.
+            Names of kinds. The same name twice gives the reconstruction, from the latents of this
+            kind alone.
         average_poses : bool, default=True
             Of a target whose latents do not tell its pose, such as an image with an
             ``invariance``: whether to average over the poses, which has the smallest expected
@@ -259,7 +262,44 @@ class DualMixin(BaseSupervisedAutoencoder):
         index = np.argsort(-scores, axis=1, kind="stable")[:, :n_neighbors]
         return (index, np.take_along_axis(scores, index, axis=1)) if return_scores else index
 
+    @isolated
+    def complete(self, X, *, n_candidates=None, tolerance=None, block=None):
+        """Impute missing values from the posterior mode of the latents, given the measured ones.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted. NaN (or None, pd.NA) where not measured.
+        n_candidates, tolerance
+            As in :meth:`SupervisedAutoencoder.complete`: with ``n_candidates``, up to so many
+            distinct completions of each row, such as several images that a spectrum may be of.
+        block : str or None, default=None
+            The name of a kind: X has its own columns or arrays alone.
+
+        Returns
+        -------
+        completed : DataFrame or ndarray of shape (n_samples, n_features)
+            All kinds, in the form of the table of ``fit`` where ``block`` is given.
+        candidates : :class:`~sklearn.utils.Bunch`
+            With ``n_candidates``, in place of the table.
+
+        Warns
+        -----
+        ToleranceWarning
+            If rows have no completion within the tolerance.
+        """
+        X = self._whole_table(X, block)
+        return super().complete(X, n_candidates=n_candidates, tolerance=tolerance)
+
     # -- one kind
+
+    def _whole_table(self, X: Any, block: Any) -> Any:
+        """Give X, or where it holds one kind alone a table in which all others are missing."""
+        check_is_fitted(self)
+        if block is None:
+            return X
+        self._encode_kind(X, block, "block")  # which checks its rows
+        return table_of_kind(X, block, self._fitted.table)
 
     def _check_kind(self, name: Any, parameter: str) -> None:
         """Refuse the name of a kind that is not there."""
@@ -286,8 +326,10 @@ class DualMixin(BaseSupervisedAutoencoder):
             fitted = member._fitted
             encoded = member._encode_kind(X, source, "source")
             found = fitted.apply(_translation(source, target), encoded)
+            if source == target:  # in the pose of what was given
+                found = fitted.align({target: found}, encoded)[target]
             own = torch.from_numpy(recoded(found, fitted.table.codecs[target], codec))
-            if average_poses:
+            if source != target and average_poses:
                 own = block.average_poses(own, codec.layout)
             elif parts:  # in the pose of the first member's
                 own = block.align(own, parts[0], None, codec.layout)
@@ -481,8 +523,9 @@ def _own_latents(name: str) -> Any:
 def _translation(source: str, target: str) -> Any:
     def translation(module: AutoencoderModule, rows: Batch) -> Tensor:
         assert isinstance(module, DualModule)
-        latents = module.common_latents_of(rows, source).mean
-        return module.decode_block(target, latents)
+        if source == target:  # by no map there and back
+            return module.decode_own(target, module.latents_of(rows, source).mean)
+        return module.decode_block(target, module.common_latents_of(rows, source).mean)
 
     return translation
 

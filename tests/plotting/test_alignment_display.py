@@ -123,6 +123,20 @@ def test_of_three_kinds_rows_that_have_two_are_joined(latents):
     assert_allclose(points(display.scatters_["c"]), [[5.0, 5.0]])
 
 
+def test_a_latent_that_is_missing_leaves_its_row_out(latents):
+    latents["a"][5, 1] = np.nan
+    display = AlignmentDisplay.from_latents(latents)
+    assert display.n_pairs_ == 7
+    assert np.isnan(display.coordinates["a"][5]).all()
+    plain = AlignmentDisplay(latents).plot()
+    assert plain.n_pairs_ == 7
+    assert_allclose(plain.lines_.get_segments(), display.lines_.get_segments())
+    third = np.where(np.arange(12)[:, None] == 6, [[np.nan, 3.0]], np.nan)
+    third[0], latents["b"][0] = 5.0, np.nan  # a row of the third kind alone
+    more = AlignmentDisplay({**latents, "c": third}).plot()
+    assert_allclose(more.lines_.get_segments(), display.lines_.get_segments())
+
+
 def test_rows_without_a_partner_draw_no_line():
     Z = np.arange(8.0).reshape(4, 2)
     first, second = Z.copy(), Z.copy()
