@@ -221,9 +221,7 @@ def cluster_models() -> dict[str, Callable[[Clusters, Clusters], Scores]]:
         "dual": duals(),
         "dual, rotation": duals(invariance="rotation"),
         "dual, rotation, variational": duals(invariance="rotation", beta=BETA),
-        f"dual, rotation, variational, {N_MEMBERS} members": duals(
-            invariance="rotation", beta=BETA, n_members=N_MEMBERS
-        ),
+        f"dual, rotation, {N_MEMBERS} members": duals(invariance="rotation", n_members=N_MEMBERS),
         "separated": duals(alignment="separated"),
         "separated, rotation": duals(invariance="rotation", alignment="separated"),
         "an autoencoder for each direction": networks,

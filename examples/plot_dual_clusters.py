@@ -351,7 +351,8 @@ print(control.round(3).to_string())
 # %%
 # In all that goes from one kind to the other the dual autoencoder is ahead. Each separated
 # autoencoder keeps in its latents what its own kind has most of, which need not be what the other
-# one depends on. The number from the image is the same: there, nothing is translated.
+# one depends on. The number from the image is the same: there, nothing is translated. All
+# this is of one draw of clusters and one seed.
 #
 # A map of structures and properties
 # ----------------------------------

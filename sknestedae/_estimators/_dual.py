@@ -149,7 +149,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     --------
     SupervisedAutoencoder : One encoder for all kinds of data.
     sknestedae.stack_kinds : One table of arrays and tables of several kinds.
-    sknestedae.model_selection.translation_scorer : The translation as the score of a search.
+    sknestedae.translation_scorer : The translation as the score of a search.
 
     References
     ----------
@@ -430,7 +430,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     --------
     SupervisedAutoencoderClassifier : One encoder for all kinds of data.
     sknestedae.stack_kinds : One table of arrays and tables of several kinds.
-    sknestedae.model_selection.translation_scorer : The translation as the score of a search.
+    sknestedae.translation_scorer : The translation as the score of a search.
 
     References
     ----------

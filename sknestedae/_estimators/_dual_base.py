@@ -83,7 +83,9 @@ class DualMixin(BaseSupervisedAutoencoder):
             Latents, without unit: the means of variational ones. Of an ensemble, those of the
             first member.
         Z_std : ndarray of shape (n_samples, n_components)
-            Only with ``return_std=True``.
+            Only with ``return_std=True``: how well the encoder of a kind knows its own latents, of
+            several kinds the root of the mean variance. It does not tell what one kind leaves
+            open of another: for that, compare ``transform`` of both.
 
         Raises
         ------
@@ -112,7 +114,8 @@ class DualMixin(BaseSupervisedAutoencoder):
             The columns or arrays of the kind ``source``, of shape (n_samples, ...); or a whole
             table, of which they are taken.
         source, target : str
-            Names of kinds. The same name twice gives the reconstruction.
+            Names of kinds. The same name twice gives the reconstruction, from the latents of this
+            kind alone.
         average_poses : bool, default=True
             Of a target whose latents do not tell its pose, such as an image with an
             ``invariance``: whether to average over the poses, which has the smallest expected
@@ -326,8 +329,10 @@ class DualMixin(BaseSupervisedAutoencoder):
             fitted = member._fitted
             encoded = member._encode_kind(X, source, "source")
             found = fitted.apply(_translation(source, target), encoded)
+            if source == target:  # in the pose of what was given
+                found = fitted.align({target: found}, encoded)[target]
             own = torch.from_numpy(recoded(found, fitted.table.codecs[target], codec))
-            if average_poses:
+            if source != target and average_poses:
                 own = block.average_poses(own, codec.layout)
             elif parts:  # in the pose of the first member's
                 own = block.align(own, parts[0], None, codec.layout)
@@ -556,8 +561,9 @@ def _own_latents(name: str) -> Any:
 def _translation(source: str, target: str) -> Any:
     def translation(module: AutoencoderModule, rows: Batch) -> Tensor:
         assert isinstance(module, DualModule)
-        latents = module.common_latents_of(rows, source).mean
-        return module.decode_block(target, latents)
+        if source == target:  # by no map there and back
+            return module.decode_own(target, module.latents_of(rows, source).mean)
+        return module.decode_block(target, module.common_latents_of(rows, source).mean)
 
     return translation
 
