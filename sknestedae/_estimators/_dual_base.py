@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
-from sklearn.utils import check_scalar
+from sklearn.utils import check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._ambient import isolated
 from .._compat import Interval, StrOptions, check_sample_weight
+from .._latents._pairs import PairMoments
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch
 from .._networks._dual import DualModule
@@ -46,6 +47,9 @@ from ._fitted import (
 from ._validation import check_block_names, check_block_weights, check_spread
 
 SEPARATED = "separated"
+
+# Number of pairs whose scores are in memory at once, of each member: 32 MB.
+_PAIRS_AT_ONCE = 1 << 22
 
 
 class DualMixin(BaseSupervisedAutoencoder):
@@ -254,16 +258,22 @@ class DualMixin(BaseSupervisedAutoencoder):
                 f"The 'target' parameter must be another kind than the source, {source!r}."
             )
         check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
-        scores = np.mean(
-            [m._pair_scores(X, source, library, target) for m in self.members_], axis=0
-        )
-        if n_neighbors > scores.shape[1]:
+        members = [m._latents_to_match(X, source, library, target) for m in self.members_]
+        _, Z, others = members[0]
+        if n_neighbors > len(others):
             raise ValueError(
                 f"The 'n_neighbors' parameter must be at most the number of rows of the library, "
-                f"{scores.shape[1]}, got {n_neighbors}."
+                f"{len(others)}, got {n_neighbors}."
             )
-        index = np.argsort(-scores, axis=1, kind="stable")[:, :n_neighbors]
-        return (index, np.take_along_axis(scores, index, axis=1)) if return_scores else index
+        index = np.empty((len(Z), n_neighbors), dtype=np.intp)
+        scores = np.empty((len(Z), n_neighbors))
+        # never all pairs at once: of large libraries they need not fit into memory
+        for rows in gen_batches(len(Z), max(_PAIRS_AT_ONCE // len(others), 1)):
+            own = sum(moments.log_ratio(Z[rows], others) for moments, Z, others in members)
+            own = own / len(members)
+            index[rows] = np.argsort(-own, axis=1, kind="stable")[:, :n_neighbors]
+            scores[rows] = np.take_along_axis(own, index[rows], axis=1)
+        return (index, scores) if return_scores else index
 
     @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None, block=None):
@@ -339,8 +349,10 @@ class DualMixin(BaseSupervisedAutoencoder):
             parts.append(own)
         return mean_of_values([own.numpy() for own in parts], codec.layout)
 
-    def _pair_scores(self, X: Any, source: str, library: Any, target: str) -> np.ndarray:
-        """Give the scores of all pairs, of shape (n_samples, n_library)."""
+    def _latents_to_match(
+        self, X: Any, source: str, library: Any, target: str
+    ) -> tuple[PairMoments, np.ndarray, np.ndarray]:
+        """Give the moments of two kinds, and the latents of X and of a library in these."""
         fitted = self._fitted
         assert fitted.pairs is not None
         moments = fitted.pairs.of(source, target)
@@ -351,7 +363,7 @@ class DualMixin(BaseSupervisedAutoencoder):
             )
         Z = fitted.apply(_own_latents(source), self._encode_kind(X, source, "source"))
         others = self._encode_kind(library, target, "target")
-        return moments.log_ratio(Z, fitted.apply(_own_latents(target), others))
+        return moments, Z, fitted.apply(_own_latents(target), others)
 
     # -- fitting
 

@@ -29,6 +29,7 @@ from sklearn.metrics import r2_score
 from sknestedae import DualAutoencoder, DualAutoencoderClassifier, stack_kinds
 from sknestedae._estimators._dual_base import mean_of_values, recoded
 from sknestedae._estimators._fitted import fitted_part
+from sknestedae._latents._pairs import PairMoments
 from sknestedae._tables._layout import Layout
 from sknestedae.blocks import DenseBlock, ImageBlock, SpectrumBlock
 from sknestedae.exceptions import CollapsedLatentsWarning
@@ -262,6 +263,24 @@ def test_the_most_probable_comes_first(fitted):
     assert_array_equal(np.sort(index, axis=1), np.tile(np.arange(20), (N_ROWS, 1)))
     few = model.retrieve(X, "spectrum", X.iloc[:20])
     assert_array_equal(few, index[:, :5])
+
+
+def test_not_all_pairs_are_in_memory_at_once(monkeypatch):
+    X, _ = curves(50)
+    model = dual_of_curves(n_members=2).fit(X)
+    whole = model.retrieve(X, "a", X[:20], return_scores=True)
+    sizes, log_ratio = [], PairMoments.log_ratio
+
+    def counted(self, first, second):
+        sizes.append(len(first) * len(second))
+        return log_ratio(self, first, second)
+
+    monkeypatch.setattr(PairMoments, "log_ratio", counted)
+    monkeypatch.setattr("sknestedae._estimators._dual_base._PAIRS_AT_ONCE", 150)
+    found = model.retrieve(X, "a", X[:20], return_scores=True)
+    assert max(sizes) <= 150
+    assert_array_equal(found[0], whole[0])
+    assert_allclose(found[1], whole[1], **ROUNDING)
 
 
 def test_scores_of_pairs_are_ratios_by_the_moments_of_the_training_pairs(fitted):
