@@ -25,6 +25,7 @@ from .._tables._base_codec import Codec
 from .._tables._input import FrameKind, give_back, read_rows, read_table, table_kind
 from .._tables._labels import scale_columns
 from .._tables._layout import Layout
+from .._tables._missing import give_back_filled
 from .._tables._one_kind import kind_of_table, table_of_kind
 from .._tables._weights import scale_weights
 from .._training._objective import Objective, divergence_weight
@@ -302,7 +303,8 @@ class DualMixin(BaseSupervisedAutoencoder):
             If rows have no completion within the tolerance.
         """
         X = self._whole_table(X, block)
-        return super().complete(X, n_candidates=n_candidates, tolerance=tolerance)
+        found = super().complete(X, n_candidates=n_candidates, tolerance=tolerance)
+        return found if block is None else give_back_filled(found, self._fitted.frame_kind)
 
     # -- one kind
 

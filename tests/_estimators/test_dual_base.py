@@ -119,6 +119,12 @@ def test_frames_of_other_packages_come_back_as_such(package):
         found = model.translate(make(given), "first", "second")
         assert type(found) is type(make(X))
         assert_array_equal(found.to_pandas(), expected)
+    completed = model.complete(make(X[list("cab")]), block="first")
+    whole = model.complete(X.assign(d=np.nan, e=np.nan))
+    candidates = model.complete(X[list("abc")], block="first", n_candidates=1).X
+    for found in (completed, candidates):  # in the form of the table of fit
+        assert type(found) is type(make(X))
+    assert_array_equal(completed.to_pandas(), whole)
     of_pandas = dual_of_curves(blocks=kinds).fit(X, t)
     own = of_pandas.translate(make(X[list("abc")]), "first", "second")
     assert isinstance(own, pd.DataFrame)  # nothing tells what its columns were
