@@ -485,7 +485,16 @@ class DualMixin(BaseSupervisedAutoencoder):
         if not self._is_separated:
             terms.append(AlignmentTerm(self.alignment, names, setup.n_components))
         if self.beta is not None:
-            terms.append(DivergenceTerm(divergence_weight(self.beta, setup.layouts), names))
+            weight = divergence_weight(self.beta, setup.layouts)
+            if self._is_separated:  # a term each: rows without a kind do not move its own
+                share = 1 / len(names)
+                own = {f"divergence__{name}": name for name in names}
+                groups["divergence"] = dict.fromkeys(own, share)
+                terms += [
+                    DivergenceTerm(weight * share, (name,), key) for key, name in own.items()
+                ]
+            else:
+                terms.append(DivergenceTerm(weight, names))
         return Objective(terms, block_shares=shares, groups=groups, l1=self.l1, alpha=alpha)
 
     def _array_terms(

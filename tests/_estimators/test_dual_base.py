@@ -381,12 +381,14 @@ def test_rows_of_no_weight_are_left_out():
     assert_allclose(one.transform(X), other.transform(X), **ROUNDING)
 
 
-def test_kinds_do_not_move_each_other_where_they_are_separated():
+@pytest.mark.parametrize("beta", [None, 0.5])
+def test_kinds_do_not_move_each_other_where_they_are_separated(beta):
     """The autoencoder and the prediction of the first kind are as if it stood alone."""
     X, y = two_kinds()
     other = X.copy()
     other["spectrum"] = X["spectrum"].to_numpy() ** 2
-    first, second = (dual(alignment="separated").fit(own, y) for own in (X, other))
+    other = without(other, spectrum=slice(0, 20))  # nor do rows that lack the other kind
+    first, second = (dual(alignment="separated", beta=beta).fit(own, y) for own in (X, other))
     assert_array_equal(first.transform(X, block="image"), second.transform(X, block="image"))
     alone = without(X, spectrum=slice(None))
     assert_array_equal(first.predict(alone), second.predict(alone))
@@ -395,6 +397,17 @@ def test_kinds_do_not_move_each_other_where_they_are_separated():
     )
     joint = [dual().fit(own, y).transform(X, block="image") for own in (X, other)]
     assert not np.allclose(*joint)
+
+
+def test_separated_kinds_have_a_divergence_each():
+    X, _ = two_kinds()
+    n_columns = X.shape[1]
+    model = dual(alignment="separated", beta=0.5, alpha=0.0, max_iter=1).fit(X)
+    found = model.history_.iloc[0]
+    parts = [found[f"train_divergence__{name}"] for name in ("image", "spectrum")]
+    assert found["train_divergence"] == pytest.approx(np.mean(parts))
+    loss = 0.3 * found["train_reconstruction"] + 2 * 0.5 / n_columns * found["train_divergence"]
+    assert found["train_loss"] == pytest.approx(loss)
 
 
 def test_labels_of_separated_kinds_are_those_of_rows_with_the_first():
