@@ -24,7 +24,7 @@ from .._tables._base_codec import Codec
 from .._tables._input import FrameKind, give_back, read_rows, read_table, table_kind
 from .._tables._labels import scale_columns
 from .._tables._layout import Layout
-from .._tables._one_kind import kind_of_table, table_of_kind
+from .._tables._one_kind import kind_of_table, read_kind, table_of_kind
 from .._tables._weights import scale_weights
 from .._training._objective import Objective, divergence_weight
 from .._training._terms import (
@@ -134,9 +134,10 @@ class DualMixin(BaseSupervisedAutoencoder):
             If there is no such kind, or a row of X lacks the source.
         """
         check_is_fitted(self)
-        values = self._translated(X, source, target, average_poses)
-        fitted = self._fitted
-        own = X if isinstance(X, pd.Series) else read_table(X)
+        self._check_kind(source, "source")
+        self._check_kind(target, "target")
+        fitted, own = self._fitted, read_kind(X)
+        values = self._translated(own, source, target, average_poses)
         is_frame = isinstance(own, pd.DataFrame)
         decoded = {
             name: np.broadcast_to(codec.missing_row(), (len(values), codec.layout.n_values))
@@ -304,17 +305,17 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _check_kind(self, name: Any, parameter: str) -> None:
         """Refuse the name of a kind that is not there."""
         kinds = list(self._fitted.layouts)
-        if name not in kinds:
+        if not isinstance(name, str) or name not in kinds:  # an array has no one truth value
             raise ValueError(
-                f"The '{parameter}' parameter must be one of the kinds {kinds}, got {name!r}."
+                f"The '{parameter}' parameter must be one of the kinds {kinds}, got {name!r:.60}."
             )
 
-    def _encode_kind(self, X: Any, name: str, parameter: str) -> dict:
+    def _encode_kind(self, X: Any, name: str, parameter: str, where: str = "X") -> dict:
         """Encode one kind's data, as blocks of a table in which all others are missing."""
         self._check_kind(name, parameter)
-        table = self._check_X(table_of_kind(X, name, self._fitted.table), reset=False)
+        table = self._check_X(table_of_kind(X, name, self._fitted.table, where), reset=False)
         encoded = self._fitted.table.transform(table)
-        check_rows_measured(encoded, name)
+        check_rows_measured(encoded, name, where)
         return encoded
 
     def _translated(self, X: Any, source: str, target: str, average_poses: bool) -> np.ndarray:
@@ -347,7 +348,7 @@ class DualMixin(BaseSupervisedAutoencoder):
                 "belong together."
             )
         Z = fitted.apply(_own_latents(source), self._encode_kind(X, source, "source"))
-        others = self._encode_kind(library, target, "target")
+        others = self._encode_kind(library, target, "target", "library")
         return moments.log_ratio(Z, fitted.apply(_own_latents(target), others))
 
     # -- fitting
@@ -395,7 +396,8 @@ class DualMixin(BaseSupervisedAutoencoder):
         n_kinds = np.sum(list(known.values()), axis=0)
         if not n_kinds.all():
             raise ValueError(
-                f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop them."
+                f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop them, "
+                "of a DataFrame with X.dropna(how='all')."
             )
         others = n_kinds > 1
         if self._is_separated:  # maps are from and to the first
