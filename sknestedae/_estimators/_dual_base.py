@@ -21,7 +21,7 @@ from .._networks._batch import Batch
 from .._networks._dual import DualModule
 from .._tables._array_codec import indices_of_labels
 from .._tables._base_codec import Codec
-from .._tables._input import FrameKind, give_back, read_rows, read_table, table_kind
+from .._tables._input import FrameKind, give_back, read_rows, table_kind
 from .._tables._labels import scale_columns
 from .._tables._layout import Layout
 from .._tables._one_kind import kind_of_table, read_kind, table_of_kind
@@ -94,7 +94,9 @@ class DualMixin(BaseSupervisedAutoencoder):
             kind; or if standard deviations are asked of latents that are points.
         """
         check_is_fitted(self)
+        check_no_kind(return_std)
         if block is None:
+            self._check_whole(X)
             return super().transform(X, return_std=return_std)
         if return_std:
             check_spread(self._fitted.is_variational)
@@ -298,9 +300,24 @@ class DualMixin(BaseSupervisedAutoencoder):
         """Give X, or where it holds one kind alone a table in which all others are missing."""
         check_is_fitted(self)
         if block is None:
+            self._check_whole(X)
             return X
         self._encode_kind(X, block, "block")  # which checks its rows
         return table_of_kind(X, block, self._fitted.table)
+
+    def _check_whole(self, X: Any) -> None:
+        """Refuse the arrays of one kind, where it is not said that they are."""
+        table, shape = self._fitted.table, getattr(X, "shape", ())
+        if len(shape) < 2 or (len(shape) == 2 and shape[1] == table.n_features):
+            return
+        for name, codec in table.codecs.items():
+            if shape[1:] in (codec.layout.shape, (len(codec.columns.positions),)):
+                got = f"{shape[1]} features" if len(shape) == 2 else f"the shape {shape}"
+                raise ValueError(
+                    f"X has {got}, but {type(self).__name__} is expecting {table.n_features} "
+                    f"features as input. The kind {name!r} alone has such arrays: if X is of it, "
+                    f"say so with block={name!r}; else make a whole table with stack_kinds."
+                )
 
     def _check_kind(self, name: Any, parameter: str) -> None:
         """Refuse the name of a kind that is not there."""
@@ -396,8 +413,8 @@ class DualMixin(BaseSupervisedAutoencoder):
         n_kinds = np.sum(list(known.values()), axis=0)
         if not n_kinds.all():
             raise ValueError(
-                f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop them, "
-                "of a DataFrame with X.dropna(how='all')."
+                f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop "
+                "them, of a DataFrame with X.dropna(how='all')."
             )
         others = n_kinds > 1
         if self._is_separated:  # maps are from and to the first
@@ -481,6 +498,15 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _choose_head(self, fitted: FittedAutoencoder, data: Any, passed: Any) -> None:
         """Let the network predict: other predictors would need all kinds of a row."""
         return
+
+
+def check_no_kind(return_std: Any) -> None:
+    """Refuse the name of a kind in the place of ``return_std``, which comes before it."""
+    if isinstance(return_std, str):
+        raise ValueError(
+            f"The 'return_std' parameter must be True or False, got {return_std!r}. To name a "
+            f"kind, write block={return_std!r}."
+        )
 
 
 def kinds_present(dual: DualMixin, X: Any) -> dict[str, np.ndarray]:

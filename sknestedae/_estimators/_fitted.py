@@ -512,7 +512,8 @@ def check_rows_measured(
         what = "of any kind" if name is None else f"of the kind {name!r}"
         raise ValueError(
             f"Nothing {what} was measured of {len(absent)} rows, the first of them row "
-            f"{absent[0]} (from 0); a row has latents where something was. Drop them from {parameter}."
+            f"{absent[0]} (from 0); a row has latents where something was. Drop them from "
+            f"{parameter}."
         )
 
 

@@ -30,7 +30,9 @@ def read_kind(X: Any, parameter: str = "X") -> pd.DataFrame | pd.Series | np.nda
         # rows that are lists of numbers, or categories beside numbers, are read as a table is
         if any(row is None or (isinstance(row, np.ndarray) and row.ndim > 1) for row in rows):
             return _stacked(rows, parameter)
-    return np.asarray(X) if X is None or isinstance(X, str) else read_table(X, parameter)
+    if X is None or isinstance(X, str) or (isinstance(X, np.ndarray) and not X.ndim):
+        return np.asarray(X)  # no table, which whoever needs one says
+    return read_table(X, parameter)
 
 
 def _stacked(cells: Any, parameter: str) -> np.ndarray:
@@ -110,8 +112,8 @@ def _own_columns(
         if len(X.columns) == len(own) and set(X.columns) == set(wanted):
             return X[wanted]
     raise ValueError(
-        f"{parameter} must have the {len(own)} columns of the kind {name!r}, such as {own[0]!r}, or all "
-        f"{encoder.n_features} columns of fit; got {X.shape[1]} columns, such as "
+        f"{parameter} must have the {len(own)} columns of the kind {name!r}, such as {own[0]!r}, "
+        f"or all {encoder.n_features} columns of fit; got {X.shape[1]} columns, such as "
         f"{X.columns[0] if len(X.columns) else None!r}."
     )
 
@@ -124,8 +126,8 @@ def _own_array(X: Any, name: str, encoder: TableEncoder, parameter: str) -> np.n
     if codec.has_cells and X.dtype == object and n_dims(X) == 1:  # a column of cells
         X = X[:, None]
     rule = (
-        f"{parameter} must have the shape (n_samples, {len(positions)}) of the columns of the kind "
-        f"{name!r}"
+        f"{parameter} must have the shape (n_samples, {len(positions)}) of the columns of the "
+        f"kind {name!r}"
         + (f", or (n_samples, {', '.join(map(str, shape))}) of its arrays" if shape else "")
         + f", or (n_samples, {encoder.n_features}) of the whole table"
     )
