@@ -307,7 +307,8 @@ class DualMixin(BaseSupervisedAutoencoder):
 
     def _check_whole(self, X: Any) -> None:
         """Refuse the arrays of one kind, where it is not said that they are."""
-        table, shape = self._fitted.table, getattr(X, "shape", ())
+        table = self._fitted.table
+        shape: tuple[int, ...] = tuple(getattr(X, "shape", ()))
         if len(shape) < 2 or (len(shape) == 2 and shape[1] == table.n_features):
             return
         for name, codec in table.codecs.items():
