@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
@@ -37,7 +39,7 @@ def translation_scores(estimator, X, y=None):
         R² of the kinds in the columns, decoded from those in the rows, as
         ``translation_score`` has it: on the diagonal the reconstruction. In the column
         ``prediction`` the ``score`` of predictions from each kind alone. NaN where no row has
-        both.
+        both, or of the rows that have a kind none is labelled.
 
     Raises
     ------
@@ -81,13 +83,20 @@ def translation_scores(estimator, X, y=None):
     table = fitted_part(dual).table
     present = kinds_present(dual, X)
     columns = [*kinds, *([] if y is None else ["prediction"])]
+    labelled = np.zeros(len(X), bool) if y is None else _has_label(y)
     scores = pd.DataFrame(np.nan, index=kinds, columns=columns)
     for source in kinds:
         for target in kinds:
             if (present[source] & present[target]).any():
                 scores.loc[source, target] = dual.translation_score(X, source, target)
-        rows = np.flatnonzero(present[source])
-        if y is not None and len(rows):
+        rows = np.flatnonzero(present[source] & labelled)
+        if len(rows):
             alone = safe_indexing(table_of_kind(X, source, table), rows)
             scores.loc[source, "prediction"] = dual.score(alone, safe_indexing(y, rows))
     return scores
+
+
+def _has_label(y: Any) -> np.ndarray:
+    """Tell which rows have a label, or one of several, of shape (n_samples,)."""
+    missing = np.asarray(pd.isna(np.asarray(y, dtype=object)))
+    return ~missing.reshape(len(missing), -1).all(axis=1)

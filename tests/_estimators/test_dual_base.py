@@ -372,6 +372,17 @@ def test_kinds_do_not_move_each_other_where_they_are_separated():
     assert not np.allclose(*joint)
 
 
+def test_labels_of_separated_kinds_are_those_of_rows_with_the_first():
+    """At a learning rate of almost 0 the network after the epoch is that of the epoch."""
+    X, y = two_kinds()
+    X = without(X, image=slice(0, 8), spectrum=slice(8, 16))
+    settings = {"max_iter": 1, "learning_rate_init": 1e-15, "alignment": "separated"}
+    model = dual(**settings).fit(X, y)
+    first = without(X, spectrum=slice(None)).iloc[8:]
+    error = ((model.predict(first) - y[8:]) / y.std()) ** 2
+    assert_allclose(model.history_["train_prediction"], error.mean(), rtol=1e-9)
+
+
 # -- the score of a translation
 
 
@@ -708,8 +719,10 @@ def test_rows_of_which_nothing_was_measured():
         model.retrieve(X, "spectrum", some)
     with pytest.raises(ValueError, match="Drop them from X"):
         model.retrieve(some, "image", X)
-    with pytest.raises(ValueError, match="No row of X has both kinds, 'image' and 'spectrum'"):
-        model.translation_score(without(X, image=slice(None)), "image", "spectrum")
+    for name in ("image", "spectrum"):
+        lacking = without(X, **{name: slice(None)})
+        with pytest.raises(ValueError, match="No row of X has both kinds, 'image' and 'spectrum'"):
+            model.translation_score(lacking, "image", "spectrum")
 
 
 def test_arrays_of_a_kind_come_as_a_list_or_a_series(fitted):
