@@ -99,4 +99,4 @@ def translation_scores(estimator, X, y=None):
 def _has_label(y: Any) -> np.ndarray:
     """Tell which rows have a label, or one of several, of shape (n_samples,)."""
     missing = np.asarray(pd.isna(np.asarray(y, dtype=object)))
-    return ~missing.reshape(len(missing), -1).all(axis=1)
+    return np.asarray(~missing.reshape(len(missing), -1).all(axis=1))
