@@ -242,7 +242,9 @@ def _latents_of_kinds(
             weights.append(own_weight.double().cpu().numpy())
             for name, parts in latents.items():
                 parts.append(module.latents_of(rows, name).mean.double().cpu().numpy())
-    return {name: np.concatenate(parts) for name, parts in latents.items()}, np.concatenate(weights)
+    return {name: np.concatenate(parts) for name, parts in latents.items()}, np.concatenate(
+        weights
+    )
 
 
 def shrinkage_of(Z: np.ndarray, weight: np.ndarray, correlation: np.ndarray) -> float:
