@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from .._ambient import isolated
 from .._persistence import public
-from ._dual_base import DualMixin
+from ._dual_base import DualMixin, check_no_kind
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 
 
@@ -294,6 +294,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         ValueError
             If a standard deviation is asked of one network, or a row has none of the kinds.
         """
+        check_no_kind(return_std)
         return super().predict(self._whole_table(X, block), return_std=return_std)
 
 
@@ -577,4 +578,5 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         p_std : ndarray of the same shape
             Only with ``return_std=True``.
         """
+        check_no_kind(return_std)
         return super().predict_proba(self._whole_table(X, block), return_std=return_std)

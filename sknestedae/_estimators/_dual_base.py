@@ -22,11 +22,11 @@ from .._networks._batch import Batch
 from .._networks._dual import DualModule
 from .._tables._array_codec import indices_of_labels
 from .._tables._base_codec import Codec
-from .._tables._input import FrameKind, give_back, read_rows, read_table, table_kind
+from .._tables._input import FrameKind, give_back, read_rows, table_kind
 from .._tables._labels import scale_columns
 from .._tables._layout import Layout
 from .._tables._missing import give_back_filled
-from .._tables._one_kind import kind_of_table, table_of_kind
+from .._tables._one_kind import kind_of_table, read_kind, table_of_kind
 from .._tables._weights import scale_weights
 from .._training._objective import Objective, divergence_weight
 from .._training._terms import (
@@ -99,7 +99,9 @@ class DualMixin(BaseSupervisedAutoencoder):
             kind; or if standard deviations are asked of latents that are points.
         """
         check_is_fitted(self)
+        check_no_kind(return_std)
         if block is None:
+            self._check_whole(X)
             return super().transform(X, return_std=return_std)
         if return_std:
             check_spread(self._fitted.is_variational)
@@ -139,9 +141,10 @@ class DualMixin(BaseSupervisedAutoencoder):
             If there is no such kind, or a row of X lacks the source.
         """
         check_is_fitted(self)
-        values = self._translated(X, source, target, average_poses)
-        fitted = self._fitted
-        own = X if isinstance(X, pd.Series) else read_table(X)
+        self._check_kind(source, "source")
+        self._check_kind(target, "target")
+        fitted, own = self._fitted, read_kind(X)
+        values = self._translated(own, source, target, average_poses)
         is_frame = isinstance(own, pd.DataFrame)
         decoded = {
             name: np.broadcast_to(codec.missing_row(), (len(values), codec.layout.n_values))
@@ -312,24 +315,40 @@ class DualMixin(BaseSupervisedAutoencoder):
         """Give X, or where it holds one kind alone a table in which all others are missing."""
         check_is_fitted(self)
         if block is None:
+            self._check_whole(X)
             return X
         self._encode_kind(X, block, "block")  # which checks its rows
         return table_of_kind(X, block, self._fitted.table)
 
+    def _check_whole(self, X: Any) -> None:
+        """Refuse the arrays of one kind, where it is not said that they are."""
+        table = self._fitted.table
+        shape: tuple[int, ...] = tuple(getattr(X, "shape", ()))
+        if len(shape) < 2 or (len(shape) == 2 and shape[1] == table.n_features):
+            return
+        for name, codec in table.codecs.items():
+            if shape[1:] in (codec.layout.shape, (len(codec.columns.positions),)):
+                got = f"{shape[1]} features" if len(shape) == 2 else f"the shape {shape}"
+                raise ValueError(
+                    f"X has {got}, but {type(self).__name__} is expecting {table.n_features} "
+                    f"features as input. The kind {name!r} alone has such arrays: if X is of it, "
+                    f"say so with block={name!r}; else make a whole table with stack_kinds."
+                )
+
     def _check_kind(self, name: Any, parameter: str) -> None:
         """Refuse the name of a kind that is not there."""
         kinds = list(self._fitted.layouts)
-        if name not in kinds:
+        if not isinstance(name, str) or name not in kinds:  # an array has no one truth value
             raise ValueError(
-                f"The '{parameter}' parameter must be one of the kinds {kinds}, got {name!r}."
+                f"The '{parameter}' parameter must be one of the kinds {kinds}, got {name!r:.60}."
             )
 
-    def _encode_kind(self, X: Any, name: str, parameter: str) -> dict:
+    def _encode_kind(self, X: Any, name: str, parameter: str, where: str = "X") -> dict:
         """Encode one kind's data, as blocks of a table in which all others are missing."""
         self._check_kind(name, parameter)
-        table = self._check_X(table_of_kind(X, name, self._fitted.table), reset=False)
+        table = self._check_X(table_of_kind(X, name, self._fitted.table, where), reset=False)
         encoded = self._fitted.table.transform(table)
-        check_rows_measured(encoded, name)
+        check_rows_measured(encoded, name, where)
         return encoded
 
     def _translated(self, X: Any, source: str, target: str, average_poses: bool) -> np.ndarray:
@@ -364,7 +383,7 @@ class DualMixin(BaseSupervisedAutoencoder):
                 "belong together."
             )
         Z = fitted.apply(_own_latents(source), self._encode_kind(X, source, "source"))
-        others = self._encode_kind(library, target, "target")
+        others = self._encode_kind(library, target, "target", "library")
         return moments, Z, fitted.apply(_own_latents(target), others)
 
     # -- fitting
@@ -408,7 +427,8 @@ class DualMixin(BaseSupervisedAutoencoder):
         n_kinds = np.sum(list(known.values()), axis=0)
         if not n_kinds.all():
             raise ValueError(
-                f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop them."
+                f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop "
+                "them, of a DataFrame with X.dropna(how='all')."
             )
         if needs_partners:
             self._check_partners(known, learnt)
@@ -540,6 +560,15 @@ class DualMixin(BaseSupervisedAutoencoder):
 def _name_of_rows(learnt: np.ndarray | slice) -> str:
     """Name the rows that are learnt from: all, or those that are not held out."""
     return "X" if isinstance(learnt, slice) else "X that is not held out"
+
+
+def check_no_kind(return_std: Any) -> None:
+    """Refuse the name of a kind in the place of ``return_std``, which comes before it."""
+    if isinstance(return_std, str):
+        raise ValueError(
+            f"The 'return_std' parameter must be True or False, got {return_std!r}. To name a "
+            f"kind, write block={return_std!r}."
+        )
 
 
 def kinds_present(dual: DualMixin, X: Any) -> dict[str, np.ndarray]:

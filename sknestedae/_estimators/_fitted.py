@@ -509,15 +509,27 @@ def learn_pairs(
     return pairs
 
 
-def check_rows_measured(blocks: Mapping[str, Encoded], name: str | None = None) -> None:
-    """Refuse rows of which nothing was measured, or nothing of one block."""
+def check_rows_measured(
+    blocks: Mapping[str, Encoded], name: str | None = None, parameter: str = "X"
+) -> None:
+    """Refuse rows of which nothing was measured, or nothing of one block.
+
+    Parameters
+    ----------
+    blocks : mapping of str to Encoded
+    name : str or None, default=None
+        Of the block; None for all.
+    parameter : str, default="X"
+        Name of the parameter that has the rows, in messages.
+    """
     present = [own.present() for key, own in blocks.items() if name in (None, key)]
     absent = np.flatnonzero(~np.any(present, axis=0))
     if len(absent):
         what = "of any kind" if name is None else f"of the kind {name!r}"
         raise ValueError(
             f"Nothing {what} was measured of {len(absent)} rows, the first of them row "
-            f"{absent[0]} (from 0); a row has latents where something was."
+            f"{absent[0]} (from 0); a row has latents where something was. Drop them from "
+            f"{parameter}."
         )
 
 

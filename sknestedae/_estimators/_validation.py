@@ -262,7 +262,8 @@ def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndar
     if not isinstance(blocks, Block):
         raise ValueError(
             f"Found array with dim {X.ndim}, but a table has 2: X has the shape {X.shape}. Rows "
-            "that are arrays need a block that takes all of X, such as blocks=ImageBlock()."
+            "that are arrays need a block that takes all of X, such as blocks=ImageBlock(); of "
+            "several kinds of arrays, stack_kinds makes one table."
         )
     shape = X.shape[1:]
     if fitted is not None:

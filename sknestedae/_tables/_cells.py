@@ -7,7 +7,7 @@ where a row was not measured; inside of an array, NaN stands for an entry that w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -104,6 +104,40 @@ def read_cell(value: Any) -> np.ndarray | None:
         if not issubclass(kind, Real | Decimal | np.bool_):
             raise TypeError(f"an array with {kind.__name__} in it, which are no real numbers")
     return np.where(missing, np.nan, array).astype(np.float64)
+
+
+def read_cells(cells: Iterable[Any], name: str) -> list[np.ndarray | None]:
+    """Give the arrays of cells, all of one shape; None of a cell that is missing.
+
+    Parameters
+    ----------
+    cells : iterable of arrays, tensors, lists and missing values
+    name : str
+        Of what holds them, in messages.
+
+    Raises
+    ------
+    TypeError
+        If one holds no array, or an array of other things than real numbers.
+    ValueError
+        If they have several shapes.
+    """
+    try:
+        arrays = [read_cell(cell) for cell in cells]
+    except TypeError as error:
+        raise TypeError(f"{name} holds {error}.") from error
+    shape, first = None, 0
+    for row, array in enumerate(arrays):
+        if array is None:
+            continue
+        if shape is None:
+            shape, first = array.shape, row
+        elif array.shape != shape:
+            raise ValueError(
+                f"{name} holds arrays of several shapes: {shape} in row {first}, and "
+                f"{array.shape} in row {row}; all must have one."
+            )
+    return arrays
 
 
 def is_missing_in_part(value: Any) -> bool:

@@ -30,7 +30,7 @@ _CHUNK_VALUES = 2**20
 _COPIED_COLUMNS = 128
 
 # A message lists so many columns.
-_MOST_LABELS = 100
+_MOST_LABELS = 20
 
 
 def is_categorical(column: pd.Series, label: str) -> bool:
@@ -314,11 +314,13 @@ class _Labels:
         raise ValueError(f"{self.subject} names the column {key!r}; X has {self._known()}.")
 
     def _known(self) -> str:
-        """Say which columns there are; of many, the first."""
+        """Say which columns there are; of many, the first levels or the first columns."""
         if self.labels is None:
-            return f"{self.n_features} columns"
+            return f"{self.n_features} columns without names, which are known by position"
         if len(self.labels) <= _MOST_LABELS:
             return f"columns {self.labels}"
+        if self.first and len(self.first) <= _MOST_LABELS:
+            return f"{self.n_features} columns, with the first levels {list(self.first)}"
         return f"{self.n_features} columns, the first of them {self.labels[:_MOST_LABELS]}"
 
 

@@ -86,12 +86,12 @@ def _refuse_other_tables(X: Any, name: str) -> None:
         raise TypeError(
             f"{name} is a list of {len(X)} tables, but one table is needed here. A "
             "NestedAutoencoder takes a list of one table per scale, and stack_scales makes one "
-            "table of it."
+            "table of it; of several kinds of data of the same rows, stack_kinds does."
         )
     if isinstance(X, dict) or getattr(getattr(X, "dtype", None), "names", None):
         raise TypeError(
             f"{name} is a {type(X).__name__} of named columns; make a table of it, such as "
-            f"pd.DataFrame({name})."
+            f"pd.DataFrame({name}), or of several kinds of data stack_kinds(**{name})."
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ._cells import cells_of, holds_arrays, read_cell
+from ._cells import cells_of, holds_arrays, read_cells
 from ._dtypes import assemble, dtype_groups
 from ._input import as_array, read_table, read_target, to_pandas, unmask
 from ._scales import check_names
@@ -168,19 +168,10 @@ def _from_array(value: Any, name: str) -> tuple[pd.DataFrame | np.ndarray, list[
 
 def _from_cells(cells: np.ndarray, name: str) -> tuple[np.ndarray, list[Any]]:
     """Give the arrays of a column's cells as rows of one array; and labels."""
-    try:
-        arrays = [read_cell(cell) for cell in cells]
-    except TypeError as error:
-        raise TypeError(f"{name} holds {error}.") from error
+    arrays = read_cells(cells, name)
     whole = [array for array in arrays if array is not None]
     shape = whole[0].shape
-    for row, array in enumerate(arrays):
-        if array is not None and array.shape != shape:
-            raise ValueError(
-                f"{name} holds arrays of several shapes: {shape} in its first row, and "
-                f"{array.shape} in row {row}."
-            )
-    rows = np.stack(whole).reshape(len(whole), -1)
+    rows = np.stack(whole).reshape(len(whole), prod(shape))
     measured = np.array([array is not None for array in arrays])
     if not measured.all():
         rows = _spread(rows, np.cumsum(measured) - 1, measured)

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ._cells import holds_arrays, read_cells
 from ._encoder import TableEncoder
-from ._input import n_dims, read_table
+from ._input import as_array, n_dims, read_table
 
 
-def table_of_kind(X: Any, name: str, encoder: TableEncoder) -> pd.DataFrame | np.ndarray:
+def read_kind(X: Any, parameter: str = "X") -> pd.DataFrame | pd.Series | np.ndarray:
+    """Give data of one kind as a DataFrame, a column of arrays, or an array.
+
+    Parameters
+    ----------
+    X : array-like, DataFrame or Series
+        Also a list of arrays, of rows that were not measured None.
+    parameter : str, default="X"
+        Name of the parameter, in messages.
+    """
+    if isinstance(X, pd.Series):
+        return X
+    if isinstance(X, list | tuple):
+        rows = as_array(X)
+        # rows that are lists of numbers, or categories beside numbers, are read as a table is
+        if any(row is None or (isinstance(row, np.ndarray) and row.ndim > 1) for row in rows):
+            return _stacked(rows, parameter)
+    if X is None or isinstance(X, str) or (isinstance(X, np.ndarray) and not X.ndim):
+        return np.asarray(X)  # no table, which whoever needs one says
+    return read_table(X, parameter)
+
+
+def _stacked(cells: Any, parameter: str) -> np.ndarray:
+    """Give arrays as rows of one, of shape (n_samples, ...); NaN where there is none."""
+    arrays = read_cells(cells, parameter)
+    whole = [array for array in arrays if array is not None]
+    if not whole:
+        raise ValueError(f"{parameter} has {len(arrays)} rows, none of which was measured.")
+    if len(whole) == len(arrays):
+        return np.stack(whole)
+    dtype = np.result_type(np.float32, *whole)
+    stacked = np.full((len(arrays), *whole[0].shape), np.nan, dtype)
+    stacked[[array is not None for array in arrays]] = whole
+    return stacked
+
+
+def table_of_kind(
+    X: Any, name: str, encoder: TableEncoder, parameter: str = "X"
+) -> pd.DataFrame | np.ndarray:
     """Give a table with the columns of ``fit``, of which those of one kind alone are measured.
 
     Parameters
@@ -23,6 +63,8 @@ def table_of_kind(X: Any, name: str, encoder: TableEncoder) -> pd.DataFrame | np
         Of the kind.
     encoder : TableEncoder
         Fitted.
+    parameter : str, default="X"
+        Name of the parameter, in messages.
 
     Raises
     ------
@@ -30,20 +72,23 @@ def table_of_kind(X: Any, name: str, encoder: TableEncoder) -> pd.DataFrame | np
         If X has neither the columns of the kind nor those of the table.
     """
     labels, positions = encoder.column_labels, encoder.codecs[name].columns.positions
-    if not isinstance(X, pd.Series):
-        X = read_table(X)
-    elif X.name is None and labels.is_frame:  # it is the column that the kind has
+    X = read_kind(X, parameter)
+    index = X.index if isinstance(X, pd.Series) else None
+    is_column = index is not None
+    if is_column and not encoder.codecs[name].has_cells and holds_arrays(X):
+        X = _stacked(X, parameter)
+    elif is_column and X.name is None and labels.is_frame:  # it is the column that the kind has
         X = X.to_frame(labels.labels[positions[0]])
-    else:
+    elif is_column:
         X = X.to_frame()
     if isinstance(X, pd.DataFrame) and labels.is_frame:
-        part = _own_columns(X, name, encoder)
+        part = _own_columns(X, name, encoder, parameter)
     else:
-        part = _own_array(X, name, encoder)
+        part = _own_array(X, name, encoder, parameter)
     if labels.is_frame:
         columns = labels.index()
         if not isinstance(part, pd.DataFrame):
-            part = pd.DataFrame(part)
+            part = pd.DataFrame(part, index)
         part = part.set_axis(columns[positions], axis=1)
         return part.reindex(columns=columns)
     dtype = object if encoder.keeps_objects else np.result_type(part.dtype, np.float32)
@@ -52,7 +97,9 @@ def table_of_kind(X: Any, name: str, encoder: TableEncoder) -> pd.DataFrame | np
     return table
 
 
-def _own_columns(X: pd.DataFrame, name: str, encoder: TableEncoder) -> pd.DataFrame:
+def _own_columns(
+    X: pd.DataFrame, name: str, encoder: TableEncoder, parameter: str
+) -> pd.DataFrame:
     """Give the columns of a kind, in the order of ``fit``, of a DataFrame."""
     labels, positions = encoder.column_labels, encoder.codecs[name].columns.positions
     if X.shape[1] == encoder.n_features:
@@ -65,13 +112,13 @@ def _own_columns(X: pd.DataFrame, name: str, encoder: TableEncoder) -> pd.DataFr
         if len(X.columns) == len(own) and set(X.columns) == set(wanted):
             return X[wanted]
     raise ValueError(
-        f"X must have the {len(own)} columns of the kind {name!r}, such as {own[0]!r}, or all "
-        f"{encoder.n_features} columns of fit; got {X.shape[1]} columns, such as "
+        f"{parameter} must have the {len(own)} columns of the kind {name!r}, such as {own[0]!r}, "
+        f"or all {encoder.n_features} columns of fit; got {X.shape[1]} columns, such as "
         f"{X.columns[0] if len(X.columns) else None!r}."
     )
 
 
-def _own_array(X: Any, name: str, encoder: TableEncoder) -> np.ndarray:
+def _own_array(X: Any, name: str, encoder: TableEncoder, parameter: str) -> np.ndarray:
     """Give the values of a kind of an array, of shape (n_samples, n_columns)."""
     codec = encoder.codecs[name]
     positions, shape = codec.columns.positions, codec.layout.shape
@@ -79,8 +126,8 @@ def _own_array(X: Any, name: str, encoder: TableEncoder) -> np.ndarray:
     if codec.has_cells and X.dtype == object and n_dims(X) == 1:  # a column of cells
         X = X[:, None]
     rule = (
-        f"X must have the shape (n_samples, {len(positions)}) of the columns of the kind "
-        f"{name!r}"
+        f"{parameter} must have the shape (n_samples, {len(positions)}) of the columns of the "
+        f"kind {name!r}"
         + (f", or (n_samples, {', '.join(map(str, shape))}) of its arrays" if shape else "")
         + f", or (n_samples, {encoder.n_features}) of the whole table"
     )
@@ -90,13 +137,14 @@ def _own_array(X: Any, name: str, encoder: TableEncoder) -> np.ndarray:
             row[0] = array
         return cells
     if shape and X.shape[1:] == shape:
-        return X.reshape(len(X), -1)
+        return X.reshape(len(X), prod(shape))
     is_read = not codec.has_cells or X.dtype == object  # else numbers, where cells hold arrays
     if n_dims(X) == 2 and X.shape[1] == len(positions) and is_read:
         return X
     if n_dims(X) == 2 and X.shape[1] == encoder.n_features:
         return X[:, positions]
-    raise ValueError(f"{rule}; got the shape {X.shape}.")
+    got = f"the shape {X.shape}" if X.ndim else repr(X.item())
+    raise ValueError(f"{rule}; got {got}.")
 
 
 def kind_of_table(

@@ -198,7 +198,8 @@ def read_numbers(y: Any, *, allow_nd: bool = False) -> np.ndarray:
         if "could not convert" not in str(error):
             raise
         raise ValueError(
-            f"y must hold numbers: {error}. For classes there is SupervisedAutoencoderClassifier."
+            f"y must hold numbers: {error}. For classes there are "
+            "SupervisedAutoencoderClassifier and DualAutoencoderClassifier."
         ) from error
 
 

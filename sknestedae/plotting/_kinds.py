@@ -53,6 +53,12 @@ class Kinds(NamedTuple):
             X = step.transform(X)
         X = flat_table(to_pandas(X))[0]
         columns = {name: list(fitted.columns) for name, fitted in dual.blocks_.items()}
+        expected = sum(map(len, columns.values()))
+        if np.ndim(X) != 2 or np.shape(X)[1] != expected:
+            raise ValueError(
+                f"X must be a whole table, with the {expected} columns that were fitted, of the "
+                f"kinds {list(columns)}; got the shape {np.shape(X)}. Make one with stack_kinds."
+            )
         return cls(dual, X, columns, {array.name: array for array in fitted_arrays(dual)})
 
     def check(self, name: Any, parameter: str) -> None:

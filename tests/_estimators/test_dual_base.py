@@ -800,10 +800,50 @@ def test_rows_of_which_nothing_was_measured():
     ):
         with pytest.raises(ValueError, match=message):
             call()
+    with pytest.raises(ValueError, match="Drop them from library"):
+        model.retrieve(X, "spectrum", some)
+    with pytest.raises(ValueError, match="Drop them from X"):
+        model.retrieve(some, "image", X)
     for name in ("image", "spectrum"):
         lacking = without(X, **{name: slice(None)})
         with pytest.raises(ValueError, match="No row of X has both kinds, 'image' and 'spectrum'"):
             model.translation_score(lacking, "image", "spectrum")
+
+
+def test_arrays_of_a_kind_come_as_a_list_or_a_series(fitted):
+    model, X, _ = fitted
+    images = X["image"].to_numpy().reshape(-1, *SHAPE)
+    expected = model.translate(images, "image", "spectrum")
+    index = [f"row {i}" for i in range(len(images))]
+    for given in (list(images), pd.Series(list(images), index)):
+        assert_array_equal(model.translate(given, "image", "spectrum"), expected)
+    found = model.retrieve(X, "spectrum", images)
+    assert_array_equal(model.retrieve(X, "spectrum", pd.Series(list(images))), found)
+    completed = model.complete(pd.Series(list(images), index), block="image")
+    assert completed.index.tolist() == index
+
+
+def test_one_kind_s_arrays_are_named(fitted):
+    """An array of one kind in the place of a table, a kind's name in that of another parameter."""
+    model, X, _ = fitted
+    spectra = X["spectrum"].to_numpy()
+    images = X["image"].to_numpy().reshape(-1, *SHAPE)
+    for method in (model.transform, model.predict, model.complete):
+        message = rf"X has {spectra.shape[1]} features, but .* say so with block='spectrum'"
+        with pytest.raises(ValueError, match=message):
+            method(spectra)
+        message = r"X has the shape \(.* The kind 'image' alone .* say so with block='image'"
+        with pytest.raises(ValueError, match=message):
+            method(images)
+    for method in (model.transform, model.predict):
+        message = "'return_std' parameter must be True or False, got 'image'.* block='image'"
+        with pytest.raises(ValueError, match=message):
+            method(images, "image")
+    message = r"'source' parameter must be one of the kinds \['image', 'spectrum'\], got array"
+    with pytest.raises(ValueError, match=message):
+        model.translate("image", images, "spectrum")
+    with pytest.raises(ValueError, match="of several kinds of arrays, stack_kinds makes one"):
+        model.score(images)
 
 
 def test_kinds_and_rows_that_are_not_there(fitted):

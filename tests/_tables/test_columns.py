@@ -156,6 +156,15 @@ def test_a_message_lists_the_first_of_many_columns():
     assert len(str(caught.value)) < 1000
 
 
+def test_a_message_lists_first_levels_or_says_that_there_are_no_names():
+    labels = [(kind, j) for kind in ("image", "spectrum") for j in range(50)]
+    message = r"the column 'spectra'; X has 100 columns, with the first levels \['image', 'spe"
+    with pytest.raises(ValueError, match=message):
+        resolve_columns("spectra", labels, 100, "It")
+    with pytest.raises(ValueError, match=r"'image'; X has 100 columns without names"):
+        resolve_columns("image", None, 100, "It")
+
+
 @pytest.mark.parametrize("key", [[1, 2], {}, ("a", ["x"])])
 def test_what_is_no_name_names_no_column(key):
     with pytest.raises(ValueError, match="It names the column"):

@@ -209,7 +209,7 @@ def test_an_index_of_two_levels():
         ({"a": [[1, 2], [3]]}, "a holds rows of several shapes"),
         (
             {"a": pd.Series(as_cells([np.ones(2), None, np.ones(3)], missing=[1]))},
-            r"a holds arrays of several shapes: \(2,\) in its first row, and \(3,\) in row 2",
+            r"a holds arrays of several shapes: \(2,\) in row 0, and \(3,\) in row 2",
         ),
         ({"a__b": np.ones(2)}, "'kinds' parameter must have names .* without '__', got 'a__b'"),
     ],

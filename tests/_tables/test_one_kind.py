@@ -58,6 +58,10 @@ FRAME_SPELLINGS = {
     "an array": lambda X: IMAGES,
     "lists": lambda X: IMAGES.tolist(),
     "an array of the whole": lambda X: X.to_numpy(),
+    "a column of arrays": lambda X: pd.Series(list(IMAGES)),
+    "a column of arrays with a name": lambda X: pd.Series(list(IMAGES), name="pixels"),
+    "a list of arrays": lambda X: list(IMAGES),
+    "a tuple of arrays": lambda X: tuple(IMAGES),
     "other row labels": lambda X: X["image"].set_axis(list("uvwxyz")),
 }
 
@@ -166,6 +170,47 @@ def test_a_missing_cell_is_a_row_without_the_kind():
     encoder = fitted(CELLS)
     table = table_of_kind(pd.Series(as_cells(IMAGES, missing=[2])), "image", encoder)
     assert encoder.transform(table)["image"].present().tolist() == [i != 2 for i in range(N_ROWS)]
+
+
+@pytest.mark.parametrize("X", [two_levels(), CELLS], ids=["columns", "cells"])
+@pytest.mark.parametrize("spelling", [list, pd.Series])
+def test_none_among_arrays_is_a_row_without_the_kind(X, spelling):
+    encoder = fitted(X)
+    given = spelling([None if i == 2 else image for i, image in enumerate(IMAGES)])
+    own = encoder.transform(table_of_kind(given, "image", encoder))["image"]
+    measured = np.arange(N_ROWS) != 2
+    assert_array_equal(own.present(), measured)
+    expected = encoder.transform(X)["image"].values
+    assert_array_equal(own.values[measured], expected[measured])
+
+
+def test_the_labels_of_a_column_of_arrays_stay():
+    labels = list("uvwxyz")
+    table = table_of_kind(pd.Series(list(IMAGES), labels), "image", fitted(two_levels()))
+    assert table.index.tolist() == labels
+
+
+def test_whole_numbers_beside_a_missing_array_stay_exact():
+    large = np.full((2, 3), 2**24 + 1)  # which float32 cannot hold
+    table = table_of_kind([large, None], "image", fitted(two_levels()))
+    assert (table.loc[0, "image"] == 2**24 + 1).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([IMAGES[0], SPECTRA[0]], r"library holds arrays of several shapes: \(2, 3\) in row 0, "
+         r"and \(4,\) in row 1; all must have one"),
+        ([None, None], "library has 2 rows, none of which was measured"),
+        ("image", r"library must have the shape .* got 'image'"),
+        (None, "library must have the shape .* got None"),
+        (FLAT[:, :5], r"library must have the shape .* got the shape \(6, 5\)"),
+        (NUMBERS, "library must have the 6 columns"),
+    ],
+)  # fmt: skip
+def test_messages_name_the_parameter(given, message):
+    with pytest.raises(ValueError, match=message):
+        table_of_kind(given, "image", fitted(two_levels()), "library")
 
 
 def test_entries_that_are_missing_stay_missing():

@@ -93,6 +93,9 @@ def test_errors_of_kinds(dual, data):
         lacking.latents("image")
     with pytest.raises(ValueError, match="No row of X has both kinds, 'image' and 'spectrum'"):
         lacking.translated("image", "spectrum", average_poses=True)
+    numbers = X["spectrum"].to_numpy()
+    with pytest.raises(ValueError, match=r"whole table, with the \d+ columns .* got the shape \("):
+        Kinds.read(dual, numbers, "caller")
     with pytest.raises(TypeError, match="of caller must have translate and blocks_; PCA has not"):
         Kinds.read(PCA(), X, "caller")
     with pytest.raises(TypeError, match=r"of caller must be one table, got 2 .* stack_kinds"):
