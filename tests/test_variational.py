@@ -410,3 +410,24 @@ def test_training_goes_on_with_the_same_kind_of_latents():
         fitted.set_params(beta=None).fit(X, y)
     fitted.set_params(beta=0.1).fit(X, y)  # another weight of the same term
     assert fitted.n_active_components_ is not None
+
+
+@pytest.mark.filterwarnings("ignore::sknestedae.exceptions.CollapsedLatentsWarning")
+def test_early_stopping_begins_after_the_warm_up():
+    """Before it the loss with the whole divergence rises, as the network uses its latents."""
+    X, y = regression()
+    settings = {"beta": 3.0, "early_stopping": True, "n_iter_no_change": 3, "max_iter": 60}
+    settings["learning_rate_init"] = 0.03
+    fitted = sae(**settings).fit(X, y)
+    loss = fitted.history_["valid_loss"]
+    assert loss[5] > loss[4] > loss[2]
+    assert fitted.n_iter_ > 15  # a quarter of the epochs
+    assert fitted.best_iter_ > 15
+    grid = {"alpha": [1e-3, 1e-2]}
+    solo, batched = (
+        search(sae(**settings), grid, cv=2).fit(X, y)
+        for search in (GridSearchCV, BatchedGridSearchCV)
+    )
+    assert_allclose(
+        batched.cv_results_["mean_test_score"], solo.cv_results_["mean_test_score"], rtol=1e-6
+    )

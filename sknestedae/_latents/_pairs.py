@@ -131,8 +131,10 @@ class PairMoments:
             return ((z @ excess) * z).sum(axis=1)
 
         a, b = slice(0, n), slice(n, 2 * n)
-        cross = first @ joint[a, b] @ second.T
-        return -(own(first, a)[:, None] + own(second, b)[None, :] + 2 * cross) / 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            cross = first @ joint[a, b] @ second.T
+            found = -(own(first, a)[:, None] + own(second, b)[None, :] + 2 * cross) / 2
+        return np.where(np.isnan(found), -np.inf, found)  # latents further away than numbers go
 
 
 @dataclass

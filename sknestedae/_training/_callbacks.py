@@ -48,7 +48,7 @@ class BestEpoch(Callback):
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start anew."""
         patience = math.inf if self.patience is None else self.patience
-        self._epochs = BestEpochs([self.tol], [patience])
+        self._epochs = BestEpochs([self.tol], [patience], [net.warm_up])
         self._live = list(net.module_.state_dict().values())  # shares the parameters' memory
         self._kept = [tensor.clone() for tensor in self._live]
 
@@ -142,7 +142,9 @@ class LearningRate(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start anew."""
-        self._rates = LearningRates([self.schedule], [self.max_iter], [self.patience])
+        self._rates = LearningRates(
+            [self.schedule], [self.max_iter], [self.patience], [net.warm_up]
+        )
         self._initial = [group["lr"] for group in net.optimizer_.param_groups]
         self._n_epochs = 0
 

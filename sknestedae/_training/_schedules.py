@@ -59,17 +59,26 @@ class LearningRates:
         Number of epochs in which the cosine falls to 0.
     patience : array-like of int
         Number of epochs without gain that a plateau may last.
+    warm_up : array-like of int, default=0
+        Number of first epochs in which no plateau is looked for: the loss may rise there.
 
     Attributes
     ----------
     factor : ndarray of shape (n_networks,)
     """
 
-    def __init__(self, schedules: Sequence[str], max_iter: ArrayLike, patience: ArrayLike) -> None:
+    def __init__(
+        self,
+        schedules: Sequence[str],
+        max_iter: ArrayLike,
+        patience: ArrayLike,
+        warm_up: ArrayLike = 0,
+    ) -> None:
         self._is_cosine = np.array([schedule == "cosine" for schedule in schedules])
         self._has_plateau = np.array([schedule == "plateau" for schedule in schedules])
         self._max_iter = np.asarray(max_iter)
         self._patience = np.asarray(patience)
+        self._warm_up = np.broadcast_to(warm_up, self._is_cosine.shape)
         self._best = np.full(len(self._is_cosine), np.inf)
         self._n_bad = np.zeros(len(self._is_cosine), dtype=int)
         self.factor = np.ones(len(self._is_cosine))
@@ -80,6 +89,7 @@ class LearningRates:
         self._has_plateau = self._has_plateau[networks]
         self._max_iter = self._max_iter[networks]
         self._patience = self._patience[networks]
+        self._warm_up = self._warm_up[networks]
         self._best = self._best[networks]
         self._n_bad = self._n_bad[networks]
         self.factor = self.factor[networks]
@@ -98,9 +108,10 @@ class LearningRates:
         """
         # All three schedules are computed for all networks, and each takes its own: a handful of
         # operations on small arrays, where a loop over networks would take longer than a step.
-        is_better = loss < self._best[rows] * (1 - _PLATEAU_GAIN)
+        is_warm = epoch > self._warm_up[rows]
+        is_better = is_warm & (loss < self._best[rows] * (1 - _PLATEAU_GAIN))
         self._best[rows] = np.where(is_better, loss, self._best[rows])
-        n_bad = np.where(is_better, 0, self._n_bad[rows] + 1)
+        n_bad = np.where(is_better | ~is_warm, 0, self._n_bad[rows] + 1)
         halves = self._has_plateau[rows] & (n_bad > self._patience[rows])
         self._n_bad[rows] = np.where(halves, 0, n_bad)
         cosine = (1 + np.cos(np.pi * np.minimum(epoch / self._max_iter[rows], 1))) / 2
@@ -117,6 +128,10 @@ class BestEpochs:
         A smaller fall of the loss is no gain.
     patience : array-like of float
         Number of epochs without gain after which a network stops; infinite for never.
+    warm_up : array-like of int, default=0
+        Number of first epochs that are not compared: the latest is the best of them. While the
+        weight of a term grows, the network learns what will cost it later, and the loss with the
+        whole weight rises.
 
     Attributes
     ----------
@@ -125,9 +140,10 @@ class BestEpochs:
         for none.
     """
 
-    def __init__(self, tol: ArrayLike, patience: ArrayLike) -> None:
+    def __init__(self, tol: ArrayLike, patience: ArrayLike, warm_up: ArrayLike = 0) -> None:
         self._tol = np.asarray(tol, dtype=float)
         self._patience = np.asarray(patience, dtype=float)
+        self._warm_up = np.broadcast_to(warm_up, self._tol.shape)
         n_networks = len(self._tol)
         self._best = np.full(n_networks, np.inf)
         self._n_no_change = np.zeros(n_networks, dtype=int)
@@ -138,6 +154,7 @@ class BestEpochs:
         """Go on with some of the networks."""
         self._tol = self._tol[networks]
         self._patience = self._patience[networks]
+        self._warm_up = self._warm_up[networks]
         self._best = self._best[networks]
         self._n_no_change = self._n_no_change[networks]
         self.best_iter = self.best_iter[networks]
@@ -168,11 +185,12 @@ class BestEpochs:
         is_best, stops : ndarray of bool
             Whether the epoch is to be kept, and whether it was the last one.
         """
+        is_warm = epoch > self._warm_up[rows]
         with np.errstate(invalid="ignore"):
-            no_gain = loss > self._best[rows] - self._tol[rows]
-            is_best = is_finite & (loss < self._best[rows])
+            no_gain = is_warm & (loss > self._best[rows] - self._tol[rows])
+            is_best = is_finite & (~is_warm | (loss < self._best[rows]))
         self._n_no_change[rows] = np.where(no_gain, self._n_no_change[rows] + 1, 0)
-        self._best[rows] = np.where(is_best, loss, self._best[rows])
+        self._best[rows] = np.where(is_best & is_warm, loss, self._best[rows])
         self.best_iter[rows] = np.where(is_best, epoch, self.best_iter[rows])
         self.diverged_iter[rows] = np.where(is_finite, 0, epoch)
         return is_best, ~is_finite | (self._n_no_change[rows] >= self._patience[rows])

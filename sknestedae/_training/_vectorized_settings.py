@@ -99,18 +99,21 @@ def _side_by_side(numbers: Sequence[Mapping[str, float]]) -> dict[str, np.ndarra
     return {name: np.array([own[name] for own in numbers], dtype=float) for name in numbers[0]}
 
 
-def best_epochs_of(callbacks: Sequence[BestEpoch]) -> BestEpochs:
+def best_epochs_of(callbacks: Sequence[BestEpoch], warm_up: np.ndarray) -> BestEpochs:
     """Give the rules of early stopping of many networks as one."""
     patience = [math.inf if one.patience is None else one.patience for one in callbacks]
-    return BestEpochs([one.tol for one in callbacks], patience)
+    return BestEpochs([one.tol for one in callbacks], patience, warm_up)
 
 
-def learning_rates_of(callbacks: Sequence[LearningRate | None]) -> LearningRates:
+def learning_rates_of(
+    callbacks: Sequence[LearningRate | None], warm_up: np.ndarray
+) -> LearningRates:
     """Give the learning-rate schedules of many networks as one; None is a constant rate."""
     return LearningRates(
         ["constant" if one is None else one.schedule for one in callbacks],
         [1 if one is None else one.max_iter for one in callbacks],
         [0 if one is None else one.patience for one in callbacks],
+        warm_up,
     )
 
 

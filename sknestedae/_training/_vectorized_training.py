@@ -84,9 +84,10 @@ class VectorizedTraining:
         self.settings = StackedSettings.of_jobs(jobs, [one.n_batches for one in self.samplers])
         callbacks = [dict(job.net.callbacks_) for job in jobs]
         self.monitor: str = callbacks[0]["_best_epoch"].monitor
-        self.best_epochs = best_epochs_of([own["_best_epoch"] for own in callbacks])
+        warm_up = self.settings.warm_up
+        self.best_epochs = best_epochs_of([own["_best_epoch"] for own in callbacks], warm_up)
         schedules = [own.get("_learning_rate") for own in callbacks]
-        self.rates = learning_rates_of(schedules)
+        self.rates = learning_rates_of(schedules, warm_up)
         self.optimizer = StackedAdam(self.parameters, share_one_rate(self.settings, schedules))
         self.history: list[list[dict[str, float]]] = [[] for _ in jobs]
         self._begin_sums()

@@ -123,6 +123,14 @@ def test_a_constant_latent_tells_nothing():
     assert_allclose(again.log_ratio(moved, second), score, **ROUNDING)
 
 
+def test_latents_further_away_than_numbers_go_belong_to_nothing():
+    own, (first, second, _) = moments(), pairs(5)
+    first[0] = 1e200
+    found = own.log_ratio(first, second)  # whose squares overflow, without a warning
+    assert (found[0] == -np.inf).all()
+    assert_allclose(found[1:], own.log_ratio(first[1:], second), **ROUNDING)
+
+
 @pytest.mark.parametrize("n_pairs", [1, 2, 3])
 def test_few_pairs_give_numbers(n_pairs):
     own = moments(n_pairs)

@@ -18,6 +18,7 @@ class Net:
         self.module_ = nn.Linear(1, 1)
         self.history = []
         self.optimizer_ = SimpleNamespace(param_groups=[{"lr": 0.1}])
+        self.warm_up = 0
 
     def is_finite(self):
         return bool(self.module_.weight.isfinite())

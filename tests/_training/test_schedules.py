@@ -121,6 +121,31 @@ def test_the_reconstruction_is_the_mean_of_the_blocks_by_their_shares():
 # -- terms that warm up
 
 
+def test_epochs_of_the_warm_up_are_not_compared():
+    """The loss rises in them; the latest is kept, and patience begins behind them."""
+    best = BestEpochs([0.0, 0.0], [2, 2], [3, 0])
+    losses = [1.0, 2.0, 3.0, 2.5, 2.6, 2.7]
+    kept, stops = [], []
+    for k, loss in enumerate(losses):
+        found = best.judge(slice(None), k + 1, np.full(2, loss), np.ones(2, dtype=bool))
+        kept.append(found[0].tolist())
+        stops.append(found[1].tolist())
+    assert [one for one, _ in kept] == [True, True, True, True, False, False]
+    assert [one for one, _ in stops] == [False] * 5 + [True]
+    assert best.best_iter.tolist() == [4, 1]
+    assert stops[2][1]  # without a warm-up, two epochs after the first
+
+
+def test_no_plateau_is_looked_for_in_the_warm_up():
+    rates = LearningRates(["plateau", "plateau"], [9, 9], [1, 1], [3, 0])
+    factors = []
+    for k, loss in enumerate([1.0, 2.0, 3.0, 2.5, 2.4, 2.3]):
+        rates.step(slice(None), k + 1, np.full(2, loss))
+        factors.append(rates.factor.tolist())
+    assert [one for one, _ in factors] == [1.0] * 6
+    assert factors[2][1] == 0.5
+
+
 @pytest.mark.parametrize("max_iter", [1, 2, 3, 4, 5, 100, 301])
 def test_a_quarter_of_the_epochs_warms_up(max_iter):
     """Rounded up, so that the first epoch has nothing of the term in any fit."""
