@@ -404,7 +404,9 @@ def test_points_have_no_deviation_and_no_samples():
 def test_training_goes_on_with_the_same_kind_of_latents():
     X, y = regression()
     fitted = sae(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="'is_variational' parameter was"):
+    with pytest.raises(
+        ValueError, match="'beta' parameter was a number in the last fit and is None"
+    ):
         fitted.set_params(beta=None).fit(X, y)
     fitted.set_params(beta=0.1).fit(X, y)  # another weight of the same term
     assert fitted.n_active_components_ is not None

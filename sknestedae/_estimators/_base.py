@@ -535,7 +535,8 @@ class BaseSupervisedAutoencoder(
         )
         best_iter = check_divergence(job.net, "The loss", remedy)
         goes_on = incremental and resume  # a part of a stream adds to what was learnt before
-        pairs = learn_pairs(job.net.module_, job.train, self._fitted.pairs if goes_on else None)
+        before = self._fitted.pairs if goes_on else None
+        pairs = learn_pairs(job.net.module_, job.train, before, power=job.weight_power)
         statistics = LatentStatistics.learn(
             job.net.module_, job.train, setup.layouts, job.weight_power
         )

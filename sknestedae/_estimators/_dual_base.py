@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import softmax
-from sklearn.utils import check_scalar
+from sklearn.utils import check_scalar, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from .._ambient import isolated
 from .._compat import Interval, StrOptions, check_sample_weight
+from .._latents._pairs import PairMoments
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch
 from .._networks._dual import DualModule
@@ -24,6 +25,7 @@ from .._tables._base_codec import Codec
 from .._tables._input import FrameKind, give_back, read_rows, table_kind
 from .._tables._labels import scale_columns
 from .._tables._layout import Layout
+from .._tables._missing import give_back_filled
 from .._tables._one_kind import kind_of_table, read_kind, table_of_kind
 from .._tables._weights import scale_weights
 from .._training._objective import Objective, divergence_weight
@@ -46,6 +48,9 @@ from ._fitted import (
 from ._validation import check_block_names, check_block_weights, check_spread
 
 SEPARATED = "separated"
+
+# Number of pairs whose scores are in memory at once, of each member: 32 MB.
+_PAIRS_AT_ONCE = 1 << 22
 
 
 class DualMixin(BaseSupervisedAutoencoder):
@@ -186,13 +191,16 @@ class DualMixin(BaseSupervisedAutoencoder):
         table = self._check_X(X, reset=False)
         encoded = self._fitted.table.transform(table)
         known = encoded[source].present() & encoded[target].present()
-        if not known.any():
-            raise ValueError(
-                f"No row of X has both kinds, {source!r} and {target!r}, so that no translation "
-                "can be scored."
-            )
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            known &= sample_weight > 0
+        if not known.any():
+            positive = "" if sample_weight is None else " and a positive weight"
+            raise ValueError(
+                f"No row of X has both kinds, {source!r} and {target!r}{positive}, so that no "
+                "translation can be scored."
+            )
+        if sample_weight is not None:
             sample_weight, _ = scale_weights(sample_weight[known])
         rows = table[known] if isinstance(table, np.ndarray) else table.loc[known]
         values = self._translated(rows, source, target, True)
@@ -254,16 +262,22 @@ class DualMixin(BaseSupervisedAutoencoder):
                 f"The 'target' parameter must be another kind than the source, {source!r}."
             )
         check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
-        scores = np.mean(
-            [m._pair_scores(X, source, library, target) for m in self.members_], axis=0
-        )
-        if n_neighbors > scores.shape[1]:
+        members = [m._latents_to_match(X, source, library, target) for m in self.members_]
+        _, Z, others = members[0]
+        if n_neighbors > len(others):
             raise ValueError(
                 f"The 'n_neighbors' parameter must be at most the number of rows of the library, "
-                f"{scores.shape[1]}, got {n_neighbors}."
+                f"{len(others)}, got {n_neighbors}."
             )
-        index = np.argsort(-scores, axis=1, kind="stable")[:, :n_neighbors]
-        return (index, np.take_along_axis(scores, index, axis=1)) if return_scores else index
+        index = np.empty((len(Z), n_neighbors), dtype=np.intp)
+        scores = np.empty((len(Z), n_neighbors))
+        # never all pairs at once: of large libraries they need not fit into memory
+        for rows in gen_batches(len(Z), max(_PAIRS_AT_ONCE // len(others), 1)):
+            own = sum(moments.log_ratio(Z[rows], others) for moments, Z, others in members)
+            own = own / len(members)
+            index[rows] = np.argsort(-own, axis=1, kind="stable")[:, :n_neighbors]
+            scores[rows] = np.take_along_axis(own, index[rows], axis=1)
+        return (index, scores) if return_scores else index
 
     @isolated
     def complete(self, X, *, n_candidates=None, tolerance=None, block=None):
@@ -292,7 +306,8 @@ class DualMixin(BaseSupervisedAutoencoder):
             If rows have no completion within the tolerance.
         """
         X = self._whole_table(X, block)
-        return super().complete(X, n_candidates=n_candidates, tolerance=tolerance)
+        found = super().complete(X, n_candidates=n_candidates, tolerance=tolerance)
+        return found if block is None else give_back_filled(found, self._fitted.frame_kind)
 
     # -- one kind
 
@@ -355,8 +370,10 @@ class DualMixin(BaseSupervisedAutoencoder):
             parts.append(own)
         return mean_of_values([own.numpy() for own in parts], codec.layout)
 
-    def _pair_scores(self, X: Any, source: str, library: Any, target: str) -> np.ndarray:
-        """Give the scores of all pairs, of shape (n_samples, n_library)."""
+    def _latents_to_match(
+        self, X: Any, source: str, library: Any, target: str
+    ) -> tuple[PairMoments, np.ndarray, np.ndarray]:
+        """Give the moments of two kinds, and the latents of X and of a library in these."""
         fitted = self._fitted
         assert fitted.pairs is not None
         moments = fitted.pairs.of(source, target)
@@ -372,7 +389,7 @@ class DualMixin(BaseSupervisedAutoencoder):
             )
         Z = fitted.apply(_own_latents(source), self._encode_kind(X, source, "source"))
         others = self._encode_kind(library, target, "target", "library")
-        return moments.log_ratio(Z, fitted.apply(_own_latents(target), others))
+        return moments, Z, fitted.apply(_own_latents(target), others)
 
     # -- fitting
 
@@ -411,29 +428,59 @@ class DualMixin(BaseSupervisedAutoencoder):
                 f"{names[0]!r}, of {setup.table.n_features} feature(s). Name the columns of each "
                 "in the 'blocks' parameter, or make X by stack_kinds."
             )
-        present = {name: rows.presence(name) for name in names}
-        known = {
-            name: np.ones(len(rows), bool) if own is None else own[:, 0].cpu().numpy()
-            for name, own in present.items()
-        }
+        known = {name: rows.has(name) for name in names}
         n_kinds = np.sum(list(known.values()), axis=0)
         if not n_kinds.all():
             raise ValueError(
                 f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop "
                 "them, of a DataFrame with X.dropna(how='all')."
             )
-        others = n_kinds > 1
-        if self._is_separated:  # maps are from and to the first
-            others = known[names[0]]
-        beside = {name: (own & others)[learnt].any() for name, own in known.items()}
-        alone = [name for name, has_partner in beside.items() if not has_partner]
-        if alone and needs_partners:
-            other = f"the kind {names[0]!r}" if self._is_separated else "another kind"
-            where = "X" if isinstance(learnt, slice) else "X that is not held out"
+        if needs_partners:
+            self._check_partners(known, learnt)
+            self._check_labels(rows, known[names[0]], learnt, names[0])
+
+    def _check_partners(self, known: dict[str, np.ndarray], learnt: np.ndarray | slice) -> None:
+        """Refuse kinds that no row has beside another.
+
+        Parameters
+        ----------
+        known : dict of str to ndarray of bool, shape (n_rows,)
+            Which rows have which kinds.
+        learnt : ndarray of int or slice
+            Rows that are not held out.
+        """
+        first, *_ = known
+        # maps of separated spaces are from and to the first
+        others = known[first] if self._is_separated else np.sum(list(known.values()), axis=0) > 1
+        alone = [name for name, own in known.items() if not (own & others)[learnt].any()]
+        if alone:
+            other = f"the kind {first!r}" if self._is_separated else "another kind"
             raise ValueError(
-                f"No row of {where} has the kind {alone[0]!r} and {other} as well: nothing tells "
-                "how they belong together."
+                f"No row of {_name_of_rows(learnt)} has the kind {alone[0]!r} and {other} as "
+                f"well: nothing tells how they belong together.{self._hint_of_draws()}"
             )
+
+    def _check_labels(
+        self, rows: Batch, has_first: np.ndarray, learnt: np.ndarray | slice, first: str
+    ) -> None:
+        """Refuse labels of which none is of a row with the first kind, where spaces are separated.
+
+        Each output of a target needs one.
+        """
+        if not self._is_separated or rows.labelled is None:
+            return
+        is_labelled = rows.labelled.cpu().numpy()  # (n_rows, 1) or (n_rows, n_outputs)
+        learns = (is_labelled & has_first[:, None])[learnt].any(axis=0)
+        if (is_labelled[learnt].any(axis=0) & ~learns).any():
+            raise ValueError(
+                f"No row of {_name_of_rows(learnt)} with a label has the kind {first!r}, which "
+                f"labels are learnt from with alignment='separated'.{self._hint_of_draws()}"
+            )
+
+    def _hint_of_draws(self) -> str:
+        if not self.bootstrap:
+            return ""
+        return " With bootstrap=True, these are rows that a member of the ensemble has drawn."
 
     def _make_architecture(
         self, blocks: dict[str, Block], table: Any, target: Target | None
@@ -463,7 +510,16 @@ class DualMixin(BaseSupervisedAutoencoder):
         if not self._is_separated:
             terms.append(AlignmentTerm(self.alignment, names, setup.n_components))
         if self.beta is not None:
-            terms.append(DivergenceTerm(divergence_weight(self.beta, setup.layouts), names))
+            weight = divergence_weight(self.beta, setup.layouts)
+            if self._is_separated:  # a term each: rows without a kind do not move its own
+                share = 1 / len(names)
+                own = {f"divergence__{name}": name for name in names}
+                groups["divergence"] = dict.fromkeys(own, share)
+                terms += [
+                    DivergenceTerm(weight * share, (name,), key) for key, name in own.items()
+                ]
+            else:
+                terms.append(DivergenceTerm(weight, names))
         return Objective(terms, block_shares=shares, groups=groups, l1=self.l1, alpha=alpha)
 
     def _array_terms(
@@ -504,6 +560,11 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _choose_head(self, fitted: FittedAutoencoder, data: Any, passed: Any) -> None:
         """Let the network predict: other predictors would need all kinds of a row."""
         return
+
+
+def _name_of_rows(learnt: np.ndarray | slice) -> str:
+    """Name the rows that are learnt from: all, or those that are not held out."""
+    return "X" if isinstance(learnt, slice) else "X that is not held out"
 
 
 def check_no_kind(return_std: Any) -> None:
@@ -591,6 +652,8 @@ def recoded(values: np.ndarray, codec: Codec, other: Codec) -> np.ndarray:
         for k, value in enumerate(other.categories[j].values):
             if value in known:
                 result[:, other_group.start + k] = values[:, group.start + known.index(value)]
+        if not set(known) & set(other.categories[j].values):
+            result[:, other_group] = 0.0  # not one is known: all are as probable
     return result.astype(values.dtype)
 
 

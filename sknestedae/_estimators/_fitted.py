@@ -44,6 +44,12 @@ Target = NumericTarget | ClassTarget
 # Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016, section 5.2).
 _ACTIVE = 0.01
 
+# Of what is on or off in a network: the parameter that says it, and its values for off and on.
+_SWITCHES = {
+    "is_variational": ("beta", "None", "a number"),
+    "is_separated": ("alignment", "a number", "'separated'"),
+}
+
 # From the module and some rows to a tensor with one row a sample.
 ModuleFunction = Callable[[AutoencoderModule, Batch], Tensor]
 
@@ -117,8 +123,12 @@ class NetworkSetup:
             if name in ("layouts", "target_layout"):  # they follow from the data
                 continue
             if _plain(value) != _plain(then[name]):
+                parameter, was, is_now = name, repr(then[name]), repr(value)
+                if name in _SWITCHES:
+                    parameter, off, on = _SWITCHES[name]
+                    was, is_now = (on, off) if then[name] else (off, on)
                 raise ValueError(
-                    f"The '{name}' parameter was {then[name]!r} in the last fit and is {value!r} "
+                    f"The '{parameter}' parameter was {was} in the last fit and is {is_now} "
                     "now; warm_start and partial_fit go on with the same network."
                 )
 
@@ -398,7 +408,7 @@ class FittedAutoencoder(NetworkSetup):
         power : int
             Power of two that their weights were divided by.
         """
-        self.pairs = learn_pairs(self.module, rows)
+        self.pairs = learn_pairs(self.module, rows, power=power)
         self.latent_statistics = LatentStatistics.learn(self.module, rows, self.layouts, power)
 
     # -- in files
@@ -469,7 +479,11 @@ class FittedAutoencoder(NetworkSetup):
 
 
 def learn_pairs(
-    module: AutoencoderModule, dataset: Subset, before: PairStatistics | None = None
+    module: AutoencoderModule,
+    dataset: Subset,
+    before: PairStatistics | None = None,
+    *,
+    power: int,
 ) -> PairStatistics | None:
     """Learn what latents from different blocks have in common, and let the network know.
 
@@ -479,6 +493,8 @@ def learn_pairs(
     dataset : Subset
     before : PairStatistics or None
         Of earlier rows of a stream.
+    power : int
+        Power of two that the weights of the rows were divided by.
 
     Returns
     -------
@@ -487,7 +503,7 @@ def learn_pairs(
     """
     if not isinstance(module, DualModule):
         return None
-    pairs = PairStatistics.learn(module, dataset)
+    pairs = PairStatistics.learn(module, dataset, power)
     pairs = pairs if before is None else before.merge(pairs)
     pairs.set_maps(module)
     return pairs

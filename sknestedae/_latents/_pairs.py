@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -33,21 +33,26 @@ class PairMoments:
     Parameters
     ----------
     weight : float
-        Total weight of these rows.
+        Total weight of these rows, divided by two to the ``power``.
     mean : ndarray of shape (2 * n_components,)
         Of the latents from the first block, then of those from the second.
     covariance : ndarray of shape (2 * n_components, 2 * n_components)
     shrinkage : float
         By which correlations are to be shrunk (Ledoit and Wolf, J. Multivar. Anal. 88, 365, 2004).
+    power : int, default=0
+        As in ``LatentStatistics``.
     """
 
     weight: float
     mean: np.ndarray
     covariance: np.ndarray
     shrinkage: float
+    power: int = 0
 
     @classmethod
-    def of(cls, first: np.ndarray, second: np.ndarray, weight: np.ndarray) -> PairMoments:
+    def of(
+        cls, first: np.ndarray, second: np.ndarray, weight: np.ndarray, power: int = 0
+    ) -> PairMoments:
         """Learn from latents of shape (n_pairs, n_components) and weights of the pairs."""
         Z = np.hstack([first, second])
         mean = np.average(Z, axis=0, weights=weight)
@@ -56,23 +61,26 @@ class PairMoments:
         unit = _deviations(covariance)
         correlation = covariance / np.outer(unit, unit)
         shrinkage = max(shrinkage_of(centred / unit, weight, correlation), _LEAST_SHRINKAGE)
-        return cls(float(weight.sum()), mean, covariance, shrinkage)
+        return cls(float(weight.sum()), mean, covariance, shrinkage, power)
 
     def merge(self, other: PairMoments) -> PairMoments:
         """Combine with the moments of later rows of a stream, which count more."""
-        weight = MEMORY * self.weight + other.weight
-        a, b = MEMORY * self.weight / weight, other.weight / weight
+        power = max(self.power, other.power)
+        # in one power of two, so that neither weight overflows
+        old, new = (np.ldexp(one.weight, one.power - power) for one in (self, other))
+        weight = float(MEMORY * old + new)
+        a, b = MEMORY * old / weight, new / weight
         step = other.mean - self.mean
         covariance = a * self.covariance + b * other.covariance + a * b * np.outer(step, step)
         shrinkage = a * self.shrinkage + b * other.shrinkage
-        return PairMoments(weight, self.mean + b * step, covariance, shrinkage)
+        return PairMoments(weight, self.mean + b * step, covariance, shrinkage, power)
 
     def swapped(self) -> PairMoments:
         """Give the moments with the second block first."""
         n = len(self.mean) // 2
         order = np.r_[n : 2 * n, :n]
         covariance = self.covariance[np.ix_(order, order)]
-        return PairMoments(self.weight, self.mean[order], covariance, self.shrinkage)
+        return replace(self, mean=self.mean[order], covariance=covariance)
 
     def regular_covariance(self) -> np.ndarray:
         """Give the covariance with its correlations shrunk, so that it can be inverted."""
@@ -140,35 +148,39 @@ class PairStatistics:
     moments: dict[tuple[str, str], PairMoments]
 
     @classmethod
-    def learn(cls, module: DualModule, dataset: Subset) -> PairStatistics:
-        """Learn from the rows of a data set, each block's latents in their own space."""
+    def learn(cls, module: DualModule, dataset: Subset, power: int = 0) -> PairStatistics:
+        """Learn from the rows of a data set, each block's latents in their own space.
+
+        Of each pair of blocks, some thousand rows that are spread evenly where there are more.
+
+        Parameters
+        ----------
+        module : DualModule
+        dataset : Subset
+        power : int, default=0
+            Power of two that the weights of the rows were divided by.
+        """
         names = list(module.blocks)
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
-        some = index[torch.from_numpy(evenly(len(index), _ENOUGH_PAIRS))]
-        latents: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        present: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        weights: list[np.ndarray] = []
-        with torch.no_grad():
-            for rows in TensorIterator(Subset(dataset.rows, some), rows_of_size(module.layouts)):
-                n_rows = len(rows)
-                own_weight = torch.ones(n_rows) if rows.weight is None else rows.weight[:, 0]
-                weights.append(own_weight.double().cpu().numpy())
-                for name in names:
-                    own = module.latents_of(rows, name).mean
-                    latents[name].append(own.double().cpu().numpy())
-                    has = rows.presence(name)
-                    present[name].append(
-                        np.ones(n_rows, bool) if has is None else has[:, 0].cpu().numpy()
-                    )
-        Z = {name: np.concatenate(own) for name, own in latents.items()}
-        has_kind = {name: np.concatenate(own) for name, own in present.items()}
-        weight = np.concatenate(weights)
-        moments = {}
+        has_kind = {name: dataset.rows.has(name)[index.numpy()] for name in names}
+        pairs, n_pairs = {}, {}
         for a, b in combinations(names, 2):
-            rows_of_both = has_kind[a] & has_kind[b]
-            if rows_of_both.any():
-                pair = (Z[a][rows_of_both], Z[b][rows_of_both], weight[rows_of_both])
-                moments[a, b] = PairMoments.of(*pair)
+            rows_of_both = np.flatnonzero(has_kind[a] & has_kind[b])
+            if len(rows_of_both):
+                # of the rows that have both: pairs may be few among many rows
+                pairs[a, b] = rows_of_both[evenly(len(rows_of_both), _ENOUGH_PAIRS)]
+                n_pairs[a, b] = len(rows_of_both)
+        if not pairs:
+            return cls({})
+        some = np.unique(np.concatenate(list(pairs.values())))
+        rows = Subset(dataset.rows, index[torch.from_numpy(some)])
+        Z, weight = _latents_of_kinds(module, rows)
+        moments = {}
+        for (a, b), rows_of_both in pairs.items():
+            at = np.searchsorted(some, rows_of_both)
+            found = PairMoments.of(Z[a][at], Z[b][at], weight[at], power)
+            share = n_pairs[a, b] / len(at)
+            moments[a, b] = replace(found, weight=found.weight * share)
         return cls(moments)
 
     def merge(self, other: PairStatistics) -> PairStatistics:
@@ -209,6 +221,30 @@ class PairStatistics:
             first, second = own.pop("pair")
             moments[first, second] = PairMoments(**own)
         return cls(moments)
+
+
+def _latents_of_kinds(
+    module: DualModule, dataset: Subset
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Give the latents of rows from each block, in its own space, and the weights of the rows.
+
+    Returns
+    -------
+    Z : dict of str to ndarray of shape (n_samples, n_components)
+        Of a row without a block, they mean nothing.
+    weight : ndarray of shape (n_samples,)
+    """
+    latents: dict[str, list[np.ndarray]] = {name: [] for name in module.blocks}
+    weights: list[np.ndarray] = []
+    with torch.no_grad():
+        for rows in TensorIterator(dataset, rows_of_size(module.layouts)):
+            own_weight = torch.ones(len(rows)) if rows.weight is None else rows.weight[:, 0]
+            weights.append(own_weight.double().cpu().numpy())
+            for name, parts in latents.items():
+                parts.append(module.latents_of(rows, name).mean.double().cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in latents.items()}, np.concatenate(
+        weights
+    )
 
 
 def shrinkage_of(Z: np.ndarray, weight: np.ndarray, correlation: np.ndarray) -> float:

@@ -129,6 +129,11 @@ class Batch:
         measured = self.measured.get(name)
         return None if measured is None else measured.any(dim=-1, keepdim=True)
 
+    def has(self, name: str) -> np.ndarray:
+        """Tell in which rows anything of a block was measured, as an array of shape (n_rows,)."""
+        present = self.presence(name)
+        return np.ones(len(self), bool) if present is None else present[:, 0].cpu().numpy()
+
     def shares(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Give, for each block, one by the number of blocks of a row where it has it, else 0.
 

@@ -205,8 +205,9 @@ def epoch_means(
         mean = np.divide(value, totals[name], where=has_entries, out=np.full(len(value), np.nan))
         means[name] = mean
         loss = loss + np.where(has_entries, weights[name] * mean, 0.0)
-    of_all = {
-        group: np.sum([share * np.nan_to_num(means[name]) for name, share in own.items()], axis=0)
-        for group, own in groups.items()
-    }
+    of_all = {}
+    for group, own in groups.items():
+        parts = np.array([share * means[name] for name, share in own.items()])
+        has_any = ~np.isnan(parts).all(axis=0)
+        of_all[group] = np.where(has_any, np.nansum(parts, axis=0), np.nan)
     return {"loss": loss, **of_all, **means}

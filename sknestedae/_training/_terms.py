@@ -164,12 +164,14 @@ class DivergenceTerm:
         Factor of the mean over rows in the loss.
     sources : tuple of str, default=()
         With an encoder for each block, all of them. A row counts once, however many it has.
+    name : str, default="divergence"
+        In the history.
     """
 
-    name: ClassVar[str] = "divergence"
     warms_up: ClassVar[bool] = True
     weight: float
     sources: tuple[str, ...] = ()
+    name: str = "divergence"
 
     def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
         """Sum the divergences of a batch."""

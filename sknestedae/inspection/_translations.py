@@ -15,6 +15,7 @@ from .._estimators._fitted import fitted_part
 from .._estimators._unwrap import innermost, unfrozen
 from .._tables._input import read_rows
 from .._tables._one_kind import table_of_kind
+from .._tables._target import target_frame
 
 
 @isolated
@@ -39,7 +40,7 @@ def translation_scores(estimator, X, y=None):
         R² of the kinds in the columns, decoded from those in the rows, as
         ``translation_score`` has it: on the diagonal the reconstruction. In the column
         ``prediction`` the ``score`` of predictions from each kind alone. NaN where no row has
-        both, or of the rows that have a kind none is labelled.
+        both kinds, or no row of a kind a label.
 
     Raises
     ------
@@ -83,20 +84,20 @@ def translation_scores(estimator, X, y=None):
     table = fitted_part(dual).table
     present = kinds_present(dual, X)
     columns = [*kinds, *([] if y is None else ["prediction"])]
-    labelled = np.zeros(len(X), bool) if y is None else _has_label(y)
     scores = pd.DataFrame(np.nan, index=kinds, columns=columns)
     for source in kinds:
         for target in kinds:
             if (present[source] & present[target]).any():
                 scores.loc[source, target] = dual.translation_score(X, source, target)
-        rows = np.flatnonzero(present[source] & labelled)
-        if len(rows):
+        rows = np.flatnonzero(present[source])
+        if y is not None and _has_labels(dual, y, rows):
             alone = safe_indexing(table_of_kind(X, source, table), rows)
             scores.loc[source, "prediction"] = dual.score(alone, safe_indexing(y, rows))
     return scores
 
 
-def _has_label(y: Any) -> np.ndarray:
-    """Tell which rows have a label, or one of several, of shape (n_samples,)."""
-    missing = np.asarray(pd.isna(np.asarray(y, dtype=object)))
-    return np.asarray(~missing.reshape(len(missing), -1).all(axis=1))
+def _has_labels(dual: DualMixin, y: Any, rows: np.ndarray) -> bool:
+    """Tell whether some rows have what a score needs: a label of each output, or of an array."""
+    known = target_frame(y)[0].notna().to_numpy()[rows].any(axis=0)
+    is_array = fitted_part(dual).architecture["target_block"] is not None
+    return bool(known.any() if is_array else known.all())

@@ -29,6 +29,7 @@ from sklearn.metrics import r2_score
 from sknestedae import DualAutoencoder, DualAutoencoderClassifier, stack_kinds
 from sknestedae._estimators._dual_base import mean_of_values, recoded
 from sknestedae._estimators._fitted import fitted_part
+from sknestedae._latents._pairs import PairMoments
 from sknestedae._tables._layout import Layout
 from sknestedae.blocks import DenseBlock, ImageBlock, SpectrumBlock
 from sknestedae.exceptions import CollapsedLatentsWarning
@@ -118,6 +119,12 @@ def test_frames_of_other_packages_come_back_as_such(package):
         found = model.translate(make(given), "first", "second")
         assert type(found) is type(make(X))
         assert_array_equal(found.to_pandas(), expected)
+    completed = model.complete(make(X[list("cab")]), block="first")
+    whole = model.complete(X.assign(d=np.nan, e=np.nan))
+    candidates = model.complete(X[list("abc")], block="first", n_candidates=1).X
+    for found in (completed, candidates):  # in the form of the table of fit
+        assert type(found) is type(make(X))
+    assert_array_equal(completed.to_pandas(), whole)
     of_pandas = dual_of_curves(blocks=kinds).fit(X, t)
     own = of_pandas.translate(make(X[list("abc")]), "first", "second")
     assert isinstance(own, pd.DataFrame)  # nothing tells what its columns were
@@ -264,6 +271,24 @@ def test_the_most_probable_comes_first(fitted):
     assert_array_equal(few, index[:, :5])
 
 
+def test_not_all_pairs_are_in_memory_at_once(monkeypatch):
+    X, _ = curves(50)
+    model = dual_of_curves(n_members=2).fit(X)
+    whole = model.retrieve(X, "a", X[:20], return_scores=True)
+    sizes, log_ratio = [], PairMoments.log_ratio
+
+    def counted(self, first, second):
+        sizes.append(len(first) * len(second))
+        return log_ratio(self, first, second)
+
+    monkeypatch.setattr(PairMoments, "log_ratio", counted)
+    monkeypatch.setattr("sknestedae._estimators._dual_base._PAIRS_AT_ONCE", 150)
+    found = model.retrieve(X, "a", X[:20], return_scores=True)
+    assert max(sizes) <= 150
+    assert_array_equal(found[0], whole[0])
+    assert_allclose(found[1], whole[1], **ROUNDING)
+
+
 def test_scores_of_pairs_are_ratios_by_the_moments_of_the_training_pairs(fitted):
     model, X, _ = fitted
     first, second = X["image"].to_numpy(), X["spectrum"].to_numpy()
@@ -367,12 +392,14 @@ def test_rows_of_no_weight_are_left_out():
     assert_allclose(one.transform(X), other.transform(X), **ROUNDING)
 
 
-def test_kinds_do_not_move_each_other_where_they_are_separated():
+@pytest.mark.parametrize("beta", [None, 0.5])
+def test_kinds_do_not_move_each_other_where_they_are_separated(beta):
     """The autoencoder and the prediction of the first kind are as if it stood alone."""
     X, y = two_kinds()
     other = X.copy()
     other["spectrum"] = X["spectrum"].to_numpy() ** 2
-    first, second = (dual(alignment="separated").fit(own, y) for own in (X, other))
+    other = without(other, spectrum=slice(0, 20))  # nor do rows that lack the other kind
+    first, second = (dual(alignment="separated", beta=beta).fit(own, y) for own in (X, other))
     assert_array_equal(first.transform(X, block="image"), second.transform(X, block="image"))
     alone = without(X, spectrum=slice(None))
     assert_array_equal(first.predict(alone), second.predict(alone))
@@ -381,6 +408,17 @@ def test_kinds_do_not_move_each_other_where_they_are_separated():
     )
     joint = [dual().fit(own, y).transform(X, block="image") for own in (X, other)]
     assert not np.allclose(*joint)
+
+
+def test_separated_kinds_have_a_divergence_each():
+    X, _ = two_kinds()
+    n_columns = X.shape[1]
+    model = dual(alignment="separated", beta=0.5, alpha=0.0, max_iter=1).fit(X)
+    found = model.history_.iloc[0]
+    parts = [found[f"train_divergence__{name}"] for name in ("image", "spectrum")]
+    assert found["train_divergence"] == pytest.approx(np.mean(parts))
+    loss = 0.3 * found["train_reconstruction"] + 2 * 0.5 / n_columns * found["train_divergence"]
+    assert found["train_loss"] == pytest.approx(loss)
 
 
 def test_labels_of_separated_kinds_are_those_of_rows_with_the_first():
@@ -420,6 +458,9 @@ def test_the_score_is_of_the_rows_that_have_both_kinds(fitted):
     weight[:10] = 7.0
     weighted = model.translation_score(some, "image", "spectrum", sample_weight=weight)
     assert weighted == pytest.approx(expected)
+    nothing = np.where(np.arange(N_ROWS) < 10, 1.0, 0.0)
+    with pytest.raises(ValueError, match="both kinds, 'image' and 'spectrum' and a positive wei"):
+        model.translation_score(some, "image", "spectrum", sample_weight=nothing)
     partly = X.copy()
     partly.isetitem(X.shape[1] - 1, np.nan)  # one channel of every spectrum
     assert np.isfinite(model.translation_score(partly, "image", "spectrum"))
@@ -472,6 +513,9 @@ def test_members_may_have_learnt_other_scales_and_categories():
     assert (back[:, 1] == -np.inf).all()
     assert_array_equal(back[:, 2:], values[:, 2:])
     assert recoded(values, codecs[0], codecs[0]) is values
+    # of a member that knows none of the categories, all are as probable
+    alone = fitted_part(dual_of_table(columns.iloc[[0, 0, 0]])).table.codecs["table"]
+    assert_array_equal(recoded(found, codecs[1], alone)[:, 1:], np.zeros((2, 1)))
 
 
 def dual_of_table(part):
@@ -568,10 +612,22 @@ def test_later_parts_of_a_stream_may_have_one_kind_alone(alignment):
     assert np.isfinite(stream.translate(X, "spectrum", "image")).all(axis=None)
 
 
+def test_heavy_parts_of_a_stream_outweigh_the_others():
+    """Weights are large by a power of two, that of pairs as that of latents."""
+    X, _ = curves(40)
+    stream = dual_of_curves().partial_fit(X[:20], sample_weight=np.ones(20))
+    stream.partial_fit(X[20:], sample_weight=np.full(20, 2.0**40))
+    found = fitted_part(stream)
+    moments, statistics = found.pairs.of("a", "b"), found.latent_statistics
+    assert (moments.weight, moments.power) == (statistics.weight, statistics.power)
+    assert moments.power == 40
+
+
 def test_a_separated_fit_is_not_gone_on_with_as_a_common_one():
     X, y = two_kinds()
     model = dual(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="'is_separated' parameter was"):
+    message = "'alignment' parameter was a number in the last fit and is 'separated' now"
+    with pytest.raises(ValueError, match=message):
         model.set_params(alignment="separated").fit(X, y)
     model.set_params(alignment=0.5).fit(X, y)
 
@@ -704,6 +760,35 @@ def test_rows_that_tell_what_belongs_together_are_not_all_held_out():
     assert 0 < len(told) < 8
     message = "No row of X that is not held out has the kind 'image' and another kind as well"
     assert all(message in one for one in told)
+
+
+def test_labels_need_the_kind_that_they_are_learnt_from():
+    """Separated latents predict from the first kind alone: others bring no label to it."""
+    X, t = curves(N_ROWS)
+    X[:20, :3] = np.nan
+    y = np.where(np.arange(N_ROWS) < 20, t, np.nan)
+    dual_of_curves().fit(X, y)  # "b" predicts
+    separated = dual_of_curves(alignment="separated")
+    message = "No row of X with a label has the kind 'a', which labels are learnt from with align"
+    with pytest.raises(ValueError, match=message):
+        separated.fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        separated.fit(X, np.c_[t, y])  # one of two outputs
+    y[-1] = t[-1]
+    separated.fit(X, y).partial_fit(X[:20], y[:20])
+
+
+def test_members_that_draw_no_pair_are_told_apart_from_tables_without_one():
+    X, _ = curves(N_ROWS)
+    X[:15, :3], X[15:-1, 3:] = np.nan, np.nan  # one pair
+    told = set()
+    for seed in range(8):
+        try:
+            dual_of_curves(n_members=2, bootstrap=True, max_iter=1, random_state=seed).fit(X)
+        except ValueError as error:
+            told.add(str(error).split(": ")[1])
+    hint = "With bootstrap=True, these are rows that a member of the ensemble has drawn."
+    assert told == {f"nothing tells how they belong together. {hint}"}
 
 
 def test_rows_of_which_nothing_was_measured():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -255,14 +257,41 @@ def test_statistics_are_of_the_rows_that_have_both_blocks(weights, index, is_var
     assert found.of("c", "b") is None
 
 
-def test_of_many_rows_some_that_are_spread_evenly_are_enough(monkeypatch):
+def test_of_many_pairs_some_that_are_spread_evenly_are_enough(monkeypatch):
+    monkeypatch.setattr("sknestedae._latents._pairs._ENOUGH_PAIRS", 10)
+    module, batch = network(), rows(weights=True)
+    found = PairStatistics.learn(module, Subset(batch)).of("a", "b")
+    chosen = torch.from_numpy(np.linspace(0, 29, 10).round().astype(int))  # of those with "b"
+    expected = PairStatistics.learn(module, Subset(batch, chosen)).of("a", "b")
+    assert found.weight == pytest.approx(3 * expected.weight)  # they stand for 30 pairs
+    assert_same(replace(found, weight=expected.weight), expected)
+
+
+def test_few_pairs_among_many_rows_all_count(monkeypatch):
     monkeypatch.setattr("sknestedae._latents._pairs._ENOUGH_PAIRS", 10)
     module, batch = network(), rows()
     found = PairStatistics.learn(module, Subset(batch))
-    chosen = torch.from_numpy(np.linspace(0, 39, 10).round().astype(int))
-    expected = PairStatistics.learn(module, Subset(batch, chosen))
-    assert found.of("a", "b").weight == (chosen < 30).sum()
-    assert_same(found.of("a", "b"), expected.of("a", "b"))
+    expected = PairStatistics.learn(module, Subset(batch, torch.arange(30, 40)))
+    assert found.of("a", "c").weight == 10
+    assert_same(found.of("a", "c"), expected.of("a", "c"))
+
+
+def test_rows_without_any_pair_tell_nothing():
+    batch = rows()
+    batch.measured["a"] = torch.zeros(40, 3, dtype=torch.bool)
+    assert PairStatistics.learn(network(), Subset(batch)).moments == {}
+
+
+def test_weights_of_a_stream_are_divided_by_powers_of_their_own():
+    """A part whose weights are 2 ** 40 times as large outweighs the other one."""
+    module, batch = network(), rows()
+    old = PairStatistics.learn(module, Subset(batch, torch.arange(20)))
+    new = PairStatistics.learn(module, Subset(batch, torch.arange(20, 40)), 40)
+    for merged in (old.merge(new).of("a", "b"), new.merge(old).of("a", "b")):
+        assert merged.power == 40
+        # of the other part, a share of 2 ** -40 or about 1e-12 of numbers of the size of 1
+        assert_allclose(merged.mean, new.of("a", "b").mean, atol=1e-10)
+    assert old.merge(new).of("b", "a").power == 40
 
 
 def test_statistics_of_a_stream_keep_pairs_that_later_rows_lack():
@@ -299,6 +328,7 @@ def test_a_state_of_plain_values_is_read_back():
     assert {type(value) for entry in state for value in entry.values()} == {
         list,
         float,
+        int,
         np.ndarray,
     }
     back = PairStatistics.from_state(state)

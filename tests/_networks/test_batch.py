@@ -78,8 +78,10 @@ def test_a_row_has_a_block_of_which_anything_was_measured():
     rows = kinds()
     assert rows.presence("a").tolist() == [[True], [True], [False], [False]]
     assert rows.presence("b").tolist() == [[False], [True], [True], [False]]
+    assert rows.has("b").tolist() == [False, True, True, False]
     del rows.measured["b"]
     assert rows.presence("b") is None
+    assert rows.has("b").tolist() == [True] * 4
 
 
 def test_shares_of_the_blocks_of_a_row_are_1_in_all():

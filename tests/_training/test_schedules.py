@@ -102,18 +102,19 @@ def test_a_term_without_entries_is_nan_and_adds_nothing():
 def test_the_reconstruction_is_the_mean_of_the_blocks_by_their_shares():
     """Of a block without entries in a network's rows there is nothing to reconstruct."""
     names = ("reconstruction__a", "reconstruction__b")
-    sums = dict(zip(names, ([6.0, 6.0], [8.0, 0.0]), strict=True))
-    totals = dict(zip(names, ([3.0, 3.0], [2.0, 0.0]), strict=True))
+    sums = dict(zip(names, ([6.0, 6.0, 0.0], [8.0, 0.0, 0.0]), strict=True))
+    totals = dict(zip(names, ([3.0, 3.0, 0.0], [2.0, 0.0, 0.0]), strict=True))
     shares = dict(zip(names, (0.75, 0.25), strict=True))
     means = epoch_means(
         {name: np.array(own) for name, own in sums.items()},
         {name: np.array(own) for name, own in totals.items()},
-        {name: np.full(2, 10 * share) for name, share in shares.items()},
+        {name: np.full(3, 10 * share) for name, share in shares.items()},
         {"reconstruction": shares},
     )
-    assert_array_equal(means["reconstruction"], [0.75 * 2 + 0.25 * 4, 0.75 * 2])
-    assert_array_equal(means["reconstruction__b"], [4, np.nan])
-    assert_array_equal(means["loss"], 10 * means["reconstruction"])
+    # of none of the blocks, there is no mean, rather than one of 0
+    assert_array_equal(means["reconstruction"], [0.75 * 2 + 0.25 * 4, 0.75 * 2, np.nan])
+    assert_array_equal(means["reconstruction__b"], [4, np.nan, np.nan])
+    assert_array_equal(means["loss"], 10 * np.nan_to_num(means["reconstruction"]))
     assert list(means)[:2] == ["loss", "reconstruction"]
 
 

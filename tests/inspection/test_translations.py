@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from cases.dual import curves, dual, dual_of_curves, three_kinds, two_kinds, without
+from cases.dual import N_ROWS, curves, dual, dual_of_curves, three_kinds, two_kinds, without
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknestedae import DualAutoencoderClassifier, SupervisedAutoencoder
+from sknestedae import DualAutoencoder, DualAutoencoderClassifier, SupervisedAutoencoder
 from sknestedae.inspection import translation_scores
 
 
@@ -50,6 +50,21 @@ def test_rows_that_lack_kinds_are_left_out():
     assert none.loc["image"].isna().all()
     assert none["image"].isna().all()
     assert none.loc["spectrum", ["spectrum", "prediction"]].notna().all()
+
+
+@pytest.mark.parametrize("cls", [DualAutoencoder, DualAutoencoderClassifier])
+def test_a_kind_without_labels_has_no_score_of_predictions(cls):
+    X, t = curves(N_ROWS)
+    y = np.where(t > 0, "right", "left").astype(object) if "Class" in cls.__name__ else np.c_[t, t]
+    model = dual_of_curves(cls).fit(X, y)
+    X[10:20, 3:], X[20:, :3] = np.nan, np.nan  # ten rows of both, of "a" alone, of "b" alone
+    y[:10], y[20:] = None, None
+    found = translation_scores(model, X, y)["prediction"]
+    assert found["a"] == model.score(X[:20], y[:20])
+    assert np.isnan(found["b"])
+    if y.ndim == 2:  # of two outputs, each needs a label
+        y[10:20, 1] = None
+        assert translation_scores(model, X, y)["prediction"].isna().all()
 
 
 def test_labels_may_be_known_of_one_kind_alone():
