@@ -382,6 +382,11 @@ class DualMixin(BaseSupervisedAutoencoder):
                 f"No row of fit had both kinds, {source!r} and {target!r}: nothing tells which "
                 "belong together."
             )
+        if not moments.covariance.any():  # all of the library would have one score
+            raise ValueError(
+                f"All rows of fit that had both kinds, {source!r} and {target!r}, are equal, or "
+                "there was one alone: nothing tells which belong together. Fit with more of them."
+            )
         Z = fitted.apply(_own_latents(source), self._encode_kind(X, source, "source"))
         others = self._encode_kind(library, target, "target", "library")
         return moments, Z, fitted.apply(_own_latents(target), others)

@@ -464,7 +464,8 @@ def _as_frames(
         if table.columns.nlevels > 1:
             raise ValueError(
                 f"The table of scale {name!r} has columns of {table.columns.nlevels} levels; the "
-                "tables of a list have one. A table with columns (scale, feature) needs no list."
+                "tables of a list have one. A table with columns (scale, feature) needs no list; "
+                "kinds of data at one scale are columns whose cells hold arrays."
             )
         if 0 in table.shape:
             raise ValueError(

@@ -302,6 +302,17 @@ def test_scores_of_pairs_are_ratios_by_the_moments_of_the_training_pairs(fitted)
     assert_allclose(scores, np.take_along_axis(expected, index, axis=1), **ROUNDING)
 
 
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_one_pair_tells_no_partners(alignment):
+    X, _ = two_kinds()
+    one = without(X, image=slice(0, 15), spectrum=slice(16, 30))
+    model = dual(alignment=alignment).fit(one)
+    with pytest.raises(ValueError, match=r"are equal, or there was one alone.* Fit with more"):
+        model.retrieve(X, "image", X)
+    two = without(X, image=slice(0, 14), spectrum=slice(16, 30))
+    assert dual(alignment=alignment).fit(two).retrieve(X, "image", X).shape == (len(X), 5)
+
+
 def test_of_three_kinds_the_library_s_is_named():
     X, y = three_kinds()
     model = dual().fit(X, y)

@@ -129,7 +129,12 @@ def test_three_scales():
         ([], None, None, "must be a list of tables"),
         ([crystals().iloc[:0]], None, None, "0 rows and 3 columns"),
         ([crystals()[["radius", "radius"]]], None, None, r"columns \['radius'\] more than once"),
-        ([pd.concat({"a": crystals()}, axis=1)], None, None, "columns of 2 levels"),
+        (
+            [pd.concat({"a": crystals()}, axis=1)],
+            None,
+            None,
+            "columns of 2 levels.* whose cells hold arrays",
+        ),
         (
             [crystals(), pd.DataFrame({"layer": list("ababab")})],
             None,

@@ -67,17 +67,6 @@ def test_a_kind_without_labels_has_no_score_of_predictions(cls):
         assert translation_scores(model, X, y)["prediction"].isna().all()
 
 
-def test_labels_may_be_known_of_one_kind_alone():
-    X, y = two_kinds()
-    some = without(X, image=slice(0, 6))
-    model = dual().fit(X, y)
-    first = np.where(np.arange(len(y)) < 6, y, np.nan)  # rows of which no image is known
-    found = translation_scores(model, some, first)["prediction"]
-    assert np.isnan(found["image"])
-    alone = without(X, image=slice(None))
-    assert found["spectrum"] == pytest.approx(model.score(alone, first), rel=1e-9)
-
-
 def test_what_a_kind_knows_of_another_is_at_most_what_is_in_its_latents():
     X, t = curves()
     settings = {"max_iter": 100, "learning_rate_init": 0.02}
