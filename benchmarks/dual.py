@@ -53,14 +53,13 @@ PHONONS = {
     "reconstruction_weight": 0.3,
     "block_weights": {"structure": 0.15, "spectrum": 0.85},
     "alpha": 1e-4,
-    "dropout": 0.2,
-    "hidden_layer_sizes": (200,),
+    "dropout": 0.1,
     "max_iter": 400,
 }
 BETA = 1.0
 N_LABELLED, N_GROUPS = 30, 6
 # A hundred pairs, and a thousand images and spectra of other clusters: draws and rows.
-FEW, MANY, FEW_DRAWS = 100, 1000, (2, 3, 4, 5, 6)
+FEW, MANY, FEW_DRAWS, REPEATS = 100, 1000, (2, 3, 4, 5, 6), 10
 # The grid of pairs and of unpaired rows of each kind.
 N_PAIRS, N_UNPAIRED, GRID_DRAW = (50, 100, 200, 400), (0, 500, 2000), 2
 N_STEPS, N_STEPS_OF_GRID = 1000, 700
@@ -423,12 +422,20 @@ def epochs(n_rows: int, n_steps: int) -> int:
 
 
 def fit_pairs(
-    data: Clusters, n_pairs: int, n_unpaired: int, n_steps: int = N_STEPS, **settings: Any
+    data: Clusters,
+    n_pairs: int,
+    n_unpaired: int,
+    n_steps: int = N_STEPS,
+    repeats: int = 1,
+    **settings: Any,
 ) -> Any:
-    """Fit a dual autoencoder to pairs, and to as many unpaired images and spectra."""
-    n_rows = n_pairs + 2 * n_unpaired
-    X = table_of(data.rows(0, n_rows), n_pairs)
-    return dual(**{"max_iter": epochs(n_rows, n_steps), **settings}).fit(X)
+    """Fit a dual autoencoder to pairs, and to as many unpaired images and spectra.
+
+    Each pair stands in the table ``repeats`` times, so that more rows of a step are pairs.
+    """
+    X = table_of(data.rows(0, n_pairs + 2 * n_unpaired), n_pairs)
+    X = pd.concat([*[X.iloc[:n_pairs]] * repeats, X.iloc[n_pairs:]], ignore_index=True)
+    return dual(**{"max_iter": epochs(len(X), n_steps), **settings}).fit(X)
 
 
 def unpaired(report: Report) -> None:
@@ -457,6 +464,7 @@ def unpaired(report: Report) -> None:
         "an autoencoder of images, the pairs alone": alone,
         "dual, the pairs alone": scores_of(0),
         "dual, unpaired rows too": scores_of(MANY),
+        f"dual, unpaired rows too, each pair {REPEATS} times": scores_of(MANY, repeats=REPEATS),
     }
     rows = []
     for name, values in found.items():
