@@ -24,7 +24,6 @@ SETTINGS = {
     "categorical": {"categorical_features": [0]},
     "plateau, penalties": {"learning_rate": "plateau", "alpha": 0.1, "l1": 1e-4},
     "ensemble": {"n_members": 2},
-    "variational": {"beta": 1e-3},
     "narrow, bounded": {
         "n_components": 2,
         "hidden_layer_sizes": (),
@@ -54,11 +53,23 @@ def tiny_instances() -> list:
 def tiny_duals() -> list:
     """Give dual autoencoders of tables whose first column is a kind of its own."""
     kinds = [("first", DenseBlock(), [0])]
-    settings = [{}, {"beta": 1e-3}, {"alignment": "separated"}, {"n_members": 2}]
+    settings: list[dict] = [{}, {"alignment": "separated"}, {"n_members": 2}]
     return [
         cls(blocks=kinds, **QUICK, **own)
         for cls in (DualAutoencoder, DualAutoencoderClassifier)
         for own in settings
+    ]
+
+
+def tiny_variational() -> list:
+    """Give estimators whose latents are drawn in training."""
+    kinds = [("first", DenseBlock(), [0])]
+    settings = {**QUICK, "beta": 1e-3, "max_iter": 60}
+    return [
+        SupervisedAutoencoder(**settings),
+        SupervisedAutoencoderClassifier(**settings),
+        DualAutoencoder(blocks=kinds, **settings),
+        DualAutoencoderClassifier(blocks=kinds, **settings),
     ]
 
 

@@ -19,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skorch.callbacks import Callback
 
 from sknestedae import (
+    DualAutoencoder,
     NestedAutoencoder,
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
@@ -198,11 +199,18 @@ def sae(**parameters):
     return SupervisedAutoencoder(2, **{**QUICK, **parameters})
 
 
+def dual(**parameters):
+    blocks = [("own", DenseBlock(), [0, 1])]
+    return DualAutoencoder(2, blocks=blocks, **{**QUICK, **parameters})
+
+
 ESTIMATORS = {
     "regressor": lambda: sae(dropout=0.1, early_stopping=True),
     "classifier": lambda: SupervisedAutoencoderClassifier(2, l1=1e-3, **QUICK),
     "ensemble": lambda: sae(n_members=2, bootstrap=True),
     "block": lambda: sae(blocks=[("own", DenseBlock(), [0])]),
+    "dual": lambda: dual(beta=1e-3),
+    "separated": lambda: dual(alignment="separated"),
     "chain": lambda: chain((sae(), [0, 1]), (sae(), [2, 3]), refine_iter=1),
     "pipelines": lambda: chain(
         (make_pipeline(StandardScaler(), sae()), [0, 1]),
@@ -234,11 +242,19 @@ def outcomes(name):
         found["spread"] = estimator.predict(table, return_std=True)[1]
     if name not in UNWEIGHTED:
         found["inverse_transform"] = estimator.inverse_transform(np.asarray(latents))
-    if name in ("regressor", "classifier", "ensemble", "block", "chain"):
+    if name in ("dual", "separated"):
+        found["translate"] = estimator.translate(table, "own", "table")
+        found["retrieve"] = estimator.retrieve(table, "own", table, return_scores=True)[1]
+        found["latents of one"] = np.asarray(estimator.transform(table, block="table"))
+        found["translation_score"] = estimator.translation_score(table, "table", "own")
+    if name == "dual":
+        found["std"] = estimator.transform(table, return_std=True)[1]
+        found["sample"] = estimator.sample(3, random_state=0)
+    if name not in ("pipelines", *UNWEIGHTED):  # which have steps of other kinds
         found["score_samples"] = estimator.score_samples(table)
         found["complete"] = estimator.complete(GAPS)
         found["candidates"] = estimator.complete(GAPS, n_candidates=2).X
-    if name in ("regressor", "classifier", "block"):
+    if name in ("regressor", "classifier", "block", "dual", "separated"):
         estimator.partial_fit(table, y, sample_weight=weight)
         found["partial_fit"] = estimator.predict(table)
     found["file"] = pickle.loads(pickle.dumps(estimator)).predict(table)

@@ -44,6 +44,8 @@ from sknestedae.exceptions import (
         ("prediction_weight", "auto"),
         ("l1", -0.1),
         ("alpha", -0.1),
+        ("beta", -0.1),
+        ("beta", "auto"),
         ("dropout", 1.0),
         ("categorical_features", "auto"),
         ("categorical_features", [99]),

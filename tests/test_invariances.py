@@ -14,17 +14,19 @@ from hypothesis import Phase, given, settings
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae import (
+    DualAutoencoder,
     NestedAutoencoder,
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
 )
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._tables._splits import row_keys, split_rows
+from sknestedae.blocks import DenseBlock
 
 # To make a failing table smaller takes a fit for each try; the first one tells enough.
 few = settings(
     deadline=None,
-    max_examples=12,
+    max_examples=15,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
@@ -47,6 +49,10 @@ def make(kind, **kwargs):
         return NestedAutoencoder(stages, refine_iter=1, random_state=0)
     if kind == "classifier":
         return SupervisedAutoencoderClassifier(2, **parameters)
+    if kind in ("dual", "separated"):
+        alignment = "separated" if kind == "separated" else 1.0
+        blocks = [("first", DenseBlock(), [0])]
+        return DualAutoencoder(2, blocks=blocks, alignment=alignment, **parameters)
     return SupervisedAutoencoder(2, **parameters)
 
 
@@ -70,6 +76,9 @@ def outcome(estimator, X):
         found["probabilities"] = estimator.predict_proba(X)
     elif isinstance(estimator, SupervisedAutoencoder):
         found["prediction"] = estimator._predict(X)  # in standard deviations
+    if isinstance(estimator, DualAutoencoder):
+        found["pairs"] = estimator.retrieve(X, "first", X, return_scores=True)[1]
+        found["r2"] = np.array(estimator.translation_score(X, "first", "table"))
     if isinstance(estimator, NestedAutoencoder):
         found["prediction"] = estimator.predict(X)
     else:
@@ -87,7 +96,7 @@ def assert_close(one, other):
         assert_allclose(values, other[name], err_msg=name, **ROUNDING)
 
 
-KINDS = st.sampled_from(["regressor", "classifier", "chain"])
+KINDS = st.sampled_from(["regressor", "classifier", "chain", "dual", "separated"])
 DTYPES = st.sampled_from(["float32", "float64"])
 # Ten times the smallest and the largest of the weights below are numbers still.
 POWERS = st.sampled_from([-1074, 1019]) | st.integers(-1074, 1019)

@@ -105,6 +105,7 @@ ORDER = {
         "_head",
         "_fitted",
         "_ensemble",
+        "_parameters",
         "_base",
         "_supervised",
         "_dual_base",
@@ -134,7 +135,7 @@ ORDER = {
         "_search",
         "_design",
     ],
-    "inspection": ["_weights", "_correlations", "_attributions", "_rotation"],
+    "inspection": ["_weights", "_correlations", "_attributions", "_rotation", "_translations"],
     "plotting": [
         "_base",
         "_arrays",
@@ -204,6 +205,7 @@ GENERAL_TESTS = {
     "passthrough",
     "persistence",
     "random_tables",
+    "variational",
 }
 
 SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))

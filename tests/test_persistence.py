@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 import skops.io
 import torch
+from cases.dual import dual, three_kinds, two_kinds, without
 from cases.nested import AB, sae, two_scales
 from cases.supervised import TINY, mixed_table, regression
 from numpy.testing import assert_array_equal
@@ -176,6 +177,7 @@ KINDS = {
     "a bound": {"target_bounds": (-9000, None)},
     "bounds, without scale": {"target_bounds": (-9000, 9000), "standardize": False},
     "block of a target": {"target_block": DenseBlock(), "target_bounds": (None, 9000)},
+    "variational": {"beta": 1e-3},
 }
 for invariance in ("symmetries", "rotation"):
     image = ImageBlock((2, 2), n_channels=(2,), invariance=invariance)
@@ -215,6 +217,49 @@ def test_rows_and_targets_of_any_shape(through):
     assert_array_equal(loaded.inverse_transform(Z), sae.inverse_transform(Z))
     with pytest.raises(ValueError, match=r"shape \(4, 1\), but those of fit had \(2, 2\)"):
         loaded.predict(X.reshape(60, 4, 1))
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("alignment", [1.0, "separated"])
+@pytest.mark.parametrize("beta", [None, 1e-3])
+def test_kinds_with_an_encoder_each(through, dtype, alignment, beta):
+    """Also the maps between separated spaces, what pairs have in common, and what streams add."""
+    X, y = two_kinds(dtype=dtype)
+    X = without(X, image=slice(0, 5), spectrum=slice(5, 10)).astype(dtype)
+    model = dual(alignment=alignment, beta=beta).fit(X, y)
+    loaded = through(model)
+    whole = X.iloc[10:]
+    for own in (model, loaded):
+        own.first = {
+            "translation": own.translate(whole, "image", "spectrum"),
+            "back": own.translate(whole, "spectrum", "image"),
+            "latents": own.transform(X, return_std=beta is not None),
+            "pairs": own.retrieve(whole, "image", whole, return_scores=True),
+            "prediction": own.predict(X),
+            "scores": own.score_samples(X),
+        }
+    for name, expected in model.first.items():
+        for one, other in zip(
+            np.atleast_1d(loaded.first[name]), np.atleast_1d(expected), strict=True
+        ):
+            assert_array_equal(one, other)
+    found, expected = (
+        own.partial_fit(X, y).retrieve(whole, "spectrum", whole, return_scores=True)
+        for own in (loaded, model)
+    )
+    assert_array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("through", ROUNDS)
+def test_ensembles_of_kinds(through):
+    X, y = three_kinds()
+    model = dual(n_members=2, bootstrap=True).fit(X, y)
+    loaded = through(model)
+    for target in ("image", "spectrum", "table"):
+        assert_equal_tables(
+            loaded.translate(X, "spectrum", target), model.translate(X, "spectrum", target)
+        )
 
 
 @pytest.mark.parametrize("through", ROUNDS)
@@ -265,23 +310,30 @@ def assert_equal_tables(first, second):
 # -- what a file holds
 
 
-def fitted_estimators():
-    """Fit one estimator of each kind, with all that a state may hold."""
+def unfitted_estimators():
+    """Give one estimator of each kind, with all that a state may hold, and what to fit it to."""
     X, y = mixed_table()
     labels = np.where(y > y.mean(), "wide", "narrow")
-    X_list, y_list = two_scales()
+    scales = two_scales()
     block = [("spectrum", DenseBlock(), ["radius"])]
+    process = sae(predictor="gaussian_process")
     return {
-        "regressor": SupervisedAutoencoder(**TINY, blocks=block).fit(X, y),
-        "classifier": SupervisedAutoencoderClassifier(**TINY).fit(X, labels),
-        "ensemble": SupervisedAutoencoder(**TINY, n_members=2).fit(X, y),
-        "polars": SupervisedAutoencoder(**TINY).fit(pl.from_pandas(X), y),
-        "chain": NestedAutoencoder(estimator=sae(), refine_iter=1).fit(X_list, y_list),
-        "process": SupervisedAutoencoder(**TINY, predictor="gaussian_process").fit(X, y),
-        "passing chain": NestedAutoencoder(
-            estimator=sae(predictor="gaussian_process"), refine_iter=1
-        ).fit(X_list, y_list),
+        "regressor": (SupervisedAutoencoder(**TINY, blocks=block), (X, y)),
+        "classifier": (SupervisedAutoencoderClassifier(**TINY), (X, labels)),
+        "ensemble": (SupervisedAutoencoder(**TINY, n_members=2), (X, y)),
+        "polars": (SupervisedAutoencoder(**TINY), (pl.from_pandas(X), y)),
+        "variational": (SupervisedAutoencoder(**TINY, beta=1e-3), (X, y)),
+        "chain": (NestedAutoencoder(estimator=sae(), refine_iter=1), scales),
+        "process": (SupervisedAutoencoder(**TINY, predictor="gaussian_process"), (X, y)),
+        "passing chain": (NestedAutoencoder(estimator=process, refine_iter=1), scales),
+        "dual": (dual(), two_kinds()),
+        "separated": (dual(alignment="separated", n_members=2), three_kinds()),
     }
+
+
+def fitted_estimator(kind):
+    estimator, data = unfitted_estimators()[kind]
+    return estimator.fit(*data)
 
 
 def values_in(state):
@@ -303,8 +355,8 @@ def values_in(state):
 def test_states_hold_plain_values_and_public_classes():
     """So that a file outlives the rooms that its estimators were made in."""
     plain = (str, bool, int, float, type(None), np.ndarray, np.generic)
-    for name, estimator in fitted_estimators().items():
-        for value in values_in(estimator):
+    for name in unfitted_estimators():
+        for value in values_in(fitted_estimator(name)):
             if isinstance(value, plain):
                 continue
             cls = type(value)
@@ -316,8 +368,8 @@ def test_states_hold_plain_values_and_public_classes():
 
 def test_files_name_public_classes_alone():
     dumped = {
-        name: skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
-        for name, estimator in fitted_estimators().items()
+        name: skops.io.get_untrusted_types(data=skops.io.dumps(fitted_estimator(name)))
+        for name in unfitted_estimators()
     }
     named = set().union(*dumped.values())
     assert {name for name in named if "._" in name} == set()
@@ -327,7 +379,7 @@ def test_files_name_public_classes_alone():
 @pytest.mark.parametrize("number", [None, 1, FORMAT + 1])
 @pytest.mark.parametrize("kind", ["regressor", "chain"])
 def test_another_format_is_refused_by_both_versions(kind, number):
-    estimator = fitted_estimators()[kind]
+    estimator = fitted_estimator(kind)
     state = estimator.__getstate__()
     assert state["_format"] == FORMAT
     if number is None:  # as before there was one
@@ -342,13 +394,14 @@ def test_another_format_is_refused_by_both_versions(kind, number):
     assert vars(empty) == {}
 
 
-KINDS = ["regressor", "classifier", "ensemble", "polars", "chain", "process", "passing chain"]
+# Those of one table, and those of two scales: dual ones have tables of their own, further above.
+KINDS = [kind for kind in unfitted_estimators() if kind not in ("dual", "separated")]
 
 
 @pytest.mark.parametrize("through", ROUNDS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_works_as_before(through, kind):
-    estimator = fitted_estimators()[kind]
+    estimator = fitted_estimator(kind)
     loaded = through(estimator)
     is_chain = "chain" in kind
     X = two_scales()[0] if is_chain else mixed_table()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .._ambient import isolated
 from .._persistence import public
 from ._dual_base import DualMixin
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
@@ -31,17 +32,18 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         levels, as :func:`~sknestedae.stack_kinds` gives them, each first level is a kind: an
         image where the second level tells rows and columns of pixels, else a
         :class:`~sknestedae.blocks.DenseBlock`; a column whose cells hold arrays is a kind as well.
-    alignment : float or "separated", default=1.0
+    alignment : float or "separated", default=0.3
         Weight of the squared distances between the latents of a row from its kinds. "separated"
         is the control: an autoencoder for each kind, trained without the others, and linear maps
         (a ridge regression) between their latents, learnt afterwards from the rows that have
         both. Then the latents are those of the first kind, and labels are learnt from these.
     translation_weight : float, default=1.0
         Weight of the mean error with which each kind is decoded from the latents of another one.
-    reconstruction_weight : float, default=1.0
+    reconstruction_weight : float, default=0.3
         Weight of the mean error with which each kind is decoded from its own latents.
     prediction_weight : float, default=1.0
-        Weight of the mean error of the prediction, from the latents of each kind.
+        Weight of the mean error of the prediction, from the latents of each kind and from their
+        mean.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the hidden layers of each encoder, behind what its block brings with it.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
@@ -147,7 +149,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     --------
     SupervisedAutoencoder : One encoder for all kinds of data.
     sknestedae.stack_kinds : One table of arrays and tables of several kinds.
-    sknestedae.model_selection.translation_scorer : The translation as the score of a search.
+    sknestedae.translation_scorer : The translation as the score of a search.
 
     References
     ----------
@@ -184,9 +186,9 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         n_components=16,
         *,
         blocks="auto",
-        alignment=1.0,
+        alignment=0.3,
         translation_weight=1.0,
-        reconstruction_weight=1.0,
+        reconstruction_weight=0.3,
         prediction_weight=1.0,
         hidden_layer_sizes=(100,),
         decoder_hidden_layer_sizes=None,
@@ -264,6 +266,36 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         self.alignment = alignment
         self.translation_weight = translation_weight
 
+    @isolated
+    def predict(self, X, return_std=False, *, block=None):
+        """Predict the target of X, from any of the kinds.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured. With ``block``,
+            the kind's own columns or arrays.
+        return_std : bool, default=False
+            Whether to give the standard deviation of an ensemble's members as well.
+        block : str or None, default=None
+            The name of a kind: X has this one alone.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the unit and shape of the y that was fitted; of an ensemble the members' mean.
+        y_std : ndarray of the same shape
+            Only with ``return_std=True``.
+
+        Raises
+        ------
+        NoTargetError
+            If the estimator was fitted without y.
+        ValueError
+            If a standard deviation is asked of one network, or a row has none of the kinds.
+        """
+        return super().predict(self._whole_table(X, block), return_std=return_std)
+
 
 @public("sknestedae")
 class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
@@ -287,17 +319,18 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         levels, as :func:`~sknestedae.stack_kinds` gives them, each first level is a kind: an
         image where the second level tells rows and columns of pixels, else a
         :class:`~sknestedae.blocks.DenseBlock`; a column whose cells hold arrays is a kind as well.
-    alignment : float or "separated", default=1.0
+    alignment : float or "separated", default=0.3
         Weight of the squared distances between the latents of a row from its kinds. "separated"
         is the control: an autoencoder for each kind, trained without the others, and linear maps
         (a ridge regression) between their latents, learnt afterwards from the rows that have
         both. Then the latents are those of the first kind, and labels are learnt from these.
     translation_weight : float, default=1.0
         Weight of the mean error with which each kind is decoded from the latents of another one.
-    reconstruction_weight : float, default=1.0
+    reconstruction_weight : float, default=0.3
         Weight of the mean error with which each kind is decoded from its own latents.
     prediction_weight : float, default=1.0
-        Weight of the mean error of the prediction, from the latents of each kind.
+        Weight of the mean error of the prediction, from the latents of each kind and from their
+        mean.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the hidden layers of each encoder, behind what its block brings with it.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
@@ -397,7 +430,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     --------
     SupervisedAutoencoderClassifier : One encoder for all kinds of data.
     sknestedae.stack_kinds : One table of arrays and tables of several kinds.
-    sknestedae.model_selection.translation_scorer : The translation as the score of a search.
+    sknestedae.translation_scorer : The translation as the score of a search.
 
     References
     ----------
@@ -430,9 +463,9 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         n_components=16,
         *,
         blocks="auto",
-        alignment=1.0,
+        alignment=0.3,
         translation_weight=1.0,
-        reconstruction_weight=1.0,
+        reconstruction_weight=0.3,
         prediction_weight=1.0,
         hidden_layer_sizes=(100,),
         decoder_hidden_layer_sizes=None,
@@ -503,3 +536,45 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         )
         self.alignment = alignment
         self.translation_weight = translation_weight
+
+    @isolated
+    def predict(self, X, *, block=None):
+        """Predict the class of X, from any of the kinds.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured. With ``block``,
+            the kind's own columns or arrays.
+        block : str or None, default=None
+            The name of a kind: X has this one alone.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            The class with the largest probability; of an ensemble, the largest mean probability.
+        """
+        return super().predict(self._whole_table(X, block))
+
+    @isolated
+    def predict_proba(self, X, return_std=False, *, block=None):
+        """Give the probabilities of classes, from any of the kinds.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured. With ``block``,
+            the kind's own columns or arrays.
+        return_std : bool, default=False
+            Whether to give the spread of an ensemble's members as well.
+        block : str or None, default=None
+            The name of a kind: X has this one alone.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``; each row sums to 1. Of an ensemble the members' mean.
+        p_std : ndarray of the same shape
+            Only with ``return_std=True``.
+        """
+        return super().predict_proba(self._whole_table(X, block), return_std=return_std)

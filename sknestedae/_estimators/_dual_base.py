@@ -21,7 +21,7 @@ from .._networks._batch import Batch
 from .._networks._dual import DualModule
 from .._tables._array_codec import indices_of_labels
 from .._tables._base_codec import Codec
-from .._tables._input import give_back, read_rows, read_table, table_kind
+from .._tables._input import FrameKind, give_back, read_rows, read_table, table_kind
 from .._tables._labels import scale_columns
 from .._tables._layout import Layout
 from .._tables._one_kind import kind_of_table, table_of_kind
@@ -83,7 +83,9 @@ class DualMixin(BaseSupervisedAutoencoder):
             Latents, without unit: the means of variational ones. Of an ensemble, those of the
             first member.
         Z_std : ndarray of shape (n_samples, n_components)
-            Only with ``return_std=True``.
+            Only with ``return_std=True``: how well the encoder of a kind knows its own latents, of
+            several kinds the root of the mean variance. It does not tell what one kind leaves
+            open of another: for that, compare ``transform`` of both.
 
         Raises
         ------
@@ -112,11 +114,12 @@ class DualMixin(BaseSupervisedAutoencoder):
             The columns or arrays of the kind ``source``, of shape (n_samples, ...); or a whole
             table, of which they are taken.
         source, target : str
-            Names of kinds. The same name twice gives the reconstruction.
+            Names of kinds. The same name twice gives the reconstruction, from the latents of this
+            kind alone.
         average_poses : bool, default=True
-            Of a target whose latents do not tell its pose, such as an image with
-            ``invariance="symmetries"``: whether to average over the poses, which has the smallest
-            expected squared error. If not, it comes in one pose.
+            Of a target whose latents do not tell its pose, such as an image with an
+            ``invariance``: whether to average over the poses, which has the smallest expected
+            squared error. If not, it comes in one pose.
 
         Returns
         -------
@@ -142,7 +145,12 @@ class DualMixin(BaseSupervisedAutoencoder):
         index = own.index if isinstance(own, pd.DataFrame | pd.Series) else None
         table = fitted.table.inverse_transform({**decoded, target: values}, index)
         found = kind_of_table(table, target, fitted.table, as_array=not is_frame)
-        return give_back(found, table_kind(X)) if is_frame else found
+        if not isinstance(found, pd.DataFrame):
+            return found
+        kind = table_kind(X)
+        if isinstance(kind, FrameKind) and not set(found.columns) <= kind.dtypes.keys():
+            kind = fitted.frame_kind  # X has the source's columns alone: dtypes are those of fit
+        return give_back(found, kind)
 
     @isolated
     def translation_score(self, X, source, target, sample_weight=None):
@@ -254,7 +262,44 @@ class DualMixin(BaseSupervisedAutoencoder):
         index = np.argsort(-scores, axis=1, kind="stable")[:, :n_neighbors]
         return (index, np.take_along_axis(scores, index, axis=1)) if return_scores else index
 
+    @isolated
+    def complete(self, X, *, n_candidates=None, tolerance=None, block=None):
+        """Impute missing values from the posterior mode of the latents, given the measured ones.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted. NaN (or None, pd.NA) where not measured.
+        n_candidates, tolerance
+            As in :meth:`SupervisedAutoencoder.complete`: with ``n_candidates``, up to so many
+            distinct completions of each row, such as several images that a spectrum may be of.
+        block : str or None, default=None
+            The name of a kind: X has its own columns or arrays alone.
+
+        Returns
+        -------
+        completed : DataFrame or ndarray of shape (n_samples, n_features)
+            All kinds, in the form of the table of ``fit`` where ``block`` is given.
+        candidates : :class:`~sklearn.utils.Bunch`
+            With ``n_candidates``, in place of the table.
+
+        Warns
+        -----
+        ToleranceWarning
+            If rows have no completion within the tolerance.
+        """
+        X = self._whole_table(X, block)
+        return super().complete(X, n_candidates=n_candidates, tolerance=tolerance)
+
     # -- one kind
+
+    def _whole_table(self, X: Any, block: Any) -> Any:
+        """Give X, or where it holds one kind alone a table in which all others are missing."""
+        check_is_fitted(self)
+        if block is None:
+            return X
+        self._encode_kind(X, block, "block")  # which checks its rows
+        return table_of_kind(X, block, self._fitted.table)
 
     def _check_kind(self, name: Any, parameter: str) -> None:
         """Refuse the name of a kind that is not there."""
@@ -281,8 +326,10 @@ class DualMixin(BaseSupervisedAutoencoder):
             fitted = member._fitted
             encoded = member._encode_kind(X, source, "source")
             found = fitted.apply(_translation(source, target), encoded)
+            if source == target:  # in the pose of what was given
+                found = fitted.align({target: found}, encoded)[target]
             own = torch.from_numpy(recoded(found, fitted.table.codecs[target], codec))
-            if average_poses:
+            if source != target and average_poses:
                 own = block.average_poses(own, codec.layout)
             elif parts:  # in the pose of the first member's
                 own = block.align(own, parts[0], None, codec.layout)
@@ -324,7 +371,14 @@ class DualMixin(BaseSupervisedAutoencoder):
         check_block_names([name for name, _, _ in found])
         return found
 
-    def _check_kinds(self, rows: Batch, setup: NetworkSetup) -> None:
+    def _check_kinds(
+        self,
+        rows: Batch,
+        learnt: np.ndarray | slice,
+        setup: NetworkSetup,
+        *,
+        needs_partners: bool,
+    ) -> None:
         """Refuse one kind alone, rows of none, and kinds that no row has beside another."""
         names = list(setup.layouts)
         if len(names) < 2:
@@ -343,15 +397,17 @@ class DualMixin(BaseSupervisedAutoencoder):
             raise ValueError(
                 f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop them."
             )
-        beside = {name: (own & (n_kinds > 1)).any() for name, own in known.items()}
+        others = n_kinds > 1
         if self._is_separated:  # maps are from and to the first
-            beside = {name: (own & known[names[0]]).any() for name, own in known.items()}
+            others = known[names[0]]
+        beside = {name: (own & others)[learnt].any() for name, own in known.items()}
         alone = [name for name, has_partner in beside.items() if not has_partner]
-        if alone:
-            others = f"the kind {names[0]!r}" if self._is_separated else "another kind"
+        if alone and needs_partners:
+            other = f"the kind {names[0]!r}" if self._is_separated else "another kind"
+            where = "X" if isinstance(learnt, slice) else "X that is not held out"
             raise ValueError(
-                f"No row of X has the kind {alone[0]!r} and {others} as well: nothing tells how "
-                "they belong together."
+                f"No row of {where} has the kind {alone[0]!r} and {other} as well: nothing tells "
+                "how they belong together."
             )
 
     def _make_architecture(
@@ -376,6 +432,7 @@ class DualMixin(BaseSupervisedAutoencoder):
                     self._loss_of_prediction,
                     self.prediction_weight,
                     sources,
+                    has_mean=not self._is_separated,
                 )
             )
         if not self._is_separated:
@@ -424,6 +481,19 @@ class DualMixin(BaseSupervisedAutoencoder):
         return
 
 
+def kinds_present(dual: DualMixin, X: Any) -> dict[str, np.ndarray]:
+    """Tell which rows of a table have which kinds, each of shape (n_samples,).
+
+    Parameters
+    ----------
+    dual : DualAutoencoder or DualAutoencoderClassifier
+        Fitted.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+    """
+    encoded = dual._fitted.table.transform(dual._check_X(X, reset=False))
+    return {name: own.present() for name, own in encoded.items()}
+
+
 def _latents_of(name: str) -> Any:
     def latents(module: AutoencoderModule, rows: Batch) -> Tensor:
         assert isinstance(module, DualModule)
@@ -453,8 +523,9 @@ def _own_latents(name: str) -> Any:
 def _translation(source: str, target: str) -> Any:
     def translation(module: AutoencoderModule, rows: Batch) -> Tensor:
         assert isinstance(module, DualModule)
-        latents = module.common_latents_of(rows, source).mean
-        return module.decode_block(target, latents)
+        if source == target:  # by no map there and back
+            return module.decode_own(target, module.latents_of(rows, source).mean)
+        return module.decode_block(target, module.common_latents_of(rows, source).mean)
 
     return translation
 

@@ -242,6 +242,12 @@ class FittedAutoencoder(NetworkSetup):
             check_rows_measured(blocks)
         return blocks
 
+    def check_rows(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Refuse rows of a checked table that cannot be completed, by their numbers in it."""
+        self.table.check_cells(X)
+        if isinstance(self.module, DualModule):
+            self.encode(X)
+
     def batch(self, X: pd.DataFrame | np.ndarray) -> Batch:
         """Give the encoded rows of a checked table as tensors on the module's device."""
         return Batch.from_arrays(self.encode(X), None, None, self.device)

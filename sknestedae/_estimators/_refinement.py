@@ -18,6 +18,7 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
+from .._layers._dense import RandomStream
 from .._networks._batch import Batch, Subset
 from .._networks._chain import Chain, LatentColumns
 from .._tables._weights import scale_weights
@@ -277,8 +278,11 @@ def refine(
     )
     still = [part.module for part, frozen in zip(fitted, is_frozen, strict=True) if frozen]
     try:
-        with without_gradients(still):
+        with without_gradients(still), shared_streams(chain):
             net.initialize()
+            chain.train()  # with the dropout and the noise of each stage that learns
+            for module in still:
+                module.eval()
             net.train(dataset, None, max_iter)  # type: ignore[arg-type]
     finally:
         chain.eval()
@@ -300,6 +304,20 @@ def _callbacks(max_iter: int, verbose: int) -> list[tuple[str, Any]]:
     if verbose:
         callbacks.append(("_progress", Progress(max_iter, "refinement")))
     return callbacks
+
+
+@contextmanager
+def shared_streams(chain: Chain) -> Iterator[None]:
+    """Let an encoder that is called for several stages in a step draw anew in each call."""
+    streams = [part for part in chain.modules() if isinstance(part, RandomStream)]
+    before = [stream.is_shared for stream in streams]
+    for stream in streams:
+        stream.is_shared = True
+    try:
+        yield
+    finally:
+        for stream, is_shared in zip(streams, before, strict=True):
+            stream.is_shared = is_shared
 
 
 @contextmanager

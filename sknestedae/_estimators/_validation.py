@@ -365,7 +365,7 @@ def warn_of_collapse(n_active: int | None, n_components: int, beta: float | None
     warnings.warn(
         f"{n_components - n_active} of {n_components} latents have collapsed to their prior: "
         "their means hardly differ from row to row. More latents than the data fill do no harm; "
-        f"lower 'beta' (it is {beta}) to use more of them.",
+        f"to use more of them, train longer or lower 'beta' (it is {beta}).",
         CollapsedLatentsWarning,
         stacklevel=stack_level_of_caller(),
     )

@@ -89,14 +89,13 @@ def turned_places(shape: tuple[int, ...]) -> Tensor:
     side, n_channels = shape[-1], math.prod(shape[:-2])
     like = torch.empty(0, dtype=torch.float64)
     right, up = _coordinates(side, like)
-    angles = _all_around(_N_POSES, like)[: _N_POSES // 4].unsqueeze(-1)
+    # a bit more, so that no place is half-way between pixels: rounding keeps quarters exactly then
+    angles = _all_around(_N_POSES, like).unsqueeze(-1) + 1e-9
     column = (right * angles.cos() + up * angles.sin() + (side - 1) / 2).round()
     row = ((side - 1) / 2 - up * angles.cos() + right * angles.sin()).round()
     places = (row.clamp(0, side - 1) * side + column.clamp(0, side - 1)).long()
     starts = torch.arange(n_channels).unsqueeze(-1) * side**2
-    first = (places.unsqueeze(1) + starts).unflatten(-1, (side, side))
-    # the others exactly by quarters, which rounding would not keep
-    return torch.cat([first.rot90(k, (-2, -1)) for k in range(4)]).flatten(1)
+    return (places.unsqueeze(1) + starts).flatten(1)
 
 
 class CanonicalEncoder(nn.Module):

@@ -29,8 +29,13 @@ def table_of_kind(X: Any, name: str, encoder: TableEncoder) -> pd.DataFrame | np
     ValueError
         If X has neither the columns of the kind nor those of the table.
     """
-    X = X.to_frame() if isinstance(X, pd.Series) else read_table(X)
     labels, positions = encoder.column_labels, encoder.codecs[name].columns.positions
+    if not isinstance(X, pd.Series):
+        X = read_table(X)
+    elif X.name is None and labels.is_frame:  # it is the column that the kind has
+        X = X.to_frame(labels.labels[positions[0]])
+    else:
+        X = X.to_frame()
     if isinstance(X, pd.DataFrame) and labels.is_frame:
         part = _own_columns(X, name, encoder)
     else:
@@ -71,6 +76,8 @@ def _own_array(X: Any, name: str, encoder: TableEncoder) -> np.ndarray:
     codec = encoder.codecs[name]
     positions, shape = codec.columns.positions, codec.layout.shape
     X = np.asarray(X)
+    if codec.has_cells and X.dtype == object and n_dims(X) == 1:  # a column of cells
+        X = X[:, None]
     rule = (
         f"X must have the shape (n_samples, {len(positions)}) of the columns of the kind "
         f"{name!r}"
@@ -84,7 +91,8 @@ def _own_array(X: Any, name: str, encoder: TableEncoder) -> np.ndarray:
         return cells
     if shape and X.shape[1:] == shape:
         return X.reshape(len(X), -1)
-    if n_dims(X) == 2 and X.shape[1] == len(positions) and not codec.has_cells:
+    is_read = not codec.has_cells or X.dtype == object  # else numbers, where cells hold arrays
+    if n_dims(X) == 2 and X.shape[1] == len(positions) and is_read:
         return X
     if n_dims(X) == 2 and X.shape[1] == encoder.n_features:
         return X[:, positions]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
 from .._networks._autoencoder import Outputs
@@ -114,6 +115,8 @@ class PredictionTerm:
     sources : tuple of str, default=()
         With an encoder for each block, those whose latents predict. A row counts once, however
         many of them it has.
+    has_mean : bool, default=False
+        Whether the mean of the latents predicts as well, of rows that have several blocks.
     """
 
     name: ClassVar[str] = "prediction"
@@ -123,12 +126,15 @@ class PredictionTerm:
     loss: str
     weight: float
     sources: tuple[str, ...] = ()
+    has_mean: bool = False
 
     def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
         """Sum the errors of a batch; None without a target."""
         if batch.target is None:
             return None
         parts = of_sources(outputs, batch, self.sources)
+        if self.has_mean:
+            parts = with_mean(outputs, parts)
         known = batch.labelled
         return add_up(
             sum_errors(
@@ -260,6 +266,20 @@ def add_up(sums: Any) -> Tensor | None:
 
 # ---------------------------------------------------------------------------------------------
 # Which rows have which blocks
+
+
+def with_mean(
+    outputs: Outputs, parts: list[tuple[Outputs, Tensor | None]]
+) -> list[tuple[Outputs, Tensor | None]]:
+    """Add the outputs of the mean latents to those of each encoder; shares are 1 in all again.
+
+    A row of one block has no other mean than that of its encoder.
+    """
+    shares = torch.stack([share for _, share in parts if share is not None])
+    n_blocks = (shares > 0).sum(dim=0)
+    # (..., n_samples, 1); a quotient of integers would be of single precision
+    of_mean = (n_blocks > 1).to(shares.dtype) / (n_blocks + 1)
+    return [*((own, times(1 - of_mean, share)) for own, share in parts), (outputs, of_mean)]
 
 
 def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:

@@ -4,12 +4,14 @@ Each function gives a table about a fitted autoencoder, or a chain of them. They
 questions: :func:`encoder_weights` and :func:`column_usage`, which columns enter the first layer;
 :func:`latent_correlations`, with which variables a latent goes; and :func:`integrated_gradients`,
 how much each entry of a row adds to a latent or a prediction, through all stages. Of images whose
-latents do not depend on how they were turned, :func:`rotation_angles` gives the angles.
+latents do not depend on how they were turned, :func:`rotation_angles` gives the angles. Of several
+kinds of data, :func:`translation_scores` tells how much each tells of the others.
 """
 
 from ._attributions import integrated_gradients
 from ._correlations import latent_correlations
 from ._rotation import rotation_angles
+from ._translations import translation_scores
 from ._weights import column_usage, encoder_weights
 
 __all__ = [
@@ -18,4 +20,5 @@ __all__ = [
     "integrated_gradients",
     "latent_correlations",
     "rotation_angles",
+    "translation_scores",
 ]

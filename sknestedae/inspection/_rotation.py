@@ -31,8 +31,8 @@ def rotation_angles(estimator, X, *, block=None):
     Parameters
     ----------
     estimator : estimator instance
-        Fitted supervised autoencoder or chain of such, or a search for one. For a pipeline, pass
-        the last step, and the table that it sees.
+        Fitted supervised or dual autoencoder, chain of supervised ones, or a search for one. For
+        a pipeline, pass the last step, and the table that it sees.
     X : array-like or DataFrame of shape (n_samples, n_features) or (n_samples, ...)
         The columns that were fitted.
     block : str, default=None

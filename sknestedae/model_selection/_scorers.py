@@ -141,7 +141,7 @@ def translation_scorer(source, target):
     >>> from sknestedae.blocks import DenseBlock
     >>> X = np.random.default_rng(0).normal(size=(60, 1)) * [1, 2, -1]
     >>> kinds = [("a", DenseBlock(), [0]), ("b", DenseBlock(), [1, 2])]
-    >>> dual = DualAutoencoder(1, blocks=kinds, random_state=0)
+    >>> dual = DualAutoencoder(1, blocks=kinds, max_iter=60, random_state=0)
     >>> scores = cross_val_score(dual, X, scoring=translation_scorer("a", "b"), cv=3)
     >>> bool(scores.min() > 0.9)
     True

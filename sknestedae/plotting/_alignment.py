@@ -115,7 +115,7 @@ class AlignmentDisplay:
     >>> latents = {"image": Z, "spectrum": Z + rng.normal(scale=0.2, size=(60, 2))}
     >>> display = AlignmentDisplay.from_latents(latents, Z[:, 0] > 0)
     >>> round(display.distance_ratio, 2)
-    0.15
+    0.12
     >>> plt.show()  # doctest: +SKIP
     >>> plt.close("all")
     """
@@ -144,7 +144,7 @@ class AlignmentDisplay:
         ax=None,
         *,
         max_categories=7,
-        n_cols=3,
+        n_cols=4,
         scatter_kwargs=None,
         line_kwargs=None,
         legend_kwargs=None,
@@ -159,7 +159,7 @@ class AlignmentDisplay:
         max_categories : int, default=7
             Largest number of categories with a colour of their own. Where there are more, the
             rarest are drawn together in grey.
-        n_cols : int, default=3
+        n_cols : int, default=4
             Largest number of panels side by side in a new figure.
         scatter_kwargs : dict, default=None
             Keywords for :meth:`matplotlib.axes.Axes.scatter`, such as `cmap` or `s`.
@@ -184,7 +184,7 @@ class AlignmentDisplay:
         self.n_pairs_ = int(paired.sum())
         cmap = (scatter_kwargs or {}).get("cmap", "viridis")
         colors = _Colors.of(self._column(n_samples), max_categories, cmap)
-        self.axes_ = make_axes(ax, len(places) + 1, n_cols, panel_size=(3.4, 3.4))
+        self.axes_ = make_axes(ax, len(places) + 1, n_cols, panel_size=(3.8, 3.6))
         self.figure_ = self.axes_[0].figure
         size = float(np.clip(6000 / n_samples, 10, 30))
         style = _Style(size, scatter_kwargs)
@@ -272,7 +272,7 @@ class AlignmentDisplay:
         ]
         if has_alone:
             handles.append(handle("one kind alone", "o", "0.3", True))
-        x = 1.02 if self.colorbar_ is None else 1.32
+        x = 1.02 if self.colorbar_ is None else 1.34
         style = {
             "loc": "upper left",
             "bbox_to_anchor": (x, 1.0),
@@ -298,7 +298,7 @@ class AlignmentDisplay:
         color_label=None,
         color_unit=None,
         max_categories=7,
-        n_cols=3,
+        n_cols=4,
         ax=None,
         scatter_kwargs=None,
         line_kwargs=None,
@@ -329,7 +329,7 @@ class AlignmentDisplay:
         max_categories : int, default=7
             Largest number of categories with a colour of their own. Where there are more, the
             rarest are drawn together in grey.
-        n_cols : int, default=3
+        n_cols : int, default=4
             Largest number of panels side by side in a new figure.
         ax : matplotlib Axes or array-like of them, default=None
             Axes to draw on, one for each kind and one for the pairs. If None, a new figure is
@@ -350,6 +350,21 @@ class AlignmentDisplay:
         ------
         ValueError
             If there is no such kind, or no row has it.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sknestedae import DualAutoencoder
+        >>> from sknestedae.blocks import DenseBlock
+        >>> from sknestedae.plotting import AlignmentDisplay
+        >>> iris = load_iris(as_frame=True)
+        >>> blocks = [("sepal", DenseBlock(), [0, 1]), ("petal", DenseBlock(), [2, 3])]
+        >>> dual = DualAutoencoder(2, blocks=blocks, max_iter=5, random_state=0).fit(iris.data)
+        >>> display = AlignmentDisplay.from_estimator(
+        ...     dual, iris.data, iris.target_names[iris.target], color_label="species"
+        ... )
+        >>> display.legend_.get_title().get_text()
+        'species'
         """
         caller = f"{cls.__name__}.from_estimator"
         y = to_pandas(y, "y")
@@ -388,7 +403,7 @@ class AlignmentDisplay:
         color_label=None,
         color_unit=None,
         max_categories=7,
-        n_cols=3,
+        n_cols=4,
         ax=None,
         scatter_kwargs=None,
         line_kwargs=None,
@@ -416,7 +431,7 @@ class AlignmentDisplay:
         max_categories : int, default=7
             Largest number of categories with a colour of their own. Where there are more, the
             rarest are drawn together in grey.
-        n_cols : int, default=3
+        n_cols : int, default=4
             Largest number of panels side by side in a new figure.
         ax : matplotlib Axes or array-like of them, default=None
             Axes to draw on, one for each kind and one for the pairs. If None, a new figure is
@@ -477,9 +492,10 @@ def _check_latents(
 ) -> dict[str, np.ndarray]:
     """Give latents or coordinates by kind; a row in which one is missing has none of the kind."""
     if not isinstance(Z, Mapping) or len(Z) < 2:
+        got = list(Z) if isinstance(Z, Mapping) else type(Z).__name__
         raise ValueError(
             f"The '{parameter}' parameter must map the names of two or more kinds to arrays, got "
-            f"{type(Z).__name__ if not isinstance(Z, Mapping) else list(Z)!r}."
+            f"{got}."
         )
     found = {}
     for name, own in Z.items():
@@ -525,9 +541,9 @@ def distance_ratio(latents: list[np.ndarray]) -> float:
         center = a[known].mean(axis=0)
         first, second = a[known] - center, b[known] - center
         same = ((first - second) ** 2).sum()
-        # over all n * n combinations of rows; those of one row are taken out again
+        # over all n * n combinations of rows, where products sum to 0 as the first ones do; those
+        # of one row are taken out again
         every = n * ((first**2).sum() + (second**2).sum())
-        every -= 2 * first.sum(axis=0) @ second.sum(axis=0)
         own += same
         other += (every - same) / (n - 1)
     return float(np.sqrt(own / other)) if other > 0 else np.nan

@@ -428,8 +428,8 @@ class PairsDisplay:
         inputs : bool, default=True
             Whether the given kind is drawn beside each pair, where it is an array.
         average_poses : bool, default=True
-            Of a target whose latents do not tell its pose, such as an image with
-            ``invariance="symmetries"``: whether to draw the average over the poses. If not, each
+            Of a target whose latents do not tell its pose, such as an image with an
+            ``invariance``: whether to draw the average over the poses. If not, each
             image comes in the pose of the true one, which no translation can know.
         x : array-like of shape (n_channels,), default=None
             Where the channels of the target lie, such as energies. None: the labels of its columns
@@ -465,6 +465,25 @@ class PairsDisplay:
         See Also
         --------
         AlignmentDisplay : Latents of several kinds, and how near those of one row are.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknestedae import DualAutoencoder
+        >>> from sknestedae.blocks import DenseBlock, SpectrumBlock
+        >>> from sknestedae.plotting import PairsDisplay
+        >>> rng = np.random.RandomState(0)
+        >>> peak = rng.uniform(size=(40, 1))
+        >>> spectra = np.exp(-((np.linspace(0, 1, 20) - peak) ** 2) / 0.02)
+        >>> X = np.hstack([spectra, peak])  # a spectrum and a number
+        >>> blocks = [
+        ...     ("spectrum", SpectrumBlock(), slice(0, 20)),
+        ...     ("number", DenseBlock(), [20]),
+        ... ]
+        >>> dual = DualAutoencoder(1, blocks=blocks, max_iter=3, random_state=0).fit(X)
+        >>> display = PairsDisplay.from_translation(dual, X, "number", "spectrum")
+        >>> display.errors_.shape
+        (40,)
         """
         table = Kinds.read(estimator, X, f"{cls.__name__}.from_translation")
         table.check(source, "source")

@@ -15,6 +15,7 @@ from skorch.callbacks import Freezer
 
 from sknestedae import NestedAutoencoder
 from sknestedae._estimators._refinement import ChainIterator, ChainNet, ChainRows
+from sknestedae._layers._dense import RandomStream
 from sknestedae._networks._batch import Batch
 from sknestedae._networks._chain import LatentColumns
 from sknestedae._tables._encoder import TableEncoder
@@ -124,6 +125,26 @@ def test_one_and_three_stages(n_scales):
     again = clone(chain).fit(X, y)
     assert all(np.isfinite(prediction).all() for prediction in chain.predict(X))
     assert_array_equal(chain.predict(X)[-1], again.predict(X)[-1])
+
+
+def test_dropout_and_noise_act_in_refinement(monkeypatch):
+    """Without noise nothing would speak against a variance of 1, which the divergence wants."""
+    tables, targets = two_scales()
+    stages = [
+        ("crystal", sae(beta=0.01, dropout=0.1), ["radius", "mass"]),
+        ("device", sae(), ["layer", "thickness"]),
+    ]
+    taken, own_take = [], RandomStream.take
+
+    def take(self, like):
+        taken.append(1)
+        return own_take(self, like)
+
+    monkeypatch.setattr(RandomStream, "take", take)
+    NestedAutoencoder(stages, random_state=0).fit(tables, targets)
+    n_before = len(taken)
+    NestedAutoencoder(stages, refine_iter=2, random_state=0).fit(tables, targets)
+    assert len(taken) > 2 * n_before > 0
 
 
 def test_a_frozen_stage_does_not_move():

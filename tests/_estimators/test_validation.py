@@ -15,18 +15,25 @@ from torch import nn
 from sknestedae import SupervisedAutoencoder
 from sknestedae._estimators._validation import (
     all_or_nothing,
+    check_beta,
     check_block_names,
     check_block_weights,
     check_blocks,
     check_divergence,
+    check_spread,
     check_table,
     check_target_bounds,
     check_training_rows,
+    warn_of_collapse,
 )
 from sknestedae._tables._codec import TabularCodec
 from sknestedae._tables._encoder import TableEncoder
 from sknestedae.blocks import ArrayBlock, DenseBlock, ImageBlock, SpectrumBlock
-from sknestedae.exceptions import DivergenceError, DivergenceWarning
+from sknestedae.exceptions import (
+    CollapsedLatentsWarning,
+    DivergenceError,
+    DivergenceWarning,
+)
 
 
 @pytest.mark.parametrize("as_table", [np.asarray, pd.DataFrame, lambda X: X.tolist()])
@@ -258,3 +265,30 @@ def test_pixels_that_float32_holds_are_float32(dtype, expected):
     assert checked(X.reshape(2, 6), Images()).dtype == expected
     # numbers of a table are what they were
     assert checked(np.arange(4, dtype="uint8").reshape(2, 2), "auto").dtype == "float64"
+
+
+# -- variational latents
+
+
+def test_a_beta_says_whether_latents_are_densities():
+    assert not check_beta(None, "tanh")
+    for beta in (0, 0.0, 1.0):
+        assert check_beta(beta, "identity")
+    with pytest.raises(ValueError, match=r"'latent_activation' .* \(beta=0.5\).*got 'relu'"):
+        check_beta(0.5, "relu")
+
+
+def test_points_have_no_spread():
+    check_spread(True)
+    with pytest.raises(ValueError, match=r"return_std=True needs variational latents"):
+        check_spread(False)
+
+
+@pytest.mark.parametrize("n_active", [None, 3])
+def test_nothing_is_said_of_latents_that_are_points_or_active(n_active):
+    warn_of_collapse(n_active, 3, 0.1)
+
+
+def test_collapsed_latents_are_said_with_their_number():
+    with pytest.warns(CollapsedLatentsWarning, match=r"2 of 3 latents .*'beta' \(it is 0.1\)"):
+        warn_of_collapse(1, 3, 0.1)

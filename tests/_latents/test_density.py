@@ -149,3 +149,32 @@ def test_the_weight_of_statistics_is_that_of_all_rows_after_refinement_too(weigh
     chain.fit(X, y, sample_weight=np.full(len(X), weight))
     statistics = fitted_part(chain["b"]).latent_statistics
     assert statistics.weight * 2.0 ** (statistics.power - np.log2(weight)) == pytest.approx(len(X))
+
+
+def test_the_spread_is_the_mean_variance_of_variational_latents():
+    X, weight = plane(40), np.linspace(0.1, 3, 40)
+    estimator = SupervisedAutoencoder(2, beta=1e-3, max_iter=4, random_state=0)
+    statistics = fitted_part(estimator.fit(X, sample_weight=weight)).latent_statistics
+    mean, std = estimator.transform(X, return_std=True)
+    assert_allclose(statistics.spread, np.average(std**2, axis=0, weights=weight))
+    assert_allclose(statistics.mean, np.average(mean, axis=0, weights=weight))
+    points = SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X)
+    assert fitted_part(points).latent_statistics.spread is None
+
+
+def test_spreads_merge_as_all_moments_do(monkeypatch):
+    X = plane(60)
+    estimator = SupervisedAutoencoder(2, beta=1e-3, max_iter=4, random_state=0).fit(X)
+    fitted = fitted_part(estimator)
+
+    def learn(rows):
+        data = Batch.from_arrays(fitted.encode(X[rows]), None, None, torch.device("cpu"))
+        return LatentStatistics.learn(estimator.net_.module_, Subset(data), fitted.layouts)
+
+    monkeypatch.setattr("sknestedae._latents._density.MEMORY", 1.0)
+    merged = learn(slice(0, 20)).merge(learn(slice(20, None)))
+    assert_allclose(merged.spread, learn(slice(None)).spread)
+    without = SupervisedAutoencoder(2, max_iter=2, random_state=0)
+    for part in (X[:20], X[20:]):
+        without.partial_fit(part)
+    assert fitted_part(without).latent_statistics.spread is None

@@ -8,6 +8,7 @@ import torch
 from cases.completion import fitted_chain, fitted_plane, hide, plane, search_of_chain
 from cases.nested import cells, sae
 from numpy.testing import assert_allclose, assert_array_equal
+from torch.distributions import Normal, kl_divergence
 
 from sknestedae import SupervisedAutoencoder, stack_scales
 from sknestedae._estimators._fitted import fitted_part
@@ -134,3 +135,34 @@ def test_a_covariance_that_rounding_made_singular_can_be_inverted():
     assert relative <= 8 * 3 * torch.finfo(torch.float64).eps * 1.5
     regular = singular + torch.diag(size**2)
     assert invertible(regular) is regular
+
+
+def test_variational_latents_have_the_prior_that_they_were_trained_with():
+    X = plane(40)
+    model = fitted_part(
+        SupervisedAutoencoder(2, beta=1e-3, max_iter=4, random_state=0).fit(X)
+    ).observation_model()
+    assert torch.equal(model.mean, torch.zeros(2).double())
+    assert torch.equal(model.covariance, torch.eye(2).double())
+    points = fitted_part(SupervisedAutoencoder(2, max_iter=4, random_state=0).fit(X))
+    model = points.observation_model()
+    assert_array_equal(model.mean.numpy(), points.latent_statistics.mean)
+    assert_array_equal(model.covariance.numpy(), points.latent_statistics.regular_covariance())
+
+
+def test_scores_of_variational_latents_contain_the_divergence():
+    """Where variances alone change, the scores do as the divergence does."""
+    X = plane(40)
+    estimator = SupervisedAutoencoder(2, beta=1e-3, max_iter=4, random_state=0).fit(X)
+
+    def divergences():
+        density = Normal(*map(torch.from_numpy, estimator.transform(X, return_std=True)))
+        return kl_divergence(density, Normal(0.0, 1.0)).sum(dim=1).numpy()
+
+    scores, before = estimator.score_samples(X), divergences()
+    with torch.no_grad():
+        *_, last, _ = estimator.net_.module_.encoder
+        last.bias[2:] += torch.tensor([1.0, -0.5])
+    change = divergences() - before
+    assert np.abs(change).min() > 0.01
+    assert_allclose(estimator.score_samples(X) - scores, -change, rtol=1e-9, atol=1e-9)

@@ -9,8 +9,10 @@ from sknestedae._layers._dense import (
     INITIALIZATIONS,
     RANGES,
     Dropout,
+    LatentNoise,
     dense_stack,
     initialize,
+    seed_streams,
 )
 
 
@@ -78,6 +80,89 @@ def test_dropout_of_a_larger_batch_and_without_seed():
     torch.manual_seed(0)
     layer.seed(None)
     assert torch.equal(first, layer(torch.ones(9, 5)))
+
+
+# -- noise of latents
+
+
+def noise_of(seed, n_batches=None):
+    layer = LatentNoise()
+    layer.seed(seed, n_batches)
+    return layer
+
+
+def test_latents_are_drawn_with_their_mean_and_variance():
+    n_rows = 100_000
+    mean, std = torch.tensor([3.0, -1.0]), torch.tensor([0.1, 2.0])
+    drawn = noise_of(0)(mean.expand(n_rows, 2), 2 * std.log().expand(n_rows, 2))
+    # of n draws a mean is known to std / sqrt(n), a variance to sqrt(2 / n); five times that
+    assert ((drawn.mean(dim=0) - mean).abs() < 5 * std / n_rows**0.5).all()
+    assert ((drawn.var(dim=0) / std**2 - 1).abs() < 5 * (2 / n_rows) ** 0.5).all()
+    correlation = torch.corrcoef(drawn.T)[0, 1]
+    assert abs(correlation) < 5 / n_rows**0.5
+
+
+def test_latents_are_their_means_where_nothing_is_trained():
+    mean, log_variance = torch.randn(2, 7, 3)
+    assert noise_of(0).eval()(mean, log_variance) is mean
+
+
+def test_the_stream_of_noise_is_one_for_all_batches():
+    """It follows from the seed alone; a smaller batch takes the first rows of its own."""
+    drawn = []
+    for n_last in (4, 2):
+        layer = noise_of(3)
+        drawn.append([layer(torch.zeros(n, 5), torch.zeros(n, 5)) for n in (8, 8, n_last, 8)])
+    for own, other in zip(*drawn, strict=True):
+        assert torch.equal(own[: len(other)], other)
+    assert not torch.equal(drawn[0][0], drawn[0][1])
+    layer.seed(4)
+    assert not torch.equal(layer(torch.zeros(8, 5), torch.zeros(8, 5)), drawn[0][0])
+    layer.seed(3)
+    assert torch.equal(layer(torch.zeros(8, 5), torch.zeros(8, 5)), drawn[0][0])
+
+
+def test_gradients_reach_the_mean_and_the_variance_of_what_is_drawn():
+    mean = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    log_variance = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    drawn = noise_of(0)(mean, log_variance)
+    drawn.sum().backward()
+    assert torch.equal(mean.grad, torch.ones(6, 2, dtype=torch.float64))
+    # the derivative of exp(v / 2) * noise
+    torch.testing.assert_close(log_variance.grad, (drawn - mean).detach() / 2)
+
+
+def test_each_layer_of_a_network_has_a_stream_of_its_own():
+    module = nn.ModuleList([LatentNoise(), LatentNoise(), Dropout(0.5)])
+    seed_streams(module, (5, 1))
+    zeros = torch.zeros(8, 5)
+    first, second = (layer(zeros, zeros) for layer in module[:2])
+    assert not torch.equal(first, second)
+    seed_streams(module, (5, 1))
+    assert torch.equal(module[1](zeros, zeros), second)
+    torch.manual_seed(0)
+    seed_streams(module, None)  # then torch's own generator draws
+    first = module[0](zeros, zeros)
+    torch.manual_seed(0)
+    seed_streams(module, None)
+    assert torch.equal(module[0](zeros, zeros), first)
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5), LatentNoise()], ids=["masks", "noise"])
+def test_numbers_of_a_layer_that_is_called_twice_in_a_step_stay(layer):
+    """A gradient needs those of the first call after the second one."""
+    layer.is_shared = True
+    layer.seed(0, n_batches=5)
+    drawn = [layer.take(torch.ones(4, 3)) for _ in range(5)]
+    kept = [own.clone() for own in drawn]
+    layer.take(torch.ones(4, 3))
+    for own, other in zip(drawn, kept, strict=True):
+        assert torch.equal(own, other)
+    layer.seed(0, n_batches=5)
+    again = [layer.take(torch.ones(4, 3)) for _ in range(5)]
+    for own, other in zip(drawn, again, strict=True):
+        assert torch.equal(own, other)
+    assert not torch.equal(drawn[0], drawn[1])
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

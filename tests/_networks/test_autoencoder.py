@@ -187,6 +187,58 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(module(rows).prediction, module(rows).prediction)
 
 
+# -- variational latents
+
+
+@pytest.mark.parametrize("sizes", [(), (7, 6)])
+def test_shapes_of_variational_latents(sizes):
+    module = make(is_variational=True, hidden_layer_sizes=sizes, decoder_hidden_layer_sizes=sizes)
+    seed_streams(module, (0, 1))
+    outputs = module(draw())
+    assert outputs.latents.shape == outputs.log_variance.shape == (N_ROWS, 2)
+    assert {name: out.shape[1] for name, out in outputs.blocks.items()} == {
+        name: layout.n_values for name, layout in LAYOUTS.items()
+    }
+    widths = [layer.out_features for layer in module.encoder if isinstance(layer, nn.Linear)]
+    assert widths == [*sizes, 4]  # a mean and a variance of each
+    latents = module.latents(draw())
+    assert torch.equal(latents.mean, module.encode(draw()))
+    assert torch.equal(latents.log_variance, outputs.log_variance)
+
+
+def test_latents_are_drawn_in_training_and_else_the_means():
+    module, rows = make(is_variational=True), draw()
+    seed_streams(module, (0, 1))
+    first, second = module(rows), module(rows)
+    assert torch.equal(first.latents, second.latents)  # the means
+    for name in LAYOUTS:
+        assert not torch.equal(first.blocks[name], second.blocks[name])
+    assert not torch.equal(first.prediction, second.prediction)
+    module.eval()
+    outputs = module(rows)
+    assert torch.equal(outputs.prediction, module.predict(outputs.latents))
+    for name, decoded in module.decode(outputs.latents).items():
+        assert torch.equal(outputs.blocks[name], decoded)
+
+
+def test_blocks_and_prediction_see_the_same_latents():
+    """One draw a row: what is drawn stands for the row."""
+    seen = []
+    module = make(is_variational=True)
+    for part in (module.decoder, module.predictor):
+        part.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    module(draw())
+    assert seen[0] is seen[1]
+
+
+def test_variances_are_numbers_whatever_the_encoder_gives():
+    module = make(DenseBlock(), is_variational=True, hidden_layer_sizes=())
+    rows = Batch({name: 1e30 * values for name, values in draw().values.items()})
+    log_variance = module.latents(rows).log_variance
+    assert set(log_variance.unique().tolist()) == {-20.0, 10.0}
+    assert torch.isfinite(log_variance.exp()).all()
+
+
 # -- targets of other kinds
 
 

@@ -62,3 +62,32 @@ def test_rows_go_to_a_device_whole():
         assert (moved.device.type, moved.shape) == ("meta", tensor.shape)
     bare = Batch({"table": torch.zeros(3, 2)}).to(torch.device("meta"))
     assert (bare.measured, bare.target, bare.labelled, bare.weight) == ({}, None, None, None)
+
+
+def kinds():
+    """Give rows of two blocks; of the first row only a part of one was measured."""
+    values = {"a": torch.zeros(4, 3), "b": torch.zeros(4, 2)}
+    measured = {
+        "a": torch.tensor([[0, 1, 0], [1, 1, 1], [0, 0, 0], [0, 0, 0]]).bool(),
+        "b": torch.tensor([[0, 0], [1, 1], [1, 0], [0, 0]]).bool(),
+    }
+    return Batch(values, measured)
+
+
+def test_a_row_has_a_block_of_which_anything_was_measured():
+    rows = kinds()
+    assert rows.presence("a").tolist() == [[True], [True], [False], [False]]
+    assert rows.presence("b").tolist() == [[False], [True], [True], [False]]
+    del rows.measured["b"]
+    assert rows.presence("b") is None
+
+
+def test_shares_of_the_blocks_of_a_row_are_1_in_all():
+    rows = kinds()
+    shares = rows.shares(["a", "b"])
+    assert shares["a"].tolist() == [[1.0], [0.5], [0.0], [0.0]]
+    assert shares["b"].tolist() == [[0.0], [0.5], [1.0], [0.0]]
+    assert rows.shares(["b"])["b"].tolist() == [[0.0], [1.0], [1.0], [0.0]]
+    del rows.measured["b"]
+    assert rows.shares(["a", "b"])["b"].tolist() == [[0.5], [0.5], [1.0], [1.0]]
+    assert shares["a"].dtype == torch.float32

@@ -1,11 +1,17 @@
-"""Penalties on weights, against plain NumPy."""
+"""Penalties on weights, against plain NumPy; on latents, against torch."""
 
 import numpy as np
 import pytest
 import torch
 from torch.autograd import gradcheck
+from torch.distributions import Normal, kl_divergence
 
-from sknestedae._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
+from sknestedae._networks._penalties import (
+    add_penalty_gradients,
+    divergence,
+    l1_penalty,
+    l2_penalty,
+)
 
 # Sums of a hundred numbers of the size of 1, in float64.
 ATOL = 1000 * np.finfo(np.float64).eps
@@ -60,3 +66,24 @@ def test_gradients_that_are_added_are_those_of_the_penalties(as_tensor):
         found = [torch.stack(of_weight) for of_weight in zip(*of_each, strict=True)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=0, atol=ATOL)
+
+
+def test_divergence_of_latents_is_that_of_normal_densities():
+    mean, log_variance = tensor(draw(4, 5, 3)), tensor(draw(4, 5, 3, seed=1))
+    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0))
+    torch.testing.assert_close(divergence(mean, log_variance), expected, rtol=1e-12, atol=ATOL)
+
+
+def test_divergence_is_0_of_the_prior_alone():
+    """Near it, half of the squares: what float32 would lose of exp(v) - 1 is kept."""
+    zero = torch.zeros(1)
+    assert divergence(zero, zero).item() == 0
+    v = torch.tensor([1e-3])
+    # exp(v) - 1 - v is v^2 / 2 + v^3 / 6; in float32 v itself is known to 6e-8 of it
+    expected = (1e-3**2 / 2 + 1e-3**3 / 6) / 2
+    assert divergence(zero, v).item() == pytest.approx(expected, rel=2 * 6e-8 * 1e-3 / 5e-7)
+
+
+def test_gradients_of_the_divergence():
+    parts = tuple(tensor(draw(2, 3, seed=seed), requires_grad=True) for seed in (0, 1))
+    assert gradcheck(divergence, parts)

@@ -7,9 +7,14 @@ import torch
 from cases.vectorized import data, sae
 
 from sknestedae._layers._bounds import Bounded
-from sknestedae._layers._dense import Dropout
+from sknestedae._layers._dense import Dropout, LatentNoise
 from sknestedae._networks._batch import Batch
-from sknestedae._networks._stacked import StackedDropout, StackedModule, stack_modules
+from sknestedae._networks._stacked import (
+    StackedDropout,
+    StackedLatentNoise,
+    StackedModule,
+    stack_modules,
+)
 
 
 def test_modules_of_many_keep_order_and_shape():
@@ -56,6 +61,46 @@ def test_layers_that_stay_keep_their_masks_and_streams():
     first = again(values)
     again.select(left)
     assert not torch.equal(again(values[:2]), first[left])  # the next masks of the streams
+
+
+def test_noise_of_many_is_that_of_each():
+    """Also where networks have other numbers of batches, and where some of them have ended."""
+    stacked = stack_modules([LatentNoise(), LatentNoise(), LatentNoise()])
+    assert type(stacked) is StackedLatentNoise
+    seeds, n_batches = [4, 5, 6], np.array([2, 3, 5])
+    stacked.seed(np.arange(3), seeds, n_batches)
+    alone = [LatentNoise() for _ in range(3)]
+    for layer, seed, n in zip(alone, seeds, n_batches, strict=True):
+        layer.seed(seed, int(n))
+    left = np.arange(3)
+    for step in range(10):
+        if step == 4:
+            left = np.array([0, 2])
+            stacked.select(left)
+        mean, log_variance = torch.randn(2, len(left), 6, 2)
+        drawn = stacked(mean, log_variance)
+        for k, network in enumerate(left):
+            assert torch.equal(drawn[k], alone[network](mean[k], log_variance[k]))
+    assert torch.equal(stacked.eval()(mean, log_variance), mean)
+
+
+def test_layers_of_many_that_are_called_twice_in_a_step_draw_as_each_alone():
+    layers = [LatentNoise() for _ in range(2)]
+    for layer in layers:
+        layer.is_shared = True
+    stacked = stack_modules(layers)
+    assert stacked.is_shared
+    stacked.seed(np.arange(2), [3, 4], np.array([6, 6]))
+    for layer, seed in zip(layers, [3, 4], strict=True):
+        layer.seed(seed, 6)
+    mean = torch.zeros(2, 5, 3)
+    drawn = [stacked(mean, mean) for _ in range(6)]
+    kept = [own.clone() for own in drawn]
+    stacked(mean, mean)
+    for own, other in zip(drawn, kept, strict=True):
+        assert torch.equal(own, other)
+        for k, layer in enumerate(layers):
+            assert torch.equal(own[k], layer(mean[k], mean[k]))
 
 
 def test_bounds_of_many_are_each_their_own():

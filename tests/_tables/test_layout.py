@@ -1,8 +1,9 @@
 """How the values of a block lie."""
 
 import numpy as np
+from numpy.testing import assert_array_equal
 
-from sknestedae._tables._layout import Layout
+from sknestedae._tables._layout import Encoded, Layout
 
 
 def test_layout_counts_values_and_columns():
@@ -10,3 +11,14 @@ def test_layout_counts_values_and_columns():
     assert (layout.n_values, layout.n_columns) == (6, 4)
     assert list(layout.groups()) == [slice(2, 5), slice(5, 6)]
     assert layout.spread(np.array([[10, 20, 30, 40]])).tolist() == [[10, 20, 30, 30, 30, 40]]
+
+
+def test_rows_of_encoded_values():
+    values, measured = np.arange(6.0).reshape(3, 2), np.array([[1, 0], [0, 0], [1, 1]], dtype=bool)
+    encoded = Encoded(values, measured)
+    assert encoded.present().tolist() == [True, False, True]
+    assert Encoded(values, None).present().tolist() == [True] * 3
+    some = encoded.take(np.array([True, False, True]))
+    assert_array_equal(some.values, values[[0, 2]])
+    assert_array_equal(some.measured, measured[[0, 2]])
+    assert Encoded(values, None).take(np.array([1])).measured is None

@@ -9,15 +9,14 @@ from cases.supervised import TINY, regression
 from cases.training import numbered_rows
 from numpy.testing import assert_allclose
 from skorch.callbacks import Callback
+from torch.distributions import Normal, kl_divergence
 
 from sknestedae import SupervisedAutoencoder
 from sknestedae._networks._autoencoder import Outputs
 from sknestedae._networks._batch import Batch, Subset
 from sknestedae._tables._layout import Layout
-from sknestedae._training._objective import Objective
-from sknestedae._training._terms import sum_errors
+from sknestedae._training._objective import Objective, divergence_weight
 from sknestedae.blocks import DenseBlock
-from sknestedae.blocks._losses import block_error
 
 
 def objective(**changes):
@@ -271,29 +270,96 @@ def test_a_target_block_s_own_errors_are_those_of_the_prediction():
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
-class SpeltOut(DenseBlock):
-    """The errors that every block has, by the general way."""
-
-    def errors(self, decoded, given, layout, loss):
-        return super().errors(decoded, given, layout, loss)
+# -- variational latents
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
-@pytest.mark.parametrize("layout", [Layout(3), Layout(2, (3, 2)), Layout(0, (2,))], ids=str)
-@pytest.mark.parametrize("n_networks", [None, 4])
-@pytest.mark.parametrize("weight", ["none", "rows", "entries"])
-def test_errors_of_a_block_have_the_sum_of_the_faster_ways(loss, layout, n_networks, weight):
-    shape = (N,) if n_networks is None else (n_networks, N)
-    generator = torch.Generator().manual_seed(0)
-    decoded, given = torch.randn(2, *shape, layout.n_values, generator=generator).double()
-    for group in layout.groups():
-        given[..., group] = given[..., group].softmax(dim=-1)
-    entries = torch.rand(*shape, layout.n_columns, generator=generator).double()
-    weights = {"none": None, "rows": entries[..., :1], "entries": entries}[weight]
-    found = sum_errors(SpeltOut(), decoded, given, layout, loss, weights)
-    assert found.shape == shape[:-1]
-    expected = block_error(decoded, given, layout, loss, weights)
-    torch.testing.assert_close(found, expected.expand(shape[:-1]), rtol=1e-12, atol=0)
-    torch.testing.assert_close(
-        sum_errors(DenseBlock(), decoded, given, layout, loss, weights), expected, rtol=0, atol=0
+def variational(n_rows=7, layouts=LAYOUTS, seed=0):
+    """Give rows of numbers, and what they are decoded to, with densities of the latents."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    given = {name: normal(n_rows, layout.n_values) for name, layout in layouts.items()}
+    decoded = {name: normal(n_rows, layout.n_values) for name, layout in layouts.items()}
+    return Batch(given), Outputs(normal(n_rows, 2), decoded, None, normal(n_rows, 2))
+
+
+def bound_of(rows, outputs, noise):
+    """Give the evidence lower bound of each row, with the noise of each block's numbers."""
+    latents = Normal(outputs.latents, (outputs.log_variance / 2).exp())
+    bound = -kl_divergence(latents, Normal(0.0, 1.0)).sum(dim=1)
+    for name, std in noise.items():
+        bound = bound + Normal(outputs.blocks[name], std).log_prob(rows.values[name]).sum(dim=1)
+    return bound
+
+
+@pytest.mark.parametrize("n_columns", [1, 4])
+def test_at_a_beta_of_1_the_loss_is_the_evidence_lower_bound(n_columns):
+    """Negative, times 2 / n_columns and but for the constant of the normal density."""
+    layouts = {"table": Layout(n_columns)}
+    rows, outputs = variational(layouts=layouts)
+    own = objective(layouts=layouts, target_layout=None, beta=1.0)
+    found, told = loss_of(own, rows, outputs)
+    bound = bound_of(rows, outputs, {"table": 1.0}).mean().item()
+    assert found == pytest.approx(-2 / n_columns * bound - np.log(2 * np.pi), rel=1e-12)
+    divergence = kl_divergence(
+        Normal(outputs.latents, (outputs.log_variance / 2).exp()), Normal(0.0, 1.0)
     )
+    assert told["divergence"] == pytest.approx(divergence.sum(dim=1).mean().item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1)])
+def test_of_several_blocks_the_shares_say_how_large_the_noise_is(shares):
+    """A block's variance is its share of the columns by its share of the error."""
+    layouts = {"a": Layout(3), "b": Layout(5)}
+    rows, outputs = variational(layouts=layouts)
+    own = several(
+        dict(zip(layouts, shares, strict=True)),
+        layouts=layouts,
+        blocks=dict.fromkeys(layouts, DenseBlock()),
+        beta=1.0,
+    )
+    found, _ = loss_of(own, rows, outputs)
+    noise = {
+        name: (layout.n_columns / 8 / share) ** 0.5
+        for (name, layout), share in zip(layouts.items(), shares, strict=True)
+    }
+    bound = bound_of(rows, outputs, noise).mean().item()
+    constant = sum(layouts[name].n_columns * np.log(2 * np.pi * s**2) for name, s in noise.items())
+    assert found == pytest.approx(2 / 8 * (-bound - constant / 2), rel=1e-12)
+
+
+def test_the_divergence_has_the_weight_of_beta_and_of_rows():
+    assert divergence_weight(3.0, LAYOUTS) == 2 * 3.0 / 5
+    layouts = {"table": Layout(4)}
+    rows, outputs = variational(layouts=layouts)
+    weighted = Batch(rows.values, weight=torch.arange(7.0, dtype=torch.float64)[:, None])
+    repeated = torch.repeat_interleave(torch.arange(7), torch.arange(7))
+    own = objective(layouts=layouts, target_layout=None, beta=0.7)
+    found, told = loss_of(own, weighted, outputs)
+    of_rows = Outputs(
+        outputs.latents[repeated],
+        {"table": outputs.blocks["table"][repeated]},
+        None,
+        outputs.log_variance[repeated],
+    )
+    expected, of_repeated = loss_of(own, rows[repeated], of_rows)
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert told["divergence"] == pytest.approx(of_repeated["divergence"], rel=1e-12)
+
+
+def test_the_divergence_alone_warms_up():
+    layouts = {"table": Layout(4)}
+    own = objective(layouts=layouts, beta=2.0, target_layout=Layout(1))
+    assert own.warms_up
+    assert not objective(layouts=layouts).warms_up
+    rows = Batch({"table": torch.zeros(5, 4)}, target=torch.zeros(5, 1))
+    totals = own.totals(Subset(rows))
+    assert totals.entries["divergence"] == 5  # one a row
+    factors = {share: own.factors(totals, share) for share in (0.0, 0.25, 1.0)}
+    assert factors[1.0] == own.factors(totals)
+    for share, found in factors.items():
+        assert found["divergence"] == share * 2 * 2.0 / 4 / 5
+        for name in ("reconstruction", "prediction"):
+            assert found[name] == factors[1.0][name]

@@ -6,7 +6,13 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from sknestedae._training._schedules import BestEpochs, LearningRates, epoch_means
+from sknestedae._training._schedules import (
+    BestEpochs,
+    LearningRates,
+    epoch_means,
+    n_epochs_of_warm_up,
+    warmth,
+)
 
 LOSSES = [3.0, 2.0, 2.0, 2.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.9]
 ALL = slice(None)
@@ -109,3 +115,29 @@ def test_the_reconstruction_is_the_mean_of_the_blocks_by_their_shares():
     assert_array_equal(means["reconstruction__b"], [4, np.nan])
     assert_array_equal(means["loss"], 10 * means["reconstruction"])
     assert list(means)[:2] == ["loss", "reconstruction"]
+
+
+# -- terms that warm up
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 3, 4, 5, 100, 301])
+def test_a_quarter_of_the_epochs_warms_up(max_iter):
+    """Rounded up, so that the first epoch has nothing of the term in any fit."""
+    n_epochs = n_epochs_of_warm_up(max_iter)
+    assert max_iter / 4 <= n_epochs < max_iter / 4 + 1
+
+
+def test_the_warmth_grows_evenly_from_0_to_1():
+    found = warmth(np.arange(7), 4)
+    assert_array_equal(found, [0, 0.25, 0.5, 0.75, 1, 1, 1])
+    assert warmth(0, 1) == 0
+    assert warmth(1, 1) == 1
+
+
+def test_without_a_warm_up_all_is_warm_at_once():
+    assert_array_equal(warmth(np.arange(3), 0), [1, 1, 1])
+
+
+def test_networks_warm_up_each_by_itself():
+    found = warmth(np.array([0, 1, 0, 3]), np.array([0, 2, 2, 4]))
+    assert_array_equal(found, [1, 0.5, 0, 0.75])

@@ -233,6 +233,21 @@ def test_align_turns_by_the_angle(shape, leading):
         assert decoded.grad.any()
 
 
+def test_the_average_over_all_angles_has_no_angle():
+    """It is the best guess where nothing tells how an image was turned."""
+    layout, images = layout_of((12, 12)), torch.from_numpy(turned_images(20))
+    average = ROTATION.average_poses(images.flatten(1), layout)
+    quarter = ROTATION.average_poses(images.rot90(1, (1, 2)).flatten(1), layout)
+    torch.testing.assert_close(quarter, average)
+    turned = [torch.from_numpy(turned_images(20, angle=a)) for a in range(0, 360, 5)]
+    expected = torch.stack(turned).mean(dim=0).flatten(1)
+    steps = torch.arange(12) - 5.5
+    inside = (torch.hypot(steps[:, None], steps) <= 6).flatten()
+    # to the nearest pixel: half of one, where a bump of three pixels has a slope of 0.6 at most
+    assert (average - expected)[:, inside].abs().max() < 0.3
+    assert (average - expected)[:, inside].abs().mean() < 0.02
+
+
 @pytest.mark.parametrize("shape", [(4, 6), (3, 4, 6)])
 def test_a_rectangle_has_no_rotation(shape):
     layout = layout_of(shape)

@@ -10,8 +10,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sknestedae import NestedAutoencoder, SupervisedAutoencoder
-from sknestedae.blocks import DenseBlock, ImageBlock
+from sknestedae import DualAutoencoder, NestedAutoencoder, SupervisedAutoencoder, stack_kinds
+from sknestedae.blocks import DenseBlock, ImageBlock, SpectrumBlock
 from sknestedae.inspection import rotation_angles
 
 BLOCK = ImageBlock(n_channels=(4,), invariance="rotation")
@@ -108,6 +108,20 @@ def test_of_a_block_among_others_and_a_stage_among_others():
         ValueError, match=r"there are \['inner__image', 'outer__image'\]; got None"
     ):
         rotation_angles(chain, X)
+
+
+def test_of_a_dual_autoencoder():
+    images, later = turned_images(150), turned_images(60, seed=1)
+    spectra = np.sort(images.reshape(150, -1), axis=1)[:, ::-8]
+    blocks = [("image", BLOCK, "image"), ("spectrum", SpectrumBlock(n_channels=(4,)), "spectrum")]
+    dual = DualAutoencoder(blocks=blocks, **{**SETTINGS, "max_iter": 20})
+    dual.fit(stack_kinds(image=images, spectrum=spectra))
+    own = np.sort(later.reshape(60, -1), axis=1)[:, ::-8]
+    table, turned = (
+        stack_kinds(image=turned_images(60, 1, angle), spectrum=own) for angle in (0, 40)
+    )
+    off = modulo(rotation_angles(dual, turned) - rotation_angles(dual, table) - 40)
+    assert np.median(np.abs(off)) < 5
 
 
 @pytest.mark.parametrize("invariance", [None, "symmetries"])

@@ -7,7 +7,9 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from cases.dual import dual, two_kinds, without
 from cases.scales import cells, crystals
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, mean_absolute_error
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -20,6 +22,7 @@ from sknestedae import (
     SupervisedAutoencoderClassifier,
     stack_scales,
     stage_scorer,
+    translation_scorer,
 )
 
 
@@ -95,3 +98,62 @@ def test_scorers_that_can_not_score(fitted):
     unsupervised = NestedAutoencoder(max_iter=1).fit(X)
     with pytest.raises(ValueError, match="'cell' was fitted without a target"):
         stage_scorer(mean_absolute_error, "cell")(unsupervised, X, y)
+
+
+# -- translations
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    X, y = two_kinds()
+    return dual().fit(X, y), X, y
+
+
+def test_the_score_of_a_translation_is_the_estimator_s_own(kinds):
+    model, X, y = kinds
+    scorer = translation_scorer("image", "spectrum")
+    expected = model.translation_score(X, "image", "spectrum")
+    assert scorer(model, X) == scorer(model, X, y) == scorer(model, X, -y) == expected
+    other = translation_scorer("spectrum", "image")(model, X)
+    assert other == model.translation_score(X, "spectrum", "image") != expected
+    weight = np.linspace(0, 2, len(X))
+    found = scorer(model, X, sample_weight=weight)
+    assert found == model.translation_score(X, "image", "spectrum", sample_weight=weight)
+    assert pickle.loads(pickle.dumps(scorer))(model, X) == expected
+    assert repr(scorer) == "translation_scorer('image', 'spectrum')"
+
+
+def test_translations_are_scored_through_pipelines_and_searches(kinds):
+    _, X, y = kinds
+    scorer = translation_scorer("image", "spectrum")
+    pipeline = make_pipeline(FunctionTransformer(), dual())
+    search = GridSearchCV(
+        pipeline,
+        {"dualautoencoder__alignment": [0.1, 1.0]},
+        scoring=scorer,
+        cv=2,
+        error_score="raise",
+    ).fit(X, y)
+    best = search.best_estimator_
+    assert (
+        scorer(search, X) == scorer(best, X) == best[-1].translation_score(X, "image", "spectrum")
+    )
+    scores = cross_val_score(dual(), X, scoring=scorer, cv=2, error_score="raise")
+    assert np.isfinite(scores).all()
+    # what stands before the last step is done to X
+    turned = make_pipeline(FunctionTransformer(np.negative), dual()).fit(X, y)
+    assert scorer(turned, X) == turned[-1].translation_score(-X, "image", "spectrum")
+
+
+def test_translations_that_can_not_be_scored(kinds):
+    model, X, y = kinds
+    scorer = translation_scorer("image", "spectrum")
+    plain = SupervisedAutoencoder(2, max_iter=1).fit(np.arange(12.0).reshape(6, 2))
+    with pytest.raises(TypeError, match=r"needs a DualAutoencoder.*got SupervisedAutoencoder"):
+        scorer(plain, X)
+    with pytest.raises(ValueError, match="'source' parameter must be one of the kinds"):
+        translation_scorer("sound", "image")(model, X)
+    with pytest.raises(ValueError, match="No row of X has both kinds"):
+        scorer(model, without(X, image=slice(None)))
+    with pytest.raises(NotFittedError):
+        scorer(dual(), X, y)

@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.arrays import make_spectra
-from numpy.testing import assert_array_equal
+from cases.kinds import make_dual, make_kinds
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
@@ -169,3 +170,17 @@ def test_too_many_maps_are_asked_for():
         LatentMapDisplay.from_values(np.ones((40, 2)), POSITIONS, names="a")
     with pytest.raises(ValueError, match=r"'values' parameter .* got \(40, 1, 1\)"):
         LatentMapDisplay.from_values(np.ones((40, 1, 1)), POSITIONS)
+
+
+def test_latents_of_one_kind_of_data():
+    X, present = make_kinds()
+    dual = make_dual(2).fit(X)
+    display = LatentMapDisplay.from_estimator(dual, X, POSITIONS, block="image", components=-1)
+    expected = np.full(40, np.nan)
+    expected[present["image"]] = dual.transform(X[present["image"]], block="image")[:, 1]
+    assert_allclose(display.maps_[0].ravel(), expected)
+    display = LatentMapDisplay.from_estimator(dual, X, POSITIONS)
+    assert_allclose(display.maps_.reshape(2, -1).T, dual.transform(X))
+    assert [image.get_cmap().name for image in display.images_] == ["viridis"] * 2
+    with pytest.raises(ValueError, match=r"'block' parameter must name kinds .* got 'x'"):
+        LatentMapDisplay.from_estimator(dual, X, POSITIONS, block="x")

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.arrays import ENERGY, Compressor, make_images, make_spectra
+from cases.kinds import make_dual, make_kinds
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
 from sklearn.metrics import root_mean_squared_error
@@ -206,6 +207,101 @@ def test_the_shape_of_a_target_block(pictures):
     ridge.target_block = Block()
     display = PairsDisplay.from_estimator(ridge, X, flat)
     assert display.artists_[0][0].get_array().shape == (5, 6)
+
+
+# -- translations
+
+
+@pytest.fixture(scope="module")
+def kinds():
+    X, present = make_kinds()
+    return make_dual().fit(X), X, present
+
+
+def test_a_translation_stands_beside_what_was_given_and_the_truth(kinds):
+    dual, X, present = kinds
+    both = present["image"] & present["spectrum"]
+    display = PairsDisplay.from_translation(dual, X, "image", "spectrum", unit="a.u.")
+    found = dual.translate(X[both], "image", "spectrum").to_numpy()
+    true = X["spectrum"][both].to_numpy()
+    known = ~np.isnan(true)
+    expected = np.sqrt(np.nanmean((true - found) ** 2, axis=1))
+    assert_allclose(display.errors_[both], expected, rtol=1e-6)
+    assert np.isnan(display.errors_[~both]).all()
+    assert known.all(axis=1).sum() == both.sum() - 1  # one spectrum has a gap
+    positions = np.flatnonzero(both)
+    for k, row in enumerate(display.examples_["row"]):
+        lines = display.artists_[k]
+        assert_allclose(lines[0].get_ydata(), X["spectrum"].iloc[row])
+        assert_allclose(lines[1].get_ydata(), found[np.flatnonzero(positions == row)[0]])
+        assert_allclose(lines[0].get_xdata(), ENERGY)
+        picture = display.input_axes_[k].images[0].get_array()
+        assert_allclose(picture.ravel(), X["image"].iloc[row])
+        assert display.input_axes_[k].get_title() == "Given image"
+
+
+def test_a_given_spectrum_lies_at_its_energies(kinds):
+    dual, X, _ = kinds
+    display = PairsDisplay.from_translation(dual, X, "spectrum", "image")
+    row = display.examples_["row"][0]
+    (line,) = display.input_axes_[0].lines
+    assert_allclose(line.get_data(), [ENERGY, X["spectrum"].iloc[row]])
+    assert len({ax.get_ylim() for ax in display.input_axes_}) == 1
+    assert display.artists_[0][0].get_array().shape == (5, 6)
+    assert (
+        PairsDisplay.from_translation(dual, X, "spectrum", "image", inputs=False).input_axes_
+        is None
+    )
+
+
+def test_a_table_can_be_translated_but_has_no_picture(kinds):
+    dual, X, present = kinds
+    display = PairsDisplay.from_translation(dual, X, "table", "image")
+    assert display.input_axes_ is None
+    both = present["table"] & present["image"]
+    assert_array_equal(~np.isnan(display.errors_), both)
+    with pytest.raises(ValueError, match=r"'target' parameter must .* 'table' is a table of 2"):
+        PairsDisplay.from_translation(dual, X, "image", "table")
+
+
+def test_a_kind_to_itself_is_the_reconstruction(kinds):
+    dual, X, present = kinds
+    display = PairsDisplay.from_translation(dual, X, "image", "image")
+    found = dual.translate(X[present["image"]], "image", "image").to_numpy()
+    expected = PairsDisplay.from_predictions(X["image"][present["image"]].to_numpy(), found)
+    assert_allclose(display.errors_[present["image"]], expected.errors_)
+
+
+def test_images_in_the_pose_of_the_true_one(kinds):
+    """A copy in another pose is turned back; the error cannot grow by this."""
+    _, X, present = kinds
+    both = present["image"] & present["spectrum"]
+    invariant = make_dual()
+    invariant.blocks[0][1].set_params(invariance="symmetries")
+    invariant.fit(X)
+    display = PairsDisplay.from_translation(invariant, X, "spectrum", "image", average_poses=False)
+    one = invariant.translate(X[both], "spectrum", "image", average_poses=False).to_numpy()
+    true = X["image"][both].to_numpy()
+    copies = [
+        own.reshape(len(one), -1)
+        for own in (one.reshape(-1, 5, 6)[:, ::a, ::b] for a in (1, -1) for b in (1, -1))
+    ]
+    smallest = np.min([np.nanmean((own - true) ** 2, axis=1) for own in copies], axis=0)
+    assert_allclose(display.errors_[both], np.sqrt(smallest), rtol=1e-5)
+    averaged = PairsDisplay.from_translation(invariant, X, "spectrum", "image")
+    mean = invariant.translate(X[both], "spectrum", "image").to_numpy()
+    expected = np.sqrt(np.nanmean((mean - true) ** 2, axis=1))
+    assert_allclose(averaged.errors_[both], expected, rtol=1e-5)
+
+
+def test_errors_of_kinds(kinds):
+    dual, X, _ = kinds
+    with pytest.raises(ValueError, match=r"'source' parameter must name kinds .* got 'x'"):
+        PairsDisplay.from_translation(dual, X, "x", "image")
+    with pytest.raises(ValueError, match=r"'target' parameter must name kinds .* got None"):
+        PairsDisplay.from_translation(dual, X, "image", None)
+    with pytest.raises(TypeError, match="from_translation must have transform and translate"):
+        PairsDisplay.from_translation(Ridge(), X, "image", "spectrum")
 
 
 # -- errors

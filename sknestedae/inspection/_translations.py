@@ -1,0 +1,93 @@
+"""What each kind of data tells of the others, and of the target."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from .._ambient import isolated
+from .._compat import safe_indexing
+from .._estimators._dual_base import DualMixin, kinds_present
+from .._estimators._fitted import fitted_part
+from .._estimators._unwrap import innermost, unfrozen
+from .._tables._input import read_rows
+from .._tables._one_kind import table_of_kind
+
+
+@isolated
+def translation_scores(estimator, X, y=None):
+    """Tell how much each kind of data tells of the others, and of the target.
+
+    Read more in the :ref:`User Guide <dual_autoencoder>`.
+
+    Parameters
+    ----------
+    estimator : estimator instance
+        Fitted :class:`~sknestedae.DualAutoencoder` or its classifier, or a search for one. For a
+        pipeline, pass the last step, and the table that it sees.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        A whole table, best of rows that were held out.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+        Target, for one more column.
+
+    Returns
+    -------
+    scores : DataFrame of shape (n_kinds, n_kinds) or (n_kinds, n_kinds + 1)
+        R² of the kinds in the columns, decoded from those in the rows, as
+        ``translation_score`` has it: on the diagonal the reconstruction. In the column
+        ``prediction`` the ``score`` of predictions from each kind alone. NaN where no row has
+        both.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If the estimator is of another kind.
+
+    Notes
+    -----
+    A kind's reconstruction is what its latents hold; what another kind tells of it is less. The
+    difference is variance of the kind that the other does not know, or that the network did not
+    find; noise is in neither.
+
+    Examples
+    --------
+    The first kind is a number, the second its square: one direction loses the sign.
+
+    >>> import numpy as np
+    >>> from sknestedae import DualAutoencoder
+    >>> from sknestedae.blocks import DenseBlock
+    >>> from sknestedae.inspection import translation_scores
+    >>> x = np.random.default_rng(0).uniform(-1, 1, size=100)
+    >>> X = np.column_stack([x, x**2])
+    >>> kinds = [("number", DenseBlock(), [0]), ("square", DenseBlock(), [1])]
+    >>> dual = DualAutoencoder(2, blocks=kinds, max_iter=60, random_state=0).fit(X)
+    >>> translation_scores(dual, X).round(1)
+            number  square
+    number     1.0     1.0
+    square     0.0     1.0
+    """
+    dual = innermost(unfrozen(estimator), steps=False)
+    check_is_fitted(dual)
+    if not isinstance(dual, DualMixin):
+        raise TypeError(
+            f"translation_scores needs a DualAutoencoder, got a {type(dual).__name__}. Of a "
+            "pipeline, pass the last step, and the table that it sees."
+        )
+    X, y, _ = read_rows(X, y, None)
+    kinds = list(fitted_part(dual).layouts)
+    table = fitted_part(dual).table
+    present = kinds_present(dual, X)
+    columns = [*kinds, *([] if y is None else ["prediction"])]
+    scores = pd.DataFrame(np.nan, index=kinds, columns=columns)
+    for source in kinds:
+        for target in kinds:
+            if (present[source] & present[target]).any():
+                scores.loc[source, target] = dual.translation_score(X, source, target)
+        rows = np.flatnonzero(present[source])
+        if y is not None and len(rows):
+            alone = safe_indexing(table_of_kind(X, source, table), rows)
+            scores.loc[source, "prediction"] = dual.score(alone, safe_indexing(y, rows))
+    return scores
