@@ -438,6 +438,17 @@ class BaseSupervisedAutoencoder(
             Whether these must tell which kinds of data belong together.
         """
 
+    def _rows_of_an_epoch(self, rows: Batch, learnt: np.ndarray | None) -> np.ndarray | None:
+        """Give the rows of an epoch, of which some may come more than once; None for all, once.
+
+        Parameters
+        ----------
+        rows : Batch
+        learnt : ndarray of int or None
+            Rows that are not held out; None for all.
+        """
+        return learnt
+
     def _choose_head(
         self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
     ) -> Head | None:
@@ -536,9 +547,10 @@ class BaseSupervisedAutoencoder(
         best_iter = check_divergence(job.net, "The loss", remedy)
         goes_on = incremental and resume  # a part of a stream adds to what was learnt before
         before = self._fitted.pairs if goes_on else None
-        pairs = learn_pairs(job.net.module_, job.train, before, power=job.weight_power)
+        learnt = job.distinct_rows()
+        pairs = learn_pairs(job.net.module_, learnt, before, power=job.weight_power)
         statistics = LatentStatistics.learn(
-            job.net.module_, job.train, setup.layouts, job.weight_power
+            job.net.module_, learnt, setup.layouts, job.weight_power
         )
         if goes_on:
             statistics = self._fitted.latent_statistics.merge(statistics)
@@ -598,6 +610,7 @@ class BaseSupervisedAutoencoder(
             needs_partners=not (incremental and resume),  # else earlier rows have told
         )
         alpha = self._choose_alpha(data.X, data.codes, incremental=incremental)
+        learnt = self._rows_of_an_epoch(rows, learnt)
         n_samples = len(rows) if learnt is None else len(learnt)
         net = self._make_net(setup, device, alpha, fit=fit, n_samples=n_samples)
         if resume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import permutations
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -48,6 +49,11 @@ from ._fitted import (
 from ._validation import check_block_names, check_block_weights, check_spread
 
 SEPARATED = "separated"
+
+# Rows of several kinds come as often in an epoch as makes them this share of its rows, but not
+# more often than so many times.
+_LEAST_SHARE = 1 / 3
+_MOST_TIMES = 20
 
 # Number of pairs whose scores are in memory at once, of each member: 32 MB.
 _PAIRS_AT_ONCE = 1 << 22
@@ -438,6 +444,23 @@ class DualMixin(BaseSupervisedAutoencoder):
         if needs_partners:
             self._check_partners(known, learnt)
             self._check_labels(rows, known[names[0]], learnt, names[0])
+
+    def _rows_of_an_epoch(self, rows: Batch, learnt: np.ndarray | None) -> np.ndarray | None:
+        """Give the rows of an epoch: those of several kinds more than once, if they are few.
+
+        They alone tell what the kinds have in common. A step sees a third of them at least.
+        """
+        if self._is_separated:
+            return learnt
+        index = np.arange(len(rows)) if learnt is None else learnt
+        n_kinds = np.sum([rows.has(name) for name in rows.values], axis=0)[index]
+        shared = index[n_kinds > 1]
+        n_alone = len(index) - len(shared)
+        n_times = math.ceil(_LEAST_SHARE / (1 - _LEAST_SHARE) * n_alone / max(len(shared), 1))
+        n_times = min(n_times, _MOST_TIMES)
+        if n_times < 2 or not len(shared):
+            return learnt
+        return np.concatenate([index, np.tile(shared, n_times - 1)])
 
     def _check_partners(self, known: dict[str, np.ndarray], learnt: np.ndarray | slice) -> None:
         """Refuse kinds that no row has beside another.

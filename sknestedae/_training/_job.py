@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from .._networks._batch import Subset
 from ._net import AutoencoderNet
 
@@ -39,6 +41,13 @@ class TrainingJob:
     architecture: dict[str, Any]
     weight_power: int = 0
     error: Exception | None = None
+
+    def distinct_rows(self) -> Subset:
+        """Give the rows to learn from, each once."""
+        index = self.train.index
+        if index is None or len(distinct := torch.unique(index)) == len(index):
+            return self.train
+        return Subset(self.train.rows, distinct)
 
     def run(self) -> None:
         """Train the net on its own."""

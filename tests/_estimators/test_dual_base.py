@@ -31,6 +31,7 @@ from sknestedae._estimators._dual_base import mean_of_values, recoded
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._latents._pairs import PairMoments
 from sknestedae._tables._layout import Layout
+from sknestedae._training._net import AutoencoderNet
 from sknestedae.blocks import DenseBlock, ImageBlock, SpectrumBlock
 from sknestedae.exceptions import CollapsedLatentsWarning
 
@@ -380,6 +381,29 @@ def test_a_weight_is_as_many_rows(alignment):
         one.translation_score(X.iloc[repeated].reset_index(drop=True), "image", "spectrum"),
     ]
     assert scores[0] == pytest.approx(scores[1], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n_pairs", "n_times"), [(30, 1), (11, 1), (10, 1), (9, 2), (4, 4), (1, 15)]
+)
+def test_pairs_make_a_third_of_the_rows_of_an_epoch(n_pairs, n_times, monkeypatch):
+    seen, own_train = [], AutoencoderNet.train
+
+    def train(self, train, *others):
+        seen.append(train)
+        return own_train(self, train, *others)
+
+    monkeypatch.setattr(AutoencoderNet, "train", train)
+    X, _ = two_kinds()
+    n_images = (N_ROWS + n_pairs) // 2
+    some = without(X, image=slice(n_images, None), spectrum=slice(n_pairs, n_images))
+    model = dual().fit(some)
+    (rows,) = seen
+    index = np.arange(N_ROWS) if rows.index is None else rows.index.numpy()
+    counts = np.bincount(index, minlength=N_ROWS)
+    assert_array_equal(counts, np.where(np.arange(N_ROWS) < n_pairs, n_times, 1))
+    moments = fitted_part(model).pairs.of("image", "spectrum")
+    assert moments.weight == n_pairs  # what is learnt of the latents counts them once
 
 
 def test_rows_of_no_weight_are_left_out():
