@@ -493,17 +493,17 @@ def pairs(report: Report) -> None:
     for n_pairs in N_PAIRS:
         plain = others_on(data.rows(0, n_pairs), test)
         for n_unpaired in N_UNPAIRED:
-            found = [
-                score_dual(fit_pairs(data, n_pairs, n_unpaired, N_STEPS_OF_GRID, **settings), test)
-                for settings in ({}, {"alignment": "separated"})
-            ]
+
+            def fitted(n: int = n_pairs, m: int = n_unpaired, **settings: Any) -> Scores:
+                return score_dual(fit_pairs(data, n, m, N_STEPS_OF_GRID, **settings), test)
+
+            several = fitted(repeats=REPEATS) if n_unpaired else Scores()
+            found = [fitted(), several, fitted(alignment="separated"), *plain]
             first = [str(n_pairs), str(n_unpaired)]
-            both = [*(own.spectrum_r2 for own in found), *(own.spectrum_r2 for own in plain)]
-            spectra.append([*first, *map(number, both)])
-            both = [*(own.image_rmse for own in found), *(own.image_rmse for own in plain)]
-            images.append([*first, *map(number, both)])
-    others = ["autoencoder", "ExtraTrees", "ridge"]
-    columns = ["pairs", "unpaired, each", "dual", "separated", *others]
+            spectra.append([*first, *(number(own.spectrum_r2) for own in found)])
+            images.append([*first, *(number(own.image_rmse) for own in found)])
+    ours = ["dual", f"dual, each pair {REPEATS} times", "separated"]
+    columns = ["pairs", "unpaired, each", *ours, "autoencoder", "ExtraTrees", "ridge"]
     report.table("Clusters, image to spectrum, R²", columns, spectra)
     report.table("Clusters, spectrum to image, RMSE", columns, images)
 
