@@ -356,7 +356,7 @@ print(control.round(3).to_string())
 # this is of one draw of clusters and one seed.
 #
 # How predictive is one kind of the other, and what else varies?
-# -------------------------------------------------------------
+# --------------------------------------------------------------
 # On the diagonal is what the latents of a kind hold of it, with the image in its own pose; beside
 # it, what the other kind tells of it; in the last column, the share of numbers that are right.
 
