@@ -47,8 +47,13 @@ class Structure(NamedTuple):
     periodic: np.ndarray
 
 
+def _kind_of(value: Any) -> str | None:
+    kind: Any = type(value)  # not a `type`: these are no Hashable to mypy
+    return _kind_of_class(kind)
+
+
 @lru_cache(maxsize=512)
-def _kind_of(kind: type) -> str | None:
+def _kind_of_class(kind: type) -> str | None:
     """Tell what objects of a class are, by what the class has.
 
     Classes are asked rather than objects: a DataFrame may have columns of these names, and a
@@ -65,7 +70,7 @@ def _kind_of(kind: type) -> str | None:
 
 def is_structure(value: Any) -> bool:
     """Tell whether a value is a structure of atoms: of ase, of pymatgen, or `Structure`."""
-    return _kind_of(type(value)) is not None
+    return _kind_of(value) is not None
 
 
 def read_structure(value: Any) -> Structure:
@@ -90,7 +95,7 @@ def read_structure(value: Any) -> Structure:
         element, sites that several elements share, or a cell without a volume. The message
         begins with what is wrong; whoever knows where it stands says so before.
     """
-    kind = _kind_of(type(value))
+    kind = _kind_of(value)
     if kind is None:
         raise TypeError(f"{value!r:.60}, which is no structure of atoms")
     if kind in ("own", "ase"):
