@@ -37,6 +37,8 @@ ORDER = {
     ],
     "_tables": [
         "_text",
+        "_keys",
+        "_structures",
         "_input",
         "_cells",
         "_layout",
@@ -176,6 +178,7 @@ WITHOUT_TORCH = {
     "datasets",
 }
 AT_USE_ONLY = {
+    "ase",
     "captum",
     "mapie",
     "matplotlib",
@@ -185,6 +188,7 @@ AT_USE_ONLY = {
     "pyarrow",
     "skops",
     "tqdm",
+    "vesin",
 }
 # Names with an underscore that are public all the same: of named tuples, and of notebooks.
 PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make", "_repr_html_"}

@@ -6,7 +6,6 @@ where a row was not measured; inside of an array, NaN stands for an entry that w
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from numbers import Real
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ._input import as_array, is_array, unmask
+from ._keys import key_of_bytes
 
 # Missing values of a column of cells have this key, as do arrays without any measured entry.
 _NOTHING = 0
@@ -206,9 +206,3 @@ def _cell_key(value: Any) -> int:
         return _NOTHING
     numbers[missing] = np.nan  # there is more than one pattern of bits for it
     return key_of_bytes(np.ascontiguousarray(numbers), str(array.shape).encode())
-
-
-def key_of_bytes(array: np.ndarray, salt: bytes = b"") -> int:
-    """Hash the bytes of a contiguous array to a number of 64 bits."""
-    digest = hashlib.blake2b(array.data, digest_size=8, key=salt[:64], usedforsecurity=False)
-    return int.from_bytes(digest.digest(), "little")

@@ -9,10 +9,11 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, gen_batches
 
-from ._cells import array_columns, cell_keys, key_of_bytes
+from ._cells import array_columns, cell_keys
 from ._columns import CHUNK_ROWS as CHUNK_ROWS
 from ._columns import chunk_rows
 from ._dtypes import dtype_groups, selector
+from ._keys import key_of_bytes
 
 # Of a table with more columns of one dtype of numbers, a key of them is made of their bytes.
 _MOST_COLUMNS = 256
