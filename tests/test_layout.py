@@ -70,7 +70,7 @@ ORDER = {
         "_patches",
         "_perovskites",
     ],
-    "_layers": ["_device", "_dense", "_bounds", "_convolution", "_rotation"],
+    "_layers": ["_device", "_ragged", "_dense", "_bounds", "_convolution", "_rotation"],
     "_gaussian_process": ["_kernel", "_evidence", "_process", "_differentiable"],
     "blocks": [
         "_losses",

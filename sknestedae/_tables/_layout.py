@@ -1,4 +1,4 @@
-"""The layout of a block's values: numbers first, then one-hot groups; and the values themselves."""
+"""A block's values, and their layout: numbers first, then one-hot groups."""
 
 from __future__ import annotations
 

@@ -73,6 +73,11 @@ def is_structure(value: Any) -> bool:
     return _kind_of(value) is not None
 
 
+def is_structure_type(kind: Any) -> bool:
+    """Tell whether the objects of a class are structures of atoms."""
+    return _kind_of_class(kind) is not None
+
+
 def read_structure(value: Any) -> Structure:
     """Read a structure.
 
