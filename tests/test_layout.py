@@ -63,7 +63,7 @@ ORDER = {
         "_listed",
         "_staged",
     ],
-    "_atoms": ["_elements"],
+    "_atoms": ["_elements", "_neighbours"],
     "datasets": [
         "_base",
         "_bepfm",
