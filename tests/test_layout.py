@@ -14,6 +14,7 @@ PACKAGE = "sknestedae"
 FLOORS = [
     {"exceptions", "_compat", "_notices", "_persistence", "_version"},
     {"_tables", "datasets"},
+    {"_atoms"},
     {"_ambient", "_layers", "_gaussian_process"},
     {"blocks"},
     {"_networks"},
@@ -62,6 +63,7 @@ ORDER = {
         "_listed",
         "_staged",
     ],
+    "_atoms": ["_elements", "_neighbours"],
     "datasets": [
         "_base",
         "_bepfm",
@@ -175,6 +177,7 @@ WITHOUT_TORCH = {
     "_persistence",
     "_version",
     "_tables",
+    "_atoms",
     "datasets",
 }
 AT_USE_ONLY = {
