@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -250,9 +251,33 @@ def sum_errors(
     weight : Tensor of shape (..., n_samples, layout.n_columns) or (..., n_samples, 1), or None
         Weight of each entry.
     """
-    if type(block).errors is Block.errors:  # the same sums, by faster ways
+    if not block.has_own_errors():  # the same sums, by faster ways
         return block_error(decoded, given, layout, loss, weight)
+    decoded = without_unknown(decoded, given, layout, weight)
     return weighted_sum(block.errors(decoded, given, layout, loss), weight)
+
+
+def without_unknown(
+    decoded: Tensor, given: Tensor, layout: Layout, weight: Tensor | None
+) -> Tensor:
+    """Give decoded values, and the given ones in place of those of entries without a weight.
+
+    A block's own error of an entry may depend on other entries as well, as that of a cumulative
+    sum does. What was not measured then has no part in the errors of what was.
+
+    Parameters
+    ----------
+    decoded, given : Tensor of shape (..., n_samples, layout.n_values)
+    layout : Layout
+    weight : Tensor of shape (..., n_samples, layout.n_columns) or (..., n_samples, 1), or None
+        Weight of each entry. One for a whole row says nothing about entries.
+    """
+    if weight is None or weight.shape[-1] == 1:
+        return decoded
+    known = weight > 0
+    if layout.n_categories:  # a category has a value for each of its classes
+        known = known[..., layout.spread(np.arange(layout.n_columns))]
+    return torch.where(known, decoded, given)
 
 
 def weighted_sum(errors: Tensor, weight: Tensor | None) -> Tensor:

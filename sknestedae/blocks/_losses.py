@@ -88,6 +88,29 @@ def entry_errors(output: Tensor, values: Tensor, layout: Layout, loss: str) -> T
     return torch.cat([errors, torch.stack(of_groups, dim=-1)], dim=-1)
 
 
+def cumulative_errors(output: Tensor, values: Tensor, loss: str) -> Tensor:
+    """Give the errors of cumulative sums along an axis of length 1.
+
+    The sum up to a channel is divided by the number of channels, as the step from one to the next
+    is that part of the axis. So it is the integral of the spectrum up to there, whatever the
+    number of channels that it is sampled at.
+
+    Parameters
+    ----------
+    output, values : Tensor of shape (..., n_channels)
+        The decoded and the given spectra.
+    loss : str
+        A key of ``ELEMENTWISE``, the error of each sum.
+
+    Returns
+    -------
+    Tensor of shape (..., n_channels)
+    """
+    # of the difference, as two sums lose digits that their difference needs
+    difference = (output - values).cumsum(dim=-1) / output.shape[-1]
+    return ELEMENTWISE[loss](difference, torch.zeros_like(difference), reduction="none")
+
+
 def block_error(
     output: Tensor, values: Tensor, layout: Layout, loss: str, weight: Tensor | None = None
 ) -> Tensor:
