@@ -58,6 +58,6 @@ def test_not_negative(value):
 
 @pytest.mark.parametrize("value", [-1e-9, float("nan"), float("inf"), False, None, "1"])
 def test_negative(value):
-    with pytest.raises(ValueError, match="^weight must be a number of 0 or more, got ") as error:
+    with pytest.raises(ValueError, match=r"^weight must be a number of 0 or more, got ") as error:
         check_not_negative("weight", value)
     assert repr(value) in str(error.value)
