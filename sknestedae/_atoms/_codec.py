@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from .._tables._layout import Encoded, Layout, Ragged
 from .._tables._structures import Structure, is_structure, read_structure, to_atoms
 from ..exceptions import UnseenCategoryWarning
 from ._elements import symbol_of
-from ._surroundings import CACHE, Channels, Geometry, Surroundings
+from ._surroundings import CACHE, Channels, Edges, Geometry, Surroundings, SurroundingsError
 
 # Structures that are enough for means and deviations, and to be the known ones.
 _ENOUGH = 10_000
@@ -219,8 +219,7 @@ class AtomsCodec(Codec):
         with_atoms = set(_evenly(len(some), n_kept))
         values = np.empty((len(some), self._n_values))
         densities, counts = [], []
-        for i, (row, structure) in enumerate(some):
-            found = self._surroundings(row, structure)
+        for i, (_, structure, found) in enumerate(self._with_surroundings(some)):
             values[i] = self._values(structure, found)
             if i in with_atoms:
                 densities.append(found.densities)
@@ -291,11 +290,20 @@ class AtomsCodec(Codec):
         except ValueError as error:
             raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
 
-    def _surroundings(self, row: int, structure: Structure) -> Surroundings:
-        try:
-            return CACHE.find([structure], self.geometry, self.channels)[0]
-        except ValueError as error:
-            raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
+    def _with_surroundings(
+        self, structures: Sequence[tuple[int, Structure]]
+    ) -> Iterator[tuple[int, Structure, Surroundings]]:
+        """Give rows and structures with the surroundings of their atoms."""
+        geometry, channels = self.geometry, self.channels
+        for chunk in gen_batches(len(structures), _AT_ONCE):
+            part = structures[chunk]
+            try:
+                found = CACHE.find([structure for _, structure in part], geometry, channels)
+            except SurroundingsError as error:
+                row = part[error.row][0]
+                raise ValueError(f"{self._column()} holds, in row {row}, {error}") from error
+            for (row, structure), own in zip(part, found, strict=True):
+                yield row, structure, own
 
     def _column(self) -> str:
         return f"Column {self.columns.labels.name(self.columns.positions[0])}"
@@ -330,21 +338,19 @@ class AtomsCodec(Codec):
         measured = np.array([structure is not None for _, structure in found], dtype=bool)
         n_atoms = sum(len(s.numbers) for _, s in found if s is not None)
         atoms = _Atoms.empty(n_atoms, len(found), self.projection.shape[1], self._dtype)
-        pairs: list[np.ndarray] = []
+        pairs: list[Edges] = []
         n_pairs = np.zeros(len(found), dtype=np.int64)
-        for chunk in gen_batches(len(found), _AT_ONCE):
-            for i, (row, structure) in enumerate(found[chunk], chunk.start):
-                if structure is None:
-                    continue
-                self._check_kind(row, structure)
-                own = self._surroundings(row, structure)
-                values[i] = (self._values(structure, own) - self.mean) / self.unit
-                counts = own.shares * (1.0 if self.is_periodic else len(structure.numbers))
-                densities = (own.densities - self.centre) @ self.projection
-                atoms.add(i, own.numbers, densities, counts / self.size)
-                if self.geometry.message_cutoff:
-                    pairs.append(own.edges)
-                    n_pairs[i] = len(own.edges)
+        for row, structure in found:
+            self._check_kind(row, structure)
+        given = [(row, structure) for row, structure in found if structure is not None]
+        for row, structure, own in self._with_surroundings(given):
+            values[row] = (self._values(structure, own) - self.mean) / self.unit
+            counts = own.shares * (1.0 if self.is_periodic else len(structure.numbers))
+            densities = (own.densities - self.centre) @ self.projection
+            atoms.add(row, own.numbers, densities, counts / self.size)
+            if self.geometry.message_cutoff:
+                pairs.append(own.edges)
+                n_pairs[row] = len(own.edges.source)
         ragged = {"atoms": atoms.ragged()}
         if self.geometry.message_cutoff:
             ragged["pairs"] = _ragged_pairs(pairs, n_pairs, self._dtype)
@@ -360,7 +366,7 @@ class AtomsCodec(Codec):
         np.add.at(values, place[is_known], 1 / len(structure.numbers))
         values[self.fields["radial"]] = found.radial
         n_atoms = len(structure.numbers)
-        values[-1] = np.log(found.measure if self.is_periodic else n_atoms)
+        values[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
         return values
 
     # -- decode
@@ -502,7 +508,7 @@ class _Atoms(NamedTuple):
         self, row: int, numbers: np.ndarray, densities: np.ndarray, counts: np.ndarray
     ) -> None:
         """Put the atoms of a row, which is behind all before, in their place."""
-        start = self.starts[row - 1] + self.lengths[row - 1] if row else 0
+        start = int(self.lengths[:row].sum())
         own = slice(start, start + len(numbers))
         self.numbers[own], self.densities[own], self.counts[own] = numbers, densities, counts
         self.starts[row], self.lengths[row] = start, len(numbers)
@@ -520,14 +526,26 @@ class _Atoms(NamedTuple):
 
 def _ragged_pairs(pairs: list[Edges], lengths: np.ndarray, dtype: np.dtype) -> Ragged:
     """Give the pairs of neighbours of all rows; atoms are counted in their own row."""
-    names = {"source": np.int64, "target": np.int64, "distance": dtype, "weight": dtype}
+    parts: dict[str, tuple[list[np.ndarray], Any]] = {
+        "receiver": ([own.source for own in pairs], np.int32),
+        "sender": ([own.target for own in pairs], np.int32),
+        "distance": ([own.distances for own in pairs], dtype),
+        "weight": ([own.weights for own in pairs], dtype),
+    }
     columns = {
-        name: np.concatenate([getattr(own, name) for own in pairs]).astype(kind)
-        if pairs
-        else np.zeros(0, kind)
-        for name, kind in names.items()
+        name: np.concatenate([np.zeros(0), *own]).astype(kind)
+        for name, (own, kind) in parts.items()
     }
     return Ragged(columns, np.cumsum(lengths) - lengths, lengths)
+
+
+def measure(structure: Structure) -> float:
+    """Give the volume, area or length that the vectors of periodic directions span, in Angstrom.
+
+    Of nothing periodic it is 1.
+    """
+    vectors = structure.cell[structure.periodic]
+    return float(np.sqrt(np.linalg.det(vectors @ vectors.T)))
 
 
 def _evenly(n: int, n_most: int) -> list[int]:

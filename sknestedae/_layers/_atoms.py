@@ -71,8 +71,8 @@ class Pairs:
     Parameters
     ----------
     pairs : Gathered
-        Columns "source", "target", "distance" (Angstrom) and "weight", of each pair: atoms are
-        counted in their own row.
+        Columns "receiver" and "sender", which count the atoms of their own row, "distance"
+        (Angstrom) and "weight".
     atoms : Gathered
         The atoms of the same rows.
     centres : Tensor of shape (n_gaussians,)
@@ -80,29 +80,26 @@ class Pairs:
     """
 
     def __init__(self, pairs: Gathered, atoms: Gathered, centres: Tensor) -> None:
-        source, target, distance, weight = (
-            pairs.columns[name] for name in ("source", "target", "distance", "weight")
-        )
+        receiver, sender = (pairs.columns[name].long() for name in ("receiver", "sender"))
+        distance, weight = pairs.columns["distance"], pairs.columns["weight"]
         self.n_gaussians = len(centres)
         n_rows, first = len(atoms.lengths), atoms.starts
         n_most = int(atoms.lengths.max()) if n_rows else 0
         width = centres[1] - centres[0]
         steps = (distance[:, None] - centres) / width
-        # to 0 at the largest distance, so that an atom which leaves is no jump
-        fade = torch.cos(distance / (centres[-1] + width) * (torch.pi / 2)).clamp(min=0) * weight
-        kernel = (-(steps**2) / 2).exp() * fade[:, None]  # (n_pairs, n_gaussians)
+        kernel = (-(steps**2) / 2).exp() * weight[:, None]  # (n_pairs, n_gaussians)
         n_dense = n_rows * n_most**2
         self.is_dense = n_dense <= _DENSE_PAIRS and n_dense * _LEAST_FILLED <= len(distance)
         if not self.is_dense:
-            self.source = source + first[pairs.row]
-            self.target = target + first[pairs.row]
+            self.sender = sender + first[pairs.row]
+            self.receiver = receiver + first[pairs.row]
             self.kernel = kernel
             return
         shape = (n_rows, n_most, self.n_gaussians, n_most)
-        place = (pairs.row * n_most + target) * self.n_gaussians
+        place = (pairs.row * n_most + receiver) * self.n_gaussians
         index = (place[:, None] + torch.arange(self.n_gaussians, device=place.device)) * n_most
         flat = kernel.new_zeros(shape).flatten()
-        flat.index_add_(0, (index + source[:, None]).flatten(), kernel.flatten())
+        flat.index_add_(0, (index + sender[:, None]).flatten(), kernel.flatten())
         self.kernel = flat.view(n_rows, n_most * self.n_gaussians, n_most)
         within = torch.arange(len(atoms.row), device=place.device) - first[atoms.row]
         self.places = atoms.row * n_most + within
@@ -120,8 +117,8 @@ class Pairs:
         """
         n_channels = sent.shape[1]
         if not self.is_dense:
-            of_pairs = (self.kernel[:, :, None] * sent[self.source][:, None, :]).flatten(1)
-            return row_sum(of_pairs, self.target, len(sent))
+            of_pairs = (self.kernel[:, :, None] * sent[self.sender][:, None, :]).flatten(1)
+            return row_sum(of_pairs, self.receiver, len(sent))
         n_rows, _, n_most = self.kernel.shape
         padded = sent.new_zeros(n_rows * n_most, n_channels).index_copy(0, self.places, sent)
         heard = torch.bmm(self.kernel, padded.view(n_rows, n_most, n_channels))

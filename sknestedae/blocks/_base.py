@@ -82,6 +82,10 @@ class Block(BaseEstimator, ABC):
     # the names that the codec gives them, behind the values and what of them is missing.
     reads_ragged: ClassVar[bool] = False
 
+    # How much the error of the cumulative distribution counts beside those of entries; a setting
+    # of blocks whose numbers can be a distribution along an axis.
+    cumulative_weight: float = 0.0
+
     def make_codec(self, columns: BlockColumns) -> Codec:
         """Make the codec of the block's columns; by default one of numbers and categories.
 

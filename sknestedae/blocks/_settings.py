@@ -80,3 +80,11 @@ def check_length(name: str, value: Any, *, may_be_zero: bool = False) -> float:
         rule = "of 0 or more" if may_be_zero else "above 0"
         raise ValueError(f"{name} must be a distance {rule} in Angstrom; got {value!r}.")
     return float(value)
+
+
+def check_not_negative(name: str, value: Any) -> float:
+    """Give a finite number of 0 or more."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= float(value) < inf:
+        raise ValueError(f"{name} must be a number of 0 or more, got {value!r}.")
+    return float(value)
