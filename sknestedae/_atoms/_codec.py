@@ -318,8 +318,8 @@ class AtomsCodec(Codec):
             return
         then, now = ("crystals", "molecule") if self.is_periodic else ("molecules", "crystal")
         raise ValueError(
-            f"{self._column()} had {then} in fit, but holds a {now} in row {row}; set the cell and "
-            "pbc of the structure as those of fit."
+            f"{self._column()} had {then} in fit, but holds a {now} in row {row}; set the cell "
+            "and pbc of the structure as those of fit."
         )
 
     # -- encode

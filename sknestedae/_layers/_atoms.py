@@ -141,14 +141,16 @@ class AtomRound(nn.Module):
         self.own = nn.Linear(n_units, n_units)
         self.common = nn.Linear(n_units, n_units, bias=False)
         self.out = nn.Linear(n_units, n_units)
-        self.send = nn.Linear(n_units, n_channels) if n_gaussians else None
-        self.hear = nn.Linear(n_gaussians * n_channels, n_units, bias=False)
+        self.send = self.hear = None
+        if n_gaussians:
+            self.send = nn.Linear(n_units, n_channels)
+            self.hear = nn.Linear(n_gaussians * n_channels, n_units, bias=False)
 
     def forward(self, units: Tensor, atoms: AtomSets, pairs: Pairs | None) -> Tensor:
         """Give (n_atoms, n_units) of the same."""
         common = self.common(atoms.mean(units))[atoms.row]
         heard = self.own(units) + common
-        if pairs is not None and self.send is not None:
+        if pairs is not None and self.send is not None and self.hear is not None:
             heard = heard + self.hear(pairs.gather(self.send(units)))
         return units + self.out(F.silu(heard))
 
