@@ -255,7 +255,7 @@ class AtomsCodec(Codec):
         _, directions = np.linalg.eigh((counts[:, None] * steps).T @ steps)
         main = directions[:, ::-1][:, : self._n_features]
         main *= np.where(main[np.abs(main).argmax(axis=0), range(main.shape[1])] < 0, -1.0, 1.0)
-        spread = np.sqrt(np.average((steps @ main[:, :1]) ** 2, weights=counts))
+        spread = np.sqrt(np.average((steps @ main[:, 0]) ** 2, weights=counts))
         self.projection = scale[:, None] * main * (_SPREAD / spread)
 
     # -- reading

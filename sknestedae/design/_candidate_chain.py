@@ -208,6 +208,7 @@ def _match_arrays(
     )
     if arrays.is_stocked:
         rows = arrays.stock
+    cpu = torch.device("cpu")
     values, measured, ragged = (None, None, {}) if rows is None else arrays.encode(rows, codec)
     return _BlockArrays(
         arrays.name,
@@ -215,10 +216,7 @@ def _match_arrays(
         None if is_same else torch.from_numpy(offset),
         None if values is None else torch.from_numpy(values),
         None if measured is None else torch.from_numpy(measured),
-        {
-            name: RaggedTensors.from_arrays(own, torch.device("cpu"))
-            for name, own in ragged.items()
-        },
+        {part: RaggedTensors.from_arrays(own, cpu) for part, own in ragged.items()},
     )
 
 
