@@ -85,7 +85,7 @@ ORDER = {
         "_image",
         "_atoms",
     ],
-    "_networks": ["_batch", "_penalties", "_autoencoder", "_dual", "_chain", "_stacked"],
+    "_networks": ["_batch", "_penalties", "_autoencoder", "_parts", "_dual", "_chain", "_stacked"],
     "_training": [
         "_allowed_callbacks",
         "_data",
