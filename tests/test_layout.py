@@ -63,7 +63,7 @@ ORDER = {
         "_listed",
         "_staged",
     ],
-    "_atoms": ["_elements", "_neighbours"],
+    "_atoms": ["_elements", "_neighbours", "_surroundings", "_codec"],
     "datasets": [
         "_base",
         "_bepfm",
