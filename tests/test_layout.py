@@ -14,6 +14,7 @@ PACKAGE = "sknestedae"
 FLOORS = [
     {"exceptions", "_compat", "_notices", "_persistence", "_version"},
     {"_tables", "datasets"},
+    {"_atoms"},
     {"_ambient", "_layers", "_gaussian_process"},
     {"blocks"},
     {"_networks"},
@@ -37,6 +38,8 @@ ORDER = {
     ],
     "_tables": [
         "_text",
+        "_keys",
+        "_structures",
         "_input",
         "_cells",
         "_layout",
@@ -60,6 +63,7 @@ ORDER = {
         "_listed",
         "_staged",
     ],
+    "_atoms": ["_elements", "_neighbours"],
     "datasets": [
         "_base",
         "_bepfm",
@@ -68,7 +72,7 @@ ORDER = {
         "_patches",
         "_perovskites",
     ],
-    "_layers": ["_device", "_dense", "_bounds", "_convolution", "_rotation"],
+    "_layers": ["_device", "_ragged", "_dense", "_bounds", "_convolution", "_rotation"],
     "_gaussian_process": ["_kernel", "_evidence", "_process", "_differentiable"],
     "blocks": [
         "_losses",
@@ -173,9 +177,11 @@ WITHOUT_TORCH = {
     "_persistence",
     "_version",
     "_tables",
+    "_atoms",
     "datasets",
 }
 AT_USE_ONLY = {
+    "ase",
     "captum",
     "mapie",
     "matplotlib",
@@ -185,6 +191,7 @@ AT_USE_ONLY = {
     "pyarrow",
     "skops",
     "tqdm",
+    "vesin",
 }
 # Names with an underscore that are public all the same: of named tuples, and of notebooks.
 PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make", "_repr_html_"}

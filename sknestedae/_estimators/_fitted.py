@@ -662,7 +662,7 @@ def reconstruction_r2(
     pairs = [(blocks[name].values, outputs[name]) for name in blocks]
     power = np.frexp(max(np.abs(values).max() for pair in pairs for values in pair))[1]
     error = deviation = 0.0
-    for name, (values, measured) in blocks.items():
+    for name, (values, measured, _) in blocks.items():
         layout = layouts[name]
         values, output = np.ldexp(values, -power), np.ldexp(outputs[name], -power)
         weight = np.ones((len(values), layout.n_columns)) if measured is None else measured

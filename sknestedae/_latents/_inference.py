@@ -29,6 +29,7 @@ with a variance for each column.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -393,7 +394,7 @@ class PosteriorModeSearch:
             values = {**rows.values, block: rows.values[block].double()}
             measured = rows.measured[block].clone()
             measured[:, columns.index] = True
-            known = Batch(values, {**rows.measured, block: measured})
+            known = replace(rows, values=values, measured={**rows.measured, block: measured})
             given.append(columns.put(known, latents[:, before]))
         return given
 

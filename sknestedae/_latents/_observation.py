@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -478,7 +479,7 @@ class ObservationModel:
                     measured[name] = measured[name].clone()
                     measured[name][:, layout.n_numeric + i] = True
                 k += 1
-        return Batch(values, measured)
+        return replace(rows, values=values, measured=measured)
 
     @torch.no_grad()
     def scores(self, blocks: Mapping[str, Encoded]) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .._layers._bounds import Bounded, is_bounded
 from .._layers._convolution import CONVOLUTION_MODULES
 from .._layers._dense import ACTIVATIONS, Dropout, LatentNoise, dense_stack
+from .._layers._ragged import RaggedTensors
 from .._layers._rotation import CanonicalEncoder
 from .._tables._layout import Layout
 from ..blocks import Block, DenseBlock
@@ -71,7 +72,7 @@ def make_block_encoder(name: str, block: Block, layout: Layout) -> tuple[nn.Modu
         )
     encoder, n_outputs = parts[0], int(parts[1])
     _check_widths(name, block, "make_encoder", encoder, layout.n_values, n_outputs)
-    if block.reads_missing:
+    if block.reads_missing and not block.reads_ragged:
         missing = torch.ones(2, layout.n_columns, dtype=torch.bool)
         _check_widths(name, block, "make_encoder", encoder, layout.n_values, n_outputs, missing)
     return encoder, n_outputs
@@ -109,7 +110,8 @@ def _check_widths(
     missing: Tensor | None = None,
 ) -> None:
     """Send two rows through a module of a block, and compare with what the block promised."""
-    if type(block) is DenseBlock:  # a subclass may make anything
+    # a subclass of DenseBlock may make anything; of rows of several lengths, none are at hand
+    if type(block) is DenseBlock or (block.reads_ragged and method == "make_encoder"):
         return
     rule = (
         f"The block {name!r} ({type(block).__name__}): the module of {method} must give the shape "
@@ -311,7 +313,7 @@ class AutoencoderModule(nn.Module):
         if self.block_dropout is not None and self.training:
             values, measured = self._hide_blocks(values, measured)
         inputs = [
-            self.encode_block(name, values[name], measured.get(name))
+            self.encode_block(name, values[name], measured.get(name), rows.ragged.get(name))
             for name in self.block_encoders
         ]
         joined = inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1)
@@ -323,12 +325,19 @@ class AutoencoderModule(nn.Module):
             hidden = layer(hidden)
         return hidden
 
-    def encode_block(self, name: str, values: Tensor, measured: Tensor | None) -> Tensor:
+    def encode_block(
+        self,
+        name: str,
+        values: Tensor,
+        measured: Tensor | None,
+        ragged: Mapping[str, RaggedTensors] | None = None,
+    ) -> Tensor:
         """Give what the encoder of a block makes of its values, of shape (n_samples, width)."""
-        encoder = self.block_encoders[name]
-        if not self.blocks[name].reads_missing:
-            return encoder(values)
-        return encoder(values, None if measured is None else ~measured)
+        encoder, block = self.block_encoders[name], self.blocks[name]
+        missing = None if measured is None else ~measured
+        if block.reads_ragged:
+            return encoder(values, missing, ragged)
+        return encoder(values, missing) if block.reads_missing else encoder(values)
 
     def _absent(self, values: Mapping[str, Tensor], measured: Mapping[str, Tensor]) -> Tensor:
         """Tell which blocks of each row were not measured, of shape (n_samples, n_blocks)."""

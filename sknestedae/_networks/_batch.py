@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import joblib
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .._layers._device import to_tensor
+from .._layers._ragged import RaggedTensors
 from .._tables._layout import Encoded
 
 
@@ -29,6 +30,8 @@ class Batch:
         Which targets are known; None if all are.
     weight : Tensor of shape (n_rows, 1) or None
         Sample weights; None if all are 1.
+    ragged : dict of str to dict of str to RaggedTensors
+        For each block whose rows have several lengths, what enters its encoder beside the values.
     """
 
     values: dict[str, Tensor]
@@ -36,6 +39,7 @@ class Batch:
     target: Tensor | None = None
     labelled: Tensor | None = None
     weight: Tensor | None = None
+    ragged: dict[str, dict[str, RaggedTensors]] = field(default_factory=dict)
 
     @classmethod
     def from_arrays(
@@ -67,6 +71,14 @@ class Batch:
             target=optional(values),
             labelled=None if target is None else optional(target.measured),
             weight=optional(weight),
+            ragged={
+                name: {
+                    part: RaggedTensors.from_arrays(own, device)
+                    for part, own in block.ragged.items()
+                }
+                for name, block in blocks.items()
+                if block.ragged
+            },
         )
 
     def __len__(self) -> int:
@@ -84,7 +96,17 @@ class Batch:
             take(self.target),
             take(self.labelled),
             take(self.weight),
+            self._each_ragged(lambda own: own[rows]),
         )
+
+    def _each_ragged(
+        self, change: Callable[[RaggedTensors], RaggedTensors]
+    ) -> dict[str, dict[str, RaggedTensors]]:
+        """Give what a function makes of all that has rows of several lengths."""
+        return {
+            name: {part: change(own) for part, own in parts.items()}
+            for name, parts in self.ragged.items()
+        }
 
     @property
     def device(self) -> torch.device:
@@ -105,12 +127,21 @@ class Batch:
             move(self.target),
             move(self.labelled),
             move(self.weight),
+            self._each_ragged(lambda own: own.to(device)),
         )
 
     def tensors(self) -> list[Tensor | None]:
         """Give all tensors in a fixed order."""
         measured = [self.measured.get(name) for name in self.values]
-        return [*self.values.values(), *measured, self.target, self.labelled, self.weight]
+        ragged = [t for parts in self.ragged.values() for r in parts.values() for t in r.tensors()]
+        return [
+            *self.values.values(),
+            *measured,
+            self.target,
+            self.labelled,
+            self.weight,
+            *ragged,
+        ]
 
     @property
     def n_bytes(self) -> int:

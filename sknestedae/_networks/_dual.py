@@ -72,7 +72,9 @@ class DualModule(AutoencoderModule):
 
     def latents_of(self, rows: Batch, name: str) -> Latents:
         """Give the latents of rows from one block alone, in the space of its own."""
-        values = self.encode_block(name, rows.values[name], rows.measured.get(name))
+        values = self.encode_block(
+            name, rows.values[name], rows.measured.get(name), rows.ragged.get(name)
+        )
         return split_latents(self.encoder[name](values), self.noise is not None)
 
     def common_latents_of(self, rows: Batch, name: str) -> Latents:

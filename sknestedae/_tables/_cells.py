@@ -1,13 +1,13 @@
-"""Cells that hold arrays, such as a spectrum or an image a row: found, read, filled, compared.
+"""Cells that hold arrays or structures of atoms: found, read, filled, compared.
 
-A column of such cells is one of objects. A cell holds an array or a list of numbers, or nothing
-where a row was not measured; inside of an array, NaN stands for an entry that was not.
+A column of such cells is one of objects. A cell holds an array or a list of numbers, such as a
+spectrum or an image a row, or a structure, or nothing where a row was not measured; inside of an
+array, NaN stands for an entry that was not.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 
 from ._input import as_array, is_array, unmask
+from ._keys import key_of_bytes
+from ._structures import is_structure, read_structure, structure_key
 
 # Missing values of a column of cells have this key, as do arrays without any measured entry.
 _NOTHING = 0
@@ -23,11 +25,38 @@ _NOTHING = 0
 
 def holds_arrays(column: pd.Series | np.ndarray) -> bool:
     """Tell whether the cells of a column hold arrays: its first one that is not missing does."""
+    return is_array(_first_cell(column))
+
+
+def holds_structures(column: pd.Series | np.ndarray) -> bool:
+    """Tell whether the cells of a column hold structures of atoms, by its first one."""
+    return is_structure(_first_cell(column))
+
+
+def holds_cells(column: pd.Series | np.ndarray) -> bool:
+    """Tell whether the cells of a column hold arrays or structures of atoms, by its first one."""
+    first = _first_cell(column)
+    return is_array(first) or is_structure(first)
+
+
+def _first_cell(column: pd.Series | np.ndarray) -> Any:
+    """Give the first cell that is not missing of a column that may hold more than numbers."""
     is_object = isinstance(column.dtype, np.dtype) and column.dtype.kind == "O"
     is_list = isinstance(column.dtype, pd.ArrowDtype) and "list" in str(column.dtype)
     if not (is_object or is_list):
-        return False
-    return next((is_array(value) for value in column if not _is_nothing(value)), False)
+        return None
+    return next((value for value in column if not _is_nothing(value)), None)
+
+
+def cell_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None) -> list[int]:
+    """Give the positions of a table's columns whose cells hold arrays or structures of atoms.
+
+    Parameters
+    ----------
+    X, columns
+        As in ``array_columns``.
+    """
+    return _columns_that(holds_cells, X, columns)
 
 
 def array_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None) -> list[int]:
@@ -39,16 +68,25 @@ def array_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = 
     columns : sequence of int, optional
         Which columns to look at, by position; all of them by default.
     """
+    return _columns_that(holds_arrays, X, columns)
+
+
+def _columns_that(
+    holds: Callable[[pd.Series | np.ndarray], bool],
+    X: pd.DataFrame | np.ndarray,
+    columns: Sequence[int] | None,
+) -> list[int]:
+    """Give the positions of the columns whose cells hold something."""
     if not isinstance(X, pd.DataFrame):
         if X.dtype.kind != "O" or X.ndim != 2:
             return []
         columns = range(X.shape[1]) if columns is None else columns
-        return [j for j in columns if holds_arrays(X[:, j])]
+        return [j for j in columns if holds(X[:, j])]
     dtypes = X.dtypes.to_numpy()
     columns = range(len(dtypes)) if columns is None else columns
     # most columns need not be taken out of the table: their dtype tells enough
     may_hold = [j for j in columns if not _is_plain(dtypes[j])]
-    return [j for j in may_hold if holds_arrays(X.iloc[:, j])]
+    return [j for j in may_hold if holds(X.iloc[:, j])]
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -155,6 +193,8 @@ def is_measured_in_part(value: Any) -> bool:
 def fill_cell(value: Any, completed: Any) -> Any:
     """Give a cell with its missing entries taken from another one; measured ones stay.
 
+    A structure of atoms is measured as a whole, or missing.
+
     Parameters
     ----------
     value : array, list or missing value
@@ -171,6 +211,8 @@ def fill_cell(value: Any, completed: Any) -> Any:
     ValueError
         If the shapes differ.
     """
+    if is_structure(value) or is_structure(completed):
+        return completed if _is_nothing(value) else value
     array, other = read_cell(value), read_cell(completed)
     if array is None or other is None:
         return value if other is None else completed
@@ -185,7 +227,8 @@ def cell_keys(column: pd.Series | np.ndarray) -> np.ndarray:
     """Give each cell of a column a number that follows from its content.
 
     Arrays of equal shape and equal numbers have equal keys, whatever holds them: an array of
-    float32 or of float64, or a list. An array without a measured entry is a missing cell.
+    float32 or of float64, or a list. An array without a measured entry is a missing cell. A
+    structure has the key of its atoms, in their order.
 
     Returns
     -------
@@ -196,6 +239,8 @@ def cell_keys(column: pd.Series | np.ndarray) -> np.ndarray:
 
 
 def _cell_key(value: Any) -> int:
+    if is_structure(value):
+        return structure_key(read_structure(value))
     array = read_cell(value)
     if array is None:
         return _NOTHING
@@ -206,9 +251,3 @@ def _cell_key(value: Any) -> int:
         return _NOTHING
     numbers[missing] = np.nan  # there is more than one pattern of bits for it
     return key_of_bytes(np.ascontiguousarray(numbers), str(array.shape).encode())
-
-
-def key_of_bytes(array: np.ndarray, salt: bytes = b"") -> int:
-    """Hash the bytes of a contiguous array to a number of 64 bits."""
-    digest = hashlib.blake2b(array.data, digest_size=8, key=salt[:64], usedforsecurity=False)
-    return int.from_bytes(digest.digest(), "little")

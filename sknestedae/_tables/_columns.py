@@ -14,7 +14,7 @@ from sklearn.utils import gen_batches
 
 from .._notices import notice
 from ..exceptions import TextColumnWarning
-from ._cells import array_columns, holds_arrays
+from ._cells import cell_columns, holds_cells
 from ._dtypes import dtype_groups, selector
 from ._input import holds_categories
 from ._labels import ColumnLabels
@@ -336,7 +336,7 @@ def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: boo
     """Tell whether X keeps its columns' own types, rather than being read as an array of floats.
 
     A DataFrame does; and an array of objects, where some of its columns are named as categorical,
-    or were found to be so in ``fit``, or have cells that hold arrays.
+    or were found to be so in ``fit``, or have cells that hold arrays or structures of atoms.
     """
     if isinstance(X, pd.DataFrame):
         return True
@@ -344,7 +344,7 @@ def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: boo
     if isinstance(dtype, np.dtype) and dtype.kind in "fiub":
         return False
     named = categorical_features is not None and not isinstance(categorical_features, str)
-    return named or fitted_categories or (isinstance(X, np.ndarray) and bool(array_columns(X)))
+    return named or fitted_categories or (isinstance(X, np.ndarray) and bool(cell_columns(X)))
 
 
 def notice_doubt(column: pd.Series, label: str) -> None:
@@ -387,7 +387,7 @@ def kinds_by_content(
     found = []
     for i, j in enumerate(columns):
         column, label = X.iloc[:, j], repr(X.columns[j])
-        if not holds_arrays(column) and is_categorical(column, label):
+        if not holds_cells(column) and is_categorical(column, label):
             notice_doubt(column, label)  # who takes the answer asks no more
             found.append(i)
     return found

@@ -22,6 +22,7 @@ from scipy import sparse
 
 from .._compat import stack_level_of_caller
 from ..exceptions import RowLabelWarning
+from ._structures import is_structure, is_structure_type
 
 # Packages whose tables and columns narwhals reads; without narwhals they are refused by name.
 _FRAME_PACKAGES = ("polars", "pyarrow", "modin", "cudf")
@@ -61,7 +62,7 @@ def read_table(X: Any, name: str = "X") -> Any:
     ValueError
         If two columns have one name.
     """
-    X = to_pandas(X, name)
+    X = _column_of_structures(to_pandas(X, name))
     if isinstance(X, pd.DataFrame):
         if not X.columns.is_unique:
             twice = X.columns[X.columns.duplicated()].unique().tolist()
@@ -78,6 +79,30 @@ def read_table(X: Any, name: str = "X") -> Any:
         )
     _refuse_other_tables(X, name)
     return _read_array(X, name, cells=True)
+
+
+def _column_of_structures(X: Any) -> Any:
+    """Give a list, an array or a Series of structures of atoms as a table of one column."""
+    if isinstance(X, pd.Series):
+        return X.to_frame() if _begins_with_structure(X) else X
+    is_list = isinstance(X, list | tuple) and not is_structure(X)
+    is_column = isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object
+    if not (is_list or is_column) or not _begins_with_structure(X):
+        return X
+    cells = np.empty((len(X), 1), dtype=object)
+    for row, structure in zip(cells, X, strict=True):  # NumPy would look into each structure
+        row[0] = structure
+    return cells
+
+
+def _begins_with_structure(values: Any) -> bool:
+    """Tell whether the first of some values that is not missing is a structure of atoms."""
+    first = next((v for v in values if v is not None and not _is_number(v)), None)
+    return is_structure(first)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int | np.number)
 
 
 def _refuse_other_tables(X: Any, name: str) -> None:
@@ -269,7 +294,7 @@ def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
     values = _as_objects(X)
     kinds = {type(value) for value in values.flat}
     if cells and isinstance(X, np.ndarray) and X.ndim <= 2:
-        kinds = {kind for kind in kinds if not issubclass(kind, _ARRAYS)}
+        kinds = {k for k in kinds if not (issubclass(k, _ARRAYS) or is_structure_type(k))}
     _refuse_others(kinds, name)
     missing = np.asarray(pd.isna(values))
     if not missing.any():
@@ -306,7 +331,9 @@ def as_array(value: Any) -> Any:
 
 def is_array(value: Any) -> bool:
     """Tell whether a cell holds an array, rather than a number, a word or nothing."""
-    return isinstance(value, _ARRAYS) or as_array(value) is not value
+    if isinstance(value, _ARRAYS):
+        return not is_structure(value)  # which may be a named tuple
+    return as_array(value) is not value
 
 
 def unmask(X: np.ma.MaskedArray) -> np.ndarray:
@@ -381,6 +408,11 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
             advice = (
                 "Arrays, such as spectra or images, are columns of X that blocks name, or the y "
                 "of a SupervisedAutoencoder with a target_block."
+            )
+        elif all(is_structure_type(kind) for kind in others):
+            advice = (
+                "Structures of atoms are a column of X by itself, which has an AtomsBlock in "
+                "blocks, or blocks='auto'."
             )
         raise TypeError(
             f"{subject} holds {names}; every argument must be a string, a boolean, a category or "

@@ -1,9 +1,10 @@
-"""The layout of a block's values: numbers first, then one-hot groups."""
+"""A block's values, and their layout: numbers first, then one-hot groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -59,15 +60,63 @@ class Layout:
 
 
 @public("sknestedae.blocks")
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of several lengths, such as sets of atoms: the entries of all rows, behind each other.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray of shape (n_entries, ...)
+        Numbers of each entry, by name.
+    starts : ndarray of int64, shape (n_samples,)
+        Where the entries of each row begin.
+    lengths : ndarray of int64, shape (n_samples,)
+        How many each row has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknestedae.blocks import Ragged
+    >>> sets = Ragged.of_rows([{"mass": np.array([1.0, 16.0])}, {"mass": np.array([12.0])}])
+    >>> sets.columns["mass"]
+    array([ 1., 16., 12.])
+    >>> sets.take(np.array([1])).starts
+    array([2])
+    """
+
+    columns: Mapping[str, np.ndarray]
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Mapping[str, np.ndarray]]) -> Ragged:
+        """Put the entries of rows behind each other; all rows have the same columns."""
+        names = list(rows[0])
+        columns = {name: np.concatenate([row[name] for row in rows]) for name in names}
+        lengths = np.array([len(row[names[0]]) for row in rows], dtype=np.int64)
+        return cls(columns, np.cumsum(lengths) - lengths, lengths)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def take(self, rows: np.ndarray) -> Ragged:
+        """Give some rows; the entries themselves are shared."""
+        return Ragged(self.columns, self.starts[rows], self.lengths[rows])
+
+
+@public("sknestedae.blocks")
 class Encoded(NamedTuple):
     """The values of one block, and which of them were measured.
 
-    ``values`` is an ndarray of shape (n_samples, layout.n_values); ``measured`` a bool ndarray of
-    shape (n_samples, layout.n_columns), or None where every entry was.
+    ``values`` is an ndarray of shape (n_samples, layout.n_values): what comes back from the
+    decoder. ``measured`` is a bool ndarray of shape (n_samples, layout.n_columns), or None where
+    every entry was. ``ragged`` is what enters the encoder beside the values, by name, where rows
+    have several lengths.
     """
 
     values: np.ndarray
     measured: np.ndarray | None
+    ragged: Mapping[str, Ragged] = MappingProxyType({})
 
     def present(self) -> np.ndarray:
         """Tell in which rows any entry was measured, of shape (n_samples,)."""
@@ -78,4 +127,5 @@ class Encoded(NamedTuple):
     def take(self, rows: np.ndarray) -> Encoded:
         """Give some rows."""
         measured = None if self.measured is None else self.measured[rows]
-        return Encoded(self.values[rows], measured)
+        ragged = {name: own.take(rows) for name, own in self.ragged.items()}
+        return Encoded(self.values[rows], measured, ragged)

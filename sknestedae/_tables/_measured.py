@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._cells import array_columns, cell_keys
+from ._cells import cell_columns, cell_keys
 from ._missing import missing_entries
 from ._splits import row_keys
 
@@ -123,7 +123,7 @@ def count_mixed(materials: np.ndarray, rows: pd.DataFrame | np.ndarray) -> int:
 
 def _cells_as_keys(frame: pd.DataFrame) -> pd.DataFrame:
     """Give each cell a number that follows from its content; columns go by position."""
-    arrays = set(array_columns(frame))
+    arrays = set(cell_columns(frame))
     columns = {
         j: (cell_keys if j in arrays else _keys_by_value)(frame.iloc[:, j])
         for j in range(frame.shape[1])

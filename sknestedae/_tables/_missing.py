@@ -19,9 +19,11 @@ from .._compat import stack_level_of_caller
 from ..exceptions import ToleranceWarning
 from ._cells import (
     array_columns,
+    cell_columns,
     cells_of,
     fill_cell,
     holds_arrays,
+    holds_cells,
     is_measured_in_part,
     is_missing_in_part,
 )
@@ -233,7 +235,7 @@ def fill_missing(
         return _fill_frame(X, pd.DataFrame(completed), rows, missing)
     filled, completed = np.array(X), np.asarray(completed)
     filled[missing] = completed[missing[rows]]
-    for j in array_columns(X):
+    for j in cell_columns(X):
         filled[:, j] = _fill_cells(X[:, j], completed[:, j], rows, missing[:, j])
     return filled
 
@@ -285,7 +287,7 @@ def _fill_column(
 ) -> pd.Series:
     """Fill one column of a DataFrame, of any dtype."""
     column = X.iloc[:, j]
-    if holds_arrays(column):
+    if holds_cells(column):
         filled = _fill_cells(cells_of(column), cells_of(completed.iloc[:, j]), rows, missing)
         return pd.Series(filled, dtype=object).astype(column.dtype)
     where = np.flatnonzero(missing)

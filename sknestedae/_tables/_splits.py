@@ -9,10 +9,11 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, gen_batches
 
-from ._cells import array_columns, cell_keys, key_of_bytes
+from ._cells import cell_columns, cell_keys
 from ._columns import CHUNK_ROWS as CHUNK_ROWS
 from ._columns import chunk_rows
 from ._dtypes import dtype_groups, selector
+from ._keys import key_of_bytes
 
 # Of a table with more columns of one dtype of numbers, a key of them is made of their bytes.
 _MOST_COLUMNS = 256
@@ -21,8 +22,8 @@ _MOST_COLUMNS = 256
 def row_keys(X: pd.DataFrame | np.ndarray) -> np.ndarray:
     """Give each row a number that follows from its content: equal rows have equal keys.
 
-    Cells that hold arrays enter by their numbers and shape, and many columns of one dtype by the
-    bytes of a row; a column of any other table enters as pandas hashes it.
+    Cells that hold arrays or structures of atoms enter by their content, and many columns of one
+    dtype by the bytes of a row; a column of any other table enters as pandas hashes it.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def row_keys(X: pd.DataFrame | np.ndarray) -> np.ndarray:
     ndarray of uint64, shape (n_samples,)
     """
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, copy=False)
-    of_arrays = array_columns(frame)
+    of_arrays = cell_columns(frame)
     groups = dtype_groups(frame.dtypes)
     wide = [own for dtype, own in groups.items() if dtype is not None and len(own) > _MOST_COLUMNS]
     if not of_arrays and not wide:

@@ -15,7 +15,7 @@ import pandas as pd
 from .._compat import stack_level_of_caller
 from .._notices import notice
 from ..exceptions import FewRowsWarning, TextColumnWarning
-from ._cells import holds_arrays
+from ._cells import holds_cells
 from ._columns import is_categorical, kinds_by_content, resolve_columns
 from ._dtypes import selector
 from ._labels import ColumnLabels
@@ -369,14 +369,14 @@ class StageTargets(NamedTuple):
         if self.frame is None or len(columns) != 1:
             return False
         column = self.frame.iloc[:, columns[0]]
-        return not holds_arrays(column) and is_categorical(column, f"of y for stage {name!r}")
+        return not holds_cells(column) and is_categorical(column, f"of y for stage {name!r}")
 
     def holds_scalars(self, name: str) -> bool:
         """Tell whether a stage has a target, and one of numbers or classes, not of arrays."""
         if self.frame is None:
             return False
         return bool(self.columns[name]) and not any(
-            holds_arrays(self.frame.iloc[:, j]) for j in self.columns[name]
+            holds_cells(self.frame.iloc[:, j]) for j in self.columns[name]
         )
 
     def doubt_labels(self, name: str) -> None:

@@ -130,6 +130,8 @@ def _why_alone(job: TrainingJob) -> str | None:
     ]
     if buffers:
         return f"its module has the buffer {buffers[0]!r}"
+    if job.train.rows.ragged:
+        return "its rows have several lengths"
     if not all(parameter.requires_grad for parameter in job.net.module_.parameters()):
         return "some of its parameters are frozen"
     if job.net.optimizer_.state:

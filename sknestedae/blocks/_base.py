@@ -78,6 +78,10 @@ class Block(BaseEstimator, ABC):
     # bool tensor of shape (n_samples, layout.n_columns), or None where nothing is.
     reads_missing: ClassVar[bool] = False
 
+    # Whether it is called with what has rows of several lengths, too: a dict of RaggedTensors by
+    # the names that the codec gives them, behind the values and what of them is missing.
+    reads_ragged: ClassVar[bool] = False
+
     def make_codec(self, columns: BlockColumns) -> Codec:
         """Make the codec of the block's columns; by default one of numbers and categories.
 

@@ -13,8 +13,8 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from .._latents._inference import DISTINCT
-from .._tables._cells import key_of_bytes
 from .._tables._dtypes import dtype_spec, restore_dtype
+from .._tables._keys import key_of_bytes
 from ._columns import CandidateColumns
 
 _NOTHING: Mapping[str, Tensor] = MappingProxyType({})

@@ -11,7 +11,7 @@ import torch
 from pandas.api.types import is_bool_dtype, is_integer_dtype
 
 from .._tables._base_codec import Codec
-from .._tables._cells import holds_arrays
+from .._tables._cells import holds_cells
 from .._tables._columns import resolve_columns
 from .._tables._dtypes import cast_numbers
 from .._tables._layout import Encoded
@@ -51,7 +51,7 @@ class ArrayColumns:
     def __init__(self, name: str, own: Sequence[int], codec: Codec, X: pd.DataFrame) -> None:
         self.name, self.own, self.codec = name, list(own), codec
         self.positions = list(dict.fromkeys(self.own[j] for j in codec.entry_columns))
-        self.has_cells = holds_arrays(X.iloc[:, self.positions[0]])
+        self.has_cells = holds_cells(X.iloc[:, self.positions[0]])
         known = self.encode(self.take(X)).values
         self.low, self.high = (torch.from_numpy(f(known, axis=0)) for f in (np.min, np.max))
         _, scale = codec.affine()

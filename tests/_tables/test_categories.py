@@ -14,7 +14,7 @@ from sknestedae.exceptions import UnseenCategoryWarning
 
 def test_categories_are_one_hot():
     X = pd.DataFrame({"word": ["b", "a", "b", "c"], "number": [1.0, 2, 3, 4]})
-    encoder, (values, measured) = encode(X)
+    encoder, (values, measured, _) = encode(X)
     assert encoder.layouts == {DEFAULT_BLOCK: Layout(1, (3,))}
     np.testing.assert_array_equal(values[:, 1:], pd.get_dummies(X["word"], dtype=float).to_numpy())
     assert measured is None
@@ -25,7 +25,7 @@ def test_missing_category_enters_as_frequencies(weighted):
     X = pd.DataFrame({"word": ["a", "b", None, "b", "a"]})
     weight = np.array([1.0, 2, 5, 1, 4]) if weighted else None
     encoder = TableEncoder().fit(X, None, weight)
-    values, measured = encoder.transform(X)[DEFAULT_BLOCK]
+    values, measured = encoder.transform(X)[DEFAULT_BLOCK][:2]
     expected = [5 / 8, 3 / 8] if weighted else [0.5, 0.5]
     assert values[2].tolist() == expected
     assert measured.ravel().tolist() == [True, True, False, True, True]
@@ -34,7 +34,9 @@ def test_missing_category_enters_as_frequencies(weighted):
 def test_unseen_category_enters_as_zeros_and_is_not_measured():
     encoder = TableEncoder().fit(pd.DataFrame({"word": ["a", "b"]}))
     with pytest.warns(UnseenCategoryWarning):
-        values, measured = encoder.transform(pd.DataFrame({"word": ["b", "new"]}))[DEFAULT_BLOCK]
+        values, measured = encoder.transform(pd.DataFrame({"word": ["b", "new"]}))[DEFAULT_BLOCK][
+            :2
+        ]
     assert values.tolist() == [[0, 1], [0, 0]]
     assert measured.ravel().tolist() == [True, False]
 

@@ -33,7 +33,7 @@ def test_standardises_as_standard_scaler_does(weighted, missing, subset):
     used = np.arange(len(X)) if rows is None else rows
     scaler = StandardScaler().fit(X[used], sample_weight=weight[used] if weighted else None)
 
-    values, measured = learn(X, rows, weight).encode(X)
+    values, measured = learn(X, rows, weight).encode(X)[:2]
 
     # An error of the mean, of the size of rounding, is divided by the column's scale.
     bound = rounding(X, 2 * len(X)) / scaler.scale_
@@ -57,7 +57,7 @@ def test_integer_weights_equal_repeated_rows():
 
 def test_without_standardize_numbers_stay_and_missing_ones_are_means():
     X = with_missing(numbers())
-    _, (values, measured) = encode(X, standardize=False)
+    _, (values, measured, _) = encode(X, standardize=False)
     mean = np.broadcast_to(np.nanmean(X, axis=0), X.shape)
     np.testing.assert_array_equal(values[measured], X[measured])
     assert (
@@ -240,7 +240,7 @@ def fit_mixed(standardize, positions=(0, 1, 2)):
 def test_affine_is_what_encoding_does_to_numbers(standardize):
     codec = fit_mixed(standardize)
     mean, scale = codec.affine()
-    values, measured = codec.encode(MIXED)
+    values, measured = codec.encode(MIXED)[:2]
     expected = (MIXED[["x", "y"]].to_numpy() - mean) / scale
     known = measured[:, :2]
     np.testing.assert_allclose(values[:, :2][known], expected[known], rtol=8 * EPS)
@@ -253,7 +253,7 @@ def test_affine_is_what_encoding_does_to_numbers(standardize):
 def test_a_row_without_any_value_is_encoded_as_the_missing_row(standardize):
     codec = fit_mixed(standardize)
     nothing = pd.DataFrame({"w": [None], "x": [np.nan], "y": [np.nan]}).astype({"w": object})
-    values, measured = codec.encode(nothing)
+    values, measured = codec.encode(nothing)[:2]
     np.testing.assert_array_equal(values[0], codec.missing_row())
     assert not measured.any()
 

@@ -52,7 +52,7 @@ def test_array_comes_back_as_array():
 
 def test_array_of_objects():
     X = np.array([[1, "x", 3.5], [2, "y", None], [4, "x", 0.5]], dtype=object)
-    encoder, (_, measured) = encode(X, categorical_features=[1])
+    encoder, (_, measured, _) = encode(X, categorical_features=[1])
     assert encoder.layouts == {DEFAULT_BLOCK: Layout(2, (2,))}
     assert measured.tolist() == [[True] * 3, [True, False, True], [True] * 3]
     found = round_trip(X, categorical_features=[1])
@@ -86,14 +86,14 @@ def test_input_is_left_alone():
 )
 def test_float_dtype_follows_the_numeric_columns(dtypes, expected):
     X = pd.DataFrame({i: pd.Series([1, 2]).astype(dtype) for i, dtype in enumerate(dtypes)})
-    encoder, (values, _) = encode(X)
+    encoder, (values, *_) = encode(X)
     assert encoder.dtype == values.dtype == expected
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_array_keeps_its_float_dtype(dtype):
     X = numbers().astype(dtype)
-    _, (values, _) = encode(X)
+    _, (values, *_) = encode(X)
     assert values.dtype == round_trip(X).dtype == dtype
 
 
