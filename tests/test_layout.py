@@ -71,6 +71,7 @@ ORDER = {
         "_nested_functions",
         "_patches",
         "_perovskites",
+        "_phonon_dos",
     ],
     "_layers": ["_device", "_ragged", "_dense", "_bounds", "_convolution", "_rotation"],
     "_gaussian_process": ["_kernel", "_evidence", "_process", "_differentiable"],
