@@ -68,6 +68,7 @@ ORDER = {
         "_base",
         "_bepfm",
         "_clusters",
+        "_crystals",
         "_nested_functions",
         "_patches",
         "_perovskites",

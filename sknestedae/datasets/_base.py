@@ -100,3 +100,20 @@ def fetch_file(
             f"{remote.filename} could not be downloaded from {remote.url} and verified: {error}"
         ) from error
     return path
+
+
+def check_ase(caller: str) -> None:
+    """Refuse to make structures without ase.
+
+    Raises
+    ------
+    ImportError
+        With the name of the public function that was called.
+    """
+    try:
+        import ase  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} gives ase.Atoms, which needs the package 'ase'. Install it with "
+            "`pip install 'sknestedae[atoms]'`."
+        ) from error

@@ -16,7 +16,7 @@ from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from .._compat import Interval, validate_params
-from ._base import RemoteFile, fetch_file
+from ._base import RemoteFile, check_ase, fetch_file
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -183,7 +183,7 @@ def fetch_phonon_dos(
 
     See Also
     --------
-    fetch_perovskites : Crystals as tables of their ions' properties.
+    make_crystals : Simulated crystals, without a download.
 
     Notes
     -----
@@ -207,7 +207,7 @@ def fetch_phonon_dos(
     >>> X.shape, y.shape  # doctest: +SKIP
     ((1216, 1), (1216, 51))
     """
-    _check_ase("fetch_phonon_dos")
+    check_ase("fetch_phonon_dos")
     path = fetch_file(
         _FILE,
         Path(get_data_home(data_home)) / "phonon_dos",
@@ -235,17 +235,6 @@ def fetch_phonon_dos(
         test=test,
         DESCR=_DESCR,
     )
-
-
-def _check_ase(caller: str) -> None:
-    """Refuse to go on without ase."""
-    try:
-        import ase  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} gives ase.Atoms, which needs the package 'ase'. Install it with "
-            "`pip install 'sknestedae[atoms]'`."
-        ) from error
 
 
 def _as_atoms(structures: list[dict[str, Any]]) -> list[Atoms]:
