@@ -74,7 +74,7 @@ ORDER = {
         "_perovskites",
         "_phonon_dos",
     ],
-    "_layers": ["_device", "_ragged", "_dense", "_bounds", "_convolution", "_rotation"],
+    "_layers": ["_device", "_ragged", "_atoms", "_dense", "_bounds", "_convolution", "_rotation"],
     "_gaussian_process": ["_kernel", "_evidence", "_process", "_differentiable"],
     "blocks": [
         "_losses",
@@ -85,6 +85,7 @@ ORDER = {
         "_array",
         "_spectrum",
         "_image",
+        "_atoms",
     ],
     "_networks": ["_batch", "_penalties", "_autoencoder", "_dual", "_chain", "_stacked"],
     "_training": [

@@ -133,6 +133,8 @@ Lr 262.000 1.61 1.30 4.960 320
 _ROWS = [line.split() for line in _TABLE.split("\n") if line]
 LAST = len(_ROWS)  # lawrencium
 SYMBOLS = tuple(row[0] for row in _ROWS)
+# Of the elements behind the table.
+_HEAVY = ("Rf", "Db", "Sg", "Bh", "Hs", "Mt", "Ds", "Rg", "Cn", "Nh", "Fl", "Mc", "Lv", "Ts", "Og")
 # The elements after it are in the groups of those that stand this number before.
 _ONE_PERIOD = 32
 
@@ -191,6 +193,11 @@ _VALUES = _make_values()
 _VALUES.setflags(write=False)
 _STANDARDISED = (_VALUES - _VALUES.mean(axis=0)) / _VALUES.std(axis=0)
 _STANDARDISED.setflags(write=False)
+
+
+def symbol_of(number: int) -> str:
+    """Give the symbol of an element by its atomic number, 1 to 118."""
+    return (*SYMBOLS, *_HEAVY)[number - 1]
 
 
 def _rows_of(numbers: np.ndarray) -> np.ndarray:

@@ -100,6 +100,22 @@ class NetworkSetup:
         }
 
     @property
+    def scales(self) -> dict[str | None, tuple[Tensor, Tensor]]:
+        """Mean and scale of the numbers of each block, and under None of the target."""
+        found: dict[str | None, tuple[np.ndarray, np.ndarray]] = {
+            name: codec.affine() for name, codec in self.table.codecs.items()
+        }
+        if isinstance(self.target, NumericTarget):
+            found[None] = self.target.affine()
+        return {
+            name: (
+                torch.as_tensor(mean, dtype=self.dtype),
+                torch.as_tensor(scale, dtype=self.dtype),
+            )
+            for name, (mean, scale) in found.items()
+        }
+
+    @property
     def rows_at_once(self) -> int:
         """How many rows pass through the network at once."""
         targets = [] if self.target is None else [self.target.layout]

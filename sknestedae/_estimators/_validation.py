@@ -18,13 +18,13 @@ from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 
 from .._compat import check_sample_weight, safe_indexing, stack_level_of_caller
-from .._tables._cells import array_columns, cells_of, read_cell
-from .._tables._columns import keeps_column_types
+from .._tables._cells import cell_columns, cells_of, holds_structures, read_cell
+from .._tables._columns import keeps_column_types, take_column
 from .._tables._encoder import TableEncoder
 from .._tables._input import read_table
 from .._tables._layout import DEFAULT_BLOCK
 from .._tables._weights import scale_weights
-from ..blocks import ArrayBlock, Block, ImageBlock, SpectrumBlock
+from ..blocks import ArrayBlock, AtomsBlock, Block, ImageBlock, SpectrumBlock
 from ..exceptions import CollapsedLatentsWarning, DivergenceError, DivergenceWarning
 
 # The name of a block that the whole table is.
@@ -95,18 +95,31 @@ def check_block_names(names: list) -> None:
 
 
 def _blocks_of_cells(X: Any) -> list[tuple[str, Block, Any]]:
-    """Give a block to each column of a DataFrame whose cells hold arrays."""
+    """Give a block to each column of a table whose cells hold arrays or structures of atoms."""
     found: list[tuple[str, Block, Any]] = []
-    for j in array_columns(X) if isinstance(X, pd.DataFrame) else ():
-        arrays = (read_cell(cell) for cell in cells_of(X.iloc[:, j]))
-        n_dims = next(array.ndim for array in arrays if array is not None)
-        label = X.columns[j]
+    is_frame = isinstance(X, pd.DataFrame)
+    # cells of an array are read as they are only where they hold structures
+    columns = cell_columns(X) if is_frame or isinstance(X, np.ndarray) else ()
+    for j in columns:
+        column = take_column(X, j)
+        if not (is_frame or holds_structures(column)):
+            continue
+        label = X.columns[j] if is_frame else j
         name = label if isinstance(label, str) else "_".join(map(str, np.atleast_1d(label)))
         taken = {DEFAULT_BLOCK, *dir(torch.nn.ModuleDict), *(other for other, _, _ in found)}
         if not name.isidentifier() or "__" in name or name in taken:
             name = f"column_{j}"
-        found.append((name, SpectrumBlock() if n_dims == 1 else ImageBlock(), [j]))
+        found.append((name, _block_of_cells(column), [j]))
     return found
+
+
+def _block_of_cells(column: pd.Series | np.ndarray) -> Block:
+    """Give the kind of a column whose cells hold arrays or structures of atoms."""
+    if holds_structures(column):
+        return AtomsBlock()
+    arrays = (read_cell(cell) for cell in cells_of(column))
+    n_dims = next(array.ndim for array in arrays if array is not None)
+    return SpectrumBlock() if n_dims == 1 else ImageBlock()
 
 
 def check_block_weights(weights: Any, names: Sequence[str]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .._layers._atoms import ATOMS_MODULES
 from .._layers._bounds import Bounded, is_bounded
 from .._layers._convolution import CONVOLUTION_MODULES
 from .._layers._dense import ACTIVATIONS, Dropout, LatentNoise, dense_stack
@@ -432,6 +433,7 @@ _PLAIN = (
     Dropout,
     LatentNoise,
     Bounded,
+    *ATOMS_MODULES,
     *CONVOLUTION_MODULES,
     CanonicalEncoder,
 )

@@ -45,7 +45,7 @@ def _first_cell(column: pd.Series | np.ndarray) -> Any:
     is_list = isinstance(column.dtype, pd.ArrowDtype) and "list" in str(column.dtype)
     if not (is_object or is_list):
         return None
-    return next((value for value in column if not _is_nothing(value)), None)
+    return next((value for value in column if not is_nothing(value)), None)
 
 
 def cell_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None) -> list[int]:
@@ -100,7 +100,7 @@ def cells_of(column: pd.Series | np.ndarray) -> np.ndarray:
     return np.asarray(column, dtype=object)
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
     """Tell whether a cell is missing as a whole."""
     is_number = isinstance(value, float | np.floating | Decimal)
     return value is None or value is pd.NA or value is pd.NaT or (is_number and value != value)
@@ -126,7 +126,7 @@ def read_cell(value: Any) -> np.ndarray | None:
         If lists in a list have several lengths.
     """
     if not is_array(value):
-        if _is_nothing(value):
+        if is_nothing(value):
             return None
         raise TypeError(f"{value!r:.60}, which is no array")
     value = as_array(value)
@@ -212,7 +212,7 @@ def fill_cell(value: Any, completed: Any) -> Any:
         If the shapes differ.
     """
     if is_structure(value) or is_structure(completed):
-        return completed if _is_nothing(value) else value
+        return completed if is_nothing(value) else value
     array, other = read_cell(value), read_cell(completed)
     if array is None or other is None:
         return value if other is None else completed

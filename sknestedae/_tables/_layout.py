@@ -30,11 +30,15 @@ class Layout:
         Of the numbers, where they are one array in C order: ``(n_channels,)`` of a spectrum,
         ``(height, width)`` or ``(channels, height, width)`` of an image. ``()`` where each number
         stands for itself.
+    ragged : tuple of (str, int), default=()
+        Of what enters the encoder beside the values where rows have several lengths: name, and
+        number of numbers of an entry, such as ``("atoms", 140)``.
     """
 
     n_numeric: int
     n_categories: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
+    ragged: tuple[tuple[str, int], ...] = ()
 
     @property
     def n_values(self) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +15,18 @@ from .._networks._batch import Batch
 from .._networks._penalties import divergence
 from .._tables._layout import Layout
 from ..blocks import Block
-from ..blocks._losses import block_error
+from ..blocks._losses import block_error, cumulative_errors
+
+
+class Compared(NamedTuple):
+    """Decoded values and the given ones, (..., n_samples, n_values), and each row's share.
+
+    ``share`` is of shape (n_samples, 1), or None where it is 1 in all rows.
+    """
+
+    decoded: Tensor
+    given: Tensor
+    share: Tensor | None
 
 
 class Term(Protocol):
@@ -86,12 +96,17 @@ class ReconstructionTerm:
 
     def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
         """Sum the errors of a batch."""
+        ((decoded, given, _),) = self.compared(outputs, batch)
+        known = batch.entry_weight(self.entries(batch)[0])
+        return sum_errors(self.block, decoded, given, self.layout, self.loss, known)
+
+    def compared(self, outputs: Outputs, batch: Batch) -> list[Compared]:
+        """Give what is compared with what."""
         given, measured = batch.values[self.block_name], batch.measured.get(self.block_name)
         if self.source is not None:
             outputs = outputs.sources[self.source]
         decoded = self.block.align(outputs.blocks[self.block_name], given, measured, self.layout)
-        known = batch.entry_weight(self.entries(batch)[0])
-        return sum_errors(self.block, decoded, given, self.layout, self.loss, known)
+        return [Compared(decoded, given, None)]
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
         """Give which entries are known, None if all are, and how many there are in a row."""
@@ -131,28 +146,80 @@ class PredictionTerm:
 
     def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
         """Sum the errors of a batch; None without a target."""
+        known = batch.entry_weight(batch.labelled)
+        return add_up(
+            sum_errors(self.block, decoded, given, self.layout, self.loss, times(known, share))
+            for decoded, given, share in self.compared(outputs, batch)
+        )
+
+    def compared(self, outputs: Outputs, batch: Batch) -> list[Compared]:
+        """Give what is compared with what; nothing without a target."""
         if batch.target is None:
-            return None
+            return []
         parts = of_sources(outputs, batch, self.sources)
         if self.has_mean:
             parts = with_mean(outputs, parts)
-        known = batch.labelled
-        return add_up(
-            sum_errors(
-                self.block,
-                own.prediction,
-                batch.target,
-                self.layout,
-                self.loss,
-                times(batch.entry_weight(known), share),
-            )
+        return [
+            Compared(own.prediction, batch.target, share)
             for own, share in parts
             if own.prediction is not None
-        )
+        ]
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
         """Give which targets are known, None if all are, and the number of columns."""
         return both(batch.labelled, any_present(batch, self.sources)), self.layout.n_columns
+
+
+@dataclass
+class CumulativeTerm:
+    """Errors of the cumulative distributions of spectra, beside the errors of their channels.
+
+    Parameters
+    ----------
+    base : ReconstructionTerm or PredictionTerm
+        Whose spectra they are.
+    relative_weight : float
+        Factor of the mean error in that of the base.
+    mean, scale : Tensor of shape (n_channels,)
+        With which the channels are scaled.
+    """
+
+    warms_up: ClassVar[bool] = False
+    base: ReconstructionTerm | PredictionTerm
+    relative_weight: float
+    mean: Tensor
+    scale: Tensor
+
+    @property
+    def name(self) -> str:
+        """Name in the history."""
+        return f"{self.base.name}__cumulative"
+
+    @property
+    def weight(self) -> float:
+        """Factor of the mean error in the loss."""
+        return self.relative_weight * self.base.weight
+
+    def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
+        """Sum the errors of a batch, of rows that are known in all channels."""
+        known = batch.entry_weight(self.entries(batch)[0])
+        mean, scale = self.mean.to(batch.device), self.scale.to(batch.device)
+
+        def in_units(values: Tensor) -> Tensor:
+            return values * scale + mean
+
+        return add_up(
+            weighted_sum(
+                cumulative_errors(in_units(decoded), in_units(given), self.base.loss),
+                times(known, share),
+            )
+            for decoded, given, share in self.base.compared(outputs, batch)
+        )
+
+    def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
+        """Give which rows are known in all channels, None if all are; and the number of these."""
+        known, n_columns = self.base.entries(batch)
+        return None if known is None else (known > 0).all(dim=-1, keepdim=True), n_columns
 
 
 @dataclass
@@ -251,33 +318,9 @@ def sum_errors(
     weight : Tensor of shape (..., n_samples, layout.n_columns) or (..., n_samples, 1), or None
         Weight of each entry.
     """
-    if not block.has_own_errors():  # the same sums, by faster ways
+    if type(block).errors is Block.errors:  # the same sums, by faster ways
         return block_error(decoded, given, layout, loss, weight)
-    decoded = without_unknown(decoded, given, layout, weight)
     return weighted_sum(block.errors(decoded, given, layout, loss), weight)
-
-
-def without_unknown(
-    decoded: Tensor, given: Tensor, layout: Layout, weight: Tensor | None
-) -> Tensor:
-    """Give decoded values, and the given ones in place of those of entries without a weight.
-
-    A block's own error of an entry may depend on other entries as well, as that of a cumulative
-    sum does. What was not measured then has no part in the errors of what was.
-
-    Parameters
-    ----------
-    decoded, given : Tensor of shape (..., n_samples, layout.n_values)
-    layout : Layout
-    weight : Tensor of shape (..., n_samples, layout.n_columns) or (..., n_samples, 1), or None
-        Weight of each entry. One for a whole row says nothing about entries.
-    """
-    if weight is None or weight.shape[-1] == 1:
-        return decoded
-    known = weight > 0
-    if layout.n_categories:  # a category has a value for each of its classes
-        known = known[..., layout.spread(np.arange(layout.n_columns))]
-    return torch.where(known, decoded, given)
 
 
 def weighted_sum(errors: Tensor, weight: Tensor | None) -> Tensor:

@@ -82,6 +82,10 @@ class Block(BaseEstimator, ABC):
     # the names that the codec gives them, behind the values and what of them is missing.
     reads_ragged: ClassVar[bool] = False
 
+    # How much the error of the cumulative distribution counts beside those of entries; a setting
+    # of blocks whose numbers can be a distribution along an axis.
+    cumulative_weight: float = 0.0
+
     def make_codec(self, columns: BlockColumns) -> Codec:
         """Make the codec of the block's columns; by default one of numbers and categories.
 
@@ -177,8 +181,7 @@ class Block(BaseEstimator, ABC):
         Parameters
         ----------
         decoded, given : Tensor of shape (..., n_samples, layout.n_values)
-            In scaled units, with logits of categories. Where an entry was not measured, both are
-            the same.
+            In scaled units, with logits of categories.
         layout : Layout
         loss : str
             Error of a number: "squared_error", "absolute_error" or "huber". A category's is the
@@ -189,20 +192,6 @@ class Block(BaseEstimator, ABC):
         Tensor of shape (..., n_samples, layout.n_columns)
         """
         return entry_errors(decoded, given, layout, loss)
-
-    def has_own_errors(self) -> bool:
-        """Tell whether ``errors`` gives others than the loss of each entry by itself.
-
-        Where it does not, the package has faster ways to the same sums. Where it does, ``errors``
-        is called with decoded values that are as the given ones where nothing was measured, so
-        that an error may depend on several entries.
-
-        Returns
-        -------
-        bool
-            By default, whether the class has a method ``errors`` of its own.
-        """
-        return type(self).errors is not Block.errors
 
     def plot(self, ax: Axes, given: Any, decoded: Any, layout: Layout, **keywords: Any) -> Any:
         """Draw rows: a line of a spectrum, pictures of an image, dots of the rest.

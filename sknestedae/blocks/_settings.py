@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from math import inf
 from numbers import Integral, Real
 from typing import Any
 
@@ -63,9 +63,28 @@ def check_fraction(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
+    """Give an integer that is not below the least, nor above the most."""
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_integer or int(value) < least or (most is not None and int(value) > most):
+        rule = f"of {least} or more" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} must be an integer {rule}; got {value!r}.")
+    return int(value)
+
+
+def check_length(name: str, value: Any, *, may_be_zero: bool = False) -> float:
+    """Give a finite distance in Angstrom, above 0 or, where it may be, of 0."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    is_in_range = is_number and (0 < float(value) < inf or (may_be_zero and value == 0))
+    if not is_in_range:
+        rule = "of 0 or more" if may_be_zero else "above 0"
+        raise ValueError(f"{name} must be a distance {rule} in Angstrom; got {value!r}.")
+    return float(value)
+
+
 def check_not_negative(name: str, value: Any) -> float:
     """Give a finite number of 0 or more."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not 0 <= float(value) < math.inf:
+    if not is_number or not 0 <= float(value) < inf:
         raise ValueError(f"{name} must be a number of 0 or more, got {value!r}.")
     return float(value)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from .._layers._convolution import ConvolutionDecoder, ConvolutionEncoder
 from .._persistence import public
 from .._tables._layout import Layout
 from ._array import ArrayBlock
-from ._losses import cumulative_errors
 from ._settings import check_convolutions, check_not_negative
 
 
@@ -36,10 +35,9 @@ class SpectrumBlock(ArrayBlock):
         itself; "column" divides each by its own standard deviation, so that all count the same,
         also those of noise. None leaves the numbers as they are.
     cumulative_weight : float, default=0.0
-        How much the error of the cumulative sum along the axis counts beside that of the entries,
-        where the spectrum is reconstructed or, as a ``target_block``, predicted. For densities of
-        states and other distributions: see the notes. It asks for channels of one unit, so not
-        for ``scale="column"``.
+        How much the error of the cumulative distribution along the axis counts beside that of the
+        entries, where the spectrum is reconstructed or, as a ``target_block``, predicted. For
+        densities of states and other distributions: see the notes.
 
     See Also
     --------
@@ -52,27 +50,25 @@ class SpectrumBlock(ArrayBlock):
     ones these are. It has no part in the reconstruction error.
 
     With errors of each channel by itself, a peak that is predicted one channel aside costs as much
-    as one that is predicted at the other end. With ``cumulative_weight`` the error of an entry has
-    a second part, the same error of the cumulative sum up to its channel:
+    as one that is predicted at the other end. With ``cumulative_weight`` the loss has a term more,
+    the error of the cumulative distribution: of the share of a spectrum that lies below each
+    channel,
 
-    .. math:: \ell(\hat s_i - s_i) + w \, \ell(\hat S_i - S_i), \qquad
-        S_i = \frac{1}{n} \sum_{j \le i} s_j.
+    .. math:: \frac{w}{n} \sum_i \ell(\hat F_i - F_i), \qquad
+        F_i = \sum_{j \le i} s_j \Big/ \sum_j s_j.
 
-    It grows with the distance by which intensity is misplaced, so that means and other moments
-    along the axis are better predicted. The mean of the second part over the channels is the
-    squared Cramér distance of two distributions [1]_ [2]_ with squared errors, and with absolute
-    errors their Wasserstein distance of order 1, also called the earth mover's distance: the area
-    between their cumulative distribution functions. With errors of Huber, it is between the two.
-    Spectra need not be of the same area: a difference counts as well. Another way to the same end
-    is a divergence of the normalised spectra, as Mat2Spec has it [3]_; it has no meaning for
-    entries below 0 and is blind to distances along the axis.
+    With squared errors it is the Cramér distance of two distributions [1]_ [2]_, with absolute
+    ones the Wasserstein distance of order 1, also called the earth mover's distance, on an axis of
+    length 1; so a weight means the same for any number of channels. It grows with the distance by
+    which intensity is misplaced, so that means and other moments along the axis are better
+    predicted. Another way to the same end is a divergence of the normalised spectra, as Mat2Spec
+    has it [3]_, which is blind to distances along the axis.
 
-    The sums are divided by the number n of channels, which makes the axis 1 long. So the same
-    spectrum at twice as many channels has the same mean errors of both parts, and a weight does
-    not depend on the number of channels. Over such an axis sums are small: a weight matters from
-    about 1 on, and too large a one costs accuracy of the entries. Try 1, 3 and 10. Losses in
-    ``history_`` have both parts; scores of rows, and what is completed or designed, know nothing
-    of it. Where an entry was not measured, the sums go on as if it had been decoded right.
+    Channels are taken to be equally far from each other, and entries below 0 as 0: it is for what
+    cannot be negative, such as densities of states; a target then has ``target_bounds=(0, None)``.
+    Shares are below 1 where errors of channels are in standard deviations, so that weights near 10
+    are usual. In ``history_`` it is ``prediction__cumulative`` or ``reconstruction__cumulative``.
+    A spectrum with a missing entry has no part in it.
 
     References
     ----------
@@ -92,15 +88,6 @@ class SpectrumBlock(ArrayBlock):
     >>> encoder, n_outputs = block.make_encoder(layout)
     >>> n_outputs  # 102 channels as they are, and 8 channels of a quarter of the length
     310
-
-    With ``cumulative_weight`` it matters how far off a peak is, here 1 and 50 of 100 channels:
-
-    >>> import torch
-    >>> peaks, layout = torch.eye(100), Layout(100, shape=(100,))
-    >>> block = SpectrumBlock(cumulative_weight=10)
-    >>> found = [block.errors(peaks[41 + k], peaks[41], layout, "absolute_error") for k in (1, 50)]
-    >>> [round(error.sum().item(), 3) for error in found]
-    [2.1, 7.0]
     """
 
     kind: ClassVar[str] = "spectrum"
@@ -126,29 +113,8 @@ class SpectrumBlock(ArrayBlock):
     def make_decoder(self, layout: Layout, n_inputs: int) -> nn.Module:
         """Make a linear layer and convolutions from (n_samples, n_inputs) to the spectrum."""
         n_channels = check_convolutions(self.n_channels, self.kernel_size)
-        self._check_cumulative_weight()
+        check_not_negative("cumulative_weight", self.cumulative_weight)
         return ConvolutionDecoder(n_inputs, (1, *_shape(layout)), n_channels, self.kernel_size)
-
-    def has_own_errors(self) -> bool:
-        """Tell whether cumulative sums count, or a subclass has errors of its own."""
-        return bool(self.cumulative_weight) or type(self).errors is not SpectrumBlock.errors
-
-    def errors(self, decoded: Tensor, given: Tensor, layout: Layout, loss: str) -> Tensor:
-        """Give the error of each entry, and ``cumulative_weight`` times that of the sum to it."""
-        of_entries = super().errors(decoded, given, layout, loss)
-        if not self.cumulative_weight:
-            return of_entries
-        return of_entries + self.cumulative_weight * cumulative_errors(decoded, given, loss)
-
-    def _check_cumulative_weight(self) -> None:
-        """Refuse a weight that is none, or sums over numbers of different units."""
-        if check_not_negative("cumulative_weight", self.cumulative_weight) and (
-            self.scale == "column"
-        ):
-            raise ValueError(
-                "cumulative_weight must be 0 with scale='column', as a sum needs channels of one "
-                f"unit, got {self.cumulative_weight!r}."
-            )
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:

@@ -23,9 +23,8 @@ from sknestedae._training._terms import (
     sum_errors,
     times,
     with_mean,
-    without_unknown,
 )
-from sknestedae.blocks import DenseBlock, SpectrumBlock
+from sknestedae.blocks import DenseBlock
 from sknestedae.blocks._losses import block_error
 
 N = 9
@@ -59,37 +58,6 @@ def test_errors_of_a_block_have_the_sum_of_the_faster_ways(loss, layout, n_netwo
     torch.testing.assert_close(
         sum_errors(DenseBlock(), decoded, given, layout, loss, weights), expected, rtol=0, atol=0
     )
-
-
-@pytest.mark.parametrize("n_networks", [None, 2])
-def test_what_was_not_measured_has_no_part_in_errors_of_several_entries(n_networks):
-    """The unknown entry takes no gradient, and the sums of the others are as without its error."""
-    block, layout = SpectrumBlock(cumulative_weight=3.0), Layout(6, shape=(6,))
-    shape = (N, 6) if n_networks is None else (n_networks, N, 6)
-    decoded, given = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).double()
-    decoded.requires_grad_()
-    weight = torch.ones(N, 6).double()
-    weight[:4, 2] = 0
-    sums = sum_errors(block, decoded, given, layout, "squared_error", weight)
-    (gradient,) = torch.autograd.grad(sums.sum(), decoded)
-    assert not gradient[..., :4, 2].any()
-    assert gradient[..., 4:, 2].all()
-    assert gradient[..., :4, 3:].all()
-    right = torch.where(weight > 0, decoded, given)
-    expected = (block.errors(right, given, layout, "squared_error") * weight).sum(dim=(-2, -1))
-    torch.testing.assert_close(sums, expected, rtol=1e-12, atol=0)
-    for whole in (None, torch.ones(N, 1).double()):
-        sums = sum_errors(block, decoded, given, layout, "squared_error", whole)
-        expected = block.errors(decoded, given, layout, "squared_error").sum(dim=(-2, -1))
-        torch.testing.assert_close(sums, expected, rtol=1e-12, atol=0)
-
-
-def test_the_classes_of_an_unknown_category_are_as_given():
-    layout = Layout(1, (2, 3))
-    decoded, given = torch.zeros(2, 6), torch.ones(2, 6)
-    weight = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
-    found = without_unknown(decoded, given, layout, weight)
-    assert found.tolist() == [[0, 1, 1, 0, 0, 0], [1, 0, 0, 1, 1, 1]]
 
 
 def test_sums_of_none_are_none():

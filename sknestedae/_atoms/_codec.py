@@ -1,0 +1,555 @@
+"""Structures of atoms: what enters, what comes back, and which known structure is the nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import pairwise_distances_argmin_min
+from sklearn.utils import gen_batches
+
+from .._notices import notice
+from .._tables._base_codec import BlockColumns, Codec, Piece
+from .._tables._cells import cells_of, is_nothing
+from .._tables._columns import take_column
+from .._tables._layout import Encoded, Layout, Ragged
+from .._tables._structures import Structure, is_structure, read_structure, to_atoms
+from ..exceptions import UnseenCategoryWarning
+from ._elements import symbol_of
+from ._surroundings import CACHE, Channels, Edges, Geometry, Surroundings, SurroundingsError
+
+# Structures that are enough for means and deviations, and to be the known ones.
+_ENOUGH = 10_000
+
+# Atoms that are enough for the directions in which their surroundings differ.
+_ENOUGH_ATOMS = 30_000
+
+# Structures whose surroundings are in memory beside the arrays that are made of them.
+_AT_ONCE = 512
+
+# Up to so many elements, surroundings are told apart by each; of more, by their properties.
+_FEW_ELEMENTS = 6
+
+# An element with a smaller share is left out of a decoded composition.
+_LEAST_SHARE = 0.005
+
+
+class AtomsCodec(Codec):
+    """Encode structures of atoms, and find the known structure that decoded values are nearest to.
+
+    A structure enters as the set of its atoms, equal ones once. Three fields come back, each with
+    a third of the variance: the shares of the elements; the mean radial density of neighbours;
+    and the logarithm of the size, which is a crystal's volume per atom (of a slab or a wire its
+    area or length) or a molecule's number of atoms.
+
+    Parameters
+    ----------
+    columns : BlockColumns
+        One column, whose cells hold structures; None where a row was not measured.
+    crystals, molecules : Geometry
+        How surroundings are described of periodic structures, and of others.
+    n_features : int
+        Surroundings are described by so many numbers at most, the directions in which they differ
+        most.
+
+    Attributes
+    ----------
+    elements : ndarray of int, shape (n_elements,)
+        Atomic numbers that were learnt from.
+    is_periodic : bool
+    mean, deviation, unit : ndarray of float64, shape (n_values,)
+        Of the values that come back: ``(x - mean) / unit`` is encoded.
+    centre : ndarray of shape (n_densities,)
+    projection : ndarray of shape (n_densities, n_kept)
+        Of surroundings: ``(x - centre) @ projection`` is encoded.
+    size : float
+        Mean number of atoms of the molecules that were learnt from; 1 of crystals.
+    known : list of Structure
+        Up to 10,000 of those that were learnt from.
+    known_values : ndarray of float32, shape (n_known, n_values)
+        Theirs, encoded.
+    """
+
+    elements: np.ndarray
+    is_periodic: bool
+    mean: np.ndarray
+    deviation: np.ndarray
+    unit: np.ndarray
+    centre: np.ndarray
+    projection: np.ndarray
+    size: float
+    known: list[Structure]
+    known_values: np.ndarray
+    _unlearnt: np.ndarray  # elements of rows that were not learnt from
+    _dtype: np.dtype
+
+    def __init__(
+        self, columns: BlockColumns, *, crystals: Geometry, molecules: Geometry, n_features: int
+    ) -> None:
+        super().__init__(columns)
+        self._geometries = {True: crystals, False: molecules}
+        self._n_features = n_features
+        self._unlearnt = np.zeros(0, dtype=np.int64)
+
+    # -- what was learnt
+
+    @property
+    def geometry(self) -> Geometry:
+        """How surroundings are described."""
+        return self._geometries[self.is_periodic]
+
+    @property
+    def channels(self) -> Channels:
+        """What of a neighbour's element is told apart."""
+        if len(self.elements) > _FEW_ELEMENTS:
+            return Channels.of_properties()
+        return Channels.of_elements(self.elements)
+
+    @property
+    def fields(self) -> dict[str, slice]:
+        """Where the shares of the elements, the radial density and the size are in the values."""
+        n_elements, n_radial = len(self.elements), self.geometry.n_radial
+        return {
+            "composition": slice(0, n_elements),
+            "radial": slice(n_elements, n_elements + n_radial),
+            "size": slice(n_elements + n_radial, n_elements + n_radial + 1),
+        }
+
+    @property
+    def layout(self) -> Layout:
+        """How the encoded values lie."""
+        ragged: tuple[tuple[str, int], ...] = (("atoms", self.projection.shape[1]),)
+        if self.geometry.message_cutoff:
+            ragged += (("pairs", 2),)
+        return Layout(self._n_values, (), (), ragged)
+
+    @property
+    def _n_values(self) -> int:
+        return len(self.elements) + self.geometry.n_radial + 1
+
+    @property
+    def has_cells(self) -> bool:
+        """Whether a cell of the table holds several of the numbers."""
+        return True
+
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the mean and the scale that numbers are encoded with."""
+        return self.mean, self.unit
+
+    def encoded_scale(self) -> np.ndarray:
+        """Give the standard deviation of each number as it is encoded."""
+        return np.where(self.deviation > 0, self.deviation / self.unit, 1.0)
+
+    def missing_row(self) -> np.ndarray:
+        """Give the encoded values of a row that was not measured: the means."""
+        return np.zeros(self._n_values, dtype=self._dtype)
+
+    # -- fit
+
+    def prepare(self, X: pd.DataFrame | np.ndarray) -> np.dtype:
+        """Look at the cells of a whole table.
+
+        Raises
+        ------
+        TypeError
+            If a cell holds no structure of atoms.
+        ValueError
+            If there are several columns, or no structure; or some repeat and others do not.
+        """
+        positions, labels = self.columns.positions, self.columns.labels
+        if len(positions) != 1:
+            names = [labels.name(j) for j in positions]
+            raise ValueError(
+                f"Structures of atoms are cells of one column, but the block has {len(names)} of "
+                f"them: {', '.join(names)}."
+            )
+        first: dict[bool, int] = {}
+        for row, structure in self._structures(X, None):
+            if structure is not None:
+                first.setdefault(bool(structure.periodic.any()), row)
+        if not first:
+            raise ValueError(f"{self._column()} has no structure in any row.")
+        if len(first) > 1:
+            raise ValueError(
+                f"{self._column()} mixes crystals and molecules: the structure in row "
+                f"{first[True]} is periodic, that in row {first[False]} is not. They have no "
+                "common size, so that each needs a column, or a model, of its own."
+            )
+        (self.is_periodic,) = first
+        return np.dtype(np.float32)
+
+    def fit(
+        self,
+        X: pd.DataFrame | np.ndarray,
+        dtype: np.dtype,
+        rows: np.ndarray | None = None,
+        sample_weight: np.ndarray | None = None,
+    ) -> AtomsCodec:
+        """Learn elements, scales, and the directions in which surroundings differ.
+
+        Raises
+        ------
+        ValueError
+            If no row to learn from has a structure, or the surroundings of one cannot be told.
+        """
+        self._dtype = np.dtype(dtype)
+        learnt = np.arange(len(X)) if rows is None else np.asarray(rows)
+        found = [(row, s) for row, s in self._structures(X, learnt) if s is not None]
+        if not found:
+            raise ValueError(f"{self._column()} has no structure in the rows to learn from.")
+        self.elements = np.unique(np.concatenate([s.numbers for _, s in found]))
+        self.size = 1.0
+        if not self.is_periodic:
+            self.size = float(np.mean([len(s.numbers) for _, s in found]))
+        some = [found[i] for i in _evenly(len(found), _ENOUGH)]
+        weight = np.ones(len(some))
+        if sample_weight is not None:
+            weight = sample_weight[[row for row, _ in some]]
+        self.known = [structure for _, structure in some]
+        values = self._learn(some, weight)
+        self.known_values = ((values - self.mean) / self.unit).astype(np.float32)
+        self.numeric = self.columns.positions * self._n_values
+        return self
+
+    def _learn(self, some: list[tuple[int, Structure]], weight: np.ndarray) -> np.ndarray:
+        """Learn from some structures; give the values that come back of each."""
+        n_kept = -(-_ENOUGH_ATOMS * len(some) // sum(len(s.numbers) for _, s in some))
+        with_atoms = set(_evenly(len(some), n_kept))
+        values = np.empty((len(some), self._n_values))
+        densities, counts = [], []
+        for i, (_, structure, found) in enumerate(self._with_surroundings(some)):
+            values[i] = self._values(structure, found)
+            if i in with_atoms:
+                densities.append(found.densities)
+                counts.append(weight[i] * found.shares)
+        self._learn_values(values, weight)
+        self._learn_directions(np.concatenate(densities), np.concatenate(counts))
+        return values
+
+    def _learn_values(self, values: np.ndarray, weight: np.ndarray) -> None:
+        self.mean = np.average(values, axis=0, weights=weight)
+        variance = np.average((values - self.mean) ** 2, axis=0, weights=weight)
+        self.deviation = np.sqrt(variance)
+        # rounding is no deviation
+        self.deviation[self.deviation < 1e-7 * (1 + np.abs(self.mean))] = 0.0
+        self.unit = np.ones(len(self.mean))
+        for own in self.fields.values():
+            total = (self.deviation[own] ** 2).sum()
+            if total > 0:  # the squares of a field add up to a third of all values
+                self.unit[own] = np.sqrt(len(self.fields) * total / len(self.mean))
+
+    def _learn_directions(self, densities: np.ndarray, counts: np.ndarray) -> None:
+        """Standardise what is known of surroundings; of too much, the main directions."""
+        densities = densities.astype(np.float64)
+        self.centre = np.average(densities, axis=0, weights=counts)
+        steps = densities - self.centre
+        deviation = np.sqrt(np.average(steps**2, axis=0, weights=counts))
+        varies = deviation > 1e-4 * max(deviation.max(), 1e-12)
+        scale = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
+        if len(scale) <= self._n_features:
+            self.projection = np.diag(scale)
+            return
+        steps = steps * scale
+        _, directions = np.linalg.eigh((counts[:, None] * steps).T @ steps)
+        main = directions[:, ::-1][:, : self._n_features]
+        main *= np.where(main[np.abs(main).argmax(axis=0), range(main.shape[1])] < 0, -1.0, 1.0)
+        spread = np.sqrt(np.average((steps @ main[:, 0]) ** 2, weights=counts))
+        self.projection = scale[:, None] * main * (_SPREAD / spread)
+
+    # -- reading
+
+    def _structures(
+        self, X: pd.DataFrame | np.ndarray, rows: np.ndarray | None
+    ) -> Iterator[tuple[int, Structure | None]]:
+        """Give rows with their structures, None where missing."""
+        cells = cells_of(take_column(X, self.columns.positions[0]))
+        for row in range(len(cells)) if rows is None else rows.tolist():
+            yield row, self._read(cells[row], row)
+
+    def _read(self, cell: Any, row: int) -> Structure | None:
+        if is_nothing(cell):
+            return None
+        if not is_structure(cell):
+            advice = ""
+            if isinstance(cell, str):
+                advice = (
+                    " A formula or the name of a file has no positions: make a structure of it, "
+                    "such as with ase.io.read('NaCl.cif') or ase.build.bulk('NaCl', 'rocksalt', "
+                    "a=5.64); or, where compositions are all there is, give shares of elements "
+                    "as columns of numbers."
+                )
+            raise TypeError(
+                f"{self._column()} must hold structures of atoms, such as ase.Atoms, with None "
+                f"where a row was not measured; row {row} holds {cell!r:.60}, which is "
+                f"{type(cell).__name__}.{advice}"
+            )
+        try:
+            return read_structure(cell)
+        except ValueError as error:
+            raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
+
+    def _with_surroundings(
+        self, structures: Sequence[tuple[int, Structure]]
+    ) -> Iterator[tuple[int, Structure, Surroundings]]:
+        """Give rows and structures with the surroundings of their atoms."""
+        geometry, channels = self.geometry, self.channels
+        for chunk in gen_batches(len(structures), _AT_ONCE):
+            part = structures[chunk]
+            try:
+                found = CACHE.find([structure for _, structure in part], geometry, channels)
+            except SurroundingsError as error:
+                row = part[error.row][0]
+                raise ValueError(f"{self._column()} holds, in row {row}, {error}") from error
+            for (row, structure), own in zip(part, found, strict=True):
+                yield row, structure, own
+
+    def _column(self) -> str:
+        return f"Column {self.columns.labels.name(self.columns.positions[0])}"
+
+    def check_cells(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Refuse cells that hold no structure, or one of another kind than in ``fit``."""
+        for row, structure in self._structures(X, None):
+            self._check_kind(row, structure)
+
+    def _check_kind(self, row: int, structure: Structure | None) -> None:
+        if structure is None or bool(structure.periodic.any()) == self.is_periodic:
+            return
+        then, now = ("crystals", "molecule") if self.is_periodic else ("molecules", "crystal")
+        raise ValueError(
+            f"{self._column()} had {then} in fit, but holds a {now} in row {row}; set the cell "
+            "and pbc of the structure as those of fit."
+        )
+
+    # -- encode
+
+    def encode(self, X: pd.DataFrame | np.ndarray) -> Encoded:
+        """Encode the structures of a table.
+
+        Returns
+        -------
+        Encoded
+            With ``ragged``: "atoms", with columns ``numbers`` (atomic numbers), ``densities``
+            (surroundings) and ``counts``; and, where messages are sent, "pairs".
+        """
+        found = list(self._structures(X, None))
+        values = np.zeros((len(found), self._n_values), dtype=self._dtype)
+        measured = np.array([structure is not None for _, structure in found], dtype=bool)
+        n_atoms = sum(len(s.numbers) for _, s in found if s is not None)
+        atoms = _Atoms.empty(n_atoms, len(found), self.projection.shape[1], self._dtype)
+        pairs: list[Edges] = []
+        n_pairs = np.zeros(len(found), dtype=np.int64)
+        for row, structure in found:
+            self._check_kind(row, structure)
+        given = [(row, structure) for row, structure in found if structure is not None]
+        for row, structure, own in self._with_surroundings(given):
+            values[row] = (self._values(structure, own) - self.mean) / self.unit
+            counts = own.shares * (1.0 if self.is_periodic else len(structure.numbers))
+            densities = (own.densities - self.centre) @ self.projection
+            atoms.add(row, own.numbers, densities, counts / self.size)
+            if self.geometry.message_cutoff:
+                pairs.append(own.edges)
+                n_pairs[row] = len(own.edges.source)
+        ragged = {"atoms": atoms.ragged()}
+        if self.geometry.message_cutoff:
+            ragged["pairs"] = _ragged_pairs(pairs, n_pairs, self._dtype)
+        self.notice_unseen(X)
+        known = np.repeat(measured[:, None], self._n_values, axis=1)
+        return Encoded(values, None if measured.all() else known, ragged)
+
+    def _values(self, structure: Structure, found: Surroundings) -> np.ndarray:
+        """Give the values that come back: shares of elements, radial density, size."""
+        values = np.zeros(self._n_values)
+        place = np.searchsorted(self.elements, structure.numbers)
+        is_known = np.isin(structure.numbers, self.elements)
+        np.add.at(values, place[is_known], 1 / len(structure.numbers))
+        values[self.fields["radial"]] = found.radial
+        n_atoms = len(structure.numbers)
+        values[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
+        return values
+
+    # -- decode
+
+    def decode(self, values: np.ndarray) -> list[Piece]:
+        """Give the known structure that decoded values are nearest to, as ``ase.Atoms``.
+
+        Its ``info`` has ``mismatch``, the root mean square difference of the values in standard
+        deviations of each field; and what was decoded: ``composition``, a dict of shares of
+        elements, and ``volume_per_atom`` (cubic Angstrom) or ``n_atoms``.
+        """
+        cells = np.empty((len(values), 1), dtype=object)
+        if len(values):
+            nearest, distance = pairwise_distances_argmin_min(
+                values.astype(np.float32), self.known_values
+            )
+            for i, k in enumerate(nearest):
+                info = {"mismatch": float(distance[i] / np.sqrt(self._n_values))}
+                cells[i, 0] = to_atoms(self.known[k], info | self.describe(values[i]))
+        return [(list(self.columns.positions), cells)]
+
+    def describe(self, values: np.ndarray) -> dict[str, Any]:
+        """Say in words and numbers what encoded values of one row stand for."""
+        raw = values * self.unit + self.mean
+        shares = np.clip(raw[self.fields["composition"]], 0, None)
+        shares = shares / max(shares.sum(), 1e-12)
+        order = np.argsort(-shares, kind="stable")
+        composition = {
+            symbol_of(self.elements[k]): round(float(shares[k]), 4)
+            for k in order
+            if shares[k] >= _LEAST_SHARE
+        }
+        size = float(np.exp(np.clip(raw[-1], -50, 50)))
+        return {"composition": composition, self.size_name: size}
+
+    @property
+    def size_name(self) -> str:
+        """What the size of a structure is called."""
+        if not self.is_periodic:
+            return "n_atoms"
+        n_directions = int(self.known[0].periodic.sum())
+        return {3: "volume_per_atom", 2: "area_per_atom", 1: "length_per_atom"}[n_directions]
+
+    # -- what else stood in the table of fit
+
+    def note_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Note elements that a table of ``fit`` has in no row that was learnt from."""
+        numbers = [s.numbers for _, s in self._structures(X, None) if s is not None]
+        if numbers:
+            every = np.unique(np.concatenate([*numbers, self._unlearnt]))
+            self._unlearnt = np.setdiff1d(every, self.elements)
+
+    def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
+        """Warn of elements that were not in the table of ``fit``."""
+        known = np.concatenate([self.elements, self._unlearnt])
+        unseen: set[int] = set()
+        n_rows = n_all = 0
+        for _, structure in self._structures(X, None):
+            n_all += 1
+            if structure is not None:
+                own = np.setdiff1d(structure.numbers, known)
+                n_rows += bool(len(own))
+                unseen.update(own.tolist())
+        if not unseen:
+            return
+        shown = ", ".join(symbol_of(z) for z in sorted(unseen)[:8])
+        notice(
+            f"{n_rows} of {n_all} structures in column "
+            f"{self.columns.labels.name(self.columns.positions[0])} have elements that fit did "
+            f"not see ({shown}); they enter by their properties alone, such as mass and radius.",
+            UnseenCategoryWarning,
+            key=(UnseenCategoryWarning, self._column(), shown),
+            weight=n_rows,
+        )
+
+    # -- in files
+
+    def get_state(self) -> dict[str, Any]:
+        """Give what was learnt as plain values: of structures, arrays."""
+        return {
+            "elements": self.elements,
+            "unlearnt": self._unlearnt,
+            "is_periodic": self.is_periodic,
+            "dtype": self._dtype.name,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "unit": self.unit,
+            "centre": self.centre,
+            "projection": self.projection,
+            "size": self.size,
+            "known_values": self.known_values,
+            "n_atoms": np.array([len(s.numbers) for s in self.known]),
+            "numbers": np.concatenate([s.numbers for s in self.known]),
+            "positions": np.concatenate([s.positions for s in self.known]),
+            "cells": np.stack([s.cell for s in self.known]),
+            "periodic": np.stack([s.periodic for s in self.known]),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take what ``get_state`` gave."""
+        for name in ("elements", "is_periodic", "mean", "deviation", "unit", "centre"):
+            setattr(self, name, state[name])
+        self.projection, self.size = state["projection"], state["size"]
+        self.known_values = state["known_values"]
+        self._unlearnt, self._dtype = state["unlearnt"], np.dtype(state["dtype"])
+        ends = np.cumsum(state["n_atoms"])[:-1]
+        parts = [np.split(state[name], ends) for name in ("numbers", "positions")]
+        self.known = [
+            Structure(*own) for own in zip(*parts, state["cells"], state["periodic"], strict=True)
+        ]
+        self.numeric = self.columns.positions * self._n_values
+
+
+# The main direction of surroundings has this standard deviation, so that those which matter less
+# are near 1.
+_SPREAD = 3.0
+
+
+class _Atoms(NamedTuple):
+    """Room for the atoms of all rows, equal ones of a structure once."""
+
+    numbers: np.ndarray
+    densities: np.ndarray
+    counts: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def empty(cls, n_atoms: int, n_rows: int, n_features: int, dtype: np.dtype) -> _Atoms:
+        return cls(
+            np.empty(n_atoms, dtype=np.int64),
+            np.empty((n_atoms, n_features), dtype=dtype),
+            np.empty(n_atoms, dtype=dtype),
+            np.zeros(n_rows, dtype=np.int64),
+            np.zeros(n_rows, dtype=np.int64),
+        )
+
+    def add(
+        self, row: int, numbers: np.ndarray, densities: np.ndarray, counts: np.ndarray
+    ) -> None:
+        """Put the atoms of a row, which is behind all before, in their place."""
+        start = int(self.lengths[:row].sum())
+        own = slice(start, start + len(numbers))
+        self.numbers[own], self.densities[own], self.counts[own] = numbers, densities, counts
+        self.starts[row], self.lengths[row] = start, len(numbers)
+
+    def ragged(self) -> Ragged:
+        """Give what is filled."""
+        n_atoms = int(self.lengths.sum())
+        columns = {
+            "numbers": self.numbers[:n_atoms],
+            "densities": self.densities[:n_atoms],
+            "counts": self.counts[:n_atoms],
+        }
+        return Ragged(columns, self.starts, self.lengths)
+
+
+def _ragged_pairs(pairs: list[Edges], lengths: np.ndarray, dtype: np.dtype) -> Ragged:
+    """Give the pairs of neighbours of all rows; atoms are counted in their own row."""
+    parts: dict[str, tuple[list[np.ndarray], Any]] = {
+        "receiver": ([own.source for own in pairs], np.int32),
+        "sender": ([own.target for own in pairs], np.int32),
+        "distance": ([own.distances for own in pairs], dtype),
+        "weight": ([own.weights for own in pairs], dtype),
+    }
+    columns = {
+        name: np.concatenate([np.zeros(0), *own]).astype(kind)
+        for name, (own, kind) in parts.items()
+    }
+    return Ragged(columns, np.cumsum(lengths) - lengths, lengths)
+
+
+def measure(structure: Structure) -> float:
+    """Give the volume, area or length that the vectors of periodic directions span, in Angstrom.
+
+    Of nothing periodic it is 1.
+    """
+    vectors = structure.cell[structure.periodic]
+    return float(np.sqrt(np.linalg.det(vectors @ vectors.T)))
+
+
+def _evenly(n: int, n_most: int) -> list[int]:
+    """Give up to so many positions that are spread evenly over all."""
+    if n <= n_most:
+        return list(range(n))
+    return (np.arange(n_most) * n // n_most).tolist()

@@ -1,0 +1,708 @@
+"""The surroundings of atoms: densities of neighbours that no rotation, shift or order changes.
+
+Around an atom, each neighbour at distance d adds, to each radial function, a Gaussian of d times a
+smooth cutoff over d. Channels weight the neighbours by their element. The angular power spectrum
+adds products of real spherical harmonics; their sum over m makes it free of rotations: with the
+norm used here, the harmonics of degree l of two unit vectors multiply to the Legendre polynomial
+of the cosine between them (the addition theorem).
+
+Atoms of one element with equal surroundings are one class with a share. So a structure, and a cell
+of it that is twice as large, give the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._tables._keys import key_of_bytes
+from .._tables._structures import Structure, structure_key
+from ._elements import (
+    ELECTRONEGATIVITY,
+    LAST,
+    RADIUS,
+    SYMBOLS,
+    VALENCE,
+    WEIGHT,
+    element_properties,
+    element_values,
+)
+from ._neighbours import Neighbours, neighbours
+
+_LAST_ELEMENT = 118
+_NEAREST_GAUSSIAN = 0.5  # Angstrom; nothing is nearer, but in broken structures
+_MOST_ANGULAR = 4
+# Atoms count as equal where moving atoms by this much, in Angstrom, explains their difference. It
+# is above the rounding of positions in files, and far below what a property depends on.
+_RESOLUTION = 1e-4
+# Structures are described together until they have so many pairs: NumPy's time for a call is
+# shared, and the arrays stay in the processor's cache.
+_PAIRS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What is measured around an atom.
+
+    Parameters
+    ----------
+    cutoff : float
+        Distance up to which atoms are neighbours, in Angstrom.
+    n_radial : int
+        Number of Gaussians of the distance, with centres from .5 Angstrom to the cutoff, and with
+        the distance of two centres as standard deviation.
+    n_angular : int
+        Largest degree of the angular power spectrum, up to 4; 0 leaves it out.
+    angular_cutoff : float
+        Of the power spectrum, in Angstrom.
+    n_angular_radial : int
+        Number of Gaussians of the power spectrum.
+    message_cutoff : float
+        Distance up to which pairs are kept as edges, in Angstrom; 0 keeps none.
+    """
+
+    cutoff: float = 7.0
+    n_radial: int = 28
+    n_angular: int = 0
+    angular_cutoff: float = 4.5
+    n_angular_radial: int = 5
+    message_cutoff: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_angular <= _MOST_ANGULAR:
+            raise ValueError(f"n_angular must be 0 to {_MOST_ANGULAR}, got {self.n_angular}.")
+
+    @property
+    def reach(self) -> float:
+        """The largest of the cutoffs."""
+        angular = self.angular_cutoff if self.n_angular else 0.0
+        return max(self.cutoff, angular, self.message_cutoff)
+
+    def n_features(self, n_channels: int) -> int:
+        """Give the number of densities of an atom."""
+        n_products = n_channels * self.n_angular_radial
+        n_pairs = n_products * (n_products + 1) // 2
+        return n_channels * self.n_radial + self.n_angular * n_pairs
+
+
+class Channels:
+    """Weights of neighbours by their element.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (119, n_channels)
+        Of each atomic number; the row of number 0 is not used.
+
+    Attributes
+    ----------
+    weights : ndarray of float64, shape (119, n_channels)
+    key : int
+        A number that follows from the weights.
+    """
+
+    def __init__(self, weights: np.ndarray) -> None:
+        self.weights = np.array(weights, np.float64, order="C")
+        self.weights.setflags(write=False)
+        self.key = key_of_bytes(self.weights, str(self.weights.shape).encode())
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return self.weights.shape[1]
+
+    def __hash__(self) -> int:
+        return self.key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Channels) and np.array_equal(self.weights, other.weights)
+
+    @classmethod
+    def of_properties(cls) -> Channels:
+        """Give channels of properties: 1, weight, radius, electronegativity, valence.
+
+        Each has the mean 1 over the elements of the table.
+        """
+        values = element_values(np.arange(1, _LAST_ELEMENT + 1))
+        chosen = values[:, [WEIGHT, RADIUS, ELECTRONEGATIVITY, VALENCE]]
+        chosen[:, 0] = np.exp(chosen[:, 0])
+        chosen /= chosen[:LAST].mean(axis=0)
+        return cls(np.vstack([np.zeros(5), np.column_stack([np.ones(len(chosen)), chosen])]))
+
+    @classmethod
+    def of_elements(cls, numbers: Sequence[int] | np.ndarray) -> Channels:
+        """Give one channel for each of some elements, in ascending order.
+
+        An element that is not among them is shared out over them: the softmax of minus the
+        squared distance of its properties to theirs.
+        """
+        chosen = np.unique(np.asarray(numbers, np.int64))
+        if not len(chosen):
+            raise ValueError("Channels of elements need one element or more.")
+        everything = np.arange(1, _LAST_ELEMENT + 1)
+        table, own = element_properties(everything), element_properties(chosen)
+        squares = ((table[:, None] - own[None]) ** 2).sum(axis=2)
+        shares = np.exp(squares.min(axis=1, keepdims=True) - squares)
+        shares /= shares.sum(axis=1, keepdims=True)
+        shares[chosen - 1] = np.eye(len(chosen))
+        return cls(np.vstack([np.zeros(len(chosen)), shares]))
+
+
+class Edges(NamedTuple):
+    """Pairs of classes of atoms that are near, those of equal distance as one.
+
+    Attributes
+    ----------
+    source, target : ndarray of int32, shape (n_edges,)
+        The class that is looked from, ascending, and the one that is seen.
+    distances : ndarray of float32, shape (n_edges,)
+        In Angstrom.
+    weights : ndarray of float32, shape (n_edges,)
+        The number of such neighbours, as the mean over the atoms of the source class, times the
+        smooth cutoff, which goes to 0 at `message_cutoff`.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    distances: np.ndarray
+    weights: np.ndarray
+
+
+class Surroundings(NamedTuple):
+    """A structure as the set of its classes of equal atoms.
+
+    Attributes
+    ----------
+    numbers : ndarray of int64, shape (n_classes,)
+        Atomic numbers, ascending.
+    shares : ndarray of float64, shape (n_classes,)
+        Of all atoms; their sum is 1.
+    classes : ndarray of int64, shape (n_atoms,)
+        The class of each atom.
+    densities : ndarray of float32, shape (n_classes, n_features)
+        Square roots: of the radial densities, channel by channel, and, with its sign, of the
+        power spectrum, degree by degree.
+    radial : ndarray of float32, shape (n_radial,)
+        Square root of the radial density of neighbours of all elements, as the mean over atoms.
+    volume : float
+        For each atom, in cubic Angstrom; NaN where not periodic in three directions.
+    edges : Edges
+    """
+
+    numbers: np.ndarray
+    shares: np.ndarray
+    classes: np.ndarray
+    densities: np.ndarray
+    radial: np.ndarray
+    volume: float
+    edges: Edges
+
+    @property
+    def n_bytes(self) -> int:
+        """The memory of the arrays."""
+        arrays = (self.numbers, self.shares, self.classes, self.densities, self.radial)
+        return sum(array.nbytes for array in (*arrays, *self.edges))
+
+
+class SurroundingsError(ValueError):
+    """A structure whose surroundings cannot be found.
+
+    Attributes
+    ----------
+    row : int
+        Its position among those given.
+    """
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message, row)
+        self.row = row
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def smooth_cutoff(distances: np.ndarray, cutoff: float) -> np.ndarray:
+    """Give half a cosine that falls from 1 at distance 0 to 0 at the cutoff and beyond."""
+    return 0.5 + 0.5 * np.cos(np.pi * np.minimum(distances / cutoff, 1.0))
+
+
+def gaussians(distances: np.ndarray, cutoff: float, n_functions: int) -> np.ndarray:
+    """Give Gaussians of distances, shape (n_distances, n_functions)."""
+    centres, width = _centres(cutoff, n_functions)
+    scaled = (distances[:, None] - centres) / width
+    return np.exp(-0.5 * scaled * scaled)
+
+
+def _centres(cutoff: float, n_functions: int) -> tuple[np.ndarray, float]:
+    """Give the centres of Gaussians, and their standard deviation, in Angstrom."""
+    centres = np.linspace(_NEAREST_GAUSSIAN, cutoff, n_functions)
+    return centres, (cutoff - _NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
+
+
+def harmonics(units: np.ndarray, degree: int) -> np.ndarray:
+    """Give the real spherical harmonics of unit vectors up to a degree.
+
+    Parameters
+    ----------
+    units : ndarray of shape (n, 3)
+    degree : int
+        The largest, up to 4.
+
+    Returns
+    -------
+    ndarray of shape (n, (degree + 1) ** 2)
+        From degree 0 on. The squares of those of one degree sum to 1.
+    """
+    x, y, z = units.T
+    found = [np.ones_like(x), x, y, z]
+    if degree >= 2:
+        xx, yy, zz = x * x, y * y, z * z
+        root = np.sqrt(3)
+        found += [root * x * y, root * y * z, root * x * z]
+        found += [1.5 * zz - 0.5, root / 2 * (xx - yy)]
+    if degree >= 3:
+        a, b, c = np.sqrt(5 / 8), np.sqrt(3 / 8), np.sqrt(15)
+        found += [a * y * (3 * xx - yy), a * x * (xx - 3 * yy)]
+        found += [b * y * (5 * zz - 1), b * x * (5 * zz - 1)]
+        found += [c * x * y * z, c / 2 * z * (xx - yy), z * (2.5 * zz - 1.5)]
+    if degree >= 4:
+        a, b, c, d = np.sqrt(35), np.sqrt(35 / 8), np.sqrt(5), np.sqrt(5 / 8)
+        found += [a / 2 * x * y * (xx - yy), a / 8 * (xx * xx - 6 * xx * yy + yy * yy)]
+        found += [b * y * z * (3 * xx - yy), b * x * z * (xx - 3 * yy)]
+        found += [c / 2 * x * y * (7 * zz - 1), c / 4 * (xx - yy) * (7 * zz - 1)]
+        found += [d * y * z * (7 * zz - 3), d * x * z * (7 * zz - 3)]
+        found += [(35 * zz * zz - 30 * zz + 3) / 8]
+    return np.stack(found[: (degree + 1) ** 2], axis=1)
+
+
+def surroundings(structure: Structure, geometry: Geometry, channels: Channels) -> Surroundings:
+    """Describe the surroundings of the atoms of one structure, as `surroundings_of` does."""
+    return surroundings_of([structure], geometry, channels)[0]
+
+
+def surroundings_of(
+    structures: Sequence[Structure], geometry: Geometry, channels: Channels
+) -> list[Surroundings]:
+    """Describe the surroundings of the atoms of structures, each for itself.
+
+    Raises
+    ------
+    SurroundingsError
+        If two atoms are at one place, or if an atom of several has no neighbour within the
+        cutoff. A structure of one single atom need not have one.
+    """
+    found: list[Surroundings] = []
+    for chunk, pairs in _chunks(structures, geometry.reach):
+        found += _Chunk(chunk, pairs, len(found), geometry, channels).describe()
+    return found
+
+
+def _chunks(
+    structures: Sequence[Structure], reach: float
+) -> Iterator[tuple[list[Structure], list[Neighbours]]]:
+    """Give structures with their neighbours, several at once where they are small."""
+    chunk: list[Structure] = []
+    pairs: list[Neighbours] = []
+    n_pairs = 0
+    for row, structure in enumerate(structures):
+        try:
+            found = neighbours(structure, reach)
+        except ValueError as error:
+            raise SurroundingsError(str(error), row) from error
+        chunk.append(structure)
+        pairs.append(found)
+        n_pairs += len(found.source)
+        if n_pairs >= _PAIRS_AT_ONCE:
+            yield chunk, pairs
+            chunk, pairs, n_pairs = [], [], 0
+    if chunk:
+        yield chunk, pairs
+
+
+class _Chunk:
+    """Several structures as one list of atoms, and their pairs as one list."""
+
+    def __init__(
+        self,
+        structures: list[Structure],
+        pairs: list[Neighbours],
+        row: int,
+        geometry: Geometry,
+        channels: Channels,
+    ) -> None:
+        self.structures, self.row = structures, row
+        self.geometry, self.channels = geometry, channels
+        self.sizes = np.array([len(structure.numbers) for structure in structures])
+        self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
+        self.numbers = np.concatenate([structure.numbers for structure in structures])
+        offsets = np.repeat(self.starts[:-1], [len(found.source) for found in pairs])
+        self.source = np.concatenate([found.source for found in pairs]) + offsets
+        self.target = np.concatenate([found.target for found in pairs]) + offsets
+        self.vectors = np.concatenate([found.vectors for found in pairs])
+        self.distances = np.concatenate([found.distances for found in pairs])
+
+    def describe(self) -> list[Surroundings]:
+        """Give what is around the atoms of each structure."""
+        self._check_neighbours()
+        radial, total = self._radial()
+        blocks = [(radial, self._radial_tolerance(radial))]
+        if self.geometry.n_angular:
+            blocks.append(self._angular())
+        of_structure = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        classes, order, firsts = _classes(of_structure, self.numbers, blocks)
+        members = np.diff(np.append(firsts, len(order)))
+        densities = np.concatenate(
+            [_root(_means(sums, order, firsts, members)) for sums, _ in blocks], axis=1
+        ).astype(np.float32)
+        means = np.add.reduceat(np.sqrt(total), self.starts[:-1], axis=0) / self.sizes[:, None]
+        # classes ascend with structures, as atoms do
+        splits = np.searchsorted(of_structure[order[firsts]], np.arange(len(self.sizes) + 1))
+        edges = self._edges(classes, members)
+        edge_splits = np.searchsorted(edges.source, splits)
+        numbers = self.numbers[order[firsts]]
+        found = []
+        for row, structure in enumerate(self.structures):
+            own = slice(splits[row], splits[row + 1])
+            atoms = slice(self.starts[row], self.starts[row + 1])
+            part = slice(edge_splits[row], edge_splits[row + 1])
+            found.append(
+                Surroundings(
+                    numbers=numbers[own].copy(),
+                    shares=members[own] / self.sizes[row],
+                    classes=classes[atoms] - splits[row],
+                    densities=densities[own].copy(),
+                    radial=means[row].astype(np.float32),
+                    volume=_volume(structure),
+                    edges=Edges(
+                        (edges.source[part] - splits[row]).astype(np.int32),
+                        (edges.target[part] - splits[row]).astype(np.int32),
+                        edges.distances[part].copy(),
+                        edges.weights[part].copy(),
+                    ),
+                )
+            )
+        return found
+
+    def _check_neighbours(self) -> None:
+        """Raise where an atom of several has no neighbour."""
+        cutoff = self.geometry.cutoff
+        counts = np.bincount(self.source[self.distances < cutoff], minlength=len(self.numbers))
+        alone = np.flatnonzero(counts == 0)
+        if not len(alone):
+            return
+        rows = np.searchsorted(self.starts, alone, side="right") - 1
+        for row, atom in zip(rows, alone, strict=True):
+            if self.sizes[row] > 1:
+                number = self.numbers[atom]
+                symbol = SYMBOLS[number - 1] if number <= LAST else f"element {number}"
+                raise SurroundingsError(
+                    f"a structure whose atom {atom - self.starts[row]} ({symbol}), counted from "
+                    f"0, has no neighbour within the cutoff of {cutoff:g} Angstrom; a larger "
+                    "cutoff finds one",
+                    self.row + int(row),
+                )
+
+    def _sums(self, values: np.ndarray, near: np.ndarray | None) -> tuple[np.ndarray, ...]:
+        """Sum what pairs have over the neighbours of each atom.
+
+        First over neighbours of one element, of which there are few, then over elements with
+        the weights of each channel.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_pairs, n_values)
+        near : ndarray of int, optional
+            Which pairs they are of; all by default.
+
+        Returns
+        -------
+        by_channel : ndarray of shape (n_atoms, n_channels, n_values)
+        total : ndarray of shape (n_atoms, n_values)
+            Of all neighbours, each with weight 1.
+        """
+        source, target = self.source, self.target
+        if near is not None:
+            source, target = source[near], target[near]
+        weights = self.channels.weights
+        by_channel = np.zeros((len(self.numbers), weights.shape[1], values.shape[1]))
+        total = np.zeros((len(self.numbers), values.shape[1]))
+        if len(source):
+            bins = source * (_LAST_ELEMENT + 1) + self.numbers[target]
+            order = np.argsort(bins, kind="stable")
+            bins = bins[order]
+            firsts = _firsts(np.diff(bins) != 0)
+            by_element = np.add.reduceat(values[order], firsts, axis=0)
+            atoms, elements = np.divmod(bins[firsts], _LAST_ELEMENT + 1)
+            products = weights[elements][:, :, None] * by_element[:, None, :]
+            starts = _firsts(np.diff(atoms) != 0)
+            by_channel[atoms[starts]] = np.add.reduceat(products, starts, axis=0)
+            total[atoms[starts]] = np.add.reduceat(by_element, starts, axis=0)
+        return by_channel, total
+
+    def _radial(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the radial densities, shape (n_atoms, n_channels * n_radial), and the total."""
+        geometry, distances = self.geometry, self.distances
+        values = gaussians(distances, geometry.cutoff, geometry.n_radial)
+        values *= (smooth_cutoff(distances, geometry.cutoff) / distances)[:, None]
+        by_channel, total = self._sums(values, None)
+        return by_channel.reshape(len(by_channel), -1), total
+
+    def _radial_tolerance(self, radial: np.ndarray) -> np.ndarray:
+        """Give how far each atom's densities change where distances do by the resolution.
+
+        The slope of a Gaussian is at most its height over its standard deviation; where it is
+        the steepest, the one beside it is large. So the largest density stands for the height.
+        """
+        _, width = _centres(self.geometry.cutoff, self.geometry.n_radial)
+        return _RESOLUTION / width * radial.max(axis=1, initial=0.0)
+
+    def _angular(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the power spectrum of each atom, before the root, and its tolerance.
+
+        It is a product of two sums, whose slope has twice that of the Gaussians and of the
+        harmonics; these turn by the degree over the distance, which is an Angstrom or more.
+        """
+        geometry = self.geometry
+        near = np.flatnonzero(self.distances < geometry.angular_cutoff)
+        distances = self.distances[near]
+        degree, n_radial = geometry.n_angular, geometry.n_angular_radial
+        shape = harmonics(self.vectors[near] / distances[:, None], degree)
+        values = gaussians(distances, geometry.angular_cutoff, n_radial)
+        values *= smooth_cutoff(distances, geometry.angular_cutoff)[:, None]
+        products = (values[:, :, None] * shape[:, None, :]).reshape(len(near), -1)
+        sums = self._sums(products, near)[0].reshape(len(self.numbers), -1, (degree + 1) ** 2)
+        one, two = np.triu_indices(sums.shape[1])
+        flat = one * sums.shape[1] + two
+        spectra = []
+        for level in range(1, degree + 1):
+            part = sums[:, :, level**2 : (level + 1) ** 2]
+            power = part @ part.transpose(0, 2, 1)
+            spectra.append(power.reshape(len(power), -1)[:, flat])
+        _, width = _centres(geometry.angular_cutoff, n_radial)
+        largest = sums[:, :, 0].max(axis=1, initial=0.0) ** 2
+        tolerance = 2 * _RESOLUTION * (1 / width + degree) * largest
+        return np.concatenate(spectra, axis=1), tolerance
+
+    def _edges(self, classes: np.ndarray, members: np.ndarray) -> Edges:
+        """Give the pairs of classes within the cutoff of messages, in the order of classes."""
+        cutoff = self.geometry.message_cutoff
+        near = np.flatnonzero(self.distances < cutoff)
+        if not len(near):
+            nothing, no_numbers = np.zeros(0, np.int64), np.zeros(0, np.float32)
+            return Edges(nothing, nothing, no_numbers, no_numbers)
+        source, target = classes[self.source[near]], classes[self.target[near]]
+        distances = self.distances[near]
+        weights = smooth_cutoff(distances, cutoff) / members[source]
+        order = np.lexsort((distances, target, source))
+        source, target, distances = source[order], target[order], distances[order]
+        is_new = (np.diff(source) != 0) | (np.diff(target) != 0)
+        firsts = _firsts(is_new | (np.diff(distances) > _RESOLUTION))
+        counts = np.diff(np.append(firsts, len(order)))
+        return Edges(
+            source[firsts],
+            target[firsts],
+            (np.add.reduceat(distances, firsts) / counts).astype(np.float32),
+            np.add.reduceat(weights[order], firsts).astype(np.float32),
+        )
+
+
+def _firsts(is_new: np.ndarray) -> np.ndarray:
+    """Give where groups begin, from whether an entry differs from the one before it."""
+    return np.concatenate([[0], np.flatnonzero(is_new) + 1])
+
+
+def _root(sums: np.ndarray) -> np.ndarray:
+    """Give the square root, with the sign of what it is of."""
+    return np.copysign(np.sqrt(np.abs(sums)), sums)
+
+
+def _means(
+    sums: np.ndarray, order: np.ndarray, firsts: np.ndarray, members: np.ndarray
+) -> np.ndarray:
+    """Give the mean over the members of each class."""
+    if len(firsts) == len(order):
+        return sums[order]
+    return np.add.reduceat(sums[order], firsts, axis=0) / members[:, None]
+
+
+def _volume(structure: Structure) -> float:
+    """Give the volume for each atom, NaN where a structure has none."""
+    if not structure.periodic.all():
+        return float("nan")
+    return float(abs(np.linalg.det(structure.cell))) / len(structure.numbers)
+
+
+def _classes(
+    of_structure: np.ndarray, numbers: np.ndarray, blocks: list[tuple[np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort atoms into classes of equal ones.
+
+    Atoms are sorted by structure, element, and one number, a mean of what is around them. Equal
+    ones then stand side by side, and where neighbours in this order differ by more than the
+    tolerance, a new class begins. Of what is left together all entries are compared.
+
+    Parameters
+    ----------
+    of_structure : ndarray of int, shape (n_atoms,)
+    numbers : ndarray of int, shape (n_atoms,)
+    blocks : list of (ndarray of shape (n_atoms, n_values), ndarray of shape (n_atoms,))
+        Numbers to compare, and their tolerance for each atom.
+
+    Returns
+    -------
+    classes : ndarray of int64, shape (n_atoms,)
+        Of each atom, counted over all structures.
+    order : ndarray of int, shape (n_atoms,)
+        Of atoms, by class.
+    firsts : ndarray of int, shape (n_classes,)
+        Where in this order a class begins.
+    """
+    # weights that no symmetry of the values shares; their mean is near 1
+    marks = [
+        (sums @ (1 + 0.5 * np.cos(np.arange(sums.shape[1]) ** 2)) / sums.shape[1], tolerance)
+        for sums, tolerance in blocks
+    ]
+    mark, tolerance = sum(m for m, _ in marks), 1.5 * sum(t for _, t in marks)
+    order = np.lexsort((mark, numbers, of_structure))
+    is_new = (np.diff(of_structure[order]) != 0) | (np.diff(numbers[order]) != 0)
+    is_new |= np.diff(mark[order]) > tolerance[order[1:]]
+    firsts = _firsts(is_new)
+    sizes = np.diff(np.append(firsts, len(order)))
+    groups: list[np.ndarray] = []
+    if sizes.max() > 1:
+        is_wide = np.zeros(len(firsts), bool)
+        for sums, own in blocks:
+            is_wide |= _are_wide(sums, own, order, firsts, sizes)
+        for group in np.flatnonzero(is_wide):
+            atoms = order[firsts[group] : firsts[group] + sizes[group]]
+            groups.append(_split(atoms, mark, tolerance, blocks))
+            order[firsts[group] : firsts[group] + sizes[group]] = groups[-1][:, 0]
+            starts = firsts[group] + np.flatnonzero(groups[-1][:, 1])
+            is_new[starts[starts > 0] - 1] = True
+        firsts = _firsts(is_new)
+    classes = np.empty(len(order), np.int64)
+    classes[order] = np.cumsum(np.concatenate([[0], is_new]))
+    return classes, order, firsts
+
+
+def _are_wide(
+    sums: np.ndarray,
+    tolerance: np.ndarray,
+    order: np.ndarray,
+    firsts: np.ndarray,
+    sizes: np.ndarray,
+) -> np.ndarray:
+    """Tell of which groups any entry differs by more than the tolerance."""
+    is_wide = np.zeros(len(firsts), bool)
+    several = np.flatnonzero(sizes > 1)
+    rows = np.repeat(sizes > 1, sizes)
+    atoms = order[rows]
+    starts = np.concatenate([[0], np.cumsum(sizes[several])[:-1]])
+    values = sums[atoms]
+    width = np.maximum.reduceat(values, starts, axis=0) - np.minimum.reduceat(
+        values, starts, axis=0
+    )
+    is_wide[several] = width.max(axis=1) > np.maximum.reduceat(tolerance[atoms], starts)
+    return is_wide
+
+
+def _split(
+    atoms: np.ndarray,
+    mark: np.ndarray,
+    tolerance: np.ndarray,
+    blocks: list[tuple[np.ndarray, np.ndarray]],
+) -> np.ndarray:
+    """Split a group of atoms, in the order of their marks, by the first atom of each class.
+
+    Returns
+    -------
+    ndarray of int, shape (n, 2)
+        The atoms in the order of their classes, and 1 where a class begins.
+    """
+    found: list[list[int]] = []
+    for atom in atoms:
+        for members in reversed(found):
+            first = members[0]
+            if mark[atom] - mark[first] > tolerance[first]:
+                continue
+            if all(
+                np.abs(sums[atom] - sums[first]).max() <= max(own[atom], own[first])
+                for sums, own in blocks
+            ):
+                members.append(atom)
+                break
+        else:
+            found.append([atom])
+    return np.array(
+        [(atom, place == 0) for members in found for place, atom in enumerate(members)], np.int64
+    )
+
+
+class SurroundingsCache:
+    """Surroundings that were found before, those used last, up to a number of bytes.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Of the arrays that are kept.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.n_bytes = 0
+        self._found: OrderedDict[tuple[int, Geometry, int], Surroundings] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # another process begins with an empty one: finding again costs less than sending
+        return type(self), (self.max_bytes,)
+
+    def find(
+        self, structures: Sequence[Structure], geometry: Geometry, channels: Channels
+    ) -> list[Surroundings]:
+        """Give the surroundings of structures, as `surroundings_of` does; do not change them."""
+        keys = [(structure_key(structure), geometry, channels.key) for structure in structures]
+        known: dict[tuple[int, Geometry, int], Surroundings] = {}
+        with self._lock:
+            for key in keys:
+                if key in self._found:
+                    self._found.move_to_end(key)
+                    known[key] = self._found[key]
+        # of equal structures, the first one is looked at
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
+        rows = sorted(first.values())
+        try:
+            found = surroundings_of([structures[row] for row in rows], geometry, channels)
+        except SurroundingsError as error:
+            raise SurroundingsError(str(error), rows[error.row]) from error
+        new = {keys[row]: one for row, one in zip(rows, found, strict=True)}
+        self._keep(new)
+        known.update(new)
+        return [known[key] for key in keys]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._found.clear()
+            self.n_bytes = 0
+
+    def _keep(self, new: dict[tuple[int, Geometry, int], Surroundings]) -> None:
+        with self._lock:
+            for key, found in new.items():
+                if key not in self._found and found.n_bytes <= self.max_bytes:
+                    self._found[key] = found
+                    self.n_bytes += found.n_bytes
+                    while self.n_bytes > self.max_bytes:
+                        self.n_bytes -= self._found.popitem(last=False)[1].n_bytes
+
+
+# Folds, members of an ensemble and candidates of a search see the same structures. What is found
+# follows from the content of a structure alone, so that it changes no result whether it is here.
+CACHE = SurroundingsCache(max_bytes=256 * 2**20)

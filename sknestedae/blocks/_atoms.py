@@ -1,0 +1,169 @@
+"""The block of structures of atoms: crystals and molecules as cells of a column."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from .._atoms._codec import AtomsCodec
+from .._atoms._elements import element_properties
+from .._atoms._surroundings import Geometry
+from .._layers._atoms import AtomsEncoder
+from .._persistence import public
+from .._tables._base_codec import BlockColumns, Codec
+from .._tables._layout import Layout
+from ._base import Block
+from ._settings import check_count, check_length
+
+# Gaussians of the distance of neighbours that send messages, and width of a message.
+_N_GAUSSIANS = 8
+_N_CHANNELS = 32
+
+# What "auto" stands for: of molecules, angles and messages pay; of crystals they do not.
+_DEGREE_OF_MOLECULES = 3
+
+
+@public("sknestedae.blocks")
+class AtomsBlock(Block):
+    """Crystals or molecules: a column whose cells are structures of atoms.
+
+    A cell holds ``ase.Atoms``, or a structure or molecule of pymatgen, which is read by its
+    attributes; None where a row was not measured. What repeats in some direction is a crystal
+    (also a slab or a wire), all else a molecule; a column has one of both.
+
+    A structure enters as the set of its atoms, each with its element and its surroundings: radial
+    densities of its neighbours. The latents are the same for atoms in another order, for a
+    structure that is moved or turned, and for a cell that is doubled. The shares of its elements,
+    its mean radial density and its size come back: the logarithm of the volume per atom of a
+    crystal, of the number of atoms of a molecule. From these ``inverse_transform`` and
+    ``complete`` give the nearest structure of those that were learnt from, never invented
+    positions: as ``ase.Atoms``, whose ``info`` has the ``mismatch`` and what was decoded.
+
+    Parameters
+    ----------
+    cutoff : float, default=7.0
+        Distance up to which atoms are neighbours, in Angstrom.
+    n_radial : int, default=28
+        Number of Gaussians that the distances of neighbours are described with.
+    n_units : int, default=128
+        Width of what the network knows of each atom.
+    n_rounds : int, default=2
+        Number of rounds in which each atom learns of the others.
+    n_heads : int, default=4
+        Number of ways in which the network chooses of the atoms of a structure.
+    embedding : int, default=32
+        Width of what is learnt of each element, beside its properties.
+    degree : int or "auto", default="auto"
+        Up to which degree angles between neighbours are described, in a power spectrum of
+        spherical harmonics; 0 for none. "auto" is 0 for crystals and 3 for molecules.
+    message_cutoff : float or "auto", default="auto"
+        Distance up to which atoms send each other messages in each round, in Angstrom; 0 for
+        none. "auto" is 0 for crystals, and for molecules `cutoff`.
+    n_features : int, default=256
+        Surroundings are described by so many numbers at most: the directions in which those of
+        the training set differ most.
+
+    See Also
+    --------
+    sknestedae.inspection.atom_scores : What each atom adds to a prediction.
+
+    Notes
+    -----
+    Needs the extra ``atoms``: ase to give structures back, and vesin to find neighbours faster
+    than NumPy does. Neighbours are found once for each structure, as long as a memory of 256 MB
+    in all holds them.
+
+    An element that was not learnt enters by its properties alone, such as mass, radius and
+    electronegativity, with a warning.
+
+    Surroundings by radial densities and angular power spectra follow Behler and Parrinello (Phys.
+    Rev. Lett. 98, 146401, 2007) and Bartok, Kondor and Csanyi (Phys. Rev. B 87, 184115, 2013).
+    The set is read as in Deep Sets (Zaheer et al., 2017), with attention.
+
+    Examples
+    --------
+    >>> from ase.build import bulk
+    >>> from sknestedae import SupervisedAutoencoder
+    >>> from sknestedae.blocks import AtomsBlock
+    >>> crystals = [bulk("NaCl", "rocksalt", a=a) for a in (5.5, 5.6, 5.7, 5.8)]
+    >>> sae = SupervisedAutoencoder(2, blocks=AtomsBlock(n_units=8), max_iter=2, random_state=0)
+    >>> sae.fit(crystals, [1.0, 2.0, 3.0, 4.0]).transform(crystals).shape
+    (4, 2)
+    >>> sae.inverse_transform([[0.0, 0.0]])[0, 0].info["composition"]
+    {'Na': 0.5, 'Cl': 0.5}
+    """
+
+    kind: ClassVar[str] = "structure"
+    reads_missing: ClassVar[bool] = True
+    reads_ragged: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        cutoff: float = 7.0,
+        n_radial: int = 28,
+        n_units: int = 128,
+        n_rounds: int = 2,
+        n_heads: int = 4,
+        embedding: int = 32,
+        degree: int | str = "auto",
+        message_cutoff: float | str = "auto",
+        n_features: int = 256,
+    ) -> None:
+        self.cutoff = cutoff
+        self.n_radial = n_radial
+        self.n_units = n_units
+        self.n_rounds = n_rounds
+        self.n_heads = n_heads
+        self.embedding = embedding
+        self.degree = degree
+        self.message_cutoff = message_cutoff
+        self.n_features = n_features
+
+    def _geometry(self, is_periodic: bool) -> Geometry:
+        """Give how surroundings are described, with what "auto" stands for."""
+        degree, messages = self.degree, self.message_cutoff
+        if isinstance(degree, str) and degree == "auto":
+            degree = 0 if is_periodic else _DEGREE_OF_MOLECULES
+        if isinstance(messages, str) and messages == "auto":
+            messages = 0.0 if is_periodic else self.cutoff
+        return Geometry(
+            cutoff=check_length("cutoff", self.cutoff),
+            n_radial=check_count("n_radial", self.n_radial, least=2),
+            n_angular=check_count("degree", degree, least=0, most=_DEGREE_OF_MOLECULES),
+            message_cutoff=check_length("message_cutoff", messages, may_be_zero=True),
+        )
+
+    def make_codec(self, columns: BlockColumns) -> Codec:
+        """Make a codec that reads structures, and describes the surroundings of their atoms."""
+        return AtomsCodec(
+            columns,
+            crystals=self._geometry(True),
+            molecules=self._geometry(False),
+            n_features=check_count("n_features", self.n_features),
+        )
+
+    def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
+        """Make a network over the set of atoms of each row."""
+        widths = dict(layout.ragged)
+        sends = "pairs" in widths
+        every = torch.as_tensor(element_properties(np.arange(1, 119)), dtype=torch.float32)
+        encoder = AtomsEncoder(
+            layout.n_values,
+            widths["atoms"],
+            torch.cat([torch.zeros(1, every.shape[1]), every]),
+            n_units=check_count("n_units", self.n_units),
+            n_rounds=check_count("n_rounds", self.n_rounds, least=0),
+            n_heads=check_count("n_heads", self.n_heads),
+            embedding=check_count("embedding", self.embedding),
+            n_gaussians=_N_GAUSSIANS if sends else 0,
+            n_channels=_N_CHANNELS,
+            cutoff=float(self._geometry(False).message_cutoff) if sends else 0.0,
+        )
+        return encoder, encoder.n_outputs
+
+    def make_decoder(self, layout: Layout, n_inputs: int) -> nn.Module:
+        """Make a linear layer to the shares of the elements, the radial density and the size."""
+        return nn.Linear(n_inputs, layout.n_values)
