@@ -99,10 +99,9 @@ class PartsModule(AutoencoderModule):
     def encode_and_predict(self, rows: Batch) -> tuple[Tensor, Tensor | None]:
         """Give the latents of rows, and the mean over parts of their predictions."""
         parts = self.parts(rows)
-        prediction = self.predict(parts.latents.mean)
-        return parts.mean(parts.latents.mean), None if prediction is None else parts.mean(
-            prediction
-        )
+        of_parts = self.predict(parts.latents.mean)
+        prediction = None if of_parts is None else parts.mean(of_parts)
+        return parts.mean(parts.latents.mean), prediction
 
     def forward(self, rows: Batch) -> Outputs:
         """Encode, decode and predict."""
