@@ -39,7 +39,7 @@ class DualModule(AutoencoderModule):
         of_parts = blocks_of_parts(self.blocks)
         if of_parts:
             raise ValueError(
-                "per_atom=True needs one encoder for all blocks of a row; where each block has its "
+                "per_atom=True needs one encoder for all blocks of a row; where each has its "
                 f"own, the block {of_parts[0]!r} must have per_atom=False."
             )
         self.is_separated = is_separated
