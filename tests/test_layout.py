@@ -142,7 +142,14 @@ ORDER = {
         "_search",
         "_design",
     ],
-    "inspection": ["_weights", "_correlations", "_attributions", "_rotation", "_translations"],
+    "inspection": [
+        "_weights",
+        "_correlations",
+        "_attributions",
+        "_atoms",
+        "_rotation",
+        "_translations",
+    ],
     "plotting": [
         "_base",
         "_arrays",
