@@ -32,6 +32,10 @@ _AT_ONCE = 512
 # Up to so many elements, surroundings are told apart by each; of more, by their properties.
 _FEW_ELEMENTS = 6
 
+# Main directions are divided by this power of their variance: halfway between their own sizes and
+# one size for all, which would make much of those that hardly vary.
+_WHITENING = 0.25
+
 # An element with a smaller share is left out of a decoded composition.
 _LEAST_SHARE = 0.005
 
@@ -252,11 +256,13 @@ class AtomsCodec(Codec):
             self.projection = np.diag(scale)
             return
         steps = steps * scale
-        _, directions = np.linalg.eigh((counts[:, None] * steps).T @ steps)
+        variances, directions = np.linalg.eigh((counts[:, None] * steps).T @ steps / counts.sum())
+        # the largest first, each with its largest entry positive
         main = directions[:, ::-1][:, : self._n_features]
-        main *= np.where(main[np.abs(main).argmax(axis=0), range(main.shape[1])] < 0, -1.0, 1.0)
-        spread = np.sqrt(np.average((steps @ main[:, 0]) ** 2, weights=counts))
-        self.projection = scale[:, None] * main * (_SPREAD / spread)
+        largest = main[np.abs(main).argmax(axis=0), np.arange(main.shape[1])]
+        main = main * np.where(largest < 0, -1.0, 1.0)
+        variances = np.maximum(variances[::-1][: self._n_features], 1e-6 * variances[-1])
+        self.projection = scale[:, None] * main * variances**-_WHITENING
 
     # -- reading
 
@@ -490,11 +496,6 @@ class AtomsCodec(Codec):
             Structure(*own) for own in zip(*parts, state["cells"], state["periodic"], strict=True)
         ]
         self.numeric = self.columns.positions * self._n_values
-
-
-# The main direction of surroundings has this standard deviation, so that those which matter less
-# are near 1.
-_SPREAD = 3.0
 
 
 class _Atoms(NamedTuple):

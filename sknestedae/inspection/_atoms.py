@@ -235,13 +235,9 @@ class _Task(NamedTuple):
         labels = self.table.index if isinstance(self.table, pd.DataFrame) else None
         rows = np.arange(len(self.structures)) if labels is None else labels
         n_atoms = [len(structure.numbers) for structure in self.structures]
-        index = pd.MultiIndex.from_arrays(
-            [
-                np.repeat(np.asarray(rows, dtype=object), n_atoms),
-                np.concatenate([*map(np.arange, n_atoms)]),
-            ],
-            names=["row", "atom"],
-        )
+        row = np.repeat(np.asarray(rows, dtype=object), n_atoms)
+        atom = np.concatenate([np.arange(n) for n in n_atoms])
+        index = pd.MultiIndex.from_arrays([row, atom], names=["row", "atom"])
         numbers = np.concatenate([structure.numbers for structure in self.structures])
         return pd.DataFrame({"element": [symbol_of(z) for z in numbers]}, index=index)
 
@@ -273,12 +269,9 @@ class _Task(NamedTuple):
         """Give all outputs of each atom, of shape (n_atoms, n_outputs); None without such."""
         stage = self.chain.stages[-1]
         module, target = stage.module, stage.target
-        is_mean = isinstance(module, PartsModule) and module.of_parts == self.block
-        if (
-            not is_mean
-            or not isinstance(target, NumericTarget)
-            or self.chain.heads[-1] is not None
-        ):
+        if not isinstance(module, PartsModule) or module.of_parts != self.block:
+            return None
+        if not isinstance(target, NumericTarget) or self.chain.heads[-1] is not None:
             return None
         with torch.no_grad():
             parts = module.parts(self.rows(self.table))
