@@ -177,12 +177,10 @@ class AtomsEncoder(nn.Module):
 
     Each atom enters by its element and its surroundings. After some rounds, in which atoms learn
     of each other, the set is what an attention with several heads chooses of its atoms, their
-    mean, and their sum, beside the values that come back from the decoder.
+    mean, and their sum, beside its composition.
 
     Parameters
     ----------
-    n_values : int
-        Width of the values that come back.
     n_features : int
         Of what is known of an atom's surroundings.
     properties : Tensor of shape (n_elements + 1, n_properties)
@@ -205,7 +203,6 @@ class AtomsEncoder(nn.Module):
 
     def __init__(
         self,
-        n_values: int,
         n_features: int,
         properties: Tensor,
         *,
@@ -236,10 +233,9 @@ class AtomsEncoder(nn.Module):
         self.score = nn.Linear(n_units, n_heads)
         self.choose = nn.Linear(n_units, n_heads * (-(-n_units // n_heads)))
         self.average = nn.Linear(n_units, n_units)
-        self.n_outputs = self.choose.out_features + 2 * n_units + n_values
+        self.n_outputs = self.choose.out_features + 2 * n_units + embedding + 1
         if per_atom:
             self.n_outputs += n_units
-        self.n_values = n_values
 
     def forward(
         self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
@@ -249,20 +245,17 @@ class AtomsEncoder(nn.Module):
         Parameters
         ----------
         values : Tensor of shape (n_rows, n_values)
-            That the decoder is to give back.
+            That the decoder is to give back; they do not enter.
         missing : Tensor of bool, shape (n_rows, n_columns), or None
             A row is missing where all of its entries are.
         ragged : mapping of str to RaggedTensors
             "atoms", and "pairs" of neighbours where messages are sent.
         """
         if self.training or len(values) <= _ROWS_AT_ONCE:
-            outputs = torch.cat([values, self.pool(*self.units(ragged))], dim=1)
+            outputs = self.pool(*self.units(ragged))
         else:
             outputs = torch.cat(
-                [
-                    torch.cat([own, self.pool(*self.units(parts))], dim=1)
-                    for own, parts in _in_chunks(values, ragged)
-                ]
+                [self.pool(*self.units(parts)) for _, parts in _in_chunks(values, ragged)]
             )
         return outputs if missing is None else outputs * ~missing.all(dim=1, keepdim=True)
 
@@ -292,7 +285,7 @@ class AtomsEncoder(nn.Module):
         self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
     ) -> PartOutputs:
         units, atoms = self.units(ragged)
-        of_set = torch.cat([values, self.pool(units, atoms)], dim=1)
+        of_set = self.pool(units, atoms)
         outputs = torch.cat([of_set[atoms.row], units], dim=1)
         row, share = atoms.row, atoms.counts / atoms.totals[atoms.row]
         if missing is not None:
@@ -310,24 +303,30 @@ class AtomsEncoder(nn.Module):
         pairs = None
         if len(self.centres) and "pairs" in ragged:
             pairs = Pairs(ragged["pairs"].gather(), gathered, self.centres)
-        element = self.describe(self.properties[atoms.numbers]) + self.embed(atoms.numbers)
-        units = self.enter(torch.cat([element, atoms.densities], dim=1))
+        units = self.enter(torch.cat([self.elements(atoms), atoms.densities], dim=1))
         for layer in self.rounds:
             units = layer(units, atoms, pairs)
         return units, atoms
+
+    def elements(self, atoms: AtomSets) -> Tensor:
+        """Give what is known of the element of each atom, of shape (n_atoms, embedding)."""
+        return self.describe(self.properties[atoms.numbers]) + self.embed(atoms.numbers)
 
     def attention(self, units: Tensor, atoms: AtomSets) -> Tensor:
         """Give how much each head attends to each atom, of shape (n_atoms, n_heads)."""
         return row_softmax(self.score(units), atoms.counts, atoms.row, len(atoms.totals))
 
     def pool(self, units: Tensor, atoms: AtomSets) -> Tensor:
-        """Give what is known of each set, of shape (n_rows, n_outputs - n_values)."""
+        """Give what is known of each set, of shape (n_rows, n_outputs); 0 without atoms."""
         n_rows = len(atoms.totals)
         chosen = self.choose(units).unflatten(1, (self.score.out_features, -1))
         chosen = (chosen * self.attention(units, atoms)[:, :, None]).flatten(1)
         mean = atoms.mean(F.silu(self.average(units)))
         total = mean * atoms.totals
-        return torch.cat([row_sum(chosen, atoms.row, n_rows), mean, total], dim=1)
+        composition = atoms.sum(self.elements(atoms))
+        return torch.cat(
+            [row_sum(chosen, atoms.row, n_rows), mean, total, composition, atoms.totals], dim=1
+        )
 
 
 def _in_chunks(

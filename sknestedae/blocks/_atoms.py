@@ -157,7 +157,6 @@ class AtomsBlock(Block):
         sends = "pairs" in widths
         every = torch.as_tensor(element_properties(np.arange(1, 119)), dtype=torch.float32)
         encoder = AtomsEncoder(
-            layout.n_values,
             widths["atoms"],
             torch.cat([torch.zeros(1, every.shape[1]), every]),
             n_units=check_count("n_units", self.n_units),
