@@ -27,11 +27,11 @@ from ._elements import (
     ELECTRONEGATIVITY,
     LAST,
     RADIUS,
-    SYMBOLS,
     VALENCE,
     WEIGHT,
     element_properties,
     element_values,
+    symbol_of,
 )
 from ._neighbours import Neighbours, neighbours
 
@@ -399,8 +399,7 @@ class _Chunk:
         rows = np.searchsorted(self.starts, alone, side="right") - 1
         for row, atom in zip(rows, alone, strict=True):
             if self.sizes[row] > 1:
-                number = self.numbers[atom]
-                symbol = SYMBOLS[number - 1] if number <= LAST else f"element {number}"
+                symbol = symbol_of(self.numbers[atom])
                 raise SurroundingsError(
                     f"a structure whose atom {atom - self.starts[row]} ({symbol}), counted from "
                     f"0, has no neighbour within the cutoff of {cutoff:g} Angstrom; a larger "
@@ -489,7 +488,7 @@ class _Chunk:
         for level in range(1, degree + 1):
             part = sums[:, :, level**2 : (level + 1) ** 2]
             power = part @ part.transpose(0, 2, 1)
-            spectra.append(power.reshape(len(power), -1)[:, flat])
+            spectra.append(np.take(power.reshape(len(power), n_products**2), flat, axis=1))
         _, width = _centres(geometry.angular_cutoff, n_radial)
         largest = sums[:, :, 0].max(axis=1, initial=0.0) ** 2
         tolerance = 2 * _RESOLUTION * (1 / width + degree) * largest
@@ -603,19 +602,22 @@ def _classes(
         Where in this order a class begins.
     """
     # weights that no symmetry of the values shares, at most 1.5
-    sums, tolerance = blocks[0]
-    mark = sums @ (1 + 0.5 * np.cos(np.arange(sums.shape[1]) ** 2)) / sums.shape[1]
+    first, tolerance = blocks[0]
+    mark = first @ (1 + 0.5 * np.cos(np.arange(first.shape[1]) ** 2)) / first.shape[1]
     tolerance = 1.5 * tolerance
     order = np.lexsort((mark, numbers, of_structure))
     is_new = (np.diff(of_structure[order]) != 0) | (np.diff(numbers[order]) != 0)
     is_new |= np.diff(mark[order]) > tolerance[order[1:]]
     firsts = _firsts(is_new)
     sizes = np.diff(np.append(firsts, len(order)))
-    several = np.flatnonzero(sizes > 1)
-    is_wide = np.zeros(len(several), bool)
-    for sums, own in blocks if len(several) else []:
-        is_wide |= _are_wide(sums, own, *_in_groups(order, firsts, sizes, several))
-    for group in several[is_wide]:
+    alike = np.flatnonzero(sizes > 1)
+    wide: list[int] = []
+    for sums, own in blocks:
+        if len(alike):
+            is_wide = _are_wide(sums, own, *_in_groups(order, firsts, sizes, alike))
+            wide += alike[is_wide].tolist()
+            alike = alike[~is_wide]
+    for group in wide:
         part = slice(firsts[group], firsts[group] + sizes[group])
         split = _split(order[part], mark, tolerance, blocks)
         order[part] = split[:, 0]
