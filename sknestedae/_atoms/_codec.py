@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from .._tables._layout import Encoded, Layout, Ragged
 from .._tables._structures import Structure, is_structure, read_structure, to_atoms
 from ..exceptions import UnseenCategoryWarning
 from ._elements import symbol_of
-from ._surroundings import CACHE, Channels, Geometry, Surroundings
+from ._surroundings import CACHE, Channels, Edges, Geometry, Surroundings, SurroundingsError
 
 # Structures that are enough for means and deviations, and to be the known ones.
 _ENOUGH = 10_000
@@ -31,6 +31,10 @@ _AT_ONCE = 512
 
 # Up to so many elements, surroundings are told apart by each; of more, by their properties.
 _FEW_ELEMENTS = 6
+
+# Main directions are divided by this power of their variance: halfway between their own sizes and
+# one size for all, which would make much of those that hardly vary.
+_WHITENING = 0.25
 
 # An element with a smaller share is left out of a decoded composition.
 _LEAST_SHARE = 0.005
@@ -219,8 +223,7 @@ class AtomsCodec(Codec):
         with_atoms = set(_evenly(len(some), n_kept))
         values = np.empty((len(some), self._n_values))
         densities, counts = [], []
-        for i, (row, structure) in enumerate(some):
-            found = self._surroundings(row, structure)
+        for i, (_, structure, found) in enumerate(self._with_surroundings(some)):
             values[i] = self._values(structure, found)
             if i in with_atoms:
                 densities.append(found.densities)
@@ -253,11 +256,13 @@ class AtomsCodec(Codec):
             self.projection = np.diag(scale)
             return
         steps = steps * scale
-        _, directions = np.linalg.eigh((counts[:, None] * steps).T @ steps)
+        variances, directions = np.linalg.eigh((counts[:, None] * steps).T @ steps / counts.sum())
+        # the largest first, each with its largest entry positive
         main = directions[:, ::-1][:, : self._n_features]
-        main *= np.where(main[np.abs(main).argmax(axis=0), range(main.shape[1])] < 0, -1.0, 1.0)
-        spread = np.sqrt(np.average((steps @ main[:, :1]) ** 2, weights=counts))
-        self.projection = scale[:, None] * main * (_SPREAD / spread)
+        largest = main[np.abs(main).argmax(axis=0), np.arange(main.shape[1])]
+        main = main * np.where(largest < 0, -1.0, 1.0)
+        variances = np.maximum(variances[::-1][: self._n_features], 1e-6 * variances[-1])
+        self.projection = scale[:, None] * main * variances**-_WHITENING
 
     # -- reading
 
@@ -291,11 +296,20 @@ class AtomsCodec(Codec):
         except ValueError as error:
             raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
 
-    def _surroundings(self, row: int, structure: Structure) -> Surroundings:
-        try:
-            return CACHE.find([structure], self.geometry, self.channels)[0]
-        except ValueError as error:
-            raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
+    def _with_surroundings(
+        self, structures: Sequence[tuple[int, Structure]]
+    ) -> Iterator[tuple[int, Structure, Surroundings]]:
+        """Give rows and structures with the surroundings of their atoms."""
+        geometry, channels = self.geometry, self.channels
+        for chunk in gen_batches(len(structures), _AT_ONCE):
+            part = structures[chunk]
+            try:
+                found = CACHE.find([structure for _, structure in part], geometry, channels)
+            except SurroundingsError as error:
+                row = part[error.row][0]
+                raise ValueError(f"{self._column()} holds, in row {row}, {error}") from error
+            for (row, structure), own in zip(part, found, strict=True):
+                yield row, structure, own
 
     def _column(self) -> str:
         return f"Column {self.columns.labels.name(self.columns.positions[0])}"
@@ -310,8 +324,8 @@ class AtomsCodec(Codec):
             return
         then, now = ("crystals", "molecule") if self.is_periodic else ("molecules", "crystal")
         raise ValueError(
-            f"{self._column()} had {then} in fit, but holds a {now} in row {row}; set the cell and "
-            "pbc of the structure as those of fit."
+            f"{self._column()} had {then} in fit, but holds a {now} in row {row}; set the cell "
+            "and pbc of the structure as those of fit."
         )
 
     # -- encode
@@ -330,21 +344,19 @@ class AtomsCodec(Codec):
         measured = np.array([structure is not None for _, structure in found], dtype=bool)
         n_atoms = sum(len(s.numbers) for _, s in found if s is not None)
         atoms = _Atoms.empty(n_atoms, len(found), self.projection.shape[1], self._dtype)
-        pairs: list[np.ndarray] = []
+        pairs: list[Edges] = []
         n_pairs = np.zeros(len(found), dtype=np.int64)
-        for chunk in gen_batches(len(found), _AT_ONCE):
-            for i, (row, structure) in enumerate(found[chunk], chunk.start):
-                if structure is None:
-                    continue
-                self._check_kind(row, structure)
-                own = self._surroundings(row, structure)
-                values[i] = (self._values(structure, own) - self.mean) / self.unit
-                counts = own.shares * (1.0 if self.is_periodic else len(structure.numbers))
-                densities = (own.densities - self.centre) @ self.projection
-                atoms.add(i, own.numbers, densities, counts / self.size)
-                if self.geometry.message_cutoff:
-                    pairs.append(own.edges)
-                    n_pairs[i] = len(own.edges)
+        for row, structure in found:
+            self._check_kind(row, structure)
+        given = [(row, structure) for row, structure in found if structure is not None]
+        for row, structure, own in self._with_surroundings(given):
+            values[row] = (self._values(structure, own) - self.mean) / self.unit
+            counts = own.shares * (1.0 if self.is_periodic else len(structure.numbers))
+            densities = (own.densities - self.centre) @ self.projection
+            atoms.add(row, own.numbers, densities, counts / self.size)
+            if self.geometry.message_cutoff:
+                pairs.append(own.edges)
+                n_pairs[row] = len(own.edges.source)
         ragged = {"atoms": atoms.ragged()}
         if self.geometry.message_cutoff:
             ragged["pairs"] = _ragged_pairs(pairs, n_pairs, self._dtype)
@@ -360,8 +372,20 @@ class AtomsCodec(Codec):
         np.add.at(values, place[is_known], 1 / len(structure.numbers))
         values[self.fields["radial"]] = found.radial
         n_atoms = len(structure.numbers)
-        values[-1] = np.log(found.measure if self.is_periodic else n_atoms)
+        values[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
         return values
+
+    def classes_of(self, structures: Sequence[Structure]) -> list[np.ndarray]:
+        """Tell which atoms of structures enter as one: the class of each, of shape (n_atoms,)."""
+        return [own.classes for own in CACHE.find(structures, self.geometry, self.channels)]
+
+    def can_describe(self, structure: Structure) -> bool:
+        """Tell whether the surroundings of all atoms of a structure can be told."""
+        try:
+            CACHE.find([structure], self.geometry, self.channels)
+        except SurroundingsError:
+            return False
+        return True
 
     # -- decode
 
@@ -474,11 +498,6 @@ class AtomsCodec(Codec):
         self.numeric = self.columns.positions * self._n_values
 
 
-# The main direction of surroundings has this standard deviation, so that those which matter less
-# are near 1.
-_SPREAD = 3.0
-
-
 class _Atoms(NamedTuple):
     """Room for the atoms of all rows, equal ones of a structure once."""
 
@@ -502,7 +521,7 @@ class _Atoms(NamedTuple):
         self, row: int, numbers: np.ndarray, densities: np.ndarray, counts: np.ndarray
     ) -> None:
         """Put the atoms of a row, which is behind all before, in their place."""
-        start = self.starts[row - 1] + self.lengths[row - 1] if row else 0
+        start = int(self.lengths[:row].sum())
         own = slice(start, start + len(numbers))
         self.numbers[own], self.densities[own], self.counts[own] = numbers, densities, counts
         self.starts[row], self.lengths[row] = start, len(numbers)
@@ -520,14 +539,26 @@ class _Atoms(NamedTuple):
 
 def _ragged_pairs(pairs: list[Edges], lengths: np.ndarray, dtype: np.dtype) -> Ragged:
     """Give the pairs of neighbours of all rows; atoms are counted in their own row."""
-    names = {"source": np.int64, "target": np.int64, "distance": dtype, "weight": dtype}
+    parts: dict[str, tuple[list[np.ndarray], Any]] = {
+        "receiver": ([own.source for own in pairs], np.int32),
+        "sender": ([own.target for own in pairs], np.int32),
+        "distance": ([own.distances for own in pairs], dtype),
+        "weight": ([own.weights for own in pairs], dtype),
+    }
     columns = {
-        name: np.concatenate([getattr(own, name) for own in pairs]).astype(kind)
-        if pairs
-        else np.zeros(0, kind)
-        for name, kind in names.items()
+        name: np.concatenate([np.zeros(0), *own]).astype(kind)
+        for name, (own, kind) in parts.items()
     }
     return Ragged(columns, np.cumsum(lengths) - lengths, lengths)
+
+
+def measure(structure: Structure) -> float:
+    """Give the volume, area or length that the vectors of periodic directions span, in Angstrom.
+
+    Of nothing periodic it is 1.
+    """
+    vectors = structure.cell[structure.periodic]
+    return float(np.sqrt(np.linalg.det(vectors @ vectors.T)))
 
 
 def _evenly(n: int, n_most: int) -> list[int]:

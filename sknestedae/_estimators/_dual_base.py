@@ -29,7 +29,7 @@ from .._tables._layout import Layout
 from .._tables._missing import give_back_filled
 from .._tables._one_kind import kind_of_table, read_kind, table_of_kind
 from .._tables._weights import scale_weights
-from .._training._objective import Objective, divergence_weight
+from .._training._objective import Objective, cumulative_terms, divergence_weight
 from .._training._terms import (
     AlignmentTerm,
     DivergenceTerm,
@@ -530,6 +530,7 @@ class DualMixin(BaseSupervisedAutoencoder):
                     has_mean=not self._is_separated,
                 )
             )
+        terms += cumulative_terms(terms, setup.scales)
         if not self._is_separated:
             terms.append(AlignmentTerm(self.alignment, names, setup.n_components))
         if self.beta is not None:

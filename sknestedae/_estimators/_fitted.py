@@ -100,6 +100,22 @@ class NetworkSetup:
         }
 
     @property
+    def scales(self) -> dict[str | None, tuple[Tensor, Tensor]]:
+        """Mean and scale of the numbers of each block, and under None of the target."""
+        found: dict[str | None, tuple[np.ndarray, np.ndarray]] = {
+            name: codec.affine() for name, codec in self.table.codecs.items()
+        }
+        if isinstance(self.target, NumericTarget):
+            found[None] = self.target.affine()
+        return {
+            name: (
+                torch.as_tensor(mean, dtype=self.dtype),
+                torch.as_tensor(scale, dtype=self.dtype),
+            )
+            for name, (mean, scale) in found.items()
+        }
+
+    @property
     def rows_at_once(self) -> int:
         """How many rows pass through the network at once."""
         targets = [] if self.target is None else [self.target.layout]
@@ -602,7 +618,7 @@ def _latent_std(module: AutoencoderModule, rows: Batch) -> Tensor:
 
 
 def _predict(module: AutoencoderModule, rows: Batch) -> Tensor:
-    prediction = module.predict(module.encode(rows))
+    _, prediction = module.encode_and_predict(rows)
     assert prediction is not None  # the public methods refuse an estimator without a target
     return prediction
 

@@ -347,4 +347,5 @@ class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
             l1=self.l1,
             alpha=alpha,
             beta=self.beta,
+            scales=setup.scales,
         )

@@ -71,8 +71,8 @@ class Pairs:
     Parameters
     ----------
     pairs : Gathered
-        Columns "source", "target", "distance" (Angstrom) and "weight", of each pair: atoms are
-        counted in their own row.
+        Columns "receiver" and "sender", which count the atoms of their own row, "distance"
+        (Angstrom) and "weight".
     atoms : Gathered
         The atoms of the same rows.
     centres : Tensor of shape (n_gaussians,)
@@ -80,29 +80,26 @@ class Pairs:
     """
 
     def __init__(self, pairs: Gathered, atoms: Gathered, centres: Tensor) -> None:
-        source, target, distance, weight = (
-            pairs.columns[name] for name in ("source", "target", "distance", "weight")
-        )
+        receiver, sender = (pairs.columns[name].long() for name in ("receiver", "sender"))
+        distance, weight = pairs.columns["distance"], pairs.columns["weight"]
         self.n_gaussians = len(centres)
         n_rows, first = len(atoms.lengths), atoms.starts
         n_most = int(atoms.lengths.max()) if n_rows else 0
         width = centres[1] - centres[0]
         steps = (distance[:, None] - centres) / width
-        # to 0 at the largest distance, so that an atom which leaves is no jump
-        fade = torch.cos(distance / (centres[-1] + width) * (torch.pi / 2)).clamp(min=0) * weight
-        kernel = (-(steps**2) / 2).exp() * fade[:, None]  # (n_pairs, n_gaussians)
+        kernel = (-(steps**2) / 2).exp() * weight[:, None]  # (n_pairs, n_gaussians)
         n_dense = n_rows * n_most**2
         self.is_dense = n_dense <= _DENSE_PAIRS and n_dense * _LEAST_FILLED <= len(distance)
         if not self.is_dense:
-            self.source = source + first[pairs.row]
-            self.target = target + first[pairs.row]
+            self.sender = sender + first[pairs.row]
+            self.receiver = receiver + first[pairs.row]
             self.kernel = kernel
             return
         shape = (n_rows, n_most, self.n_gaussians, n_most)
-        place = (pairs.row * n_most + target) * self.n_gaussians
+        place = (pairs.row * n_most + receiver) * self.n_gaussians
         index = (place[:, None] + torch.arange(self.n_gaussians, device=place.device)) * n_most
         flat = kernel.new_zeros(shape).flatten()
-        flat.index_add_(0, (index + source[:, None]).flatten(), kernel.flatten())
+        flat.index_add_(0, (index + sender[:, None]).flatten(), kernel.flatten())
         self.kernel = flat.view(n_rows, n_most * self.n_gaussians, n_most)
         within = torch.arange(len(atoms.row), device=place.device) - first[atoms.row]
         self.places = atoms.row * n_most + within
@@ -120,8 +117,8 @@ class Pairs:
         """
         n_channels = sent.shape[1]
         if not self.is_dense:
-            of_pairs = (self.kernel[:, :, None] * sent[self.source][:, None, :]).flatten(1)
-            return row_sum(of_pairs, self.target, len(sent))
+            of_pairs = (self.kernel[:, :, None] * sent[self.sender][:, None, :]).flatten(1)
+            return row_sum(of_pairs, self.receiver, len(sent))
         n_rows, _, n_most = self.kernel.shape
         padded = sent.new_zeros(n_rows * n_most, n_channels).index_copy(0, self.places, sent)
         heard = torch.bmm(self.kernel, padded.view(n_rows, n_most, n_channels))
@@ -144,16 +141,35 @@ class AtomRound(nn.Module):
         self.own = nn.Linear(n_units, n_units)
         self.common = nn.Linear(n_units, n_units, bias=False)
         self.out = nn.Linear(n_units, n_units)
-        self.send = nn.Linear(n_units, n_channels) if n_gaussians else None
-        self.hear = nn.Linear(n_gaussians * n_channels, n_units, bias=False)
+        self.send = self.hear = None
+        if n_gaussians:
+            self.send = nn.Linear(n_units, n_channels)
+            self.hear = nn.Linear(n_gaussians * n_channels, n_units, bias=False)
 
     def forward(self, units: Tensor, atoms: AtomSets, pairs: Pairs | None) -> Tensor:
         """Give (n_atoms, n_units) of the same."""
         common = self.common(atoms.mean(units))[atoms.row]
         heard = self.own(units) + common
-        if pairs is not None and self.send is not None:
+        if pairs is not None and self.send is not None and self.hear is not None:
             heard = heard + self.hear(pairs.gather(self.send(units)))
         return units + self.out(F.silu(heard))
+
+
+class PartOutputs(NamedTuple):
+    """What an encoder gives of the parts of rows, such as atoms.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_parts, n_outputs)
+    row : Tensor of int64, shape (n_parts,)
+        Which row each part is of; each row has one at least.
+    share : Tensor of shape (n_parts, 1)
+        How much each counts in its row; 1 in all.
+    """
+
+    values: Tensor
+    row: Tensor
+    share: Tensor
 
 
 class AtomsEncoder(nn.Module):
@@ -180,6 +196,8 @@ class AtomsEncoder(nn.Module):
         Of the messages between neighbours; ``n_gaussians=0`` for none.
     cutoff : float
         Largest distance of neighbours that send messages, in Angstrom.
+    per_atom : bool
+        Whether ``parts`` is called: the outputs then are of each atom.
     """
 
     properties: Tensor
@@ -198,6 +216,7 @@ class AtomsEncoder(nn.Module):
         n_gaussians: int = 0,
         n_channels: int = 32,
         cutoff: float = 0.0,
+        per_atom: bool = False,
     ) -> None:
         super().__init__()
         n_elements, n_properties = properties.shape
@@ -218,6 +237,8 @@ class AtomsEncoder(nn.Module):
         self.choose = nn.Linear(n_units, n_heads * (-(-n_units // n_heads)))
         self.average = nn.Linear(n_units, n_units)
         self.n_outputs = self.choose.out_features + 2 * n_units + n_values
+        if per_atom:
+            self.n_outputs += n_units
         self.n_values = n_values
 
     def forward(
@@ -244,6 +265,43 @@ class AtomsEncoder(nn.Module):
                 ]
             )
         return outputs if missing is None else outputs * ~missing.all(dim=1, keepdim=True)
+
+    def parts(
+        self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
+    ) -> PartOutputs:
+        """Give the outputs of each atom: what is known of it, and of its set.
+
+        A row without atoms, or that is missing, has one part, whose outputs are 0.
+
+        Parameters
+        ----------
+        values, missing, ragged
+            As in ``forward``.
+        """
+        if self.training or len(values) <= _ROWS_AT_ONCE:
+            return self._parts(values, missing, ragged)
+        found, first = [], 0
+        for own, chunk in _in_chunks(values, ragged):
+            rows = slice(first, first + len(own))
+            part = self._parts(own, None if missing is None else missing[rows], chunk)
+            found.append(part._replace(row=part.row + first))
+            first += len(own)
+        return PartOutputs(*(torch.cat(own) for own in zip(*found, strict=True)))
+
+    def _parts(
+        self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
+    ) -> PartOutputs:
+        units, atoms = self.units(ragged)
+        of_set = torch.cat([values, self.pool(units, atoms)], dim=1)
+        outputs = torch.cat([of_set[atoms.row], units], dim=1)
+        row, share = atoms.row, atoms.counts / atoms.totals[atoms.row]
+        if missing is not None:
+            outputs = outputs * ~missing.all(dim=1, keepdim=True)[row]
+        empty = torch.nonzero(atoms.totals[:, 0] == 0)[:, 0]
+        if len(empty):
+            outputs = torch.cat([outputs, outputs.new_zeros(len(empty), outputs.shape[1])])
+            row, share = torch.cat([row, empty]), torch.cat([share, share.new_ones(len(empty), 1)])
+        return PartOutputs(outputs, row, share)
 
     def units(self, ragged: Mapping[str, RaggedTensors]) -> tuple[Tensor, AtomSets]:
         """Give what is known of each atom, of shape (n_atoms, n_units), and the sets of atoms."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -16,7 +17,10 @@ from .._tables._layout import Layout
 from ..blocks import Block
 from ._data import CHUNK_ROWS
 from ._schedules import epoch_means
-from ._terms import DivergenceTerm, PredictionTerm, ReconstructionTerm, Term
+from ._terms import CumulativeTerm, DivergenceTerm, PredictionTerm, ReconstructionTerm, Term
+
+# Mean and scale of numbers, each of shape (n_numbers,).
+Scale = tuple[Tensor, Tensor]
 
 
 @dataclass
@@ -94,6 +98,7 @@ class Objective(nn.Module):
         l1: float,
         alpha: float,
         beta: float | None = None,
+        scales: Mapping[str | None, Scale] = MappingProxyType({}),
     ) -> Objective:
         """Make the objective of a supervised autoencoder.
 
@@ -118,6 +123,8 @@ class Objective(nn.Module):
             Factors of the terms.
         beta : float or None, default=None
             Of variational latents, as ``divergence_weight`` takes it.
+        scales : mapping of str or None to (Tensor, Tensor)
+            Mean and scale of the numbers of each block, and under None of the target.
         """
         is_one = len(layouts) == 1
         names = {
@@ -138,6 +145,7 @@ class Objective(nn.Module):
             terms.append(
                 PredictionTerm(target_block, target_layout, prediction_loss, prediction_weight)
             )
+        terms += cumulative_terms(terms, scales)
         if beta is not None:
             terms.append(DivergenceTerm(divergence_weight(beta, layouts)))
         shares = {names[name]: block_shares[name] for name in layouts}
@@ -220,6 +228,25 @@ class Objective(nn.Module):
             self.groups,
         )
         return {name: float(value[0]) for name, value in means.items()}
+
+
+def cumulative_terms(
+    terms: Sequence[Term], scales: Mapping[str | None, Scale]
+) -> list[CumulativeTerm]:
+    """Give terms of cumulative distributions for those terms whose blocks ask for them.
+
+    Parameters
+    ----------
+    terms : sequence of Term
+    scales : mapping of str or None to (Tensor, Tensor)
+        Mean and scale of the numbers of each block, and under None of the target.
+    """
+    found = []
+    for term in terms:
+        if isinstance(term, ReconstructionTerm | PredictionTerm) and term.block.cumulative_weight:
+            name = term.block_name if isinstance(term, ReconstructionTerm) else None
+            found.append(CumulativeTerm(term, term.block.cumulative_weight, *scales[name]))
+    return found
 
 
 def divergence_weight(beta: float, layouts: Mapping[str, Layout]) -> float:

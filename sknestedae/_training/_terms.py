@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,18 @@ from .._networks._batch import Batch
 from .._networks._penalties import divergence
 from .._tables._layout import Layout
 from ..blocks import Block
-from ..blocks._losses import block_error
+from ..blocks._losses import block_error, cumulative_errors
+
+
+class Compared(NamedTuple):
+    """Decoded values and the given ones, (..., n_samples, n_values), and each row's share.
+
+    ``share`` is of shape (n_samples, 1), or None where it is 1 in all rows.
+    """
+
+    decoded: Tensor
+    given: Tensor
+    share: Tensor | None
 
 
 class Term(Protocol):
@@ -85,12 +96,17 @@ class ReconstructionTerm:
 
     def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
         """Sum the errors of a batch."""
+        ((decoded, given, _),) = self.compared(outputs, batch)
+        known = batch.entry_weight(self.entries(batch)[0])
+        return sum_errors(self.block, decoded, given, self.layout, self.loss, known)
+
+    def compared(self, outputs: Outputs, batch: Batch) -> list[Compared]:
+        """Give what is compared with what."""
         given, measured = batch.values[self.block_name], batch.measured.get(self.block_name)
         if self.source is not None:
             outputs = outputs.sources[self.source]
         decoded = self.block.align(outputs.blocks[self.block_name], given, measured, self.layout)
-        known = batch.entry_weight(self.entries(batch)[0])
-        return sum_errors(self.block, decoded, given, self.layout, self.loss, known)
+        return [Compared(decoded, given, None)]
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
         """Give which entries are known, None if all are, and how many there are in a row."""
@@ -130,28 +146,85 @@ class PredictionTerm:
 
     def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
         """Sum the errors of a batch; None without a target."""
+        known = batch.entry_weight(batch.labelled)
+        return add_up(
+            sum_errors(self.block, decoded, given, self.layout, self.loss, times(known, share))
+            for decoded, given, share in self.compared(outputs, batch)
+        )
+
+    def compared(self, outputs: Outputs, batch: Batch) -> list[Compared]:
+        """Give what is compared with what; nothing without a target."""
         if batch.target is None:
-            return None
+            return []
         parts = of_sources(outputs, batch, self.sources)
         if self.has_mean:
             parts = with_mean(outputs, parts)
-        known = batch.labelled
-        return add_up(
-            sum_errors(
-                self.block,
-                own.prediction,
-                batch.target,
-                self.layout,
-                self.loss,
-                times(batch.entry_weight(known), share),
-            )
+        if outputs.prediction is not None and outputs.prediction_of_latents is not None:
+            # the mean over parts, and the latents of the whole row: both are to predict
+            half = outputs.latents.new_full((1, 1), 0.5)
+            both_ways = (outputs.prediction, outputs.prediction_of_latents)
+            return [Compared(own, batch.target, half) for own in both_ways]
+        return [
+            Compared(own.prediction, batch.target, share)
             for own, share in parts
             if own.prediction is not None
-        )
+        ]
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
         """Give which targets are known, None if all are, and the number of columns."""
         return both(batch.labelled, any_present(batch, self.sources)), self.layout.n_columns
+
+
+@dataclass
+class CumulativeTerm:
+    """Errors of the cumulative distributions of spectra, beside the errors of their channels.
+
+    Parameters
+    ----------
+    base : ReconstructionTerm or PredictionTerm
+        Whose spectra they are.
+    relative_weight : float
+        Factor of the mean error in that of the base.
+    mean, scale : Tensor of shape (n_channels,)
+        With which the channels are scaled.
+    """
+
+    warms_up: ClassVar[bool] = False
+    base: ReconstructionTerm | PredictionTerm
+    relative_weight: float
+    mean: Tensor
+    scale: Tensor
+
+    @property
+    def name(self) -> str:
+        """Name in the history."""
+        return f"{self.base.name}__cumulative"
+
+    @property
+    def weight(self) -> float:
+        """Factor of the mean error in the loss."""
+        return self.relative_weight * self.base.weight
+
+    def error(self, outputs: Outputs, batch: Batch) -> Tensor | None:
+        """Sum the errors of a batch, of rows that are known in all channels."""
+        known = batch.entry_weight(self.entries(batch)[0])
+        mean, scale = self.mean.to(batch.device), self.scale.to(batch.device)
+
+        def in_units(values: Tensor) -> Tensor:
+            return values * scale + mean
+
+        return add_up(
+            weighted_sum(
+                cumulative_errors(in_units(decoded), in_units(given), self.base.loss),
+                times(known, share),
+            )
+            for decoded, given, share in self.base.compared(outputs, batch)
+        )
+
+    def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
+        """Give which rows are known in all channels, None if all are; and the number of these."""
+        known, n_columns = self.base.entries(batch)
+        return None if known is None else (known > 0).all(dim=-1, keepdim=True), n_columns
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 A block says how some columns of a table enter the encoder and how they come back from the
 decoder. :class:`DenseBlock` serves ordinary columns, :class:`SpectrumBlock` spectra,
-:class:`ImageBlock` images and :class:`AtomsBlock` structures of atoms. A new kind of data is a new :class:`Block`, which an estimator takes
-in its parameter ``blocks``.
+:class:`ImageBlock` images and :class:`AtomsBlock` structures of atoms. A new kind of data is a new
+:class:`Block`, which an estimator takes in its parameter ``blocks``.
 """
 
 from .._tables._base_codec import BlockColumns, Codec

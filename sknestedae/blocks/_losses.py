@@ -19,6 +19,10 @@ ELEMENTWISE: dict[str, Callable[..., Tensor]] = {
 }
 
 
+# Of the sum of a given spectrum: a decoded one is taken to have at least so much.
+_LEAST_TOTAL = 0.01
+
+
 def numeric_error(
     output: Tensor, target: Tensor, loss: str, weight: Tensor | None = None
 ) -> Tensor:
@@ -86,6 +90,39 @@ def entry_errors(output: Tensor, values: Tensor, layout: Layout, loss: str) -> T
         for group in layout.groups()
     ]
     return torch.cat([errors, torch.stack(of_groups, dim=-1)], dim=-1)
+
+
+def cumulative_errors(output: Tensor, values: Tensor, loss: str) -> Tensor:
+    """Give the errors of the cumulative distributions of spectra.
+
+    A spectrum is divided by its sum, and added up along its axis: the share of it that lies below
+    each channel. Channels are equally far from each other. The mean of the errors over channels is
+    the Wasserstein distance of order 1, with absolute errors, or the Cramér distance, with squared
+    ones, on an axis of length 1.
+
+    Parameters
+    ----------
+    output, values : Tensor of shape (..., n_channels)
+        The decoded and the given spectra, in their own unit. What is below 0 counts as 0. A given
+        spectrum of zeros is no distribution: it has no error.
+    loss : str
+        A key of ``ELEMENTWISE``, the error of a share.
+
+    Returns
+    -------
+    Tensor of shape (..., n_channels)
+    """
+    output, values = output.clamp(min=0), values.clamp(min=0)
+    totals = values.sum(dim=-1, keepdim=True)
+    # a decoded spectrum of next to nothing has no large gradient
+    least = _LEAST_TOTAL * totals
+    given = values / totals.clamp(min=torch.finfo(values.dtype).tiny)
+    decoded = output / torch.maximum(output.sum(dim=-1, keepdim=True), least).clamp(
+        min=torch.finfo(values.dtype).tiny
+    )
+    # of the difference, as two sums lose digits that their difference needs
+    difference = (decoded - given).cumsum(dim=-1) * (totals > 0)
+    return ELEMENTWISE[loss](difference, torch.zeros_like(difference), reduction="none")
 
 
 def block_error(

@@ -63,6 +63,13 @@ def check_fraction(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_bool(name: str, value: Any) -> bool:
+    """Give True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+    return value
+
+
 def check_count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
     """Give an integer that is not below the least, nor above the most."""
     is_integer = isinstance(value, Integral) and not isinstance(value, bool)
@@ -79,4 +86,12 @@ def check_length(name: str, value: Any, *, may_be_zero: bool = False) -> float:
     if not is_in_range:
         rule = "of 0 or more" if may_be_zero else "above 0"
         raise ValueError(f"{name} must be a distance {rule} in Angstrom; got {value!r}.")
+    return float(value)
+
+
+def check_not_negative(name: str, value: Any) -> float:
+    """Give a finite number of 0 or more."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= float(value) < inf:
+        raise ValueError(f"{name} must be a number of 0 or more, got {value!r}.")
     return float(value)

@@ -2,13 +2,17 @@
 
 from ._bepfm import fetch_bepfm
 from ._clusters import make_nanoparticle_clusters
+from ._crystals import make_crystals
 from ._nested_functions import make_nested_functions, nested_functions
 from ._patches import patches_at
 from ._perovskites import fetch_perovskites
+from ._phonon_dos import fetch_phonon_dos
 
 __all__ = [
     "fetch_bepfm",
     "fetch_perovskites",
+    "fetch_phonon_dos",
+    "make_crystals",
     "make_nanoparticle_clusters",
     "make_nested_functions",
     "nested_functions",

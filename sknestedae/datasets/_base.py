@@ -1,16 +1,30 @@
 """Shared by the data sets: files whose checksum is verified."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 
 class RemoteFile(NamedTuple):
-    """A file to download: its name, its address and its SHA256 checksum (hexadecimal)."""
+    """A file to download: its name, its address and its SHA256 checksum (hexadecimal).
+
+    With ``content``, a function that reads what is used of the file, the checksum is of the bytes
+    that it gives, so that a copy without the rest will do as well.
+    """
 
     filename: str
     url: str
     sha256: str
+    content: Callable[[Path], bytes] | None = None
+
+    def checksum(self, path: Path) -> str:
+        """Give the checksum of a local copy; in words, that it cannot be read."""
+        try:
+            content = path.read_bytes() if self.content is None else self.content(path)
+        except (ValueError, KeyError, TypeError, SyntaxError) as error:
+            return f"none, as it cannot be read ({error})"
+        return hashlib.sha256(content).hexdigest()
 
 
 def fetch_file(
@@ -49,7 +63,7 @@ def fetch_file(
     """
     path = folder / remote.filename
     if path.exists():
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = remote.checksum(path)
         if found != remote.sha256:
             raise OSError(
                 f"The local file {path} is not the published {remote.filename}: its SHA256 "
@@ -70,14 +84,36 @@ def fetch_file(
     downloader = pooch.create(
         path=folder,
         base_url="",
-        registry={remote.filename: f"sha256:{remote.sha256}"},
+        registry={remote.filename: None if remote.content else f"sha256:{remote.sha256}"},
         urls={remote.filename: remote.url},
         retry_if_failed=n_retries,
     )
     try:
         downloader.fetch(remote.filename)
+        if remote.content:  # of which pooch knows nothing
+            found = remote.checksum(path)
+            if found != remote.sha256:
+                path.unlink()
+                raise ValueError(f"its checksum is {found}, expected {remote.sha256}.")
     except (ValueError, OSError) as error:  # a wrong checksum, or no network
         raise OSError(
             f"{remote.filename} could not be downloaded from {remote.url} and verified: {error}"
         ) from error
     return path
+
+
+def check_ase(caller: str) -> None:
+    """Refuse to make structures without ase.
+
+    Raises
+    ------
+    ImportError
+        With the name of the public function that was called.
+    """
+    try:
+        import ase  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{caller} gives ase.Atoms, which needs the package 'ase'. Install it with "
+            "`pip install 'sknestedae[atoms]'`."
+        ) from error

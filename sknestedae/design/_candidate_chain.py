@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
+from .._layers._ragged import RaggedTensors
 from .._networks._batch import Batch
 from .._tables._base_codec import Codec
 from .._tables._target import ClassTarget, NumericTarget
@@ -52,7 +53,10 @@ class _BlockArrays(NamedTuple):
         A member of an ensemble has a scale of its own: its values are those of the candidates
         times the gain plus the offset. None where they are the same.
     values, measured : Tensor of shape (n_rows, n_values), or None
-        Of the rows of a library, where the block has one; None where every entry was measured.
+        Of the rows of a library, or of the stock, where the block has one; None where every entry
+        was measured.
+    ragged : dict of str to RaggedTensors
+        What enters beside the values of rows that have several lengths.
     """
 
     name: str
@@ -60,6 +64,7 @@ class _BlockArrays(NamedTuple):
     offset: Tensor | None
     values: Tensor | None
     measured: Tensor | None
+    ragged: Mapping[str, RaggedTensors]
 
 
 class StageAdapter:
@@ -126,6 +131,12 @@ class StageAdapter:
         for name, layout in self.layouts.items():
             if name in self.arrays:
                 values, measured = self._encode_arrays(self.arrays[name], candidates)
+                ragged = self.arrays[name].ragged
+                if ragged:
+                    own = candidates.rows[self.arrays[name].name]
+                    rows.ragged[name] = {
+                        part: entries[own].to(self.device) for part, entries in ragged.items()
+                    }
                 rows.values[name] = values.to(self.device, self.dtype)
                 if measured is not None:
                     rows.measured[name] = measured.to(self.device)
@@ -195,13 +206,17 @@ def _match_arrays(
     rows = next(
         (some.arrays[arrays.name] for some in libraries if arrays.name in some.arrays), None
     )
-    values, measured = (None, None) if rows is None else arrays.encode(rows, codec)
+    if arrays.is_stocked:
+        rows = arrays.stock
+    cpu = torch.device("cpu")
+    values, measured, ragged = (None, None, {}) if rows is None else arrays.encode(rows, codec)
     return _BlockArrays(
         arrays.name,
         None if is_same else torch.from_numpy(gain),
         None if is_same else torch.from_numpy(offset),
         None if values is None else torch.from_numpy(values),
         None if measured is None else torch.from_numpy(measured),
+        {part: RaggedTensors.from_arrays(own, cpu) for part, own in ragged.items()},
     )
 
 

@@ -54,9 +54,13 @@ class Candidates(NamedTuple):
         arrays = {
             name: torch.from_numpy(own.encode(own.take(X)).values)
             for name, own in columns.arrays.items()
+            if not own.is_stocked
         }
+        # the known rows are the first of a stock
+        stocked = [name for name, own in columns.arrays.items() if own.is_stocked]
+        rows = dict.fromkeys(stocked, torch.arange(len(X)))
         # a copy, as the array of pandas may be read-only, of which torch warns
-        return cls(torch.from_numpy(np.array(numbers, order="C")), shares, arrays)
+        return cls(torch.from_numpy(np.array(numbers, order="C")), shares, arrays, rows)
 
     def to_table(
         self,
@@ -91,11 +95,11 @@ class Candidates(NamedTuple):
                 dtype = pd.CategoricalDtype(columns.categories[j])
             found[j] = pd.Series(values).astype(dtype)
         for name, own in columns.arrays.items():
-            cells = (
-                libraries[name][self.rows[name].numpy()]
-                if name in self.rows
-                else own.decode(self.arrays[name].numpy())
-            )
+            if name not in self.rows:
+                cells = own.decode(self.arrays[name].numpy())
+            else:
+                source = own.stock if own.is_stocked else libraries[name]
+                cells = source[self.rows[name].numpy()]
             for j, column in zip(own.positions, cells.T, strict=True):
                 found[j] = restore_dtype(column, dtype_spec(like.dtypes.iloc[j]))
         ordered = {j: found[j] for j in range(like.shape[1])}
@@ -183,7 +187,8 @@ def _points(
     for name, own in columns.arrays.items():
         values = candidates.arrays.get(name)
         if values is None:
-            values = libraries[name][candidates.rows[name]]
+            source = own.values_of_stock if own.is_stocked else libraries[name]
+            values = source[candidates.rows[name]]
         parts.append(values.numpy() * own.weight)
     return np.hstack(parts)
 

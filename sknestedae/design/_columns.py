@@ -46,19 +46,33 @@ class ArrayColumns:
         Whether the cells of a column hold the arrays.
     is_rounded : bool
         Whether the arrays hold whole numbers, to which decoded ones are rounded.
+    is_stocked : bool
+        Whether rows cannot be invented, as those of structures of atoms: then candidates have one
+        of the ``stock``.
+    stock : ndarray of object, shape (n_stock, 1)
+        The known rows, and those of libraries behind them.
+    values_of_stock : Tensor of shape (n_stock, n_values)
+        Their values, as the first member of an ensemble encodes them.
     """
 
     def __init__(self, name: str, own: Sequence[int], codec: Codec, X: pd.DataFrame) -> None:
         self.name, self.own, self.codec = name, list(own), codec
         self.positions = list(dict.fromkeys(self.own[j] for j in codec.entry_columns))
         self.has_cells = holds_cells(X.iloc[:, self.positions[0]])
-        known = self.encode(self.take(X)).values
+        self.is_stocked = bool(codec.layout.ragged)
+        rows = self.take(X)
+        known = self.encode(rows).values
+        self.stock = rows if self.is_stocked else rows[:0]
+        self.values_of_stock = torch.from_numpy(known[: len(self.stock)])
         self.low, self.high = (torch.from_numpy(f(known, axis=0)) for f in (np.min, np.max))
         _, scale = codec.affine()
         _, deviation, n_measured = column_deviations(iter([(known, None)]))
         unit = common_scale(deviation * scale, n_measured)
         self.weight = scale / (unit * np.sqrt(len(scale)))
         self._whole_dtype = _whole_dtype(X.dtypes.iloc[self.positions])
+        self.is_rounded = False
+        if self.is_stocked:
+            return
         decoded = codec.decode(known[:1])[0][1][0, 0]
         self.is_rounded = self._whole_dtype is not None or np.asarray(decoded).dtype.kind in "biu"
 
@@ -92,6 +106,14 @@ class ArrayColumns:
         place = {j: i for i, j in enumerate(self.own)}
         table[:, [place[j] for j in self.positions]] = rows
         return codec.encode(table)
+
+    def add_to_stock(self, rows: np.ndarray) -> int:
+        """Put rows behind those of the stock; give the position of the first of them."""
+        first = len(self.stock)
+        self.stock = np.concatenate([self.stock, rows])
+        values = torch.from_numpy(self.encode(rows).values)
+        self.values_of_stock = torch.cat([self.values_of_stock, values])
+        return first
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Give the rows that values stand for, whole numbers where the known rows have such.

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from .._tables._cells import cell_keys
 from .._tables._input import as_array, n_dims, to_pandas
 from ._candidates import Candidates
 from ._columns import CandidateColumns
@@ -83,6 +84,7 @@ class Constraints:
         for entry in _entries(sums):
             self._add_sum(entry)
         self._read_library(library)
+        self._stock_the_rest()
 
     def project(self, numbers: Tensor) -> Tensor:
         """Bring numeric columns into their bounds and sums, by the smallest shifts.
@@ -294,7 +296,9 @@ class Constraints:
                     "The 'library' parameter must give each block once, and one at least, got "
                     f"{list(library)}."
                 )
-        elif len(arrays) == self.columns.n_columns == 1 and n_dims(as_array(library)) > 1:
+        elif len(arrays) == self.columns.n_columns == 1 and (
+            arrays[0].is_stocked or n_dims(as_array(library)) > 1
+        ):
             blocks = {arrays[0]: library}
         else:
             self._read_table(to_pandas(library, "library"))
@@ -302,6 +306,14 @@ class Constraints:
         for own, rows in blocks.items():
             read = read_arrays(own, rows, "library", self.columns.labels)
             self._add_library("library", arrays={own.name: read})
+
+    def _stock_the_rest(self) -> None:
+        """Let blocks whose rows cannot be invented have those of the known rows."""
+        taken = {name for library in self.libraries for name in library.arrays}
+        for name, own in self.columns.arrays.items():
+            if own.is_stocked and name not in taken:
+                distinct = np.unique(cell_keys(own.stock[:, 0]), return_index=True)[1]
+                self._add_library("library", arrays={name: own.stock[np.sort(distinct)]})
 
     def _read_table(self, library: Any) -> None:
         """Read the rows of a table that keep all other constraints."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .._tables._cells import read_cell
 from .._tables._input import as_array, to_pandas
+from .._tables._structures import is_structure
 from ._candidates import Candidates
 from ._columns import ArrayColumns, CandidateColumns
 
@@ -34,6 +35,9 @@ class Library:
     ----------
     values : dict of str to Tensor of shape (n_rows, n_values)
         Of the blocks of arrays, as the first member of an ensemble encodes them.
+    first : dict of str to int
+        Of the blocks of arrays, what candidates call the first row: where it stands in the stock
+        of a block that has one, else 0.
     """
 
     def __init__(
@@ -52,10 +56,15 @@ class Library:
             j: torch.eye(len(columns.categories[j]), dtype=torch.float64)[torch.from_numpy(own)]
             for j, own in codes.items()
         }
-        self.values = {
-            name: torch.from_numpy(columns.arrays[name].encode(rows).values)
-            for name, rows in arrays.items()
-        }
+        self.first: dict[str, int] = {}
+        self.values: dict[str, Tensor] = {}
+        for name, rows in arrays.items():
+            own = columns.arrays[name]
+            self.first[name] = own.add_to_stock(rows) if own.is_stocked else 0
+            if own.is_stocked:
+                self.values[name] = own.values_of_stock[self.first[name] :]
+            else:
+                self.values[name] = torch.from_numpy(own.encode(rows).values)
 
     def __len__(self) -> int:
         return self._n_rows
@@ -87,9 +96,8 @@ class Library:
                 numbers[:, self.columns.places[j]] = values[rows]
         shares |= {j: own[rows] for j, own in self.shares.items()}
         arrays = {k: own for k, own in candidates.arrays.items() if k not in self.arrays}
-        return Candidates(
-            numbers, shares, arrays, {**candidates.rows, **dict.fromkeys(self.arrays, rows)}
-        )
+        own = {name: rows + first for name, first in self.first.items()}
+        return Candidates(numbers, shares, arrays, {**candidates.rows, **own})
 
     def snap(self, candidates: Candidates) -> Candidates:
         """Bring the library's columns to its nearest row; those that have a row keep it.
@@ -153,12 +161,16 @@ def read_arrays(own: ArrayColumns, given: Any, parameter: str, labels: list[Any]
     given = to_pandas(given, parameter)
     if isinstance(given, pd.DataFrame):
         cells = _cells_of_frame(own, given, where, labels)
+    elif is_structure(given):
+        raise TypeError(f"{where} must give a list of structures, got one: {given!r:.60}.")
     elif hasattr(as_array(given), "__len__") and not isinstance(given, str):
         cells = list(as_array(given))
     else:
         raise TypeError(f"{where} must give rows that are arrays, got {given!r:.60}.")
     if not len(cells):
         raise ValueError(f"{where} must give at least one row, got none.")
+    if own.is_stocked:
+        return _read_structures(cells, where)
     rows = [_read_array(own, cell, f"{where} row {i}:") for i, cell in enumerate(cells)]
     return _as_columns(own, rows)
 
@@ -181,9 +193,24 @@ def read_fixed_array(own: ArrayColumns, given: Any) -> np.ndarray:
         As of ``read_arrays``.
     """
     where = f"The 'fixed' parameter, for the block {own.name!r}:"
+    if own.is_stocked:
+        return _read_structures([given], where)
     given = to_pandas(given, "fixed")
     cell = given.to_numpy() if isinstance(given, pd.Series) else given
     return _as_columns(own, [_read_array(own, cell, where)])
+
+
+def _read_structures(cells: Sequence[Any], where: str) -> np.ndarray:
+    """Give structures of atoms as rows of one column, of shape (n_rows, 1)."""
+    rows = np.empty((len(cells), 1), dtype=object)
+    for i, cell in enumerate(cells):
+        if not is_structure(cell):
+            raise TypeError(
+                f"{where} must give structures of atoms; row {i} is {cell!r:.60}, which is "
+                f"{type(cell).__name__}."
+            )
+        rows[i, 0] = cell
+    return rows
 
 
 def _as_columns(own: ArrayColumns, arrays: list[np.ndarray]) -> np.ndarray:

@@ -183,7 +183,7 @@ def integrated_gradients(
     if latent is not None:
         choose, chains = _latent_of(chain, latent), [chain]
     else:
-        choose = _output_of(chain, output)
+        choose = output_of(chain, output)
         last = len(chain) - 1
         # of one network a stage each: their mean is the prediction of an ensemble of chains, and
         # of a last stage that is an ensemble itself
@@ -292,7 +292,7 @@ def _latent_of(chain: DifferentiableChain, latent: Any) -> _Choice:
     return lambda _, outputs: outputs.latents[:, int(latent)]
 
 
-def _output_of(chain: DifferentiableChain, output: Any) -> _Choice:
+def output_of(chain: DifferentiableChain, output: Any) -> _Choice:
     """Give the function that picks an output of the last stage's prediction, in its own unit."""
     target, name = chain.stages[-1].target, chain.names[-1]
     if target is None:
@@ -400,12 +400,14 @@ def _attribute(
     measured = [rows[k].measured[name] for k, name in masks]
 
     # captum knows functions of tensors alone: the values of all blocks of all stages, which are
-    # followed from one end to the other, and then the masks, which stay
+    # followed from one end to the other, then the masks, which stay, and which rows they are, for
+    # what has rows of several lengths, and stays as well
     def forward(*tensors: Tensor) -> Tensor:
-        given = [Batch({}) for _ in rows]
+        own = tensors[-1]
+        given = [Batch({}, ragged=part[own].ragged if part.ragged else {}) for part in rows]
         for (k, name), values in zip(keys, tensors[: len(keys)], strict=True):
             given[k].values[name] = values
-        for (k, name), mask in zip(masks, tensors[len(keys) :], strict=True):
+        for (k, name), mask in zip(masks, tensors[len(keys) : -1], strict=True):
             given[k].measured[name] = mask
         return choose(chain, chain.forward(given)[-1])
 
@@ -415,7 +417,7 @@ def _attribute(
     method = IntegratedGradients(forward)
     for chunk in gen_batches(len(X), _rows_at_once(list(layouts.values()), n_steps)):
         start, end = tuple(t[chunk] for t in starts), tuple(t[chunk] for t in ends)
-        mask = tuple(t[chunk] for t in measured)
+        mask = (*(t[chunk] for t in measured), torch.arange(chunk.start, chunk.stop))
         found = method.attribute(end, start, additional_forward_args=mask, n_steps=n_steps)
         for key, values in zip(keys, found, strict=True):
             parts[key][chunk] = _sum_categories(values.detach().cpu().numpy(), layouts[key])

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from sknestedae.blocks._settings import SCALES, check_choice, check_convolutions
+from sknestedae.blocks._settings import (
+    SCALES,
+    check_choice,
+    check_convolutions,
+    check_not_negative,
+)
 
 
 @pytest.mark.parametrize("n_channels", [(16, 32), [4], (np.int64(2), 3, 4)])
@@ -44,3 +49,15 @@ def test_choices_that_are_refused(scale):
     ) as error:
         check_choice("scale", scale, SCALES)
     assert repr(scale) in str(error.value)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1.5, 3])
+def test_not_negative(value):
+    assert check_not_negative("weight", value) == value
+
+
+@pytest.mark.parametrize("value", [-1e-9, float("nan"), float("inf"), False, None, "1"])
+def test_negative(value):
+    with pytest.raises(ValueError, match=r"^weight must be a number of 0 or more, got ") as error:
+        check_not_negative("weight", value)
+    assert repr(value) in str(error.value)
