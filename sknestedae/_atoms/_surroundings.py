@@ -652,19 +652,23 @@ def _split(
     ndarray of int, shape (n, 2)
         The atoms in the order of their classes, and 1 where a class begins.
     """
+    # another mark rules out most of those that the first one leaves, in large structures
+    sums = blocks[0][0]
+    other = sums @ np.cos(1 + np.arange(sums.shape[1]) ** 2) / sums.shape[1]
     found: list[list[int]] = []
+    firsts, lowest = np.empty(len(atoms), np.int64), 0
     for atom in atoms:
-        for members in reversed(found):
-            first = members[0]
-            if mark[atom] - mark[first] > tolerance[first]:
-                continue
-            if all(
-                np.abs(sums[atom] - sums[first]).max() <= max(own[atom], own[first])
-                for sums, own in blocks
-            ):
-                members.append(atom)
-                break
+        while lowest < len(found) and mark[atom] - mark[firsts[lowest]] > tolerance[atom]:
+            lowest += 1
+        near = firsts[lowest : len(found)]
+        near = lowest + np.flatnonzero(np.abs(other[near] - other[atom]) <= tolerance[atom])
+        for values, own in blocks:
+            differences = np.abs(values[firsts[near]] - values[atom])
+            near = near[(differences <= own[atom]).all(axis=1)]
+        if len(near):
+            found[near[-1]].append(atom)
         else:
+            firsts[len(found)] = atom
             found.append([atom])
     return np.array(
         [(atom, place == 0) for members in found for place, atom in enumerate(members)], np.int64
