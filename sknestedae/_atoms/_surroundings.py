@@ -27,11 +27,11 @@ from ._elements import (
     ELECTRONEGATIVITY,
     LAST,
     RADIUS,
-    SYMBOLS,
     VALENCE,
     WEIGHT,
     element_properties,
     element_values,
+    symbol_of,
 )
 from ._neighbours import Neighbours, neighbours
 
@@ -399,8 +399,7 @@ class _Chunk:
         rows = np.searchsorted(self.starts, alone, side="right") - 1
         for row, atom in zip(rows, alone, strict=True):
             if self.sizes[row] > 1:
-                number = self.numbers[atom]
-                symbol = SYMBOLS[number - 1] if number <= LAST else f"element {number}"
+                symbol = symbol_of(self.numbers[atom])
                 raise SurroundingsError(
                     f"a structure whose atom {atom - self.starts[row]} ({symbol}), counted from "
                     f"0, has no neighbour within the cutoff of {cutoff:g} Angstrom; a larger "
@@ -489,7 +488,7 @@ class _Chunk:
         for level in range(1, degree + 1):
             part = sums[:, :, level**2 : (level + 1) ** 2]
             power = part @ part.transpose(0, 2, 1)
-            spectra.append(power.reshape(len(power), -1)[:, flat])
+            spectra.append(np.take(power.reshape(len(power), n_products**2), flat, axis=1))
         _, width = _centres(geometry.angular_cutoff, n_radial)
         largest = sums[:, :, 0].max(axis=1, initial=0.0) ** 2
         tolerance = 2 * _RESOLUTION * (1 / width + degree) * largest
@@ -603,19 +602,22 @@ def _classes(
         Where in this order a class begins.
     """
     # weights that no symmetry of the values shares, at most 1.5
-    sums, tolerance = blocks[0]
-    mark = sums @ (1 + 0.5 * np.cos(np.arange(sums.shape[1]) ** 2)) / sums.shape[1]
+    first, tolerance = blocks[0]
+    mark = first @ (1 + 0.5 * np.cos(np.arange(first.shape[1]) ** 2)) / first.shape[1]
     tolerance = 1.5 * tolerance
     order = np.lexsort((mark, numbers, of_structure))
     is_new = (np.diff(of_structure[order]) != 0) | (np.diff(numbers[order]) != 0)
     is_new |= np.diff(mark[order]) > tolerance[order[1:]]
     firsts = _firsts(is_new)
     sizes = np.diff(np.append(firsts, len(order)))
-    several = np.flatnonzero(sizes > 1)
-    is_wide = np.zeros(len(several), bool)
-    for sums, own in blocks if len(several) else []:
-        is_wide |= _are_wide(sums, own, *_in_groups(order, firsts, sizes, several))
-    for group in several[is_wide]:
+    alike = np.flatnonzero(sizes > 1)
+    wide: list[int] = []
+    for sums, own in blocks:
+        if len(alike):
+            is_wide = _are_wide(sums, own, *_in_groups(order, firsts, sizes, alike))
+            wide += alike[is_wide].tolist()
+            alike = alike[~is_wide]
+    for group in wide:
         part = slice(firsts[group], firsts[group] + sizes[group])
         split = _split(order[part], mark, tolerance, blocks)
         order[part] = split[:, 0]
@@ -650,19 +652,23 @@ def _split(
     ndarray of int, shape (n, 2)
         The atoms in the order of their classes, and 1 where a class begins.
     """
+    # another mark rules out most of those that the first one leaves, in large structures
+    sums = blocks[0][0]
+    other = sums @ np.cos(1 + np.arange(sums.shape[1]) ** 2) / sums.shape[1]
     found: list[list[int]] = []
+    firsts, lowest = np.empty(len(atoms), np.int64), 0
     for atom in atoms:
-        for members in reversed(found):
-            first = members[0]
-            if mark[atom] - mark[first] > tolerance[first]:
-                continue
-            if all(
-                np.abs(sums[atom] - sums[first]).max() <= max(own[atom], own[first])
-                for sums, own in blocks
-            ):
-                members.append(atom)
-                break
+        while lowest < len(found) and mark[atom] - mark[firsts[lowest]] > tolerance[atom]:
+            lowest += 1
+        near = firsts[lowest : len(found)]
+        near = lowest + np.flatnonzero(np.abs(other[near] - other[atom]) <= tolerance[atom])
+        for values, own in blocks:
+            differences = np.abs(values[firsts[near]] - values[atom])
+            near = near[(differences <= own[atom]).all(axis=1)]
+        if len(near):
+            found[near[-1]].append(atom)
         else:
+            firsts[len(found)] = atom
             found.append([atom])
     return np.array(
         [(atom, place == 0) for members in found for place, atom in enumerate(members)], np.int64

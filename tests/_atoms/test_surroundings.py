@@ -231,6 +231,7 @@ def test_one_mark_of_several_classes():
     marks = 1 + 0.5 * np.cos(np.arange(3.0) ** 2)
     step = np.array([1 / marks[0], -1 / marks[1], 0])
     sums = np.ones((6, 3)) + np.outer([0, 0.3, 0, 0.3, 0, 0.9], step)
+    sums[:, 2] += 1e-5 * np.arange(6)  # less than the tolerance: the order of atoms by their mark
     tolerance = np.full(6, 1e-3)
     numbers, own = np.array([1, 1, 1, 1, 8, 8]), np.zeros(6, int)
     classes, order, firsts = _surroundings._classes(own, numbers, [(sums, tolerance)])
@@ -240,6 +241,28 @@ def test_one_mark_of_several_classes():
     assert (np.diff(classes[order]) >= 0).all()
     apart = _surroundings._classes(np.arange(6), numbers, [(sums, tolerance)])[0]
     assert_array_equal(apart, np.arange(6))
+
+
+def test_the_mean_of_a_class_stands_for_it():
+    sums = np.arange(8.0).reshape(4, 2)
+    order, firsts, members = np.array([3, 0, 2, 1]), np.array([0, 1, 3]), np.array([1, 2, 1])
+    means = _surroundings._means(sums, order, firsts, members)
+    assert_array_equal(means, [[6, 7], [2, 3], [2, 3]])
+    assert means.dtype == np.float32
+
+
+def test_marks_spare_comparisons(monkeypatch):
+    """Of the hydrogen atoms of ethanol, only the two pairs of equal ones are compared."""
+    compared = []
+    are_wide = _surroundings._are_wide
+
+    def watched(sums, tolerance, atoms, starts):
+        compared.append(len(atoms))
+        return are_wide(sums, tolerance, atoms, starts)
+
+    monkeypatch.setattr(_surroundings, "_are_wide", watched)
+    describe(molecule("CH3CH2OH"), PLAIN)
+    assert compared == [4]
 
 
 def test_many_atoms_without_symmetry():
@@ -321,6 +344,14 @@ def test_an_atom_of_several_without_neighbours():
     with pytest.raises(SurroundingsError, match="cutoff of 5 Angstrom; a larger cutoff finds one"):
         describe(atoms, Geometry(cutoff=5.0, n_radial=4, message_cutoff=12.0))
     assert len(describe(atoms, Geometry(cutoff=12.0)).numbers) == 4
+
+
+def test_the_row_of_an_error_counts_from_the_first_structure(monkeypatch):
+    monkeypatch.setattr(_surroundings, "_PAIRS_AT_ONCE", 1)
+    structures = [rock_salt(), rock_salt(), Atoms("HH", [[0, 0, 0], [0, 0, 9]])]
+    with pytest.raises(SurroundingsError, match="has no neighbour") as caught:
+        surroundings_of([read_structure(atoms) for atoms in structures], PLAIN, PROPERTIES)
+    assert caught.value.row == 2
 
 
 def test_atoms_at_one_place_say_in_which_structure():
@@ -441,6 +472,10 @@ def test_what_is_too_large_is_not_kept():
     cache = SurroundingsCache(min(SIZES) - 1)
     assert len(cache.find(SOME, PLAIN, PROPERTIES)) == 4
     assert len(cache) == cache.n_bytes == 0
+    cache = SurroundingsCache(max(SIZES))
+    cache.find(SOME[:1], PLAIN, PROPERTIES)
+    cache.find(SOME[:1], FULL, PROPERTIES)  # drops nothing
+    assert cache.n_bytes == SIZES[0]
 
 
 def test_the_cache_names_the_row_of_an_error():
