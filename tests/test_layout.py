@@ -146,6 +146,7 @@ ORDER = {
     "plotting": [
         "_base",
         "_arrays",
+        "_structures",
         "_kinds",
         "_history",
         "_latent",
