@@ -63,7 +63,7 @@ ORDER = {
         "_listed",
         "_staged",
     ],
-    "_atoms": ["_elements", "_neighbours"],
+    "_atoms": ["_elements", "_neighbours", "_surroundings", "_codec"],
     "datasets": [
         "_base",
         "_bepfm",
@@ -87,7 +87,7 @@ ORDER = {
         "_image",
         "_atoms",
     ],
-    "_networks": ["_batch", "_penalties", "_autoencoder", "_dual", "_chain", "_stacked"],
+    "_networks": ["_batch", "_penalties", "_autoencoder", "_parts", "_dual", "_chain", "_stacked"],
     "_training": [
         "_allowed_callbacks",
         "_data",
@@ -142,7 +142,14 @@ ORDER = {
         "_search",
         "_design",
     ],
-    "inspection": ["_weights", "_correlations", "_attributions", "_rotation", "_translations"],
+    "inspection": [
+        "_weights",
+        "_correlations",
+        "_attributions",
+        "_atoms",
+        "_rotation",
+        "_translations",
+    ],
     "plotting": [
         "_base",
         "_arrays",

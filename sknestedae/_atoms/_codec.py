@@ -369,6 +369,18 @@ class AtomsCodec(Codec):
         values[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
         return values
 
+    def classes_of(self, structures: Sequence[Structure]) -> list[np.ndarray]:
+        """Tell which atoms of structures enter as one: the class of each, of shape (n_atoms,)."""
+        return [own.classes for own in CACHE.find(structures, self.geometry, self.channels)]
+
+    def can_describe(self, structure: Structure) -> bool:
+        """Tell whether the surroundings of all atoms of a structure can be told."""
+        try:
+            CACHE.find([structure], self.geometry, self.channels)
+        except SurroundingsError:
+            return False
+        return True
+
     # -- decode
 
     def decode(self, values: np.ndarray) -> list[Piece]:

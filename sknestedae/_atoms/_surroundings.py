@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from .._tables._keys import key_of_bytes
 from .._tables._structures import Structure, structure_key
@@ -360,10 +361,11 @@ class _Chunk:
         of_structure = np.repeat(np.arange(len(self.sizes)), self.sizes)
         classes, order, firsts = _classes(of_structure, self.numbers, blocks)
         members = np.diff(np.append(firsts, len(order)))
-        densities = np.concatenate(
-            [_root(_means(sums, order, firsts, members)) for sums, _ in blocks], axis=1
-        ).astype(np.float32)
-        means = np.add.reduceat(np.sqrt(total), self.starts[:-1], axis=0) / self.sizes[:, None]
+        densities = _root(
+            np.concatenate([_means(sums, order, firsts, members) for sums, _ in blocks], axis=1)
+        )
+        every = np.arange(len(self.numbers))
+        means = _sum_groups(np.sqrt(total), every, self.starts[:-1]) / self.sizes[:, None]
         # classes ascend with structures, as atoms do
         splits = np.searchsorted(of_structure[order[firsts]], np.arange(len(self.sizes) + 1))
         edges = self._edges(classes, members)
@@ -433,20 +435,22 @@ class _Chunk:
         if near is not None:
             source, target = source[near], target[near]
         weights = self.channels.weights
-        by_channel = np.zeros((len(self.numbers), weights.shape[1], values.shape[1]))
-        total = np.zeros((len(self.numbers), values.shape[1]))
-        if len(source):
-            bins = source * (_LAST_ELEMENT + 1) + self.numbers[target]
-            order = np.argsort(bins, kind="stable")
-            bins = bins[order]
-            firsts = _firsts(np.diff(bins) != 0)
-            by_element = np.add.reduceat(values[order], firsts, axis=0)
-            atoms, elements = np.divmod(bins[firsts], _LAST_ELEMENT + 1)
-            products = weights[elements][:, :, None] * by_element[:, None, :]
-            starts = _firsts(np.diff(atoms) != 0)
-            by_channel[atoms[starts]] = np.add.reduceat(products, starts, axis=0)
-            total[atoms[starts]] = np.add.reduceat(by_element, starts, axis=0)
-        return by_channel, total
+        n_atoms, shape = len(self.numbers), (len(self.numbers), weights.shape[1], values.shape[1])
+        if not len(source):
+            return np.zeros(shape), np.zeros((n_atoms, values.shape[1]))
+        bins = source * (_LAST_ELEMENT + 1) + self.numbers[target]
+        order = np.argsort(bins, kind="stable")
+        bins = bins[order]
+        firsts = _firsts(np.diff(bins) != 0)
+        by_element = _sum_groups(values, order, firsts)
+        atoms, elements = np.divmod(bins[firsts], _LAST_ELEMENT + 1)
+        # where the rows of an atom begin; one without neighbours has none
+        starts, rows = np.searchsorted(atoms, np.arange(n_atoms)), np.arange(len(atoms))
+        by_channel = np.empty(shape)
+        for channel in range(weights.shape[1]):
+            shares = weights[elements, channel]
+            by_channel[:, channel] = _sum_groups(by_element, rows, starts, shares)
+        return by_channel, _sum_groups(by_element, rows, starts)
 
     def _radial(self) -> tuple[np.ndarray, np.ndarray]:
         """Give the radial densities, shape (n_atoms, n_channels * n_radial), and the total."""
@@ -475,13 +479,17 @@ class _Chunk:
         near = np.flatnonzero(self.distances < geometry.angular_cutoff)
         distances = self.distances[near]
         degree, n_radial = geometry.n_angular, geometry.n_angular_radial
+        n_values = n_radial * (degree + 1) ** 2
         shape = harmonics(self.vectors[near] / distances[:, None], degree)
         values = gaussians(distances, geometry.angular_cutoff, n_radial)
         values *= smooth_cutoff(distances, geometry.angular_cutoff)[:, None]
-        products = (values[:, :, None] * shape[:, None, :]).reshape(len(near), -1)
-        sums = self._sums(products, near)[0].reshape(len(self.numbers), -1, (degree + 1) ** 2)
-        one, two = np.triu_indices(sums.shape[1])
-        flat = one * sums.shape[1] + two
+        products = (values[:, :, None] * shape[:, None, :]).reshape(len(near), n_values)
+        n_products = self.channels.n_channels * n_radial
+        sums = self._sums(products, near)[0].reshape(
+            len(self.numbers), n_products, (degree + 1) ** 2
+        )
+        one, two = np.triu_indices(n_products)
+        flat = one * n_products + two
         spectra = []
         for level in range(1, degree + 1):
             part = sums[:, :, level**2 : (level + 1) ** 2]
@@ -520,6 +528,25 @@ def _firsts(is_new: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.flatnonzero(is_new) + 1])
 
 
+def _sum_groups(
+    values: np.ndarray, order: np.ndarray, firsts: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Sum rows over groups, each with a weight; a sparse product is far faster than `reduceat`.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, n_values)
+    order : ndarray of int, shape (n_ordered,)
+        Rows in the order of groups.
+    firsts : ndarray of int, shape (n_groups,)
+        Where in this order a group begins; an empty one begins where the next does.
+    weights : ndarray of shape (n_ordered,), optional
+    """
+    weights = np.ones(len(order)) if weights is None else weights
+    bounds = np.append(firsts, len(order))
+    return csr_array((weights, order, bounds), shape=(len(firsts), len(values))) @ values
+
+
 def _root(sums: np.ndarray) -> np.ndarray:
     """Give the square root, with the sign of what it is of."""
     return np.copysign(np.sqrt(np.abs(sums)), sums)
@@ -528,10 +555,24 @@ def _root(sums: np.ndarray) -> np.ndarray:
 def _means(
     sums: np.ndarray, order: np.ndarray, firsts: np.ndarray, members: np.ndarray
 ) -> np.ndarray:
-    """Give the mean over the members of each class."""
-    if len(firsts) == len(order):
-        return sums[order]
-    return np.add.reduceat(sums[order], firsts, axis=0) / members[:, None]
+    """Give the mean over the members of each class, in single precision."""
+    means = sums.astype(np.float32)[order[firsts]]
+    several = np.flatnonzero(members > 1)
+    if len(several):
+        atoms, starts = _in_groups(order, firsts, members, several)
+        together = _sum_groups(sums, atoms, starts)
+        means[several] = together / members[several, None]
+    return means
+
+
+def _in_groups(
+    order: np.ndarray, firsts: np.ndarray, sizes: np.ndarray, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the atoms of chosen groups, in their order, and where among them each group begins."""
+    own = sizes[chosen]
+    starts = np.cumsum(own) - own
+    within = np.arange(own.sum()) - np.repeat(starts, own)
+    return order[np.repeat(firsts[chosen], own) + within], starts
 
 
 def _volume(structure: Structure) -> float:
@@ -546,8 +587,8 @@ def _classes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sort atoms into classes of equal ones.
 
-    Atoms are sorted by structure, element, and one number, a mean of what is around them. Equal
-    ones then stand side by side, and where neighbours in this order differ by more than the
+    Atoms are sorted by structure, element, and their mark, a mean of the first block. Equal ones
+    then stand side by side, and where the marks of two in this order differ by more than the
     tolerance, a new class begins. Of what is left together all entries are compared.
 
     Parameters
@@ -566,53 +607,39 @@ def _classes(
     firsts : ndarray of int, shape (n_classes,)
         Where in this order a class begins.
     """
-    # weights that no symmetry of the values shares; their mean is near 1
-    marks = [
-        (sums @ (1 + 0.5 * np.cos(np.arange(sums.shape[1]) ** 2)) / sums.shape[1], tolerance)
-        for sums, tolerance in blocks
-    ]
-    mark, tolerance = sum(m for m, _ in marks), 1.5 * sum(t for _, t in marks)
+    # weights that no symmetry of the values shares, at most 1.5
+    sums, tolerance = blocks[0]
+    mark = sums @ (1 + 0.5 * np.cos(np.arange(sums.shape[1]) ** 2)) / sums.shape[1]
+    tolerance = 1.5 * tolerance
     order = np.lexsort((mark, numbers, of_structure))
     is_new = (np.diff(of_structure[order]) != 0) | (np.diff(numbers[order]) != 0)
     is_new |= np.diff(mark[order]) > tolerance[order[1:]]
     firsts = _firsts(is_new)
     sizes = np.diff(np.append(firsts, len(order)))
-    groups: list[np.ndarray] = []
-    if sizes.max() > 1:
-        is_wide = np.zeros(len(firsts), bool)
-        for sums, own in blocks:
-            is_wide |= _are_wide(sums, own, order, firsts, sizes)
-        for group in np.flatnonzero(is_wide):
-            atoms = order[firsts[group] : firsts[group] + sizes[group]]
-            groups.append(_split(atoms, mark, tolerance, blocks))
-            order[firsts[group] : firsts[group] + sizes[group]] = groups[-1][:, 0]
-            starts = firsts[group] + np.flatnonzero(groups[-1][:, 1])
-            is_new[starts[starts > 0] - 1] = True
-        firsts = _firsts(is_new)
+    several = np.flatnonzero(sizes > 1)
+    is_wide = np.zeros(len(several), bool)
+    for sums, own in blocks if len(several) else []:
+        is_wide |= _are_wide(sums, own, *_in_groups(order, firsts, sizes, several))
+    for group in several[is_wide]:
+        part = slice(firsts[group], firsts[group] + sizes[group])
+        split = _split(order[part], mark, tolerance, blocks)
+        order[part] = split[:, 0]
+        # an entry of is_new stands for the border before the atom after it
+        is_new[part.start : part.stop - 1] = split[1:, 1]
+    firsts = _firsts(is_new)
     classes = np.empty(len(order), np.int64)
     classes[order] = np.cumsum(np.concatenate([[0], is_new]))
     return classes, order, firsts
 
 
 def _are_wide(
-    sums: np.ndarray,
-    tolerance: np.ndarray,
-    order: np.ndarray,
-    firsts: np.ndarray,
-    sizes: np.ndarray,
+    sums: np.ndarray, tolerance: np.ndarray, atoms: np.ndarray, starts: np.ndarray
 ) -> np.ndarray:
-    """Tell of which groups any entry differs by more than the tolerance."""
-    is_wide = np.zeros(len(firsts), bool)
-    several = np.flatnonzero(sizes > 1)
-    rows = np.repeat(sizes > 1, sizes)
-    atoms = order[rows]
-    starts = np.concatenate([[0], np.cumsum(sizes[several])[:-1]])
+    """Tell of which groups of atoms any entry differs by more than the tolerance."""
     values = sums[atoms]
-    width = np.maximum.reduceat(values, starts, axis=0) - np.minimum.reduceat(
-        values, starts, axis=0
-    )
-    is_wide[several] = width.max(axis=1) > np.maximum.reduceat(tolerance[atoms], starts)
-    return is_wide
+    highest = np.maximum.reduceat(values, starts, axis=0)
+    width = highest - np.minimum.reduceat(values, starts, axis=0)
+    return width.max(axis=1) > np.maximum.reduceat(tolerance[atoms], starts)
 
 
 def _split(

@@ -291,10 +291,8 @@ class DifferentiableChain:
         for k, rows in enumerate(self.network.iter_rows(parts)):
             given.append(rows)
             module = self.stages[k].module
-            latents = module.encode(rows)
-            if self.heads[k] is None:
-                prediction = module.predict(latents)
-            else:
+            latents, prediction = module.encode_and_predict(rows)
+            if self.heads[k] is not None:
                 prediction = self._predict_by_head(k, given, outputs).to(latents)
             outputs.append(StageOutputs(latents, prediction))
         return outputs

@@ -618,7 +618,7 @@ def _latent_std(module: AutoencoderModule, rows: Batch) -> Tensor:
 
 
 def _predict(module: AutoencoderModule, rows: Batch) -> Tensor:
-    prediction = module.predict(module.encode(rows))
+    _, prediction = module.encode_and_predict(rows)
     assert prediction is not None  # the public methods refuse an estimator without a target
     return prediction
 

@@ -155,6 +155,23 @@ class AtomRound(nn.Module):
         return units + self.out(F.silu(heard))
 
 
+class PartOutputs(NamedTuple):
+    """What an encoder gives of the parts of rows, such as atoms.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_parts, n_outputs)
+    row : Tensor of int64, shape (n_parts,)
+        Which row each part is of; each row has one at least.
+    share : Tensor of shape (n_parts, 1)
+        How much each counts in its row; 1 in all.
+    """
+
+    values: Tensor
+    row: Tensor
+    share: Tensor
+
+
 class AtomsEncoder(nn.Module):
     """Turn sets of atoms into vectors of one length.
 
@@ -179,6 +196,8 @@ class AtomsEncoder(nn.Module):
         Of the messages between neighbours; ``n_gaussians=0`` for none.
     cutoff : float
         Largest distance of neighbours that send messages, in Angstrom.
+    per_atom : bool
+        Whether ``parts`` is called: the outputs then are of each atom.
     """
 
     properties: Tensor
@@ -197,6 +216,7 @@ class AtomsEncoder(nn.Module):
         n_gaussians: int = 0,
         n_channels: int = 32,
         cutoff: float = 0.0,
+        per_atom: bool = False,
     ) -> None:
         super().__init__()
         n_elements, n_properties = properties.shape
@@ -217,6 +237,8 @@ class AtomsEncoder(nn.Module):
         self.choose = nn.Linear(n_units, n_heads * (-(-n_units // n_heads)))
         self.average = nn.Linear(n_units, n_units)
         self.n_outputs = self.choose.out_features + 2 * n_units + n_values
+        if per_atom:
+            self.n_outputs += n_units
         self.n_values = n_values
 
     def forward(
@@ -243,6 +265,43 @@ class AtomsEncoder(nn.Module):
                 ]
             )
         return outputs if missing is None else outputs * ~missing.all(dim=1, keepdim=True)
+
+    def parts(
+        self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
+    ) -> PartOutputs:
+        """Give the outputs of each atom: what is known of it, and of its set.
+
+        A row without atoms, or that is missing, has one part, whose outputs are 0.
+
+        Parameters
+        ----------
+        values, missing, ragged
+            As in ``forward``.
+        """
+        if self.training or len(values) <= _ROWS_AT_ONCE:
+            return self._parts(values, missing, ragged)
+        found, first = [], 0
+        for own, chunk in _in_chunks(values, ragged):
+            rows = slice(first, first + len(own))
+            part = self._parts(own, None if missing is None else missing[rows], chunk)
+            found.append(part._replace(row=part.row + first))
+            first += len(own)
+        return PartOutputs(*(torch.cat(own) for own in zip(*found, strict=True)))
+
+    def _parts(
+        self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
+    ) -> PartOutputs:
+        units, atoms = self.units(ragged)
+        of_set = torch.cat([values, self.pool(units, atoms)], dim=1)
+        outputs = torch.cat([of_set[atoms.row], units], dim=1)
+        row, share = atoms.row, atoms.counts / atoms.totals[atoms.row]
+        if missing is not None:
+            outputs = outputs * ~missing.all(dim=1, keepdim=True)[row]
+        empty = torch.nonzero(atoms.totals[:, 0] == 0)[:, 0]
+        if len(empty):
+            outputs = torch.cat([outputs, outputs.new_zeros(len(empty), outputs.shape[1])])
+            row, share = torch.cat([row, empty]), torch.cat([share, share.new_ones(len(empty), 1)])
+        return PartOutputs(outputs, row, share)
 
     def units(self, ragged: Mapping[str, RaggedTensors]) -> tuple[Tensor, AtomSets]:
         """Give what is known of each atom, of shape (n_atoms, n_units), and the sets of atoms."""

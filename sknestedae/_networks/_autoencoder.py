@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import ClassVar, NamedTuple
 
@@ -30,7 +31,8 @@ class Outputs(NamedTuple):
     ``blocks`` holds one tensor of shape (n_samples, layout.n_values) a block; ``prediction`` is of
     shape (n_samples, n_outputs), or None without a predictor; ``log_variance`` is of the shape of
     the latents, or None where they are points. With an encoder for each block, ``sources`` holds
-    what the latents of each give.
+    what the latents of each give. Where rows are predicted from their parts,
+    ``prediction_of_latents`` is what the latents of the whole row alone predict.
     """
 
     latents: Tensor
@@ -38,6 +40,7 @@ class Outputs(NamedTuple):
     prediction: Tensor | None
     log_variance: Tensor | None = None
     sources: Mapping[str, Outputs] = {}
+    prediction_of_latents: Tensor | None = None
 
 
 class Latents(NamedTuple):
@@ -310,18 +313,33 @@ class AutoencoderModule(nn.Module):
 
     def _encoded(self, rows: Batch) -> Tensor:
         """Give what the encoder gives, of shape (n_samples, n_latents)."""
-        values, measured = rows.values, rows.measured
-        if self.block_dropout is not None and self.training:
-            values, measured = self._hide_blocks(values, measured)
+        rows = self._visible(rows)
         inputs = [
-            self.encode_block(name, values[name], measured.get(name), rows.ragged.get(name))
-            for name in self.block_encoders
+            self.encode_block(name, own, rows.measured.get(name), rows.ragged.get(name))
+            for name, own in rows.values.items()
         ]
-        joined = inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1)
-        if self.absence is None or not measured:
+        return self._encode_joined(inputs, self._absent_of(rows))
+
+    def _visible(self, rows: Batch) -> Batch:
+        """Give rows as the encoder sees them: in training, some blocks may be hidden."""
+        if self.block_dropout is None or not self.training:
+            return rows
+        values, measured = self._hide_blocks(rows.values, rows.measured)
+        return replace(rows, values=values, measured=measured)
+
+    def _absent_of(self, rows: Batch) -> Tensor | None:
+        """Tell which blocks of each row were not measured; None where nothing is to be told."""
+        if self.absence is None or not rows.measured:
+            return None
+        return self._absent(rows.values, rows.measured)
+
+    def _encode_joined(self, inputs: Sequence[Tensor], absent: Tensor | None) -> Tensor:
+        """Give what the common encoder makes of the outputs of the blocks' encoders."""
+        joined = inputs[0] if len(inputs) == 1 else torch.cat(list(inputs), dim=-1)
+        if absent is None or self.absence is None:
             return self.encoder(joined)
         first, *others = self.encoder.children()
-        hidden = first(joined) + self.absence(self._absent(values, measured))
+        hidden = first(joined) + self.absence(absent)
         for layer in others:
             hidden = layer(hidden)
         return hidden
@@ -401,6 +419,11 @@ class AutoencoderModule(nn.Module):
     def predict(self, latents: Tensor) -> Tensor | None:
         """Give the prediction, of shape (n_samples, n_outputs), of latents."""
         return None if self.predictor is None else self.predictor(latents)
+
+    def encode_and_predict(self, rows: Batch) -> tuple[Tensor, Tensor | None]:
+        """Give the latents of rows and their predictions, None without a target."""
+        latents = self.encode(rows)
+        return latents, self.predict(latents)
 
     def forward(self, rows: Batch) -> Outputs:
         """Encode, decode and predict."""

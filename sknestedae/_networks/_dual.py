@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .._layers._dense import RandomStream
 from ._autoencoder import AutoencoderModule, Latents, Outputs, run, split_latents
 from ._batch import Batch
+from ._parts import PartsModule, blocks_of_parts
 
 
 class DualModule(AutoencoderModule):
@@ -35,6 +36,12 @@ class DualModule(AutoencoderModule):
 
     def __init__(self, *, is_separated: bool, **architecture: Any) -> None:
         super().__init__(**architecture)
+        of_parts = blocks_of_parts(self.blocks)
+        if of_parts:
+            raise ValueError(
+                "per_atom=True needs one encoder for all blocks of a row; where each has its "
+                f"own, the block {of_parts[0]!r} must have per_atom=False."
+            )
         self.is_separated = is_separated
         for part in self.modules():
             if isinstance(part, RandomStream):  # a decoder is called for each kind
@@ -201,7 +208,12 @@ def _sum(tensors: list[Tensor]) -> Tensor:
 
 
 def make_module(architecture: Mapping[str, Any]) -> AutoencoderModule:
-    """Build the network that an architecture is of: a dual one if it says how spaces lie."""
+    """Build the network that an architecture is of.
+
+    It is a dual one if it says how spaces lie, and one of parts if a block has such.
+    """
     if "is_separated" in architecture:
         return DualModule(**architecture)
+    if blocks_of_parts(architecture["blocks"]):
+        return PartsModule(**architecture)
     return AutoencoderModule(**architecture)

@@ -159,6 +159,11 @@ class PredictionTerm:
         parts = of_sources(outputs, batch, self.sources)
         if self.has_mean:
             parts = with_mean(outputs, parts)
+        if outputs.prediction is not None and outputs.prediction_of_latents is not None:
+            # the mean over parts, and the latents of the whole row: both are to predict
+            half = outputs.latents.new_full((1, 1), 0.5)
+            both_ways = (outputs.prediction, outputs.prediction_of_latents)
+            return [Compared(own, batch.target, half) for own in both_ways]
         return [
             Compared(own.prediction, batch.target, share)
             for own, share in parts

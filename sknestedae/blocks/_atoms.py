@@ -17,7 +17,7 @@ from .._tables._base_codec import BlockColumns, Codec
 from .._tables._layout import Layout
 from ._base import Block
 from ._drawing import draw_structures
-from ._settings import check_count, check_length
+from ._settings import check_bool, check_count, check_length
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,6 +66,10 @@ class AtomsBlock(Block):
     message_cutoff : float or "auto", default="auto"
         Distance up to which atoms send each other messages in each round, in Angstrom; 0 for
         none. "auto" is 0 for crystals, and for molecules `cutoff`.
+    per_atom : bool, default=False
+        Whether each atom has latents and a prediction of its own, whose means over the structure
+        are those of the structure: then :func:`~sknestedae.inspection.atom_scores` gives each
+        atom's exact share of a prediction, and ``atom_predictions`` its own.
     n_features : int, default=256
         Surroundings are described by so many numbers at most: the directions in which those of
         the training set differ most.
@@ -114,6 +118,7 @@ class AtomsBlock(Block):
         embedding: int = 32,
         degree: int | str = "auto",
         message_cutoff: float | str = "auto",
+        per_atom: bool = False,
         n_features: int = 256,
     ) -> None:
         self.cutoff = cutoff
@@ -124,6 +129,7 @@ class AtomsBlock(Block):
         self.embedding = embedding
         self.degree = degree
         self.message_cutoff = message_cutoff
+        self.per_atom = per_atom
         self.n_features = n_features
 
     def _geometry(self, is_periodic: bool) -> Geometry:
@@ -165,6 +171,7 @@ class AtomsBlock(Block):
             n_gaussians=_N_GAUSSIANS if sends else 0,
             n_channels=_N_CHANNELS,
             cutoff=float(self._geometry(False).message_cutoff) if sends else 0.0,
+            per_atom=check_bool("per_atom", self.per_atom),
         )
         return encoder, encoder.n_outputs
 

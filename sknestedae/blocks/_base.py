@@ -82,6 +82,10 @@ class Block(BaseEstimator, ABC):
     # the names that the codec gives them, behind the values and what of them is missing.
     reads_ragged: ClassVar[bool] = False
 
+    # Whether parts of a row, such as atoms, have latents and predictions of their own, whose means
+    # are those of the row. Then the encoder has a method ``parts``.
+    per_atom: bool = False
+
     # How much the error of the cumulative distribution counts beside those of entries; a setting
     # of blocks whose numbers can be a distribution along an axis.
     cumulative_weight: float = 0.0

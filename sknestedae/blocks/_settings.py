@@ -63,6 +63,13 @@ def check_fraction(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_bool(name: str, value: Any) -> bool:
+    """Give True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False; got {value!r}.")
+    return value
+
+
 def check_count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
     """Give an integer that is not below the least, nor above the most."""
     is_integer = isinstance(value, Integral) and not isinstance(value, bool)

@@ -5,9 +5,11 @@ questions: :func:`encoder_weights` and :func:`column_usage`, which columns enter
 :func:`latent_correlations`, with which variables a latent goes; and :func:`integrated_gradients`,
 how much each entry of a row adds to a latent or a prediction, through all stages. Of images whose
 latents do not depend on how they were turned, :func:`rotation_angles` gives the angles. Of several
-kinds of data, :func:`translation_scores` tells how much each tells of the others.
+kinds of data, :func:`translation_scores` tells how much each tells of the others. Of structures of
+atoms, :func:`atom_scores` and :func:`atom_predictions` tell what each atom adds to a prediction.
 """
 
+from ._atoms import atom_predictions, atom_scores
 from ._attributions import integrated_gradients
 from ._correlations import latent_correlations
 from ._rotation import rotation_angles
@@ -15,6 +17,8 @@ from ._translations import translation_scores
 from ._weights import column_usage, encoder_weights
 
 __all__ = [
+    "atom_predictions",
+    "atom_scores",
     "column_usage",
     "encoder_weights",
     "integrated_gradients",

@@ -183,7 +183,7 @@ def integrated_gradients(
     if latent is not None:
         choose, chains = _latent_of(chain, latent), [chain]
     else:
-        choose = _output_of(chain, output)
+        choose = output_of(chain, output)
         last = len(chain) - 1
         # of one network a stage each: their mean is the prediction of an ensemble of chains, and
         # of a last stage that is an ensemble itself
@@ -292,7 +292,7 @@ def _latent_of(chain: DifferentiableChain, latent: Any) -> _Choice:
     return lambda _, outputs: outputs.latents[:, int(latent)]
 
 
-def _output_of(chain: DifferentiableChain, output: Any) -> _Choice:
+def output_of(chain: DifferentiableChain, output: Any) -> _Choice:
     """Give the function that picks an output of the last stage's prediction, in its own unit."""
     target, name = chain.stages[-1].target, chain.names[-1]
     if target is None:
