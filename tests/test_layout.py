@@ -157,6 +157,7 @@ ORDER = {
         "_kinds",
         "_history",
         "_latent",
+        "_atoms",
         "_alignment",
         "_latent_map",
         "_manifold",
