@@ -153,9 +153,11 @@ ORDER = {
     "plotting": [
         "_base",
         "_arrays",
+        "_structures",
         "_kinds",
         "_history",
         "_latent",
+        "_atoms",
         "_alignment",
         "_latent_map",
         "_manifold",

@@ -394,7 +394,8 @@ class AtomsCodec(Codec):
 
         Its ``info`` has ``mismatch``, the root mean square difference of the values in standard
         deviations of each field; and what was decoded: ``composition``, a dict of shares of
-        elements, and ``volume_per_atom`` (cubic Angstrom) or ``n_atoms``.
+        elements, ``volume_per_atom`` (cubic Angstrom) or ``n_atoms``, and the ``radial_density``
+        at ``distances``.
         """
         cells = np.empty((len(values), 1), dtype=object)
         if len(values):
@@ -407,7 +408,15 @@ class AtomsCodec(Codec):
         return [(list(self.columns.positions), cells)]
 
     def describe(self, values: np.ndarray) -> dict[str, Any]:
-        """Say in words and numbers what encoded values of one row stand for."""
+        """Say in words and numbers what encoded values of one row stand for.
+
+        Returns
+        -------
+        dict
+            ``composition``, the shares of elements by their symbol; the size by the name
+            ``size_name``; and ``radial_density``, the square root of the mean density of
+            neighbours at ``distances`` in Angstrom.
+        """
         raw = values * self.unit + self.mean
         shares = np.clip(raw[self.fields["composition"]], 0, None)
         shares = shares / max(shares.sum(), 1e-12)
@@ -418,7 +427,12 @@ class AtomsCodec(Codec):
             if shares[k] >= _LEAST_SHARE
         }
         size = float(np.exp(np.clip(raw[-1], -50, 50)))
-        return {"composition": composition, self.size_name: size}
+        return {
+            "composition": composition,
+            self.size_name: size,
+            "radial_density": np.clip(raw[self.fields["radial"]], 0, None),
+            "distances": self.geometry.distances,
+        }
 
     @property
     def size_name(self) -> str:

@@ -84,6 +84,11 @@ class Geometry:
         angular = self.angular_cutoff if self.n_angular else 0.0
         return max(self.cutoff, angular, self.message_cutoff)
 
+    @property
+    def distances(self) -> np.ndarray:
+        """The centres of the Gaussians of the distance, in Angstrom, of shape (n_radial,)."""
+        return _centres(self.cutoff, self.n_radial)[0]
+
     def n_features(self, n_channels: int) -> int:
         """Give the number of densities of an atom."""
         n_products = n_channels * self.n_angular_radial

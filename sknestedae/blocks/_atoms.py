@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +16,11 @@ from .._persistence import public
 from .._tables._base_codec import BlockColumns, Codec
 from .._tables._layout import Layout
 from ._base import Block
+from ._drawing import draw_structures
 from ._settings import check_bool, check_count, check_length
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Gaussians of the distance of neighbours that send messages, and width of a message.
 _N_GAUSSIANS = 8
@@ -173,3 +177,29 @@ class AtomsBlock(Block):
     def make_decoder(self, layout: Layout, n_inputs: int) -> nn.Module:
         """Make a linear layer to the shares of the elements, the radial density and the size."""
         return nn.Linear(n_inputs, layout.n_values)
+
+    def plot(self, ax: Axes, given: Any, decoded: Any, layout: Layout, **keywords: Any) -> Any:
+        """Draw bars of the composition beside the radial density, a strip for each structure.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes
+        given : array-like of shape (layout.n_values,) or (n_rows, layout.n_values)
+            Shares of the elements, root of the radial density, and logarithm of the size.
+        decoded : array-like of the same shape, or None
+        layout : Layout
+        **keywords
+            ``elements``, the symbols of the elements (without it, their positions), ``distances``
+            in Angstrom, ``size``, ``names`` and ``titles``.
+
+        Returns
+        -------
+        list of matplotlib artists
+        """
+        known = {
+            "elements": [str(k) for k in range(layout.n_values - self.n_radial - 1)],
+            "distances": self._geometry(True).distances,
+        }
+        own = ("elements", "distances", "size", "names", "titles")
+        chosen = {key: value for key, value in keywords.items() if key in own}
+        return draw_structures(ax, given, decoded, **{**known, **chosen})

@@ -28,6 +28,8 @@ MAX_ROWS = 8
 _MAX_CHANNELS = 4
 # Between pictures, as a share of their size; at least a pixel.
 _GAP = 0.06
+# Elements beyond this number, and smaller shares, leave no room for their names.
+_MAX_ELEMENTS, _LEAST_SHARE = 6, 0.02
 # Lanes of dots beyond this number leave no room for their names.
 _MAX_LANES = 24
 
@@ -416,6 +418,104 @@ def _draw_tiles(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return artists
+
+
+# ---------------------------------------------------------------------------------------------
+# Structures
+
+
+def draw_structures(
+    ax: Axes,
+    given: ArrayLike,
+    decoded: ArrayLike | None = None,
+    *,
+    elements: Sequence[str],
+    distances: ArrayLike,
+    size: str = "",
+    names: Sequence[str] = ("given", "decoded"),
+    titles: Sequence[str] = (),
+) -> list[Any]:
+    """Draw structures of atoms: bars of their composition beside the radial density.
+
+    Each structure has a strip of its own. The elements with the largest shares are drawn, 6 at
+    most.
+
+    Parameters
+    ----------
+    ax : Axes
+    given : array-like of shape (n_elements + n_distances + 1,) or (n_rows, the same)
+        Shares of the elements, the square root of the mean radial density of neighbours, and the
+        logarithm of the size. NaN in a whole row that was not measured.
+    decoded : array-like of the same shape, or None
+    elements : sequence of str, length n_elements
+        Symbols.
+    distances : array-like of shape (n_distances,)
+        Of neighbours, in Angstrom.
+    size : str, default=""
+        What the size is, such as "volume per atom (Å³)"; written with the numbers above the radial
+        density. "" leaves it out.
+    names : sequence of two str
+        For the legend.
+    titles : sequence of str, default=()
+        Of the rows.
+
+    Returns
+    -------
+    list of BarContainer and Line2D
+        Of each row the bars and the line of what was given, then those of what was decoded.
+    """
+    before = np.atleast_2d(np.asarray(given, dtype=float))
+    after = None if decoded is None else np.atleast_2d(np.asarray(decoded, dtype=float))
+    groups = [before] if after is None else [before, after]
+    styles: list[dict[str, Any]] = [
+        {"color": GIVEN_COLOR, "width": 0.8, "linewidth": 2.6},
+        {"color": DECODED_COLOR, "width": 0.35, "linewidth": 1.2},
+    ]
+    ax.set_axis_off()
+    n_rows, n_elements = len(before), len(elements)
+    artists: list[Any] = []
+    for row in range(n_rows):
+        # a third of a strip is for the names below it and the title of the next one
+        place = (1 - (row + 1) / n_rows, (0.64 if n_rows > 1 else 0.9) / n_rows)
+        bars = ax.inset_axes((0.0, place[0], 0.42, place[1]))
+        lines = ax.inset_axes((0.5, place[0], 0.5, place[1]))
+        shares = [np.nan_to_num(group[row, :n_elements]) for group in groups]
+        shown = _largest(shares)
+        for group, share, style, name in zip(groups, shares, styles, names, strict=False):
+            drawn = bars.bar(range(len(shown)), share[shown], style["width"], color=style["color"])
+            line = {key: style[key] for key in ("color", "linewidth")}
+            density = group[row, n_elements:-1]
+            artists += [drawn, *lines.plot(np.asarray(distances), density, label=name, **line)]
+        bars.set_xticks(range(len(shown)), [elements[k] for k in shown], fontsize="small")
+        bars.set(xlim=(-0.6, max(len(shown), 3) - 0.4), ylim=(0, 1), yticks=[0, 1])
+        bars.set_title(titles[row] if row < len(titles) else "", fontsize="small", loc="left")
+        lines.set_title(_say_size(size, groups, row), fontsize="small", loc="left")
+        lines.set(ylim=(0, None), yticks=[])
+        if row == 0 and after is not None:
+            lines.legend(frameon=False, fontsize="small", loc="upper right", handlelength=1.4)
+        for panel in (bars, lines):
+            panel.tick_params(labelsize="small", length=2)
+            panel.spines[["top", "right"]].set_visible(False)
+        if row < n_rows - 1:
+            lines.set_xticklabels([])
+    bars.set_xlabel("Share of the atoms", fontsize="small")
+    lines.set_xlabel("Distance (Å); root of the radial density", fontsize="small")
+    return artists
+
+
+def _largest(shares: Sequence[np.ndarray]) -> np.ndarray:
+    """Give which elements to draw: those given, then those decoded, the largest share first."""
+    order = np.lexsort([-shares[-1], -shares[0]])  # the last one is the first key
+    is_large = np.max(shares, axis=0) >= _LEAST_SHARE
+    return order[is_large[order]][:_MAX_ELEMENTS]
+
+
+def _say_size(size: str, groups: Sequence[np.ndarray], row: int) -> str:
+    """Write the size of a structure as it was given, and as it was decoded."""
+    found = [float(np.exp(group[row, -1])) for group in groups]
+    if not size or not np.isfinite(found[0]):
+        return ""
+    return f"{size}: " + " → ".join(f"{value:.3g}" for value in found)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Displays of latents, training, reconstruction and chains, after scikit-learn's convention."""
 
 from ._alignment import AlignmentDisplay
+from ._atoms import AtomsDisplay
 from ._components import ComponentsDisplay
 from ._history import HistoryDisplay
 from ._latent import LatentDisplay
@@ -13,6 +14,7 @@ from ._traversal import TraversalDisplay
 
 __all__ = [
     "AlignmentDisplay",
+    "AtomsDisplay",
     "ComponentsDisplay",
     "HistoryDisplay",
     "LatentDisplay",

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from .._estimators._unwrap import steps_before
 from .._tables._input import as_array
+from .._tables._structures import is_structure
 from ..blocks._drawing import draw_array
 from ._base import column_positions, columns_to_draw, core_of, match_columns
 
@@ -97,7 +98,8 @@ def shape_of_cells(column: pd.Series) -> tuple[int, ...]:
 
 
 def _is_array(cell: Any) -> bool:
-    return not isinstance(cell, str) and np.ndim(cell) > 0
+    # NumPy takes a structure for the list of its atoms
+    return not isinstance(cell, str) and not is_structure(cell) and np.ndim(cell) > 0
 
 
 def read_array(X: pd.DataFrame, array: ArrayColumns) -> np.ndarray:

@@ -13,6 +13,7 @@ from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table, innermost, up_to_stage
 from .._tables._input import to_pandas
 from .._tables._target import r2
+from ..blocks._drawing import draw_structures
 from ._arrays import (
     ArrayColumns,
     axis_of,
@@ -44,6 +45,7 @@ from ._base import (
     shorten,
     three_digits,
 )
+from ._structures import compare_structures, has_structures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,8 +63,9 @@ class ReconstructionDisplay:
     the fraction of its samples that are reconstructed correctly. Columns that are one array, such
     as a spectrum or an image, have one panel with four rows: Q1 to Q4 are the middle ones of the
     four quartiles of the error, from the smallest to the largest. A block that decodes an array in
-    a pose of its own has it turned as the true one first. Entries that were not measured are left
-    out.
+    a pose of its own has it turned as the true one first. A column of structures has such a panel
+    with four rows, too: bars of the composition beside the mean radial density. Entries that were
+    not measured are left out.
 
     It is recommended to use :func:`~sknestedae.plotting.ReconstructionDisplay.from_estimator` or
     :func:`~sknestedae.plotting.ReconstructionDisplay.from_reconstruction` to create a display.
@@ -91,7 +94,9 @@ class ReconstructionDisplay:
     metrics_ : DataFrame of shape (n_panels, 4)
         For each column or array: the number of measured samples ``n_samples``, mean absolute error
         ``mae`` and ``r2`` of numbers, and ``accuracy`` (the fraction that is correct) of
-        categories. Of an array, the errors and squares of all elements are taken together.
+        categories. Of an array, the errors and squares of all elements are taken together. Of
+        structures, `r2` is the mean of those of the composition, the radial density and the size,
+        and `accuracy` the fraction whose nearest known structure has their composition.
     artists_ : list of matplotlib PathCollection, BarContainer or list of matplotlib Artist
         The points or the bars of each panel; what an array drew.
     lines_ : list of matplotlib Line2D or None
@@ -186,15 +191,23 @@ class ReconstructionDisplay:
                 f"The 'columns' parameter must name columns to draw if X has more than "
                 f"{_MAX_PANELS}; X has {len(chosen)}."
             )
-        own = {j for array in arrays for j in array.columns}
+        structures = {
+            j
+            for j, k in positions.items()
+            if has_structures(true.iloc[:, j]) or has_structures(reconstructed.iloc[:, k])
+        }
+        own = {j for array in arrays for j in array.columns} | structures
         alone = {j: k for j, k in positions.items() if j not in own}
         categorical = categorical_positions(
             self.categorical_features, X, true, reconstructed, alone
         )
         n_axes = [len(what.shape) for what in chosen if isinstance(what, ArrayColumns)]
+        n_axes += [2 for what in chosen if isinstance(what, int) and what in structures]
         # equal squares alone are set closely; two rows of pictures are wider than high
         layout = "constrained" if n_axes else "compressed"
         single = (5.6, 3.2) if max(n_axes, default=0) > 1 else (4.8, 4.8)
+        if structures.intersection(what for what in chosen if isinstance(what, int)):
+            single = (6.4, 5.6)
         self.axes_ = make_axes(ax, len(chosen), n_cols, single_size=single, layout=layout)
         self.figure_ = self.axes_[0].figure
         panels = []
@@ -210,6 +223,8 @@ class ReconstructionDisplay:
                 before, after = before[known], after[known]
                 if not known.any():
                     panel = _blank(axes)
+                elif what in structures:
+                    panel = _draw_structures(axes, before, after, np.flatnonzero(known))
                 elif what in categorical:
                     panel = _draw_categories(axes, before, after, max_categories, bar_kwargs)
                 else:
@@ -544,6 +559,34 @@ def _draw_array(
     if np.isfinite(r2_of_array):
         metrics["r2"] = r2_of_array
     return _Panel(_say_errors(metrics, unit), metrics, artists, None, rows)
+
+
+def _draw_structures(
+    ax: Axes, true: pd.Series, reconstructed: pd.Series, places: np.ndarray
+) -> _Panel:
+    """Draw four structures, one of each quartile of the error, by composition and density."""
+    values = compare_structures(true, reconstructed)
+    if not values.measured.any():
+        return _blank(ax)
+    examples = examples_by_quartile(np.where(values.measured, values.row_errors(), np.nan), 1)
+    rows = [row for row, _ in examples]
+    artists = draw_structures(
+        ax,
+        values.given[rows],
+        values.decoded[rows],
+        elements=values.elements,
+        distances=values.distances,
+        size=values.size,
+        names=("true", "decoded"),
+        titles=[f"Q{quarter}" for _, quarter in examples],
+    )
+    same = float(values.same_formula[values.measured].mean())
+    metrics: dict[str, float] = {"n_samples": int(values.measured.sum()), "accuracy": same}
+    text = f"composition right {same:.3f}"
+    if np.isfinite(values.r2()):
+        metrics["r2"] = values.r2()
+        text = f"R² {metrics['r2']:.3f}, {text}"
+    return _Panel(text, metrics, artists, None, places[rows].tolist())
 
 
 def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, float]:

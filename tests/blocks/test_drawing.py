@@ -10,13 +10,14 @@ import pytest
 from cases.arrays import ENERGY, ShapeOnly, make_images, make_spectra
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknestedae.blocks import Layout
+from sknestedae.blocks import AtomsBlock, Layout
 from sknestedae.blocks._drawing import (
     as_images,
     color_limits,
     draw_entries,
     draw_images,
     draw_spectrum,
+    draw_structures,
     draw_values,
     shift_between,
 )
@@ -172,6 +173,66 @@ def test_keywords_reach_the_pictures(ax):
     images = draw_images(ax, make_images(2), shape=(5, 6), image_kwargs=kwargs)
     assert images[0].get_cmap().name == "gray"
     assert images[1].get_clim() == (0, 7)
+
+
+# -- structures
+
+ELEMENTS, DISTANCES = ["Br", "K", "Na"], [1.0, 2.0, 3.0]
+# shares, density, and the logarithm of the size: 8 given, 9 decoded
+GIVEN = np.array([0.5, 0.0, 0.5, 0.0, 1.0, 2.0, np.log(8)])
+DECODED = np.array([0.4, 0.6, 0.0, 0.5, 1.5, 1.0, np.log(9)])
+
+
+def heights(bars):
+    return [bar.get_height() for bar in bars]
+
+
+def test_composition_and_radial_density(ax):
+    names = {"elements": ELEMENTS, "distances": DISTANCES, "size": "Å³ an atom"}
+    before, line, after, decoded_line = draw_structures(ax, GIVEN, DECODED, **names)
+    bars, lines = ax.child_axes
+    assert texts(bars.get_xticklabels()) == ["Br", "Na", "K"]  # the given ones first
+    assert heights(before) == [0.5, 0.5, 0.0]
+    assert heights(after) == [0.4, 0.0, 0.6]
+    assert_array_equal(line.get_xydata(), np.column_stack([DISTANCES, GIVEN[3:6]]))
+    assert_array_equal(decoded_line.get_ydata(), DECODED[3:6])
+    assert lines.get_title(loc="left") == "Å³ an atom: 8 → 9"
+    assert texts(lines.get_legend().get_texts()) == ["given", "decoded"]
+
+
+def test_each_structure_has_a_strip(ax):
+    rows = np.array([GIVEN, DECODED, np.full(7, np.nan)])
+    names = {"elements": ELEMENTS, "distances": DISTANCES, "titles": ["a", "b", "c"]}
+    artists = draw_structures(ax, rows, rows[::-1], **names)
+    assert len(artists) == 12
+    panels = np.reshape(ax.child_axes, (3, 2))
+    assert [panel.get_title(loc="left") for panel in panels[:, 0]] == ["a", "b", "c"]
+    bottoms = [panel.get_position().y0 for panel in panels[:, 0]]
+    assert bottoms == sorted(bottoms, reverse=True)
+    assert [panel.get_legend() is None for panel in panels[:, 1]] == [False, True, True]
+
+
+def test_a_structure_alone_has_no_legend(ax):
+    artists = draw_structures(ax, GIVEN, elements=ELEMENTS, distances=DISTANCES, size="atoms")
+    assert len(artists) == 2
+    assert ax.child_axes[1].get_legend() is None
+    assert ax.child_axes[1].get_title(loc="left") == "atoms: 8"
+
+
+def test_of_many_elements_the_largest_shares(ax):
+    shares = np.array([0.01, 0.02, 0.03, 0.04, 0.1, 0.15, 0.2, 0.45])
+    row = np.concatenate([shares, [1.0, 0.0]])
+    draw_structures(ax, row, elements=list("abcdefgh"), distances=[1.0])
+    assert texts(ax.child_axes[0].get_xticklabels()) == list("hgfedc")
+
+
+def test_the_block_of_structures_draws_so(ax):
+    block = AtomsBlock(n_radial=3, cutoff=5.0)
+    _, line = block.plot(ax, GIVEN, None, Layout(7), label="x", elements=ELEMENTS)
+    assert texts(ax.child_axes[0].get_xticklabels()) == ["Br", "Na"]
+    assert_array_equal(line.get_xdata(), [0.5, 2.75, 5.0])
+    block.plot(ax, GIVEN, None, Layout(7))
+    assert texts(ax.child_axes[2].get_xticklabels()) == ["0", "2"]
 
 
 # -- dots
