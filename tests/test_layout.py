@@ -215,6 +215,7 @@ GENERAL_TESTS = {
     "passthrough",
     "persistence",
     "random_tables",
+    "structures",
     "variational",
 }
 
