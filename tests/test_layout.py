@@ -224,6 +224,7 @@ GENERAL_TESTS = {
     "passthrough",
     "persistence",
     "random_tables",
+    "structures",
     "variational",
 }
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.metrics import pairwise_distances_argmin_min
-from sklearn.utils import gen_batches
 
 from .._notices import notice
 from .._tables._base_codec import BlockColumns, Codec, Piece
@@ -301,8 +300,8 @@ class AtomsCodec(Codec):
     ) -> Iterator[tuple[int, Structure, Surroundings]]:
         """Give rows and structures with the surroundings of their atoms."""
         geometry, channels = self.geometry, self.channels
-        for chunk in gen_batches(len(structures), _AT_ONCE):
-            part = structures[chunk]
+        for start in range(0, len(structures), _AT_ONCE):  # there may be none
+            part = structures[start : start + _AT_ONCE]
             try:
                 found = CACHE.find([structure for _, structure in part], geometry, channels)
             except SurroundingsError as error:

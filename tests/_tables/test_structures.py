@@ -2,13 +2,13 @@
 
 import builtins
 from collections import namedtuple
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from cases.structures import Crystal, Sites
 from numpy.testing import assert_array_equal
 
 from sknestedae._tables._structures import (
@@ -21,39 +21,6 @@ from sknestedae._tables._structures import (
 
 CELL = np.array([[3.0, 0.1, 0.0], [0.0, 3.5, 0.2], [0.3, 0.0, 4.0]])
 POSITIONS = np.array([[0.0, 0.0, 0.0], [1.4, 1.5, 1.6]])
-
-
-class Sites:
-    """What pymatgen's IMolecule and Molecule have; an attribute error where not ordered."""
-
-    def __init__(self, numbers, positions, ordered=True):
-        self._numbers, self._positions, self._ordered = numbers, positions, ordered
-
-    @property
-    def is_ordered(self):
-        return self._ordered
-
-    @property
-    def species(self):
-        if not self._ordered:
-            raise AttributeError("species property only works for ordered sites!")
-        return [SimpleNamespace(Z=number, symbol="?") for number in self._numbers]
-
-    @property
-    def cart_coords(self):
-        return np.array(self._positions)
-
-
-class Crystal(Sites):
-    """What pymatgen's IStructure and Structure have."""
-
-    def __init__(self, numbers, positions, cell, pbc=(True, True, True), ordered=True):
-        super().__init__(numbers, positions, ordered)
-        self._lattice = SimpleNamespace(matrix=np.array(cell), pbc=pbc)
-
-    @property
-    def lattice(self):
-        return self._lattice
 
 
 def atoms(numbers=(11, 17), positions=POSITIONS, cell=CELL, pbc=True):
