@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from ase.build import bulk, molecule
+from ase.build import bulk
 from cases.array_tables import as_cells
 from cases.structures import (
     SAME_CRYSTALS,
