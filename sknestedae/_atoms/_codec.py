@@ -210,6 +210,8 @@ class AtomsCodec(Codec):
         values = self._learn(some, weight)
         self.known_values = ((values - self.mean) / self.unit).astype(np.float32)
         self.numeric = self.columns.positions * self._n_values
+        if rows is not None:  # those that are held out are no news
+            self.note_unlearnt(X)
         return self
 
     def _learn(self, some: list[tuple[int, Structure]], weight: np.ndarray) -> np.ndarray:
