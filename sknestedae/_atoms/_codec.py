@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,9 @@ _FEW_ELEMENTS = 6
 # Main directions are divided by this power of their variance: halfway between their own sizes and
 # one size for all, which would make much of those that hardly vary.
 _WHITENING = 0.25
+
+# Atomic numbers are below it.
+_N_NUMBERS = 119
 
 # An element with a smaller share is left out of a decoded composition.
 _LEAST_SHARE = 0.005
@@ -213,6 +217,8 @@ class AtomsCodec(Codec):
         self.known = [structure for _, structure in some]
         values = self._learn(some, weight)
         self.known_values = ((values - self.mean) / self.unit).astype(np.float32)
+        if rows is not None:  # those that early stopping holds out are no news
+            self.note_unlearnt(X)
         self.numeric = self.columns.positions * self._n_values
         return self
 
@@ -222,11 +228,20 @@ class AtomsCodec(Codec):
         with_atoms = set(_evenly(len(some), n_kept))
         values = np.empty((len(some), self._n_values))
         densities, counts = [], []
-        for i, (_, structure, found) in enumerate(self._with_surroundings(some)):
-            values[i] = self._values(structure, found)
-            if i in with_atoms:
-                densities.append(found.densities)
-                counts.append(weight[i] * found.shares)
+        # without angles and pairs, which the values that come back do not need
+        plain = replace(self.geometry, n_angular=0, message_cutoff=0.0)
+        for geometry, own in (
+            (self.geometry, [i for i in range(len(some)) if i in with_atoms]),
+            (plain, [i for i in range(len(some)) if i not in with_atoms]),
+        ):
+            for chunk, found in self._with_surroundings([some[i] for i in own], geometry):
+                places = own[chunk]
+                values[places] = self._values([some[i][1] for i in places], found)
+                if geometry is self.geometry:
+                    densities += [one.densities for one in found]
+                    counts += [
+                        w * one.shares for w, one in zip(weight[places], found, strict=True)
+                    ]
         self._learn_values(values, weight)
         self._learn_directions(np.concatenate(densities), np.concatenate(counts))
         return values
@@ -296,19 +311,31 @@ class AtomsCodec(Codec):
             raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
 
     def _with_surroundings(
-        self, structures: Sequence[tuple[int, Structure]]
-    ) -> Iterator[tuple[int, Structure, Surroundings]]:
-        """Give rows and structures with the surroundings of their atoms."""
-        geometry, channels = self.geometry, self.channels
+        self, structures: Sequence[tuple[int, Structure]], geometry: Geometry
+    ) -> Iterator[tuple[slice, list[Surroundings]]]:
+        """Give the surroundings of the atoms of structures, some hundred at a time.
+
+        Parameters
+        ----------
+        structures : sequence of (int, Structure)
+            With their rows, for messages.
+        geometry : Geometry
+
+        Yields
+        ------
+        slice
+            Which of the structures.
+        list of Surroundings
+        """
         for start in range(0, len(structures), _AT_ONCE):  # there may be none
-            part = structures[start : start + _AT_ONCE]
+            chunk = slice(start, start + _AT_ONCE)
+            part = [structure for _, structure in structures[chunk]]
             try:
-                found = CACHE.find([structure for _, structure in part], geometry, channels)
+                found = CACHE.find(part, geometry, self.channels)
             except SurroundingsError as error:
-                row = part[error.row][0]
+                row = structures[start + error.row][0]
                 raise ValueError(f"{self._column()} holds, in row {row}, {error}") from error
-            for (row, structure), own in zip(part, found, strict=True):
-                yield row, structure, own
+            yield chunk, found
 
     def _column(self) -> str:
         return f"Column {self.columns.labels.name(self.columns.positions[0])}"
@@ -342,20 +369,20 @@ class AtomsCodec(Codec):
         values = np.zeros((len(found), self._n_values), dtype=self._dtype)
         measured = np.array([structure is not None for _, structure in found], dtype=bool)
         n_atoms = sum(len(s.numbers) for _, s in found if s is not None)
-        atoms = _Atoms.empty(n_atoms, len(found), self.projection.shape[1], self._dtype)
+        atoms = _Atoms(n_atoms, len(found), self.projection.shape[1], self._dtype)
         pairs: list[Edges] = []
         n_pairs = np.zeros(len(found), dtype=np.int64)
         for row, structure in found:
             self._check_kind(row, structure)
         given = [(row, structure) for row, structure in found if structure is not None]
-        for row, structure, own in self._with_surroundings(given):
-            values[row] = (self._values(structure, own) - self.mean) / self.unit
-            counts = own.shares * (1.0 if self.is_periodic else len(structure.numbers))
-            densities = (own.densities - self.centre) @ self.projection
-            atoms.add(row, own.numbers, densities, counts / self.size)
+        for chunk, around in self._with_surroundings(given, self.geometry):
+            rows = [row for row, _ in given[chunk]]
+            structures = [structure for _, structure in given[chunk]]
+            values[rows] = (self._values(structures, around) - self.mean) / self.unit
+            atoms.add(rows, *self._encode_atoms(structures, around))
             if self.geometry.message_cutoff:
-                pairs.append(own.edges)
-                n_pairs[row] = len(own.edges.source)
+                pairs += [own.edges for own in around]
+                n_pairs[rows] = [len(own.edges.source) for own in around]
         ragged = {"atoms": atoms.ragged()}
         if self.geometry.message_cutoff:
             ragged["pairs"] = _ragged_pairs(pairs, n_pairs, self._dtype)
@@ -363,15 +390,36 @@ class AtomsCodec(Codec):
         known = np.repeat(measured[:, None], self._n_values, axis=1)
         return Encoded(values, None if measured.all() else known, ragged)
 
-    def _values(self, structure: Structure, found: Surroundings) -> np.ndarray:
+    def _encode_atoms(
+        self, structures: Sequence[Structure], found: Sequence[Surroundings]
+    ) -> tuple[list[int], np.ndarray, np.ndarray, np.ndarray]:
+        """Give of structures how many atoms enter, their numbers, densities and counts."""
+        densities = np.concatenate([own.densities for own in found]).astype(self._dtype)
+        densities -= self.centre.astype(self._dtype)
+        shares = [own.shares for own in found]
+        if not self.is_periodic:
+            shares = [
+                own * (len(structure.numbers) / self.size)
+                for own, structure in zip(shares, structures, strict=True)
+            ]
+        return (
+            [len(own.numbers) for own in found],
+            np.concatenate([own.numbers for own in found]),
+            densities @ self.projection.astype(self._dtype),
+            np.concatenate(shares),
+        )
+
+    def _values(
+        self, structures: Sequence[Structure], found: Sequence[Surroundings]
+    ) -> np.ndarray:
         """Give the values that come back: shares of elements, radial density, size."""
-        values = np.zeros(self._n_values)
-        place = np.searchsorted(self.elements, structure.numbers)
-        is_known = np.isin(structure.numbers, self.elements)
-        np.add.at(values, place[is_known], 1 / len(structure.numbers))
-        values[self.fields["radial"]] = found.radial
-        n_atoms = len(structure.numbers)
-        values[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
+        values = np.zeros((len(structures), self._n_values))
+        for own, structure in zip(values, structures, strict=True):
+            n_atoms = len(structure.numbers)
+            counts = np.bincount(structure.numbers, minlength=_N_NUMBERS)[self.elements]
+            own[self.fields["composition"]] = counts / n_atoms
+            own[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
+        values[:, self.fields["radial"]] = [own.radial for own in found]
         return values
 
     def classes_of(self, structures: Sequence[Structure]) -> list[np.ndarray]:
@@ -511,50 +559,57 @@ class AtomsCodec(Codec):
         self.numeric = self.columns.positions * self._n_values
 
 
-class _Atoms(NamedTuple):
-    """Room for the atoms of all rows, equal ones of a structure once."""
+class _Atoms:
+    """Room for the atoms of all rows, equal ones of a structure once.
 
-    numbers: np.ndarray
-    densities: np.ndarray
-    counts: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
+    Parameters
+    ----------
+    n_atoms : int
+        At most.
+    n_rows : int
+    n_features : int
+    dtype : dtype
+    """
 
-    @classmethod
-    def empty(cls, n_atoms: int, n_rows: int, n_features: int, dtype: np.dtype) -> _Atoms:
-        return cls(
-            np.empty(n_atoms, dtype=np.int64),
-            np.empty((n_atoms, n_features), dtype=dtype),
-            np.empty(n_atoms, dtype=dtype),
-            np.zeros(n_rows, dtype=np.int64),
-            np.zeros(n_rows, dtype=np.int64),
-        )
+    def __init__(self, n_atoms: int, n_rows: int, n_features: int, dtype: np.dtype) -> None:
+        self.numbers = np.empty(n_atoms, dtype=np.int64)
+        self.densities = np.empty((n_atoms, n_features), dtype=dtype)
+        self.counts = np.empty(n_atoms, dtype=dtype)
+        self.starts = np.zeros(n_rows, dtype=np.int64)
+        self.lengths = np.zeros(n_rows, dtype=np.int64)
+        self.n_atoms = 0
 
     def add(
-        self, row: int, numbers: np.ndarray, densities: np.ndarray, counts: np.ndarray
+        self,
+        rows: list[int],
+        lengths: list[int],
+        numbers: np.ndarray,
+        densities: np.ndarray,
+        counts: np.ndarray,
     ) -> None:
-        """Put the atoms of a row, which is behind all before, in their place."""
-        start = int(self.lengths[:row].sum())
-        own = slice(start, start + len(numbers))
+        """Put the atoms of rows behind those that are there."""
+        own = slice(self.n_atoms, self.n_atoms + len(numbers))
         self.numbers[own], self.densities[own], self.counts[own] = numbers, densities, counts
-        self.starts[row], self.lengths[row] = start, len(numbers)
+        self.starts[rows] = self.n_atoms + np.cumsum(lengths) - lengths
+        self.lengths[rows] = lengths
+        self.n_atoms = own.stop
 
     def ragged(self) -> Ragged:
         """Give what is filled."""
-        n_atoms = int(self.lengths.sum())
         columns = {
-            "numbers": self.numbers[:n_atoms],
-            "densities": self.densities[:n_atoms],
-            "counts": self.counts[:n_atoms],
+            name: getattr(self, name)[: self.n_atoms]
+            for name in ("numbers", "densities", "counts")
         }
         return Ragged(columns, self.starts, self.lengths)
 
 
 def _ragged_pairs(pairs: list[Edges], lengths: np.ndarray, dtype: np.dtype) -> Ragged:
     """Give the pairs of neighbours of all rows; atoms are counted in their own row."""
+    n_most = max((int(own.source.max(initial=0)) for own in pairs), default=0)
+    small = np.int16 if n_most <= np.iinfo(np.int16).max else np.int32
     parts: dict[str, tuple[list[np.ndarray], Any]] = {
-        "receiver": ([own.source for own in pairs], np.int32),
-        "sender": ([own.target for own in pairs], np.int32),
+        "receiver": ([own.source for own in pairs], small),
+        "sender": ([own.target for own in pairs], small),
         "distance": ([own.distances for own in pairs], dtype),
         "weight": ([own.weights for own in pairs], dtype),
     }

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,6 +44,8 @@ _RESOLUTION = 1e-4
 # Structures are described together until they have so many pairs: NumPy's time for a call is
 # shared, and the arrays stay in the processor's cache.
 _PAIRS_AT_ONCE = 8192
+# Of a structure with more pairs, values of pairs are made and summed in parts.
+_PAIRS_IN_MEMORY = 65_536
 
 
 @dataclass(frozen=True)
@@ -412,7 +414,9 @@ class _Chunk:
                     self.row + int(row),
                 )
 
-    def _sums(self, values: np.ndarray, near: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    def _sums(
+        self, values_of: Callable[[np.ndarray], np.ndarray], n_values: int, near: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Sum what pairs have over the neighbours of each atom.
 
         First over neighbours of one element, of which there are few, then over elements with
@@ -420,9 +424,12 @@ class _Chunk:
 
         Parameters
         ----------
-        values : ndarray of shape (n_pairs, n_values)
-        near : ndarray of int, optional
-            Which pairs they are of; all by default.
+        values_of : callable
+            From pairs, by their position, to an ndarray of shape (n_pairs, n_values). It is asked
+            for some at a time, as all of a large structure would need much memory.
+        n_values : int
+        near : ndarray of int
+            Which pairs to sum over.
 
         Returns
         -------
@@ -430,18 +437,22 @@ class _Chunk:
         total : ndarray of shape (n_atoms, n_values)
             Of all neighbours, each with weight 1.
         """
-        source, target = self.source, self.target
-        if near is not None:
-            source, target = source[near], target[near]
         weights = self.channels.weights
-        n_atoms, shape = len(self.numbers), (len(self.numbers), weights.shape[1], values.shape[1])
-        if not len(source):
-            return np.zeros(shape), np.zeros((n_atoms, values.shape[1]))
-        bins = source * (_LAST_ELEMENT + 1) + self.numbers[target]
+        n_atoms, shape = len(self.numbers), (len(self.numbers), weights.shape[1], n_values)
+        if not len(near):
+            return np.zeros(shape), np.zeros((n_atoms, n_values))
+        bins = self.source[near] * (_LAST_ELEMENT + 1) + self.numbers[self.target[near]]
         order = np.argsort(bins, kind="stable")
         bins = bins[order]
         firsts = _firsts(np.diff(bins) != 0)
-        by_element = _sum_groups(values, order, firsts)
+        bounds = np.append(firsts, len(order))
+        by_element = np.empty((len(firsts), n_values))
+        # groups are cut where the next part of pairs begins
+        cuts = np.searchsorted(firsts, np.arange(0, len(order), _PAIRS_IN_MEMORY))
+        for low, high in zip(cuts, np.append(cuts[1:], len(firsts)), strict=True):
+            part = order[bounds[low] : bounds[high]]
+            own = firsts[low:high] - bounds[low]
+            by_element[low:high] = _sum_groups(values_of(near[part]), np.arange(len(part)), own)
         atoms, elements = np.divmod(bins[firsts], _LAST_ELEMENT + 1)
         # where the rows of an atom begin; one without neighbours has none
         starts, rows = np.searchsorted(atoms, np.arange(n_atoms)), np.arange(len(atoms))
@@ -453,10 +464,15 @@ class _Chunk:
 
     def _radial(self) -> tuple[np.ndarray, np.ndarray]:
         """Give the radial densities, shape (n_atoms, n_channels * n_radial), and the total."""
-        geometry, distances = self.geometry, self.distances
-        values = gaussians(distances, geometry.cutoff, geometry.n_radial)
-        values *= (smooth_cutoff(distances, geometry.cutoff) / distances)[:, None]
-        by_channel, total = self._sums(values, None)
+        cutoff, n_radial = self.geometry.cutoff, self.geometry.n_radial
+
+        def values_of(pairs: np.ndarray) -> np.ndarray:
+            distances = self.distances[pairs]
+            values = gaussians(distances, cutoff, n_radial)
+            values *= (smooth_cutoff(distances, cutoff) / distances)[:, None]
+            return values
+
+        by_channel, total = self._sums(values_of, n_radial, np.arange(len(self.distances)))
         return by_channel.reshape(len(by_channel), -1), total
 
     def _radial_tolerance(self, radial: np.ndarray) -> np.ndarray:
@@ -474,19 +490,21 @@ class _Chunk:
         It is a product of two sums, whose slope has twice that of the Gaussians and of the
         harmonics; these turn by the degree over the distance, which is an Angstrom or more.
         """
-        geometry = self.geometry
-        near = np.flatnonzero(self.distances < geometry.angular_cutoff)
-        distances = self.distances[near]
-        degree, n_radial = geometry.n_angular, geometry.n_angular_radial
-        n_values = n_radial * (degree + 1) ** 2
-        shape = harmonics(self.vectors[near] / distances[:, None], degree)
-        values = gaussians(distances, geometry.angular_cutoff, n_radial)
-        values *= smooth_cutoff(distances, geometry.angular_cutoff)[:, None]
-        products = (values[:, :, None] * shape[:, None, :]).reshape(len(near), n_values)
+        degree, n_radial = self.geometry.n_angular, self.geometry.n_angular_radial
+        cutoff, n_harmonics = self.geometry.angular_cutoff, (degree + 1) ** 2
+
+        def values_of(pairs: np.ndarray) -> np.ndarray:
+            distances = self.distances[pairs]
+            shape = harmonics(self.vectors[pairs] / distances[:, None], degree)
+            values = gaussians(distances, cutoff, n_radial)
+            values *= smooth_cutoff(distances, cutoff)[:, None]
+            products = values[:, :, None] * shape[:, None, :]
+            return products.reshape(len(pairs), n_radial * n_harmonics)
+
+        near = np.flatnonzero(self.distances < cutoff)
         n_products = self.channels.n_channels * n_radial
-        sums = self._sums(products, near)[0].reshape(
-            len(self.numbers), n_products, (degree + 1) ** 2
-        )
+        sums = self._sums(values_of, n_radial * n_harmonics, near)[0]
+        sums = sums.reshape(len(self.numbers), n_products, n_harmonics)
         one, two = np.triu_indices(n_products)
         flat = one * n_products + two
         spectra = []
@@ -494,7 +512,7 @@ class _Chunk:
             part = sums[:, :, level**2 : (level + 1) ** 2]
             power = part @ part.transpose(0, 2, 1)
             spectra.append(np.take(power.reshape(len(power), n_products**2), flat, axis=1))
-        _, width = _centres(geometry.angular_cutoff, n_radial)
+        _, width = _centres(cutoff, n_radial)
         largest = sums[:, :, 0].max(axis=1, initial=0.0) ** 2
         tolerance = 2 * _RESOLUTION * (1 / width + degree) * largest
         return np.concatenate(spectra, axis=1), tolerance

@@ -28,6 +28,7 @@ _N_CHANNELS = 32
 
 # What "auto" stands for: of molecules, angles and messages pay; of crystals they do not.
 _DEGREE_OF_MOLECULES = 3
+_MESSAGES_OF_MOLECULES = 5.0
 
 
 @public("sknestedae.blocks")
@@ -65,12 +66,12 @@ class AtomsBlock(Block):
         spherical harmonics; 0 for none. "auto" is 0 for crystals and 3 for molecules.
     message_cutoff : float or "auto", default="auto"
         Distance up to which atoms send each other messages in each round, in Angstrom; 0 for
-        none. "auto" is 0 for crystals, and for molecules `cutoff`.
+        none. "auto" is 0 for crystals and 5 for molecules.
     per_atom : bool, default=False
         Whether each atom has latents and a prediction of its own, whose means over the structure
         are those of the structure: then :func:`~sknestedae.inspection.atom_scores` gives each
         atom's exact share of a prediction, and ``atom_predictions`` its own.
-    n_features : int, default=256
+    n_features : int, default=160
         Surroundings are described by so many numbers at most: the directions in which those of
         the training set differ most.
 
@@ -119,7 +120,7 @@ class AtomsBlock(Block):
         degree: int | str = "auto",
         message_cutoff: float | str = "auto",
         per_atom: bool = False,
-        n_features: int = 256,
+        n_features: int = 160,
     ) -> None:
         self.cutoff = cutoff
         self.n_radial = n_radial
@@ -138,7 +139,7 @@ class AtomsBlock(Block):
         if isinstance(degree, str) and degree == "auto":
             degree = 0 if is_periodic else _DEGREE_OF_MOLECULES
         if isinstance(messages, str) and messages == "auto":
-            messages = 0.0 if is_periodic else self.cutoff
+            messages = 0.0 if is_periodic else _MESSAGES_OF_MOLECULES
         return Geometry(
             cutoff=check_length("cutoff", self.cutoff),
             n_radial=check_count("n_radial", self.n_radial, least=2),

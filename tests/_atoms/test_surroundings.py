@@ -378,6 +378,13 @@ def test_together_and_alone_are_the_same(monkeypatch, n_pairs):
     assert surroundings_of([], FULL, PROPERTIES) == []
 
 
+@pytest.mark.parametrize("n_pairs", [1, 7, 100])
+def test_pairs_may_be_summed_in_parts(monkeypatch, n_pairs):
+    whole = describe(perovskite())
+    monkeypatch.setattr(_surroundings, "_PAIRS_IN_MEMORY", n_pairs)
+    assert_same(describe(perovskite()), whole)
+
+
 def test_geometries():
     assert Geometry() == Geometry(cutoff=7.0)
     assert Geometry(n_angular=0, angular_cutoff=9.0).reach == 7.0
