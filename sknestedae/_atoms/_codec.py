@@ -333,7 +333,7 @@ class AtomsCodec(Codec):
                 found = CACHE.find(part, geometry, self.channels)
             except SurroundingsError as error:
                 row = structures[start + error.row][0]
-                raise ValueError(f"{self._column()} holds, in row {row}, {error}") from error
+                raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
             yield chunk, found
 
     def _column(self) -> str:
