@@ -109,7 +109,7 @@ def column_of_structures(X: Any, name: str) -> Any:
 
 
 def _has_structure(values: Any) -> bool:
-    """Tell whether any of some values is a structure of atoms; what else is there is told later."""
+    """Tell whether any of some values is a structure of atoms."""
     return any(is_structure(value) for value in values)
 
 
@@ -303,6 +303,9 @@ def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
         return X
     values = _as_objects(X)
     kinds = {type(value) for value in values.flat}
+    if cells and isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == 1:
+        # what else there is in a column of structures is told by who reads it
+        kinds = set() if any(map(is_structure_type, kinds)) else kinds
     if cells and isinstance(X, np.ndarray) and X.ndim <= 2:
         kinds = {k for k in kinds if not (issubclass(k, _ARRAYS) or is_structure_type(k))}
     _refuse_others(kinds, name)
