@@ -172,6 +172,8 @@ class AutoencoderModule(nn.Module):
     ----------
     encoder_weights, weights : list of Parameter
         Weights that the L1 and the L2 penalty act on: no biases.
+    block_widths : dict of str to int
+        Width of what each block's encoder gives.
     dense_layers : list of torch.nn.Linear
         All but what blocks of other kinds than DenseBlock bring with them.
     """
@@ -201,12 +203,13 @@ class AutoencoderModule(nn.Module):
         self.layouts = dict(layouts)
         self.blocks = dict(blocks)
         self.n_components = n_components
-        widths = {}
+        widths: dict[str, int] = {}
         self.block_encoders = nn.ModuleDict()
         for name, block in blocks.items():
             self.block_encoders[name], widths[name] = make_block_encoder(
                 name, block, layouts[name]
             )
+        self.block_widths = widths
         n_latents = 2 * n_components if is_variational else n_components
 
         def make_encoder(n_inputs: int) -> nn.Sequential:
