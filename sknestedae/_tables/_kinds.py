@@ -13,14 +13,7 @@ import pandas as pd
 
 from ._cells import cells_of, holds_arrays, holds_structures, read_cells
 from ._dtypes import assemble, dtype_groups
-from ._input import (
-    as_array,
-    column_of_structures,
-    read_table,
-    read_target,
-    to_pandas,
-    unmask,
-)
+from ._input import as_array, read_table, read_target, to_pandas, unmask
 from ._scales import check_names
 from ._structures import is_structure
 
@@ -127,7 +120,7 @@ def stack_kinds(**kinds):
 def _read_kind(given: Any, name: str) -> _Kind:
     """Read one kind of any spelling."""
     has_index = isinstance(given, pd.DataFrame | pd.Series)
-    value = column_of_structures(as_array(to_pandas(given, name)), name)
+    value = as_array(to_pandas(given, name))
     if isinstance(value, np.ma.MaskedArray):
         value = unmask(value)
     if isinstance(value, pd.Series) and holds_arrays(value):
