@@ -220,8 +220,6 @@ class AtomsCodec(Codec):
         if rows is not None:  # those that early stopping holds out are no news
             self.note_unlearnt(X)
         self.numeric = self.columns.positions * self._n_values
-        if rows is not None:  # those that are held out are no news
-            self.note_unlearnt(X)
         return self
 
     def _learn(self, some: list[tuple[int, Structure]], weight: np.ndarray) -> np.ndarray:
