@@ -41,6 +41,7 @@ from ._atoms_data import (
     mean_frequencies,
 )
 from ._atoms_peers import Struct2prop
+from ._atoms_qm9 import memory, qm9
 from ._report import Report
 from .spectra import pooled_r2
 
@@ -364,6 +365,8 @@ PARTS: dict[str, Callable[[Report], None]] = {
     "nest": nest,
     "invariance": invariance,
     "speed": speed,
+    "qm9": qm9,
+    "memory": memory,
 }
 
 

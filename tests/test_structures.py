@@ -324,9 +324,13 @@ def test_elements_of_held_out_rows_are_no_surprise(data):
     make().fit(X, y, sample_weight=weight).predict(X)  # the table of fit had them
     labelled = [own for own in X if "Li" not in own.symbols]
     many = [*labelled, bulk("CsI", "rocksalt", a=6.5)]
-    for seed in range(4):  # in some of these fits early stopping holds out the caesium
+    composition = []
+    for seed in range(4):
         model = make(early_stopping=True, validation_fraction=0.5, random_state=seed)
         model.fit(many, np.arange(float(len(many)))).predict(many)
+        composition.append(model.blocks_["X"].layout.n_numeric)
+    # early stopping held out the caesium in some of the fits, but not in all
+    assert len(set(composition)) == 2
 
 
 # ---------------------------------------------------------------------------------------------
@@ -428,7 +432,7 @@ def test_early_stopping(data):
 def test_a_fit_lowers_the_loss(data):
     model = make(max_iter=60, batch_size=8).fit(*data)
     for name in ("train_reconstruction", "train_prediction"):
-        assert model.history_[name].iloc[-1] < 0.6 * model.history_[name].iloc[0]
+        assert model.history_[name].iloc[-1] < 0.7 * model.history_[name].iloc[0]
 
 
 # -- in files

@@ -220,28 +220,27 @@ class AtomsCodec(Codec):
         if rows is not None:  # those that early stopping holds out are no news
             self.note_unlearnt(X)
         self.numeric = self.columns.positions * self._n_values
+        if rows is not None:  # those that are held out are no news
+            self.note_unlearnt(X)
         return self
 
     def _learn(self, some: list[tuple[int, Structure]], weight: np.ndarray) -> np.ndarray:
         """Learn from some structures; give the values that come back of each."""
         n_kept = -(-_ENOUGH_ATOMS * len(some) // sum(len(s.numbers) for _, s in some))
-        with_atoms = set(_evenly(len(some), n_kept))
+        with_atoms = np.array(_evenly(len(some), n_kept))
         values = np.empty((len(some), self._n_values))
         densities, counts = [], []
+        others = np.setdiff1d(np.arange(len(some)), with_atoms)
         # without angles and pairs, which the values that come back do not need
         plain = replace(self.geometry, n_angular=0, message_cutoff=0.0)
-        for geometry, own in (
-            (self.geometry, [i for i in range(len(some)) if i in with_atoms]),
-            (plain, [i for i in range(len(some)) if i not in with_atoms]),
-        ):
+        for geometry, own in ((self.geometry, with_atoms), (plain, others)):
             for chunk, found in self._with_surroundings([some[i] for i in own], geometry):
                 places = own[chunk]
                 values[places] = self._values([some[i][1] for i in places], found)
-                if geometry is self.geometry:
-                    densities += [one.densities for one in found]
-                    counts += [
-                        w * one.shares for w, one in zip(weight[places], found, strict=True)
-                    ]
+                if own is with_atoms:
+                    densities += [around.densities for around in found]
+                    shares = (around.shares for around in found)
+                    counts += [w * part for w, part in zip(weight[places], shares, strict=True)]
         self._learn_values(values, weight)
         self._learn_directions(np.concatenate(densities), np.concatenate(counts))
         return values
