@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae._atoms._neighbours import neighbours
-from sknestedae._atoms._surroundings import Channels, Geometry, surroundings_of
+from sknestedae._atoms._surroundings import CACHE, Channels, Geometry, surroundings_of
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._tables._structures import read_structure
 from sknestedae.blocks import AtomsBlock, SpectrumBlock
@@ -131,6 +131,7 @@ def of_networks(seeds: tuple[int, ...], **settings: Any) -> list[Scores]:
     data, found = crystals(), []
     train, test = data.data.iloc[data.train], data.data.iloc[data.test]
     for seed in seeds:
+        CACHE.clear()
         start = time.process_time()
         model = network(random_state=seed, **settings).fit(train, data.target[data.train])
         seconds = time.process_time() - start
