@@ -267,10 +267,10 @@ def qm9(report: Report) -> None:
         "frontier orbitals, polarisability and heat capacity. A permutation "
         f"(`RandomState({SEED})`): the first to learn from, the last {N_TEST:,} to test. Mean "
         "absolute errors; all five are predicted by one model. CPU seconds of one thread have the "
-        f"surroundings of atoms in them: to fit + to predict {N_TEST:,}. Autoencoders learn what a "
-        "ridge of the composition leaves. Reconstruction: R² of "
-        "composition, radial density and size of 1,000 test molecules. Settings and number of "
-        f"epochs by {N_VALIDATION:,} other molecules."
+        f"surroundings of atoms in them: to fit + to predict {N_TEST:,}. Autoencoders learn what "
+        "a ridge of the composition leaves. Reconstruction: R² of composition, radial density and "
+        "size of 1,000 test molecules. Settings and number of epochs by "
+        f"{N_VALIDATION:,} other molecules."
     )
     rows = [
         of_rival("ridge of the composition", composition_ridge),
