@@ -857,7 +857,7 @@ def test_formulas_alone():
 def test_molecules_and_crystals_do_not_mix(data, fitted):
     X, y = list(data[0]), data[1]
     X[5] = molecule("H2O")
-    message = r"mixes crystals and molecules: .* in row 0 is periodic, that in row 5 is not"
+    message = r"mixes crystals and molecules: .* row 0 is periodic in 3 directions, .* row 5 in 0"
     with pytest.raises(ValueError, match=message):
         make().fit(X, y)
     with pytest.raises(ValueError, match=r"had crystals in fit, but holds a molecule in row 1"):
@@ -865,6 +865,24 @@ def test_molecules_and_crystals_do_not_mix(data, fitted):
     of_water = make().fit(molecules()[0])
     with pytest.raises(ValueError, match=r"had molecules in fit, but holds a crystal in row 0"):
         of_water.transform(X[:1])
+
+
+def test_crystals_and_slabs_do_not_mix(data, fitted):
+    X, y = list(data[0]), data[1]
+    X[5] = X[5].copy()
+    X[5].pbc = (True, True, False)
+    message = r"mixes crystals and slabs: .* row 0 is periodic in 3 directions, .* row 5 in 2"
+    with pytest.raises(ValueError, match=message):
+        make().fit(X, y)
+    with pytest.raises(ValueError, match=r"had crystals in fit, but holds a slab in row 1"):
+        fitted.predict(X[4:7])
+
+
+def test_atoms_that_are_all_alike():
+    # of more numbers than `n_features`, the main directions are taken: here there is none
+    crystals = [bulk("Al") for _ in range(4)]
+    model = make(block=atoms_block(n_features=2)).fit(crystals)
+    assert np.isfinite(model.transform(crystals)).all()
 
 
 def test_one_structure_is_no_list(data, fitted):

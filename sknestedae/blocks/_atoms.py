@@ -36,14 +36,16 @@ class AtomsBlock(Block):
     """Crystals or molecules: a column whose cells are structures of atoms.
 
     A cell holds ``ase.Atoms``, or a structure or molecule of pymatgen, which is read by its
-    attributes; None where a row was not measured. What repeats in some direction is a crystal
-    (also a slab or a wire), all else a molecule; a column has one of both.
+    attributes; None where a row was not measured. What repeats in three directions is a crystal,
+    in two a slab, in one a wire, and in none a molecule. All structures of a column are of one of
+    these kinds, as an area and a volume cannot be compared.
 
     A structure enters as the set of its atoms, each with its element and its surroundings: radial
     densities of its neighbours. The latents are the same for atoms in another order, for a
     structure that is moved or turned, and for a cell that is doubled. The shares of its elements,
     its mean radial density and its size come back: the logarithm of the volume per atom of a
-    crystal, of the number of atoms of a molecule. From these ``inverse_transform`` and
+    crystal (of a slab or a wire, the area or the length per atom), or of the number of atoms of a
+    molecule. From these ``inverse_transform`` and
     ``complete`` give the nearest structure of those that were learnt from, never invented
     positions: as ``ase.Atoms``, whose ``info`` has the ``mismatch`` and what was decoded.
 
@@ -89,7 +91,7 @@ class AtomsBlock(Block):
     electronegativity, with a warning.
 
     Surroundings by radial densities and angular power spectra follow Behler and Parrinello (Phys.
-    Rev. Lett. 98, 146401, 2007) and Bartok, Kondor and Csanyi (Phys. Rev. B 87, 184115, 2013).
+    Rev. Lett. 98, 146401, 2007) and Bartók, Kondor and Csányi (Phys. Rev. B 87, 184115, 2013).
     The set is read as in Deep Sets (Zaheer et al., 2017), with attention.
 
     Examples
