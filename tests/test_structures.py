@@ -931,8 +931,9 @@ def test_no_two_blocks_have_parts(data):
 
 
 SETTINGS_THAT_ARE_NONE = [
-    ({"cutoff": -1}, r"cutoff must be a distance above 0 in Angstrom; got -1"),
-    ({"cutoff": "7"}, r"cutoff must be a distance above 0 in Angstrom; got '7'"),
+    ({"cutoff": -1}, r"cutoff must be a distance above 0.5 in Angstrom; got -1"),
+    ({"cutoff": 0.5}, r"cutoff must be a distance above 0\.5 in Angstrom; got 0\.5"),
+    ({"cutoff": "7"}, r"cutoff must be a distance above 0.5 in Angstrom; got '7'"),
     ({"n_radial": 1}, r"n_radial must be an integer of 2 or more; got 1"),
     ({"n_units": 0}, r"n_units must be an integer of 1 or more; got 0"),
     ({"n_rounds": -1}, r"n_rounds must be an integer of 0 or more; got -1"),
@@ -940,8 +941,15 @@ SETTINGS_THAT_ARE_NONE = [
     ({"embedding": 2.5}, r"embedding must be an integer of 1 or more; got 2\.5"),
     ({"degree": 9}, r"degree must be an integer from 0 to 3; got 9"),
     ({"degree": "all"}, r"degree must be an integer from 0 to 3; got 'all'"),
-    ({"message_cutoff": -1}, r"message_cutoff must be a distance of 0 or more .*; got -1"),
-    ({"message_cutoff": None}, r"message_cutoff must be a distance of 0 or more .*; got None"),
+    ({"message_cutoff": -1}, r"message_cutoff must be .* 0 or above 0\.7 .*; got -1"),
+    (
+        {"message_cutoff": 0.7},
+        r"message_cutoff must be .* 0 or above 0\.7 .*; got 0\.7",
+    ),
+    (
+        {"message_cutoff": None},
+        r"message_cutoff must be .* 0 or above 0\.7 .*; got None",
+    ),
     ({"per_atom": 1}, r"per_atom must be True or False; got 1"),
     ({"n_features": 0}, r"n_features must be an integer of 1 or more; got 0"),
 ]

@@ -36,7 +36,7 @@ from ._elements import (
 from ._neighbours import Neighbours, neighbours
 
 _LAST_ELEMENT = 118
-_NEAREST_GAUSSIAN = 0.5  # Angstrom; nothing is nearer, but in broken structures
+NEAREST_GAUSSIAN = 0.5  # Angstrom; nothing is nearer, but in broken structures
 _MOST_ANGULAR = 4
 # Atoms count as equal where moving atoms by this much, in Angstrom, explains their difference. It
 # is above the rounding of positions in files, and far below what a property depends on.
@@ -247,8 +247,8 @@ def gaussians(distances: np.ndarray, cutoff: float, n_functions: int) -> np.ndar
 
 def _centres(cutoff: float, n_functions: int) -> tuple[np.ndarray, float]:
     """Give the centres of Gaussians, and their standard deviation, in Angstrom."""
-    centres = np.linspace(_NEAREST_GAUSSIAN, cutoff, n_functions)
-    return centres, (cutoff - _NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
+    centres = np.linspace(NEAREST_GAUSSIAN, cutoff, n_functions)
+    return centres, (cutoff - NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
 
 
 def harmonics(units: np.ndarray, degree: int) -> np.ndarray:

@@ -10,8 +10,8 @@ from torch import nn
 
 from .._atoms._codec import AtomsCodec
 from .._atoms._elements import element_properties
-from .._atoms._surroundings import Geometry
-from .._layers._atoms import AtomsEncoder
+from .._atoms._surroundings import NEAREST_GAUSSIAN, Geometry
+from .._layers._atoms import NEAREST_MESSAGE, AtomsEncoder
 from .._persistence import public
 from .._tables._base_codec import BlockColumns, Codec
 from .._tables._layout import Layout
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Gaussians of the distance of neighbours that send messages, and width of a message.
 _N_GAUSSIANS = 8
 _N_CHANNELS = 32
+
+# Largest degree of the power spectrum; no larger one was tried.
+_LARGEST_DEGREE = 3
 
 # What "auto" stands for: of molecules, angles and messages pay; of crystals they do not.
 _DEGREE_OF_MOLECULES = 3
@@ -52,7 +55,7 @@ class AtomsBlock(Block):
     Parameters
     ----------
     cutoff : float, default=7.0
-        Distance up to which atoms are neighbours, in Angstrom.
+        Distance up to which atoms are neighbours, in Angstrom; above 0.5.
     n_radial : int, default=28
         Number of Gaussians that the distances of neighbours are described with.
     n_units : int, default=128
@@ -65,10 +68,10 @@ class AtomsBlock(Block):
         Width of what is learnt of each element, beside its properties.
     degree : int or "auto", default="auto"
         Up to which degree angles between neighbours are described, in a power spectrum of
-        spherical harmonics; 0 for none. "auto" is 0 for crystals and 3 for molecules.
+        spherical harmonics: 0, for none, to 3. "auto" is 0 for crystals and 3 for molecules.
     message_cutoff : float or "auto", default="auto"
-        Distance up to which atoms send each other messages in each round, in Angstrom; 0 for
-        none. "auto" is 0 for crystals and 5 for molecules.
+        Distance up to which atoms send each other messages in each round, in Angstrom: above 0.7,
+        or 0 for none. It may be above ``cutoff``. "auto" is 0 for crystals and 5 for molecules.
     per_atom : bool, default=False
         Whether each atom has latents and a prediction of its own, whose means over the structure
         are those of the structure: then :func:`~sknestedae.inspection.atom_scores` gives each
@@ -143,10 +146,12 @@ class AtomsBlock(Block):
         if isinstance(messages, str) and messages == "auto":
             messages = 0.0 if is_periodic else _MESSAGES_OF_MOLECULES
         return Geometry(
-            cutoff=check_length("cutoff", self.cutoff),
+            cutoff=check_length("cutoff", self.cutoff, above=NEAREST_GAUSSIAN),
             n_radial=check_count("n_radial", self.n_radial, least=2),
-            n_angular=check_count("degree", degree, least=0, most=_DEGREE_OF_MOLECULES),
-            message_cutoff=check_length("message_cutoff", messages, may_be_zero=True),
+            n_angular=check_count("degree", degree, least=0, most=_LARGEST_DEGREE),
+            message_cutoff=check_length(
+                "message_cutoff", messages, above=NEAREST_MESSAGE, may_be_zero=True
+            ),
         )
 
     def make_codec(self, columns: BlockColumns) -> Codec:
