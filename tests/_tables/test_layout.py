@@ -1,9 +1,10 @@
 """How the values of a block lie."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
-from sknestedae._tables._layout import Encoded, Layout
+from sknestedae._tables._layout import Encoded, Layout, Ragged
 
 
 def test_layout_counts_values_and_columns():
@@ -22,3 +23,11 @@ def test_rows_of_encoded_values():
     assert_array_equal(some.values, values[[0, 2]])
     assert_array_equal(some.measured, measured[[0, 2]])
     assert Encoded(values, None).take(np.array([1])).measured is None
+
+
+def test_entries_of_rows_have_one_length():
+    row = {"mass": np.ones(2), "place": np.ones((2, 3))}
+    with pytest.raises(ValueError, match=r"in row 1 of rows they have \{'mass': 2, 'place': 1\}"):
+        Ragged.of_rows([row, row | {"place": np.ones((1, 3))}])
+    with pytest.raises(ValueError, match=r"rows must have one row at least"):
+        Ragged.of_rows([])
