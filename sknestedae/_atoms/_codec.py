@@ -15,7 +15,7 @@ from .._tables._base_codec import BlockColumns, Codec, Piece
 from .._tables._cells import cells_of, is_nothing
 from .._tables._columns import take_column
 from .._tables._layout import Encoded, Layout, Ragged
-from .._tables._structures import Structure, is_structure, read_structure, to_atoms
+from .._tables._structures import LAST_ELEMENT, Structure, is_structure, read_structure, to_atoms
 from ..exceptions import UnseenCategoryWarning
 from ._elements import symbol_of
 from ._surroundings import CACHE, Channels, Edges, Geometry, Surroundings, SurroundingsError
@@ -35,9 +35,6 @@ _FEW_ELEMENTS = 6
 # Main directions are divided by this power of their variance: halfway between their own sizes and
 # one size for all, which would make much of those that hardly vary.
 _WHITENING = 0.25
-
-# Atomic numbers are below it.
-_N_NUMBERS = 119
 
 # Kinds of structures by the number of directions in which they repeat, and their size, as the
 # `info` of a decoded one names it. Volumes, areas, lengths and numbers are no common size.
@@ -428,7 +425,7 @@ class AtomsCodec(Codec):
         values = np.zeros((len(structures), self._n_values))
         for own, structure in zip(values, structures, strict=True):
             n_atoms = len(structure.numbers)
-            counts = np.bincount(structure.numbers, minlength=_N_NUMBERS)[self.elements]
+            counts = np.bincount(structure.numbers, minlength=LAST_ELEMENT + 1)[self.elements]
             own[self.fields["composition"]] = counts / n_atoms
             own[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
         values[:, self.fields["radial"]] = [own.radial for own in found]

@@ -15,6 +15,7 @@ from .._layers._atoms import NEAREST_MESSAGE, AtomsEncoder
 from .._persistence import public
 from .._tables._base_codec import BlockColumns, Codec
 from .._tables._layout import Layout
+from .._tables._structures import LAST_ELEMENT
 from ._base import Block
 from ._drawing import draw_structures
 from ._settings import check_bool, check_count, check_length
@@ -167,7 +168,8 @@ class AtomsBlock(Block):
         """Make a network over the set of atoms of each row."""
         widths = dict(layout.ragged)
         sends = "pairs" in widths
-        every = torch.as_tensor(element_properties(np.arange(1, 119)), dtype=torch.float32)
+        numbers = np.arange(1, LAST_ELEMENT + 1)
+        every = torch.as_tensor(element_properties(numbers), dtype=torch.float32)
         encoder = AtomsEncoder(
             widths["atoms"],
             torch.cat([torch.zeros(1, every.shape[1]), every]),
