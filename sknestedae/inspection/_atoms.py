@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.utils import gen_batches
 from torch import Tensor
 
 from .._ambient import isolated
@@ -26,7 +27,7 @@ from ..blocks import AtomsBlock
 from ..exceptions import NoTargetError
 from ._attributions import output_of
 
-# Structures without one of their atoms that are predicted at once.
+# Structures that pass through the network at once.
 _AT_ONCE = 1024
 
 
@@ -284,10 +285,13 @@ class _Task(NamedTuple):
         """Give the mean attention of each atom, of shape (n_atoms,)."""
         encoder = self.chain.stages[-1].module.block_encoders[self.block]
         assert isinstance(encoder, AtomsEncoder)
+        ragged = self.rows(self.table).ragged[self.block]
+        heads = []
         with torch.no_grad():
-            units, atoms = encoder.units(self.rows(self.table).ragged[self.block])
-            heads = encoder.attention(units, atoms).mean(dim=1)
-        return self.spread(heads.cpu().double().numpy(), is_shared=True)
+            for chunk in gen_batches(len(self.structures), _AT_ONCE):
+                some = {name: own[chunk] for name, own in ragged.items()}
+                heads.append(encoder.attention(*encoder.units(some)).mean(dim=1))
+        return self.spread(torch.cat(heads).cpu().double().numpy(), is_shared=True)
 
     def outputs(self, table: Any, choose: _Choice) -> np.ndarray:
         """Give the output that is asked for, of shape (n_samples,)."""
