@@ -171,6 +171,16 @@ def test_dropout_acts_in_training_alone():
     assert torch.equal(module(rows).latents, first)
 
 
+def test_a_gradient_finds_the_masks_of_both_calls():
+    """The predictor is called for parts and for rows; numbers drawn in place would be lost."""
+    module, rows = make(dropout=0.5, predictor_hidden_layer_sizes=(9,)), draw()
+    module.train()
+    seed_streams(module, (0, 1), 1)
+    outputs = module(rows)
+    (outputs.prediction.square().sum() + outputs.prediction_of_latents.square().sum()).backward()
+    assert module.predictor[0].weight.grad.any()
+
+
 def test_a_hidden_structure_is_as_if_it_had_not_been_measured():
     module, rows = make(block_dropout=0.5), draw()
     nn.init.normal_(module.absence.weight)
