@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder
 from sknestedae._atoms._neighbours import neighbours
-from sknestedae._atoms._surroundings import Channels, Geometry, surroundings_of
+from sknestedae._atoms._surroundings import CACHE, Channels, Geometry, surroundings_of
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._tables._structures import read_structure
 from sknestedae.blocks import AtomsBlock, SpectrumBlock
@@ -131,6 +131,7 @@ def of_networks(seeds: tuple[int, ...], **settings: Any) -> list[Scores]:
     data, found = crystals(), []
     train, test = data.data.iloc[data.train], data.data.iloc[data.test]
     for seed in seeds:
+        CACHE.clear()
         start = time.process_time()
         model = network(random_state=seed, **settings).fit(train, data.target[data.train])
         seconds = time.process_time() - start
@@ -226,7 +227,7 @@ def of_chain(make: Callable[..., NestedAutoencoder], nest: Nest, seed: int) -> n
     """Fit a chain of crystals and samples."""
     chain = make(random_state=seed)
     chain.fit([nest.crystals, nest.samples], [nest.dos, nest.capacity])
-    return np.asarray(chain.predict(nest.test))
+    return np.asarray(chain.predict(nest.test))[:, -1]
 
 
 def spectra_of_trees(nest: Nest, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -305,7 +306,7 @@ def invariance(report: Report) -> None:
     for name, predict in models.items():
         before = predict(list(test))
         changes = [np.abs(predict(own) - before) for own in others.values()]
-        rows.append([name, *(f"{own.mean():.1e} ({own.max():.1e})" for own in changes)])
+        rows.append([name, *(f"{tiny(own.mean())} ({tiny(own.max())})" for own in changes)])
     report.table(
         f"Change of predicted densities of states of {len(test)} crystals, mean (largest)",
         ["model", *WAYS],
@@ -316,6 +317,11 @@ def invariance(report: Report) -> None:
     means = np.array([own.mean(axis=0) for own in np.split(atoms, last)])
     difference = np.abs(means - shared.predict(test.to_frame())).max()
     report.text(f"Means of atoms' spectra against predictions: {difference:.1e} at most.")
+
+
+def tiny(value: float) -> str:
+    """Write a small number; 0 where it is that exactly."""
+    return f"{value:.1e}" if value else "0"
 
 
 # --- speed ------------------------------------------------------------------------------------

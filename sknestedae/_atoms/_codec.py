@@ -220,8 +220,6 @@ class AtomsCodec(Codec):
         if rows is not None:  # those that early stopping holds out are no news
             self.note_unlearnt(X)
         self.numeric = self.columns.positions * self._n_values
-        if rows is not None:  # those that are held out are no news
-            self.note_unlearnt(X)
         return self
 
     def _learn(self, some: list[tuple[int, Structure]], weight: np.ndarray) -> np.ndarray:
@@ -333,7 +331,7 @@ class AtomsCodec(Codec):
                 found = CACHE.find(part, geometry, self.channels)
             except SurroundingsError as error:
                 row = structures[start + error.row][0]
-                raise ValueError(f"{self._column()} holds, in row {row}, {error}") from error
+                raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
             yield chunk, found
 
     def _column(self) -> str:

@@ -122,7 +122,7 @@ class Pairs:
         n_rows, _, n_most = self.kernel.shape
         padded = sent.new_zeros(n_rows * n_most, n_channels).index_copy(0, self.places, sent)
         heard = torch.bmm(self.kernel, padded.view(n_rows, n_most, n_channels))
-        return heard.view(n_rows * n_most, -1)[self.places]
+        return heard.view(n_rows * n_most, self.n_gaussians * n_channels)[self.places]
 
 
 class AtomRound(nn.Module):
