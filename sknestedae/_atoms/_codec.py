@@ -384,7 +384,7 @@ class AtomsCodec(Codec):
         measured = np.array([structure is not None for _, structure in found], dtype=bool)
         n_atoms = sum(len(s.numbers) for _, s in found if s is not None)
         atoms = _Atoms(n_atoms, len(found), self.projection.shape[1], self._dtype)
-        pairs: list[Edges] = []
+        pairs = [_columns_of_pairs([], self._dtype)]
         n_pairs = np.zeros(len(found), dtype=np.int64)
         for row, structure in found:
             self._check_kind(row, structure)
@@ -395,11 +395,16 @@ class AtomsCodec(Codec):
             values[rows] = (self._values(structures, around) - self.mean) / self.unit
             atoms.add(rows, *self._encode_atoms(structures, around))
             if self.geometry.message_cutoff:
-                pairs += [own.edges for own in around]
-                n_pairs[rows] = [len(own.edges.source) for own in around]
+                edges = [own.edges for own in around]
+                pairs.append(_columns_of_pairs(edges, self._dtype))
+                n_pairs[rows] = [len(own.source) for own in edges]
         ragged = {"atoms": atoms.ragged()}
         if self.geometry.message_cutoff:
-            ragged["pairs"] = _ragged_pairs(pairs, n_pairs, self._dtype)
+            # column after column, so that few of them are in memory twice
+            columns = {
+                name: np.concatenate([part.pop(name) for part in pairs]) for name in list(pairs[0])
+            }
+            ragged["pairs"] = Ragged(columns, np.cumsum(n_pairs) - n_pairs, n_pairs)
         self._notice_unseen([structure for _, structure in found])
         known = np.repeat(measured[:, None], self._n_values, axis=1)
         return Encoded(values, None if measured.all() else known, ragged)
@@ -616,21 +621,23 @@ class _Atoms:
         return Ragged(columns, self.starts, self.lengths)
 
 
-def _ragged_pairs(pairs: list[Edges], lengths: np.ndarray, dtype: np.dtype) -> Ragged:
-    """Give the pairs of neighbours of all rows; atoms are counted in their own row."""
-    n_most = max((int(own.source.max(initial=0)) for own in pairs), default=0)
-    small = np.int16 if n_most <= np.iinfo(np.int16).max else np.int32
-    parts: dict[str, tuple[list[np.ndarray], Any]] = {
-        "receiver": ([own.source for own in pairs], small),
-        "sender": ([own.target for own in pairs], small),
-        "distance": ([own.distances for own in pairs], dtype),
-        "weight": ([own.weights for own in pairs], dtype),
+def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarray]:
+    """Give the pairs of neighbours of structures behind each other, in few bytes.
+
+    Atoms are counted in their own structure: two bytes are enough for all but the largest.
+    """
+    n_most = max((int(own.source.max(initial=0)) for own in edges), default=0)
+    small = np.dtype(np.int16 if n_most <= np.iinfo(np.int16).max else np.int32)
+    parts: dict[str, tuple[list[np.ndarray], np.dtype]] = {
+        "receiver": ([own.source for own in edges], small),
+        "sender": ([own.target for own in edges], small),
+        "distance": ([own.distances for own in edges], dtype),
+        "weight": ([own.weights for own in edges], dtype),
     }
-    columns = {
-        name: np.concatenate([np.zeros(0), *own]).astype(kind)
+    return {
+        name: np.concatenate([np.zeros(0, kind), *own]).astype(kind, copy=False)
         for name, (own, kind) in parts.items()
     }
-    return Ragged(columns, np.cumsum(lengths) - lengths, lengths)
 
 
 def measure(structure: Structure) -> float:

@@ -114,6 +114,7 @@ class AtomsBlock(Block):
     kind: ClassVar[str] = "structure"
     reads_missing: ClassVar[bool] = True
     reads_ragged: ClassVar[bool] = True
+    is_penalised: ClassVar[bool] = False
 
     def __init__(
         self,
