@@ -123,7 +123,8 @@ def fit_chain(crystal_stage, samples, capacity):
 # %%
 # The rivals
 # ----------
-# One autoencoder of structures and temperatures sees the samples alone. So do trees, which get
+# One autoencoder of structures and temperatures sees the samples alone, for half of the default
+# number of epochs, which is enough for so few rows. So do trees, which get
 # numbers made by hand in place of structures. Two more know the first scale: trees that learn the
 # densities of states, and hand them to other trees that learn the samples; and those who know the
 # formula, and put in the density that the chain's first stage predicts. The last one needs no
@@ -169,7 +170,8 @@ for draw in range(N_DRAWS):
     samples, capacity, rows, new, true, new_rows = draw_samples(draw)
     nae = fit_chain(stage, samples, capacity)
     stage = FrozenEstimator(nae["crystal"])
-    flat = SupervisedAutoencoder(target_bounds=(0, 3), random_state=0).fit(samples, capacity)
+    flat = SupervisedAutoencoder(target_bounds=(0, 3), max_iter=150, random_state=0)
+    flat.fit(samples, capacity)
     by_chain = np.asarray(nae.predict(new))
     predicted = {
         "nested autoencoder": by_chain[:, -1],
