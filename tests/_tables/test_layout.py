@@ -1,6 +1,7 @@
 """How the values of a block lie."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 from sknestedae._tables._layout import Encoded, Layout, Ragged
@@ -42,3 +43,11 @@ def test_encoded_rows_of_several_lengths():
     encoded = Encoded(np.zeros((3, 1)), None, {"atoms": ragged}).take(np.array([2, 2]))
     assert_array_equal(encoded.ragged["atoms"].lengths, [1, 1])
     assert Encoded(np.zeros((3, 1)), None).ragged == {}
+
+
+def test_entries_of_rows_have_one_length():
+    row = {"mass": np.ones(2), "place": np.ones((2, 3))}
+    with pytest.raises(ValueError, match=r"in row 1 of rows they have \{'mass': 2, 'place': 1\}"):
+        Ragged.of_rows([row, row | {"place": np.ones((1, 3))}])
+    with pytest.raises(ValueError, match=r"rows must have one row at least"):
+        Ragged.of_rows([])
