@@ -54,9 +54,10 @@ DOS: dict[str, Any] = {
     "alpha": 1e-5,
     "learning_rate_init": 4e-3,
     "batch_size": 32,
-    "max_iter": 60,
+    "max_iter": 100,
     "early_stopping": False,
 }
+N_UNITS = 192
 CUMULATIVE_WEIGHT = 10.0
 N_MEMBERS, SEEDS, DRAWS = 3, (0, 1, 2), (0, 1, 2, 3, 4)
 CUTOFF = 7.0
@@ -67,7 +68,7 @@ UNIT = "cm⁻¹"
 def network(per_atom: bool = False, **settings: Any) -> SupervisedAutoencoder:
     """Make an autoencoder of crystals that predicts densities of states."""
     return SupervisedAutoencoder(
-        blocks=AtomsBlock(cutoff=CUTOFF, per_atom=per_atom),
+        blocks=AtomsBlock(cutoff=CUTOFF, n_units=N_UNITS, per_atom=per_atom),
         target_block=SpectrumBlock(cumulative_weight=CUMULATIVE_WEIGHT),
         **{**DOS, "random_state": 0, **settings},
     )

@@ -857,7 +857,7 @@ def test_formulas_alone():
 def test_molecules_and_crystals_do_not_mix(data, fitted):
     X, y = list(data[0]), data[1]
     X[5] = molecule("H2O")
-    message = r"mixes crystals and molecules: .* in row 0 is periodic, that in row 5 is not"
+    message = r"mixes crystals and molecules: .* row 0 is periodic in 3 directions, .* row 5 in 0"
     with pytest.raises(ValueError, match=message):
         make().fit(X, y)
     with pytest.raises(ValueError, match=r"had crystals in fit, but holds a molecule in row 1"):
@@ -865,6 +865,24 @@ def test_molecules_and_crystals_do_not_mix(data, fitted):
     of_water = make().fit(molecules()[0])
     with pytest.raises(ValueError, match=r"had molecules in fit, but holds a crystal in row 0"):
         of_water.transform(X[:1])
+
+
+def test_crystals_and_slabs_do_not_mix(data, fitted):
+    X, y = list(data[0]), data[1]
+    X[5] = X[5].copy()
+    X[5].pbc = (True, True, False)
+    message = r"mixes crystals and slabs: .* row 0 is periodic in 3 directions, .* row 5 in 2"
+    with pytest.raises(ValueError, match=message):
+        make().fit(X, y)
+    with pytest.raises(ValueError, match=r"had crystals in fit, but holds a slab in row 1"):
+        fitted.predict(X[4:7])
+
+
+def test_atoms_that_are_all_alike():
+    # of more numbers than `n_features`, the main directions are taken: here there is none
+    crystals = [bulk("Al") for _ in range(4)]
+    model = make(block=atoms_block(n_features=2)).fit(crystals)
+    assert np.isfinite(model.transform(crystals)).all()
 
 
 def test_one_structure_is_no_list(data, fitted):
@@ -913,8 +931,9 @@ def test_no_two_blocks_have_parts(data):
 
 
 SETTINGS_THAT_ARE_NONE = [
-    ({"cutoff": -1}, r"cutoff must be a distance above 0 in Angstrom; got -1"),
-    ({"cutoff": "7"}, r"cutoff must be a distance above 0 in Angstrom; got '7'"),
+    ({"cutoff": -1}, r"cutoff must be a distance above 0.5 in Angstrom; got -1"),
+    ({"cutoff": 0.5}, r"cutoff must be a distance above 0\.5 in Angstrom; got 0\.5"),
+    ({"cutoff": "7"}, r"cutoff must be a distance above 0.5 in Angstrom; got '7'"),
     ({"n_radial": 1}, r"n_radial must be an integer of 2 or more; got 1"),
     ({"n_units": 0}, r"n_units must be an integer of 1 or more; got 0"),
     ({"n_rounds": -1}, r"n_rounds must be an integer of 0 or more; got -1"),
@@ -922,8 +941,15 @@ SETTINGS_THAT_ARE_NONE = [
     ({"embedding": 2.5}, r"embedding must be an integer of 1 or more; got 2\.5"),
     ({"degree": 9}, r"degree must be an integer from 0 to 3; got 9"),
     ({"degree": "all"}, r"degree must be an integer from 0 to 3; got 'all'"),
-    ({"message_cutoff": -1}, r"message_cutoff must be a distance of 0 or more .*; got -1"),
-    ({"message_cutoff": None}, r"message_cutoff must be a distance of 0 or more .*; got None"),
+    ({"message_cutoff": -1}, r"message_cutoff must be .* 0 or above 0\.7 .*; got -1"),
+    (
+        {"message_cutoff": 0.7},
+        r"message_cutoff must be .* 0 or above 0\.7 .*; got 0\.7",
+    ),
+    (
+        {"message_cutoff": None},
+        r"message_cutoff must be .* 0 or above 0\.7 .*; got None",
+    ),
     ({"per_atom": 1}, r"per_atom must be True or False; got 1"),
     ({"n_features": 0}, r"n_features must be an integer of 1 or more; got 0"),
 ]
@@ -933,3 +959,15 @@ SETTINGS_THAT_ARE_NONE = [
 def test_settings_that_are_refused(data, settings, message):
     with pytest.raises(ValueError, match=f"block 'X'.*{message}"):
         make(block=atoms_block(**settings)).fit(*data)
+
+
+def test_penalties_leave_the_network_over_atoms_alone(data):
+    """A large penalty draws weights to 0, but not those of the block."""
+    sums = {}
+    for alpha in (0.0, 1e3):
+        module = make(max_iter=1, alpha=alpha).fit(*data).net_.module_
+        free = {id(p) for p in module.block_encoders.parameters()}
+        assert not free & {id(p) for p in (*module.weights, *module.encoder_weights)}
+        assert module.encoder_weights
+        sums[alpha] = sum(p.detach().square().sum() for p in module.weights)
+    assert sums[1e3] < sums[0.0]

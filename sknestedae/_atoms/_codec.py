@@ -15,7 +15,7 @@ from .._tables._base_codec import BlockColumns, Codec, Piece
 from .._tables._cells import cells_of, is_nothing
 from .._tables._columns import take_column
 from .._tables._layout import Encoded, Layout, Ragged
-from .._tables._structures import Structure, is_structure, read_structure, to_atoms
+from .._tables._structures import LAST_ELEMENT, Structure, is_structure, read_structure, to_atoms
 from ..exceptions import UnseenCategoryWarning
 from ._elements import symbol_of
 from ._surroundings import CACHE, Channels, Edges, Geometry, Surroundings, SurroundingsError
@@ -36,8 +36,10 @@ _FEW_ELEMENTS = 6
 # one size for all, which would make much of those that hardly vary.
 _WHITENING = 0.25
 
-# Atomic numbers are below it.
-_N_NUMBERS = 119
+# Kinds of structures by the number of directions in which they repeat, and their size, as the
+# `info` of a decoded one names it. Volumes, areas, lengths and numbers are no common size.
+_KINDS = ("molecule", "wire", "slab", "crystal")
+SIZES = ("n_atoms", "length_per_atom", "area_per_atom", "volume_per_atom")
 
 # An element with a smaller share is left out of a decoded composition.
 _LEAST_SHARE = 0.005
@@ -65,7 +67,8 @@ class AtomsCodec(Codec):
     ----------
     elements : ndarray of int, shape (n_elements,)
         Atomic numbers that were learnt from.
-    is_periodic : bool
+    n_directions : int
+        In how many directions the structures repeat; 0 of molecules.
     mean, deviation, unit : ndarray of float64, shape (n_values,)
         Of the values that come back: ``(x - mean) / unit`` is encoded.
     centre : ndarray of shape (n_densities,)
@@ -80,7 +83,7 @@ class AtomsCodec(Codec):
     """
 
     elements: np.ndarray
-    is_periodic: bool
+    n_directions: int
     mean: np.ndarray
     deviation: np.ndarray
     unit: np.ndarray
@@ -101,6 +104,11 @@ class AtomsCodec(Codec):
         self._unlearnt = np.zeros(0, dtype=np.int64)
 
     # -- what was learnt
+
+    @property
+    def is_periodic(self) -> bool:
+        """Whether the structures repeat in any direction."""
+        return self.n_directions > 0
 
     @property
     def geometry(self) -> Geometry:
@@ -163,7 +171,7 @@ class AtomsCodec(Codec):
         TypeError
             If a cell holds no structure of atoms.
         ValueError
-            If there are several columns, or no structure; or some repeat and others do not.
+            If there are several columns, or no structure; or not all repeat in as many directions.
         """
         positions, labels = self.columns.positions, self.columns.labels
         if len(positions) != 1:
@@ -172,19 +180,21 @@ class AtomsCodec(Codec):
                 f"Structures of atoms are cells of one column, but the block has {len(names)} of "
                 f"them: {', '.join(names)}."
             )
-        first: dict[bool, int] = {}
+        first: dict[int, int] = {}
         for row, structure in self._structures(X, None):
             if structure is not None:
-                first.setdefault(bool(structure.periodic.any()), row)
+                first.setdefault(int(structure.periodic.sum()), row)
         if not first:
             raise ValueError(f"{self._column()} has no structure in any row.")
         if len(first) > 1:
+            one, two = sorted(first, reverse=True)[:2]
             raise ValueError(
-                f"{self._column()} mixes crystals and molecules: the structure in row "
-                f"{first[True]} is periodic, that in row {first[False]} is not. They have no "
-                "common size, so that each needs a column, or a model, of its own."
+                f"{self._column()} mixes {_KINDS[one]}s and {_KINDS[two]}s: the structure in row "
+                f"{first[one]} is periodic in {one} directions, that in row {first[two]} in "
+                f"{two}. They have no common size, so that each kind needs a column, or a model, "
+                "of its own."
             )
-        (self.is_periodic,) = first
+        (self.n_directions,) = first
         return np.dtype(np.float32)
 
     def fit(
@@ -269,6 +279,8 @@ class AtomsCodec(Codec):
         main = directions[:, ::-1][:, : self._n_features]
         largest = main[np.abs(main).argmax(axis=0), np.arange(main.shape[1])]
         main = main * np.where(largest < 0, -1.0, 1.0)
+        if variances[-1] <= 0:  # all atoms are alike
+            variances = np.ones(len(variances))
         variances = np.maximum(variances[::-1][: self._n_features], 1e-6 * variances[-1])
         self.projection = scale[:, None] * main * variances**-_WHITENING
 
@@ -340,11 +352,11 @@ class AtomsCodec(Codec):
             self._check_kind(row, structure)
 
     def _check_kind(self, row: int, structure: Structure | None) -> None:
-        if structure is None or bool(structure.periodic.any()) == self.is_periodic:
+        if structure is None or structure.periodic.sum() == self.n_directions:
             return
-        then, now = ("crystals", "molecule") if self.is_periodic else ("molecules", "crystal")
+        then, now = _KINDS[self.n_directions], _KINDS[structure.periodic.sum()]
         raise ValueError(
-            f"{self._column()} had {then} in fit, but holds a {now} in row {row}; set the cell "
+            f"{self._column()} had {then}s in fit, but holds a {now} in row {row}; set the cell "
             "and pbc of the structure as those of fit."
         )
 
@@ -385,7 +397,7 @@ class AtomsCodec(Codec):
                 name: np.concatenate([part.pop(name) for part in pairs]) for name in list(pairs[0])
             }
             ragged["pairs"] = Ragged(columns, np.cumsum(n_pairs) - n_pairs, n_pairs)
-        self.notice_unseen(X)
+        self._notice_unseen([structure for _, structure in found])
         known = np.repeat(measured[:, None], self._n_values, axis=1)
         return Encoded(values, None if measured.all() else known, ragged)
 
@@ -415,7 +427,7 @@ class AtomsCodec(Codec):
         values = np.zeros((len(structures), self._n_values))
         for own, structure in zip(values, structures, strict=True):
             n_atoms = len(structure.numbers)
-            counts = np.bincount(structure.numbers, minlength=_N_NUMBERS)[self.elements]
+            counts = np.bincount(structure.numbers, minlength=LAST_ELEMENT + 1)[self.elements]
             own[self.fields["composition"]] = counts / n_atoms
             own[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
         values[:, self.fields["radial"]] = [own.radial for own in found]
@@ -483,10 +495,7 @@ class AtomsCodec(Codec):
     @property
     def size_name(self) -> str:
         """What the size of a structure is called."""
-        if not self.is_periodic:
-            return "n_atoms"
-        n_directions = int(self.known[0].periodic.sum())
-        return {3: "volume_per_atom", 2: "area_per_atom", 1: "length_per_atom"}[n_directions]
+        return SIZES[self.n_directions]
 
     # -- what else stood in the table of fit
 
@@ -499,11 +508,13 @@ class AtomsCodec(Codec):
 
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
         """Warn of elements that were not in the table of ``fit``."""
+        self._notice_unseen([structure for _, structure in self._structures(X, None)])
+
+    def _notice_unseen(self, structures: Sequence[Structure | None]) -> None:
         known = np.concatenate([self.elements, self._unlearnt])
         unseen: set[int] = set()
-        n_rows = n_all = 0
-        for _, structure in self._structures(X, None):
-            n_all += 1
+        n_rows = 0
+        for structure in structures:
             if structure is not None:
                 own = np.setdiff1d(structure.numbers, known)
                 n_rows += bool(len(own))
@@ -512,7 +523,7 @@ class AtomsCodec(Codec):
             return
         shown = ", ".join(symbol_of(z) for z in sorted(unseen)[:8])
         notice(
-            f"{n_rows} of {n_all} structures in column "
+            f"{n_rows} of {len(structures)} structures in column "
             f"{self.columns.labels.name(self.columns.positions[0])} have elements that fit did "
             f"not see ({shown}); they enter by their properties alone, such as mass and radius.",
             UnseenCategoryWarning,
@@ -527,7 +538,7 @@ class AtomsCodec(Codec):
         return {
             "elements": self.elements,
             "unlearnt": self._unlearnt,
-            "is_periodic": self.is_periodic,
+            "n_directions": self.n_directions,
             "dtype": self._dtype.name,
             "mean": self.mean,
             "deviation": self.deviation,
@@ -545,7 +556,7 @@ class AtomsCodec(Codec):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take what ``get_state`` gave."""
-        for name in ("elements", "is_periodic", "mean", "deviation", "unit", "centre"):
+        for name in ("elements", "n_directions", "mean", "deviation", "unit", "centre"):
             setattr(self, name, state[name])
         self.projection, self.size = state["projection"], state["size"]
         self.known_values = state["known_values"]

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .._tables._keys import key_of_bytes
-from .._tables._structures import Structure, structure_key
+from .._tables._structures import LAST_ELEMENT, Structure, structure_key
 from ._elements import (
     ELECTRONEGATIVITY,
     LAST,
@@ -35,8 +35,7 @@ from ._elements import (
 )
 from ._neighbours import Neighbours, neighbours
 
-_LAST_ELEMENT = 118
-_NEAREST_GAUSSIAN = 0.5  # Angstrom; nothing is nearer, but in broken structures
+NEAREST_GAUSSIAN = 0.5  # Angstrom; nothing is nearer, but in broken structures
 _MOST_ANGULAR = 4
 # Atoms count as equal where moving atoms by this much, in Angstrom, explains their difference. It
 # is above the rounding of positions in files, and far below what a property depends on.
@@ -135,7 +134,7 @@ class Channels:
 
         Each has the mean 1 over the elements of the table.
         """
-        values = element_values(np.arange(1, _LAST_ELEMENT + 1))
+        values = element_values(np.arange(1, LAST_ELEMENT + 1))
         chosen = values[:, [WEIGHT, RADIUS, ELECTRONEGATIVITY, VALENCE]]
         chosen[:, 0] = np.exp(chosen[:, 0])
         chosen /= chosen[:LAST].mean(axis=0)
@@ -151,7 +150,7 @@ class Channels:
         chosen = np.unique(np.asarray(numbers, np.int64))
         if not len(chosen):
             raise ValueError("Channels of elements need one element or more.")
-        everything = np.arange(1, _LAST_ELEMENT + 1)
+        everything = np.arange(1, LAST_ELEMENT + 1)
         table, own = element_properties(everything), element_properties(chosen)
         squares = ((table[:, None] - own[None]) ** 2).sum(axis=2)
         shares = np.exp(squares.min(axis=1, keepdims=True) - squares)
@@ -196,8 +195,6 @@ class Surroundings(NamedTuple):
         power spectrum, degree by degree.
     radial : ndarray of float32, shape (n_radial,)
         Square root of the radial density of neighbours of all elements, as the mean over atoms.
-    volume : float
-        For each atom, in cubic Angstrom; NaN where not periodic in three directions.
     edges : Edges
     """
 
@@ -206,7 +203,6 @@ class Surroundings(NamedTuple):
     classes: np.ndarray
     densities: np.ndarray
     radial: np.ndarray
-    volume: float
     edges: Edges
 
     @property
@@ -247,8 +243,8 @@ def gaussians(distances: np.ndarray, cutoff: float, n_functions: int) -> np.ndar
 
 def _centres(cutoff: float, n_functions: int) -> tuple[np.ndarray, float]:
     """Give the centres of Gaussians, and their standard deviation, in Angstrom."""
-    centres = np.linspace(_NEAREST_GAUSSIAN, cutoff, n_functions)
-    return centres, (cutoff - _NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
+    centres = np.linspace(NEAREST_GAUSSIAN, cutoff, n_functions)
+    return centres, (cutoff - NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
 
 
 def harmonics(units: np.ndarray, degree: int) -> np.ndarray:
@@ -342,8 +338,7 @@ class _Chunk:
         geometry: Geometry,
         channels: Channels,
     ) -> None:
-        self.structures, self.row = structures, row
-        self.geometry, self.channels = geometry, channels
+        self.row, self.geometry, self.channels = row, geometry, channels
         self.sizes = np.array([len(structure.numbers) for structure in structures])
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
         self.numbers = np.concatenate([structure.numbers for structure in structures])
@@ -374,7 +369,7 @@ class _Chunk:
         edge_splits = np.searchsorted(edges.source, splits)
         numbers = self.numbers[order[firsts]]
         found = []
-        for row, structure in enumerate(self.structures):
+        for row in range(len(self.sizes)):
             own = slice(splits[row], splits[row + 1])
             atoms = slice(self.starts[row], self.starts[row + 1])
             part = slice(edge_splits[row], edge_splits[row + 1])
@@ -385,7 +380,6 @@ class _Chunk:
                     classes=classes[atoms] - splits[row],
                     densities=densities[own].copy(),
                     radial=means[row].astype(np.float32),
-                    volume=_volume(structure),
                     edges=Edges(
                         (edges.source[part] - splits[row]).astype(np.int32),
                         (edges.target[part] - splits[row]).astype(np.int32),
@@ -441,7 +435,7 @@ class _Chunk:
         n_atoms, shape = len(self.numbers), (len(self.numbers), weights.shape[1], n_values)
         if not len(near):
             return np.zeros(shape), np.zeros((n_atoms, n_values))
-        bins = self.source[near] * (_LAST_ELEMENT + 1) + self.numbers[self.target[near]]
+        bins = self.source[near] * (LAST_ELEMENT + 1) + self.numbers[self.target[near]]
         order = np.argsort(bins, kind="stable")
         bins = bins[order]
         firsts = _firsts(np.diff(bins) != 0)
@@ -453,7 +447,7 @@ class _Chunk:
             part = order[bounds[low] : bounds[high]]
             own = firsts[low:high] - bounds[low]
             by_element[low:high] = _sum_groups(values_of(near[part]), np.arange(len(part)), own)
-        atoms, elements = np.divmod(bins[firsts], _LAST_ELEMENT + 1)
+        atoms, elements = np.divmod(bins[firsts], LAST_ELEMENT + 1)
         # where the rows of an atom begin; one without neighbours has none
         starts, rows = np.searchsorted(atoms, np.arange(n_atoms)), np.arange(len(atoms))
         by_channel = np.empty(shape)
@@ -590,13 +584,6 @@ def _in_groups(
     starts = np.cumsum(own) - own
     within = np.arange(own.sum()) - np.repeat(starts, own)
     return order[np.repeat(firsts[chosen], own) + within], starts
-
-
-def _volume(structure: Structure) -> float:
-    """Give the volume for each atom, NaN where a structure has none."""
-    if not structure.periodic.all():
-        return float("nan")
-    return float(abs(np.linalg.det(structure.cell))) / len(structure.numbers)
 
 
 def _classes(

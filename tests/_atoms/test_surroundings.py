@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, fcc111, make_supercell, molecule
+from ase.build import bulk, make_supercell, molecule
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import eval_legendre
 
@@ -58,7 +58,6 @@ def assert_same(one, two, atol=1e-6):
     assert_allclose(one.shares, two.shares, rtol=1e-12)
     assert_allclose(one.densities, two.densities, atol=atol)
     assert_allclose(one.radial, two.radial, atol=atol)
-    assert_allclose(one.volume, two.volume, rtol=1e-9)
     for a, b in zip(one.edges, two.edges, strict=True):
         assert_allclose(a, b, atol=atol)
 
@@ -286,12 +285,6 @@ def test_the_radial_density_is_a_mean_over_atoms(channels):
     found = describe(perovskite(), PLAIN, channels)
     unweighted = describe(perovskite(), PLAIN).densities[:, : PLAIN.n_radial]
     assert_allclose(found.radial, found.shares @ unweighted, rtol=1e-5)
-
-
-def test_volumes():
-    assert describe(rock_salt()).volume == pytest.approx(5.6**3 / 8)
-    assert np.isnan(describe(molecule("H2O")).volume)
-    assert np.isnan(describe(fcc111("Al", (1, 1, 3), vacuum=5.0)).volume)
 
 
 def test_edges_are_mean_numbers_of_neighbours():

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from cases.atom_sets import N_ELEMENTS, N_FEATURES, draw_rows, ragged_of
 from torch import nn
 
 from sknestedae._layers import _atoms
 from sknestedae._layers._atoms import AtomsEncoder, Pairs
-from sknestedae._layers._ragged import RaggedTensors, row_sum
-from sknestedae._tables._layout import Ragged
+from sknestedae._layers._ragged import row_sum
 
-N_VALUES, N_FEATURES, N_ELEMENTS = 4, 5, 9
+N_VALUES = 4
 SETTINGS = {"n_units": 6, "n_rounds": 2, "n_heads": 4, "embedding": 3}
 MESSAGES = {"n_gaussians": 3, "n_channels": 2, "cutoff": 4.0}
 KINDS = {"no messages": {}, "messages": MESSAGES}
@@ -24,45 +24,6 @@ def encoder(**settings):
     made = AtomsEncoder(N_FEATURES, properties, **{**SETTINGS, **settings}).double()
     nn.init.normal_(made.embed.weight)  # zeros before training
     return made.eval()
-
-
-def draw_rows(lengths=(3, 5, 1, 4), seed=0, share=False):
-    """Give sets of atoms of several sizes, with some pairs in each.
-
-    Parameters
-    ----------
-    share : bool
-        Whether the counts of each row are 1 in all, as those of crystals.
-    """
-    rng = np.random.default_rng(seed)
-    atoms, pairs = [], []
-    for n in lengths:
-        counts = rng.integers(1, 4, size=n).astype(float)
-        atoms.append(
-            {
-                "numbers": rng.integers(1, N_ELEMENTS + 1, size=n),
-                "densities": rng.normal(size=(n, N_FEATURES)),
-                "counts": counts / counts.sum() if share and n else counts,
-            }
-        )
-        receiver, sender = np.nonzero(rng.uniform(size=(n, n)) < 0.6)
-        pairs.append(
-            {
-                "receiver": receiver.astype(np.int32),
-                "sender": sender.astype(np.int32),
-                "distance": rng.uniform(0.7, 4, size=len(receiver)),
-                "weight": rng.uniform(0.1, 1, size=len(receiver)),
-            }
-        )
-    return atoms, pairs
-
-
-def ragged_of(atoms, pairs):
-    cpu = torch.device("cpu")
-    return {
-        "atoms": RaggedTensors.from_arrays(Ragged.of_rows(atoms), cpu),
-        "pairs": RaggedTensors.from_arrays(Ragged.of_rows(pairs), cpu),
-    }
 
 
 def values_of(n, seed=1):
