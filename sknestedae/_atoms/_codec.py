@@ -29,6 +29,9 @@ _ENOUGH_ATOMS = 30_000
 # Structures whose surroundings are in memory beside the arrays that are made of them.
 _AT_ONCE = 512
 
+# Atoms whose surroundings are in double precision at once.
+_ATOMS_AT_ONCE = 4096
+
 # Up to so many elements, surroundings are told apart by each; of more, by their properties.
 _FEW_ELEMENTS = 6
 
@@ -647,7 +650,7 @@ def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndar
     mean : ndarray of float64, shape (n_values,)
     covariance : ndarray of float64, shape (n_values, n_values)
     """
-    chunks = [slice(k, k + _AT_ONCE) for k in range(0, len(values), _AT_ONCE)]
+    chunks = [slice(k, k + _ATOMS_AT_ONCE) for k in range(0, len(values), _ATOMS_AT_ONCE)]
     sums = [weight[own] @ values[own].astype(np.float64) for own in chunks]
     mean = np.sum(sums, axis=0) / weight.sum()
     covariance = np.zeros((values.shape[1], values.shape[1]))
