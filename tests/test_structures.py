@@ -852,6 +852,11 @@ def test_formulas_alone():
     blocks = [("crystal", atoms_block(), "formula")]
     with pytest.raises(TypeError, match=r"'crystal': Column 'formula' .*" + FORMULA.format(row=0)):
         make(block=blocks).fit(table)
+    message = r"'NaCl'.* words are no structures of atoms\. A formula .* make a structure"
+    with pytest.raises(ValueError, match=message):
+        make().fit(table["formula"].tolist())
+    with pytest.raises(ValueError, match=message):
+        make(block=[("crystal", atoms_block(), [0])]).fit(table["formula"].to_numpy()[:, None])
 
 
 def test_molecules_and_crystals_do_not_mix(data, fitted):

@@ -15,7 +15,14 @@ from .._tables._base_codec import BlockColumns, Codec, Piece
 from .._tables._cells import cells_of, is_nothing
 from .._tables._columns import take_column
 from .._tables._layout import Encoded, Layout, Ragged
-from .._tables._structures import LAST_ELEMENT, Structure, is_structure, read_structure, to_atoms
+from .._tables._structures import (
+    LAST_ELEMENT,
+    STRUCTURE_OF_A_WORD,
+    Structure,
+    is_structure,
+    read_structure,
+    to_atoms,
+)
 from ..exceptions import UnseenCategoryWarning
 from ._elements import symbol_of
 from ._surroundings import CACHE, Channels, Edges, Geometry, Surroundings, SurroundingsError
@@ -304,10 +311,8 @@ class AtomsCodec(Codec):
             advice = ""
             if isinstance(cell, str):
                 advice = (
-                    " A formula or the name of a file has no positions: make a structure of it, "
-                    "such as with ase.io.read('NaCl.cif') or ase.build.bulk('NaCl', 'rocksalt', "
-                    "a=5.64); or, where compositions are all there is, give shares of elements "
-                    "as columns of numbers."
+                    f" {STRUCTURE_OF_A_WORD}; or, where compositions are all there is, give "
+                    "shares of elements as columns of numbers."
                 )
             raise TypeError(
                 f"{self._column()} must hold structures of atoms, such as ase.Atoms, with None "

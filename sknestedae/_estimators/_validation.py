@@ -29,6 +29,7 @@ from .._tables._columns import keeps_column_types, take_column
 from .._tables._encoder import TableEncoder
 from .._tables._input import is_column_of_structures, read_table
 from .._tables._layout import DEFAULT_BLOCK
+from .._tables._structures import STRUCTURE_OF_A_WORD
 from .._tables._weights import scale_weights
 from ..blocks import ArrayBlock, AtomsBlock, Block, ImageBlock, SpectrumBlock
 from ..exceptions import CollapsedLatentsWarning, DivergenceError, DivergenceWarning
@@ -247,7 +248,9 @@ def check_table(
                 raise
             _refuse_words_beside_structures(X)
             advice = "name its categorical columns in categorical_features, or pass a DataFrame"
-            if not reset:
+            if _has_atoms(estimator.blocks):
+                advice = f"words are no structures of atoms. {STRUCTURE_OF_A_WORD}"
+            elif not reset:
                 advice = "convert it to numbers, as it was in fit"
             raise ValueError(f"{error}. An array is read as numbers: {advice}.") from error
     if isinstance(X, pd.DataFrame):
@@ -261,6 +264,13 @@ def check_table(
     return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
 
 
+def _has_atoms(blocks: Any) -> bool:
+    """Tell whether a block of the parameter is of structures; what else it holds may be wrong."""
+    entries = blocks if isinstance(blocks, list) else [blocks]
+    parts = [part for own in entries for part in (own if isinstance(own, tuple) else [own])]
+    return any(isinstance(part, AtomsBlock) for part in parts)
+
+
 def _refuse_words_beside_structures(X: Any) -> None:
     """Refuse a column of an array that holds structures of atoms, but begins with a word."""
     for j, column in enumerate(np.asarray(X, dtype=object).T):
@@ -269,8 +279,7 @@ def _refuse_words_beside_structures(X: Any) -> None:
             raise TypeError(
                 f"Column {j} holds structures of atoms, and {first!r:.60}, which is "
                 f"{type(first).__name__}; each of its cells must be a structure, or None where a "
-                "row was not measured. A formula or the name of a file has no positions: make a "
-                "structure of it, such as with ase.io.read('NaCl.cif')."
+                f"row was not measured. {STRUCTURE_OF_A_WORD}."
             )
 
 

@@ -183,8 +183,8 @@ class AtomsEncoder(nn.Module):
     ----------
     n_features : int
         Of what is known of an atom's surroundings.
-    properties : Tensor of shape (n_elements + 1, n_properties)
-        Of each element, at its atomic number; standardised.
+    properties : Tensor of shape (n_numbers, n_properties)
+        Of each element, at its atomic number, so that row 0 is of none; standardised.
     n_units : int
         Width of what is known of an atom.
     n_rounds, n_heads : int
@@ -216,13 +216,13 @@ class AtomsEncoder(nn.Module):
         per_atom: bool = False,
     ) -> None:
         super().__init__()
-        n_elements, n_properties = properties.shape
+        n_numbers, n_properties = properties.shape
         self.register_buffer("properties", properties, persistent=False)
         centres = torch.linspace(NEAREST_MESSAGE, cutoff, n_gaussians + 1)[:-1]
         self.register_buffer("centres", centres, persistent=False)
         self.describe = nn.Linear(n_properties, embedding)
         # of an element that was not learnt from its properties alone are known
-        self.embed = nn.Embedding(n_elements, embedding)
+        self.embed = nn.Embedding(n_numbers, embedding)
         nn.init.zeros_(self.embed.weight)
         self.enter = nn.Sequential(
             nn.Linear(embedding + n_features, n_units), nn.SiLU(), nn.Linear(n_units, n_units)
@@ -264,7 +264,8 @@ class AtomsEncoder(nn.Module):
     ) -> PartOutputs:
         """Give the outputs of each atom: what is known of it, and of its set.
 
-        A row without atoms, or that is missing, has one part, whose outputs are 0.
+        A row without atoms has one part. Its outputs are 0, as are those of all atoms of a row
+        that is missing.
 
         Parameters
         ----------
@@ -272,18 +273,16 @@ class AtomsEncoder(nn.Module):
             As in ``forward``.
         """
         if self.training or len(values) <= _ROWS_AT_ONCE:
-            return self._parts(values, missing, ragged)
+            return self._parts(missing, ragged)
         found, first = [], 0
         for own, chunk in _in_chunks(values, ragged):
             rows = slice(first, first + len(own))
-            part = self._parts(own, None if missing is None else missing[rows], chunk)
+            part = self._parts(None if missing is None else missing[rows], chunk)
             found.append(part._replace(row=part.row + first))
             first += len(own)
         return PartOutputs(*(torch.cat(own) for own in zip(*found, strict=True)))
 
-    def _parts(
-        self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
-    ) -> PartOutputs:
+    def _parts(self, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]) -> PartOutputs:
         units, atoms = self.units(ragged)
         of_set = self.pool(units, atoms)
         outputs = torch.cat([of_set[atoms.row], units], dim=1)
@@ -313,7 +312,10 @@ class AtomsEncoder(nn.Module):
         return self.describe(self.properties[atoms.numbers]) + self.embed(atoms.numbers)
 
     def attention(self, units: Tensor, atoms: AtomSets) -> Tensor:
-        """Give how much each head attends to each atom, of shape (n_atoms, n_heads)."""
+        """Give how much each head attends to each atom, of shape (n_atoms, n_heads).
+
+        Its sum over the atoms of a row is 1.
+        """
         return row_softmax(self.score(units), atoms.counts, atoms.row, len(atoms.totals))
 
     def pool(self, units: Tensor, atoms: AtomSets) -> Tensor:

@@ -22,6 +22,12 @@ LAST_ELEMENT = 118
 # far above rounding, and far below any lattice: an angle of .1 degrees gives 2e-3.
 _LEAST_VOLUME = 1e-6
 
+# What to do where a word stands in place of a structure.
+STRUCTURE_OF_A_WORD = (
+    "A formula or the name of a file has no positions: make a structure of it, such as with "
+    "ase.io.read('NaCl.cif') or ase.build.bulk('NaCl', 'rocksalt', a=5.64)"
+)
+
 # What a class has: ase.Atoms, a pymatgen crystal, a pymatgen molecule.
 _OF_ASE = ("numbers", "positions", "cell", "pbc")
 _OF_PYMATGEN = ("cart_coords", "species")

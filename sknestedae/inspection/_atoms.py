@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.utils import gen_batches
 from torch import Tensor
 
 from .._ambient import isolated
@@ -26,7 +28,7 @@ from ..blocks import AtomsBlock
 from ..exceptions import NoTargetError
 from ._attributions import output_of
 
-# Structures without one of their atoms that are predicted at once.
+# Structures that pass through the network at once.
 _AT_ONCE = 1024
 
 
@@ -284,10 +286,13 @@ class _Task(NamedTuple):
         """Give the mean attention of each atom, of shape (n_atoms,)."""
         encoder = self.chain.stages[-1].module.block_encoders[self.block]
         assert isinstance(encoder, AtomsEncoder)
+        ragged = self.rows(self.table).ragged[self.block]
+        heads = []
         with torch.no_grad():
-            units, atoms = encoder.units(self.rows(self.table).ragged[self.block])
-            heads = encoder.attention(units, atoms).mean(dim=1)
-        return self.spread(heads.cpu().double().numpy(), is_shared=True)
+            for chunk in gen_batches(len(self.structures), _AT_ONCE):
+                some = {name: own[chunk] for name, own in ragged.items()}
+                heads.append(encoder.attention(*encoder.units(some)).mean(dim=1))
+        return self.spread(torch.cat(heads).cpu().double().numpy(), is_shared=True)
 
     def outputs(self, table: Any, choose: _Choice) -> np.ndarray:
         """Give the output that is asked for, of shape (n_samples,)."""
@@ -339,7 +344,20 @@ def _scaled(chain: DifferentiableChain, predictions: np.ndarray) -> Tensor:
 def _deletion(task: _Task, choose: _Choice) -> np.ndarray:
     """Give how much larger the output is with each atom than without it."""
     whole = task.outputs(task.table, choose)
-    left: list[tuple[int, int, Structure]] = []  # place in the result, row, the other atoms
+    deletion = np.full(sum(len(structure.numbers) for structure in task.structures), np.nan)
+    left = _without_one_atom(task)
+    while some := list(islice(left, _AT_ONCE)):
+        places, rows, structures = zip(*some, strict=True)
+        without = task.outputs(task.with_structures(rows, structures), choose)
+        deletion[list(places)] = whole[list(rows)] - without
+    return deletion
+
+
+def _without_one_atom(task: _Task) -> Iterator[tuple[int, int, Structure]]:
+    """Give the place of each atom in the result, its row, and the structure of all others.
+
+    An atom is left out where its structure cannot do without it.
+    """
     place = 0
     for row, structure in enumerate(task.structures):
         for atom in range(len(structure.numbers)):
@@ -348,14 +366,8 @@ def _deletion(task: _Task, choose: _Choice) -> np.ndarray:
                 numbers=structure.numbers[others], positions=structure.positions[others]
             )
             if len(others) and task.codec.can_describe(rest):
-                left.append((place, row, rest))
+                yield place, row, rest
             place += 1
-    deletion = np.full(place, np.nan)
-    for start in range(0, len(left), _AT_ONCE):
-        places, rows, structures = zip(*left[start : start + _AT_ONCE], strict=True)
-        without = task.outputs(task.with_structures(rows, structures), choose)
-        deletion[list(places)] = whole[list(rows)] - without
-    return deletion
 
 
 def _block_of_structures(chain: DifferentiableChain, block: str | None) -> tuple[int, str]:

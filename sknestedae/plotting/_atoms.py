@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -330,6 +330,10 @@ class AtomsDisplay:
         ['share (eV)', 'deletion']
         """
         own = [structures] if is_structure(structures) else list(structures)
+        if not own:
+            raise ValueError(
+                "The 'structures' parameter must have one structure at least, got []."
+            )
         sizes = [len(read_structure(structure).numbers) for structure in own]
         table = _score_table(scores, sum(sizes), columns, label)
         ends = np.cumsum(sizes)[:-1].tolist()
@@ -400,7 +404,8 @@ def _score_table(scores: Any, n_atoms: int, columns: Any, label: str) -> pd.Data
     if columns is None:
         chosen = list(numbers.columns[numbers.notna().any().to_numpy()])
     else:
-        chosen = [columns] if columns in list(table.columns) else list(columns)
+        is_label = isinstance(columns, Hashable) and columns in table.columns
+        chosen = [columns] if is_label else list(columns)
     unknown = [name for name in chosen if name not in list(numbers.columns)]
     if unknown or not chosen:
         raise ValueError(

@@ -24,6 +24,10 @@ _UNITS_OF_SIZES = {
 }
 
 
+# The mean density of all neighbours does not depend on them.
+_CHANNELS = Channels.of_elements([1])
+
+
 class StructureValues(NamedTuple):
     """Structures of a column and what came back of them.
 
@@ -164,7 +168,7 @@ def _values(
         shares, density, size = info[_COMPOSITION], info[_DENSITY], info.get(name, np.nan)
     else:
         shares = _composition(structure)
-        density = CACHE.find([structure], geometry, Channels.of_properties())[0].radial
+        density = CACHE.find([structure], geometry, _CHANNELS)[0].radial
         size = n_atoms if name == "n_atoms" else measure(structure) / n_atoms
     composition = [shares.get(symbol, 0.0) for symbol in symbols]
     return np.concatenate([composition, density, [np.log(size)]])

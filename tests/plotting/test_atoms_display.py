@@ -186,6 +186,8 @@ def test_scores_of_an_estimator(sae, crystals):
     assert display.axes_[0].get_title() == f"row 3: {names[0]}"
     one = AtomsDisplay.from_estimator(sae, crystals.data, columns="deletion")
     assert [axes.get_title() for axes in one.axes_] == ["deletion"]
+    two = AtomsDisplay.from_estimator(sae, crystals.data, columns=np.array(["deletion", names[0]]))
+    assert [axes.get_title() for axes in two.axes_] == ["deletion", names[0]]
 
 
 def test_a_list_of_structures(crystals):
@@ -206,6 +208,7 @@ def test_a_list_of_structures(crystals):
         ({"scores": pd.DataFrame({"element": list("OHH")})}, r"columns of numbers.* got None"),
         ({"columns": "share"}, r"'columns' parameter .* have \['score'\]; got 'share'"),
         ({"names": ["a", "b"]}, r"each of the 1 structures, got \['a', 'b'\]"),
+        ({"structures": []}, r"'structures' parameter must have one structure at least, got \[\]"),
         ({"view": 30}, "an elevation and an azimuth in degrees, got 30"),
         ({"view": ("up", 1)}, "an elevation and an azimuth in degrees, got "),
     ],
