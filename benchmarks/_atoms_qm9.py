@@ -50,12 +50,12 @@ SETTINGS: dict[str, Any] = {
     "reconstruction_weight": 0.1,
     "alpha": 0.0,
     "batch_size": 64,
-    "learning_rate_init": 3e-3,
     "early_stopping": False,
     "random_state": 0,
 }
-# Epochs that fit into eight minutes of one core, with the surroundings of all molecules.
-N_EPOCHS = {N_FEW: 85, N_MANY: 6}
+# Networks whose predictions are averaged, epochs of each, and the first learning rate: what fits
+# into eight minutes of one core, with the surroundings of all molecules.
+EFFORTS = {N_FEW: (2, 40, 2e-3), N_MANY: (1, 6, 3e-3)}
 # Of the kernel ridge: cutoff of the densities, widths in medians of the distance, penalties.
 KERNEL = Geometry(cutoff=6.0, n_radial=24)
 WIDTHS, PENALTIES = (0.5, 1.0, 2.0), (1e-6, 1e-4)
@@ -193,10 +193,14 @@ def kernel_ridge(train: Molecules, test: Molecules) -> np.ndarray:
     return KernelRidge.fit(X, Y, *min(tried, key=lambda key: tried[key])).predict(X_test)
 
 
-def network(n_epochs: int, **block: Any) -> SupervisedAutoencoder:
-    """Make an autoencoder of molecules that predicts all targets at once."""
+def network(n_members: int, n_epochs: int, rate: float, **block: Any) -> SupervisedAutoencoder:
+    """Make autoencoders of molecules that predict all targets at once."""
     return SupervisedAutoencoder(
-        blocks=AtomsBlock(**{**BLOCK, **block}), max_iter=n_epochs, **SETTINGS
+        blocks=AtomsBlock(**{**BLOCK, **block}),
+        n_members=n_members,
+        max_iter=n_epochs,
+        learning_rate_init=rate,
+        **SETTINGS,
     )
 
 
@@ -241,7 +245,8 @@ def _number(error: float) -> str:
 def of_network(n: int) -> list[str]:
     """Fit an autoencoder to n molecules."""
     train, test = split(n)
-    model, fitted = timed(lambda: OfTheRest(network(N_EPOCHS[n])).fit(*train))
+    n_members, n_epochs, _ = EFFORTS[n]
+    model, fitted = timed(lambda: OfTheRest(network(*EFFORTS[n])).fit(*train))
     given, predicted = timed(lambda: model.predict(test.structures))
     errors = np.abs(given - test.target).mean(axis=0)
     part = fitted_part(model.model)
@@ -249,7 +254,8 @@ def of_network(n: int) -> list[str]:
     (name, encoded), *_ = part.encode(some).items()
     decoded = part.decode(part.latents(some))[name]
     back = r2_score(encoded.values, decoded, multioutput="variance_weighted")
-    name = f"autoencoder, {N_EPOCHS[n]} epochs"
+    name = f"{n_members} autoencoders" if n_members > 1 else "autoencoder"
+    name += f", {n_epochs} epochs"
     return row(name, n, f"{fitted:.0f} + {predicted:.0f}", errors, f"{back:.3f}")
 
 
@@ -298,7 +304,7 @@ def sizes(n: int) -> Sizes:
     data = molecules()
     X, Y = data.structures.iloc[:n].to_frame("molecule"), data.target[:n]
     before = _resident()
-    model = network(1, **SMALL_BLOCK).fit(X, Y)
+    model = network(1, 1, 3e-3, **SMALL_BLOCK).fit(X, Y)
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     (encoded,) = fitted_part(model).encode(X.iloc[:2000]).values()
     columns = [own for part in encoded.ragged.values() for own in part.columns.values()]

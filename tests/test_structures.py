@@ -914,7 +914,7 @@ def test_a_column_that_was_not_there_in_fit(data):
 
 
 def test_structures_need_a_block(data):
-    with pytest.raises(TypeError, match=r"holds Atoms; .* AtomsBlock in blocks, or blocks='auto'"):
+    with pytest.raises(TypeError, match=r"holds Atoms; .* has blocks='auto', or an AtomsBlock"):
         SupervisedAutoencoder(blocks=None).fit(*data)
 
 

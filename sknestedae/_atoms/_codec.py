@@ -36,6 +36,9 @@ _ENOUGH_ATOMS = 30_000
 # Structures whose surroundings are in memory beside the arrays that are made of them.
 _AT_ONCE = 512
 
+# Atoms whose surroundings are in double precision at once.
+_ATOMS_AT_ONCE = 4096
+
 # Up to so many elements, surroundings are told apart by each; of more, by their properties.
 _FEW_ELEMENTS = 6
 
@@ -274,17 +277,14 @@ class AtomsCodec(Codec):
 
     def _learn_directions(self, densities: np.ndarray, counts: np.ndarray) -> None:
         """Standardise what is known of surroundings; of too much, the main directions."""
-        densities = densities.astype(np.float64)
-        self.centre = np.average(densities, axis=0, weights=counts)
-        steps = densities - self.centre
-        deviation = np.sqrt(np.average(steps**2, axis=0, weights=counts))
+        self.centre, covariance = moments(densities, counts)
+        deviation = np.sqrt(covariance.diagonal())
         varies = deviation > 1e-4 * max(deviation.max(), 1e-12)
         scale = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
         if len(scale) <= self._n_features:
             self.projection = np.diag(scale)
             return
-        steps = steps * scale
-        variances, directions = np.linalg.eigh((counts[:, None] * steps).T @ steps / counts.sum())
+        variances, directions = np.linalg.eigh(scale[:, None] * covariance * scale)
         # the largest first, each with its largest entry positive
         main = directions[:, ::-1][:, : self._n_features]
         largest = main[np.abs(main).argmax(axis=0), np.arange(main.shape[1])]
@@ -638,6 +638,31 @@ def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarr
         name: np.concatenate([np.zeros(0, kind), *own]).astype(kind, copy=False)
         for name, (own, kind) in parts.items()
     }
+
+
+def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the mean and the covariance of rows that count by a weight, in double precision.
+
+    Some rows at a time: all of them in this precision would take several times their memory.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_values)
+    weight : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    mean : ndarray of float64, shape (n_values,)
+    covariance : ndarray of float64, shape (n_values, n_values)
+    """
+    chunks = [slice(k, k + _ATOMS_AT_ONCE) for k in range(0, len(values), _ATOMS_AT_ONCE)]
+    sums = [weight[own] @ values[own].astype(np.float64) for own in chunks]
+    mean = np.sum(sums, axis=0) / weight.sum()
+    covariance = np.zeros((values.shape[1], values.shape[1]))
+    for own in chunks:
+        steps = values[own] - mean
+        covariance += (weight[own, None] * steps).T @ steps
+    return mean, covariance / weight.sum()
 
 
 def measure(structure: Structure) -> float:

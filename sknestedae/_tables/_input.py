@@ -424,8 +424,8 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
             )
         elif all(is_structure_type(kind) for kind in others):
             advice = (
-                "Structures of atoms are cells of a column of X: pass a list of structures, or a "
-                "DataFrame with such a column."
+                "Structures of atoms are a list, or cells of a column of a DataFrame; X with such "
+                "a column has blocks='auto', or an AtomsBlock in blocks."
             )
         raise TypeError(
             f"{subject} holds {names}; every argument must be a string, a boolean, a category or "

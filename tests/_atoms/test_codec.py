@@ -23,7 +23,7 @@ from cases.structures import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae._atoms import _codec
-from sknestedae._atoms._codec import AtomsCodec, measure
+from sknestedae._atoms._codec import AtomsCodec, measure, moments
 from sknestedae._atoms._surroundings import Geometry
 from sknestedae._tables._base_codec import BlockColumns
 from sknestedae._tables._columns import ColumnLabels
@@ -104,8 +104,8 @@ def test_each_field_has_a_third_of_the_variance(kind):
 
 
 def test_a_field_that_does_not_vary_has_no_rounding_for_a_scale():
-    structures = [bulk("NaCl", "rocksalt", a=5.6)] * 3
-    codec = fit(structures)
+    structures = [bulk("NaCl", "rocksalt", a=5.6)] * 7
+    codec = fit(structures, weight=np.linspace(0.1, 0.73, 7))  # their mean is rounded
     values = encode(codec, structures).values
     assert not codec.deviation.any()
     assert_allclose(values, 0, atol=1e-6)
@@ -267,6 +267,28 @@ def test_rows_that_are_held_out_are_not_learnt_from():
     for name in ("elements", "mean", "deviation", "unit", "centre", "projection", "known_values"):
         assert_array_equal(getattr(some, name), getattr(alone, name))
     assert len(some.known) == 4
+
+
+def test_moments_of_chunks_are_those_of_repeated_rows(monkeypatch):
+    generator = np.random.default_rng(0)
+    values = generator.normal(3, 2, (20, 4)).astype(np.float32)
+    weight = generator.integers(1, 5, 20)
+    every = np.repeat(values.astype(np.float64), weight, axis=0)
+    monkeypatch.setattr(_codec, "_ATOMS_AT_ONCE", 6)  # the last chunk is a shorter one
+    mean, covariance = moments(values, weight.astype(np.float64))
+    # a hundred roundings of numbers up to some tens
+    assert_allclose(mean, every.mean(axis=0), rtol=1e-12)
+    assert_allclose(covariance, np.cov(every.T, bias=True), rtol=1e-12, atol=1e-12)
+
+
+def test_pairs_take_few_bytes():
+    found = encode(fit(molecules()[0]), molecules()[0]).ragged["pairs"].columns
+    assert {name: own.itemsize for name, own in found.items()} == {
+        "receiver": 2,
+        "sender": 2,
+        "distance": 4,
+        "weight": 4,
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
