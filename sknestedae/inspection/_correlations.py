@@ -14,7 +14,7 @@ from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table, names_of_latents, up_to_stage
 from .._tables._cells import array_columns, cells_of, holds_structures, read_cell
 from .._tables._columns import factorize, is_categorical
-from .._tables._input import as_array, check_same_rows, n_dims, to_pandas
+from .._tables._input import as_array, check_same_rows, column_of_structures, n_dims, to_pandas
 from .._tables._labels import entry_names
 from .._tables._statistics import column_deviations
 
@@ -127,6 +127,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
 def _variables(variables: Any) -> pd.DataFrame:
     """Give variables as a table in which each entry of an array is a column."""
+    variables = column_of_structures(variables, "variables")
     if n_dims(variables) > 2:
         values = np.asarray(as_array(variables))
         names = entry_names("", values.shape[1:])

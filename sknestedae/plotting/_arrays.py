@@ -13,7 +13,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from .._estimators._unwrap import steps_before
-from .._tables._input import as_array
+from .._tables._input import as_array, column_of_structures
 from .._tables._structures import is_structure
 from ..blocks._drawing import draw_array
 from ._base import column_positions, columns_to_draw, core_of, match_columns
@@ -68,11 +68,12 @@ def flat_table(X: Any) -> tuple[Any, tuple[int, ...]]:
     Parameters
     ----------
     X : array-like or DataFrame
-        Anything else is given back as it is, with the shape ``()``.
+        A list of structures of atoms becomes an array of one column. Anything else is given back
+        as it is, with the shape ``()``.
     """
     if isinstance(X, pd.DataFrame | pd.Series):
         return X, ()
-    X = as_array(X)
+    X = as_array(column_of_structures(X, "X"))  # pandas would look into each structure
     values = X if isinstance(X, np.ndarray) else None
     if values is None or values.ndim < 3:
         return X, ()

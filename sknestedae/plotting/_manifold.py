@@ -259,7 +259,7 @@ class ManifoldDisplay:
         if columns is None:
             chosen = [what for what in chosen if isinstance(what, ArrayColumns)]
         if not chosen:
-            known = ", ".join(repr(table.columns[j]) for j in list(positions)[:6])
+            known = ", ".join(repr(table.columns[j]) for j in list(positions)[:6]) or "none"
             more = ", ..." if len(positions) > 6 else ""
             raise ValueError(
                 "The 'columns' parameter must name what to draw, as no array is known among the "

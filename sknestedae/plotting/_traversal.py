@@ -12,7 +12,7 @@ from sklearn.base import is_classifier
 
 from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table, innermost, steps_before, up_to_stage
-from .._tables._input import to_pandas
+from .._tables._input import column_of_structures, to_pandas
 from .._tables._statistics import standard_deviation
 from ..blocks._drawing import sequence_colors
 from ..exceptions import NoTargetError
@@ -437,7 +437,7 @@ class TraversalDisplay:
         caller = f"{cls.__name__}.from_estimator"
         check_has(estimator, ["transform", "inverse_transform"], caller)
         check_one_table(X, caller, "Pass one of them, and the chain up to its stage.")
-        X = to_pandas(X)
+        X = column_of_structures(to_pandas(X), "X")
         if stage is not None:
             estimator = up_to_stage(estimator, stage)
         Z = np.asarray(estimator.transform(X))

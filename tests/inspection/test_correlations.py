@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
 from cases.design import SIDE
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import f_oneway, pearsonr, spearmanr
@@ -140,3 +141,10 @@ def test_cells_of_variables_have_one_shape(of_arrays):
     cells = pd.Series([np.zeros(2), np.zeros(3), *[None] * (len(X) - 2)], name="broken")
     with pytest.raises(ValueError, match=r"'broken' of 'variables' has arrays of several shapes"):
         latent_correlations(sae, X, cells)
+
+
+def test_structures_are_left_out(sae, X):
+    atoms = [Atoms("H2", [(0, 0, 0), (0, 0, 0.7 + 0.01 * i)]) for i in range(len(X))]
+    assert latent_correlations(sae, X, atoms).shape[1] == 0
+    table = pd.DataFrame({"molecule": pd.Series(atoms, dtype=object), "energy": X["energy"]})
+    assert latent_correlations(sae, X, table).columns.tolist() == ["energy"]

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sknestedae import SupervisedAutoencoder
 from sknestedae.blocks import AtomsBlock
 from sknestedae.datasets import make_crystals
-from sknestedae.plotting import ReconstructionDisplay
+from sknestedae.plotting import ReconstructionDisplay, TraversalDisplay
 from sknestedae.plotting._structures import compare_structures, has_structures
 
 pytest.importorskip("ase")
@@ -139,6 +139,17 @@ def test_beside_other_columns(sae, crystals):
     display = ReconstructionDisplay.from_reconstruction(table, back)
     assert display.metrics_.index.to_list() == ["structure", "pressure"]
     assert display.metrics_.loc["pressure", "mae"] == 0
+
+
+def test_a_list_of_structures_is_a_column():
+    """Also of molecules with equal numbers of atoms, which pandas would take for a table."""
+    for column in (molecules(), molecules().iloc[[0, 0, 0]]):
+        given, y = column.tolist(), np.arange(3.0)
+        block = AtomsBlock(n_units=8)
+        sae = SupervisedAutoencoder(2, blocks=block, max_iter=2, random_state=0).fit(given, y)
+        display = ReconstructionDisplay.from_estimator(sae, given)
+        assert display.metrics_["n_samples"].tolist() == [3]
+        assert TraversalDisplay.from_estimator(sae, given).columns_ == ["target"]
 
 
 def test_a_column_without_any(crystals):
