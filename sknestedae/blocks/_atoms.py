@@ -91,6 +91,8 @@ class AtomsBlock(Block):
     than NumPy does. Neighbours are found once for each structure, as long as a memory of 256 MB
     in all holds them.
 
+    The penalties ``alpha`` and ``l1`` of an estimator do not act on the weights of this encoder.
+
     An element that was not learnt enters by its properties alone, such as mass, radius and
     electronegativity, with a warning.
 
