@@ -6,6 +6,7 @@ import io
 import pickle
 import subprocess
 import sys
+import time
 import warnings
 import zipfile
 
@@ -971,3 +972,13 @@ def test_penalties_leave_the_network_over_atoms_alone(data):
         assert module.encoder_weights
         sums[alpha] = sum(p.detach().square().sum() for p in module.weights)
     assert sums[1e3] < sums[0.0]
+
+
+def test_ten_thousand_atoms_without_symmetry(fitted):
+    """Of which all are told apart; a comparison of each with each would take a minute."""
+    large = bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat((11, 11, 11))
+    large.rattle(0.05, seed=0)
+    start = time.process_time()
+    predicted = fitted.predict([large])
+    assert time.process_time() - start < 20
+    assert np.isfinite(predicted).all()
