@@ -910,7 +910,7 @@ def test_a_column_that_was_not_there_in_fit(data):
 
 
 def test_structures_need_a_block(data):
-    with pytest.raises(TypeError, match=r"holds Atoms; .* Structures of atoms are cells of a column"):
+    with pytest.raises(TypeError, match=r"holds Atoms; .* Structures of atoms are cells"):
         SupervisedAutoencoder(blocks=None).fit(*data)
 
 
