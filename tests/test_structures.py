@@ -915,11 +915,7 @@ def test_a_column_that_was_not_there_in_fit(data):
 
 
 def test_structures_need_a_block(data):
-<<<<<<< HEAD
     with pytest.raises(TypeError, match=r"holds Atoms; .* has blocks='auto', or an AtomsBlock"):
-=======
-    with pytest.raises(TypeError, match=r"holds Atoms; .* Structures of atoms are cells"):
->>>>>>> tests
         SupervisedAutoencoder(blocks=None).fit(*data)
 
 
