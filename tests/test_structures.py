@@ -6,6 +6,7 @@ import io
 import pickle
 import subprocess
 import sys
+import time
 import warnings
 import zipfile
 
@@ -938,6 +939,7 @@ def test_no_two_blocks_have_parts(data):
 SETTINGS_THAT_ARE_NONE = [
     ({"cutoff": -1}, r"cutoff must be a distance above 0.5 in Angstrom; got -1"),
     ({"cutoff": 0.5}, r"cutoff must be a distance above 0\.5 in Angstrom; got 0\.5"),
+    ({"cutoff": 1e4}, r"cutoff must be at most 30 Angstrom; got 10000\.0"),
     ({"cutoff": "7"}, r"cutoff must be a distance above 0.5 in Angstrom; got '7'"),
     ({"n_radial": 1}, r"n_radial must be an integer of 2 or more; got 1"),
     ({"n_units": 0}, r"n_units must be an integer of 1 or more; got 0"),
@@ -976,3 +978,13 @@ def test_penalties_leave_the_network_over_atoms_alone(data):
         assert module.encoder_weights
         sums[alpha] = sum(p.detach().square().sum() for p in module.weights)
     assert sums[1e3] < sums[0.0]
+
+
+def test_ten_thousand_atoms_without_symmetry(fitted):
+    """Of which all are told apart; a comparison of each with each would take a minute."""
+    large = bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat((11, 11, 11))
+    large.rattle(0.05, seed=0)
+    start = time.process_time()
+    predicted = fitted.predict([large])
+    assert time.process_time() - start < 20
+    assert np.isfinite(predicted).all()

@@ -30,6 +30,9 @@ _N_CHANNELS = 32
 # Largest degree of the power spectrum; no larger one was tried.
 _LARGEST_DEGREE = 3
 
+# Angstrom; the number of neighbours grows with its third power, to some ten thousands in a metal.
+_LARGEST_CUTOFF = 30.0
+
 # What "auto" stands for: of molecules, angles and messages pay; of crystals they do not.
 _DEGREE_OF_MOLECULES = 3
 _MESSAGES_OF_MOLECULES = 5.0
@@ -150,11 +153,17 @@ class AtomsBlock(Block):
         if isinstance(messages, str) and messages == "auto":
             messages = 0.0 if is_periodic else _MESSAGES_OF_MOLECULES
         return Geometry(
-            cutoff=check_length("cutoff", self.cutoff, above=NEAREST_GAUSSIAN),
+            cutoff=check_length(
+                "cutoff", self.cutoff, above=NEAREST_GAUSSIAN, most=_LARGEST_CUTOFF
+            ),
             n_radial=check_count("n_radial", self.n_radial, least=2),
             n_angular=check_count("degree", degree, least=0, most=_LARGEST_DEGREE),
             message_cutoff=check_length(
-                "message_cutoff", messages, above=NEAREST_MESSAGE, may_be_zero=True
+                "message_cutoff",
+                messages,
+                above=NEAREST_MESSAGE,
+                most=_LARGEST_CUTOFF,
+                may_be_zero=True,
             ),
         )
 

@@ -81,12 +81,21 @@ def check_count(name: str, value: Any, *, least: int = 1, most: int | None = Non
     return int(value)
 
 
-def check_length(name: str, value: Any, *, above: float = 0.0, may_be_zero: bool = False) -> float:
+def check_length(
+    name: str,
+    value: Any,
+    *,
+    above: float = 0.0,
+    most: float = inf,
+    may_be_zero: bool = False,
+) -> float:
     """Give a finite distance in Angstrom that is above another one or, where it may be, 0."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not (above < float(value) < inf or (may_be_zero and value == 0)):
         rule = f"above {above:g}" if not may_be_zero else f"of 0 or above {above:g}"
         raise ValueError(f"{name} must be a distance {rule} in Angstrom; got {value!r}.")
+    if float(value) > most:
+        raise ValueError(f"{name} must be at most {most:g} Angstrom; got {value!r}.")
     return float(value)
 
 
