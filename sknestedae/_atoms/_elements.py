@@ -131,7 +131,7 @@ No 259.000 1.76 1.30 6.626 110
 Lr 262.000 1.61 1.30 4.960 320
 """
 _ROWS = [line.split() for line in _TABLE.split("\n") if line]
-LAST = len(_ROWS)  # lawrencium
+LAST_IN_TABLE = len(_ROWS)  # lawrencium
 SYMBOLS = tuple(row[0] for row in _ROWS)
 # Of the elements behind the table.
 _HEAVY = ("Rf", "Db", "Sg", "Bh", "Hs", "Mt", "Ds", "Rg", "Cn", "Nh", "Fl", "Mc", "Lv", "Ts", "Og")
@@ -184,7 +184,7 @@ def _make_values() -> np.ndarray:
     weight, radius, electronegativity, energy, polarisability = np.array(
         [row[1:] for row in _ROWS], np.float64
     ).T
-    place = np.array([_place(number) for number in range(1, LAST + 1)], np.float64)
+    place = np.array([_place(number) for number in range(1, LAST_IN_TABLE + 1)], np.float64)
     first = [np.log(weight), radius, electronegativity]
     return np.column_stack([*first, place, energy, np.log(polarisability)])
 
@@ -203,7 +203,7 @@ def symbol_of(number: int) -> str:
 def _rows_of(numbers: np.ndarray) -> np.ndarray:
     """Give the rows of the table for atomic numbers; beyond it, the nearest of the same group."""
     numbers = np.asarray(numbers, np.int64)
-    return np.where(numbers > LAST, numbers - _ONE_PERIOD, numbers) - 1
+    return np.where(numbers > LAST_IN_TABLE, numbers - _ONE_PERIOD, numbers) - 1
 
 
 def element_values(numbers: np.ndarray) -> np.ndarray:

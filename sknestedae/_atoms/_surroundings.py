@@ -25,7 +25,7 @@ from .._tables._keys import key_of_bytes
 from .._tables._structures import LAST_ELEMENT, Structure, structure_key
 from ._elements import (
     ELECTRONEGATIVITY,
-    LAST,
+    LAST_IN_TABLE,
     RADIUS,
     VALENCE,
     WEIGHT,
@@ -137,7 +137,7 @@ class Channels:
         values = element_values(np.arange(1, LAST_ELEMENT + 1))
         chosen = values[:, [WEIGHT, RADIUS, ELECTRONEGATIVITY, VALENCE]]
         chosen[:, 0] = np.exp(chosen[:, 0])
-        chosen /= chosen[:LAST].mean(axis=0)
+        chosen /= chosen[:LAST_IN_TABLE].mean(axis=0)
         return cls(np.vstack([np.zeros(5), np.column_stack([np.ones(len(chosen)), chosen])]))
 
     @classmethod

@@ -412,6 +412,12 @@ def _score_table(scores: Any, n_atoms: int, columns: Any, label: str) -> pd.Data
             f"The 'columns' parameter must name columns of numbers, of which the scores have "
             f"{list(numbers.columns)}; got {columns!r}."
         )
+    empty = [name for name in chosen if numbers[name].isna().all()]
+    if empty:
+        raise ValueError(
+            f"The scores {empty} are NaN for all atoms: there is nothing to draw. Shares need "
+            "per_atom=True of the AtomsBlock, and a target of numbers."
+        )
     return numbers[chosen]
 
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae._atoms._elements import (
     ELECTRONEGATIVITY,
-    LAST,
+    LAST_IN_TABLE,
     PROPERTIES,
     RADIUS,
     SYMBOLS,
@@ -17,7 +17,7 @@ from sknestedae._atoms._elements import (
     element_values,
 )
 
-ALL = np.arange(1, LAST + 1)
+ALL = np.arange(1, LAST_IN_TABLE + 1)
 
 
 def column(name):
@@ -37,14 +37,16 @@ def test_the_table_is_complete():
     table = element_values(ALL)
     assert table.shape == (103, len(PROPERTIES))
     assert np.isfinite(table).all()
-    assert list(SYMBOLS) == ase.data.chemical_symbols[1 : LAST + 1]
+    assert list(SYMBOLS) == ase.data.chemical_symbols[1 : LAST_IN_TABLE + 1]
     assert PROPERTIES[WEIGHT].startswith("log of the atomic weight")
 
 
 def test_weights_and_radii_are_those_of_ase():
     table = element_values(ALL)
     # an element without a stable isotope has a whole number here
-    assert_allclose(np.exp(table[:, WEIGHT]), ase.data.atomic_masses[1 : LAST + 1], rtol=5e-4)
+    assert_allclose(
+        np.exp(table[:, WEIGHT]), ase.data.atomic_masses[1 : LAST_IN_TABLE + 1], rtol=5e-4
+    )
     with_radius = slice(0, 96)  # Cordero's table ends with curium
     expected = ase.data.covalent_radii[1:97]
     assert_allclose(table[with_radius, RADIUS], expected, rtol=1e-12)
@@ -142,7 +144,7 @@ def test_elements_of_a_group_are_alike(one, alike, other):
 
 def test_beyond_the_table_the_group_decides():
     assert_array_equal(element_values(numbers("Rf Og Ts")), element_values(numbers("Hf Rn At")))
-    beyond = np.arange(LAST + 1, 119)
+    beyond = np.arange(LAST_IN_TABLE + 1, 119)
     assert np.isfinite(element_properties(beyond)).all()
     assert_array_equal(element_properties(numbers("Db")), element_properties(numbers("Ta")))
 

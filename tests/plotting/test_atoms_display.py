@@ -207,6 +207,10 @@ def test_a_list_of_structures(crystals):
         ({"scores": [1.0, 2.0]}, "a row for each of the 3 atoms, got 2"),
         ({"scores": pd.DataFrame({"element": list("OHH")})}, r"columns of numbers.* got None"),
         ({"columns": "share"}, r"'columns' parameter .* have \['score'\]; got 'share'"),
+        (
+            {"scores": [np.nan] * 3, "columns": "score"},
+            r"scores \['score'\] are NaN for all atoms",
+        ),
         ({"names": ["a", "b"]}, r"each of the 1 structures, got \['a', 'b'\]"),
         ({"structures": []}, r"'structures' parameter must have one structure at least, got \[\]"),
         ({"view": 30}, "an elevation and an azimuth in degrees, got 30"),
