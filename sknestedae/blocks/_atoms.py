@@ -75,7 +75,8 @@ class AtomsBlock(Block):
         spherical harmonics: 0, for none, to 3. "auto" is 0 for crystals and 3 for molecules.
     message_cutoff : float or "auto", default="auto"
         Distance up to which atoms send each other messages in each round, in Angstrom: above 0.7,
-        at most 30, or 0 for none. It may be above ``cutoff``. "auto" is 0 for crystals and 5 for molecules.
+        at most 30, or 0 for none. It may be above ``cutoff``. "auto" is 0 for crystals and 5 for
+        molecules.
     per_atom : bool, default=False
         Whether each atom has latents and a prediction of its own, whose means over the structure
         are those of the structure: then :func:`~sknestedae.inspection.atom_scores` gives each

@@ -89,7 +89,7 @@ def check_length(
     most: float = inf,
     may_be_zero: bool = False,
 ) -> float:
-    """Give a finite distance in Angstrom that is above one and at most another, or 0 where it may be."""
+    """Give a distance in Angstrom above one and at most another, or 0 where it may be."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not (above < float(value) < inf or (may_be_zero and value == 0)):
         rule = f"above {above:g}" if not may_be_zero else f"of 0 or above {above:g}"
