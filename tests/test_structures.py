@@ -968,18 +968,6 @@ def test_settings_that_are_refused(data, settings, message):
         make(block=atoms_block(**settings)).fit(*data)
 
 
-def test_penalties_leave_the_network_over_atoms_alone(data):
-    """A large penalty draws weights to 0, but not those of the block."""
-    sums = {}
-    for alpha in (0.0, 1e3):
-        module = make(max_iter=1, alpha=alpha).fit(*data).net_.module_
-        free = {id(p) for p in module.block_encoders.parameters()}
-        assert not free & {id(p) for p in (*module.weights, *module.encoder_weights)}
-        assert module.encoder_weights
-        sums[alpha] = sum(p.detach().square().sum() for p in module.weights)
-    assert sums[1e3] < sums[0.0]
-
-
 def test_ten_thousand_atoms_without_symmetry(fitted):
     """Of which all are told apart; a comparison of each with each would take a minute."""
     large = bulk("NaCl", "rocksalt", a=5.64, cubic=True).repeat((11, 11, 11))

@@ -101,8 +101,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Weight of the mean prediction error in the objective.
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
-        of their absolute values. As ``alpha``, it leaves out the encoder of an
-        :class:`~sknestedae.blocks.AtomsBlock`.
+        of their absolute values.
     alpha : float or "auto", default=1e-3
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
         their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
@@ -602,8 +601,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Weight of the mean prediction error in the objective.
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
-        of their absolute values. As ``alpha``, it leaves out the encoder of an
-        :class:`~sknestedae.blocks.AtomsBlock`.
+        of their absolute values.
     alpha : float or "auto", default=1e-3
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
         their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided

@@ -171,8 +171,7 @@ class AutoencoderModule(nn.Module):
     Attributes
     ----------
     encoder_weights, weights : list of Parameter
-        Weights that the L1 and the L2 penalty act on: no biases, and none of encoders of blocks
-        that are not penalised.
+        Weights that the L1 and the L2 penalty act on: no biases.
     block_widths : dict of str to int
         Width of what each block's encoder gives.
     dense_layers : list of torch.nn.Linear
@@ -281,15 +280,9 @@ class AutoencoderModule(nn.Module):
         ]
         if self.absence is not None:
             nn.init.zeros_(self.absence.weight)
-        free = {
-            id(p)
-            for name, block in blocks.items()
-            if not block.is_penalised
-            for p in self.block_encoders[name].parameters()
-        }
-        encoding = (*self.block_encoders.parameters(), *self.encoder.parameters())
-        self.encoder_weights = [p for p in encoding if p.ndim > 1 and id(p) not in free]
-        self.weights = [p for p in self.parameters() if p.ndim > 1 and id(p) not in free]
+        encoding = (self.block_encoders, self.encoder)
+        self.encoder_weights = [p for part in encoding for p in part.parameters() if p.ndim > 1]
+        self.weights = [p for p in self.parameters() if p.ndim > 1]
 
     def _make_encoders(
         self, make: Callable[[int], nn.Sequential], widths: Mapping[str, int]
