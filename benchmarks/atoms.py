@@ -52,7 +52,6 @@ DOS: dict[str, Any] = {
     "prediction_loss": "absolute_error",
     "target_bounds": (0, None),
     "alpha": 1e-5,
-    "alpha": 1e-5,
     "learning_rate_init": 4e-3,
     "batch_size": 32,
     "max_iter": 100,

@@ -976,3 +976,12 @@ def test_ten_thousand_atoms_without_symmetry(fitted):
     predicted = fitted.predict([large])
     assert time.process_time() - start < 20
     assert np.isfinite(predicted).all()
+
+
+def test_a_structure_in_a_column_that_had_none():
+    numbers = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 0.0]})
+    model = SupervisedAutoencoder(2, max_iter=1).fit(numbers, [1.0, 2.0, 3.0])
+    other = numbers.astype(object)
+    other.at[1, "a"] = bulk("NaCl", "rocksalt", a=5.6)
+    with pytest.raises(TypeError, match=r"^Column 'a' holds Atoms; .* Structures of atoms are"):
+        model.predict(other)
