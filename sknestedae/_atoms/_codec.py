@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from .._tables._base_codec import BlockColumns, Codec, Piece
 from .._tables._cells import cells_of, is_nothing
 from .._tables._columns import take_column
 from .._tables._layout import Encoded, Layout, Ragged
-from .._tables._structures import Structure, is_structure, read_structure, to_atoms
+from .._tables._structures import LAST_ELEMENT, Structure, is_structure, read_structure, to_atoms
 from ..exceptions import UnseenCategoryWarning
 from ._elements import symbol_of
 from ._surroundings import CACHE, Channels, Edges, Geometry, Surroundings, SurroundingsError
@@ -34,6 +35,11 @@ _FEW_ELEMENTS = 6
 # Main directions are divided by this power of their variance: halfway between their own sizes and
 # one size for all, which would make much of those that hardly vary.
 _WHITENING = 0.25
+
+# Kinds of structures by the number of directions in which they repeat, and their size, as the
+# `info` of a decoded one names it. Volumes, areas, lengths and numbers are no common size.
+_KINDS = ("molecule", "wire", "slab", "crystal")
+SIZES = ("n_atoms", "length_per_atom", "area_per_atom", "volume_per_atom")
 
 # An element with a smaller share is left out of a decoded composition.
 _LEAST_SHARE = 0.005
@@ -61,7 +67,8 @@ class AtomsCodec(Codec):
     ----------
     elements : ndarray of int, shape (n_elements,)
         Atomic numbers that were learnt from.
-    is_periodic : bool
+    n_directions : int
+        In how many directions the structures repeat; 0 of molecules.
     mean, deviation, unit : ndarray of float64, shape (n_values,)
         Of the values that come back: ``(x - mean) / unit`` is encoded.
     centre : ndarray of shape (n_densities,)
@@ -76,7 +83,7 @@ class AtomsCodec(Codec):
     """
 
     elements: np.ndarray
-    is_periodic: bool
+    n_directions: int
     mean: np.ndarray
     deviation: np.ndarray
     unit: np.ndarray
@@ -97,6 +104,11 @@ class AtomsCodec(Codec):
         self._unlearnt = np.zeros(0, dtype=np.int64)
 
     # -- what was learnt
+
+    @property
+    def is_periodic(self) -> bool:
+        """Whether the structures repeat in any direction."""
+        return self.n_directions > 0
 
     @property
     def geometry(self) -> Geometry:
@@ -159,7 +171,7 @@ class AtomsCodec(Codec):
         TypeError
             If a cell holds no structure of atoms.
         ValueError
-            If there are several columns, or no structure; or some repeat and others do not.
+            If there are several columns, or no structure; or not all repeat in as many directions.
         """
         positions, labels = self.columns.positions, self.columns.labels
         if len(positions) != 1:
@@ -168,19 +180,21 @@ class AtomsCodec(Codec):
                 f"Structures of atoms are cells of one column, but the block has {len(names)} of "
                 f"them: {', '.join(names)}."
             )
-        first: dict[bool, int] = {}
+        first: dict[int, int] = {}
         for row, structure in self._structures(X, None):
             if structure is not None:
-                first.setdefault(bool(structure.periodic.any()), row)
+                first.setdefault(int(structure.periodic.sum()), row)
         if not first:
             raise ValueError(f"{self._column()} has no structure in any row.")
         if len(first) > 1:
+            one, two = sorted(first, reverse=True)[:2]
             raise ValueError(
-                f"{self._column()} mixes crystals and molecules: the structure in row "
-                f"{first[True]} is periodic, that in row {first[False]} is not. They have no "
-                "common size, so that each needs a column, or a model, of its own."
+                f"{self._column()} mixes {_KINDS[one]}s and {_KINDS[two]}s: the structure in row "
+                f"{first[one]} is periodic in {one} directions, that in row {first[two]} in "
+                f"{two}. They have no common size, so that each kind needs a column, or a model, "
+                "of its own."
             )
-        (self.is_periodic,) = first
+        (self.n_directions,) = first
         return np.dtype(np.float32)
 
     def fit(
@@ -213,20 +227,28 @@ class AtomsCodec(Codec):
         self.known = [structure for _, structure in some]
         values = self._learn(some, weight)
         self.known_values = ((values - self.mean) / self.unit).astype(np.float32)
+        if rows is not None:  # those that early stopping holds out are no news
+            self.note_unlearnt(X)
         self.numeric = self.columns.positions * self._n_values
         return self
 
     def _learn(self, some: list[tuple[int, Structure]], weight: np.ndarray) -> np.ndarray:
         """Learn from some structures; give the values that come back of each."""
         n_kept = -(-_ENOUGH_ATOMS * len(some) // sum(len(s.numbers) for _, s in some))
-        with_atoms = set(_evenly(len(some), n_kept))
+        with_atoms = np.array(_evenly(len(some), n_kept))
         values = np.empty((len(some), self._n_values))
         densities, counts = [], []
-        for i, (_, structure, found) in enumerate(self._with_surroundings(some)):
-            values[i] = self._values(structure, found)
-            if i in with_atoms:
-                densities.append(found.densities)
-                counts.append(weight[i] * found.shares)
+        others = np.setdiff1d(np.arange(len(some)), with_atoms)
+        # without angles and pairs, which the values that come back do not need
+        plain = replace(self.geometry, n_angular=0, message_cutoff=0.0)
+        for geometry, own in ((self.geometry, with_atoms), (plain, others)):
+            for chunk, found in self._with_surroundings([some[i] for i in own], geometry):
+                places = own[chunk]
+                values[places] = self._values([some[i][1] for i in places], found)
+                if own is with_atoms:
+                    densities += [around.densities for around in found]
+                    shares = (around.shares for around in found)
+                    counts += [w * part for w, part in zip(weight[places], shares, strict=True)]
         self._learn_values(values, weight)
         self._learn_directions(np.concatenate(densities), np.concatenate(counts))
         return values
@@ -260,6 +282,8 @@ class AtomsCodec(Codec):
         main = directions[:, ::-1][:, : self._n_features]
         largest = main[np.abs(main).argmax(axis=0), np.arange(main.shape[1])]
         main = main * np.where(largest < 0, -1.0, 1.0)
+        if variances[-1] <= 0:  # all atoms are alike
+            variances = np.ones(len(variances))
         variances = np.maximum(variances[::-1][: self._n_features], 1e-6 * variances[-1])
         self.projection = scale[:, None] * main * variances**-_WHITENING
 
@@ -296,19 +320,31 @@ class AtomsCodec(Codec):
             raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
 
     def _with_surroundings(
-        self, structures: Sequence[tuple[int, Structure]]
-    ) -> Iterator[tuple[int, Structure, Surroundings]]:
-        """Give rows and structures with the surroundings of their atoms."""
-        geometry, channels = self.geometry, self.channels
+        self, structures: Sequence[tuple[int, Structure]], geometry: Geometry
+    ) -> Iterator[tuple[slice, list[Surroundings]]]:
+        """Give the surroundings of the atoms of structures, some hundred at a time.
+
+        Parameters
+        ----------
+        structures : sequence of (int, Structure)
+            With their rows, for messages.
+        geometry : Geometry
+
+        Yields
+        ------
+        slice
+            Which of the structures.
+        list of Surroundings
+        """
         for start in range(0, len(structures), _AT_ONCE):  # there may be none
-            part = structures[start : start + _AT_ONCE]
+            chunk = slice(start, start + _AT_ONCE)
+            part = [structure for _, structure in structures[chunk]]
             try:
-                found = CACHE.find([structure for _, structure in part], geometry, channels)
+                found = CACHE.find(part, geometry, self.channels)
             except SurroundingsError as error:
-                row = part[error.row][0]
-                raise ValueError(f"{self._column()} holds, in row {row}, {error}") from error
-            for (row, structure), own in zip(part, found, strict=True):
-                yield row, structure, own
+                row = structures[start + error.row][0]
+                raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
+            yield chunk, found
 
     def _column(self) -> str:
         return f"Column {self.columns.labels.name(self.columns.positions[0])}"
@@ -319,11 +355,11 @@ class AtomsCodec(Codec):
             self._check_kind(row, structure)
 
     def _check_kind(self, row: int, structure: Structure | None) -> None:
-        if structure is None or bool(structure.periodic.any()) == self.is_periodic:
+        if structure is None or structure.periodic.sum() == self.n_directions:
             return
-        then, now = ("crystals", "molecule") if self.is_periodic else ("molecules", "crystal")
+        then, now = _KINDS[self.n_directions], _KINDS[structure.periodic.sum()]
         raise ValueError(
-            f"{self._column()} had {then} in fit, but holds a {now} in row {row}; set the cell "
+            f"{self._column()} had {then}s in fit, but holds a {now} in row {row}; set the cell "
             "and pbc of the structure as those of fit."
         )
 
@@ -342,36 +378,62 @@ class AtomsCodec(Codec):
         values = np.zeros((len(found), self._n_values), dtype=self._dtype)
         measured = np.array([structure is not None for _, structure in found], dtype=bool)
         n_atoms = sum(len(s.numbers) for _, s in found if s is not None)
-        atoms = _Atoms.empty(n_atoms, len(found), self.projection.shape[1], self._dtype)
-        pairs: list[Edges] = []
+        atoms = _Atoms(n_atoms, len(found), self.projection.shape[1], self._dtype)
+        pairs = [_columns_of_pairs([], self._dtype)]
         n_pairs = np.zeros(len(found), dtype=np.int64)
         for row, structure in found:
             self._check_kind(row, structure)
         given = [(row, structure) for row, structure in found if structure is not None]
-        for row, structure, own in self._with_surroundings(given):
-            values[row] = (self._values(structure, own) - self.mean) / self.unit
-            counts = own.shares * (1.0 if self.is_periodic else len(structure.numbers))
-            densities = (own.densities - self.centre) @ self.projection
-            atoms.add(row, own.numbers, densities, counts / self.size)
+        for chunk, around in self._with_surroundings(given, self.geometry):
+            rows = [row for row, _ in given[chunk]]
+            structures = [structure for _, structure in given[chunk]]
+            values[rows] = (self._values(structures, around) - self.mean) / self.unit
+            atoms.add(rows, *self._encode_atoms(structures, around))
             if self.geometry.message_cutoff:
-                pairs.append(own.edges)
-                n_pairs[row] = len(own.edges.source)
+                edges = [own.edges for own in around]
+                pairs.append(_columns_of_pairs(edges, self._dtype))
+                n_pairs[rows] = [len(own.source) for own in edges]
         ragged = {"atoms": atoms.ragged()}
         if self.geometry.message_cutoff:
-            ragged["pairs"] = _ragged_pairs(pairs, n_pairs, self._dtype)
-        self.notice_unseen(X)
+            # column after column, so that few of them are in memory twice
+            columns = {
+                name: np.concatenate([part.pop(name) for part in pairs]) for name in list(pairs[0])
+            }
+            ragged["pairs"] = Ragged(columns, np.cumsum(n_pairs) - n_pairs, n_pairs)
+        self._notice_unseen([structure for _, structure in found])
         known = np.repeat(measured[:, None], self._n_values, axis=1)
         return Encoded(values, None if measured.all() else known, ragged)
 
-    def _values(self, structure: Structure, found: Surroundings) -> np.ndarray:
+    def _encode_atoms(
+        self, structures: Sequence[Structure], found: Sequence[Surroundings]
+    ) -> tuple[list[int], np.ndarray, np.ndarray, np.ndarray]:
+        """Give of structures how many atoms enter, their numbers, densities and counts."""
+        densities = np.concatenate([own.densities for own in found]).astype(self._dtype)
+        densities -= self.centre.astype(self._dtype)
+        shares = [own.shares for own in found]
+        if not self.is_periodic:
+            shares = [
+                own * (len(structure.numbers) / self.size)
+                for own, structure in zip(shares, structures, strict=True)
+            ]
+        return (
+            [len(own.numbers) for own in found],
+            np.concatenate([own.numbers for own in found]),
+            densities @ self.projection.astype(self._dtype),
+            np.concatenate(shares),
+        )
+
+    def _values(
+        self, structures: Sequence[Structure], found: Sequence[Surroundings]
+    ) -> np.ndarray:
         """Give the values that come back: shares of elements, radial density, size."""
-        values = np.zeros(self._n_values)
-        place = np.searchsorted(self.elements, structure.numbers)
-        is_known = np.isin(structure.numbers, self.elements)
-        np.add.at(values, place[is_known], 1 / len(structure.numbers))
-        values[self.fields["radial"]] = found.radial
-        n_atoms = len(structure.numbers)
-        values[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
+        values = np.zeros((len(structures), self._n_values))
+        for own, structure in zip(values, structures, strict=True):
+            n_atoms = len(structure.numbers)
+            counts = np.bincount(structure.numbers, minlength=LAST_ELEMENT + 1)[self.elements]
+            own[self.fields["composition"]] = counts / n_atoms
+            own[-1] = np.log(measure(structure) / n_atoms if self.is_periodic else n_atoms)
+        values[:, self.fields["radial"]] = [own.radial for own in found]
         return values
 
     def classes_of(self, structures: Sequence[Structure]) -> list[np.ndarray]:
@@ -436,10 +498,7 @@ class AtomsCodec(Codec):
     @property
     def size_name(self) -> str:
         """What the size of a structure is called."""
-        if not self.is_periodic:
-            return "n_atoms"
-        n_directions = int(self.known[0].periodic.sum())
-        return {3: "volume_per_atom", 2: "area_per_atom", 1: "length_per_atom"}[n_directions]
+        return SIZES[self.n_directions]
 
     # -- what else stood in the table of fit
 
@@ -452,11 +511,13 @@ class AtomsCodec(Codec):
 
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
         """Warn of elements that were not in the table of ``fit``."""
+        self._notice_unseen([structure for _, structure in self._structures(X, None)])
+
+    def _notice_unseen(self, structures: Sequence[Structure | None]) -> None:
         known = np.concatenate([self.elements, self._unlearnt])
         unseen: set[int] = set()
-        n_rows = n_all = 0
-        for _, structure in self._structures(X, None):
-            n_all += 1
+        n_rows = 0
+        for structure in structures:
             if structure is not None:
                 own = np.setdiff1d(structure.numbers, known)
                 n_rows += bool(len(own))
@@ -465,7 +526,7 @@ class AtomsCodec(Codec):
             return
         shown = ", ".join(symbol_of(z) for z in sorted(unseen)[:8])
         notice(
-            f"{n_rows} of {n_all} structures in column "
+            f"{n_rows} of {len(structures)} structures in column "
             f"{self.columns.labels.name(self.columns.positions[0])} have elements that fit did "
             f"not see ({shown}); they enter by their properties alone, such as mass and radius.",
             UnseenCategoryWarning,
@@ -480,7 +541,7 @@ class AtomsCodec(Codec):
         return {
             "elements": self.elements,
             "unlearnt": self._unlearnt,
-            "is_periodic": self.is_periodic,
+            "n_directions": self.n_directions,
             "dtype": self._dtype.name,
             "mean": self.mean,
             "deviation": self.deviation,
@@ -498,7 +559,7 @@ class AtomsCodec(Codec):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Take what ``get_state`` gave."""
-        for name in ("elements", "is_periodic", "mean", "deviation", "unit", "centre"):
+        for name in ("elements", "n_directions", "mean", "deviation", "unit", "centre"):
             setattr(self, name, state[name])
         self.projection, self.size = state["projection"], state["size"]
         self.known_values = state["known_values"]
@@ -511,58 +572,67 @@ class AtomsCodec(Codec):
         self.numeric = self.columns.positions * self._n_values
 
 
-class _Atoms(NamedTuple):
-    """Room for the atoms of all rows, equal ones of a structure once."""
+class _Atoms:
+    """Room for the atoms of all rows, equal ones of a structure once.
 
-    numbers: np.ndarray
-    densities: np.ndarray
-    counts: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
+    Parameters
+    ----------
+    n_atoms : int
+        At most.
+    n_rows : int
+    n_features : int
+    dtype : dtype
+    """
 
-    @classmethod
-    def empty(cls, n_atoms: int, n_rows: int, n_features: int, dtype: np.dtype) -> _Atoms:
-        return cls(
-            np.empty(n_atoms, dtype=np.int64),
-            np.empty((n_atoms, n_features), dtype=dtype),
-            np.empty(n_atoms, dtype=dtype),
-            np.zeros(n_rows, dtype=np.int64),
-            np.zeros(n_rows, dtype=np.int64),
-        )
+    def __init__(self, n_atoms: int, n_rows: int, n_features: int, dtype: np.dtype) -> None:
+        self.numbers = np.empty(n_atoms, dtype=np.int64)
+        self.densities = np.empty((n_atoms, n_features), dtype=dtype)
+        self.counts = np.empty(n_atoms, dtype=dtype)
+        self.starts = np.zeros(n_rows, dtype=np.int64)
+        self.lengths = np.zeros(n_rows, dtype=np.int64)
+        self.n_atoms = 0
 
     def add(
-        self, row: int, numbers: np.ndarray, densities: np.ndarray, counts: np.ndarray
+        self,
+        rows: list[int],
+        lengths: list[int],
+        numbers: np.ndarray,
+        densities: np.ndarray,
+        counts: np.ndarray,
     ) -> None:
-        """Put the atoms of a row, which is behind all before, in their place."""
-        start = int(self.lengths[:row].sum())
-        own = slice(start, start + len(numbers))
+        """Put the atoms of rows behind those that are there."""
+        own = slice(self.n_atoms, self.n_atoms + len(numbers))
         self.numbers[own], self.densities[own], self.counts[own] = numbers, densities, counts
-        self.starts[row], self.lengths[row] = start, len(numbers)
+        self.starts[rows] = self.n_atoms + np.cumsum(lengths) - lengths
+        self.lengths[rows] = lengths
+        self.n_atoms = own.stop
 
     def ragged(self) -> Ragged:
         """Give what is filled."""
-        n_atoms = int(self.lengths.sum())
         columns = {
-            "numbers": self.numbers[:n_atoms],
-            "densities": self.densities[:n_atoms],
-            "counts": self.counts[:n_atoms],
+            name: getattr(self, name)[: self.n_atoms]
+            for name in ("numbers", "densities", "counts")
         }
         return Ragged(columns, self.starts, self.lengths)
 
 
-def _ragged_pairs(pairs: list[Edges], lengths: np.ndarray, dtype: np.dtype) -> Ragged:
-    """Give the pairs of neighbours of all rows; atoms are counted in their own row."""
-    parts: dict[str, tuple[list[np.ndarray], Any]] = {
-        "receiver": ([own.source for own in pairs], np.int32),
-        "sender": ([own.target for own in pairs], np.int32),
-        "distance": ([own.distances for own in pairs], dtype),
-        "weight": ([own.weights for own in pairs], dtype),
+def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarray]:
+    """Give the pairs of neighbours of structures behind each other, in few bytes.
+
+    Atoms are counted in their own structure: two bytes are enough for all but the largest.
+    """
+    n_most = max((int(own.source.max(initial=0)) for own in edges), default=0)
+    small = np.dtype(np.int16 if n_most <= np.iinfo(np.int16).max else np.int32)
+    parts: dict[str, tuple[list[np.ndarray], np.dtype]] = {
+        "receiver": ([own.source for own in edges], small),
+        "sender": ([own.target for own in edges], small),
+        "distance": ([own.distances for own in edges], dtype),
+        "weight": ([own.weights for own in edges], dtype),
     }
-    columns = {
-        name: np.concatenate([np.zeros(0), *own]).astype(kind)
+    return {
+        name: np.concatenate([np.zeros(0, kind), *own]).astype(kind, copy=False)
         for name, (own, kind) in parts.items()
     }
-    return Ragged(columns, np.cumsum(lengths) - lengths, lengths)
 
 
 def measure(structure: Structure) -> float:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .._tables._keys import key_of_bytes
-from .._tables._structures import Structure, structure_key
+from .._tables._structures import LAST_ELEMENT, Structure, structure_key
 from ._elements import (
     ELECTRONEGATIVITY,
     LAST,
@@ -35,8 +35,7 @@ from ._elements import (
 )
 from ._neighbours import Neighbours, neighbours
 
-_LAST_ELEMENT = 118
-_NEAREST_GAUSSIAN = 0.5  # Angstrom; nothing is nearer, but in broken structures
+NEAREST_GAUSSIAN = 0.5  # Angstrom; nothing is nearer, but in broken structures
 _MOST_ANGULAR = 4
 # Atoms count as equal where moving atoms by this much, in Angstrom, explains their difference. It
 # is above the rounding of positions in files, and far below what a property depends on.
@@ -44,6 +43,8 @@ _RESOLUTION = 1e-4
 # Structures are described together until they have so many pairs: NumPy's time for a call is
 # shared, and the arrays stay in the processor's cache.
 _PAIRS_AT_ONCE = 8192
+# Of a structure with more pairs, values of pairs are made and summed in parts.
+_PAIRS_IN_MEMORY = 65_536
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Channels:
 
         Each has the mean 1 over the elements of the table.
         """
-        values = element_values(np.arange(1, _LAST_ELEMENT + 1))
+        values = element_values(np.arange(1, LAST_ELEMENT + 1))
         chosen = values[:, [WEIGHT, RADIUS, ELECTRONEGATIVITY, VALENCE]]
         chosen[:, 0] = np.exp(chosen[:, 0])
         chosen /= chosen[:LAST].mean(axis=0)
@@ -149,7 +150,7 @@ class Channels:
         chosen = np.unique(np.asarray(numbers, np.int64))
         if not len(chosen):
             raise ValueError("Channels of elements need one element or more.")
-        everything = np.arange(1, _LAST_ELEMENT + 1)
+        everything = np.arange(1, LAST_ELEMENT + 1)
         table, own = element_properties(everything), element_properties(chosen)
         squares = ((table[:, None] - own[None]) ** 2).sum(axis=2)
         shares = np.exp(squares.min(axis=1, keepdims=True) - squares)
@@ -194,8 +195,6 @@ class Surroundings(NamedTuple):
         power spectrum, degree by degree.
     radial : ndarray of float32, shape (n_radial,)
         Square root of the radial density of neighbours of all elements, as the mean over atoms.
-    volume : float
-        For each atom, in cubic Angstrom; NaN where not periodic in three directions.
     edges : Edges
     """
 
@@ -204,7 +203,6 @@ class Surroundings(NamedTuple):
     classes: np.ndarray
     densities: np.ndarray
     radial: np.ndarray
-    volume: float
     edges: Edges
 
     @property
@@ -245,8 +243,8 @@ def gaussians(distances: np.ndarray, cutoff: float, n_functions: int) -> np.ndar
 
 def _centres(cutoff: float, n_functions: int) -> tuple[np.ndarray, float]:
     """Give the centres of Gaussians, and their standard deviation, in Angstrom."""
-    centres = np.linspace(_NEAREST_GAUSSIAN, cutoff, n_functions)
-    return centres, (cutoff - _NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
+    centres = np.linspace(NEAREST_GAUSSIAN, cutoff, n_functions)
+    return centres, (cutoff - NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
 
 
 def harmonics(units: np.ndarray, degree: int) -> np.ndarray:
@@ -340,8 +338,7 @@ class _Chunk:
         geometry: Geometry,
         channels: Channels,
     ) -> None:
-        self.structures, self.row = structures, row
-        self.geometry, self.channels = geometry, channels
+        self.row, self.geometry, self.channels = row, geometry, channels
         self.sizes = np.array([len(structure.numbers) for structure in structures])
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
         self.numbers = np.concatenate([structure.numbers for structure in structures])
@@ -372,7 +369,7 @@ class _Chunk:
         edge_splits = np.searchsorted(edges.source, splits)
         numbers = self.numbers[order[firsts]]
         found = []
-        for row, structure in enumerate(self.structures):
+        for row in range(len(self.sizes)):
             own = slice(splits[row], splits[row + 1])
             atoms = slice(self.starts[row], self.starts[row + 1])
             part = slice(edge_splits[row], edge_splits[row + 1])
@@ -383,7 +380,6 @@ class _Chunk:
                     classes=classes[atoms] - splits[row],
                     densities=densities[own].copy(),
                     radial=means[row].astype(np.float32),
-                    volume=_volume(structure),
                     edges=Edges(
                         (edges.source[part] - splits[row]).astype(np.int32),
                         (edges.target[part] - splits[row]).astype(np.int32),
@@ -412,7 +408,9 @@ class _Chunk:
                     self.row + int(row),
                 )
 
-    def _sums(self, values: np.ndarray, near: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    def _sums(
+        self, values_of: Callable[[np.ndarray], np.ndarray], n_values: int, near: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Sum what pairs have over the neighbours of each atom.
 
         First over neighbours of one element, of which there are few, then over elements with
@@ -420,9 +418,12 @@ class _Chunk:
 
         Parameters
         ----------
-        values : ndarray of shape (n_pairs, n_values)
-        near : ndarray of int, optional
-            Which pairs they are of; all by default.
+        values_of : callable
+            From pairs, by their position, to an ndarray of shape (n_pairs, n_values). It is asked
+            for some at a time, as all of a large structure would need much memory.
+        n_values : int
+        near : ndarray of int
+            Which pairs to sum over.
 
         Returns
         -------
@@ -430,19 +431,23 @@ class _Chunk:
         total : ndarray of shape (n_atoms, n_values)
             Of all neighbours, each with weight 1.
         """
-        source, target = self.source, self.target
-        if near is not None:
-            source, target = source[near], target[near]
         weights = self.channels.weights
-        n_atoms, shape = len(self.numbers), (len(self.numbers), weights.shape[1], values.shape[1])
-        if not len(source):
-            return np.zeros(shape), np.zeros((n_atoms, values.shape[1]))
-        bins = source * (_LAST_ELEMENT + 1) + self.numbers[target]
+        n_atoms, shape = len(self.numbers), (len(self.numbers), weights.shape[1], n_values)
+        if not len(near):
+            return np.zeros(shape), np.zeros((n_atoms, n_values))
+        bins = self.source[near] * (LAST_ELEMENT + 1) + self.numbers[self.target[near]]
         order = np.argsort(bins, kind="stable")
         bins = bins[order]
         firsts = _firsts(np.diff(bins) != 0)
-        by_element = _sum_groups(values, order, firsts)
-        atoms, elements = np.divmod(bins[firsts], _LAST_ELEMENT + 1)
+        bounds = np.append(firsts, len(order))
+        by_element = np.empty((len(firsts), n_values))
+        # groups are cut where the next part of pairs begins
+        cuts = np.searchsorted(firsts, np.arange(0, len(order), _PAIRS_IN_MEMORY))
+        for low, high in zip(cuts, np.append(cuts[1:], len(firsts)), strict=True):
+            part = order[bounds[low] : bounds[high]]
+            own = firsts[low:high] - bounds[low]
+            by_element[low:high] = _sum_groups(values_of(near[part]), np.arange(len(part)), own)
+        atoms, elements = np.divmod(bins[firsts], LAST_ELEMENT + 1)
         # where the rows of an atom begin; one without neighbours has none
         starts, rows = np.searchsorted(atoms, np.arange(n_atoms)), np.arange(len(atoms))
         by_channel = np.empty(shape)
@@ -453,10 +458,15 @@ class _Chunk:
 
     def _radial(self) -> tuple[np.ndarray, np.ndarray]:
         """Give the radial densities, shape (n_atoms, n_channels * n_radial), and the total."""
-        geometry, distances = self.geometry, self.distances
-        values = gaussians(distances, geometry.cutoff, geometry.n_radial)
-        values *= (smooth_cutoff(distances, geometry.cutoff) / distances)[:, None]
-        by_channel, total = self._sums(values, None)
+        cutoff, n_radial = self.geometry.cutoff, self.geometry.n_radial
+
+        def values_of(pairs: np.ndarray) -> np.ndarray:
+            distances = self.distances[pairs]
+            values = gaussians(distances, cutoff, n_radial)
+            values *= (smooth_cutoff(distances, cutoff) / distances)[:, None]
+            return values
+
+        by_channel, total = self._sums(values_of, n_radial, np.arange(len(self.distances)))
         return by_channel.reshape(len(by_channel), -1), total
 
     def _radial_tolerance(self, radial: np.ndarray) -> np.ndarray:
@@ -474,19 +484,21 @@ class _Chunk:
         It is a product of two sums, whose slope has twice that of the Gaussians and of the
         harmonics; these turn by the degree over the distance, which is an Angstrom or more.
         """
-        geometry = self.geometry
-        near = np.flatnonzero(self.distances < geometry.angular_cutoff)
-        distances = self.distances[near]
-        degree, n_radial = geometry.n_angular, geometry.n_angular_radial
-        n_values = n_radial * (degree + 1) ** 2
-        shape = harmonics(self.vectors[near] / distances[:, None], degree)
-        values = gaussians(distances, geometry.angular_cutoff, n_radial)
-        values *= smooth_cutoff(distances, geometry.angular_cutoff)[:, None]
-        products = (values[:, :, None] * shape[:, None, :]).reshape(len(near), n_values)
+        degree, n_radial = self.geometry.n_angular, self.geometry.n_angular_radial
+        cutoff, n_harmonics = self.geometry.angular_cutoff, (degree + 1) ** 2
+
+        def values_of(pairs: np.ndarray) -> np.ndarray:
+            distances = self.distances[pairs]
+            shape = harmonics(self.vectors[pairs] / distances[:, None], degree)
+            values = gaussians(distances, cutoff, n_radial)
+            values *= smooth_cutoff(distances, cutoff)[:, None]
+            products = values[:, :, None] * shape[:, None, :]
+            return products.reshape(len(pairs), n_radial * n_harmonics)
+
+        near = np.flatnonzero(self.distances < cutoff)
         n_products = self.channels.n_channels * n_radial
-        sums = self._sums(products, near)[0].reshape(
-            len(self.numbers), n_products, (degree + 1) ** 2
-        )
+        sums = self._sums(values_of, n_radial * n_harmonics, near)[0]
+        sums = sums.reshape(len(self.numbers), n_products, n_harmonics)
         one, two = np.triu_indices(n_products)
         flat = one * n_products + two
         spectra = []
@@ -494,7 +506,7 @@ class _Chunk:
             part = sums[:, :, level**2 : (level + 1) ** 2]
             power = part @ part.transpose(0, 2, 1)
             spectra.append(np.take(power.reshape(len(power), n_products**2), flat, axis=1))
-        _, width = _centres(geometry.angular_cutoff, n_radial)
+        _, width = _centres(cutoff, n_radial)
         largest = sums[:, :, 0].max(axis=1, initial=0.0) ** 2
         tolerance = 2 * _RESOLUTION * (1 / width + degree) * largest
         return np.concatenate(spectra, axis=1), tolerance
@@ -572,13 +584,6 @@ def _in_groups(
     starts = np.cumsum(own) - own
     within = np.arange(own.sum()) - np.repeat(starts, own)
     return order[np.repeat(firsts[chosen], own) + within], starts
-
-
-def _volume(structure: Structure) -> float:
-    """Give the volume for each atom, NaN where a structure has none."""
-    if not structure.periodic.all():
-        return float("nan")
-    return float(abs(np.linalg.det(structure.cell))) / len(structure.numbers)
 
 
 def _classes(

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._ambient import isolated
 from .._compat import BaseComposition, VisualBlock
 from .._persistence import check_stamp, stamp
+from .._tables._cells import cell_columns
 from .._tables._input import as_cells, read_table
 from .._tables._scales import is_scale_list
 from .._tables._staged import StagedTable
@@ -52,10 +53,12 @@ class OneTableTransformer(TransformerMixin):
         return self._check_array(X, reset=reset)
 
     def _check_array(self, X: Any, *, reset: bool) -> np.ndarray:
-        """Give an array of floats; of objects, where it holds words."""
+        """Give an array of floats; of objects, where it holds words, or structures of atoms."""
         settings = {"reset": reset, "ensure_all_finite": False}
+        has_cells = isinstance(X, np.ndarray) and bool(cell_columns(X))
         try:
-            return validate_data(self, X, dtype=[np.float64, np.float32], **settings)
+            if not has_cells:
+                return validate_data(self, X, dtype=[np.float64, np.float32], **settings)
         except ValueError as error:
             if "could not convert" not in str(error):
                 raise

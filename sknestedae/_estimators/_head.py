@@ -43,12 +43,16 @@ class Passed(NamedTuple):
         it was not asked for.
     n_own : int
         Number of the stage's own columns, behind which the latents stand in its table.
+    unit : ndarray of shape (n_predictions,) or None, default=None
+        Of predictions that are one array, such as a spectrum: what they are divided by. None
+        where each is divided by its own standard deviation.
     """
 
     values: np.ndarray
     is_number: np.ndarray
     std: np.ndarray
     n_own: int
+    unit: np.ndarray | None = None
 
     @property
     def n_predictions(self) -> int:
@@ -171,6 +175,9 @@ class Head:
             own = np.hstack([own, passed.values])
             is_number = np.concatenate([is_number, passed.is_number])
         centre, scale = _affine(own, is_number, sample_weight)
+        if passed is not None and passed.unit is not None:
+            # a channel in which the few rows hardly differ may be strong in a new one
+            scale[own.shape[1] - n_predictions :] = passed.unit
         widths = [own.shape[1] - n_predictions, n_predictions]
         processes = GaussianProcesses.fit(
             (own - centre) / scale,

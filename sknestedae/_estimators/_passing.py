@@ -19,6 +19,7 @@ from .._notices import notice
 from .._tables._measured import MeasuredValues, count_mixed, material_keys
 from .._tables._missing import take_rows
 from .._tables._staged import StagedTable, StageTargets
+from .._tables._target import NumericTarget
 from ..exceptions import MaterialKeyWarning
 from ._base import BaseSupervisedAutoencoder
 from ._fitted import fitted_part
@@ -241,6 +242,7 @@ class PassedRows:
         self.stds: dict[int, np.ndarray] = {}
         self._values: dict[tuple[int, int], np.ndarray] = {}
         self._is_number: dict[tuple[int, int], np.ndarray] = {}
+        self._units: dict[int, np.ndarray | None] = {}
 
     def of_rows(self, rows: np.ndarray) -> PassedRows:
         """Give one of some rows that knows the same, and has gathered nothing yet."""
@@ -279,14 +281,14 @@ class PassedRows:
         empty = np.empty((len(self.table), 0))
         values = [empty, *(self._values[j, k] for j in own.columns)]
         is_number = [self._is_number[j, k] for j in own.columns]
-        std = empty
+        std, unit = empty, None
         if own.source is not None:
             predicted = self.predictions[own.source]
             values.append(predicted)
             is_number.append(np.full(predicted.shape[1], True))
-            std = self.stds[own.source]
-        whole = Passed(np.hstack(values), np.concatenate(is_number), std, len(stage.columns))
-        return whole.take(rows)
+            std, unit = self.stds[own.source], self._units[own.source]
+        n_own = len(stage.columns)
+        return Passed(np.hstack(values), np.concatenate(is_number), std, n_own, unit).take(rows)
 
     def add(self, k: int, stage: Stage, own: Any, rows: Any = slice(None)) -> None:
         """Take in what a fitted stage passes on, of some rows.
@@ -348,6 +350,7 @@ class PassedRows:
             if k in self.known:
                 known = self.known[k][rows]
                 measured = np.where(np.isnan(known), measured, known)
+        self._units[k] = _unit_of_array(stage)
         is_measured = ~np.isnan(measured)
         self.is_measured[k] = self._spread(is_measured, rows)
         self.predictions[k] = self._spread(np.where(is_measured, measured, predicted), rows)
@@ -361,6 +364,17 @@ class PassedRows:
         whole = np.full((len(self.table), values.shape[1]), empty)
         whole[rows] = values
         return whole
+
+
+def _unit_of_array(stage: Stage) -> np.ndarray | None:
+    """Give what the target of a fitted stage is divided by, where it is one array; else None."""
+    estimator = _autoencoder_in(stage)
+    if not isinstance(estimator, SupervisedAutoencoder):
+        return None
+    target = fitted_part(estimator).target
+    if not isinstance(target, NumericTarget) or not target.layout.shape:
+        return None
+    return target.affine()[1]
 
 
 def iter_inputs(stages: list[Stage], gathered: PassedRows) -> Iterator[StageInput]:

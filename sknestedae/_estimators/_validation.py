@@ -18,10 +18,16 @@ from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 
 from .._compat import check_sample_weight, safe_indexing, stack_level_of_caller
-from .._tables._cells import cell_columns, cells_of, holds_structures, read_cell
+from .._tables._cells import (
+    cell_columns,
+    cells_of,
+    holds_structures,
+    is_nothing,
+    read_cell,
+)
 from .._tables._columns import keeps_column_types, take_column
 from .._tables._encoder import TableEncoder
-from .._tables._input import read_table
+from .._tables._input import is_column_of_structures, read_table
 from .._tables._layout import DEFAULT_BLOCK
 from .._tables._weights import scale_weights
 from ..blocks import ArrayBlock, AtomsBlock, Block, ImageBlock, SpectrumBlock
@@ -239,6 +245,7 @@ def check_table(
         except ValueError as error:
             if "could not convert" not in str(error):
                 raise
+            _refuse_words_beside_structures(X)
             advice = "name its categorical columns in categorical_features, or pass a DataFrame"
             if not reset:
                 advice = "convert it to numbers, as it was in fit"
@@ -252,6 +259,19 @@ def check_table(
         return X
     X = np.asarray(X, dtype=object)
     return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+
+
+def _refuse_words_beside_structures(X: Any) -> None:
+    """Refuse a column of an array that holds structures of atoms, but begins with a word."""
+    for j, column in enumerate(np.asarray(X, dtype=object).T):
+        if is_column_of_structures(column):
+            first = next(value for value in column if not is_nothing(value))
+            raise TypeError(
+                f"Column {j} holds structures of atoms, and {first!r:.60}, which is "
+                f"{type(first).__name__}; each of its cells must be a structure, or None where a "
+                "row was not measured. A formula or the name of a file has no positions: make a "
+                "structure of it, such as with ase.io.read('NaCl.cif')."
+            )
 
 
 def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndarray:

@@ -218,16 +218,18 @@ class PosteriorModeSearch:
         """Multiply priors by what the encoder makes of rows of which whole blocks are missing.
 
         A network that was trained with ``block_dropout`` tells latents from the other blocks. How
-        well it does is seen on the examples, and the errors of a row are larger by its scale.
+        well it does is seen on the examples, and the errors of a row are larger by its scale. It
+        is not seen where more enters the encoder than is decoded, as of structures of atoms: there
+        priors stay as they are.
         """
         model = self.models[0]
         present = model.measured_blocks(rows)
         mean, precision = mean.clone(), precision.clone()
         for blocks in torch.unique(present, dim=0):
-            if bool(blocks.all()) or not bool(blocks.any()):
+            if bool(blocks.all()) or not bool(blocks.any()) or not model.decodes_all_of(blocks):
                 continue
             own = torch.nonzero((present == blocks).all(dim=1))[:, 0]
-            added = torch.linalg.inv(self._encoding_error(tuple(blocks.tolist())))
+            added = torch.linalg.inv(self._encoding_error(tuple(blocks.tolist()), rows))
             added = added / scale[own, None, None]
             both = precision[own] + added
             pull = torch.einsum("nij,nj->ni", precision[own], mean[own])
@@ -236,11 +238,12 @@ class PosteriorModeSearch:
             precision[own] = both
         return mean, precision
 
-    def _encoding_error(self, present: tuple[bool, ...]) -> Tensor:
+    def _encoding_error(self, present: tuple[bool, ...], like: Batch) -> Tensor:
         """Give mean products of the errors of latents that are encoded from some blocks alone."""
         if present not in self._encoding_errors:
             (model,), (decoded,) = self.models, self.examples[1]
-            rows = model.as_rows({n: v.to(model.dtype) for n, v in decoded.items()}, present)
+            values = {n: v.to(model.dtype) for n, v in decoded.items()}
+            rows = model.as_rows(values, present, like)
             error = model.encode(rows) - self.examples[0]
             least = _LEAST_SPREAD * model.covariance
             self._encoding_errors[present] = error.T @ error / len(error) + least

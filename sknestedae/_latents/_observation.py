@@ -350,13 +350,34 @@ class ObservationModel:
         known = [rows.measured.get(name, whole).any(dim=1) for name in self.layouts]
         return torch.stack(known, dim=1)
 
-    def as_rows(self, decoded: Mapping[str, Tensor], present: Sequence[bool]) -> Batch:
-        """Give decoded examples as rows of which some blocks were measured."""
+    def decodes_all_of(self, present: Sequence[bool] | Tensor) -> bool:
+        """Tell whether what is decoded of some blocks is all that enters their encoders."""
+        layouts = zip(self.layouts.values(), present, strict=True)
+        return not any(layout.ragged for layout, is_present in layouts if is_present)
+
+    def as_rows(
+        self, decoded: Mapping[str, Tensor], present: Sequence[bool], like: Batch | None = None
+    ) -> Batch:
+        """Give decoded examples as rows of which some blocks were measured.
+
+        Parameters
+        ----------
+        decoded : mapping of str to Tensor of shape (n_examples, layout.n_values)
+        present : sequence of bool
+            Which blocks.
+        like : Batch, optional
+            Rows as the encoder takes them, where the examples are to be encoded: more may enter
+            it than is decoded, of which the examples have nothing.
+        """
         measured = {
             name: torch.full((len(decoded[name]), layout.n_columns), is_present)
             for (name, layout), is_present in zip(self.layouts.items(), present, strict=True)
         }
-        return Batch(dict(decoded), measured)
+        ragged = {
+            name: {part: own.without_entries(len(decoded[name])) for part, own in parts.items()}
+            for name, parts in (like.ragged if like is not None else {}).items()
+        }
+        return Batch(dict(decoded), measured, ragged=ragged)
 
     def spacing(self, decoded: Mapping[str, Tensor], some: Tensor, nearest: Tensor) -> Tensor:
         """Give the mean squares by which numbers of some examples differ from those of others.

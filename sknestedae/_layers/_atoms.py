@@ -21,7 +21,7 @@ _DENSE_PAIRS = 1 << 21
 _LEAST_FILLED = 0.1
 
 # Angstrom; at smaller distances, which hydrogen alone has, the first Gaussian stands.
-_NEAREST = 0.7
+NEAREST_MESSAGE = 0.7
 
 
 class AtomSets(NamedTuple):
@@ -122,7 +122,7 @@ class Pairs:
         n_rows, _, n_most = self.kernel.shape
         padded = sent.new_zeros(n_rows * n_most, n_channels).index_copy(0, self.places, sent)
         heard = torch.bmm(self.kernel, padded.view(n_rows, n_most, n_channels))
-        return heard.view(n_rows * n_most, -1)[self.places]
+        return heard.view(n_rows * n_most, self.n_gaussians * n_channels)[self.places]
 
 
 class AtomRound(nn.Module):
@@ -218,7 +218,7 @@ class AtomsEncoder(nn.Module):
         super().__init__()
         n_elements, n_properties = properties.shape
         self.register_buffer("properties", properties, persistent=False)
-        centres = torch.linspace(_NEAREST, cutoff, n_gaussians + 1)[:-1]
+        centres = torch.linspace(NEAREST_MESSAGE, cutoff, n_gaussians + 1)[:-1]
         self.register_buffer("centres", centres, persistent=False)
         self.describe = nn.Linear(n_properties, embedding)
         # of an element that was not learnt from its properties alone are known

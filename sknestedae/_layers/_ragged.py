@@ -81,6 +81,12 @@ class RaggedTensors:
         columns, _, lengths = self.gather()
         return RaggedTensors(columns, lengths.cumsum(0) - lengths, lengths)
 
+    def without_entries(self, n_rows: int) -> RaggedTensors:
+        """Give rows of this kind that have no entries, such as those of a missing block."""
+        none = self.lengths.new_zeros(n_rows)
+        columns = {name: column[:0] for name, column in self.columns.items()}
+        return RaggedTensors(columns, none, none)
+
     def to(self, device: torch.device) -> RaggedTensors:
         """Give the rows on a device; themselves where they are there."""
         if device == self.lengths.device:

@@ -171,7 +171,10 @@ class AutoencoderModule(nn.Module):
     Attributes
     ----------
     encoder_weights, weights : list of Parameter
-        Weights that the L1 and the L2 penalty act on: no biases.
+        Weights that the L1 and the L2 penalty act on: no biases, and none of encoders of blocks
+        that are not penalised.
+    block_widths : dict of str to int
+        Width of what each block's encoder gives.
     dense_layers : list of torch.nn.Linear
         All but what blocks of other kinds than DenseBlock bring with them.
     """
@@ -201,12 +204,13 @@ class AutoencoderModule(nn.Module):
         self.layouts = dict(layouts)
         self.blocks = dict(blocks)
         self.n_components = n_components
-        widths = {}
+        widths: dict[str, int] = {}
         self.block_encoders = nn.ModuleDict()
         for name, block in blocks.items():
             self.block_encoders[name], widths[name] = make_block_encoder(
                 name, block, layouts[name]
             )
+        self.block_widths = widths
         n_latents = 2 * n_components if is_variational else n_components
 
         def make_encoder(n_inputs: int) -> nn.Sequential:
@@ -277,9 +281,15 @@ class AutoencoderModule(nn.Module):
         ]
         if self.absence is not None:
             nn.init.zeros_(self.absence.weight)
-        encoding = (self.block_encoders, self.encoder)
-        self.encoder_weights = [p for part in encoding for p in part.parameters() if p.ndim > 1]
-        self.weights = [p for p in self.parameters() if p.ndim > 1]
+        free = {
+            id(p)
+            for name, block in blocks.items()
+            if not block.is_penalised
+            for p in self.block_encoders[name].parameters()
+        }
+        encoding = (*self.block_encoders.parameters(), *self.encoder.parameters())
+        self.encoder_weights = [p for p in encoding if p.ndim > 1 and id(p) not in free]
+        self.weights = [p for p in self.parameters() if p.ndim > 1 and id(p) not in free]
 
     def _make_encoders(
         self, make: Callable[[int], nn.Sequential], widths: Mapping[str, int]

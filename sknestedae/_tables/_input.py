@@ -62,7 +62,7 @@ def read_table(X: Any, name: str = "X") -> Any:
     ValueError
         If two columns have one name.
     """
-    X = _column_of_structures(to_pandas(X, name))
+    X = column_of_structures(to_pandas(X, name), name)
     if isinstance(X, pd.DataFrame):
         if not X.columns.is_unique:
             twice = X.columns[X.columns.duplicated()].unique().tolist()
@@ -81,28 +81,36 @@ def read_table(X: Any, name: str = "X") -> Any:
     return _read_array(X, name, cells=True)
 
 
-def _column_of_structures(X: Any) -> Any:
-    """Give a list, an array or a Series of structures of atoms as a table of one column."""
-    if isinstance(X, pd.Series):
-        return X.to_frame() if _begins_with_structure(X) else X
-    is_list = isinstance(X, list | tuple) and not is_structure(X)
-    is_column = isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object
-    if not (is_list or is_column) or not _begins_with_structure(X):
+def is_column_of_structures(X: Any) -> bool:
+    """Tell whether a list, an array or a Series is a column in which structures of atoms are."""
+    if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1):
+        return X.dtype == object and _has_structure(X)
+    return isinstance(X, list | tuple) and not is_structure(X) and _has_structure(X)
+
+
+def column_of_structures(X: Any, name: str) -> Any:
+    """Give a list, an array or a Series of structures of atoms as a table of one column.
+
+    All else stays as it is; one structure alone is refused.
+    """
+    if is_structure(X):
+        raise TypeError(
+            f"{name} is one structure of atoms, {X!r:.60}; give a list of structures, such as "
+            f"[{name}]."
+        )
+    if not is_column_of_structures(X):
         return X
+    if isinstance(X, pd.Series):
+        return X.to_frame()
     cells = np.empty((len(X), 1), dtype=object)
     for row, structure in zip(cells, X, strict=True):  # NumPy would look into each structure
         row[0] = structure
     return cells
 
 
-def _begins_with_structure(values: Any) -> bool:
-    """Tell whether the first of some values that is not missing is a structure of atoms."""
-    first = next((v for v in values if v is not None and not _is_number(v)), None)
-    return is_structure(first)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float | int | np.number)
+def _has_structure(values: Any) -> bool:
+    """Tell whether any of some values is a structure of atoms."""
+    return any(is_structure(value) for value in values)
 
 
 def _refuse_other_tables(X: Any, name: str) -> None:
@@ -142,6 +150,8 @@ def read_target(y: Any, name: str = "y", *, cells: bool = False) -> Any:
         If the values are neither numbers nor labels, such as dates.
     """
     y = to_pandas(y, name)
+    if is_structure(y) or is_column_of_structures(y):
+        raise TypeError(f"{name} holds structures of atoms, which can be columns of X alone.")
     if isinstance(y, pd.DataFrame):
         for j, dtype in enumerate(y.dtypes):
             # of plain numbers there may be thousands, and their dtype tells enough
@@ -293,6 +303,9 @@ def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
         return X
     values = _as_objects(X)
     kinds = {type(value) for value in values.flat}
+    if cells and isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == 1:
+        # what else there is in a column of structures is told by who reads it
+        kinds = set() if any(map(is_structure_type, kinds)) else kinds
     if cells and isinstance(X, np.ndarray) and X.ndim <= 2:
         kinds = {k for k in kinds if not (issubclass(k, _ARRAYS) or is_structure_type(k))}
     _refuse_others(kinds, name)
@@ -411,8 +424,8 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
             )
         elif all(is_structure_type(kind) for kind in others):
             advice = (
-                "Structures of atoms are a column of X by itself, which has an AtomsBlock in "
-                "blocks, or blocks='auto'."
+                "Structures of atoms are cells of a column of X: pass a list of structures, or a "
+                "DataFrame with such a column."
             )
         raise TypeError(
             f"{subject} holds {names}; every argument must be a string, a boolean, a category or "

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ._cells import cells_of, holds_arrays, read_cells
+from ._cells import cells_of, holds_arrays, holds_structures, read_cells
 from ._dtypes import assemble, dtype_groups
 from ._input import as_array, read_table, read_target, to_pandas, unmask
 from ._scales import check_names
+from ._structures import is_structure
 
 # Types that can hold a missing entry, by the kind of those that cannot.
 _NULLABLE = {"i": "Int", "u": "UInt"}
@@ -47,8 +48,8 @@ def stack_kinds(**kinds):
     ----------
     **kinds : {array-like of shape (n_samples, ...), DataFrame, Series}
         One kind each, by its name. An array may have any number of dimensions, such as
-        (n_samples, height, width) for images. A Series, or a list, may hold an array in each row;
-        there, None is a row of which the kind was not measured.
+        (n_samples, height, width) for images. A Series, or a list, may hold an array or a
+        structure of atoms in each row; there, None is a row of which the kind was not measured.
 
     Returns
     -------
@@ -124,6 +125,9 @@ def _read_kind(given: Any, name: str) -> _Kind:
         value = unmask(value)
     if isinstance(value, pd.Series) and holds_arrays(value):
         columns, labels = _from_cells(cells_of(value), name)
+    elif isinstance(value, pd.Series) and holds_structures(value):
+        label = 0 if value.name is None else value.name
+        columns, labels = value.to_frame(), [label]
     elif isinstance(value, pd.Series):
         label = 0 if value.name is None else value.name
         columns, labels = read_target(value, name).to_frame(), [label]
@@ -147,7 +151,7 @@ def _read_kind(given: Any, name: str) -> _Kind:
 
 def _from_array(value: Any, name: str) -> tuple[pd.DataFrame | np.ndarray, list[Any]]:
     """Give an array, or a list of rows, with one row for each sample; and labels."""
-    if isinstance(value, list | tuple) and any(v is None for v in value):
+    if isinstance(value, list | tuple) and any(v is None or is_structure(v) for v in value):
         cells = np.empty(len(value), dtype=object)
         cells[:] = value
         value = cells
@@ -159,6 +163,8 @@ def _from_array(value: Any, name: str) -> tuple[pd.DataFrame | np.ndarray, list[
         raise ValueError(f"{name} must have a row for each sample, got {value!r:.60}.")
     if array.dtype.kind == "O" and array.ndim == 1 and holds_arrays(array):
         return _from_cells(array, name)
+    if array.dtype.kind == "O" and array.ndim == 1 and holds_structures(array):
+        return pd.Series(array, dtype=object).to_frame(), [0]
     flat = array.reshape(len(array), prod(array.shape[1:]))
     labels = _labels_of(array.shape[1:])
     if array.dtype.kind in "biuf":

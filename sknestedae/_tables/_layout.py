@@ -94,8 +94,28 @@ class Ragged:
 
     @classmethod
     def of_rows(cls, rows: Sequence[Mapping[str, np.ndarray]]) -> Ragged:
-        """Put the entries of rows behind each other; all rows have the same columns."""
+        """Put the entries of rows behind each other.
+
+        Parameters
+        ----------
+        rows : sequence of dict of str to ndarray of shape (n_entries_of_row, ...)
+            All with the same columns; a row without entries has arrays of length 0.
+
+        Raises
+        ------
+        ValueError
+            If there are no rows, or the columns of a row differ in length.
+        """
+        if not rows:
+            raise ValueError("rows must have one row at least, which says the columns; got [].")
         names = list(rows[0])
+        for i, row in enumerate(rows):
+            found = {name: len(row[name]) for name in names}
+            if len(set(found.values())) > 1:
+                raise ValueError(
+                    f"All columns of a row must have one length; in row {i} of rows they have "
+                    f"{found}."
+                )
         columns = {name: np.concatenate([row[name] for row in rows]) for name in names}
         lengths = np.array([len(row[names[0]]) for row in rows], dtype=np.int64)
         return cls(columns, np.cumsum(lengths) - lengths, lengths)

@@ -169,7 +169,7 @@ def kind_of_table(
         part = table.iloc[:, positions]
         if not as_array:
             return part
-        if codec.has_cells:
+        if codec.has_cells and shape:  # structures of atoms have none
             cells = part.iloc[:, 0].tolist()
             return np.stack(cells) if cells else np.empty((0, *shape))
         values = part.to_numpy()

@@ -16,7 +16,15 @@ from pandas.api import types
 
 from .._compat import stack_level_of_caller, tables_in_model_selection
 from ..exceptions import SameRowsWarning, UnitsWarning
-from ._input import as_array, as_cells, check_same_rows, n_dims, read_table, read_target
+from ._input import (
+    as_array,
+    as_cells,
+    check_same_rows,
+    is_column_of_structures,
+    n_dims,
+    read_table,
+    read_target,
+)
 from ._missing import measured_rows
 from ._target import target_frame
 
@@ -31,13 +39,17 @@ _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
 
 def is_scale_list(X: Any) -> bool:
-    """Tell a list of tables, one a scale, from a list of rows: its elements are 2-D, or more."""
+    """Tell a list of tables, one a scale, from a list of rows: its elements are 2-D, or more.
+
+    A list of structures of atoms is a table of one column.
+    """
     return isinstance(X, list | tuple) and bool(X) and all(map(_is_table, X))
 
 
 def _is_table(X: Any) -> bool:
     n = n_dims(X)
-    return n == 2 or (n > 2 and isinstance(as_array(X), np.ndarray))
+    is_array = n > 2 and isinstance(as_array(X), np.ndarray)
+    return n == 2 or is_array or is_column_of_structures(X)
 
 
 def refuse_scale_list(X: Any) -> None:

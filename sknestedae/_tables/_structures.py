@@ -16,7 +16,8 @@ from ._keys import key_of_bytes
 if TYPE_CHECKING:
     from ase import Atoms
 
-_LAST_ELEMENT = 118
+# The largest atomic number.
+LAST_ELEMENT = 118
 # Cell vectors of length 1 that span less volume than this are taken as linearly dependent. It is
 # far above rounding, and far below any lattice: an angle of .1 degrees gives 2e-3.
 _LEAST_VOLUME = 1e-6
@@ -140,11 +141,11 @@ def _check(structure: Structure) -> None:
     name = f"a structure with {n_atoms} atom{'s' if n_atoms > 1 else ''}"
     if len(positions) != n_atoms:
         raise ValueError(f"{name} and {len(positions)} positions")
-    if numbers.min() < 1 or numbers.max() > _LAST_ELEMENT:
-        atom = int(np.flatnonzero((numbers < 1) | (numbers > _LAST_ELEMENT))[0])
+    if numbers.min() < 1 or numbers.max() > LAST_ELEMENT:
+        atom = int(np.flatnonzero((numbers < 1) | (numbers > LAST_ELEMENT))[0])
         raise ValueError(
             f"{name} whose atom {atom}, counted from 0, has the atomic number {numbers[atom]}; "
-            f"it must be 1 to {_LAST_ELEMENT}"
+            f"it must be 1 to {LAST_ELEMENT}"
         )
     _check_finite(positions, f"{name} whose positions hold")
     if periodic.any():

@@ -159,10 +159,12 @@ class PredictionTerm:
         parts = of_sources(outputs, batch, self.sources)
         if self.has_mean:
             parts = with_mean(outputs, parts)
-        if outputs.prediction is not None and outputs.prediction_of_latents is not None:
+        # with an encoder for each block no row is predicted from parts
+        of_latents = None if self.sources else outputs.prediction_of_latents
+        if of_latents is not None and outputs.prediction is not None:
             # the mean over parts, and the latents of the whole row: both are to predict
             half = outputs.latents.new_full((1, 1), 0.5)
-            both_ways = (outputs.prediction, outputs.prediction_of_latents)
+            both_ways = (outputs.prediction, of_latents)
             return [Compared(own, batch.target, half) for own in both_ways]
         return [
             Compared(own.prediction, batch.target, share)

@@ -10,11 +10,12 @@ from torch import nn
 
 from .._atoms._codec import AtomsCodec
 from .._atoms._elements import element_properties
-from .._atoms._surroundings import Geometry
-from .._layers._atoms import AtomsEncoder
+from .._atoms._surroundings import NEAREST_GAUSSIAN, Geometry
+from .._layers._atoms import NEAREST_MESSAGE, AtomsEncoder
 from .._persistence import public
 from .._tables._base_codec import BlockColumns, Codec
 from .._tables._layout import Layout
+from .._tables._structures import LAST_ELEMENT
 from ._base import Block
 from ._drawing import draw_structures
 from ._settings import check_bool, check_count, check_length
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
 _N_GAUSSIANS = 8
 _N_CHANNELS = 32
 
+# Largest degree of the power spectrum; no larger one was tried.
+_LARGEST_DEGREE = 3
+
 # What "auto" stands for: of molecules, angles and messages pay; of crystals they do not.
 _DEGREE_OF_MOLECULES = 3
+_MESSAGES_OF_MOLECULES = 5.0
 
 
 @public("sknestedae.blocks")
@@ -35,21 +40,23 @@ class AtomsBlock(Block):
     """Crystals or molecules: a column whose cells are structures of atoms.
 
     A cell holds ``ase.Atoms``, or a structure or molecule of pymatgen, which is read by its
-    attributes; None where a row was not measured. What repeats in some direction is a crystal
-    (also a slab or a wire), all else a molecule; a column has one of both.
+    attributes; None where a row was not measured. What repeats in three directions is a crystal,
+    in two a slab, in one a wire, and in none a molecule. All structures of a column are of one of
+    these kinds, as an area and a volume cannot be compared.
 
     A structure enters as the set of its atoms, each with its element and its surroundings: radial
     densities of its neighbours. The latents are the same for atoms in another order, for a
     structure that is moved or turned, and for a cell that is doubled. The shares of its elements,
     its mean radial density and its size come back: the logarithm of the volume per atom of a
-    crystal, of the number of atoms of a molecule. From these ``inverse_transform`` and
+    crystal (of a slab or a wire, the area or the length per atom), or of the number of atoms of a
+    molecule. From these ``inverse_transform`` and
     ``complete`` give the nearest structure of those that were learnt from, never invented
     positions: as ``ase.Atoms``, whose ``info`` has the ``mismatch`` and what was decoded.
 
     Parameters
     ----------
     cutoff : float, default=7.0
-        Distance up to which atoms are neighbours, in Angstrom.
+        Distance up to which atoms are neighbours, in Angstrom; above 0.5.
     n_radial : int, default=28
         Number of Gaussians that the distances of neighbours are described with.
     n_units : int, default=128
@@ -62,15 +69,15 @@ class AtomsBlock(Block):
         Width of what is learnt of each element, beside its properties.
     degree : int or "auto", default="auto"
         Up to which degree angles between neighbours are described, in a power spectrum of
-        spherical harmonics; 0 for none. "auto" is 0 for crystals and 3 for molecules.
+        spherical harmonics: 0, for none, to 3. "auto" is 0 for crystals and 3 for molecules.
     message_cutoff : float or "auto", default="auto"
-        Distance up to which atoms send each other messages in each round, in Angstrom; 0 for
-        none. "auto" is 0 for crystals, and for molecules `cutoff`.
+        Distance up to which atoms send each other messages in each round, in Angstrom: above 0.7,
+        or 0 for none. It may be above ``cutoff``. "auto" is 0 for crystals and 5 for molecules.
     per_atom : bool, default=False
         Whether each atom has latents and a prediction of its own, whose means over the structure
         are those of the structure: then :func:`~sknestedae.inspection.atom_scores` gives each
         atom's exact share of a prediction, and ``atom_predictions`` its own.
-    n_features : int, default=256
+    n_features : int, default=160
         Surroundings are described by so many numbers at most: the directions in which those of
         the training set differ most.
 
@@ -88,7 +95,7 @@ class AtomsBlock(Block):
     electronegativity, with a warning.
 
     Surroundings by radial densities and angular power spectra follow Behler and Parrinello (Phys.
-    Rev. Lett. 98, 146401, 2007) and Bartok, Kondor and Csanyi (Phys. Rev. B 87, 184115, 2013).
+    Rev. Lett. 98, 146401, 2007) and Bartók, Kondor and Csányi (Phys. Rev. B 87, 184115, 2013).
     The set is read as in Deep Sets (Zaheer et al., 2017), with attention.
 
     Examples
@@ -100,13 +107,14 @@ class AtomsBlock(Block):
     >>> sae = SupervisedAutoencoder(2, blocks=AtomsBlock(n_units=8), max_iter=2, random_state=0)
     >>> sae.fit(crystals, [1.0, 2.0, 3.0, 4.0]).transform(crystals).shape
     (4, 2)
-    >>> sae.inverse_transform([[0.0, 0.0]])[0, 0].info["composition"]
-    {'Na': 0.5, 'Cl': 0.5}
+    >>> sorted(sae.inverse_transform([[0.0, 0.0]])[0, 0].info["composition"])
+    ['Cl', 'Na']
     """
 
     kind: ClassVar[str] = "structure"
     reads_missing: ClassVar[bool] = True
     reads_ragged: ClassVar[bool] = True
+    is_penalised: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -119,7 +127,7 @@ class AtomsBlock(Block):
         degree: int | str = "auto",
         message_cutoff: float | str = "auto",
         per_atom: bool = False,
-        n_features: int = 256,
+        n_features: int = 160,
     ) -> None:
         self.cutoff = cutoff
         self.n_radial = n_radial
@@ -138,12 +146,14 @@ class AtomsBlock(Block):
         if isinstance(degree, str) and degree == "auto":
             degree = 0 if is_periodic else _DEGREE_OF_MOLECULES
         if isinstance(messages, str) and messages == "auto":
-            messages = 0.0 if is_periodic else self.cutoff
+            messages = 0.0 if is_periodic else _MESSAGES_OF_MOLECULES
         return Geometry(
-            cutoff=check_length("cutoff", self.cutoff),
+            cutoff=check_length("cutoff", self.cutoff, above=NEAREST_GAUSSIAN),
             n_radial=check_count("n_radial", self.n_radial, least=2),
-            n_angular=check_count("degree", degree, least=0, most=_DEGREE_OF_MOLECULES),
-            message_cutoff=check_length("message_cutoff", messages, may_be_zero=True),
+            n_angular=check_count("degree", degree, least=0, most=_LARGEST_DEGREE),
+            message_cutoff=check_length(
+                "message_cutoff", messages, above=NEAREST_MESSAGE, may_be_zero=True
+            ),
         )
 
     def make_codec(self, columns: BlockColumns) -> Codec:
@@ -159,7 +169,8 @@ class AtomsBlock(Block):
         """Make a network over the set of atoms of each row."""
         widths = dict(layout.ragged)
         sends = "pairs" in widths
-        every = torch.as_tensor(element_properties(np.arange(1, 119)), dtype=torch.float32)
+        numbers = np.arange(1, LAST_ELEMENT + 1)
+        every = torch.as_tensor(element_properties(numbers), dtype=torch.float32)
         encoder = AtomsEncoder(
             widths["atoms"],
             torch.cat([torch.zeros(1, every.shape[1]), every]),

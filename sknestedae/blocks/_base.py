@@ -82,6 +82,10 @@ class Block(BaseEstimator, ABC):
     # the names that the codec gives them, behind the values and what of them is missing.
     reads_ragged: ClassVar[bool] = False
 
+    # Whether the penalties on weights, l1 and alpha, act on those of its encoder. They are not for
+    # a network over sets, whose weights serve many entries of a row.
+    is_penalised: ClassVar[bool] = True
+
     # Whether parts of a row, such as atoms, have latents and predictions of their own, whose means
     # are those of the row. Then the encoder has a method ``parts``.
     per_atom: bool = False

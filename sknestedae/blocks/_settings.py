@@ -7,6 +7,8 @@ from math import inf
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 SCALES = ("block", "column", None)
 
 
@@ -64,10 +66,10 @@ def check_fraction(name: str, value: Any) -> float:
 
 
 def check_bool(name: str, value: Any) -> bool:
-    """Give True or False."""
-    if not isinstance(value, bool):
+    """Give True or False, also of NumPy."""
+    if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False; got {value!r}.")
-    return value
+    return bool(value)
 
 
 def check_count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
@@ -79,12 +81,11 @@ def check_count(name: str, value: Any, *, least: int = 1, most: int | None = Non
     return int(value)
 
 
-def check_length(name: str, value: Any, *, may_be_zero: bool = False) -> float:
-    """Give a finite distance in Angstrom, above 0 or, where it may be, of 0."""
+def check_length(name: str, value: Any, *, above: float = 0.0, may_be_zero: bool = False) -> float:
+    """Give a finite distance in Angstrom that is above another one or, where it may be, 0."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    is_in_range = is_number and (0 < float(value) < inf or (may_be_zero and value == 0))
-    if not is_in_range:
-        rule = "of 0 or more" if may_be_zero else "above 0"
+    if not is_number or not (above < float(value) < inf or (may_be_zero and value == 0)):
+        rule = f"above {above:g}" if not may_be_zero else f"of 0 or above {above:g}"
         raise ValueError(f"{name} must be a distance {rule} in Angstrom; got {value!r}.")
     return float(value)
 

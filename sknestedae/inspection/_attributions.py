@@ -114,6 +114,8 @@ def integrated_gradients(
 
     See Also
     --------
+    atom_scores : What each atom of a structure adds. Here a structure is at both ends of the
+        line, so that its own part is 0.
     sklearn.inspection.permutation_importance : What a score loses without a column.
 
     Notes
@@ -409,7 +411,13 @@ def _attribute(
             given[k].values[name] = values
         for (k, name), mask in zip(masks, tensors[len(keys) : -1], strict=True):
             given[k].measured[name] = mask
-        return choose(chain, chain.forward(given)[-1])
+        # a derivative is asked for by all values, also by those that do not enter
+        nothing = [
+            0 * part.values[name].sum(dim=1).to(tensors[0])
+            for part in given
+            for name in part.ragged
+        ]
+        return sum(nothing, choose(chain, chain.forward(given)[-1]))
 
     layouts = {(k, name): chain.stages[k].layouts[name] for k, name in keys}
     parts = {key: np.zeros((len(X), layout.n_columns)) for key, layout in layouts.items()}

@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length
 
 from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table, names_of_latents, up_to_stage
-from .._tables._cells import array_columns, cells_of, read_cell
+from .._tables._cells import array_columns, cells_of, holds_structures, read_cell
 from .._tables._columns import factorize, is_categorical
 from .._tables._input import as_array, check_same_rows, n_dims, to_pandas
 from .._tables._labels import entry_names
@@ -35,7 +35,8 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
         For the same rows, in the same order (row labels, where both have some, must be in one
         order too): numbers or, by their dtype, categories, strings or booleans. A row counts for
         a variable where it is not missing. Of arrays, such as images in an array of more
-        dimensions or spectra in cells, each entry is a variable.
+        dimensions or spectra in cells, each entry is a variable. Columns of structures of atoms
+        are left out.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`, whose latents are
         taken. None: the latents that the estimator gives.
@@ -131,6 +132,9 @@ def _variables(variables: Any) -> pd.DataFrame:
         names = entry_names("", values.shape[1:])
         return pd.DataFrame(values.reshape(len(values), -1), columns=names)
     frame = pd.DataFrame(variables)
+    frame = frame.iloc[
+        :, [j for j in range(frame.shape[1]) if not holds_structures(frame.iloc[:, j])]
+    ]
     cells = array_columns(frame)
     if not cells:
         return frame

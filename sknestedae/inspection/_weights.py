@@ -258,13 +258,7 @@ def _inputs(
                 (j, labels[j], category) for j in categorical for category in table.categories[j]
             ]
             continue
-        # the encoder of another block mixes its columns: only its width is known, from one row
-        row = torch.zeros(
-            (1, table.layouts[name].n_values), dtype=fitted.dtype, device=fitted.device
-        )
-        nothing_missing = (None,) if block.reads_missing else ()
-        with torch.no_grad():
-            width = encoder(row, *nothing_missing).shape[1]
+        # the encoder of another block mixes its columns: only its width is known
         first = min([*numeric, *categorical])
-        inputs += [(first, name, i) for i in range(width)]
+        inputs += [(first, name, i) for i in range(module.block_widths[name])]
     return inputs

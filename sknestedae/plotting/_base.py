@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from .._estimators._unwrap import innermost, steps_before
+from .._tables._cells import holds_structures
 from .._tables._columns import is_categorical, resolve_columns
 from .._tables._input import to_pandas
 
@@ -379,6 +380,18 @@ def match_columns(table: pd.DataFrame, decoded: Any) -> dict[int, int]:
     if isinstance(decoded, pd.DataFrame):
         return match_labels(table.columns, back.columns)
     return {j: j for j in range(table.shape[1])} if table.shape[1] == back.shape[1] else {}
+
+
+def without_structures(table: pd.DataFrame, positions: Mapping[int, int]) -> dict[int, int]:
+    """Leave out columns of structures of atoms, which stand on no axis.
+
+    Parameters
+    ----------
+    table : DataFrame
+    positions : dict of int to int
+        By the position of each column in the table.
+    """
+    return {j: k for j, k in positions.items() if not holds_structures(table.iloc[:, j])}
 
 
 def categorical_positions(

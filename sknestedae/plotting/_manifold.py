@@ -47,6 +47,7 @@ from ._base import (
     picture_size,
     shorten,
     spread_heights,
+    without_structures,
 )
 
 if TYPE_CHECKING:
@@ -252,6 +253,7 @@ class ManifoldDisplay:
                 "X and the decoded table must have the same columns, got "
                 f"{list(table.columns)} and {list(back.columns)}."
             )
+        positions = without_structures(table, positions)
         arrays = named_arrays(table, self.arrays, shape)
         chosen = panels_of(table, columns, positions, arrays, "decoded")
         if columns is None:

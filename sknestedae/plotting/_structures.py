@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .._atoms._codec import measure
+from .._atoms._codec import SIZES, measure
 from .._atoms._elements import symbol_of
 from .._atoms._surroundings import CACHE, Channels, Geometry
 from .._tables._structures import Structure, is_structure, read_structure
@@ -16,7 +16,7 @@ from ._arrays import pooled_r2
 # What came back stands in the `info` of the nearest known structure.
 _COMPOSITION, _DENSITY, _DISTANCES = "composition", "radial_density", "distances"
 # The size by its name there, and as an axis says it.
-_SIZES = {
+_UNITS_OF_SIZES = {
     "volume_per_atom": "Å³ an atom",
     "area_per_atom": "Å² an atom",
     "length_per_atom": "Å an atom",
@@ -118,7 +118,7 @@ def compare_structures(given: pd.Series, decoded: pd.Series) -> StructureValues:
         np.array(back),
         symbols,
         geometry.distances,
-        "" if first is None else _SIZES[_size_name(first)],
+        "" if first is None else _UNITS_OF_SIZES[_size_name(first)],
         np.array([_same_formula(*pair) for pair in zip(before, after, strict=True)]),
     )
 
@@ -146,8 +146,7 @@ def _same_formula(first: Structure | None, second: Structure | None) -> bool:
 
 def _size_name(structure: Structure) -> str:
     """Name the size as the ``info`` of decoded structures does."""
-    n_directions = int(structure.periodic.sum())
-    return ["n_atoms", "length_per_atom", "area_per_atom", "volume_per_atom"][n_directions]
+    return SIZES[int(structure.periodic.sum())]
 
 
 def _values(

@@ -45,6 +45,7 @@ from ._base import (
     name_of,
     plain_columns,
     shorten,
+    without_structures,
 )
 
 if TYPE_CHECKING:
@@ -300,6 +301,7 @@ class TraversalDisplay:
     def _columns(self, columns: Any, max_columns: Any) -> list[_Panel | _ArrayPanel]:
         """Give the panel of each column or array to draw, and store how far all move."""
         positions, table, decoded = self._paths()
+        positions = without_structures(table, positions)
         arrays = named_arrays(table, self.arrays, flat_table(self.X)[1])
         own = {j for array in arrays for j in array.columns}
         X = table if isinstance(self.X, pd.DataFrame) else table.to_numpy()

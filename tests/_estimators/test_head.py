@@ -72,6 +72,26 @@ def head_of(passed=None, n_rows=25, sample_weight=None, y=None):
 # -- the head itself
 
 
+def test_predictions_of_one_array_are_divided_by_its_unit():
+    # a channel in which the rows hardly differ: in a new row it is as strong as others are
+    passed = passed_on()
+    weak = passed.values[:, -1:] * 1e-4
+    passed = passed._replace(
+        values=np.hstack([passed.values, weak]),
+        is_number=np.append(passed.is_number, True),
+        std=np.zeros((25, 2)),
+        unit=np.array([10.0, 10.0]),
+    )
+    head, own, y = head_of(passed)
+    assert_array_equal(head.scale[-2:], [10.0, 10.0])
+    values = passed.values[:1].copy()
+    values[0, -1] += 10.0
+    shift = head.mean(own[:1], passed._replace(values=values)) - head.mean(
+        own[:1], passed.take([0])
+    )
+    assert abs(shift[0, 0]) < np.ptp(y)
+
+
 def test_it_is_a_gaussian_process_of_scaled_columns():
     passed = passed_on()
     head, own, y = head_of(passed)

@@ -27,6 +27,7 @@ from sknestedae._estimators._stages import Stage
 from sknestedae._tables._labels import ColumnLabels
 from sknestedae._tables._measured import MeasuredValues
 from sknestedae._tables._staged import StagedTable, StageTargets
+from sknestedae.blocks import SpectrumBlock
 from sknestedae.exceptions import MaterialKeyWarning
 
 GP = {"predictor": "gaussian_process"}
@@ -168,6 +169,25 @@ def test_rows_are_given_columns_then_predictions():
     assert_array_equal(passed.std[:, 0], std)
     assert passed.is_number.all()
     assert (passed.n_own, passed.n_predictions) == (1, 1)
+
+
+@pytest.mark.parametrize(("block", "is_array"), [(SpectrumBlock(), True), (None, False)])
+def test_a_spectrum_is_passed_with_the_unit_of_its_stage(block, is_array):
+    # most of the spectrum is in the first channel; the last one hardly varies
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame(rng.normal(size=(12, 3)), columns=list("abc"))
+    Y = rng.normal(size=(12, 3)) * [1, 0.5, 1e-4]
+    stages = [
+        Stage("a", sae(target_block=block).fit(X[["a", "b"]], Y), [0, 1]),
+        Stage("b", sae(**GP), [2]),
+    ]
+    passing = [None, PassedOn({0: [0, 1]}, 0, [0, 1], False)]
+    inputs = list(iter_inputs(stages, PassedRows(table_of(X, a=[0, 1], b=[2]), passing)))
+    unit = inputs[1].passed.unit
+    if not is_array:
+        assert unit is None
+        return
+    assert_allclose(unit, np.sqrt(Y.var(axis=0).mean()), rtol=1e-6)
 
 
 def test_what_was_measured_stands_for_the_prediction():

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from ase.build import bulk
+from cases.array_tables import as_cells
 from cases.supervised import regression
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import Ridge
@@ -28,7 +30,7 @@ from sknestedae._estimators._validation import (
 )
 from sknestedae._tables._codec import TabularCodec
 from sknestedae._tables._encoder import TableEncoder
-from sknestedae.blocks import ArrayBlock, DenseBlock, ImageBlock, SpectrumBlock
+from sknestedae.blocks import ArrayBlock, AtomsBlock, DenseBlock, ImageBlock, SpectrumBlock
 from sknestedae.exceptions import (
     CollapsedLatentsWarning,
     DivergenceError,
@@ -157,6 +159,25 @@ def test_a_column_of_arrays_has_a_block_by_its_shape():
         "column_4": (ImageBlock, [4]),
         "a_1": (SpectrumBlock, [5]),
     }
+
+
+def test_a_column_of_structures_has_a_block():
+    """Also of an array, in which arrays are read as they are."""
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    X = pd.DataFrame({"size": [1.0, 2.0], "crystal": as_cells([None, salt])})
+    X["line"] = [np.ones(5), None]
+    found = check_blocks("auto", X)
+    kinds = {name: (type(block), columns) for name, block, columns in found}
+    assert kinds == {"crystal": (AtomsBlock, [1]), "line": (SpectrumBlock, [2])}
+    array = X.to_numpy(dtype=object)
+    found = check_blocks("auto", array)
+    assert [(name, type(own), columns) for name, own, columns in found] == [
+        ("column_1", AtomsBlock, [1])
+    ]
+    assert check_blocks(None, X) == []
+    column = as_cells([salt, None])[:, None]
+    ((_, block, columns),) = check_blocks("auto", column)
+    assert (type(block), columns) == (AtomsBlock, [0])
 
 
 @pytest.mark.parametrize("name", ["two__parts", "table", "keys", "1a", 1])

@@ -78,7 +78,7 @@ def test_shapes(block, sizes, n_outputs):
         predictor_hidden_layer_sizes=sizes,
         target_layout=Layout(n_outputs) if n_outputs else None,
     )
-    latents, blocks, prediction, log_variance, _ = module(draw())
+    latents, blocks, prediction, log_variance, *_ = module(draw())
     assert log_variance is None
     assert latents.shape == (N_ROWS, 2)
     assert {name: out.shape for name, out in blocks.items()} == {

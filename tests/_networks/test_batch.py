@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from cases.training import numbered_rows
 
 from sknestedae._networks._batch import Batch, Subset
+from sknestedae._tables._layout import Encoded, Ragged
 
 
 def test_batch_of_a_slice_shares_memory():
@@ -93,3 +95,56 @@ def test_shares_of_the_blocks_of_a_row_are_1_in_all():
     del rows.measured["b"]
     assert rows.shares(["a", "b"])["b"].tolist() == [[0.5], [0.5], [1.0], [1.0]]
     assert shares["a"].dtype == torch.float32
+
+
+# -- rows of several lengths
+
+
+def sets(lengths=(2, 0, 3, 1)):
+    """Give rows with sets, whose entries hold the number of their row."""
+    lengths = np.array(lengths)
+    own = Ragged(
+        {"row": np.repeat(np.arange(len(lengths)), lengths)}, np.cumsum(lengths) - lengths, lengths
+    )
+    blocks = {
+        "atoms": Encoded(np.zeros((len(lengths), 2)), None, {"atoms": own}),
+        "table": Encoded(np.arange(len(lengths), dtype=float)[:, None], None),
+    }
+    return Batch.from_arrays(blocks, None, None, torch.device("cpu"))
+
+
+def rows_of(batch):
+    """Give the numbers of the rows, by their sets and by their table."""
+    gathered = batch.ragged["atoms"]["atoms"].gather()
+    number = gathered.columns["row"].tolist()
+    return number, batch.values["table"][gathered.row, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    "rows", [slice(None), slice(2, 4), torch.tensor([3, 0, 3]), [2], [1]], ids=str
+)
+def test_sets_go_with_their_rows(rows):
+    batch = sets()[rows]
+    assert list(batch.ragged) == ["atoms"]
+    assert len(batch.ragged["atoms"]["atoms"]) == len(batch)
+    number, expected = rows_of(batch)
+    assert number == expected
+    again = batch[torch.arange(len(batch)).flip(0)]
+    assert rows_of(again)[0] == rows_of(again)[1]
+    subset = Subset(sets(), torch.tensor([2]))
+    assert rows_of(subset[0])[0] == [2, 2, 2]
+
+
+def test_sets_are_part_of_the_content():
+    assert sets().key() == sets().key()
+    assert sets((2, 0, 3, 1)).key() != sets((2, 1, 2, 1)).key()
+    changed = sets()
+    changed.ragged["atoms"]["atoms"].columns["row"][0] = 7
+    assert changed.key() != sets().key()
+    assert sets().n_bytes > sum(t.nbytes for t in sets().values.values())
+
+
+def test_sets_go_to_a_device():
+    there = sets().to(torch.device("meta"))
+    assert {t.device.type for t in there.tensors() if t is not None} == {"meta"}
+    assert sets().to(torch.device("cpu")).ragged

@@ -1,4 +1,4 @@
-"""Cells that hold arrays: found, read, filled, compared."""
+"""Cells that hold arrays or structures: found, read, filled, compared."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from ase.build import bulk, molecule
 from cases.array_tables import as_cells
+from cases.structures import as_pymatgen, doubled, reordered
 from numpy.testing import assert_array_equal
 
 from sknestedae._tables._cells import (
     array_columns,
+    cell_columns,
     cell_keys,
     cells_of,
     fill_cell,
     holds_arrays,
+    holds_cells,
+    holds_structures,
     is_measured_in_part,
     is_missing_in_part,
     read_cell,
@@ -167,3 +172,46 @@ def test_text_of_a_long_array_would_not_tell():
     second[2500] = 1
     assert str(first) == str(second)
     assert len(set(cell_keys(as_cells([first, second])))) == 2
+
+
+# -- structures of atoms
+
+SALT = bulk("NaCl", "rocksalt", a=5.6)
+
+
+@pytest.mark.parametrize("structure", [SALT, molecule("H2O"), as_pymatgen(SALT)], ids=str)
+def test_structures_are_found(structure):
+    column = pd.Series(as_cells([None, np.nan, structure]), dtype=object)
+    for own in (column, column.to_numpy()):
+        assert holds_structures(own)
+        assert holds_cells(own)
+        assert not holds_arrays(own)
+
+
+def test_columns_with_structures_are_cells_and_no_arrays():
+    X = pd.DataFrame({"a": [1.0, 2], "b": ["x", None], "c": as_cells([None, ARRAY])})
+    X["d"] = as_cells([SALT, None])
+    for table in (X, X.to_numpy(dtype=object)):
+        assert cell_columns(table) == [2, 3]
+        assert array_columns(table) == [2]
+        assert cell_columns(table, [0, 1, 3]) == [3]
+    assert cell_columns(np.ones((2, 3))) == []
+
+
+def test_a_structure_is_measured_as_a_whole():
+    other = molecule("H2O")
+    assert fill_cell(SALT, other) is SALT
+    for nothing in (None, np.nan, pd.NA):
+        assert fill_cell(nothing, other) is other
+    assert fill_cell(SALT, None) is SALT
+
+
+def test_keys_of_structures():
+    """Those of their content, whatever holds them, and none of the missing cell."""
+    cells = [SALT, SALT.copy(), as_pymatgen(SALT), reordered(doubled(SALT)), molecule("H2O"), None]
+    keys = cell_keys(as_cells(cells))
+    assert len(set(keys[:3])) == 1
+    assert len(set(keys)) == 4
+    moved = SALT.copy()
+    moved.positions[0, 0] += 1e-9
+    assert cell_keys(as_cells([moved]))[0] != keys[0]

@@ -110,7 +110,7 @@ def test_values_too_large_to_standardise_raise():
 def test_large_mean_with_large_scale_is_standardised():
     """Each is finite, their product is not."""
     X = np.array([[1e165], [1e165 * (1 + 64 * EPS)]])
-    _, (values, _) = encode(X)
+    _, (values, *_) = encode(X)
     # The two values are 64 spacings apart, and a mean is rounded to one of them.
     np.testing.assert_allclose(values, [[-1], [1]], atol=1 / 16)
 
@@ -120,7 +120,7 @@ def test_the_largest_and_the_smallest_numbers(dtype):
     """A difference of the largest is no number, nor is a product that a decoder may ask for."""
     top, least = np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal
     X = np.array([[top, 0], [-top, 40 * least]] + [[-top, 80 * least]] * 3, dtype)
-    encoder, (values, _) = encode(X)
+    encoder, (values, *_) = encode(X)
     assert values.dtype == dtype
     # five rows, of which one differs by 5 / 2 standard deviations and the others by -1 / 2
     np.testing.assert_allclose(values[:, 0], [2, *[-0.5] * 4], rtol=8 * np.finfo(dtype).eps)
@@ -141,7 +141,7 @@ def test_a_scale_is_never_0():
     """One number of many differs, by twenty of the smallest: a deviation of a fifth of it."""
     X = np.zeros((10_000, 1))
     X[7] = 20 * 5e-324
-    _, (values, _) = encode(X)
+    _, (values, *_) = encode(X)
     assert values[7] == 20
     assert values.sum() == 20
 

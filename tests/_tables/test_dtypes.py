@@ -123,7 +123,7 @@ def test_decoded_64_bit_integers_do_not_wrap(dtype):
 
 def test_bools_as_numbers_come_back_as_bools():
     X = pd.DataFrame({"a": [True, False, True]})
-    encoder, (values, _) = encode(X, categorical_features=None)
+    encoder, (values, *_) = encode(X, categorical_features=None)
     assert encoder.layouts == {DEFAULT_BLOCK: Layout(1)}
     assert values.shape == (3, 1)
     assert_frame_equal(round_trip(X, categorical_features=None), X)

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
+from ase.build import bulk
+from cases.array_tables import as_cells
 from cases.spellings import SPELLINGS
 from cases.supervised import TINY, regression
 from numpy.testing import assert_array_equal
@@ -38,6 +40,7 @@ from sknestedae._tables._input import (
     check_same_rows,
     give_back,
     holds_categories,
+    is_column_of_structures,
     kind_from_state,
     kind_to_state,
     n_dims,
@@ -615,3 +618,59 @@ def test_stages_see_the_rows_of_table_and_target_as_one():
         warnings.simplefilter("error", RowLabelWarning)
         chain = NestedAutoencoder(stages).fit(some, labels)
         assert 0 <= chain.score(some, labels) <= 1
+
+
+# -- structures of atoms
+
+
+def structures():
+    return [bulk("NaCl", "rocksalt", a=a) for a in (5.5, 5.6, 5.7)]
+
+
+@pytest.mark.parametrize("spell", [list, tuple, as_cells], ids=["list", "tuple", "array"])
+@pytest.mark.parametrize("missing", [(), (0,), (1, 2)])
+def test_structures_of_a_list_are_a_column(spell, missing):
+    """NumPy would make a table of atoms of a list of structures, which are lists of atoms."""
+    given = structures()
+    cells = [None if i in missing else own for i, own in enumerate(given)]
+    assert is_column_of_structures(spell(cells))
+    table = read_table(spell(cells))
+    assert table.shape == (3, 1)
+    for i, own in enumerate(given):
+        assert table[i, 0] is own or (i in missing and pd.isna(table[i, 0]))
+
+
+def test_structures_of_a_series_are_a_table():
+    column = pd.Series(as_cells(structures()), index=[5, 6, 7], name="crystal")
+    table = read_table(column)
+    assert table.columns.tolist() == ["crystal"]
+    assert table.index.equals(column.index)
+    assert_frame_equal(read_table(table), table)
+
+
+def test_a_column_of_structures_may_hold_what_whoever_reads_it_refuses():
+    for other in ("NaCl", 3.5, {"a": 1}, np.ones(3)):
+        table = read_table([*structures(), other])
+        assert table.shape == (4, 1)
+        assert table[3, 0] is other or table[3, 0] == other
+
+
+@pytest.mark.parametrize(
+    "X",
+    [[[1.0, 2.0]], [1.0, 2.0], ["a", "b"], np.ones((2, 2)), pd.Series(["a", "b"]), [], [None]],
+    ids=repr,
+)
+def test_what_is_no_column_of_structures(X):
+    assert not is_column_of_structures(X)
+
+
+def test_one_structure_is_refused():
+    with pytest.raises(TypeError, match=r"^X is one structure of atoms, .*; give a list .* \[X\]"):
+        read_table(structures()[0])
+
+
+@pytest.mark.parametrize("spell", [list, as_cells, lambda own: pd.Series(as_cells(own))])
+def test_structures_are_no_target(spell):
+    own = spell(structures())
+    with pytest.raises(TypeError, match=r"^y holds structures of atoms, which can be columns of"):
+        read_target(own)

@@ -15,8 +15,8 @@ from sknestedae import SupervisedAutoencoder
 from sknestedae._networks._autoencoder import Outputs
 from sknestedae._networks._batch import Batch, Subset
 from sknestedae._tables._layout import Layout
-from sknestedae._training._objective import Objective, divergence_weight
-from sknestedae.blocks import DenseBlock
+from sknestedae._training._objective import Objective, cumulative_terms, divergence_weight
+from sknestedae.blocks import DenseBlock, SpectrumBlock
 
 
 def objective(**changes):
@@ -363,3 +363,31 @@ def test_the_divergence_alone_warms_up():
         assert found["divergence"] == share * 2 * 2.0 / 4 / 5
         for name in ("reconstruction", "prediction"):
             assert found[name] == factors[1.0][name]
+
+
+def test_blocks_that_ask_for_it_have_a_term_of_cumulative_distributions():
+    spectrum = SpectrumBlock(cumulative_weight=3.0)
+    scales = {
+        name: (torch.full((2,), mean), torch.ones(2))
+        for name, mean in (("table", 0.0), ("a", 1.0), ("b", 2.0), (None, 3.0))
+    }
+    made = objective(
+        layouts={name: Layout(2) for name in ("table", "a", "b")},
+        blocks={"table": DenseBlock(), "a": spectrum, "b": SpectrumBlock()},
+        target_block=spectrum,
+        target_layout=Layout(2),
+        block_shares={"table": 0.5, "a": 0.2, "b": 0.3},
+        prediction_weight=4.0,
+        scales=scales,
+    )
+    found = {term.name: term for term in cumulative_terms(made.terms, scales)}
+    assert set(found) == {"reconstruction__a__cumulative", "prediction__cumulative"}
+    assert {name for name in (term.name for term in made.terms) if "cumulative" in name} == set(
+        found
+    )
+    assert found["prediction__cumulative"].weight == 12.0
+    assert found["prediction__cumulative"].mean.tolist() == [3.0, 3.0]
+    own = found["reconstruction__a__cumulative"]
+    assert own.weight == pytest.approx(3 * own.base.weight)
+    assert own.mean.tolist() == [1.0, 1.0]
+    assert not cumulative_terms(objective().terms, {})

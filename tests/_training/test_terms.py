@@ -13,6 +13,7 @@ from sknestedae._tables._layout import Layout
 from sknestedae._training._objective import Objective
 from sknestedae._training._terms import (
     AlignmentTerm,
+    CumulativeTerm,
     DivergenceTerm,
     PredictionTerm,
     ReconstructionTerm,
@@ -25,7 +26,7 @@ from sknestedae._training._terms import (
     with_mean,
 )
 from sknestedae.blocks import DenseBlock
-from sknestedae.blocks._losses import block_error
+from sknestedae.blocks._losses import block_error, cumulative_errors
 
 N = 9
 
@@ -318,3 +319,92 @@ def test_rows_have_any_of_some_blocks():
     assert of_sources(outputs, rows, ()) == [(outputs, None)]
     shares = [share for _, share in of_sources(outputs, rows, tuple(LAYOUTS))]
     assert torch.equal(sum(shares), torch.ones(N_ROWS, 1).double())
+
+
+# -- predictions from parts
+
+
+def test_the_mean_over_parts_and_the_latents_of_the_row_predict_alike():
+    """Each has half of the error, of rows that have a target."""
+    rows, outputs = draw(labels="some", weights=True)
+    other = outputs._replace(prediction_of_latents=outputs.prediction + 1, sources={})
+    term = PredictionTerm(DenseBlock(), Layout(1), "squared_error", 1.0)
+    errors = [
+        ((own - rows.target) ** 2)[:, 0].numpy()
+        for own in (other.prediction, other.prediction_of_latents)
+    ]
+    weight = rows.labelled[:, 0].numpy() * weights_of(rows)
+    expected = (weight * np.mean(errors, axis=0)).sum() / weight.sum()
+    assert mean_of(term, rows, other) == pytest.approx(expected, rel=1e-12)
+
+
+# -- cumulative distributions
+
+CHANNELS = 4
+
+
+def spectra(incomplete=False, weights=False, labels="all"):
+    """Give rows of spectra, decoded ones, and the term of both in units of their own."""
+    generator = torch.Generator().manual_seed(0)
+    given, decoded, predicted = torch.rand(3, 6, CHANNELS, generator=generator).double()
+    mean, scale = torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([2.0, 1.0, 0.5, 3.0])
+    measured = torch.rand(6, CHANNELS, generator=generator) > 0.2
+    measured[0] = True
+    rows = Batch(
+        {"s": (given - mean) / scale},
+        {"s": measured} if incomplete else {},
+        target=(given - mean) / scale,
+        labelled={"all": None, "entries": measured, "rows": measured[:, :1]}[labels],
+        weight=torch.arange(1.0, 7).double()[:, None] if weights else None,
+    )
+    zeros = torch.zeros(6, 2).double()
+    outputs = Outputs(zeros, {"s": (decoded - mean) / scale}, (predicted - mean) / scale)
+    return rows, outputs, (mean, scale), (given, decoded, predicted), measured
+
+
+@every
+@each
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_a_cumulative_error_is_of_spectra_in_their_unit(loss, incomplete, weights):
+    """Of rows whose channels are all known; another row has no part in the mean."""
+    rows, outputs, units, (given, decoded, _), measured = spectra(incomplete, weights)
+    base = ReconstructionTerm("r", "s", DenseBlock(), Layout(CHANNELS), loss, 2.0)
+    term = CumulativeTerm(base, 5.0, *units)
+    assert (term.name, term.weight, term.warms_up) == ("r__cumulative", 10.0, False)
+    errors = cumulative_errors(decoded, given, loss).mean(dim=1).numpy()
+    weight = weights_of_rows(rows) * (measured.all(dim=1).numpy() if incomplete else 1)
+    expected = (weight * errors).sum() / weight.sum()
+    # scaling there and back rounds the numbers of float32
+    assert mean_of_rows(term, rows, outputs) == pytest.approx(expected, rel=1e-5)
+
+
+@every
+@pytest.mark.parametrize("labels", ["all", "entries", "rows"])
+def test_a_cumulative_error_of_predictions(labels, weights):
+    rows, outputs, units, (given, _, predicted), measured = spectra(weights=weights, labels=labels)
+    base = PredictionTerm(DenseBlock(), Layout(CHANNELS), "squared_error", 1.0)
+    term = CumulativeTerm(base, 5.0, *units)
+    assert term.name == "prediction__cumulative"
+    errors = cumulative_errors(predicted, given, "squared_error").mean(dim=1).numpy()
+    known = {"all": 1, "entries": measured.all(dim=1).numpy(), "rows": measured[:, 0].numpy()}
+    weight = weights_of_rows(rows) * known[labels]
+    expected = (weight * errors).sum() / weight.sum()
+    assert mean_of_rows(term, rows, outputs) == pytest.approx(expected, rel=1e-5)
+    rows.target = None
+    assert term.error(outputs, rows) is None
+
+
+def weights_of_rows(rows):
+    return np.ones(len(rows)) if rows.weight is None else rows.weight[:, 0].numpy()
+
+
+def mean_of_rows(term, rows, outputs):
+    own = Objective([term], block_shares={}, groups={}, l1=0.0, alpha=0.0)
+    return own.epoch_terms(own.data_terms(outputs, rows), own.totals(Subset(rows)))[term.name]
+
+
+def test_rows_that_all_miss_a_channel_have_no_cumulative_error():
+    rows, outputs, units, *_ = spectra(incomplete=True)
+    rows.measured["s"][:, 1] = False
+    base = ReconstructionTerm("r", "s", DenseBlock(), Layout(CHANNELS), "squared_error", 1.0)
+    assert CumulativeTerm(base, 5.0, *units).error(outputs, rows) == 0

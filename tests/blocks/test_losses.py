@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import log_softmax
+from scipy.stats import energy_distance, wasserstein_distance
 from torch.autograd import gradcheck
 
 from sknestedae._tables._layout import Layout
@@ -11,6 +12,7 @@ from sknestedae.blocks._losses import (
     ELEMENTWISE,
     block_error,
     categorical_error,
+    cumulative_errors,
     entry_errors,
     numeric_error,
 )
@@ -176,3 +178,87 @@ def test_gradients_of_the_block_error(loss, kind):
     weight = tensor(weights(kind, MIXED.n_columns))
     values = tensor(mixed_values())
     assert gradcheck(lambda given: block_error(given, values, MIXED, loss, weight), (output,))
+
+
+# -- errors of cumulative distributions
+
+
+@pytest.mark.parametrize("loss", REFERENCES)
+@pytest.mark.parametrize("shape", [(5, 7), (3, 5, 7), (5, 1)])
+def test_cumulative_errors(loss, shape):
+    output, values = np.abs(draw(*shape)), np.abs(draw(*shape, seed=1))
+    shares = [np.cumsum(x / x.sum(axis=-1, keepdims=True), axis=-1) for x in (output, values)]
+    found = cumulative_errors(tensor(output), tensor(values), loss)
+    np.testing.assert_allclose(found, REFERENCES[loss](shares[0] - shares[1]), atol=ATOL)
+    assert not cumulative_errors(tensor(values), tensor(values), loss).any()
+
+
+def test_cumulative_errors_are_distances_of_distributions():
+    """Of a scipy that knows neither channels nor tensors, on an axis of length 1."""
+    n = 40
+    output, values = np.abs(draw(2, n))
+    place = np.arange(n) / n
+
+    def mean_error(loss):
+        return cumulative_errors(tensor(output), tensor(values), loss).mean().item()
+
+    distance = wasserstein_distance(place, place, output, values)
+    assert mean_error("absolute_error") == pytest.approx(distance, rel=1e-10)
+    # Szekely and Rizzo: the energy distance is twice the integral of the squared difference
+    distance = energy_distance(place, place, output, values) ** 2 / 2
+    assert mean_error("squared_error") == pytest.approx(distance, rel=1e-10)
+
+
+@pytest.mark.parametrize("loss", REFERENCES)
+def test_cumulative_errors_know_no_unit(loss):
+    output, values = (tensor(np.abs(draw(4, 9, seed=seed))) for seed in (0, 1))
+    expected = cumulative_errors(output, values, loss)
+    found = cumulative_errors(3e5 * output, 1e-4 * values, loss)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=ATOL)
+
+
+def test_cumulative_errors_grow_with_the_distance_of_a_peak():
+    """By a channel's share of the axis for each channel; those of entries do not."""
+    peaks = torch.eye(30, dtype=torch.float64)
+    costs = [cumulative_errors(peaks[k], peaks[4], "absolute_error").mean() for k in range(4, 30)]
+    np.testing.assert_allclose(np.diff(costs), 1 / 30, rtol=1e-10)
+
+
+def test_a_spectrum_of_zeros_is_no_distribution():
+    values = tensor(np.abs(draw(3, 6)))
+    values[1] = 0
+    output = tensor(np.abs(draw(3, 6, seed=1)), requires_grad=True)
+    errors = cumulative_errors(output, values, "squared_error")
+    assert not errors[1].any()
+    assert errors[[0, 2]].sum(dim=-1).min() > 0
+    errors.sum().backward()
+    assert not output.grad[1].any()
+    assert torch.isfinite(output.grad).all()
+
+
+def test_what_is_below_0_counts_as_0():
+    output, values = draw(2, 3, 9)
+    found = cumulative_errors(tensor(output), tensor(values), "absolute_error")
+    clipped = cumulative_errors(*map(tensor, (output.clip(0), values.clip(0))), "absolute_error")
+    assert torch.equal(found, clipped)
+    all_below = cumulative_errors(-tensor(values).abs(), tensor(values), "absolute_error")
+    assert torch.isfinite(all_below).all()
+
+
+def test_gradients_of_cumulative_errors():
+    values = tensor(np.abs(draw(3, 6)) + 0.1)
+    output = tensor(np.abs(draw(3, 6, seed=1)) + 0.1, requires_grad=True)
+    assert gradcheck(lambda own: cumulative_errors(own, values, "squared_error"), (output,))
+
+
+@pytest.mark.parametrize("loss", REFERENCES)
+def test_next_to_nothing_has_no_large_gradient(loss):
+    """Where a network begins with nothing, shares of it are ratios of small numbers.
+
+    A sum below a hundredth of the given one is taken for that: so the slope of a share is at most
+    100 by the given sum, and that of the errors of a row its number of channels times as large.
+    """
+    values = tensor(np.full((1, 6), 0.5))
+    output = torch.full((1, 6), 1e-12, dtype=torch.float64, requires_grad=True)
+    cumulative_errors(output, values, loss).sum().backward()
+    assert output.grad.abs().max() <= 6 * 2 * 100 / 3

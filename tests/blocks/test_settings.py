@@ -5,8 +5,10 @@ import pytest
 
 from sknestedae.blocks._settings import (
     SCALES,
+    check_bool,
     check_choice,
     check_convolutions,
+    check_length,
     check_not_negative,
 )
 
@@ -61,3 +63,26 @@ def test_negative(value):
     with pytest.raises(ValueError, match=r"^weight must be a number of 0 or more, got ") as error:
         check_not_negative("weight", value)
     assert repr(value) in str(error.value)
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_, np.False_])
+def test_true_and_false(value):
+    checked = check_bool("flag", value)
+    assert checked is bool(value)
+
+
+@pytest.mark.parametrize("value", [0, 1, "True", None])
+def test_neither_true_nor_false(value):
+    with pytest.raises(ValueError, match=r"^flag must be True or False; got ") as error:
+        check_bool("flag", value)
+    assert repr(value) in str(error.value)
+
+
+def test_lengths_are_above_another_one():
+    assert check_length("cutoff", np.float32(2), above=0.5) == 2.0
+    assert check_length("cutoff", 0, above=0.5, may_be_zero=True) == 0.0
+    for value in (0, 0.5, np.nan, np.inf, True, "1"):
+        with pytest.raises(ValueError, match=r"^cutoff must be a distance above 0\.5 in Angstrom"):
+            check_length("cutoff", value, above=0.5)
+    with pytest.raises(ValueError, match=r"^cutoff must be a distance of 0 or above 0\.5 in"):
+        check_length("cutoff", 0.5, above=0.5, may_be_zero=True)

@@ -5,12 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from scipy.stats import energy_distance, wasserstein_distance
+from scipy.stats import energy_distance
 from sklearn.base import clone
 
-from sknestedae import SupervisedAutoencoder
+from sknestedae import DualAutoencoder, SupervisedAutoencoder, stack_kinds
 from sknestedae.blocks import Layout, SpectrumBlock
-from sknestedae.blocks._losses import ELEMENTWISE
 
 LOSSES = ["squared_error", "absolute_error", "huber"]
 
@@ -72,101 +71,19 @@ def test_clone_and_pickle():
     assert repr(SpectrumBlock()) == "SpectrumBlock()"
 
 
-# -- the error of the cumulative sum
+# -- the error of the cumulative distribution, in a fit; the error itself is in test_losses
 
 
-def errors(decoded, given, weight, loss="squared_error"):
-    block, layout = SpectrumBlock(cumulative_weight=weight), Layout(decoded.shape[-1])
-    return block.errors(decoded, given, layout, loss)
+@pytest.mark.parametrize("weight", [-0.1, np.inf, np.nan, True, "1", None])
+def test_a_weight_that_is_none(weight):
+    block = SpectrumBlock(cumulative_weight=weight)
+    with pytest.raises(ValueError, match=r"cumulative_weight must be a number of 0 or more, got"):
+        block.make_decoder(Layout(8, shape=(8,)), 3)
 
 
-def draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("shape", [(5, 7), (3, 5, 7), (5, 1)])
-def test_the_second_part_is_the_same_error_of_the_sums(loss, shape):
-    decoded, given = draw(*shape), draw(*shape, seed=1)
-    entries = ELEMENTWISE[loss](decoded, given, reduction="none")
-    sums = [np.cumsum(x.numpy(), axis=-1) / shape[-1] for x in (decoded, given)]
-    expected = entries + 0.7 * ELEMENTWISE[loss](*map(torch.tensor, sums), reduction="none")
-    found = errors(decoded, given, 0.7, loss)
-    assert found.shape == shape
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(errors(decoded, given, 0.0, loss), entries, rtol=0, atol=0)
-    assert not errors(given, given, 0.7, loss).any()
-
-
-def test_distances_of_two_distributions():
-    """Channels are at (i + 1) / n; both distances are integrals over that axis."""
-    n = 40
-    first, second = draw(2, n).softmax(dim=-1)
-    place = np.arange(n) / n
-    # a channel's share of a distribution is its density times 1 / n
-    parts = {
-        loss: (errors(n * first, n * second, 1.0, loss) - errors(n * first, n * second, 0.0, loss))
-        for loss in ("squared_error", "absolute_error")
-    }
-    weights = {"u_weights": first.numpy(), "v_weights": second.numpy()}
-    found = parts["absolute_error"].mean().item()
-    assert found == pytest.approx(wasserstein_distance(place, place, **weights), rel=1e-10)
-    # Szekely and Rizzo: the energy distance is twice the integral of the squared difference
-    found = parts["squared_error"].mean().item()
-    expected = energy_distance(place, place, **weights) ** 2 / 2
-    assert found == pytest.approx(expected, rel=1e-10)
-
-
-def test_it_grows_with_the_distance_of_a_misplaced_peak():
-    peaks = torch.eye(30, dtype=torch.float64)
-    costs = [errors(peaks[k], peaks[4], 1.0, "absolute_error").sum().item() for k in range(4, 30)]
-    np.testing.assert_allclose(np.diff(costs[1:]), 1 / 30, rtol=1e-10)
-    plain = [errors(peaks[k], peaks[4], 0.0).sum().item() for k in range(5, 30)]
-    assert set(plain) == {2.0}
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_the_error_does_not_depend_on_the_number_of_channels(loss):
-    """The sum at n channels is a Riemann sum of the integral, with an error of order 1 / n."""
-
-    def mean_error(n, weight):
-        x = torch.linspace(0, 1, n + 1, dtype=torch.float64)[1:]
-        decoded, given = torch.exp(-(((x - 0.4) / 0.1) ** 2)), torch.exp(-(((x - 0.6) / 0.2) ** 2))
-        return errors(decoded, given, weight, loss).mean().item()
-
-    cumulative = [mean_error(n, 1.0) - mean_error(n, 0.0) for n in (400, 800, 1600)]
-    np.testing.assert_allclose(cumulative, cumulative[-1], rtol=4 / 400)
-    assert cumulative[-1] > 0.01 * mean_error(1600, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("setting", "what"),
-    [
-        (
-            {"cumulative_weight": -0.1},
-            r"_weight must be a number of 0 or more, got -0\.1",
-        ),
-        ({"cumulative_weight": np.inf}, "cumulative_weight must be .*, got inf"),
-        ({"cumulative_weight": True}, "cumulative_weight must be .*, got True"),
-        ({"cumulative_weight": "1"}, "cumulative_weight must be .*, got '1'"),
-        ({"cumulative_weight": 0.5, "scale": "column"}, "must be 0 with scale='column'.* got 0.5"),
-    ],
-)
-def test_a_weight_that_is_none(setting, what):
-    with pytest.raises(ValueError, match=what):
-        SpectrumBlock(**setting).make_decoder(Layout(8, shape=(8,)), 3)
-    SpectrumBlock(scale="column").make_decoder(Layout(8, shape=(8,)), 3)
-
-
-class Doubled(SpectrumBlock):
-    def errors(self, decoded, given, layout, loss):
-        return 2 * super().errors(decoded, given, layout, loss)
-
-
-def test_the_faster_ways_are_taken_where_they_can_be():
-    assert not SpectrumBlock().has_own_errors()
-    assert SpectrumBlock(cumulative_weight=0.1).has_own_errors()
-    assert Doubled().has_own_errors()
+@pytest.mark.parametrize("scale", ["block", "column", None])
+def test_a_weight_beside_any_scale(scale):
+    SpectrumBlock(scale=scale, cumulative_weight=0.5).make_decoder(Layout(8, shape=(8,)), 3)
 
 
 def spectra(n=60, n_channels=12):
@@ -177,33 +94,109 @@ def spectra(n=60, n_channels=12):
 SETTINGS = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
 
 
+def fit(Y, X, as_target, weight=5.0, loss="squared_error", scale="block", **settings):
+    """Fit to spectra Y: as what is reconstructed, or as the target of X."""
+    block = SpectrumBlock(n_channels=(2,), cumulative_weight=weight, scale=scale)
+    settings = {**SETTINGS, **settings}
+    if as_target:
+        own = {"target_block": block, "prediction_loss": loss}
+        return SupervisedAutoencoder(**settings, **own).fit(X, Y)
+    return SupervisedAutoencoder(**settings, blocks=block, reconstruction_loss=loss).fit(Y)
+
+
+def term_of(sae, as_target):
+    name = f"train_{'prediction' if as_target else 'reconstruction'}"
+    return sae.history_[name], sae.history_[f"{name}__cumulative"]
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("as_target", [False, True])
 def test_the_weight_reaches_the_fit(loss, as_target):
-    """The first epoch begins at the same weights: its loss is larger, and others are found."""
+    """It is a factor of a term of its own, and other weights are found with it."""
     Y, place = spectra()
-    Y[::7, 3] = np.nan if not as_target else Y[::7, 3]
     X = place[:, None]
-    fitted = []
-    for weight in (0.0, 5.0):
-        block = SpectrumBlock(n_channels=(2,), cumulative_weight=weight)
-        if as_target:
-            own = {"target_block": block, "prediction_loss": loss}
-            fitted.append(SupervisedAutoencoder(**SETTINGS, **own).fit(X, Y))
-        else:
-            own = {"blocks": block, "reconstruction_loss": loss}
-            fitted.append(SupervisedAutoencoder(**SETTINGS, **own).fit(Y))
-    term = "train_prediction" if as_target else "train_reconstruction"
-    without, with_sums = (sae.history_[term].iloc[0] for sae in fitted)
-    assert with_sums > 1.05 * without
-    stored = pickle.loads(pickle.dumps(fitted[1]))
+    without, with_term = (fit(Y, X, as_target, weight, loss) for weight in (0.0, 5.0))
+    assert not any("cumulative" in name for name in without.history_)
+    entries, cumulative = term_of(with_term, as_target)
+    # the same network and the same rows in the first epoch, but for what it learns in it
+    assert entries.iloc[0] == pytest.approx(term_of_entries(without, as_target).iloc[0], rel=0.1)
+    others = with_term.history_["train_loss"] - entries - 5.0 * cumulative
+    if as_target:
+        others -= with_term.history_["train_reconstruction"]
+    # the penalty on weights is alpha times their mean square, far below 1 percent
+    assert others.abs().max() < 0.01 * with_term.history_["train_loss"].max()
     given = X if as_target else Y
+    stored = pickle.loads(pickle.dumps(with_term))
     for method in ("predict", "transform") if as_target else ("transform",):
-        found = [getattr(sae, method)(given) for sae in (*fitted, stored)]
+        found = [getattr(sae, method)(given) for sae in (without, with_term, stored)]
         assert not np.allclose(found[0], found[1])
         np.testing.assert_array_equal(found[1], found[2])
     name = "target_block" if as_target else "blocks"
-    assert clone(fitted[1]).get_params()[f"{name}__cumulative_weight"] == 5.0
+    assert clone(with_term).get_params()[f"{name}__cumulative_weight"] == 5.0
+
+
+def term_of_entries(sae, as_target):
+    return sae.history_[f"train_{'prediction' if as_target else 'reconstruction'}"]
+
+
+@pytest.mark.parametrize("scale", ["block", "column", None])
+@pytest.mark.parametrize("as_target", [False, True])
+def test_it_is_the_distance_of_spectra_in_their_own_unit(as_target, scale):
+    """Of a network that learns nothing more, the history has the distance of what it gives.
+
+    The mean over channels of squared differences, which is half the energy distance on an axis of
+    length 1.
+    """
+    Y, place = spectra(20)
+    X = place[:, None]
+    settings = {"learning_rate_init": 1e-12, "max_iter": 1, "learning_rate": "constant"}
+    sae = fit(Y, X, as_target, scale=scale, **settings)
+    found = sae.predict(X) if as_target else sae.inverse_transform(sae.transform(Y))
+    channels = np.arange(12) / 12
+    expected = [
+        energy_distance(channels, channels, own.clip(0), given) ** 2 / 2
+        for own, given in zip(found, Y, strict=True)
+    ]
+    assert term_of(sae, as_target)[1].iloc[0] == pytest.approx(np.mean(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("as_target", [False, True])
+def test_spectra_without_a_distribution_have_no_part(as_target):
+    """A missing entry, or nothing but zeros: neither is a distribution."""
+    Y, place = spectra(40)
+    X = place[:, None]
+    settings = {"learning_rate_init": 1e-12, "max_iter": 1, "learning_rate": "constant"}
+
+    def cumulative(Y, **others):
+        return term_of(fit(Y, X, as_target, scale=None, **settings, **others), as_target)[1].iloc[
+            0
+        ]
+
+    some, gone = Y.copy(), Y.copy()
+    some[::4, 3] = np.nan
+    gone[::4] = np.nan
+    if as_target:  # the network's inputs stay the same, so that the terms can be compared
+        assert cumulative(some) == pytest.approx(cumulative(gone), rel=1e-5)
+    assert np.isfinite(cumulative(some))
+    none = np.zeros_like(Y)
+    none[:2] = Y[:2]
+    assert np.isfinite(cumulative(none))
+
+
+def test_moments_are_better_with_it():
+    """What it is for: the mean along the axis, where noise hides how far a peak has moved."""
+    rng = np.random.default_rng(0)
+    axis, place = np.arange(40), rng.uniform(5, 35, size=120)
+    noise = rng.uniform(0.2, 1.8, size=(120, 40))
+    Y = np.exp(-((axis - place[:, None]) ** 2) / 2) * noise
+    X = np.c_[place, rng.normal(size=120)]
+    moments = (Y @ axis) / Y.sum(axis=1)
+    errors = []
+    for weight in (0.0, 30.0):
+        settings = {"max_iter": 60, "target_bounds": (0, None)}
+        found = fit(Y[:80], X[:80], True, weight, **settings).predict(X[80:])
+        errors.append(np.abs((found @ axis) / found.sum(axis=1) - moments[80:]).mean())
+    assert errors[1] < 0.8 * errors[0]
 
 
 @pytest.mark.parametrize("as_target", [False, True])
@@ -216,3 +209,17 @@ def test_members_trained_at_once_are_as_alone(as_target):
     alone = SupervisedAutoencoder(**SETTINGS, **own).fit(*data)
     found = [sae.inverse_transform(sae.transform(data[0])) for sae in (ensemble, alone)]
     np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-4)
+
+
+def test_each_encoder_of_a_dual_autoencoder_has_it():
+    """In all that decodes the spectrum, from itself and from the other kind."""
+    Y, place = spectra()
+    X = stack_kinds(spectrum=Y, table=np.c_[place, place**2])
+    block = SpectrumBlock(n_channels=(2,), cumulative_weight=5.0)
+    dual = DualAutoencoder(blocks=[("spectrum", block, "spectrum")], **SETTINGS).fit(X)
+    names = [name for name in dual.history_ if name.endswith("__cumulative")]
+    of_spectra = [n for n in dual.history_ if n.startswith("train_") and n.endswith("spectrum")]
+    assert len(names) == len(of_spectra) == 2
+    assert np.isfinite(dual.history_[names].to_numpy()).all()
+    other = clone(dual).set_params(blocks__spectrum__cumulative_weight=0.0).fit(X)
+    assert np.abs(other.transform(X) - dual.transform(X)).max() > 1e-4

@@ -14,6 +14,9 @@ from sknestedae.design._design import candidate_columns
 from sknestedae.design._objectives import read_objectives
 from sknestedae.design._search import SearchProblem
 
+from .array_tables import as_cells
+from .structures import atoms_block, salts
+
 TINY = {"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
 
 
@@ -87,6 +90,14 @@ def a_chain_with_arrays(**parameters):
     stages = [("a", first, ["u", "image"]), ("b", second, ["kind", "spectrum"])]
     chain = NestedAutoencoder(stages, random_state=0, **parameters)
     return chain.fit(X, np.column_stack([X["u"], y])), X, {"a": 0.5, "b": "max"}
+
+
+def with_structures(**parameters):
+    """Give an estimator of structures and a number, and its table."""
+    crystals, y = salts()
+    X = pd.DataFrame({"structure": as_cells(crystals), "u": np.sin(np.arange(len(y)))})
+    blocks = [("crystal", atoms_block(), "structure")]
+    return SupervisedAutoencoder(3, blocks=blocks, **TINY, **parameters).fit(X, y), X, "max"
 
 
 def problem_of(estimator, X, target, **constraints):

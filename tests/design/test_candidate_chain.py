@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from ase.build import bulk
+from cases.array_tables import as_cells
 from cases.design import (
     a_chain,
     a_chain_with_arrays,
@@ -11,6 +13,7 @@ from cases.design import (
     one_scale,
     problem_of,
     with_arrays,
+    with_structures,
 )
 from numpy.testing import assert_array_equal
 
@@ -98,3 +101,23 @@ def test_rows_of_a_library_are_encoded_with_what_of_them_was_measured():
         assert torch.equal(found.values["image"], expected.values["image"])
         assert torch.equal(found.measured["image"], expected.measured["image"])
         assert list(found.measured) == ["image"]
+
+
+def test_structures_enter_with_the_atoms_of_their_row():
+    estimator, X, target = with_structures(n_members=2, bootstrap=True)
+    library = [bulk("NaI", "rocksalt", a=6.4), bulk("KBr", "rocksalt", a=6.6)]
+    problem, known, rows = problem_of(estimator, X, target, library={"structure": library})
+    (given,) = problem.constraints.libraries
+    some = given.place(known.take(np.arange(2)), torch.tensor([1, 0]))
+    table = rows[:2].assign(structure=as_cells(library[::-1]))
+    for chain in DifferentiableChain(estimator).members():
+        adapter = StageAdapter(chain, 0, problem.columns, [given])
+        for own, expected_rows in ((known, rows), (some, table)):
+            found, (expected,) = adapter.encode(own), chain.encode(expected_rows)
+            sets = [part.ragged["crystal"]["atoms"].gather() for part in (found, expected)]
+            assert torch.equal(sets[0].lengths, sets[1].lengths)
+            for name, column in sets[1].columns.items():
+                assert torch.equal(sets[0].columns[name], column)
+            torch.testing.assert_close(
+                chain.forward([found])[-1].prediction, chain.forward([expected])[-1].prediction
+            )

@@ -13,6 +13,7 @@ from cases.design import (
     arrays,
     table_of_arrays,
     with_arrays,
+    with_structures,
 )
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -141,3 +142,23 @@ def test_a_label_of_a_column_goes_before_the_name_of_a_block():
     assert columns.array("shape", "fixed") is None
     assert columns.position("shape", "fixed") == 0
     assert columns.array("image", "fixed") is columns.arrays["shape"]
+
+
+# ---------------------------------------------------------------------------------------------
+# Structures of atoms
+
+
+def test_structures_are_a_stock():
+    """None can be invented: candidates have one of the known rows, or of a library."""
+    columns, X = columns_of(with_structures)
+    own = columns.arrays["crystal"]
+    assert (own.is_stocked, own.is_rounded, own.has_cells) == (True, False, True)
+    assert all(a is b for a, b in zip(own.stock[:, 0], X["structure"], strict=True))
+    assert_array_equal(own.values_of_stock, own.encode(own.take(X)).values)
+    more = own.take(X.iloc[[3, 5]])
+    assert own.add_to_stock(more) == len(X)
+    assert len(own.stock) == len(own.values_of_stock) == len(X) + 2
+    assert_array_equal(own.values_of_stock[len(X) :], own.values_of_stock[[3, 5]])
+    images, _ = columns_of()
+    assert not images.arrays["image"].is_stocked
+    assert not len(images.arrays["image"].stock)

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cases.design import N_CHANNELS, SIDE, arrays, problem_of, with_arrays
+from ase.build import bulk
+from cases.design import N_CHANNELS, SIDE, arrays, problem_of, with_arrays, with_structures
 from numpy.testing import assert_array_equal
 
 from sknestedae.design._library import Library, read_arrays, read_fixed_array
@@ -124,3 +125,60 @@ def test_rows_that_are_no_arrays_of_the_block_are_refused(problem, given, error,
 def test_values_that_are_no_array_of_the_block_are_refused(problem, given, error, message):
     with pytest.raises(error, match=message):
         read_fixed_array(problem[0].columns.arrays["image"], given)
+
+
+# ---------------------------------------------------------------------------------------------
+# Structures of atoms
+
+
+def test_rows_of_structures_stand_behind_the_known_ones():
+    problem, known, X = problem_of(*with_structures())
+    own = problem.columns.arrays["crystal"]
+    n_known = len(own.stock)  # the known rows, and each distinct one of them as a library
+    given = [bulk("NaI", "rocksalt", a=6.4), bulk("KBr", "rocksalt", a=6.6)]
+    rows = read_arrays(own, given, "library", [])
+    assert rows.shape == (2, 1)
+    library = Library(problem.columns, {}, {}, {"crystal": rows})
+    assert library.first == {"crystal": n_known}
+    some = library.place(known.take(np.arange(3)), torch.tensor([1, 0, 1]))
+    assert some.rows["crystal"].tolist() == [n_known + 1, n_known, n_known + 1]
+    table = some.to_table(X, problem.columns)
+    assert [own is given[i] for i, own in zip([1, 0, 1], table["structure"], strict=True)]
+    assert known.rows["crystal"].tolist() == list(range(len(X)))
+
+
+def test_a_known_structure_stands_in_the_library_once():
+    """Where no library is given, the known rows are one, each of its structures once."""
+    estimator, X, target = with_structures()
+    twice = pd.concat([X, X], ignore_index=True)
+    problem, _, _ = problem_of(estimator, twice, target)
+    (library,) = problem.constraints.libraries
+    assert len(library) == len(X)
+    fixed, _, _ = problem_of(estimator, X, target, fixed={"structure": X.loc[3, "structure"]})
+    (only,) = fixed.constraints.libraries
+    assert len(only) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (["NaCl"], TypeError, r"structures of atoms; row 0 is 'NaCl', which is str"),
+        ([bulk("NaCl", "rocksalt", a=5.6), None], TypeError, r"row 1 is None"),
+        (bulk("NaCl", "rocksalt", a=5.6), TypeError, "must give a list of structures, got one"),
+        ([], ValueError, "at least one row, got none"),
+        (3.5, TypeError, "rows that are arrays, got 3.5"),
+    ],
+    ids=str,
+)
+def test_rows_that_are_no_structures(given, error, message):
+    estimator, X, target = with_structures()
+    with pytest.raises(error, match=rf"'library' parameter.*{message}"):
+        problem_of(estimator, X, target, library={"structure": given})
+
+
+def test_a_fixed_structure_is_one():
+    problem, _, X = problem_of(*with_structures())
+    own = problem.columns.arrays["crystal"]
+    assert read_fixed_array(own, X.loc[2, "structure"])[0, 0] is X.loc[2, "structure"]
+    with pytest.raises(TypeError, match=r"'fixed' parameter, .* row 0 is 1\.5, which is float"):
+        read_fixed_array(own, 1.5)

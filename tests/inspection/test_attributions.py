@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from captum.attr import IntegratedGradients
+from cases.array_tables import as_cells
 from cases.design import ARRAYS, N_CHANNELS, SIDE, a_chain_with_arrays, arrays
 from cases.inspection import LINEAR, TINY, two_stages
+from cases.structures import atoms_block, salts
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logit
 from sklearn.decomposition import PCA
@@ -491,3 +493,19 @@ def test_weights_find_what_matters(functions):
     assert usage["z3"] > 3 * usage[["z4", "noise"]].max()
     inner = column_usage(nae, "inner")["l1"]
     assert inner["noise"] < 0.5 * inner.drop("noise").min()
+
+
+def test_structures_of_atoms_stay_as_they_are():
+    """They are at both ends of the line: what is left is the part of all else, in full."""
+    crystals, y = salts()
+    X = pd.DataFrame({"structure": as_cells(crystals), "size": np.sin(np.arange(24.0))})
+    X.loc[3, "structure"] = None
+    X.loc[5, "size"] = np.nan
+    blocks = [("crystal", atoms_block(), "structure")]
+    sae = SupervisedAutoencoder(**{**TINY, "max_iter": 5}, blocks=blocks).fit(X, y)
+    found, outputs = integrated_gradients(sae, X, return_baseline=True)
+    assert_allclose(outputs + found.sum(axis=1), sae.predict(X), atol=1e-4 * np.ptp(y))
+    assert_array_equal(found["structure"], 0)
+    assert found["size"].drop(index=5).abs().min() > 0
+    some = integrated_gradients(sae, X.iloc[[7, 2]])
+    assert_allclose(some, found.iloc[[7, 2]], atol=1e-5)
