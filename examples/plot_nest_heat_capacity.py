@@ -211,8 +211,8 @@ figure.colorbar(points, ax=axes, label="Temperature (K)", shrink=0.8)
 # What the latents know
 # ---------------------
 # The same new crystals in the two principal components of the latents, coloured by the mean
-# frequency of their own density of states: the higher it is, the more heat it takes to excite the
-# vibrations, as for the frequency in Debye's model. No frequency was a column.
+# frequency of their own density of states: the higher it is, the hotter a crystal must be before
+# its vibrations are excited, as with the frequency of Debye's model. No frequency was a column.
 
 frequency = dos[new_rows] @ frequencies / dos[new_rows].sum(axis=1)
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
