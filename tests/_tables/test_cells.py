@@ -179,7 +179,11 @@ def test_text_of_a_long_array_would_not_tell():
 SALT = bulk("NaCl", "rocksalt", a=5.6)
 
 
-@pytest.mark.parametrize("structure", [SALT, molecule("H2O"), as_pymatgen(SALT)], ids=str)
+@pytest.mark.parametrize(
+    "structure",
+    [SALT, molecule("H2O"), as_pymatgen(SALT)],
+    ids=["crystal", "molecule", "of pymatgen"],
+)
 def test_structures_are_found(structure):
     column = pd.Series(as_cells([None, np.nan, structure]), dtype=object)
     for own in (column, column.to_numpy()):
