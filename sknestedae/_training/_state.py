@@ -63,7 +63,7 @@ def _parameters_by_tensor(
     net: NeuralNet, named: list[tuple[str, nn.Parameter]]
 ) -> list[tuple[Tensor, list[tuple[str, nn.Parameter]]]]:
     """Give each tensor that the optimizer sees, with the parameters that are its parts."""
-    if len(net._tensors) == 1 and net.flat_parameters is not None:
+    if net.has_one_tensor:
         names = {id(parameter): name for name, parameter in named}
         own = [(names[id(parameter)], parameter) for parameter in net.flat_parameters.parameters]
         return [(net._tensors[0], own)]
