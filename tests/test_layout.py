@@ -231,7 +231,19 @@ AT_USE_ONLY = {
 PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_fields", "_make", "_repr_html_"}
 # Private attributes of other packages, where these have no public way: the frames above a call,
 # and the children and buffers of a torch module, to exchange them in a copy.
-OF_OTHER_PACKAGES = {"_compat": {"_getframe"}, "_networks": {"_modules", "_buffers"}}
+OF_OTHER_PACKAGES = {
+    "_compat": {"_getframe"},
+    "_networks": {"_modules", "_buffers"},
+    "_training": {
+        "_forward_hooks",
+        "_forward_pre_hooks",
+        "_backward_hooks",
+        "_backward_pre_hooks",
+        "_post_accumulate_grad_hooks",
+        "_modules",
+        "_parameters",
+    },
+}
 # Test files that stand for no one source file.
 GENERAL_TESTS = {
     "bad_input",
