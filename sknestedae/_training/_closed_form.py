@@ -206,7 +206,7 @@ class _Compiler:
         of_bias = (None, None) if layer.bias is None else self._arrays_of(layer.bias)
         return _Linear(*self._arrays_of(layer.weight), *of_bias)
 
-    def _arrays_of(self, parameter: nn.Parameter) -> tuple[np.ndarray, np.ndarray]:
+    def _arrays_of(self, parameter: Any) -> tuple[np.ndarray, np.ndarray]:
         """Give the values and the gradient of a parameter as arrays."""
         found = self._arrays.get(id(parameter))
         if found is None:  # put there since
