@@ -332,12 +332,9 @@ class ClosedForm:
         layers = list(module.modules())
         self._hooks = [own for layer in layers for own in _hooks(layer)]
         self._own_forwards = [vars(layer) for layer in layers]
-        self._parts = [
-            (own, name, part)
-            for layer in layers
-            for own in (layer._modules, layer._parameters)
-            for name, part in own.items()
-        ]
+        within = [own for layer in layers for own in (layer._modules, layer._parameters)]
+        self._counts = [(own, len(own)) for own in within]
+        self._parts = [(own, name, part) for own in within for name, part in own.items()]
         compiler = _Compiler(flat)
         self._encoders = [compiler.chain(one) for one in module.block_encoders.values()]
         self._joins_first = not any(own.layers for own in self._encoders)
@@ -378,6 +375,7 @@ class ClosedForm:
         return not (
             any(self._hooks)
             or any("forward" in own for own in self._own_forwards)
+            or any(len(own) != count for own, count in self._counts)
             or any(own.get(name) is not part for own, name, part in self._parts)
             or any(map(_has_hooks, self._parameters))
         )
