@@ -799,24 +799,25 @@ def autograd_for(patch, is_on):
 
 
 @pytest.mark.parametrize("order", [(0, 0), (0, 1), (1, 0)])
-@pytest.mark.parametrize("method", ["warm start", "partial_fit"])
-def test_training_goes_on_with_the_moments_of_either_way(order, method):
-    """So that two parts are one whole, whichever way each of them is taken."""
+def test_training_goes_on_with_the_moments_of_either_way(order):
+    """So that epochs in parts are one whole, whichever way each part is taken."""
     X, y = data()
-    n_epochs = N_EPOCHS // 2
-    parts = sae(warm_start=method == "warm start", max_iter=n_epochs, dropout=0.2)
-    whole = clone(parts)
+    parts, whole = sae(dropout=0.2), sae(dropout=0.2)
     for is_autograd in order:
         with pytest.MonkeyPatch.context() as patch:
             autograd_for(patch, is_autograd)
-            for _ in range(1 if method == "warm start" else n_epochs):
-                parts.fit(X, y) if method == "warm start" else parts.partial_fit(X, y)
-    if method == "warm start":
-        whole.set_params(max_iter=N_EPOCHS).fit(X, y)
-    else:
-        for _ in range(N_EPOCHS):
-            whole.partial_fit(X, y)
+            for _ in range(3):
+                parts.partial_fit(X, y)
+    for _ in range(6):
+        whole.partial_fit(X, y)
     assert_same_fit(parts, whole)
+
+
+def test_a_warm_start_goes_on_with_the_same_parameters(steps):
+    X, y = data()
+    parts = by_both(lambda: sae(warm_start=True, dropout=0.2).fit(X, y).fit(X, y))
+    assert_same_fit(*parts)
+    assert len(steps) == 2 * N_EPOCHS * 3
 
 
 def test_files_and_copies_go_on_as_the_estimator_does(way):
