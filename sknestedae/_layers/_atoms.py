@@ -54,7 +54,8 @@ class AtomSets(NamedTuple):
         columns, row = atoms.columns, atoms.row
         counts = columns["counts"][:, None]
         totals = row_sum(counts, row, len(atoms.lengths))
-        return cls(columns["numbers"], columns["densities"], counts, row, totals)
+        # long: torch reads an index of uint8 as a mask
+        return cls(columns["numbers"].long(), columns["densities"], counts, row, totals)
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over the atoms of each row, of shape (n_rows, n_units)."""
