@@ -468,6 +468,54 @@ def test_the_cache_forgets_what_was_used_least_recently(looked_at):
     assert len(looked_at) == 1
 
 
+def test_the_next_pass_finds_what_a_larger_one_began_with(looked_at):
+    """Had the end pushed out the beginning, it would find nothing."""
+    cache = SurroundingsCache(SIZES[0] + SIZES[1])
+    for _ in range(2):
+        looked_at.clear()
+        current = cache.begin(4)
+        found = [cache.find([one], PLAIN, PROPERTIES, current)[0] for one in SOME]
+        assert len(cache) == 2
+    assert [id(one) for one in looked_at] == [id(one) for one in SOME[2:]]
+    for one, structure in zip(found, SOME, strict=True):
+        assert_same(one, surroundings(structure, PLAIN, PROPERTIES), atol=0)
+
+
+def test_an_earlier_pass_makes_room(looked_at):
+    cache = SurroundingsCache(sum(SIZES[:3]))
+    cache.find(SOME[:2], PLAIN, PROPERTIES)
+    current = cache.begin(3)
+    cache.find(SOME[2:], PLAIN, PROPERTIES, current)  # in the place of the first, or of both
+    cache.find(SOME[:1], PLAIN, PROPERTIES, current)
+    looked_at.clear()
+    cache.find(SOME[2:], PLAIN, PROPERTIES)
+    assert not looked_at
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_pass_of_many_times_the_memory_keeps_nothing(more):
+    cache = SurroundingsCache(2 * SIZES[0])
+    cache.find(SOME[1:2], PLAIN, PROPERTIES)
+    times = _surroundings._LARGEST_PASS
+    cache.find(SOME[:1], PLAIN, PROPERTIES, cache.begin(2 * times + more))
+    assert len(cache) == (2 if more < 0 else 1)
+
+
+def test_what_is_kept_apart_is_forgotten(looked_at):
+    cache = SurroundingsCache(10**6)
+    cache.find(SOME[:1], PLAIN, PROPERTIES)
+    with cache.aside(), ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            cache.find(SOME[:2], PLAIN, PROPERTIES)
+        assert len(looked_at) == 2  # each once
+        assert len(cache) == 1
+        pool.submit(cache.find, SOME[2:3], PLAIN, PROPERTIES).result()
+        assert len(cache) == 2  # another thread's are kept as always
+    cache.find(SOME[1:2], PLAIN, PROPERTIES)
+    assert len(cache) == 3
+    assert len(looked_at) == 4
+
+
 def test_what_is_too_large_is_not_kept():
     cache = SurroundingsCache(min(SIZES) - 1)
     assert len(cache.find(SOME, PLAIN, PROPERTIES)) == 4
