@@ -49,6 +49,9 @@ _AT_ONCE = 128
 # Atoms whose surroundings are in double precision at once.
 _ATOMS_AT_ONCE = 4096
 
+# Types of counts, from the smallest one.
+_SMALL = (np.uint8, np.int16, np.int32, np.int64)
+
 # Arrays that are filled entry by entry grow by this share of their length, or by more.
 _GROWTH = 1 / 16
 
@@ -422,7 +425,9 @@ class AtomsCodec(Codec):
         -------
         Encoded
             With ``ragged``: "atoms", with columns ``numbers`` (atomic numbers), ``densities``
-            (surroundings) and ``counts``; and, where messages are sent, "pairs".
+            (surroundings) and ``counts``. Where messages are sent, it has ``members`` as well,
+            the number of equal atoms; and there are "pairs", with columns ``receiver``,
+            ``sender``, ``distance`` and ``number`` (of pairs of their members).
         """
         n_rows = len(X)
         values = np.zeros((n_rows, self._n_values), dtype=self._dtype)
@@ -468,11 +473,15 @@ class AtomsCodec(Codec):
                 for own, structure in zip(shares, structures, strict=True)
             ]
         numbers = np.concatenate([np.zeros(0, np.int64), *(own.numbers for own in found)])
-        return {
-            "numbers": numbers.astype(np.uint8),  # up to 118
+        columns = {
+            "numbers": _small(numbers),
             "densities": densities @ self.projection.astype(self._dtype),
             "counts": np.concatenate([np.zeros(0), *shares]).astype(self._dtype),
         }
+        if self.geometry.message_cutoff:
+            members = [np.bincount(own.classes) for own in found]
+            columns["members"] = _small(np.concatenate([np.zeros(0, np.int64), *members]))
+        return columns
 
     def _values(
         self, structures: Sequence[Structure], found: Sequence[Surroundings]
@@ -724,21 +733,22 @@ class _Entries:
 def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarray]:
     """Give the pairs of neighbours of structures behind each other, in few bytes.
 
-    Atoms are counted in their own structure: a byte is enough for all but large ones.
+    Atoms are counted in their own structure, and equal ones are one: a byte is enough for all but
+    large structures.
     """
-    n_most = max((int(own.source.max(initial=0)) for own in edges), default=0)
-    kinds = (np.uint8, np.int16, np.int32)
-    small = next(np.dtype(kind) for kind in kinds if n_most <= np.iinfo(kind).max)
-    parts: dict[str, tuple[list[np.ndarray], np.dtype]] = {
-        "receiver": ([own.source for own in edges], small),
-        "sender": ([own.target for own in edges], small),
-        "distance": ([own.distances for own in edges], dtype),
-        "weight": ([own.weights for own in edges], dtype),
-    }
+    none = np.zeros(0, np.int32)
     return {
-        name: np.concatenate([np.zeros(0, kind), *own]).astype(kind, copy=False)
-        for name, (own, kind) in parts.items()
+        "receiver": _small(np.concatenate([none, *(own.source for own in edges)])),
+        "sender": _small(np.concatenate([none, *(own.target for own in edges)])),
+        "distance": np.concatenate([none.astype(dtype), *(own.distances for own in edges)]),
+        "number": _small(np.concatenate([none, *(own.numbers for own in edges)])),
     }
+
+
+def _small(counts: np.ndarray) -> np.ndarray:
+    """Give counts, 0 or more, in the smallest type that holds all of them and that torch has."""
+    most = counts.max(initial=0)
+    return counts.astype(next(k for k in _SMALL if most <= np.iinfo(k).max), copy=False)
 
 
 def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

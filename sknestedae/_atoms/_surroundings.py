@@ -175,15 +175,15 @@ class Edges(NamedTuple):
         The class that is looked from, ascending, and the one that is seen.
     distances : ndarray of float32, shape (n_edges,)
         In Angstrom.
-    weights : ndarray of float32, shape (n_edges,)
-        The number of such neighbours, as the mean over the atoms of the source class, times the
-        smooth cutoff, which goes to 0 at `message_cutoff`.
+    numbers : ndarray of int32, shape (n_edges,)
+        Of pairs of atoms. Divided by the atoms of the source class, it is the mean number of such
+        neighbours of one.
     """
 
     source: np.ndarray
     target: np.ndarray
     distances: np.ndarray
-    weights: np.ndarray
+    numbers: np.ndarray
 
 
 class Surroundings(NamedTuple):
@@ -376,7 +376,7 @@ class _Chunk:
         means = _sum_groups(np.sqrt(total), every, self.starts[:-1]) / self.sizes[:, None]
         # classes ascend with structures, as atoms do
         splits = np.searchsorted(of_structure[order[firsts]], np.arange(len(self.sizes) + 1))
-        edges = self._edges(classes, members)
+        edges = self._edges(classes)
         edge_splits = np.searchsorted(edges.source, splits)
         numbers = self.numbers[order[firsts]]
         found = []
@@ -395,7 +395,7 @@ class _Chunk:
                         (edges.source[part] - splits[row]).astype(np.int32),
                         (edges.target[part] - splits[row]).astype(np.int32),
                         edges.distances[part].copy(),
-                        edges.weights[part].copy(),
+                        edges.numbers[part].copy(),
                     ),
                 )
             )
@@ -522,16 +522,15 @@ class _Chunk:
         tolerance = 2 * _RESOLUTION * (1 / width + degree) * largest
         return np.concatenate(spectra, axis=1), tolerance
 
-    def _edges(self, classes: np.ndarray, members: np.ndarray) -> Edges:
+    def _edges(self, classes: np.ndarray) -> Edges:
         """Give the pairs of classes within the cutoff of messages, in the order of classes."""
         cutoff = self.geometry.message_cutoff
         near = np.flatnonzero(self.distances < cutoff)
         if not len(near):
-            nothing, no_numbers = np.zeros(0, np.int64), np.zeros(0, np.float32)
-            return Edges(nothing, nothing, no_numbers, no_numbers)
+            nothing = np.zeros(0, np.int32)
+            return Edges(nothing, nothing, nothing.astype(np.float32), nothing)
         source, target = classes[self.source[near]], classes[self.target[near]]
         distances = self.distances[near]
-        weights = smooth_cutoff(distances, cutoff) / members[source]
         order = np.lexsort((distances, target, source))
         source, target, distances = source[order], target[order], distances[order]
         is_new = (np.diff(source) != 0) | (np.diff(target) != 0)
@@ -541,7 +540,7 @@ class _Chunk:
             source[firsts],
             target[firsts],
             (np.add.reduceat(distances, firsts) / counts).astype(np.float32),
-            np.add.reduceat(weights[order], firsts).astype(np.float32),
+            counts.astype(np.int32),
         )
 
 

@@ -73,18 +73,26 @@ class Pairs:
     ----------
     pairs : Gathered
         Columns "receiver" and "sender", which count the atoms of their own row, "distance"
-        (Angstrom) and "weight".
+        (Angstrom), and "number": an atom may stand for several equal ones, its members, and a
+        pair for as many pairs of them.
     atoms : Gathered
-        The atoms of the same rows.
+        The atoms of the same rows, with a column "members".
     centres : Tensor of shape (n_gaussians,)
         In Angstrom.
+    cutoff : float
+        In Angstrom. A neighbour counts by half a cosine, which falls from 1 at distance 0 to 0
+        here; and by the mean number of such neighbours of a member.
     """
 
-    def __init__(self, pairs: Gathered, atoms: Gathered, centres: Tensor) -> None:
+    def __init__(self, pairs: Gathered, atoms: Gathered, centres: Tensor, cutoff: float) -> None:
         receiver, sender = (pairs.columns[name].long() for name in ("receiver", "sender"))
-        distance, weight = pairs.columns["distance"], pairs.columns["weight"]
+        distance, number = pairs.columns["distance"], pairs.columns["number"]
         self.n_gaussians = len(centres)
         n_rows, first = len(atoms.lengths), atoms.starts
+        members = atoms.columns["members"][receiver + first[pairs.row]]
+        # made here, as there are many pairs: a weight of each in memory would take a third more
+        weight = (distance / cutoff).clamp(max=1).mul(torch.pi).cos().add(1).div(2)
+        weight = weight * (number.to(distance.dtype) / members.to(distance.dtype))
         n_most = int(atoms.lengths.max()) if n_rows else 0
         width = centres[1] - centres[0]
         steps = (distance[:, None] - centres) / width
@@ -219,6 +227,7 @@ class AtomsEncoder(nn.Module):
         super().__init__()
         n_numbers, n_properties = properties.shape
         self.register_buffer("properties", properties, persistent=False)
+        self.cutoff = cutoff
         centres = torch.linspace(NEAREST_MESSAGE, cutoff, n_gaussians + 1)[:-1]
         self.register_buffer("centres", centres, persistent=False)
         self.describe = nn.Linear(n_properties, embedding)
@@ -302,7 +311,7 @@ class AtomsEncoder(nn.Module):
         atoms = AtomSets.of(gathered)
         pairs = None
         if len(self.centres) and "pairs" in ragged:
-            pairs = Pairs(ragged["pairs"].gather(), gathered, self.centres)
+            pairs = Pairs(ragged["pairs"].gather(), gathered, self.centres, self.cutoff)
         units = self.enter(torch.cat([self.elements(atoms), atoms.densities], dim=1))
         for layer in self.rounds:
             units = layer(units, atoms, pairs)

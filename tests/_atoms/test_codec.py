@@ -187,6 +187,8 @@ def test_pairs_are_of_atoms_of_their_own_row():
     assert codec.layout.ragged[1] == ("pairs", 2)
     ragged = encode(codec, structures).ragged
     atoms, pairs = ragged["atoms"], ragged["pairs"]
+    members = np.add.reduceat(atoms.columns["members"].astype(int), atoms.starts)
+    assert_array_equal(members, [len(own) for own in structures])
     for row in range(len(structures)):
         own = slice(pairs.starts[row], pairs.starts[row] + pairs.lengths[row])
         for name in ("sender", "receiver"):
@@ -286,8 +288,8 @@ def test_entries_take_few_bytes():
     ragged = encode(fit(molecules()[0]), molecules()[0]).ragged
     sizes = {part: {k: v.itemsize for k, v in own.columns.items()} for part, own in ragged.items()}
     assert sizes == {
-        "atoms": {"numbers": 1, "densities": 4, "counts": 4},
-        "pairs": {"receiver": 1, "sender": 1, "distance": 4, "weight": 4},
+        "atoms": {"numbers": 1, "densities": 4, "counts": 4, "members": 1},
+        "pairs": {"receiver": 1, "sender": 1, "distance": 4, "number": 1},
     }
 
 
