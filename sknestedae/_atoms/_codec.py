@@ -427,7 +427,7 @@ class AtomsCodec(Codec):
             With ``ragged``: "atoms", with columns ``numbers`` (atomic numbers), ``densities``
             (surroundings) and ``counts``. Where messages are sent, it has ``members`` as well,
             the number of equal atoms; and there are "pairs", with columns ``receiver``,
-            ``sender``, ``distance`` and ``number`` (of pairs of their members).
+            ``sender``, ``distance`` and ``number`` (of pairs of their members), two atoms once.
         """
         n_rows = len(X)
         values = np.zeros((n_rows, self._n_values), dtype=self._dtype)

@@ -169,15 +169,18 @@ class Channels:
 class Edges(NamedTuple):
     """Pairs of classes of atoms that are near, those of equal distance as one.
 
+    A pair of two classes is there once, as each sees the other as often as it is seen.
+
     Attributes
     ----------
     source, target : ndarray of int32, shape (n_edges,)
-        The class that is looked from, ascending, and the one that is seen.
+        The class that is looked from, ascending, and the one that is seen, which is the same or a
+        later one.
     distances : ndarray of float32, shape (n_edges,)
         In Angstrom.
     numbers : ndarray of int32, shape (n_edges,)
-        Of pairs of atoms. Divided by the atoms of the source class, it is the mean number of such
-        neighbours of one.
+        Of pairs of atoms, from one class to the other; within a class, of both directions.
+        Divided by the atoms of a class, it is the mean number of such neighbours of one.
     """
 
     source: np.ndarray
@@ -525,12 +528,12 @@ class _Chunk:
     def _edges(self, classes: np.ndarray) -> Edges:
         """Give the pairs of classes within the cutoff of messages, in the order of classes."""
         cutoff = self.geometry.message_cutoff
-        near = np.flatnonzero(self.distances < cutoff)
+        source, target = classes[self.source], classes[self.target]
+        near = np.flatnonzero((self.distances < cutoff) & (source <= target))
         if not len(near):
             nothing = np.zeros(0, np.int32)
             return Edges(nothing, nothing, nothing.astype(np.float32), nothing)
-        source, target = classes[self.source[near]], classes[self.target[near]]
-        distances = self.distances[near]
+        source, target, distances = source[near], target[near], self.distances[near]
         order = np.lexsort((distances, target, source))
         source, target, distances = source[order], target[order], distances[order]
         is_new = (np.diff(source) != 0) | (np.diff(target) != 0)

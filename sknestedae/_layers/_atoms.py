@@ -74,7 +74,7 @@ class Pairs:
     pairs : Gathered
         Columns "receiver" and "sender", which count the atoms of their own row, "distance"
         (Angstrom), and "number": an atom may stand for several equal ones, its members, and a
-        pair for as many pairs of them.
+        pair for as many pairs of them. Two atoms that are a pair are so once: both receive.
     atoms : Gathered
         The atoms of the same rows, with a column "members".
     centres : Tensor of shape (n_gaussians,)
@@ -85,11 +85,14 @@ class Pairs:
     """
 
     def __init__(self, pairs: Gathered, atoms: Gathered, centres: Tensor, cutoff: float) -> None:
-        receiver, sender = (pairs.columns[name].long() for name in ("receiver", "sender"))
-        distance, number = pairs.columns["distance"], pairs.columns["number"]
+        one, other = (pairs.columns[name].long() for name in ("receiver", "sender"))
+        distance, number, row = pairs.columns["distance"], pairs.columns["number"], pairs.row
+        back = torch.nonzero(one != other)[:, 0]
+        receiver, sender = torch.cat([one, other[back]]), torch.cat([other, one[back]])
+        distance, number, row = (torch.cat([own, own[back]]) for own in (distance, number, row))
         self.n_gaussians = len(centres)
         n_rows, first = len(atoms.lengths), atoms.starts
-        members = atoms.columns["members"][receiver + first[pairs.row]]
+        members = atoms.columns["members"][receiver + first[row]]
         # made here, as there are many pairs: a weight of each in memory would take a third more
         weight = (distance / cutoff).clamp(max=1).mul(torch.pi).cos().add(1).div(2)
         weight = weight * (number.to(distance.dtype) / members.to(distance.dtype))
@@ -100,12 +103,12 @@ class Pairs:
         n_dense = n_rows * n_most**2
         self.is_dense = n_dense <= _DENSE_PAIRS and n_dense * _LEAST_FILLED <= len(distance)
         if not self.is_dense:
-            self.sender = sender + first[pairs.row]
-            self.receiver = receiver + first[pairs.row]
+            self.sender = sender + first[row]
+            self.receiver = receiver + first[row]
             self.kernel = kernel
             return
         shape = (n_rows, n_most, self.n_gaussians, n_most)
-        place = (pairs.row * n_most + receiver) * self.n_gaussians
+        place = (row * n_most + receiver) * self.n_gaussians
         index = (place[:, None] + torch.arange(self.n_gaussians, device=place.device)) * n_most
         flat = kernel.new_zeros(shape).flatten()
         flat.index_add_(0, (index + sender[:, None]).flatten(), kernel.flatten())

@@ -194,9 +194,8 @@ def test_pairs_are_of_atoms_of_their_own_row():
         for name in ("sender", "receiver"):
             assert pairs.columns[name][own].max() < atoms.lengths[row]
         assert (pairs.columns["distance"][own] < MOLECULES.message_cutoff).all()
-        # each atom receives from others what they send to it
-        receiver, sender = (pairs.columns[name][own] for name in ("receiver", "sender"))
-        assert set(zip(receiver, sender, strict=True)) == set(zip(sender, receiver, strict=True))
+        # two atoms are a pair once
+        assert (pairs.columns["receiver"][own] <= pairs.columns["sender"][own]).all()
     assert codec.layout.ragged[0][1] == atoms.columns["densities"].shape[1]
     plain = fit(structures, molecules=Geometry(cutoff=4.0, n_radial=8))
     assert set(encode(plain, structures).ragged) == {"atoms"}

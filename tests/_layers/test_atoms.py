@@ -87,8 +87,8 @@ def test_a_row_is_what_it_is_alone(settings):
 def repeated(atoms, pairs, times):
     """Give each atom as often as it counts, with the pairs of all copies.
 
-    An atom receives from a class of atoms once for each member; the number of pairs of a class
-    is dealt out to its members.
+    The pairs of two atoms are dealt out to the pairs of their copies, of which each of two of the
+    same atom is there once.
     """
     new_atoms, new_pairs = [], []
     for own, between in zip(atoms, pairs, strict=True):
@@ -100,14 +100,14 @@ def repeated(atoms, pairs, times):
                 "numbers": own["numbers"][index],
                 "densities": own["densities"][index],
                 "counts": own["counts"][index] / counts[index],
-                "members": own["members"][index],
+                "members": own["members"][index] / counts[index],
             }
         )
         copies = [
-            (first[r] + i, first[s] + j, distance, number / counts[s])
+            (first[r] + i, first[s] + j, distance, number / (counts[r] * counts[s]))
             for r, s, distance, number in zip(*between.values(), strict=True)
             for i in range(counts[r])
-            for j in range(counts[s])
+            for j in range(i if r == s else 0, counts[s])
         ]
         columns = zip(*copies, strict=True) if copies else [[]] * 4
         new_pairs.append(
@@ -176,8 +176,9 @@ def test_messages_are_sums_over_neighbours():
     members = given[0][0]["members"]
     for r, s, distance, number in zip(*given[1][0].values(), strict=True):
         steps = (distance - centres) / (centres[1] - centres[0])
-        weight = number / members[r] * smooth_cutoff(distance, MESSAGES["cutoff"])
-        expected[r] += weight * np.exp(-(steps**2) / 2)[:, None] * sent[s].numpy()
+        kernel = np.exp(-(steps**2) / 2)[:, None] * smooth_cutoff(distance, MESSAGES["cutoff"])
+        for one, other in {(r, s), (s, r)}:
+            expected[one] += number / members[one] * kernel * sent[other].numpy()
     found = Pairs(gathered["pairs"], gathered["atoms"], network.centres, network.cutoff).gather(
         sent
     )
