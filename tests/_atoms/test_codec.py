@@ -25,7 +25,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae._atoms import _codec
 from sknestedae._atoms._codec import AtomsCodec, measure, moments
-from sknestedae._atoms._surroundings import Geometry
+from sknestedae._atoms._surroundings import Geometry, SurroundingsCache
 from sknestedae._tables._base_codec import BlockColumns
 from sknestedae._tables._columns import ColumnLabels
 from sknestedae._tables._structures import read_structure
@@ -332,6 +332,22 @@ def test_few_structures_are_in_memory(monkeypatch, method):
     codec.fit(X, dtype) if method == "fit" else getattr(codec, method)(X)
     # a chunk while the next one is read; those that are known; and one that is looked at
     assert 0 < most <= 2 * 2 + 1
+
+
+def test_a_large_table_leaves_nothing_in_the_cache(monkeypatch):
+    """Neither do the few structures of it that are enough to learn from, and would fit in."""
+    structures = salts()[0]
+    X = table_of(structures)
+    monkeypatch.setattr(_codec, "_ENOUGH", 2)
+    cache = SurroundingsCache(10**6)
+    monkeypatch.setattr(_codec, "CACHE", cache)
+    fit(structures)
+    n_bytes = cache.n_bytes
+    assert len(cache) == 2
+    cache.clear()
+    cache.max_bytes = n_bytes
+    fit(structures).encode(X)
+    assert not len(cache)
 
 
 def test_a_growing_array_is_its_parts():
