@@ -19,7 +19,7 @@ from ._categories import Categories
 from ._columns import is_categorical, notice_doubt, read_floats, take_column
 from ._layout import Encoded, Layout
 from ._splits import CHUNK_ROWS
-from ._statistics import column_statistics, standardize_in_place, unscale
+from ._statistics import column_statistics, standardize_measured, unscale
 
 # What to do about words in a column of numbers: what a column is was decided in fit.
 _ADVICE_IN_FIT = "Name it in categorical_features if it is categorical."
@@ -196,20 +196,9 @@ class TabularCodec(Codec):
         ndarray of bool, of the shape of values, or None
             Where numbers were measured; None if all of them were, which needs no memory.
         """
+        affine = (self.mean, self.scale) if self.standardize else None
         fill = self.missing_row()[: len(self.numeric)]
-        measured = None
-        for chunk in gen_batches(len(values), CHUNK_ROWS):
-            part = values[chunk]
-            missing = np.isnan(part)
-            if self.standardize:
-                standardize_in_place(part, self.mean, self.scale)
-            self._check_finite(part, chunk.start)
-            if missing.any():
-                if measured is None:
-                    measured = np.ones(values.shape, dtype=bool)
-                measured[chunk] = ~missing
-                part[missing] = np.broadcast_to(fill, part.shape)[missing]
-        return measured
+        return standardize_measured(values, affine, fill, CHUNK_ROWS, self._check_finite)
 
     # -- decode
 

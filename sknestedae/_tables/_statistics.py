@@ -268,7 +268,7 @@ def standardize_measured(
             if measured is None:
                 measured = np.ones(values.shape, dtype=bool)
             measured[chunk] = ~missing
-            part[missing] = np.broadcast_to(fill, part.shape)[missing]
+            np.copyto(part, fill, where=missing)
     return measured
 
 
