@@ -16,7 +16,7 @@ from sklearn.utils import gen_batches
 from .._persistence import public
 from ._base_codec import BlockColumns, Codec, Piece
 from ._categories import Categories
-from ._columns import is_categorical, notice_doubt, read_floats, take_column
+from ._columns import categorical_mask, notice_doubt, read_floats, take_column
 from ._layout import Encoded, Layout
 from ._splits import CHUNK_ROWS
 from ._statistics import column_statistics, standardize_measured, unscale
@@ -78,11 +78,9 @@ class TabularCodec(Codec):
         if chosen is not None:
             self.categorical = [j for j in self.columns.positions if j in set(chosen)]
         elif isinstance(X, pd.DataFrame):
-            self.categorical = [
-                j
-                for j in self.columns.positions
-                if is_categorical(X.iloc[:, j], self.labels.name(j))
-            ]
+            positions = self.columns.positions
+            mask = categorical_mask(X, positions, self.labels)
+            self.categorical = [positions[k] for k in np.flatnonzero(mask)]
             for j in self.categorical:
                 notice_doubt(X.iloc[:, j], self.labels.name(j))
         else:

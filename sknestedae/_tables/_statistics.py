@@ -177,6 +177,7 @@ def _moments(
     n_measured : ndarray of float64, shape (n_columns,)
         Total weight of the measured entries.
     """
+    rows = np.ascontiguousarray(rows)  # sums are rounded by how numbers lie in memory
     missing = np.isnan(rows)
     is_whole = not missing.any()
     if weight is None:

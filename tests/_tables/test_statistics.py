@@ -68,6 +68,13 @@ def test_statistics_are_those_of_scikit_learn(dtype, weighted, incomplete):
     np.testing.assert_allclose(n_measured, scaler.n_samples_seen_, rtol=len(X) * EPS)
 
 
+@pytest.mark.parametrize("weight", [None, np.linspace(1, 2, 1000)])
+def test_statistics_do_not_depend_on_how_a_table_lies_in_memory(weight):
+    X = with_missing(numbers(1000))
+    for found, wanted in zip(learn(np.asfortranarray(X), weight), learn(X, weight), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def exact_statistics(values, weight):
     """Compute mean and standard deviation without any rounding but the last."""
     values, weight = [[Fraction(float(v)) for v in part] for part in (values, weight)]
