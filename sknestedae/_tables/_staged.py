@@ -287,7 +287,7 @@ class StagedTable:
         return rows
 
 
-def _take(X: np.ndarray, rows: slice | np.ndarray, columns: slice | list[int]) -> np.ndarray:
+def _take(X: np.ndarray, rows: Any, columns: slice | list[int]) -> np.ndarray:
     """Copy some columns of some rows, with the entries of a row side by side in memory."""
     if isinstance(rows, slice):
         return X[rows].take(np.arange(X.shape[1])[columns], axis=1)
