@@ -21,6 +21,9 @@ from ._layout import Encoded, Layout
 from ._splits import CHUNK_ROWS
 from ._statistics import column_statistics, standardize_measured, unscale
 
+# Numbers whose mean is computed at once: more do not fit into the caches of a CPU.
+_SUMMED_VALUES = 2**18
+
 # What to do about words in a column of numbers: what a column is was decided in fit.
 _ADVICE_IN_FIT = "Name it in categorical_features if it is categorical."
 _ADVICE_AFTER_FIT = "It held numbers in fit; convert it to numbers, with NaN where it has none."
@@ -127,12 +130,13 @@ class TabularCodec(Codec):
         for chunk in gen_batches(len(values), CHUNK_ROWS):
             self._check_finite(values[chunk], chunk.start)
         order = np.arange(len(values)) if rows is None else rows
+        n_rows = min(CHUNK_ROWS, max(_SUMMED_VALUES // len(self.numeric), 1))
         chunks = (
             (
                 values[order[chunk]] if rows is not None else values[chunk],
                 None if sample_weight is None else sample_weight[order[chunk]],
             )
-            for chunk in gen_batches(len(order), CHUNK_ROWS)
+            for chunk in gen_batches(len(order), n_rows)
         )
         self.mean, self.scale, n_measured = column_statistics(chunks)
         for j, is_measured in zip(self.numeric, n_measured > 0, strict=True):
