@@ -180,9 +180,9 @@ class TabularCodec(Codec):
         values = np.zeros((len(X), layout.n_values), dtype=self.dtype)
         measured = np.ones((len(X), layout.n_columns), dtype=bool)
         if n_numeric:
-            numbers = values[:, :n_numeric]  # a view, so that no second copy is needed
-            numbers[:] = self._read_numbers(X, _ADVICE_AFTER_FIT)
-            is_known = self._standardize(numbers)
+            numbers = self._read_numbers(X, _ADVICE_AFTER_FIT, copy=True)
+            is_known = self._standardize(numbers)  # before it is among others, which is faster
+            values[:, :n_numeric] = numbers
             if is_known is not None:
                 measured[:, :n_numeric] = is_known
         for k, (j, group) in enumerate(zip(self.categorical, layout.groups(), strict=True)):
