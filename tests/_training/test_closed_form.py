@@ -79,7 +79,7 @@ CASES = {
     "many targets": {"target": Layout(3), "unlabelled": True, "weights": True},
     "classes": {"target": Layout(0, (3,)), "unlabelled": True},
     "no target": {"target": None},
-    "target not at hand": {"no_target": True},
+    "target not at hand": {"no_target": True, "alpha": 0.2},
     "dropout": {"dropout": 0.4},
     "dropout, blocks": {"dropout": 0.2, "blocks": SEVERAL, "missing": True},
     "penalties": {"l1": 0.3, "alpha": 0.2, "blocks": SEVERAL},
