@@ -487,6 +487,12 @@ def twice(n_inputs, n_outputs):
     return nn.Sequential(layer, layer)
 
 
+def one_activation(n_inputs, n_outputs):
+    activation = nn.ReLU()
+    first, second = nn.Linear(n_inputs, n_inputs), nn.Linear(n_inputs, n_outputs)
+    return nn.Sequential(first, activation, second, activation)
+
+
 def steep(n_inputs, n_outputs):
     return nn.Sequential(nn.Linear(n_inputs, n_outputs), nn.LeakyReLU(0.3))
 
@@ -510,6 +516,7 @@ WITHOUT = {
     "a forward of its own": (block_of(Scaled), "a layer Scaled"),
     "another argument": (block_of(steep), "a layer LeakyReLU"),
     "a layer twice": (block_of(twice), "used twice"),
+    "an activation twice": (block_of(one_activation), "used twice"),
     "a parameter twice": (block_of(tied), "used twice"),
     "errors of its own": ({"blocks": [("own", OwnErrors(), [0, 1])]}, "errors of its own"),
 }

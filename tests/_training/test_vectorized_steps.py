@@ -104,12 +104,17 @@ def test_each_network_ends_as_alone(settings, kind, stacks):
         assert_same_fit(fitted, sae(**own).fit(X, y))
 
 
-@pytest.mark.parametrize("n_rows", [(20, 13, 31), (14, 14, 28)])
-def test_networks_of_other_numbers_of_rows_drop_what_they_would_drop_alone(n_rows, kind, stacks):
-    """Masks that were drawn ahead for all go back where the epoch of one network ends.
+@pytest.mark.parametrize("n_rows", [(20, 13, 31), (14, 14, 28), (20, 31, 45)])
+@pytest.mark.parametrize("n_units", [1 << 14, 70])
+def test_networks_of_other_numbers_of_rows_drop_what_they_would_drop_alone(
+    n_rows, n_units, kind, stacks, monkeypatch
+):
+    """Masks that were taken ahead for all go back where the epoch of one network ends.
 
-    The bounds of the target, in its scaled units, are each network's own, too.
+    Which it does in the middle of what is drawn at once where that is two steps, of 7 rows and 5
+    units. The bounds of the target, in its scaled units, are each network's own, too.
     """
+    monkeypatch.setattr("sknestedae._layers._dense._UNITS_AT_ONCE", n_units)
     tables = [data(n) for n in n_rows]
     settings = [
         {"dropout": 0.4, "max_iter": n, "random_state": k, "target_bounds": (-9, 30)}
@@ -120,6 +125,23 @@ def test_networks_of_other_numbers_of_rows_drop_what_they_would_drop_alone(n_row
     assert stacks == [3]
     for own, fitted, table in zip(settings, together, tables, strict=True):
         assert_same_fit(fitted, sae(**own).fit(*table))
+
+
+def test_the_best_epoch_of_one_outlasts_another_that_leaves(kind, stacks):
+    X, y = data()
+    y = np.random.default_rng(1).normal(
+        size=len(y)
+    )  # nothing to learn, so that it is an early one
+    settings = [
+        {"max_iter": 4, "n_iter_no_change": 9},
+        {"max_iter": 9, "n_iter_no_change": 9, "learning_rate_init": 0.3},
+    ]
+    settings = [{**own, "early_stopping": True} for own in settings]
+    together = [sae(**own) for own in settings]
+    assert fit_together(together, [(X, y)] * 2) == [None] * 2
+    assert together[1].best_iter_ <= together[0].n_iter_ < together[1].n_iter_
+    for own, fitted in zip(settings, together, strict=True):
+        assert_same_fit(fitted, sae(**own).fit(X, y))
 
 
 def test_one_that_diverges_is_told_and_leaves_the_others(kind, stacks):
