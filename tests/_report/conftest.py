@@ -8,8 +8,7 @@ import pytest
 from cases.report import EVIL, TINY
 
 from sknestedae import SupervisedAutoencoder, report
-from sknestedae._report import _figures, _report
-from sknestedae._report._content import Picture
+from sknestedae._report import _report
 
 
 @pytest.fixture(scope="module")
@@ -40,28 +39,6 @@ def sae(X, y):
 @pytest.fixture(scope="module")
 def card(sae, X, y):
     return report(sae, X, y, cv=3, units={"gap": "eV", "radius": "Å"}, random_state=0)
-
-
-SAVE = _figures._save
-
-
-@pytest.fixture(scope="module", autouse=True)
-def figures_are_made_but_not_rendered():
-    """Leave out what takes most of the time of a tiny report."""
-
-    def save(figure, name, alt, caption):
-        return Picture(name, b"\x89PNG", (100, 100), alt, caption)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_figures, "_save", save)
-        yield
-
-
-@pytest.fixture
-def rendered(monkeypatch):
-    """Render figures after all."""
-    monkeypatch.setattr(_figures, "_save", SAVE)
-    monkeypatch.setattr(_figures, "_DPI", 20)
 
 
 @pytest.fixture

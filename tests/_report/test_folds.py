@@ -427,7 +427,7 @@ def test_trees_of_very_many_outputs_learn_components():
         assert forest.fit(wide, target.values).score(wide, target.values) > 0.9
 
 
-def test_an_array_is_decoded_as_one(rendered):
+def test_an_array_is_decoded_as_one():
     X, y, sae = with_arrays(target_shape=(5, 6))
     folds = list(KFold(2, shuffle=True, random_state=5).split(X))
     page = check_page(report(sae, X, y, cv=folds, random_state=0).html)
