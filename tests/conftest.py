@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import os
 
 # The arrays of the tests are tiny: more threads would only wait for each other, and for the other
@@ -18,6 +19,12 @@ from sknestedae._training import _vectorized
 from sknestedae.design import _search
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish():
+    """Keep what was imported and collected out of the search for garbage: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> str:

@@ -365,16 +365,16 @@ def test_a_target_of_no_values_is_refused(estimator, make, values):
 
 
 @pytest.fixture(scope="module")
-def plain():
+def known_model():
     """Give a fitted model, to be read alone."""
     return fitted()
 
 
 @pytest.mark.parametrize("values", NO_VALUES.values(), ids=NO_VALUES)
-def test_a_target_of_no_values_has_no_score(plain, values):
+def test_a_target_of_no_values_has_no_score(known_model, values):
     for make in (lambda v: v, np.array, *AS_COLUMN.values(), as_frame):
         with pytest.raises((TypeError, ValueError), match=r"y (holds|has dtype)|Complex data"):
-            plain.score(X, make(values))
+            known_model.score(X, make(values))
 
 
 @pytest.mark.parametrize("values", NO_VALUES.values(), ids=NO_VALUES)
