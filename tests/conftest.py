@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import sknestedae
-from sknestedae._report import _figures
+from sknestedae._report import _as_column, _figures, _folds
 from sknestedae._report._content import Picture
 from sknestedae._training import _vectorized
 from sknestedae.design import _search
@@ -22,9 +22,10 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_finish():
-    """Keep what was imported and collected out of the search for garbage: it stays to the end."""
+    """Search less for garbage, and not among what was imported and collected: it stays."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def pytest_report_header() -> str:
@@ -58,6 +59,18 @@ def _figures_are_made_but_not_rendered():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_figures, "_save", save)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forests_are_small():
+    """Grow a tenth of the trees of a report's forests."""
+    settings = _as_column.forest_settings
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (_as_column, _folds):
+            patch.setattr(
+                module, "forest_settings", lambda *args: {**settings(*args), "n_estimators": 10}
+            )
         yield
 
 

@@ -41,14 +41,23 @@ def card(sae, X, y):
     return report(sae, X, y, cv=3, units={"gap": "eV", "radius": "Å"}, random_state=0)
 
 
+@pytest.fixture(scope="module")
+def evaluations():
+    """Keep what was computed of an estimator, by itself and by the settings of the report."""
+    return {}
+
+
 @pytest.fixture
-def with_scores(monkeypatch):
+def with_scores(monkeypatch, evaluations):
     """Write a report of scores that are given, as {(model, metric): a score a fold}."""
     evaluate = _report.evaluate
 
     def write(estimator, X, y, scores, **settings):
         def invent(*args):
-            evaluation = evaluate(*args)
+            key = estimator, repr(settings)
+            if key not in evaluations:
+                evaluations[key] = evaluate(*args)
+            evaluation = evaluations[key]
             rows = evaluation.scores.copy()
             for (model, metric), values in scores.items():
                 own = (rows["model"] == model) & (rows["metric"] == metric)
