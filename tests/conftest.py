@@ -7,6 +7,7 @@ import os
 # processes that run tests. Libraries read it when they are loaded, so it stands before them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,14 +64,16 @@ def _figures_are_made_but_not_rendered():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _forests_are_small():
-    """Grow a tenth of the trees of a report's forests."""
+def _baselines_are_small():
+    """Grow a tenth of the trees of a report's baselines."""
     settings = _as_column.forest_settings
     with pytest.MonkeyPatch.context() as patch:
         for module in (_as_column, _folds):
             patch.setattr(
                 module, "forest_settings", lambda *args: {**settings(*args), "n_estimators": 10}
             )
+        for name in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"):
+            patch.setattr(_folds, name, partial(getattr(_folds, name), max_iter=10))
         yield
 
 
