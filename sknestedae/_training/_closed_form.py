@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._layers._bounds import Bounded, offset
 from .._layers._dense import Dropout
 from .._layers._derivatives import DERIVATIVES
 from .._networks._autoencoder import AutoencoderModule
@@ -125,7 +126,41 @@ class _Dropout:
         return gradient
 
 
-_Layer = _Linear | _Activation | _Dropout
+class _Bounds:
+    """A last layer with bounds, as ``bound`` defines it.
+
+    Parameters
+    ----------
+    layer : Bounded
+        Of one network, or of a stack.
+    """
+
+    def __init__(self, layer: Bounded) -> None:
+        low, high = layer.low if layer.has_low else None, layer.high if layer.has_high else None
+        self.shift: Any = offset(low, high).numpy()
+        self.low: Any = None if low is None else low.numpy()
+        self.high: Any = None if high is None else high.numpy()
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        if self.low is None:
+            outputs = self.shift - inputs
+            self.slope: Any = DERIVATIVES[nn.Softplus].apply(outputs)
+            return self.high - outputs
+        outputs = inputs + self.shift
+        if self.high is None:
+            self.slope = DERIVATIVES[nn.Softplus].apply(outputs)
+            return self.low + outputs
+        DERIVATIVES[nn.Sigmoid].apply(outputs)
+        width = self.high - self.low
+        self.slope = outputs * (1 - outputs) * width
+        return self.low + width * outputs
+
+    def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
+        gradient *= self.slope
+        return gradient
+
+
+_Layer = _Linear | _Activation | _Dropout | _Bounds
 
 
 class _Chain:
@@ -195,6 +230,8 @@ class _Compiler:
                 layers.append(self.linear(layer))
             elif kind in _DROPOUT:
                 layers.append(_Dropout(layer))  # type: ignore[arg-type]
+            elif kind is Bounded:
+                layers.append(_Bounds(layer))  # type: ignore[arg-type]
             elif kind in DERIVATIVES:
                 layers.append(_Activation(kind, bool(layers) and type(layers[-1]) is _Linear))
         return _Chain(layers)
@@ -224,7 +261,7 @@ def _check_layer(layer: nn.Module) -> None:
     """Refuse a layer of another kind, or one that would do more than its kind does."""
     kind = type(layer)  # a subclass may compute something else
     is_activation = kind in DERIVATIVES and layer.extra_repr() == kind().extra_repr()
-    if not (is_activation or kind in (*_LINEAR, *_DROPOUT, *_CONTAINERS, nn.Identity)):
+    if not (is_activation or kind in (*_LINEAR, *_DROPOUT, *_CONTAINERS, Bounded, nn.Identity)):
         raise Unsupported(f"there is a layer {kind.__name__}")
     hooks = (
         layer._forward_hooks,

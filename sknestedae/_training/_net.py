@@ -143,6 +143,11 @@ class AutoencoderNet(NeuralNet):
         return self
 
     @property
+    def has_one_tensor(self) -> bool:
+        """Whether the optimizer sees all parameters as the one tensor that they are laid into."""
+        return self.flat_parameters is not None and len(self._tensors) == 1
+
+    @property
     def foreign_callbacks(self) -> list[Callback]:
         """The callbacks that are not of this package."""
         return [callback for _, callback in self.callbacks_ if type(callback) not in OWN_CALLBACKS]
@@ -290,6 +295,10 @@ class AutoencoderNet(NeuralNet):
 
     def is_finite(self) -> bool:
         """Tell whether all parameters are finite."""
+        if self.has_one_tensor and torch.device(self.device).type == "cpu":
+            values = self._tensors[0].detach().numpy()
+            with np.errstate(all="ignore"):
+                return bool(np.isfinite(np.dot(values, values)))
         return bool(torch.nn.utils.get_total_norm(self._tensors).isfinite())
 
     def zero_gradients(self) -> None:
@@ -368,7 +377,7 @@ class AutoencoderNet(NeuralNet):
             self.batch_size,
             self.criterion_,
         )
-        step = make_step(self.optimizer_) if len(self._tensors) == 1 else self.optimizer_.step
+        step = make_step(self.optimizer_) if self.has_one_tensor else self.optimizer_.step
         sums: dict[str, float] = {}
         with np.errstate(all="ignore"):
             for chunk in iterator.chunks():

@@ -680,6 +680,28 @@ def test_one_structure_is_refused():
         read_table(structures()[0])
 
 
+@pytest.mark.parametrize("rows", [list, tuple])
+def test_rows_with_structures_are_refused(rows):
+    """NumPy would make a table of atoms of them."""
+    some = [rows([own]) for own in structures()]
+    with pytest.raises(TypeError, match=r"^X is a list of rows, of which row 0 holds a structure"):
+        read_table(some)
+    some = [rows([None, 280.0]), *(rows([own, 300.0]) for own in structures())]
+    with pytest.raises(TypeError, match=r"row 1 .* such as pd.DataFrame\(X, columns="):
+        read_table(some)
+    # what the message advises
+    table = pd.DataFrame(some, columns=["structure", "temperature"])
+    assert_frame_equal(read_table(table), table)
+    assert table["structure"][1] is some[1][0]
+
+
+@pytest.mark.parametrize("spell", [list, tuple, as_cells, lambda own: pd.Series(as_cells(own))])
+def test_a_column_of_none_has_no_kind(spell):
+    with pytest.raises(ValueError, match=r"^X is 2 times None. .* pd.DataFrame\(\{'structure': X"):
+        read_table(spell([None, None]))
+    assert read_table([]) == []  # who reads it says that there are no rows
+
+
 @pytest.mark.parametrize("spell", [list, as_cells, lambda own: pd.Series(as_cells(own))])
 def test_structures_are_no_target(spell):
     own = spell(structures())
