@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import sklearn
@@ -25,6 +25,8 @@ class Report:
         What its help says.
     add_arguments : callable or None
         Adds the benchmark's own arguments to the parser.
+    parts : sequence of callable
+        Of which ``--only`` runs some, by their names; each is called with the report.
     """
 
     def __init__(
@@ -32,11 +34,17 @@ class Report:
         module: str,
         description: str,
         add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
+        parts: Sequence[Callable[[Report], None]] = (),
     ) -> None:
+        self._parts_by_name = {part.__name__: part for part in parts}
         parser = argparse.ArgumentParser(f"python -m benchmarks.{module}", description=description)
         parser.add_argument("--write", action="store_true", help="write the tables to the docs")
         if add_arguments is not None:
             add_arguments(parser)
+        if parts:
+            parser.add_argument(
+                "--only", type=self._some_parts, help=", ".join(self._parts_by_name)
+            )
         self.arguments = parser.parse_args()
         self.write = self.arguments.write
         self.module = module
@@ -48,6 +56,24 @@ class Report:
             f"{platform.python_version()}, torch {torch.__version__}, scikit-learn "
             f"{sklearn.__version__}, one thread."
         )
+
+    def _some_parts(self, text: str) -> list[str]:
+        """Read names of parts, separated by commas."""
+        names = text.split(",")
+        unknown = [name for name in names if name not in self._parts_by_name]
+        if unknown:
+            known = ", ".join(self._parts_by_name)
+            raise argparse.ArgumentTypeError(f"{unknown} are none of {known}")
+        return names
+
+    def run(self) -> None:
+        """Run all parts, or those that are asked for, and close."""
+        only = self.arguments.only
+        if self.write and only is not None:
+            raise SystemExit("The tables are written of all parts together: leave out --only.")
+        for name in only or self._parts_by_name:
+            self._parts_by_name[name](self)
+        self.close()
 
     def text(self, paragraph: str) -> None:
         """Add a paragraph."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -362,42 +361,14 @@ def speed(report: Report) -> None:
     report.table("Surroundings of atoms", columns, rows)
 
 
-PARTS: dict[str, Callable[[Report], None]] = {
-    "dos": dos,
-    "nest": nest,
-    "invariance": invariance,
-    "speed": speed,
-    "qm9": qm9,
-    "memory": memory,
-}
-
-
-def some_of(text: str) -> list[str]:
-    """Read names of parts, separated by commas."""
-    names = text.split(",")
-    unknown = [name for name in names if name not in PARTS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown} are none of {', '.join(PARTS)}")
-    return names
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which parts are to be run."""
-    parser.add_argument("--only", type=some_of, default=list(PARTS), help=", ".join(PARTS))
-
-
 def main() -> None:
     """Run all parts, or those that are asked for."""
-    report = Report("atoms", __doc__, add_arguments)
-    if report.write and report.arguments.only != list(PARTS):
-        raise SystemExit("The tables are written of all parts together: leave out --only.")
+    report = Report("atoms", __doc__, parts=(dos, nest, invariance, speed, qm9, memory))
     report.text(
         f"ExtraTrees: {TREES['n_estimators']} extremely randomised trees, the rest default. CPU "
         "seconds were taken on a busy machine: compare them with one another."
     )
-    for name in report.arguments.only:
-        PARTS[name](report)
-    report.close()
+    report.run()
 
 
 if __name__ == "__main__":

@@ -187,8 +187,8 @@ def main(report: Report) -> None:
     report_half(report, "Tables that judge them", judging)
     report.text(
         "Root mean squared error of numbers and log loss of classes, over all rows, each "
-        "predicted by a model of the four other folds (five shuffled folds, seed 0; efficiency: grouped by "
-        "composition). The ratio is that of the default's error to the least of the four others: "
+        "predicted by a model of the four other folds (five shuffled folds, seed 0; efficiency: "
+        "grouped by composition). The ratio is that of the default's error to the least of the four others: "
         "below 1, the default is ahead of all. The last columns give 1 - R² or the share of wrong "
         "classes in the order of the models, and the CPU time of a fit of the default. "
         "Others: `HistGradientBoosting`; `ExtraTrees` with 300 trees; scikit-learn's perceptron "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -60,10 +61,7 @@ class RandomStream(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.is_shared = False
-        self._generator: torch.Generator | None = None
-        self._n_batches: int | None = None
-        self._drawn: Tensor | None = None
-        self._step = 0
+        self._stream = _Stream()
 
     def draw(self, out: Tensor, generator: torch.Generator | None) -> None:
         """Fill a tensor of any shape, on the CPU, with random numbers."""
@@ -78,29 +76,72 @@ class RandomStream(nn.Module):
         n_batches : int, optional
             For how many batches numbers are needed.
         """
-        self._n_batches = n_batches
+        stream = self._stream
+        stream.n_batches = n_batches
         if seed is None:
-            self._generator = self._drawn = None
+            stream.generator = stream.drawn = stream.array = None
             return
-        if self._generator is None:
-            self._generator = torch.Generator()
-        self._generator.manual_seed(seed)
-        self._step = 0 if self._drawn is None else len(self._drawn)
+        if stream.generator is None:
+            stream.generator = torch.Generator()
+        stream.generator.manual_seed(seed)
+        stream.step = 0 if stream.drawn is None else len(stream.drawn)
 
     def take(self, like: Tensor) -> Tensor:
         """Give the next numbers, one for each unit of (n_samples, n_units)."""
-        if self._drawn is None or len(like) > self._drawn.shape[1]:
-            n_steps = 1 if self.is_shared else n_steps_at_once(like.shape, self._n_batches)
-            self._drawn = like.new_empty((n_steps, *like.shape))
-            self._step = n_steps
-        if self._step == len(self._drawn):
+        step = self._next(like)
+        assert self._stream.drawn is not None
+        return self._stream.drawn[step, : len(like)]
+
+    def take_array(self, like: np.ndarray) -> np.ndarray:
+        """Give the next numbers as an array, for an array."""
+        stream = self._stream
+        array = stream.array
+        has_any = array is not None and stream.step < len(array) and not self.is_shared
+        if array is not None and has_any and len(like) <= array.shape[1]:
+            step, stream.step = stream.step, stream.step + 1
+        else:
+            step = self._next(torch.from_numpy(like))
+            assert stream.drawn is not None
+            array = stream.array = stream.drawn.numpy()
+        return array[step, : len(like)]
+
+    def _next(self, like: Tensor) -> int:
+        """Draw numbers where none are left; give the step that is the next one."""
+        stream = self._stream
+        if stream.drawn is None or len(like) > stream.drawn.shape[1]:
+            n_steps = 1 if self.is_shared else n_steps_at_once(like.shape, stream.n_batches)
+            stream.drawn = like.new_empty((n_steps, *like.shape))
+            stream.step = n_steps
+        if stream.step == len(stream.drawn):
             if self.is_shared:
-                self._drawn = torch.empty_like(self._drawn)
-            self.draw(self._drawn, self._generator)
-            self._step = 0
-        drawn = self._drawn[self._step, : len(like)]
-        self._step += 1
-        return drawn
+                stream.drawn = torch.empty_like(stream.drawn)
+            self.draw(stream.drawn, stream.generator)
+            stream.step = 0
+        stream.step += 1
+        return stream.step - 1
+
+
+class _Stream:
+    """What a stream has drawn; not in the module itself, where to set an attribute is slow.
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+    n_batches : int or None
+        For how many batches numbers are needed.
+    drawn : Tensor of shape (n_steps, n_samples, n_units), or None
+    array : ndarray or None
+        The same memory.
+    step : int
+        The next of the steps.
+    """
+
+    def __init__(self) -> None:
+        self.generator: torch.Generator | None = None
+        self.n_batches: int | None = None
+        self.drawn: Tensor | None = None
+        self.array: np.ndarray | None = None
+        self.step = 0
 
 
 class Dropout(RandomStream):
@@ -175,8 +216,11 @@ def draw_masks(out: Tensor, p: float, generator: torch.Generator | None) -> None
     n_units, n_dropped = out.numel(), min(round(p * 2**16), 2**16 - 1)
     bits = torch.empty(-(-n_units // 4), dtype=torch.int64)  # 16 bits a unit, rounded up
     bits.random_(-(2**63), None, generator=generator)
-    kept = bits.view(torch.int16)[:n_units] >= n_dropped - 2**15
-    torch.mul(kept.view(out.shape), out.new_tensor(2**16 / (2**16 - n_dropped)), out=out)
+    kept = bits.numpy().view(np.int16)[:n_units] >= np.int16(n_dropped - 2**15)
+    # by NumPy, several times as fast as torch where the factors are of another type
+    filled = out.numpy()
+    factor = filled.dtype.type(2**16 / (2**16 - n_dropped))
+    np.multiply(kept.reshape(filled.shape), factor, out=filled)
 
 
 def seed_streams(

@@ -321,7 +321,7 @@ class AutoencoderModule(nn.Module):
             self.encode_block(name, own, rows.measured.get(name), rows.ragged.get(name))
             for name, own in rows.values.items()
         ]
-        return self._encode_joined(inputs, self._absent_of(rows))
+        return self._encode_joined(inputs, self.absent_of(rows))
 
     def _visible(self, rows: Batch) -> Batch:
         """Give rows as the encoder sees them: in training, some blocks may be hidden."""
@@ -330,7 +330,7 @@ class AutoencoderModule(nn.Module):
         values, measured = self._hide_blocks(rows.values, rows.measured)
         return replace(rows, values=values, measured=measured)
 
-    def _absent_of(self, rows: Batch) -> Tensor | None:
+    def absent_of(self, rows: Batch) -> Tensor | None:
         """Tell which blocks of each row were not measured; None where nothing is to be told."""
         if self.absence is None or not rows.measured:
             return None

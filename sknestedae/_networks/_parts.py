@@ -87,7 +87,7 @@ class PartsModule(AutoencoderModule):
             ]
             for other, own in rows.values.items()
         ]
-        absent = self._absent_of(rows)
+        absent = self.absent_of(rows)
         encoded = self._encode_joined(inputs, None if absent is None else absent[found.row])
         latents = split_latents(encoded, self.noise is not None)
         return Parts(latents, found.row, found.share, len(rows))

@@ -54,6 +54,22 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias.unsqueeze(1), values, weight)
 
 
+class _Ahead:
+    """How many steps all networks of a stream take together; no attributes of a module.
+
+    Attributes
+    ----------
+    n_left : int
+        So many.
+    n_after : int
+        Number of steps that have been drawn, or have room, behind them.
+    """
+
+    def __init__(self) -> None:
+        self.n_left = 0
+        self.n_after = 0
+
+
 class StackedStream(nn.Module):
     """Layers of many networks with random numbers, each with the stream of a single fit.
 
@@ -71,9 +87,11 @@ class StackedStream(nn.Module):
         self._n_steps = np.zeros(len(layers), dtype=int)
         self._step = np.zeros(len(layers), dtype=int)  # -1: numbers are to be drawn
         self._drawn = torch.empty(0)
+        self._ahead = _Ahead()
 
     def seed(self, networks: np.ndarray, seeds: Sequence[int], n_batches: np.ndarray) -> None:
         """Begin the streams of some networks, for as many batches as they have in an epoch."""
+        self._go_back()
         for generator, seed in zip(self._generators[networks], seeds, strict=True):
             generator.manual_seed(seed)
         self._n_batches[networks] = n_batches
@@ -81,6 +99,7 @@ class StackedStream(nn.Module):
 
     def select(self, networks: np.ndarray) -> None:
         """Go on with some of the networks."""
+        self._go_back()
         self.draws = self.draws[networks]
         self._generators = self._generators[networks]
         self._n_batches = self._n_batches[networks]
@@ -91,6 +110,25 @@ class StackedStream(nn.Module):
 
     def take(self, like: Tensor) -> Tensor:
         """Give the next numbers, one for each of (n_networks, n_samples, n_units)."""
+        ahead = self._ahead
+        if not ahead.n_left:
+            self._draw(like)
+        if ahead.n_left:
+            ahead.n_left -= 1
+            return self._drawn[:, -1 - ahead.n_left - ahead.n_after]
+        drawn = self._drawn[np.arange(len(like)), self._step]
+        np.add(self._step, 1, out=self._step)
+        return drawn
+
+    def take_array(self, like: np.ndarray) -> np.ndarray:
+        """Give the next numbers as an array, for an array."""
+        return self.take(torch.from_numpy(like)).numpy()
+
+    def _draw(self, like: Tensor) -> None:
+        """Draw numbers for the networks that have none left.
+
+        Where all are at the same step, they are taken ahead together, without a look at each.
+        """
         if (self._step < 0).any():
             self._make_room(like)
         if self.is_shared:
@@ -98,12 +136,16 @@ class StackedStream(nn.Module):
         for k in np.flatnonzero((self._step < 0) | (self._step == self._n_steps)):
             self.draws[k](self._drawn[k, : self._n_steps[k]], self._generators[k])
             self._step[k] = 0
-        # (n_networks, n_samples, n_units); a view where all networks are at the same step
-        is_same = (self._step == self._step[0]).all()
-        networks = slice(None) if is_same else np.arange(len(like))
-        drawn = self._drawn[networks, self._step[0] if is_same else self._step]
-        self._step += 1
-        return drawn
+        if (self._step == self._step[0]).all():
+            end = int(self._n_steps.min())
+            self._ahead.n_left = end - int(self._step[0])
+            self._ahead.n_after = self._drawn.shape[1] - end
+            self._step[:] = end
+
+    def _go_back(self) -> None:
+        """Count the steps of each network again."""
+        np.subtract(self._step, self._ahead.n_left, out=self._step)
+        self._ahead.n_left = 0
 
     def _make_room(self, like: Tensor) -> None:
         """Make room for numbers of (n_networks, n_steps, n_samples, n_units), once."""

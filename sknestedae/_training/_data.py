@@ -63,18 +63,20 @@ class TensorIterator:
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
+        for chunk in self.chunks():
+            for start in range(0, len(chunk), self.batch_size):
+                yield chunk[start : start + self.batch_size]
+
+    def chunks(self) -> Iterator[Batch]:
+        """Give the rows of many batches at once, in their order."""
         rows, order, n_rows = self.dataset.rows, self.dataset.index, len(self.dataset)
         if self.shuffle:
             # drawn on the CPU, so that the order is the same on every device
             permutation = torch.randperm(n_rows, generator=self.generator)
             order = permutation if order is None else order[permutation]
-        if order is None:
-            yield from (rows[i : i + self.batch_size] for i in range(0, n_rows, self.batch_size))
-            return
         width = sum(tensor[0].numel() for tensor in rows.values.values())
         step = max(CHUNK_ENTRIES // (width * self.batch_size), 1) * self.batch_size
         for start in range(0, n_rows, step):
             # one gather for many batches, as its call costs more than to copy a small batch
-            chunk = rows[order[start : start + step].to(rows.device)]
-            for i in range(0, len(chunk), self.batch_size):
-                yield chunk[i : i + self.batch_size]
+            own = slice(start, start + step)
+            yield rows[own if order is None else order[own].to(rows.device)]

@@ -7,18 +7,22 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from skorch.history import History
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._layers._dense import seed_streams
 from .._layers._device import epoch_seed, forked_rng, seed_generators
 from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch, Subset
+from .._networks._flat import FlatParameters
+from ._adam import make_step
 from ._allowed_callbacks import check_monitored
 from ._callbacks import OWN_CALLBACKS, StopTraining
+from ._closed_form import ClosedForm, Unsupported
 from ._data import CHUNK_ROWS, TensorIterator
 from ._schedules import warmth
 
@@ -38,6 +42,8 @@ class AutoencoderNet(NeuralNet):
     _order: torch.Generator  # these three are set where training begins
     _draws_from_torch: bool
     _n_batches: int
+    _closed_form: ClosedForm | None = None
+    flat_parameters: FlatParameters | None = None
 
     def __init__(self, *args: Any, seed: int = 0, warm_up: int = 0, **kwargs: Any) -> None:
         # skorch's progress bar counts batches by it
@@ -128,12 +134,18 @@ class AutoencoderNet(NeuralNet):
         each number. A user's callback may freeze some parameters, so that with one each parameter
         is a tensor of its own.
         """
+        self.flat_parameters = FlatParameters(self.module_)
         parameters = list(self.module_.parameters())
         is_one = not self.foreign_callbacks and all(p.requires_grad for p in parameters)
-        self._tensors = [flatten_parameters(self.module_)] if is_one else parameters
+        self._tensors = [self.flat_parameters.as_one()] if is_one else parameters
         _, settings = self.get_params_for_optimizer("optimizer", [("", t) for t in self._tensors])
         self.optimizer_ = self.optimizer(self._tensors, **settings)
         return self
+
+    @property
+    def has_one_tensor(self) -> bool:
+        """Whether the optimizer sees all parameters as the one tensor that they are laid into."""
+        return self.flat_parameters is not None and len(self._tensors) == 1
 
     @property
     def foreign_callbacks(self) -> list[Callback]:
@@ -181,6 +193,7 @@ class AutoencoderNet(NeuralNet):
         self._n_batches = len(self.get_iterator(train, training=True))
         self._best_losses: dict[str, float] = {}
         self.notify("on_train_begin", X=train, y=None)
+        self._closed_form = self._make_closed_form()
         try:
             # other threads may train, too, unless torch's generators are needed
             with forked_rng(self.device) if self._draws_from_torch else nullcontext():
@@ -190,6 +203,7 @@ class AutoencoderNet(NeuralNet):
         finally:
             self.notify("on_train_end", X=train, y=None)
             seed_streams(self.module_, None)
+            self._closed_form = None
         self._set_training(False)
         return self
 
@@ -221,18 +235,12 @@ class AutoencoderNet(NeuralNet):
             self._set_training(training)  # it walks through all modules
         if training:
             self.history.new_batch()  # the one there is, for callbacks of skorch that look for it
-        sums: dict[str, Tensor] = {}
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            for name, term in step["terms"].items():
-                # in place, on the device: a sum that is read in each step would wait for it, and
-                # tensors of all steps, if kept, would hold the memory between them
-                if name in sums:
-                    sums[name] += term
-                else:
-                    sums[name] = term.double()
-            self.notify("on_batch_end", batch=batch, training=training, **step)
+            if self.foreign_callbacks:  # which may have changed or hooked anything
+                self._closed_form = self._make_closed_form()
+        if training and self._is_in_closed_form() and not any(self._batch_listeners.values()):
+            sums: dict[str, Any] = self._sums_in_closed_form(iterator)
+        else:
+            sums = self._sums_of_batches(iterator, training, step_fn, **fit_params)
         for name, value in self.criterion_.epoch_terms(sums, self.totals_[prefix]).items():
             self.history.record(f"{prefix}_{name}", value)
         # What callbacks of skorch ask for beside: the mark of a best loss, and the batch.
@@ -246,6 +254,28 @@ class AutoencoderNet(NeuralNet):
         self.history.record(f"{prefix}_batch_count", 1)
         if training:
             self._record_penalties()
+
+    def _sums_of_batches(
+        self,
+        iterator: TensorIterator,
+        training: bool,
+        step_fn: Callable[..., dict[str, Any]],
+        **fit_params: Any,
+    ) -> dict[str, Tensor]:
+        """Run the batches of an epoch one by one, and sum up each term."""
+        sums: dict[str, Tensor] = {}
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            for name, term in step["terms"].items():
+                # in place, on the device: a sum that is read in each step would wait for it, and
+                # tensors of all steps, if kept, would hold the memory between them
+                if name in sums:
+                    sums[name] += term
+                else:
+                    sums[name] = term.double()
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        return sums
 
     def _record_penalties(self) -> None:
         with torch.no_grad():
@@ -265,6 +295,10 @@ class AutoencoderNet(NeuralNet):
 
     def is_finite(self) -> bool:
         """Tell whether all parameters are finite."""
+        if self.has_one_tensor and torch.device(self.device).type == "cpu":
+            values = self._tensors[0].detach().numpy()
+            with np.errstate(all="ignore"):
+                return bool(np.isfinite(np.dot(values, values)))
         return bool(torch.nn.utils.get_total_norm(self._tensors).isfinite())
 
     def zero_gradients(self) -> None:
@@ -276,6 +310,8 @@ class AutoencoderNet(NeuralNet):
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Compute a batch's objective and its gradients."""
+        if self._is_in_closed_form():
+            return self._step_in_closed_form(batch)
         outputs = self.module_(batch)
         terms = self.criterion_.data_terms(outputs, batch)
         totals = self.totals_["train"]
@@ -297,27 +333,61 @@ class AutoencoderNet(NeuralNet):
             terms = self.criterion_.data_terms(outputs, batch)
         return {"loss": sum(terms.values()), "y_pred": outputs.prediction, "terms": terms}
 
+    # -- gradients in closed form
 
-def flatten_parameters(module: nn.Module) -> nn.Parameter:
-    """Lay all parameters of a module into one tensor, and their gradients into its gradient.
+    def _make_closed_form(self) -> ClosedForm | None:
+        """Make the gradients in closed form, where there is one."""
+        if self.flat_parameters is None or torch.device(self.device).type != "cpu":
+            return None
+        try:
+            return ClosedForm(self.module_, self.criterion_, self.flat_parameters)
+        except Unsupported:
+            return None
 
-    What an optimizer does for each tensor, it then does once.
+    def _is_in_closed_form(self) -> bool:
+        """Tell whether the next step's gradient is taken in closed form.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Its parameters stay what they are, in new memory.
+        A callback may have frozen parameters, or put others in their place.
+        """
+        flat = self.flat_parameters
+        return self._closed_form is not None and flat is not None and flat.holds()
 
-    Returns
-    -------
-    torch.nn.Parameter of shape (n_parameters,)
-    """
-    parameters = list(module.parameters())
-    flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    flat.grad = torch.zeros_like(flat)
-    sizes = [parameter.numel() for parameter in parameters]
-    parts = zip(flat.detach().split(sizes), flat.grad.split(sizes), strict=True)
-    for parameter, (values, gradient) in zip(parameters, parts, strict=True):
-        parameter.data = values.view_as(parameter)
-        parameter.grad = gradient.view_as(parameter)
-    return flat
+    def _step_in_closed_form(self, batch: Batch) -> dict[str, Any]:
+        """Do what ``train_step_single`` does, with the same results but for rounding."""
+        closed, flat = self._closed_form, self.flat_parameters
+        assert closed is not None
+        assert flat is not None
+        share = self.totals_["train"].rows / len(batch)
+        factors = {name: share * factor for name, factor in self._factors.items()}
+        with np.errstate(all="ignore"):  # as torch: what is no number is found at the epoch's end
+            sums = closed.step(closed.rows(batch), factors)
+        flat.give_gradients()
+        flat.add_penalty_gradients(self.criterion_.l1, self.criterion_.alpha)
+        terms = {name: flat.values.new_tensor(total) for name, total in sums.items()}
+        loss = sum(factors[name] * term for name, term in terms.items())
+        return {"loss": loss, "y_pred": closed.prediction(), "terms": terms}
+
+    def _sums_in_closed_form(self, iterator: TensorIterator) -> dict[str, Any]:
+        """Take the steps of an epoch, and sum up each term."""
+        closed, flat = self._closed_form, self.flat_parameters
+        assert closed is not None
+        assert flat is not None
+        n_rows, batch_size, objective = (
+            self.totals_["train"].rows,
+            self.batch_size,
+            self.criterion_,
+        )
+        step = make_step(self.optimizer_) if self.has_one_tensor else self.optimizer_.step
+        sums: dict[str, float] = {}
+        with np.errstate(all="ignore"):
+            for chunk in iterator.chunks():
+                rows = closed.rows(chunk)
+                for start in range(0, len(chunk), batch_size):
+                    own = rows.take(slice(start, start + batch_size))
+                    share = n_rows / len(own.inputs[0])
+                    factors = {name: share * factor for name, factor in self._factors.items()}
+                    for name, total in closed.step(own, factors).items():
+                        sums[name] = sums.get(name, 0.0) + float(total)
+                    flat.add_penalty_gradients(objective.l1, objective.alpha)
+                    step()
+        return {name: np.float64(total) for name, total in sums.items()}

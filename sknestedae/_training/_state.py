@@ -63,8 +63,10 @@ def _parameters_by_tensor(
     net: NeuralNet, named: list[tuple[str, nn.Parameter]]
 ) -> list[tuple[Tensor, list[tuple[str, nn.Parameter]]]]:
     """Give each tensor that the optimizer sees, with the parameters that are its parts."""
-    if len(net._tensors) == 1:
-        return [(net._tensors[0], named)]
+    if net.has_one_tensor:
+        names = {id(parameter): name for name, parameter in named}
+        own = [(names[id(parameter)], parameter) for parameter in net.flat_parameters.parameters]
+        return [(net._tensors[0], own)]
     return [(parameter, [(name, parameter)]) for name, parameter in named]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .._networks._stacked import take_networks
+from ._adam import make_step
 
 
 class StackedAdam:
@@ -24,11 +26,19 @@ class StackedAdam:
     parameters : sequence of Parameter of shape (n_networks, ...)
     has_one_rate : bool
         Whether all networks have the same learning rate, always.
+    keeps_gradients : bool, default=False
+        Whether the gradient of a parameter is the same tensor in all steps.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], has_one_rate: bool) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        has_one_rate: bool,
+        keeps_gradients: bool = False,
+    ) -> None:
         self.parameters = list(parameters)
         self.has_one_rate = has_one_rate
+        self.keeps_gradients = keeps_gradients
         self._rates: list[Tensor] = []
         self._begin()
 
@@ -39,6 +49,7 @@ class StackedAdam:
             self._seen = [torch.zeros_like(parameter) for parameter in self.parameters]
         fused = self.parameters[0].device.type in ("cpu", "cuda")
         self._adam = torch.optim.Adam(self._seen, lr=1.0, fused=fused)
+        self._take_step: Callable[[], Any] | None = None
 
     def set_rates(self, rates: np.ndarray) -> None:
         """Set the learning rates of the next steps, of shape (n_networks,)."""
@@ -52,12 +63,13 @@ class StackedAdam:
 
     def step(self) -> None:
         """Change the parameters by their gradients."""
+        if self._take_step is None or not self.keeps_gradients:
+            for seen, parameter in zip(self._seen, self.parameters, strict=True):
+                seen.grad = parameter.grad
+            self._take_step = make_step(self._adam) if self.keeps_gradients else self._adam.step
+        self._take_step()
         if self.has_one_rate:
-            self._adam.step()
             return
-        for seen, parameter in zip(self._seen, self.parameters, strict=True):
-            seen.grad = parameter.grad
-        self._adam.step()
         with torch.no_grad():
             for seen, parameter, rate in zip(
                 self._seen, self.parameters, self._rates, strict=True

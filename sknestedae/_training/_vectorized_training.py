@@ -11,19 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._layers._dense import seed_streams
 from .._layers._device import derive_seed, forked_rng, seed_generators
 from .._networks._autoencoder import draws_from_torch
-from .._networks._batch import Batch
-from .._networks._penalties import add_penalty_gradients, l1_penalty, l2_penalty
-from .._networks._stacked import StackedStream, stack_modules, take_networks
+from .._networks._penalties import l1_penalty, l2_penalty
+from .._networks._stacked import StackedStream, stack_modules
 from ._data import CHUNK_ENTRIES
 from ._job import TrainingJob
 from ._schedules import epoch_means, warmth
 from ._state import set_state
-from ._vectorized_adam import StackedAdam
 from ._vectorized_batches import BatchSampler, StackedBatches, gather, stack_batches
 from ._vectorized_settings import (
     StackedSettings,
@@ -31,6 +29,7 @@ from ._vectorized_settings import (
     learning_rates_of,
     share_one_rate,
 )
+from ._vectorized_steps import make_steps
 
 
 class VectorizedTraining:
@@ -49,9 +48,8 @@ class VectorizedTraining:
         Of the networks that are still in training; so are all the others.
     module : torch.nn.Module
         The stack of their modules.
-    parameters, kept : list of Tensor of shape (n_networks, ...)
-        The stack's parameters now, and in each network's best epoch.
-    optimizer : StackedAdam
+    steps : AutogradSteps or ClosedFormSteps
+        Take them, and hold the parameters of each network's best epoch.
     objective : Objective
     settings : StackedSettings
     samplers : list of BatchSampler
@@ -69,8 +67,6 @@ class VectorizedTraining:
         self.device = torch.device(first.device)
         self.objective = first.criterion_  # all have its terms; weights are in the settings
         self.module = stack_modules([job.net.module_ for job in jobs])
-        self.parameters: list[nn.Parameter] = list(self.module.parameters())
-        self.kept = [parameter.detach().clone() for parameter in self.parameters]
         self.samplers = [
             BatchSampler(
                 job.train,
@@ -88,40 +84,28 @@ class VectorizedTraining:
         self.best_epochs = best_epochs_of([own["_best_epoch"] for own in callbacks], warm_up)
         schedules = [own.get("_learning_rate") for own in callbacks]
         self.rates = learning_rates_of(schedules, warm_up)
-        self.optimizer = StackedAdam(self.parameters, share_one_rate(self.settings, schedules))
+        has_one_rate = share_one_rate(self.settings, schedules)
+        self.steps = make_steps(self.module, self.objective, len(jobs), has_one_rate)
         self.history: list[list[dict[str, float]]] = [[] for _ in jobs]
-        self._begin_sums()
-
-    def _begin_sums(self) -> None:
-        """Begin the sums of an epoch, and bring the settings of a step to the device."""
-        like = self.parameters[0]
-
-        def tensor(values: np.ndarray) -> Tensor:
-            return torch.as_tensor(values, dtype=like.dtype, device=like.device)
-
-        self._factors = {name: tensor(factor) for name, factor in self.settings.factors.items()}
+        self.steps.set_penalties(self.settings.penalties)
         self._warm_up()
-        self._strengths = {
-            name: tensor(strength) if strength.any() else 0.0
-            for name, strength in self.settings.penalties.items()
-        }
-        self._sums: dict[str, Tensor] = {}
         self._set_rates()
 
     def _warm_up(self) -> None:
-        """Set the factors of terms that warm up, by the epochs that each network has behind it."""
-        if not self.settings.warm_up.any():
-            return
+        """Set the factors of the terms, of which some grow in the first epochs of each network."""
         epoch = np.array([len(own) for own in self.history])
-        share = torch.from_numpy(warmth(epoch, self.settings.warm_up))
-        for term in self.objective.terms:
-            if term.warms_up:
-                factor = torch.from_numpy(self.settings.factors[term.name])
-                self._factors[term.name] = (factor * share).to(self._factors[term.name])
+        share = warmth(epoch, self.settings.warm_up)
+        grow = {term.name for term in self.objective.terms if term.warms_up}
+        self.steps.set_factors(
+            {
+                name: factor * share if name in grow else factor
+                for name, factor in self.settings.factors.items()
+            }
+        )
 
     def _set_rates(self) -> None:
-        """Give the optimizer the learning rates of the next steps."""
-        self.optimizer.set_rates(self.settings.learning_rate * self.rates.factor)
+        """Set the learning rates of the next steps."""
+        self.steps.set_rates(self.settings.learning_rate * self.rates.factor)
 
     def probe(self) -> None:
         """Compare the stack with each module on two rows.
@@ -174,9 +158,9 @@ class VectorizedTraining:
         bar = _ProgressBar(self.jobs)
         step = 0
         while self.jobs:
-            batches = self._next_batches(step)
-            for own in range(len(batches.is_full)):
-                self._take_step(batches[own], batches.share[own])
+            batches = self.steps.prepare(self._next_batches(step))
+            for own in range(len(batches)):
+                self.steps.take(batches, own)
                 step += 1
                 ending = np.flatnonzero(step % self.settings.n_batches == 0)
                 if len(ending):
@@ -203,40 +187,6 @@ class VectorizedTraining:
         n_steps = min(max(n_most, 1), n_left)
         return stack_batches(tables, self.samplers, step, n_steps)
 
-    def _take_step(self, batch: Batch, share: Tensor) -> None:
-        """Take a step of every network.
-
-        Parameters
-        ----------
-        batch : Batch
-            Tensors of shape (n_networks, batch_size, n_columns).
-        share : Tensor of shape (n_networks,)
-            Number of rows of a network by those of its batch.
-        """
-        terms = self.objective.data_terms(self.module(batch), batch)
-        # A sum over networks: none has a parameter in common with another, so that the gradient
-        # of the sum is that of each network's own loss.
-        parts = [torch.dot(term, share * self._factors[name]) for name, term in terms.items()]
-        for parameter in self.parameters:
-            parameter.grad = None
-        sum(parts[1:], parts[0]).backward()
-        for parameter in self.parameters:
-            if parameter.grad is None:  # nothing depends on it
-                parameter.grad = torch.zeros_like(parameter)
-        add_penalty_gradients(
-            self.module.weights,
-            self.module.encoder_weights,
-            l1=self._strengths["l1"],
-            alpha=self._strengths["l2"],
-        )
-        self.optimizer.step()
-        with torch.no_grad():
-            for name, term in terms.items():
-                if name in self._sums:
-                    self._sums[name] += term
-                else:
-                    self._sums[name] = term.detach().double()
-
     # -- epochs
 
     def _end_epoch(self, ending: np.ndarray, epoch: np.ndarray) -> bool:
@@ -249,40 +199,39 @@ class VectorizedTraining:
         epoch : ndarray of int
             How many epochs of this fit they have behind them.
         """
-        where = torch.from_numpy(ending).to(self.device)
         number = self.settings.first_epoch[ending] + epoch
         rate = self.settings.learning_rate * self.rates.factor  # of the steps of this epoch
         row = {"epoch": number, "learning_rate": rate[ending]}
-        row |= self._means("train", {name: s[where] for name, s in self._sums.items()}, ending)
+        row |= self._means("train", self.steps.take_sums(ending), ending)
         row |= {name: value[ending] for name, value in self._penalty_terms().items()}
         if "valid" in self.settings.totals:
             sums = self._validate()
-            row |= self._means("valid", {name: s[where] for name, s in sums.items()}, ending)
-        for total in self._sums.values():
-            total[where] = 0
+            row |= self._means("valid", {name: s[ending] for name, s in sums.items()}, ending)
         with np.errstate(invalid="ignore"):
             is_finite = np.isfinite(row["train_loss"] + row[self.monitor])
-        is_finite &= self._are_finite()[ending]
+        is_finite &= self.steps.are_finite()[ending]
         is_best, stops = self.best_epochs.judge(ending, number, row[self.monitor], is_finite)
-        self._keep(ending[is_best])
+        if is_best.any():
+            self.steps.keep(ending[is_best])
         self.rates.step(ending, epoch, row[self.monitor])
         self._set_rates()
         names, values = list(row), np.column_stack([np.asarray(v, float) for v in row.values()])
         for k, own in zip(ending, values.tolist(), strict=True):
             self.history[k].append(dict(zip(names, own, strict=True)))
         self._seed_streams(ending, epoch)
-        self._warm_up()
+        if self.settings.warm_up.any():
+            self._warm_up()
         has_ended = stops | (epoch >= self.settings.max_iter[ending])
         if has_ended.any():
             self._leave(ending[has_ended])
         return bool(has_ended.any())
 
     def _means(
-        self, kind: str, sums: Mapping[str, Tensor], ending: np.ndarray
+        self, kind: str, sums: Mapping[str, np.ndarray], ending: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Give the means of terms over an epoch, named as in the history."""
         means = epoch_means(
-            {name: total.cpu().numpy() for name, total in sums.items()},
+            sums,
             {name: total[ending] for name, total in self.settings.totals[kind].items()},
             {name: weight[ending] for name, weight in self.settings.weights.items()},
             self.objective.groups,
@@ -304,7 +253,7 @@ class VectorizedTraining:
                 terms[name] = strength * values
         return terms
 
-    def _validate(self) -> dict[str, Tensor]:
+    def _validate(self) -> dict[str, np.ndarray]:
         """Sum up the terms over the rows that each network is monitored with."""
         subsets = [job.valid for job in self.jobs if job.valid is not None]  # all have one
         tables = [subset.rows for subset in subsets]
@@ -323,24 +272,7 @@ class VectorizedTraining:
                 for name, term in terms.items():
                     sums[name] = sums.get(name, 0) + term.double()
         self.module.train()
-        return sums
-
-    def _are_finite(self) -> np.ndarray:
-        """Tell whose parameters are all finite."""
-        with torch.no_grad():
-            # (n_parameters, n_networks); one sum tells, as NaN and infinity remain in it
-            squares = [p.reshape(len(p), -1).square().sum(dim=1) for p in self.parameters]
-            return torch.stack(squares).sum(dim=0).isfinite().cpu().numpy()
-
-    def _keep(self, networks: np.ndarray) -> None:
-        """Keep the parameters of some networks as their best ones."""
-        where = torch.from_numpy(networks).to(self.device)
-        with torch.no_grad():
-            for kept, parameter in zip(self.kept, self.parameters, strict=True):
-                if len(networks) == len(self.jobs):
-                    kept.copy_(parameter)
-                else:
-                    kept[where] = parameter[where]
+        return {name: total.cpu().numpy() for name, total in sums.items()}
 
     # -- networks that have ended
 
@@ -359,36 +291,22 @@ class VectorizedTraining:
         self.rates.select(left)
         for layer in self._streams:
             layer.select(left)
-        sums, where = self._sums, torch.from_numpy(left).to(self.device)
-        with torch.no_grad():
-            for parameter in self.parameters:
-                parameter.grad = None
-                parameter.data = take_networks(parameter.data, where)
-            for part in self.module.modules():
-                for name, buffer in part.named_buffers(recurse=False):
-                    setattr(part, name, buffer[where])
-            self.kept = [take_networks(kept, where) for kept in self.kept]
-        self.optimizer.select(where)
-        self._begin_sums()
-        self._sums = {name: total[where] for name, total in sums.items()}
+        where = torch.from_numpy(left).to(self.device)
+        for part in self.module.modules():
+            for name, buffer in part.named_buffers(recurse=False):
+                setattr(part, name, buffer[where])
+        self.steps.select(where)
+        self.steps.set_penalties(self.settings.penalties)
+        self._warm_up()
+        self._set_rates()
 
     def _give_back(self, k: int) -> None:
         """Put the parameters, moments and history of a network into its net."""
         net = self.jobs[k].net
         best = dict(net.callbacks_)["_best_epoch"]
         n_epochs = int(self.settings.first_epoch[k]) + len(self.history[k])
-        source = self.kept if best.conclude(self.best_epochs, k, n_epochs) else self.parameters
-        named = [name for name, _ in net.module_.named_parameters()]
-        module = {
-            name: value[k].detach().cpu().numpy()
-            for name, value in zip(named, source, strict=True)
-        }
-        moments = {
-            f"{key}/{name}": value
-            for name, own in zip(named, self.optimizer.moments(k), strict=True)
-            for key, value in own.items()
-        }
-        set_state(net, {"module": module, "optimizer": moments})
+        is_kept = best.conclude(self.best_epochs, k, n_epochs)
+        set_state(net, self.steps.state(k, is_kept))
         # a penalty is in the row of every network where some network has it
         absent = [name for name, value in self.settings.penalties.items() if not value[k]]
         for row in self.history[k]:

@@ -1,0 +1,470 @@
+"""Gradients of dense networks in closed form, on NumPy arrays of the parameters' own memory.
+
+torch's modules are the definition. Where a network is made of dense layers and is small, nine
+tenths of its step are the bookkeeping of automatic differentiation; the same products, written
+out, need none. All functions here hold for one network, whose arrays are of shape (n_samples,
+n_values), and for a stack, with a first dimension over networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._layers._dense import Dropout
+from .._layers._derivatives import DERIVATIVES
+from .._networks._autoencoder import AutoencoderModule
+from .._networks._batch import Batch
+from .._networks._flat import FlatParameters
+from .._networks._stacked import StackedDropout, StackedLinear
+from ..blocks import Block
+from ..blocks._slopes import BlockSlope
+from ._objective import Objective
+from ._terms import PredictionTerm, ReconstructionTerm, Term
+
+# Of a term, a float; of each network of a stack, an array of shape (n_networks,).
+Sums = dict[str, Any]
+
+
+class Unsupported(Exception):
+    """A network, or its objective, has no gradient here."""
+
+
+# ---------------------------------------------------------------------------------------------
+# Layers: each keeps what its gradient needs
+
+
+class _Linear:
+    """A linear layer: outputs = inputs @ weight.T + bias.
+
+    Parameters
+    ----------
+    weight, weight_gradient : ndarray of shape (..., n_outputs, n_inputs)
+    bias, bias_gradient : ndarray of shape (..., n_outputs), or None
+    """
+
+    def __init__(
+        self,
+        weight: np.ndarray,
+        weight_gradient: np.ndarray,
+        bias: np.ndarray | None,
+        bias_gradient: np.ndarray | None,
+    ) -> None:
+        self.weight = weight
+        self.transposed = weight.swapaxes(-1, -2)
+        self.bias = None if bias is None else bias[..., None, :]
+        self.weight_gradient = weight_gradient
+        self.bias_gradient = None if bias_gradient is None else bias_gradient[..., None, :]
+        # of two matrices, dot has the smaller cost of a call
+        self.multiply = np.dot if weight.ndim == 2 else np.matmul
+        self.ones = np.ones((1, 0), weight.dtype)
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        self.inputs = inputs
+        outputs = self.multiply(inputs, self.transposed)
+        if self.bias is not None:
+            outputs += self.bias
+        return outputs
+
+    def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
+        self.multiply(gradient.swapaxes(-1, -2), self.inputs, out=self.weight_gradient)
+        if self.bias_gradient is not None:
+            # as a product: a sum over rows reads the memory across
+            if self.ones.shape[1] != gradient.shape[-2]:
+                self.ones = np.ones((1, gradient.shape[-2]), gradient.dtype)
+            self.multiply(self.ones, gradient, out=self.bias_gradient)
+        return self.multiply(gradient, self.weight) if has_parameters_before else None
+
+
+class _Activation:
+    """A function of each entry.
+
+    Parameters
+    ----------
+    kind : type
+        A key of ``DERIVATIVES``.
+    owns_inputs : bool
+        Whether nobody else needs the inputs, so that they may become the outputs.
+    """
+
+    def __init__(self, kind: type[nn.Module], owns_inputs: bool) -> None:
+        self.apply, self.chain = DERIVATIVES[kind]
+        self.owns_inputs = owns_inputs
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        self.outputs = inputs if self.owns_inputs else inputs.copy()
+        self.kept = self.apply(self.outputs)
+        return self.outputs
+
+    def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
+        if not has_parameters_before:
+            return None
+        self.chain(gradient, self.outputs, self.kept)
+        return gradient
+
+
+class _Dropout:
+    """Dropout, with the masks of torch's layer, in training."""
+
+    def __init__(self, layer: Dropout | StackedDropout) -> None:
+        self.layer = layer
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        self.mask = self.layer.take_array(inputs)
+        return inputs * self.mask
+
+    def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
+        if not has_parameters_before:
+            return None
+        gradient *= self.mask
+        return gradient
+
+
+_Layer = _Linear | _Activation | _Dropout
+
+
+class _Chain:
+    """Layers one after the other; of none, the inputs are the outputs.
+
+    Parameters
+    ----------
+    layers : sequence of layer
+    """
+
+    def __init__(self, layers: Sequence[_Layer]) -> None:
+        self.layers = list(layers)
+        is_linear = [isinstance(layer, _Linear) for layer in layers]
+        self.has_parameters = any(is_linear)
+        # of each layer, from the last one: whether a layer before it has parameters
+        self._backwards = [(la, any(is_linear[:k])) for k, la in enumerate(layers)][::-1]
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        for layer in self.layers:
+            values = layer.forward(values)
+        return values
+
+    def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
+        """Set the gradients of the parameters, and give that of the inputs if it is needed."""
+        found: np.ndarray | None = gradient
+        for layer, has_own in self._backwards:
+            if not (has_own or has_parameters_before or isinstance(layer, _Linear)):
+                return None
+            assert found is not None
+            found = layer.backward(found, has_own or has_parameters_before)
+        return found
+
+
+# ---------------------------------------------------------------------------------------------
+# From torch's modules
+
+
+class _Compiler:
+    """Turn torch's modules, of a network or of a stack, into layers on the same memory.
+
+    Parameters
+    ----------
+    flat : FlatParameters
+        Of all parameters of the network.
+    """
+
+    def __init__(self, flat: FlatParameters) -> None:
+        arrays = zip(flat.views(flat.values), flat.views(flat.gradients), strict=True)
+        self._arrays = {
+            id(parameter): (value.numpy(), gradient.numpy())
+            for parameter, (value, gradient) in zip(flat.parameters, arrays, strict=True)
+        }
+
+    def chain(self, module: nn.Module) -> _Chain:
+        """Compile a module of layers that are called one after the other.
+
+        Raises
+        ------
+        Unsupported
+            If a layer is of another kind, or would do more than its kind does.
+        """
+        layers: list[_Layer] = []
+        for layer in _flattened(module):
+            _check_layer(layer)
+            kind = type(layer)
+            if kind in _LINEAR:
+                layers.append(self.linear(layer))
+            elif kind in _DROPOUT:
+                layers.append(_Dropout(layer))  # type: ignore[arg-type]
+            elif kind in DERIVATIVES:
+                layers.append(_Activation(kind, bool(layers) and type(layers[-1]) is _Linear))
+        return _Chain(layers)
+
+    def linear(self, layer: nn.Module) -> _Linear:
+        """Compile a linear layer."""
+        bias = getattr(layer, "bias", None)
+        of_bias = (None, None) if bias is None else self._arrays[id(bias)]
+        return _Linear(*self._arrays[id(layer.weight)], *of_bias)
+
+
+def _flattened(module: nn.Module) -> Iterable[nn.Module]:
+    """Give the layers of a Sequential, and of those in it."""
+    if type(module) is not nn.Sequential:
+        yield module
+        return
+    for child in module.children():
+        yield from _flattened(child)
+
+
+_LINEAR = (nn.Linear, StackedLinear)
+_DROPOUT = (Dropout, StackedDropout)
+_CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict)
+
+
+def _check_layer(layer: nn.Module) -> None:
+    """Refuse a layer of another kind, or one that would do more than its kind does."""
+    kind = type(layer)  # a subclass may compute something else
+    is_activation = kind in DERIVATIVES and layer.extra_repr() == kind().extra_repr()
+    if not (is_activation or kind in (*_LINEAR, *_DROPOUT, *_CONTAINERS, nn.Identity)):
+        raise Unsupported(f"there is a layer {kind.__name__}")
+    hooks = (
+        layer._forward_hooks,
+        layer._forward_pre_hooks,
+        layer._backward_hooks,
+        layer._backward_pre_hooks,
+    )
+    if any(hooks) or any(p._backward_hooks for p in layer.parameters(recurse=False)):
+        raise Unsupported("there are hooks, which would not be called")
+
+
+# ---------------------------------------------------------------------------------------------
+# The network
+
+
+@dataclass
+class Rows:
+    """Rows of a batch, or of many batches, as arrays.
+
+    Parameters
+    ----------
+    inputs : tuple of ndarray of shape (..., n_samples, layout.n_values)
+        Of each block.
+    joined : ndarray of shape (..., n_samples, n_inputs) or None
+        All blocks side by side, where they enter the encoder as they are.
+    absent : ndarray of shape (..., n_samples, n_blocks) or None
+        Which blocks were not measured.
+    target : ndarray of shape (..., n_samples, n_outputs) or None
+    weights : tuple of ndarray or None
+        For each term, the weight of each entry; None where it is 1.
+    """
+
+    inputs: tuple[np.ndarray, ...]
+    joined: np.ndarray | None
+    absent: np.ndarray | None
+    target: np.ndarray | None
+    weights: tuple[np.ndarray | None, ...]
+
+    def take(self, own: Any) -> Rows:
+        """Give some rows, as views; of a stack's batches, those of a step."""
+        return Rows(
+            tuple([array[own] for array in self.inputs]),
+            None if self.joined is None else self.joined[own],
+            None if self.absent is None else self.absent[own],
+            None if self.target is None else self.target[own],
+            tuple([None if array is None else array[own] for array in self.weights]),
+        )
+
+
+@dataclass
+class _Decoded:
+    """A block's way back: its layers, and the term that compares what comes of it."""
+
+    chain: _Chain
+    slope: BlockSlope
+    term: str
+    place: int  # of the term, among all
+
+
+class ClosedForm:
+    """The gradients of a supervised autoencoder of dense layers, or of a stack of them.
+
+    Parameters
+    ----------
+    module : AutoencoderModule
+        Of one network, or the stack of many.
+    objective : Objective
+    flat : FlatParameters
+        Of the module.
+
+    Raises
+    ------
+    Unsupported
+        If the module has other layers than dense ones, or the objective other terms than the
+        errors of blocks and target.
+    """
+
+    def __init__(
+        self, module: AutoencoderModule, objective: Objective, flat: FlatParameters
+    ) -> None:
+        self._predicted: np.ndarray | None = None
+        self._gradients = flat.arrays[1]
+        self._terms: Sequence[Term] = objective.terms
+        self._module = module
+        self.check(module, objective)
+        compiler = _Compiler(flat)
+        self._encoders = [compiler.chain(one) for one in module.block_encoders.values()]
+        self._joins_first = not any(own.layers for own in self._encoders)
+        # where the outputs of each block's encoder lie in the inputs of the common one
+        ends = np.cumsum([module.block_widths[name] for name in module.block_encoders])
+        self._slices = [slice(*own) for own in zip([0, *ends[:-1]], ends, strict=True)]
+        self._encoder = compiler.chain(module.encoder)
+        absence = module.absence
+        self._absence = None if absence is None else compiler.linear(absence)
+        self._decoder = compiler.chain(module.decoder)
+        names = [term.name for term in self._terms]
+        self._blocks = [
+            _Decoded(
+                compiler.chain(module.block_decoders[term.block_name]),
+                BlockSlope(term.layout, term.loss),
+                term.name,
+                names.index(term.name),
+            )
+            for name in module.block_decoders
+            for term in self._terms
+            if isinstance(term, ReconstructionTerm) and term.block_name == name
+        ]
+        self._predictor = None if module.predictor is None else compiler.chain(module.predictor)
+        self._of_target = next(
+            (
+                (BlockSlope(term.layout, term.loss), k)
+                for k, term in enumerate(self._terms)
+                if isinstance(term, PredictionTerm)
+            ),
+            None,
+        )
+
+    def prediction(self) -> Tensor | None:
+        """Give the prediction of the last step's rows, None without a target."""
+        return None if self._predicted is None else torch.from_numpy(self._predicted)
+
+    @staticmethod
+    def check(module: AutoencoderModule, objective: Objective) -> None:
+        """Refuse what has no closed form, before the parameters are laid into one array.
+
+        Raises
+        ------
+        Unsupported
+        """
+        if type(module) is not AutoencoderModule:
+            raise Unsupported(f"it is a {type(module).__name__}")
+        if module.noise is not None or module.block_dropout is not None:
+            raise Unsupported("it draws latents, or hides blocks")
+        layers = [layer for _, layer in module.named_modules(remove_duplicate=False)]
+        for layer in layers:
+            _check_layer(layer)
+        if len(set(map(id, layers))) < len(layers):
+            raise Unsupported("a layer is used twice")
+        for term in objective.terms:
+            if type(term) is ReconstructionTerm:
+                has_sources = term.source is not None
+            elif type(term) is PredictionTerm:
+                has_sources = bool(term.sources) or term.has_mean
+            else:
+                raise Unsupported(f"there is a term {term.name!r}")
+            kind = type(term.block)
+            is_usual = kind.errors is Block.errors and kind.align is Block.align
+            if has_sources or not is_usual or 0 in term.layout.n_categories:
+                raise Unsupported(f"the term {term.name!r} has errors of its own")
+
+    # -- rows
+
+    def rows(self, batch: Batch) -> Rows:
+        """Make arrays of rows, with the weights of the entries that each term is of."""
+        inputs = tuple([batch.values[name].numpy() for name in self._module.block_encoders])
+        joined = None
+        if self._joins_first:
+            joined = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=-1)
+        flags = self._module.absent_of(batch)
+        return Rows(
+            inputs,
+            joined,
+            None if flags is None else flags.numpy(),
+            None if batch.target is None else batch.target.numpy(),
+            self.weights(batch),
+        )
+
+    def weights(self, batch: Batch) -> tuple[np.ndarray | None, ...]:
+        """Give the weights of the entries that each term is of; None where all are 1."""
+        weights = [batch.entry_weight(term.entries(batch)[0]) for term in self._terms]
+        return tuple([None if own is None else own.numpy() for own in weights])
+
+    # -- a step
+
+    def step(self, rows: Rows, factors: Mapping[str, Any]) -> Sums:
+        """Set the gradients of all parameters, and give the sum of each term's errors.
+
+        Parameters
+        ----------
+        rows : Rows
+        factors : mapping of str to float or ndarray of shape (n_networks, 1, 1)
+            Of each term's sum, in the loss.
+        """
+        self._gradients.fill(0.0)  # of those that these rows do not reach
+        latents = self._encode(rows)
+        hidden = self._decoder.forward(latents)
+        sums: Sums = {}
+        to_hidden, to_latents = None, None
+        for own, given in zip(self._blocks, rows.inputs, strict=True):
+            decoded = own.chain.forward(hidden)
+            total, gradient = own.slope(decoded, given, rows.weights[own.place])
+            sums[own.term] = total
+            gradient *= factors[own.term]
+            to_hidden = _add(to_hidden, own.chain.backward(gradient, True))
+        if to_hidden is not None:
+            to_latents = self._decoder.backward(to_hidden, True)
+        if self._of_target is not None and rows.target is not None:
+            slope, place = self._of_target
+            assert self._predictor is not None
+            self._predicted = self._predictor.forward(latents)
+            total, gradient = slope(self._predicted, rows.target, rows.weights[place])
+            sums[PredictionTerm.name] = total
+            gradient *= factors[PredictionTerm.name]
+            to_latents = _add(to_latents, self._predictor.backward(gradient, True))
+        if to_latents is not None:
+            self._backpropagate_encoder(to_latents, rows.absent)
+        return sums
+
+    def _encode(self, rows: Rows) -> np.ndarray:
+        joined = rows.joined
+        if joined is None:
+            parts = [
+                own.forward(given) for own, given in zip(self._encoders, rows.inputs, strict=True)
+            ]
+            joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        first, *others = self._encoder.layers
+        values = first.forward(joined)
+        if rows.absent is not None and self._absence is not None:
+            values += self._absence.forward(rows.absent)
+        for layer in others:
+            values = layer.forward(values)
+        return values
+
+    def _backpropagate_encoder(self, gradient: np.ndarray, absent: np.ndarray | None) -> None:
+        has_before = any(own.has_parameters for own in self._encoders)
+        found: Any = gradient  # None behind the first layer, where nothing is before it
+        for k, layer in reversed(list(enumerate(self._encoder.layers))):
+            if k == 0 and absent is not None and self._absence is not None:
+                self._absence.backward(found, False)
+            found = layer.backward(found, has_before or k > 0)
+        if not has_before:
+            return
+        for own, part in zip(self._encoders, self._slices, strict=True):
+            if own.has_parameters:
+                own.backward(np.ascontiguousarray(found[..., part]), False)
+
+
+def _add(total: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """Add up gradients, of which there may be none yet."""
+    if total is None:
+        return other
+    total += other
+    return total
