@@ -188,9 +188,10 @@ def main(report: Report) -> None:
     report.text(
         "Root mean squared error of numbers and log loss of classes, over all rows, each "
         "predicted by a model of the four other folds (five shuffled folds, seed 0; efficiency: "
-        "grouped by composition). The ratio is that of the default's error to the least of the four others: "
-        "below 1, the default is ahead of all. The last columns give 1 - R² or the share of wrong "
-        "classes in the order of the models, and the CPU time of a fit of the default. "
+        "grouped by composition). The ratio is that of the default's error to the least of the "
+        "four others: below 1, the default is ahead of all. The last columns give 1 - R² or the "
+        "share of wrong classes in the order of the models, and the CPU time of a fit of the "
+        "default. "
         "Others: `HistGradientBoosting`; `ExtraTrees` with 300 trees; scikit-learn's perceptron "
         "with scaled columns and target, and as many iterations as it needs; ridge, or a logistic "
         "regression, that chooses its penalty. All but boosting see scaled numbers and one-hot "
