@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,15 @@ from .._tables._structures import (
 )
 from ..exceptions import UnseenCategoryWarning
 from ._elements import symbol_of
-from ._surroundings import CACHE, Channels, Edges, Geometry, Surroundings, SurroundingsError
+from ._surroundings import (
+    CACHE,
+    CachePass,
+    Channels,
+    Edges,
+    Geometry,
+    Surroundings,
+    SurroundingsError,
+)
 
 # Structures that are enough for means and deviations, and to be the known ones.
 _ENOUGH = 10_000
@@ -33,11 +42,18 @@ _ENOUGH = 10_000
 # Atoms that are enough for the directions in which their surroundings differ.
 _ENOUGH_ATOMS = 30_000
 
-# Structures whose surroundings are in memory beside the arrays that are made of them.
-_AT_ONCE = 512
+# Structures that are in memory, with their surroundings, beside the arrays that are made of them.
+# Surroundings of a hundred take some ten MB, and more at once would not be faster.
+_AT_ONCE = 128
 
 # Atoms whose surroundings are in double precision at once.
 _ATOMS_AT_ONCE = 4096
+
+# Types of counts, from the smallest one.
+_SMALL = (np.uint8, np.int16, np.int32, np.int64)
+
+# Arrays that are filled entry by entry grow by this share of their length, or by more.
+_GROWTH = 1 / 16
 
 # Up to so many elements, surroundings are told apart by each; of more, by their properties.
 _FEW_ELEMENTS = 6
@@ -195,7 +211,7 @@ class AtomsCodec(Codec):
             if structure is not None:
                 first.setdefault(int(structure.periodic.sum()), row)
         if not first:
-            raise ValueError(f"{self._column()} has no structure in any row.")
+            raise ValueError(self._without_structures("in any row"))
         if len(first) > 1:
             one, two = sorted(first, reverse=True)[:2]
             raise ValueError(
@@ -222,45 +238,53 @@ class AtomsCodec(Codec):
             If no row to learn from has a structure, or the surroundings of one cannot be told.
         """
         self._dtype = np.dtype(dtype)
-        learnt = np.arange(len(X)) if rows is None else np.asarray(rows)
-        found = [(row, s) for row, s in self._structures(X, learnt) if s is not None]
-        if not found:
-            raise ValueError(f"{self._column()} has no structure in the rows to learn from.")
-        self.elements = np.unique(np.concatenate([s.numbers for _, s in found]))
-        self.size = 1.0
-        if not self.is_periodic:
-            self.size = float(np.mean([len(s.numbers) for _, s in found]))
-        some = [found[i] for i in _evenly(len(found), _ENOUGH)]
-        weight = np.ones(len(some))
-        if sample_weight is not None:
-            weight = sample_weight[[row for row, _ in some]]
+        # all are read once, and some of them again: not all are in memory at once
+        present, sizes, elements = [], [], _no_elements()
+        for row, structure in self._measured(X, rows):
+            present.append(row)
+            sizes.append(len(structure.numbers))
+            elements[structure.numbers] = True
+        if not present:
+            raise ValueError(self._without_structures("in the rows to learn from"))
+        self.elements = np.flatnonzero(elements)
+        self.size = 1.0 if self.is_periodic else float(np.mean(sizes))
+        chosen = np.array(present)[_evenly(len(present), _ENOUGH)]
+        some = list(self._measured(X, chosen))
+        weight = np.ones(len(some)) if sample_weight is None else sample_weight[chosen]
         self.known = [structure for _, structure in some]
-        values = self._learn(some, weight)
+        values = self._learn(some, weight, len(X))
         self.known_values = ((values - self.mean) / self.unit).astype(np.float32)
         if rows is not None:  # those that early stopping holds out are no news
             self.note_unlearnt(X)
         self.numeric = self.columns.positions * self._n_values
         return self
 
-    def _learn(self, some: list[tuple[int, Structure]], weight: np.ndarray) -> np.ndarray:
-        """Learn from some structures; give the values that come back of each."""
+    def _learn(
+        self, some: list[tuple[int, Structure]], weight: np.ndarray, n_rows: int
+    ) -> np.ndarray:
+        """Learn from some structures of a table; give the values that come back of each."""
         n_kept = -(-_ENOUGH_ATOMS * len(some) // sum(len(s.numbers) for _, s in some))
         with_atoms = np.array(_evenly(len(some), n_kept))
         values = np.empty((len(some), self._n_values))
-        densities, counts = [], []
+        densities, counts = _Growing(), _Growing()
         others = np.setdiff1d(np.arange(len(some)), with_atoms)
         # without angles and pairs, which the values that come back do not need
         plain = replace(self.geometry, n_angular=0, message_cutoff=0.0)
         for geometry, own in ((self.geometry, with_atoms), (plain, others)):
-            for chunk, found in self._with_surroundings([some[i] for i in own], geometry):
-                places = own[chunk]
-                values[places] = self._values([some[i][1] for i in places], found)
+            places = iter(own)
+            # as many as of the whole table: where these are too many to keep, so are the first
+            current = CACHE.begin(n_rows)
+            for chunk, found in self._with_surroundings((some[i] for i in own), geometry, current):
+                at = list(islice(places, len(chunk)))
+                values[at] = self._values([structure for _, structure in chunk], found)
                 if own is with_atoms:
-                    densities += [around.densities for around in found]
+                    densities.add(np.concatenate([around.densities for around in found]))
                     shares = (around.shares for around in found)
-                    counts += [w * part for w, part in zip(weight[places], shares, strict=True)]
+                    counts.add(
+                        np.concatenate([w * p for w, p in zip(weight[at], shares, strict=True)])
+                    )
         self._learn_values(values, weight)
-        self._learn_directions(np.concatenate(densities), np.concatenate(counts))
+        self._learn_directions(densities.array(), counts.array())
         return values
 
     def _learn_values(self, values: np.ndarray, weight: np.ndarray) -> None:
@@ -324,43 +348,67 @@ class AtomsCodec(Codec):
         except ValueError as error:
             raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
 
+    def _measured(
+        self, X: pd.DataFrame | np.ndarray, rows: np.ndarray | None
+    ) -> Iterator[tuple[int, Structure]]:
+        """Give the rows that have a structure, with it."""
+        for row, structure in self._structures(X, rows):
+            if structure is not None:
+                yield row, structure
+
     def _with_surroundings(
-        self, structures: Sequence[tuple[int, Structure]], geometry: Geometry
-    ) -> Iterator[tuple[slice, list[Surroundings]]]:
-        """Give the surroundings of the atoms of structures, some hundred at a time.
+        self,
+        structures: Iterable[tuple[int, Structure]],
+        geometry: Geometry,
+        current: CachePass,
+    ) -> Iterator[tuple[list[tuple[int, Structure]], list[Surroundings]]]:
+        """Give structures with the surroundings of their atoms, some hundred at a time.
 
         Parameters
         ----------
-        structures : sequence of (int, Structure)
-            With their rows, for messages.
+        structures : iterable of (int, Structure)
+            With their rows. They are asked for as they are needed.
         geometry : Geometry
+        current : CachePass
+            That the structures are a part of.
 
         Yields
         ------
-        slice
-            Which of the structures.
+        list of (int, Structure)
         list of Surroundings
         """
-        for start in range(0, len(structures), _AT_ONCE):  # there may be none
-            chunk = slice(start, start + _AT_ONCE)
-            part = [structure for _, structure in structures[chunk]]
+        left = iter(structures)
+        while chunk := list(islice(left, _AT_ONCE)):
+            part = [structure for _, structure in chunk]
             try:
-                found = CACHE.find(part, geometry, self.channels)
+                found = CACHE.find(part, geometry, self.channels, current)
             except SurroundingsError as error:
-                row = structures[start + error.row][0]
+                row = chunk[error.row][0]
                 raise ValueError(f"{self._column()} holds, in row {row}, {error}.") from error
             yield chunk, found
 
     def _column(self) -> str:
         return f"Column {self.columns.labels.name(self.columns.positions[0])}"
 
+    def _without_structures(self, where: str) -> str:
+        return (
+            f"{self._column()} has no structure {where}: all cells are missing. Drop it, or pass "
+            "rows where it was measured."
+        )
+
     def check_cells(self, X: pd.DataFrame | np.ndarray) -> None:
         """Refuse cells that hold no structure, or one of another kind than in ``fit``."""
-        for row, structure in self._structures(X, None):
-            self._check_kind(row, structure)
+        for _ in self._of_kind(X):
+            pass
 
-    def _check_kind(self, row: int, structure: Structure | None) -> None:
-        if structure is None or structure.periodic.sum() == self.n_directions:
+    def _of_kind(self, X: pd.DataFrame | np.ndarray) -> Iterator[tuple[int, Structure]]:
+        """Give the rows that have a structure, with it, which is of the kind of ``fit``."""
+        for row, structure in self._measured(X, None):
+            self._check_kind(row, structure)
+            yield row, structure
+
+    def _check_kind(self, row: int, structure: Structure) -> None:
+        if structure.periodic.sum() == self.n_directions:
             return
         then, now = _KINDS[self.n_directions], _KINDS[structure.periodic.sum()]
         raise ValueError(
@@ -377,43 +425,46 @@ class AtomsCodec(Codec):
         -------
         Encoded
             With ``ragged``: "atoms", with columns ``numbers`` (atomic numbers), ``densities``
-            (surroundings) and ``counts``; and, where messages are sent, "pairs".
+            (surroundings) and ``counts``. Where messages are sent, it has ``members`` as well,
+            the number of equal atoms; and there are "pairs", with columns ``receiver``,
+            ``sender``, ``distance`` and ``number`` (of pairs of their members), two atoms once.
         """
-        found = list(self._structures(X, None))
-        values = np.zeros((len(found), self._n_values), dtype=self._dtype)
-        measured = np.array([structure is not None for _, structure in found], dtype=bool)
-        n_atoms = sum(len(s.numbers) for _, s in found if s is not None)
-        atoms = _Atoms(n_atoms, len(found), self.projection.shape[1], self._dtype)
-        pairs = [_columns_of_pairs([], self._dtype)]
-        n_pairs = np.zeros(len(found), dtype=np.int64)
-        for row, structure in found:
-            self._check_kind(row, structure)
-        given = [(row, structure) for row, structure in found if structure is not None]
-        for chunk, around in self._with_surroundings(given, self.geometry):
-            rows = [row for row, _ in given[chunk]]
-            structures = [structure for _, structure in given[chunk]]
+        n_rows = len(X)
+        values = np.zeros((n_rows, self._n_values), dtype=self._dtype)
+        measured = np.zeros(n_rows, dtype=bool)
+        atoms = _Entries(n_rows)
+        pairs = _Entries(n_rows) if self.geometry.message_cutoff else None
+        # of a table without structures, arrays have their width and type all the same
+        atoms.add([], [], self._columns_of_atoms([], []))
+        if pairs is not None:
+            pairs.add([], [], _columns_of_pairs([], self._dtype))
+        unseen = self._count_unseen()
+        given, current = self._of_kind(X), CACHE.begin(n_rows)
+        for chunk, around in self._with_surroundings(given, self.geometry, current):
+            rows = [row for row, _ in chunk]
+            structures = [structure for _, structure in chunk]
+            measured[rows] = True
+            unseen.add(structures)
             values[rows] = (self._values(structures, around) - self.mean) / self.unit
-            atoms.add(rows, *self._encode_atoms(structures, around))
-            if self.geometry.message_cutoff:
+            lengths = [len(own.numbers) for own in around]
+            atoms.add(rows, lengths, self._columns_of_atoms(structures, around))
+            if pairs is not None:
                 edges = [own.edges for own in around]
-                pairs.append(_columns_of_pairs(edges, self._dtype))
-                n_pairs[rows] = [len(own.source) for own in edges]
+                lengths = [len(own.source) for own in edges]
+                pairs.add(rows, lengths, _columns_of_pairs(edges, self._dtype))
+        self._notice_unseen(unseen, n_rows)
         ragged = {"atoms": atoms.ragged()}
-        if self.geometry.message_cutoff:
-            # column after column, so that few of them are in memory twice
-            columns = {
-                name: np.concatenate([part.pop(name) for part in pairs]) for name in list(pairs[0])
-            }
-            ragged["pairs"] = Ragged(columns, np.cumsum(n_pairs) - n_pairs, n_pairs)
-        self._notice_unseen([structure for _, structure in found])
+        if pairs is not None:
+            ragged["pairs"] = pairs.ragged()
         known = np.repeat(measured[:, None], self._n_values, axis=1)
         return Encoded(values, None if measured.all() else known, ragged)
 
-    def _encode_atoms(
+    def _columns_of_atoms(
         self, structures: Sequence[Structure], found: Sequence[Surroundings]
-    ) -> tuple[list[int], np.ndarray, np.ndarray, np.ndarray]:
-        """Give of structures how many atoms enter, their numbers, densities and counts."""
-        densities = np.concatenate([own.densities for own in found]).astype(self._dtype)
+    ) -> dict[str, np.ndarray]:
+        """Give the atoms of structures behind each other, equal ones of a structure once."""
+        none = np.zeros((0, len(self.centre)), np.float32)
+        densities = np.concatenate([none, *(own.densities for own in found)]).astype(self._dtype)
         densities -= self.centre.astype(self._dtype)
         shares = [own.shares for own in found]
         if not self.is_periodic:
@@ -421,12 +472,16 @@ class AtomsCodec(Codec):
                 own * (len(structure.numbers) / self.size)
                 for own, structure in zip(shares, structures, strict=True)
             ]
-        return (
-            [len(own.numbers) for own in found],
-            np.concatenate([own.numbers for own in found]),
-            densities @ self.projection.astype(self._dtype),
-            np.concatenate(shares),
-        )
+        numbers = np.concatenate([np.zeros(0, np.int64), *(own.numbers for own in found)])
+        columns = {
+            "numbers": _small(numbers),
+            "densities": densities @ self.projection.astype(self._dtype),
+            "counts": np.concatenate([np.zeros(0), *shares]).astype(self._dtype),
+        }
+        if self.geometry.message_cutoff:
+            members = [np.bincount(own.classes) for own in found]
+            columns["members"] = _small(np.concatenate([np.zeros(0, np.int64), *members]))
+        return columns
 
     def _values(
         self, structures: Sequence[Structure], found: Sequence[Surroundings]
@@ -509,34 +564,34 @@ class AtomsCodec(Codec):
 
     def note_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
         """Note elements that a table of ``fit`` has in no row that was learnt from."""
-        numbers = [s.numbers for _, s in self._structures(X, None) if s is not None]
-        if numbers:
-            every = np.unique(np.concatenate([*numbers, self._unlearnt]))
-            self._unlearnt = np.setdiff1d(every, self.elements)
+        present = _no_elements()
+        for _, structure in self._measured(X, None):
+            present[structure.numbers] = True
+        present[self._unlearnt] = True
+        present[self.elements] = False
+        self._unlearnt = np.flatnonzero(present)
 
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
         """Warn of elements that were not in the table of ``fit``."""
-        self._notice_unseen([structure for _, structure in self._structures(X, None)])
+        unseen = self._count_unseen()
+        unseen.add(structure for _, structure in self._measured(X, None))
+        self._notice_unseen(unseen, len(X))
 
-    def _notice_unseen(self, structures: Sequence[Structure | None]) -> None:
-        known = np.concatenate([self.elements, self._unlearnt])
-        unseen: set[int] = set()
-        n_rows = 0
-        for structure in structures:
-            if structure is not None:
-                own = np.setdiff1d(structure.numbers, known)
-                n_rows += bool(len(own))
-                unseen.update(own.tolist())
-        if not unseen:
+    def _count_unseen(self) -> _Unseen:
+        return _Unseen(np.concatenate([self.elements, self._unlearnt]))
+
+    def _notice_unseen(self, unseen: _Unseen, n_rows: int) -> None:
+        elements = np.flatnonzero(unseen.elements)
+        if not len(elements):
             return
-        shown = ", ".join(symbol_of(z) for z in sorted(unseen)[:8])
+        shown = ", ".join(symbol_of(z) for z in elements[:8])
         notice(
-            f"{n_rows} of {len(structures)} structures in column "
+            f"{unseen.n_structures} of {n_rows} structures in column "
             f"{self.columns.labels.name(self.columns.positions[0])} have elements that fit did "
             f"not see ({shown}); they enter by their properties alone, such as mass and radius.",
             UnseenCategoryWarning,
             key=(UnseenCategoryWarning, self._column(), shown),
-            weight=n_rows,
+            weight=unseen.n_structures,
         )
 
     # -- in files
@@ -577,67 +632,123 @@ class AtomsCodec(Codec):
         self.numeric = self.columns.positions * self._n_values
 
 
-class _Atoms:
-    """Room for the atoms of all rows, equal ones of a structure once.
+def _no_elements() -> np.ndarray:
+    """Give marks of atomic numbers, none of them set."""
+    return np.zeros(LAST_ELEMENT + 1, dtype=bool)
+
+
+class _Unseen:
+    """Elements that are not among known ones, and how many structures have any.
 
     Parameters
     ----------
-    n_atoms : int
-        At most.
-    n_rows : int
-    n_features : int
-    dtype : dtype
+    known : ndarray of int
+        Atomic numbers.
+
+    Attributes
+    ----------
+    elements : ndarray of bool, shape (119,)
+        At the atomic number of each, whether it was there and is not known.
+    n_structures : int
     """
 
-    def __init__(self, n_atoms: int, n_rows: int, n_features: int, dtype: np.dtype) -> None:
-        self.numbers = np.empty(n_atoms, dtype=np.int64)
-        self.densities = np.empty((n_atoms, n_features), dtype=dtype)
-        self.counts = np.empty(n_atoms, dtype=dtype)
-        self.starts = np.zeros(n_rows, dtype=np.int64)
-        self.lengths = np.zeros(n_rows, dtype=np.int64)
-        self.n_atoms = 0
+    def __init__(self, known: np.ndarray) -> None:
+        self._is_new = ~_no_elements()
+        self._is_new[known] = False
+        self.elements = _no_elements()
+        self.n_structures = 0
 
-    def add(
-        self,
-        rows: list[int],
-        lengths: list[int],
-        numbers: np.ndarray,
-        densities: np.ndarray,
-        counts: np.ndarray,
-    ) -> None:
-        """Put the atoms of rows behind those that are there."""
-        own = slice(self.n_atoms, self.n_atoms + len(numbers))
-        self.numbers[own], self.densities[own], self.counts[own] = numbers, densities, counts
-        self.starts[rows] = self.n_atoms + np.cumsum(lengths) - lengths
-        self.lengths[rows] = lengths
-        self.n_atoms = own.stop
+    def add(self, structures: Iterable[Structure]) -> None:
+        """Look at some structures."""
+        for structure in structures:
+            own = structure.numbers[self._is_new[structure.numbers]]
+            self.n_structures += bool(len(own))
+            self.elements[own] = True
+
+
+class _Growing:
+    """An array that grows at its end.
+
+    It grows in its place where the system can do so, as Linux can with large ones. Parts that are
+    put together in the end would be in memory twice.
+    """
+
+    def __init__(self) -> None:
+        self._array: np.ndarray | None = None
+        self._length = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Put values behind those that are there, of the larger of both types."""
+        if self._array is None:
+            self._array = np.array(values)
+        dtype = np.promote_types(self._array.dtype, values.dtype)
+        if dtype != self._array.dtype:
+            self._array = self._array.astype(dtype)
+        stop = self._length + len(values)
+        if stop > len(self._array):
+            self._resize(max(stop, round(len(self._array) * (1 + _GROWTH))))
+        self._array[self._length : stop] = values
+        self._length = stop
+
+    def array(self) -> np.ndarray:
+        """Give the array, to which nothing is added from then on."""
+        assert self._array is not None
+        self._resize(self._length)
+        return self._array
+
+    def _resize(self, length: int) -> None:
+        assert self._array is not None
+        # no other name refers to it: it was not given away
+        self._array.resize((length, *self._array.shape[1:]), refcheck=False)
+
+
+class _Entries:
+    """The entries of rows behind each other, such as atoms, as they come.
+
+    Parameters
+    ----------
+    n_rows : int
+    """
+
+    def __init__(self, n_rows: int) -> None:
+        self._columns: dict[str, _Growing] = {}
+        self._starts = np.zeros(n_rows, dtype=np.int64)
+        self._lengths = np.zeros(n_rows, dtype=np.int64)
+        self._n_entries = 0
+
+    def add(self, rows: list[int], lengths: list[int], columns: Mapping[str, np.ndarray]) -> None:
+        """Put the entries of rows behind those that are there."""
+        for name, values in columns.items():
+            self._columns.setdefault(name, _Growing()).add(values)
+        self._starts[rows] = self._n_entries + np.cumsum(lengths, dtype=np.int64) - lengths
+        self._lengths[rows] = lengths
+        self._n_entries += sum(lengths)
 
     def ragged(self) -> Ragged:
-        """Give what is filled."""
-        columns = {
-            name: getattr(self, name)[: self.n_atoms]
-            for name in ("numbers", "densities", "counts")
-        }
-        return Ragged(columns, self.starts, self.lengths)
+        """Give all of them."""
+        columns = {name: own.array() for name, own in self._columns.items()}
+        return Ragged(columns, self._starts, self._lengths)
 
 
 def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarray]:
     """Give the pairs of neighbours of structures behind each other, in few bytes.
 
-    Atoms are counted in their own structure: two bytes are enough for all but the largest.
+    Atoms are counted in their own structure, and equal ones are one: a byte is enough for all but
+    large structures.
     """
-    n_most = max((int(own.source.max(initial=0)) for own in edges), default=0)
-    small = np.dtype(np.int16 if n_most <= np.iinfo(np.int16).max else np.int32)
-    parts: dict[str, tuple[list[np.ndarray], np.dtype]] = {
-        "receiver": ([own.source for own in edges], small),
-        "sender": ([own.target for own in edges], small),
-        "distance": ([own.distances for own in edges], dtype),
-        "weight": ([own.weights for own in edges], dtype),
-    }
+    none = np.zeros(0, np.int32)
     return {
-        name: np.concatenate([np.zeros(0, kind), *own]).astype(kind, copy=False)
-        for name, (own, kind) in parts.items()
+        "receiver": _small(np.concatenate([none, *(own.source for own in edges)])),
+        "sender": _small(np.concatenate([none, *(own.target for own in edges)])),
+        "distance": np.concatenate([none.astype(dtype), *(own.distances for own in edges)]),
+        "number": _small(np.concatenate([none, *(own.numbers for own in edges)])),
     }
+
+
+def _small(counts: np.ndarray) -> np.ndarray:
+    """Give counts, 0 or more, in the smallest type that holds all of them and that torch has."""
+    most = counts.max(initial=0)
+    return counts.astype(next(k for k in _SMALL if most <= np.iinfo(k).max), copy=False)
 
 
 def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +47,11 @@ _RESOLUTION = 1e-4
 _PAIRS_AT_ONCE = 8192
 # Of a structure with more pairs, values of pairs are made and summed in parts.
 _PAIRS_IN_MEMORY = 65_536
+# A pass over structures whose surroundings take so many times the memory for them keeps none: the
+# next one would find less than a quarter.
+_LARGEST_PASS = 4
+# What is kept apart for a while has the memory divided by this.
+_SHARE_ASIDE = 2
 
 
 @dataclass(frozen=True)
@@ -162,21 +169,24 @@ class Channels:
 class Edges(NamedTuple):
     """Pairs of classes of atoms that are near, those of equal distance as one.
 
+    A pair of two classes is there once, as each sees the other as often as it is seen.
+
     Attributes
     ----------
     source, target : ndarray of int32, shape (n_edges,)
-        The class that is looked from, ascending, and the one that is seen.
+        The class that is looked from, ascending, and the one that is seen, which is the same or a
+        later one.
     distances : ndarray of float32, shape (n_edges,)
         In Angstrom.
-    weights : ndarray of float32, shape (n_edges,)
-        The number of such neighbours, as the mean over the atoms of the source class, times the
-        smooth cutoff, which goes to 0 at `message_cutoff`.
+    numbers : ndarray of int32, shape (n_edges,)
+        Of pairs of atoms, from one class to the other; within a class, of both directions.
+        Divided by the atoms of a class, it is the mean number of such neighbours of one.
     """
 
     source: np.ndarray
     target: np.ndarray
     distances: np.ndarray
-    weights: np.ndarray
+    numbers: np.ndarray
 
 
 class Surroundings(NamedTuple):
@@ -210,6 +220,10 @@ class Surroundings(NamedTuple):
         """The memory of the arrays."""
         arrays = (self.numbers, self.shares, self.classes, self.densities, self.radial)
         return sum(array.nbytes for array in (*arrays, *self.edges))
+
+
+# What surroundings follow from: a structure's content, the geometry, and the channels.
+_Key = tuple[int, Geometry, int]
 
 
 class SurroundingsError(ValueError):
@@ -365,7 +379,7 @@ class _Chunk:
         means = _sum_groups(np.sqrt(total), every, self.starts[:-1]) / self.sizes[:, None]
         # classes ascend with structures, as atoms do
         splits = np.searchsorted(of_structure[order[firsts]], np.arange(len(self.sizes) + 1))
-        edges = self._edges(classes, members)
+        edges = self._edges(classes)
         edge_splits = np.searchsorted(edges.source, splits)
         numbers = self.numbers[order[firsts]]
         found = []
@@ -384,7 +398,7 @@ class _Chunk:
                         (edges.source[part] - splits[row]).astype(np.int32),
                         (edges.target[part] - splits[row]).astype(np.int32),
                         edges.distances[part].copy(),
-                        edges.weights[part].copy(),
+                        edges.numbers[part].copy(),
                     ),
                 )
             )
@@ -511,16 +525,15 @@ class _Chunk:
         tolerance = 2 * _RESOLUTION * (1 / width + degree) * largest
         return np.concatenate(spectra, axis=1), tolerance
 
-    def _edges(self, classes: np.ndarray, members: np.ndarray) -> Edges:
+    def _edges(self, classes: np.ndarray) -> Edges:
         """Give the pairs of classes within the cutoff of messages, in the order of classes."""
         cutoff = self.geometry.message_cutoff
-        near = np.flatnonzero(self.distances < cutoff)
+        source, target = classes[self.source], classes[self.target]
+        near = np.flatnonzero((self.distances < cutoff) & (source <= target))
         if not len(near):
-            nothing, no_numbers = np.zeros(0, np.int64), np.zeros(0, np.float32)
-            return Edges(nothing, nothing, no_numbers, no_numbers)
-        source, target = classes[self.source[near]], classes[self.target[near]]
-        distances = self.distances[near]
-        weights = smooth_cutoff(distances, cutoff) / members[source]
+            nothing = np.zeros(0, np.int32)
+            return Edges(nothing, nothing, nothing.astype(np.float32), nothing)
+        source, target, distances = source[near], target[near], self.distances[near]
         order = np.lexsort((distances, target, source))
         source, target, distances = source[order], target[order], distances[order]
         is_new = (np.diff(source) != 0) | (np.diff(target) != 0)
@@ -530,7 +543,7 @@ class _Chunk:
             source[firsts],
             target[firsts],
             (np.add.reduceat(distances, firsts) / counts).astype(np.float32),
-            np.add.reduceat(weights[order], firsts).astype(np.float32),
+            counts.astype(np.int32),
         )
 
 
@@ -685,8 +698,42 @@ def _split(
     )
 
 
+class CachePass:
+    """One pass over many structures: its number, and how much memory all of it would take.
+
+    Parameters
+    ----------
+    number : int
+        A later pass has a larger one.
+    n_structures : int
+        How many there are in all; they come some at a time.
+    """
+
+    def __init__(self, number: int, n_structures: int) -> None:
+        self.number = number
+        self.n_structures = n_structures
+        self._n_found = self._n_bytes = 0
+
+    def count(self, found: Iterable[Surroundings]) -> None:
+        """Count what was found of some of the structures."""
+        for one in found:
+            self._n_found += 1
+            self._n_bytes += one.n_bytes
+
+    @property
+    def n_bytes(self) -> float:
+        """The memory that all structures would take, by those that were counted."""
+        return self._n_bytes / max(self._n_found, 1) * self.n_structures
+
+
 class SurroundingsCache:
-    """Surroundings that were found before, those used last, up to a number of bytes.
+    """Surroundings that were found before, up to a number of bytes.
+
+    Those of earlier passes make room, the ones used least recently first. Those of the same pass
+    never do: where it is larger than the memory, its first part stays, and the next pass over the
+    same structures finds it. Otherwise the end of a pass would push out its beginning, and the
+    next one would find nothing. Of a pass that is many times larger, the part that would be found
+    is not worth its memory, and nothing is kept.
 
     Parameters
     ----------
@@ -697,8 +744,11 @@ class SurroundingsCache:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.n_bytes = 0
-        self._found: OrderedDict[tuple[int, Geometry, int], Surroundings] = OrderedDict()
+        # with the number of the pass that used them last; the least recently used one first
+        self._found: OrderedDict[_Key, tuple[Surroundings, int]] = OrderedDict()
+        self._numbers = count(1)
         self._lock = threading.Lock()
+        self._of_thread = threading.local()
 
     def __len__(self) -> int:
         return len(self._found)
@@ -707,17 +757,32 @@ class SurroundingsCache:
         # another process begins with an empty one: finding again costs less than sending
         return type(self), (self.max_bytes,)
 
+    def begin(self, n_structures: int) -> CachePass:
+        """Begin a pass over structures that are given to `find` some at a time."""
+        return CachePass(next(self._numbers), n_structures)
+
     def find(
-        self, structures: Sequence[Structure], geometry: Geometry, channels: Channels
+        self,
+        structures: Sequence[Structure],
+        geometry: Geometry,
+        channels: Channels,
+        current: CachePass | None = None,
     ) -> list[Surroundings]:
-        """Give the surroundings of structures, as `surroundings_of` does; do not change them."""
+        """Give the surroundings of structures, as `surroundings_of` does; do not change them.
+
+        Parameters
+        ----------
+        structures, geometry, channels
+            As in `surroundings_of`.
+        current : CachePass, optional
+            That the structures are a part of; by default they are a pass by themselves.
+        """
+        current = self.begin(len(structures)) if current is None else current
         keys = [(structure_key(structure), geometry, channels.key) for structure in structures]
-        known: dict[tuple[int, Geometry, int], Surroundings] = {}
-        with self._lock:
-            for key in keys:
-                if key in self._found:
-                    self._found.move_to_end(key)
-                    known[key] = self._found[key]
+        known = self._known(keys, current)
+        aside: SurroundingsCache | None = getattr(self._of_thread, "aside", None)
+        if aside is not None:
+            known.update(aside._known([key for key in keys if key not in known], current))
         # of equal structures, the first one is looked at
         first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in known}
         rows = sorted(first.values())
@@ -726,9 +791,23 @@ class SurroundingsCache:
         except SurroundingsError as error:
             raise SurroundingsError(str(error), rows[error.row]) from error
         new = {keys[row]: one for row, one in zip(rows, found, strict=True)}
-        self._keep(new)
         known.update(new)
+        current.count(known[key] for key in keys)
+        if current.n_bytes <= _LARGEST_PASS * self.max_bytes:
+            (self if aside is None else aside)._keep(new, current)
         return [known[key] for key in keys]
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Keep what this thread finds apart, and forget it in the end.
+
+        For structures that are asked for again soon, and never later.
+        """
+        self._of_thread.aside = SurroundingsCache(self.max_bytes // _SHARE_ASIDE)
+        try:
+            yield
+        finally:
+            self._of_thread.aside = None
 
     def clear(self) -> None:
         """Forget everything."""
@@ -736,14 +815,34 @@ class SurroundingsCache:
             self._found.clear()
             self.n_bytes = 0
 
-    def _keep(self, new: dict[tuple[int, Geometry, int], Surroundings]) -> None:
+    def _known(self, keys: Iterable[_Key], current: CachePass) -> dict[_Key, Surroundings]:
+        """Give what was found before, and is of this pass from now on."""
+        known: dict[_Key, Surroundings] = {}
+        with self._lock:
+            for key in keys:
+                if key in self._found:
+                    known[key] = self._found.pop(key)[0]
+                    self._found[key] = known[key], current.number
+        return known
+
+    def _keep(self, new: Mapping[_Key, Surroundings], current: CachePass) -> None:
         with self._lock:
             for key, found in new.items():
-                if key not in self._found and found.n_bytes <= self.max_bytes:
-                    self._found[key] = found
+                if key not in self._found and self._make_room(found.n_bytes, current):
+                    self._found[key] = found, current.number
                     self.n_bytes += found.n_bytes
-                    while self.n_bytes > self.max_bytes:
-                        self.n_bytes -= self._found.popitem(last=False)[1].n_bytes
+
+    def _make_room(self, n_bytes: int, current: CachePass) -> bool:
+        """Drop what earlier passes used; tell whether there is room for so many bytes."""
+        if n_bytes > self.max_bytes:
+            return False
+        while self.n_bytes + n_bytes > self.max_bytes:
+            key, (oldest, number) = next(iter(self._found.items()))
+            if number >= current.number:
+                return False
+            del self._found[key]
+            self.n_bytes -= oldest.n_bytes
+        return True
 
 
 # Folds, members of an ensemble and candidates of a search see the same structures. What is found

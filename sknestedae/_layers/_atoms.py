@@ -54,7 +54,8 @@ class AtomSets(NamedTuple):
         columns, row = atoms.columns, atoms.row
         counts = columns["counts"][:, None]
         totals = row_sum(counts, row, len(atoms.lengths))
-        return cls(columns["numbers"], columns["densities"], counts, row, totals)
+        # long: torch reads an index of uint8 as a mask
+        return cls(columns["numbers"].long(), columns["densities"], counts, row, totals)
 
     def sum(self, values: Tensor) -> Tensor:
         """Sum over the atoms of each row, of shape (n_rows, n_units)."""
@@ -72,18 +73,29 @@ class Pairs:
     ----------
     pairs : Gathered
         Columns "receiver" and "sender", which count the atoms of their own row, "distance"
-        (Angstrom) and "weight".
+        (Angstrom), and "number": an atom may stand for several equal ones, its members, and a
+        pair for as many pairs of them. Two atoms that are a pair are so once: both receive.
     atoms : Gathered
-        The atoms of the same rows.
+        The atoms of the same rows, with a column "members".
     centres : Tensor of shape (n_gaussians,)
         In Angstrom.
+    cutoff : float
+        In Angstrom. A neighbour counts by half a cosine, which falls from 1 at distance 0 to 0
+        here; and by the mean number of such neighbours of a member.
     """
 
-    def __init__(self, pairs: Gathered, atoms: Gathered, centres: Tensor) -> None:
-        receiver, sender = (pairs.columns[name].long() for name in ("receiver", "sender"))
-        distance, weight = pairs.columns["distance"], pairs.columns["weight"]
+    def __init__(self, pairs: Gathered, atoms: Gathered, centres: Tensor, cutoff: float) -> None:
+        one, other = (pairs.columns[name].long() for name in ("receiver", "sender"))
+        distance, number, row = pairs.columns["distance"], pairs.columns["number"], pairs.row
+        back = torch.nonzero(one != other)[:, 0]
+        receiver, sender = torch.cat([one, other[back]]), torch.cat([other, one[back]])
+        distance, number, row = (torch.cat([own, own[back]]) for own in (distance, number, row))
         self.n_gaussians = len(centres)
         n_rows, first = len(atoms.lengths), atoms.starts
+        members = atoms.columns["members"][receiver + first[row]]
+        # made here, as there are many pairs: a weight of each in memory would take a third more
+        weight = (distance / cutoff).clamp(max=1).mul(torch.pi).cos().add(1).div(2)
+        weight = weight * (number.to(distance.dtype) / members.to(distance.dtype))
         n_most = int(atoms.lengths.max()) if n_rows else 0
         width = centres[1] - centres[0]
         steps = (distance[:, None] - centres) / width
@@ -91,12 +103,12 @@ class Pairs:
         n_dense = n_rows * n_most**2
         self.is_dense = n_dense <= _DENSE_PAIRS and n_dense * _LEAST_FILLED <= len(distance)
         if not self.is_dense:
-            self.sender = sender + first[pairs.row]
-            self.receiver = receiver + first[pairs.row]
+            self.sender = sender + first[row]
+            self.receiver = receiver + first[row]
             self.kernel = kernel
             return
         shape = (n_rows, n_most, self.n_gaussians, n_most)
-        place = (pairs.row * n_most + receiver) * self.n_gaussians
+        place = (row * n_most + receiver) * self.n_gaussians
         index = (place[:, None] + torch.arange(self.n_gaussians, device=place.device)) * n_most
         flat = kernel.new_zeros(shape).flatten()
         flat.index_add_(0, (index + sender[:, None]).flatten(), kernel.flatten())
@@ -218,6 +230,7 @@ class AtomsEncoder(nn.Module):
         super().__init__()
         n_numbers, n_properties = properties.shape
         self.register_buffer("properties", properties, persistent=False)
+        self.cutoff = cutoff
         centres = torch.linspace(NEAREST_MESSAGE, cutoff, n_gaussians + 1)[:-1]
         self.register_buffer("centres", centres, persistent=False)
         self.describe = nn.Linear(n_properties, embedding)
@@ -301,7 +314,7 @@ class AtomsEncoder(nn.Module):
         atoms = AtomSets.of(gathered)
         pairs = None
         if len(self.centres) and "pairs" in ragged:
-            pairs = Pairs(ragged["pairs"].gather(), gathered, self.centres)
+            pairs = Pairs(ragged["pairs"].gather(), gathered, self.centres, self.cutoff)
         units = self.enter(torch.cat([self.elements(atoms), atoms.densities], dim=1))
         for layer in self.rounds:
             units = layer(units, atoms, pairs)

@@ -74,18 +74,33 @@ def bound(values: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
     -------
     Tensor of the shape of values
     """
+    shift = offset(low, high) if low is not None or high is not None else 0.0
+    if low is not None and high is not None:
+        # a logistic function with the slope 1/4 * width at its middle, moved to go through start
+        return low + (high - low) * torch.sigmoid(values + shift)
+    if low is not None:
+        return low + F.softplus(values + shift)
+    return values if high is None else high - F.softplus(-values + shift)
+
+
+def offset(low: Tensor | None, high: Tensor | None) -> Tensor:
+    """Give what is added to numbers, so that 0 is mapped to 0, or to what is within the bounds.
+
+    Parameters
+    ----------
+    low, high : Tensor of shape (..., n_outputs) or None
+        Not both of them None.
+    """
     if low is not None and high is not None:
         # 0 is not within them where a target is not standardised: then begin at the middle
         start = torch.where(low * high > 0, (low + high) / 2, 0.0)
         below = (start - low).clamp(min=_LEAST_DISTANCE)
         above = (high - start).clamp(min=_LEAST_DISTANCE)
-        # a logistic function with the slope 1/4 * width at its middle, moved to go through start
-        return low + (high - low) * torch.sigmoid(values + torch.log(below / above))
+        return torch.log(below / above)
     if low is not None:
-        return low + F.softplus(values + _inverse_softplus(_distance(-low)))
-    if high is not None:
-        return high - F.softplus(-values + _inverse_softplus(_distance(high)))
-    return values
+        return _inverse_softplus(_distance(-low))
+    assert high is not None
+    return _inverse_softplus(_distance(high))
 
 
 def _distance(to_bound: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ class FlatParameters:
         own = [p.detach().reshape(*lead, -1) for p in self.parameters]
         self.n_encoder_weights = sum(p.shape[-1] for p in own[: len(of_encoder)])
         self.n_weights = sum(p.shape[-1] for p in own[: len(first)])
+        self._one: nn.Parameter | None = None
         self._lay(torch.cat(own, dim=-1))
 
     def _lay(self, values: Tensor) -> None:
@@ -53,6 +54,10 @@ class FlatParameters:
         for parameter, value in zip(self.parameters, self.views(values), strict=True):
             parameter.grad = None  # of another shape, where networks left the stack
             parameter.data = value
+        if self._one is not None:
+            self._one.grad = None
+            self._one.data = values
+        self._places = [(p.data_ptr(), p.stride()) for p in self.parameters]
         self.give_gradients()
 
     def give_gradients(self) -> None:
@@ -60,12 +65,14 @@ class FlatParameters:
         gradients = self.views(self.gradients)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
+        if self._one is not None:
+            self._one.grad = self.gradients
 
     def as_one(self) -> nn.Parameter:
         """Give all of a network as one parameter of the same memory, for an optimizer."""
-        one = nn.Parameter(self.values)
-        one.grad = self.gradients
-        return one
+        self._one = nn.Parameter(self.values)
+        self._one.grad = self.gradients
+        return self._one
 
     def views(self, flat: Tensor) -> list[Tensor]:
         """Give the part of each parameter in a tensor of the shape of ``values``, as a view."""
@@ -97,6 +104,8 @@ class FlatParameters:
             own += l1 * np.sign(values[..., : self.n_encoder_weights])
 
     def holds(self) -> bool:
-        """Tell whether all parameters are still views of their parts, and are to be trained."""
-        base, end = self.values.data_ptr(), self.values.data_ptr() + self.values.nbytes
-        return all(p.requires_grad and base <= p.data_ptr() < end for p in self.parameters)
+        """Tell whether all parameters are still where they were laid, and are to be trained."""
+        return all(
+            parameter.requires_grad and (parameter.data_ptr(), parameter.stride()) == place
+            for parameter, place in zip(self.parameters, self._places, strict=True)
+        )

@@ -69,12 +69,12 @@ class Categories:
         total = np.bincount(codes[measured], weight[measured], minlength=len(distinct))
         # a value that only rows of weight 0 have is not learnt: leaving them out is the same
         values = sort_categories(distinct[total > 0])
-        order = pd.Index(distinct).get_indexer(values)
+        order = _positions(values, distinct)
         return cls(label, values, total[order] / total.sum(), distinct[total == 0])
 
     def find(self, values: np.ndarray) -> np.ndarray:
         """Give the position of each value among the categories; -1 where it is none."""
-        return pd.Index(self.values).get_indexer(values)
+        return _positions(values, self.values)
 
     def note_values(self, values: np.ndarray) -> None:
         """Note the distinct values of a whole table, of which own rows were a part."""
@@ -134,7 +134,9 @@ class Categories:
     def _warn_of_unseen(self, codes: np.ndarray, distinct: np.ndarray, lookup: np.ndarray) -> None:
         """Warn of distinct values that are not found, and were not in the table of ``fit``."""
         unknown = distinct[lookup < 0]
-        unseen = unknown[pd.Index(self.unlearnt).get_indexer(unknown) < 0]
+        if not len(unknown):  # the usual case, which is to cost nothing
+            return
+        unseen = unknown[_positions(unknown, self.unlearnt) < 0]
         if not len(unseen):
             return
         n_rows = int(np.append(lookup < 0, False)[codes].sum())
@@ -171,3 +173,23 @@ def share_values(parts: Sequence[Categories]) -> None:
     every = pd.unique(np.array(seen, dtype=object))
     for part in parts:
         part.note_values(every)
+
+
+def _positions(values: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Give the position of each value among some that are distinct; -1 where it is none of them.
+
+    Parameters
+    ----------
+    values : ndarray of object, shape (n_values,)
+    among : ndarray of object, shape (n_distinct,)
+
+    Returns
+    -------
+    ndarray of int, shape (n_values,)
+    """
+    if all(type(value) is str for value in (*among, *values)):
+        # the same as below, without the cost of an Index, which is most of that of a few rows
+        position = {value: i for i, value in enumerate(among)}
+        return np.array([position.get(value, -1) for value in values], dtype=np.intp)
+    # numbers and booleans: pandas tells True from 1 where all values of a column are of a kind
+    return pd.Index(among).get_indexer(values)

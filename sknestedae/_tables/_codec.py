@@ -16,10 +16,13 @@ from sklearn.utils import gen_batches
 from .._persistence import public
 from ._base_codec import BlockColumns, Codec, Piece
 from ._categories import Categories
-from ._columns import is_categorical, notice_doubt, read_floats, take_column
+from ._columns import categorical_mask, notice_doubt, read_floats, take_column
 from ._layout import Encoded, Layout
 from ._splits import CHUNK_ROWS
-from ._statistics import column_statistics, standardize_in_place, unscale
+from ._statistics import column_statistics, standardize_measured, unscale
+
+# Numbers whose mean is computed at once: more do not fit into the caches of a CPU.
+_SUMMED_VALUES = 2**18
 
 # What to do about words in a column of numbers: what a column is was decided in fit.
 _ADVICE_IN_FIT = "Name it in categorical_features if it is categorical."
@@ -78,11 +81,9 @@ class TabularCodec(Codec):
         if chosen is not None:
             self.categorical = [j for j in self.columns.positions if j in set(chosen)]
         elif isinstance(X, pd.DataFrame):
-            self.categorical = [
-                j
-                for j in self.columns.positions
-                if is_categorical(X.iloc[:, j], self.labels.name(j))
-            ]
+            positions = self.columns.positions
+            mask = categorical_mask(X, positions, self.labels)
+            self.categorical = [positions[k] for k in np.flatnonzero(mask)]
             for j in self.categorical:
                 notice_doubt(X.iloc[:, j], self.labels.name(j))
         else:
@@ -129,12 +130,13 @@ class TabularCodec(Codec):
         for chunk in gen_batches(len(values), CHUNK_ROWS):
             self._check_finite(values[chunk], chunk.start)
         order = np.arange(len(values)) if rows is None else rows
+        n_rows = min(CHUNK_ROWS, max(_SUMMED_VALUES // len(self.numeric), 1))
         chunks = (
             (
                 values[order[chunk]] if rows is not None else values[chunk],
                 None if sample_weight is None else sample_weight[order[chunk]],
             )
-            for chunk in gen_batches(len(order), CHUNK_ROWS)
+            for chunk in gen_batches(len(order), n_rows)
         )
         self.mean, self.scale, n_measured = column_statistics(chunks)
         for j, is_measured in zip(self.numeric, n_measured > 0, strict=True):
@@ -178,9 +180,9 @@ class TabularCodec(Codec):
         values = np.zeros((len(X), layout.n_values), dtype=self.dtype)
         measured = np.ones((len(X), layout.n_columns), dtype=bool)
         if n_numeric:
-            numbers = values[:, :n_numeric]  # a view, so that no second copy is needed
-            numbers[:] = self._read_numbers(X, _ADVICE_AFTER_FIT)
-            is_known = self._standardize(numbers)
+            numbers = self._read_numbers(X, _ADVICE_AFTER_FIT, copy=True)
+            is_known = self._standardize(numbers)  # before it is among others, which is faster
+            values[:, :n_numeric] = numbers
             if is_known is not None:
                 measured[:, :n_numeric] = is_known
         for k, (j, group) in enumerate(zip(self.categorical, layout.groups(), strict=True)):
@@ -196,20 +198,9 @@ class TabularCodec(Codec):
         ndarray of bool, of the shape of values, or None
             Where numbers were measured; None if all of them were, which needs no memory.
         """
+        affine = (self.mean, self.scale) if self.standardize else None
         fill = self.missing_row()[: len(self.numeric)]
-        measured = None
-        for chunk in gen_batches(len(values), CHUNK_ROWS):
-            part = values[chunk]
-            missing = np.isnan(part)
-            if self.standardize:
-                standardize_in_place(part, self.mean, self.scale)
-            self._check_finite(part, chunk.start)
-            if missing.any():
-                if measured is None:
-                    measured = np.ones(values.shape, dtype=bool)
-                measured[chunk] = ~missing
-                part[missing] = np.broadcast_to(fill, part.shape)[missing]
-        return measured
+        return standardize_measured(values, affine, fill, CHUNK_ROWS, self._check_finite)
 
     # -- decode
 

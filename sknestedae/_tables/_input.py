@@ -30,6 +30,9 @@ _FRAME_PACKAGES = ("polars", "pyarrow", "modin", "cudf")
 # What a cell may hold where a block reads it, as the arrays of one column.
 _ARRAYS = (np.ndarray, list, tuple)
 
+# A list of rows is known by so many of them.
+_FIRST_ROWS = 10
+
 # NumPy counts durations among its integers.
 _TIMES = (date, time, timedelta, np.datetime64, np.timedelta64, pd.Period, pd.Interval)
 
@@ -91,7 +94,8 @@ def is_column_of_structures(X: Any) -> bool:
 def column_of_structures(X: Any, name: str) -> Any:
     """Give a list, an array or a Series of structures of atoms as a table of one column.
 
-    All else stays as it is; one structure alone is refused.
+    All else stays as it is. One structure alone is refused, and so are a list of rows with
+    structures, which NumPy would look into, and a column that is all missing and has no kind.
     """
     if is_structure(X):
         raise TypeError(
@@ -99,6 +103,8 @@ def column_of_structures(X: Any, name: str) -> Any:
             f"[{name}]."
         )
     if not is_column_of_structures(X):
+        _refuse_rows_of_structures(X, name)
+        _refuse_column_of_none(X, name)
         return X
     if isinstance(X, pd.Series):
         return X.to_frame()
@@ -111,6 +117,34 @@ def column_of_structures(X: Any, name: str) -> Any:
 def _has_structure(values: Any) -> bool:
     """Tell whether any of some values is a structure of atoms."""
     return any(is_structure(value) for value in values)
+
+
+def _refuse_rows_of_structures(X: Any, name: str) -> None:
+    """Refuse a list of rows with structures of atoms in them, by its first ones."""
+    if not isinstance(X, list | tuple):
+        return
+    for i, row in enumerate(X[:_FIRST_ROWS]):
+        if isinstance(row, list | tuple) and _has_structure(row):
+            raise TypeError(
+                f"{name} is a list of rows, of which row {i} holds a structure of atoms. Give "
+                "structures alone as a list of them, such as [atoms, ...], and structures beside "
+                f"other columns as a DataFrame, such as pd.DataFrame({name}, "
+                "columns=['structure', 'temperature'])."
+            )
+
+
+def _refuse_column_of_none(X: Any, name: str) -> None:
+    """Refuse a list, an array or a Series of None alone."""
+    if not (
+        isinstance(X, list | tuple | pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1)
+    ):
+        return
+    if len(X) and all(value is None for value in X):
+        raise ValueError(
+            f"{name} is {len(X)} times None. A list of structures of atoms has one at least; rows "
+            "of which nothing was measured are a table, such as "
+            f"pd.DataFrame({{'structure': {name}}})."
+        )
 
 
 def _refuse_other_tables(X: Any, name: str) -> None:

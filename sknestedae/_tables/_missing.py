@@ -194,6 +194,8 @@ def measured_rows(X: pd.DataFrame | np.ndarray, columns: Sequence[int]) -> np.nd
         if dtype is None:  # a column at a time: nothing as large as the table is made
             for j in own:
                 measured |= _is_measured(X.iloc[:, j])
+                if measured.all():  # as one column tells of most tables
+                    return measured
             continue
         for rows in gen_batches(len(X), chunk_rows(len(own))):
             part = X.iloc[rows, selector(own)].to_numpy()

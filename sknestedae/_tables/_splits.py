@@ -74,11 +74,13 @@ def count_distinct_rows(X: pd.DataFrame | np.ndarray, y: np.ndarray | None, enou
         Number at which the count may stop.
     """
     seen: set[tuple] = set()
-    for chunk in gen_batches(len(X), chunk_rows(X.shape[1])):
+    start, most = 0, chunk_rows(X.shape[1])
+    n_rows = min(max(enough, 1), most)  # which are enough, unless some are equal
+    while start < len(X) and len(seen) < enough:
+        chunk = slice(start, start + n_rows)
+        start, n_rows = chunk.stop, min(2 * n_rows, most)
         keys = [row_keys(X[chunk])] + ([] if y is None else [row_keys(y[chunk])])
         seen.update(zip(*(key.tolist() for key in keys), strict=True))
-        if len(seen) >= enough:
-            break
     return len(seen)
 
 
@@ -155,9 +157,9 @@ def split_rows(
     if strata is not None:
         # rows of one key may be of several strata: the heaviest one stands for the key
         kinds, code = np.unique(strata, return_inverse=True)
-        counts = np.zeros((n_groups, len(kinds)))
-        np.add.at(counts, (group, code), 1 if sample_weight is None else sample_weight)
-        majority = counts.argmax(axis=1)
+        cell = group * len(kinds) + code
+        counts = np.bincount(cell, sample_weight, minlength=n_groups * len(kinds))
+        majority = counts.reshape(n_groups, len(kinds)).argmax(axis=1)
         n_kinds = np.bincount(majority)
         n_kinds = n_kinds[n_kinds > 0]
         # train_test_split needs two keys of each kind, and a place for each kind in both parts
@@ -166,5 +168,7 @@ def split_rows(
     _, valid_groups = train_test_split(
         np.arange(n_groups), test_size=n_valid, stratify=stratify, random_state=seed
     )
-    is_valid = np.isin(group, valid_groups)
+    is_held_out = np.zeros(n_groups, dtype=bool)
+    is_held_out[valid_groups] = True
+    is_valid = is_held_out[group]
     return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)

@@ -208,7 +208,7 @@ class StagedTable:
         """
         columns = list(self.columns.values())[k]
         if not isinstance(self.X, pd.DataFrame):
-            own = self.X[rows][:, columns]
+            own = _take(self.X, rows, selector(columns))
             return own if latents is None else np.hstack([own, latents.values[rows]])
         own = self.X.iloc[rows, selector(columns)]  # at once: a copy of all rows may be large
         labels = self.labels.features(columns)
@@ -285,6 +285,13 @@ class StagedTable:
                 )
             rows.append(own if takes_own else some)
         return rows
+
+
+def _take(X: np.ndarray, rows: Any, columns: slice | list[int]) -> np.ndarray:
+    """Copy some columns of some rows, with the entries of a row side by side in memory."""
+    if isinstance(rows, slice):
+        return X[rows].take(np.arange(X.shape[1])[columns], axis=1)
+    return X[rows, columns] if isinstance(columns, slice) else X[np.ix_(rows, columns)]
 
 
 def find_columns(

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .._layers._bounds import Bounded, offset
 from .._layers._dense import Dropout
 from .._layers._derivatives import DERIVATIVES
 from .._networks._autoencoder import AutoencoderModule
@@ -109,23 +110,59 @@ class _Activation:
 
 
 class _Dropout:
-    """Dropout, with the masks of torch's layer, in training."""
+    """Dropout, with the masks of torch's layer."""
 
     def __init__(self, layer: Dropout | StackedDropout) -> None:
         self.layer = layer
 
     def forward(self, inputs: np.ndarray) -> np.ndarray:
-        self.mask = self.layer.take_array(inputs)
-        return inputs * self.mask
+        # a callback may have taken the layer out of training
+        self.mask = self.layer.take_array(inputs) if self.layer.training else None
+        return inputs if self.mask is None else inputs * self.mask
 
     def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
         if not has_parameters_before:
             return None
-        gradient *= self.mask
+        if self.mask is not None:
+            gradient *= self.mask
         return gradient
 
 
-_Layer = _Linear | _Activation | _Dropout
+class _Bounds:
+    """A last layer with bounds, as ``bound`` defines it.
+
+    Parameters
+    ----------
+    layer : Bounded
+        Of one network, or of a stack.
+    """
+
+    def __init__(self, layer: Bounded) -> None:
+        low, high = layer.low if layer.has_low else None, layer.high if layer.has_high else None
+        self.shift: Any = offset(low, high).numpy()
+        self.low: Any = None if low is None else low.numpy()
+        self.high: Any = None if high is None else high.numpy()
+
+    def forward(self, inputs: np.ndarray) -> np.ndarray:
+        if self.low is None:
+            outputs = self.shift - inputs
+            self.slope: Any = DERIVATIVES[nn.Softplus].apply(outputs)
+            return self.high - outputs
+        outputs = inputs + self.shift
+        if self.high is None:
+            self.slope = DERIVATIVES[nn.Softplus].apply(outputs)
+            return self.low + outputs
+        DERIVATIVES[nn.Sigmoid].apply(outputs)
+        width = self.high - self.low
+        self.slope = outputs * (1 - outputs) * width
+        return self.low + width * outputs
+
+    def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
+        gradient *= self.slope
+        return gradient
+
+
+_Layer = _Linear | _Activation | _Dropout | _Bounds
 
 
 class _Chain:
@@ -195,15 +232,23 @@ class _Compiler:
                 layers.append(self.linear(layer))
             elif kind in _DROPOUT:
                 layers.append(_Dropout(layer))  # type: ignore[arg-type]
+            elif kind is Bounded:
+                layers.append(_Bounds(layer))  # type: ignore[arg-type]
             elif kind in DERIVATIVES:
                 layers.append(_Activation(kind, bool(layers) and type(layers[-1]) is _Linear))
         return _Chain(layers)
 
     def linear(self, layer: nn.Module) -> _Linear:
         """Compile a linear layer."""
-        bias = getattr(layer, "bias", None)
-        of_bias = (None, None) if bias is None else self._arrays[id(bias)]
-        return _Linear(*self._arrays[id(layer.weight)], *of_bias)
+        of_bias = (None, None) if layer.bias is None else self._arrays_of(layer.bias)
+        return _Linear(*self._arrays_of(layer.weight), *of_bias)
+
+    def _arrays_of(self, parameter: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Give the values and the gradient of a parameter as arrays."""
+        found = self._arrays.get(id(parameter))
+        if found is None:  # put there since
+            raise Unsupported("there is a parameter that the optimizer does not see")
+        return found
 
 
 def _flattened(module: nn.Module) -> Iterable[nn.Module]:
@@ -224,16 +269,26 @@ def _check_layer(layer: nn.Module) -> None:
     """Refuse a layer of another kind, or one that would do more than its kind does."""
     kind = type(layer)  # a subclass may compute something else
     is_activation = kind in DERIVATIVES and layer.extra_repr() == kind().extra_repr()
-    if not (is_activation or kind in (*_LINEAR, *_DROPOUT, *_CONTAINERS, nn.Identity)):
+    if not (is_activation or kind in (*_LINEAR, *_DROPOUT, *_CONTAINERS, Bounded, nn.Identity)):
         raise Unsupported(f"there is a layer {kind.__name__}")
-    hooks = (
+    if any(_hooks(layer)) or any(map(_has_hooks, layer.parameters(recurse=False))):
+        raise Unsupported("there are hooks, which would not be called")
+    if "forward" in vars(layer):
+        raise Unsupported(f"a layer {kind.__name__} has a forward of its own")
+
+
+def _hooks(layer: nn.Module) -> tuple[dict, ...]:
+    """Give the hooks of a layer, as torch keeps them: later ones will be there, too."""
+    return (
         layer._forward_hooks,
         layer._forward_pre_hooks,
         layer._backward_hooks,
         layer._backward_pre_hooks,
     )
-    if any(hooks) or any(p._backward_hooks for p in layer.parameters(recurse=False)):
-        raise Unsupported("there are hooks, which would not be called")
+
+
+def _has_hooks(parameter: nn.Parameter) -> bool:
+    return bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -307,9 +362,16 @@ class ClosedForm:
     ) -> None:
         self._predicted: np.ndarray | None = None
         self._gradients = flat.arrays[1]
+        self._parameters = flat.parameters
         self._terms: Sequence[Term] = objective.terms
         self._module = module
         self.check(module, objective)
+        layers = list(module.modules())
+        self._hooks = [own for layer in layers for own in _hooks(layer)]
+        self._own_forwards = [vars(layer) for layer in layers]
+        within = [own for layer in layers for own in (layer._modules, layer._parameters)]
+        self._counts = [(own, len(own)) for own in within]
+        self._parts = [(own, name, part) for own in within for name, part in own.items()]
         compiler = _Compiler(flat)
         self._encoders = [compiler.chain(one) for one in module.block_encoders.values()]
         self._joins_first = not any(own.layers for own in self._encoders)
@@ -342,6 +404,19 @@ class ClosedForm:
             None,
         )
 
+    def is_current(self) -> bool:
+        """Tell whether all layers are those that this was made of, without hooks.
+
+        A callback may change them in the middle of an epoch.
+        """
+        return not (
+            any(self._hooks)
+            or any("forward" in own for own in self._own_forwards)
+            or any(len(own) != count for own, count in self._counts)
+            or any(own.get(name) is not part for own, name, part in self._parts)
+            or any(map(_has_hooks, self._parameters))
+        )
+
     def prediction(self) -> Tensor | None:
         """Give the prediction of the last step's rows, None without a target."""
         return None if self._predicted is None else torch.from_numpy(self._predicted)
@@ -361,8 +436,9 @@ class ClosedForm:
         layers = [layer for _, layer in module.named_modules(remove_duplicate=False)]
         for layer in layers:
             _check_layer(layer)
-        if len(set(map(id, layers))) < len(layers):
-            raise Unsupported("a layer is used twice")
+        parameters = [p for layer in layers for p in layer.parameters(recurse=False)]
+        if any(len(set(map(id, own))) < len(own) for own in (layers, parameters)):
+            raise Unsupported("a layer or a parameter is used twice")
         for term in objective.terms:
             if type(term) is ReconstructionTerm:
                 has_sources = term.source is not None

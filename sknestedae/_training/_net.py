@@ -347,10 +347,10 @@ class AutoencoderNet(NeuralNet):
     def _is_in_closed_form(self) -> bool:
         """Tell whether the next step's gradient is taken in closed form.
 
-        A callback may have frozen parameters, or put others in their place.
+        A callback may have frozen parameters, put others in their place, or hooked a layer.
         """
-        flat = self.flat_parameters
-        return self._closed_form is not None and flat is not None and flat.holds()
+        closed, flat = self._closed_form, self.flat_parameters
+        return closed is not None and flat is not None and flat.holds() and closed.is_current()
 
     def _step_in_closed_form(self, batch: Batch) -> dict[str, Any]:
         """Do what ``train_step_single`` does, with the same results but for rounding."""
@@ -377,6 +377,7 @@ class AutoencoderNet(NeuralNet):
             self.batch_size,
             self.criterion_,
         )
+        flat.give_gradients()  # a callback, or a user between two fits, may have taken them away
         step = make_step(self.optimizer_) if self.has_one_tensor else self.optimizer_.step
         sums: dict[str, float] = {}
         with np.errstate(all="ignore"):

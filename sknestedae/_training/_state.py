@@ -33,12 +33,12 @@ def history_to_frame(history: list[dict[str, Any]]) -> pd.DataFrame:
 
 def history_from_frame(frame: pd.DataFrame) -> History:
     """Give skorch's history of a table of epochs."""
-    history = History()
-    for epoch, row in frame.iterrows():
-        history.new_epoch()
-        for key, value in {"epoch": epoch, **row.dropna().to_dict()}.items():
-            history.record(key, value)
-    return history
+    # by whole columns: a Series for each row would take longer than an epoch of a small table
+    rows = zip(frame.index.tolist(), frame.to_dict("records"), strict=True)
+    return History(
+        {"batches": [], "epoch": epoch, **{k: v for k, v in row.items() if not pd.isna(v)}}
+        for epoch, row in rows
+    )
 
 
 def get_state(net: NeuralNet) -> dict[str, dict[str, np.ndarray]]:

@@ -32,6 +32,9 @@ class StackedBatches:
     is_full: list[bool]
     share: Tensor
 
+    def __len__(self) -> int:
+        return len(self.is_full)
+
     def __getitem__(self, step: int) -> Batch:
         """Give the batches of one step."""
         rows = self.rows[step]

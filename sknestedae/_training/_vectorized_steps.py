@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -149,9 +149,11 @@ class AutogradSteps:
         self._adam.select(networks)
         self._sums = {name: total[networks] for name, total in self._sums.items()}
 
-    def state(self, network: int, is_kept: bool) -> State:
-        """Give the parameters of a network, now or those that were kept, and its moments."""
-        names = [name for name, _ in self._module.named_parameters()]
+    def state(self, network: int, is_kept: bool, names: Sequence[str]) -> State:
+        """Give the parameters of a network, now or those that were kept, and its moments.
+
+        ``names`` are those of its own module, in order; a stack may have others.
+        """
         source = self._kept if is_kept else self._parameters
         values = [tensor[network].detach().cpu().numpy() for tensor in source]
         moments = zip(names, self._adam.moments(network), strict=True)
@@ -205,8 +207,7 @@ class ClosedFormSteps:
         self._flat = FlatParameters(module, n_networks)
         self._closed_form = ClosedForm(module, objective, self._flat)
         self._kept = self._flat.arrays[0].copy()
-        self._one = self._flat.as_one()
-        self._adam = StackedAdam([self._one], has_one_rate, keeps_gradients=True)
+        self._adam = StackedAdam([self._flat.as_one()], has_one_rate, keeps_gradients=True)
         self.set_rates = self._adam.set_rates
         self._sums: dict[str, np.ndarray] = {}
         self._penalties: dict[str, np.ndarray | None] = {}
@@ -276,26 +277,27 @@ class ClosedFormSteps:
         self._flat.select(networks)
         self._closed_form = ClosedForm(self._module, self._objective, self._flat)
         self._kept = self._kept[where]
-        self._one.grad = None  # of another shape
-        self._one.data, self._one.grad = self._flat.values, self._flat.gradients
         self._adam.select(networks)
         self._sums = {name: total[where] for name, total in self._sums.items()}
 
-    def state(self, network: int, is_kept: bool) -> State:
-        """Give the parameters of a network, now or those that were kept, and its moments."""
-        own = {id(p): name for name, p in self._module.named_parameters()}
-        names = [own[id(parameter)] for parameter in self._flat.parameters]
+    def state(self, network: int, is_kept: bool, names: Sequence[str]) -> State:
+        """Give the parameters of a network, now or those that were kept, and its moments.
+
+        ``names`` are those of its own module, in order; a stack may have others.
+        """
+        of = {id(p): name for p, name in zip(self._module.parameters(), names, strict=True)}
+        flat_names = [of[id(parameter)] for parameter in self._flat.parameters]
 
         def named(flat: np.ndarray) -> dict[str, np.ndarray]:
             """Give the parts of an array of shape (n_parameters,)."""
             parts = self._flat.views(torch.from_numpy(flat[None]))
-            return {name: part[0].numpy() for name, part in zip(names, parts, strict=True)}
+            return {name: part[0].numpy() for name, part in zip(flat_names, parts, strict=True)}
 
         (moments,) = self._adam.moments(network)
         by_name: dict[str, np.ndarray] = {}
         for entry, value in moments.items():
             # the number of steps is one for all
-            of = named(value) if value.ndim else dict.fromkeys(names, value)
-            by_name |= {f"{entry}/{name}": own for name, own in of.items()}
+            own = named(value) if value.ndim else dict.fromkeys(names, value)
+            by_name |= {f"{entry}/{name}": part for name, part in own.items()}
         values = self._kept if is_kept else self._flat.arrays[0]
         return {"module": named(values[network]), "optimizer": by_name}

@@ -306,7 +306,8 @@ class VectorizedTraining:
         best = dict(net.callbacks_)["_best_epoch"]
         n_epochs = int(self.settings.first_epoch[k]) + len(self.history[k])
         is_kept = best.conclude(self.best_epochs, k, n_epochs)
-        set_state(net, self.steps.state(k, is_kept))
+        names = [name for name, _ in net.module_.named_parameters()]
+        set_state(net, self.steps.state(k, is_kept, names))
         # a penalty is in the row of every network where some network has it
         absent = [name for name, value in self.settings.penalties.items() if not value[k]]
         for row in self.history[k]:

@@ -92,8 +92,8 @@ class AtomsBlock(Block):
     Notes
     -----
     Needs the extra ``atoms``: ase to give structures back, and vesin to find neighbours faster
-    than NumPy does. Neighbours are found once for each structure, as long as a memory of 256 MB
-    in all holds them.
+    than NumPy does. Surroundings of atoms are found once for each structure, as long as a memory
+    of 256 MB in all holds them; of a table of which it holds less than a quarter, none are kept.
 
     The network over the atoms has many weights, which the penalty ``alpha`` of the estimator holds
     back. Its default suits few structures; with a thousand or more, ``alpha=1e-5`` learns better.

@@ -15,6 +15,7 @@ from torch import Tensor
 from .._ambient import isolated
 from .._atoms._codec import AtomsCodec
 from .._atoms._elements import symbol_of
+from .._atoms._surroundings import CACHE
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
 from .._estimators._unwrap import check_one_table
 from .._layers._atoms import AtomsEncoder
@@ -30,6 +31,10 @@ from ._attributions import output_of
 
 # Structures that pass through the network at once.
 _AT_ONCE = 1024
+
+# Structures without one of their atoms that are looked at once: the memory for what is looked at
+# twice holds them.
+_DELETIONS_AT_ONCE = 256
 
 
 @isolated
@@ -346,10 +351,11 @@ def _deletion(task: _Task, choose: _Choice) -> np.ndarray:
     whole = task.outputs(task.table, choose)
     deletion = np.full(sum(len(structure.numbers) for structure in task.structures), np.nan)
     left = _without_one_atom(task)
-    while some := list(islice(left, _AT_ONCE)):
-        places, rows, structures = zip(*some, strict=True)
-        without = task.outputs(task.with_structures(rows, structures), choose)
-        deletion[list(places)] = whole[list(rows)] - without
+    with CACHE.aside():  # no other call asks for what is left of a structure
+        while some := list(islice(left, _DELETIONS_AT_ONCE)):
+            places, rows, structures = zip(*some, strict=True)
+            without = task.outputs(task.with_structures(rows, structures), choose)
+            deletion[list(places)] = whole[list(rows)] - without
     return deletion
 
 

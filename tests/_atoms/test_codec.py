@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from weakref import ref
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae._atoms import _codec
 from sknestedae._atoms._codec import AtomsCodec, measure, moments
-from sknestedae._atoms._surroundings import Geometry
+from sknestedae._atoms._surroundings import Geometry, SurroundingsCache
 from sknestedae._tables._base_codec import BlockColumns
 from sknestedae._tables._columns import ColumnLabels
 from sknestedae._tables._structures import read_structure
@@ -186,14 +187,15 @@ def test_pairs_are_of_atoms_of_their_own_row():
     assert codec.layout.ragged[1] == ("pairs", 2)
     ragged = encode(codec, structures).ragged
     atoms, pairs = ragged["atoms"], ragged["pairs"]
+    members = np.add.reduceat(atoms.columns["members"].astype(int), atoms.starts)
+    assert_array_equal(members, [len(own) for own in structures])
     for row in range(len(structures)):
         own = slice(pairs.starts[row], pairs.starts[row] + pairs.lengths[row])
         for name in ("sender", "receiver"):
             assert pairs.columns[name][own].max() < atoms.lengths[row]
         assert (pairs.columns["distance"][own] < MOLECULES.message_cutoff).all()
-        # each atom receives from others what they send to it
-        receiver, sender = (pairs.columns[name][own] for name in ("receiver", "sender"))
-        assert set(zip(receiver, sender, strict=True)) == set(zip(sender, receiver, strict=True))
+        # two atoms are a pair once
+        assert (pairs.columns["receiver"][own] <= pairs.columns["sender"][own]).all()
     assert codec.layout.ragged[0][1] == atoms.columns["densities"].shape[1]
     plain = fit(structures, molecules=Geometry(cutoff=4.0, n_radial=8))
     assert set(encode(plain, structures).ragged) == {"atoms"}
@@ -281,14 +283,84 @@ def test_moments_of_chunks_are_those_of_repeated_rows(monkeypatch):
     assert_allclose(covariance, np.cov(every.T, bias=True), rtol=1e-12, atol=1e-12)
 
 
-def test_pairs_take_few_bytes():
-    found = encode(fit(molecules()[0]), molecules()[0]).ragged["pairs"].columns
-    assert {name: own.itemsize for name, own in found.items()} == {
-        "receiver": 2,
-        "sender": 2,
-        "distance": 4,
-        "weight": 4,
+def test_entries_take_few_bytes():
+    ragged = encode(fit(molecules()[0]), molecules()[0]).ragged
+    sizes = {part: {k: v.itemsize for k, v in own.columns.items()} for part, own in ragged.items()}
+    assert sizes == {
+        "atoms": {"numbers": 1, "densities": 4, "counts": 4, "members": 1},
+        "pairs": {"receiver": 1, "sender": 1, "distance": 4, "number": 1},
     }
+
+
+def test_pairs_of_many_atoms_take_more_bytes(monkeypatch):
+    """Also where a smaller molecule comes first, in another chunk."""
+    rng = np.random.default_rng(0)
+    grid = 1.6 * np.argwhere(np.ones((7, 7, 6)))
+    large = Atoms(numbers=np.full(len(grid), 6), positions=grid + rng.uniform(0, 0.3, grid.shape))
+    small = molecules()[0][0]
+    codec = fit([small, large], molecules=Geometry(cutoff=2.0, n_radial=4, message_cutoff=2.0))
+    monkeypatch.setattr(_codec, "_AT_ONCE", 1)
+    both = encode(codec, [small, large]).ragged["pairs"]
+    assert both.columns["sender"].dtype == both.columns["receiver"].dtype == np.int16
+    for row, structure in enumerate((small, large)):
+        alone = encode(codec, [structure]).ragged["pairs"]
+        own = slice(both.starts[row], both.starts[row] + both.lengths[row])
+        for name, values in alone.columns.items():
+            assert_array_equal(both.columns[name][own], values)
+    assert both.columns["sender"].max() == len(large) - 1
+
+
+@pytest.mark.parametrize("method", ["prepare", "fit", "encode", "check_cells", "note_unlearnt"])
+def test_few_structures_are_in_memory(monkeypatch, method):
+    monkeypatch.setattr(_codec, "_AT_ONCE", 2)
+    monkeypatch.setattr(_codec, "_ENOUGH", 3)
+    X = table_of(salts()[0])
+    codec = codec_of(X)
+    dtype = codec.prepare(X)
+    if method != "fit":
+        codec.fit(X, dtype)
+    alive, most = [], 0
+
+    def watched(cell):
+        nonlocal alive, most
+        structure = read_structure(cell)
+        alive = [own for own in alive if own() is not None] + [ref(structure.numbers)]
+        most = max(most, len(alive))
+        return structure
+
+    monkeypatch.setattr(_codec, "read_structure", watched)
+    codec.fit(X, dtype) if method == "fit" else getattr(codec, method)(X)
+    # a chunk while the next one is read; those that are known; and one that is looked at
+    assert 0 < most <= 2 * 2 + 1
+
+
+def test_a_large_table_leaves_nothing_in_the_cache(monkeypatch):
+    """Neither do the few structures of it that are enough to learn from, and would fit in."""
+    structures = salts()[0]
+    X = table_of(structures)
+    monkeypatch.setattr(_codec, "_ENOUGH", 2)
+    cache = SurroundingsCache(10**6)
+    monkeypatch.setattr(_codec, "CACHE", cache)
+    fit(structures)
+    n_bytes = cache.n_bytes
+    assert len(cache) == 2
+    cache.clear()
+    cache.max_bytes = n_bytes
+    fit(structures).encode(X)
+    assert not len(cache)
+
+
+def test_a_growing_array_is_its_parts():
+    rng = np.random.default_rng(0)
+    lengths = {0: "u1", 3: "u1", 1: "i2", 40: "u1", 7: "i4", 5: "i2"}
+    parts = [rng.integers(0, 100, (n, 2)).astype(kind) for n, kind in lengths.items()]
+    growing = _codec._Growing()
+    for own in parts:
+        growing.add(own)
+    found = growing.array()
+    assert_array_equal(found, np.concatenate(parts))
+    assert found.dtype == np.int32
+    assert found.base is None  # no room is left behind it
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -473,11 +545,13 @@ def test_tables_that_are_refused():
             pd.DataFrame()
         )
     X = table_of([None, None])
-    with pytest.raises(ValueError, match="Column 'structure' has no structure in any row"):
+    message = r"Column 'structure' has no structure in any row: all cells are missing. Drop it, or"
+    with pytest.raises(ValueError, match=message):
         codec_of(X).prepare(X)
     X = table_of([None, *crystals])
     codec = codec_of(X)
-    with pytest.raises(ValueError, match="has no structure in the rows to learn from"):
+    message = "has no structure in the rows to learn from: all cells are missing. Drop it, or pass"
+    with pytest.raises(ValueError, match=message):
         codec.fit(X, codec.prepare(X), rows=np.array([0]))
 
 

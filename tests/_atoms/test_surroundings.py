@@ -58,8 +58,12 @@ def assert_same(one, two, atol=1e-6):
     assert_allclose(one.shares, two.shares, rtol=1e-12)
     assert_allclose(one.densities, two.densities, atol=atol)
     assert_allclose(one.radial, two.radial, atol=atol)
-    for a, b in zip(one.edges, two.edges, strict=True):
-        assert_allclose(a, b, atol=atol)
+    for name in ("source", "target", "distances"):
+        assert_allclose(getattr(one.edges, name), getattr(two.edges, name), atol=atol)
+    per_atom = [
+        own.edges.numbers / np.bincount(own.classes)[own.edges.source] for own in (one, two)
+    ]
+    assert_allclose(*per_atom, rtol=1e-12)
 
 
 @pytest.mark.parametrize("degree", range(5))
@@ -287,21 +291,21 @@ def test_the_radial_density_is_a_mean_over_atoms(channels):
     assert_allclose(found.radial, found.shares @ unweighted, rtol=1e-5)
 
 
-def test_edges_are_mean_numbers_of_neighbours():
+def test_edges_are_numbers_of_pairs():
     geometry = Geometry(cutoff=5.0, n_radial=4, message_cutoff=4.2)
     edges = describe(rock_salt() * (2, 1, 1), geometry).edges
     # six of the other kind at half the lattice constant, twelve of its own at the root of a half
-    assert_array_equal(edges.source, [0, 0, 1, 1])
-    assert_array_equal(edges.target, [0, 1, 0, 1])
-    distances = np.array([5.6 / np.sqrt(2), 2.8, 2.8, 5.6 / np.sqrt(2)])
+    assert_array_equal(edges.source, [0, 0, 1])
+    assert_array_equal(edges.target, [0, 1, 1])
+    distances = np.array([5.6 / np.sqrt(2), 2.8, 5.6 / np.sqrt(2)])
     assert_allclose(edges.distances, distances, rtol=1e-6)
-    assert_allclose(edges.weights, [12, 6, 6, 12] * smooth_cutoff(distances, 4.2), rtol=1e-5)
-    assert edges.distances.dtype == edges.weights.dtype == np.float32
-    assert edges.source.dtype == edges.target.dtype == np.int32
+    assert_array_equal(edges.numbers, 2 * np.array([12, 6, 12]))  # of two atoms of each class
+    assert edges.distances.dtype == np.float32
+    assert edges.source.dtype == edges.target.dtype == edges.numbers.dtype == np.int32
 
 
 def test_edges_see_all_members_of_a_class():
-    """Atoms that are equal may differ in their neighbours' classes: edges are means over them."""
+    """Atoms that are equal may differ in their neighbours' classes: edges count those of all."""
     geometry = Geometry(cutoff=1.5, n_radial=4, message_cutoff=2.5)
     atoms = Atoms("HHHH", [[0, 0, 0], [0, 0, 1], [0, 2, 0], [0, 2, 1]])
     atoms += Atoms("HH", [[0, 40, 0], [0, 40, 1]])
@@ -309,8 +313,7 @@ def test_edges_see_all_members_of_a_class():
     assert len(found.numbers) == 1
     distances = np.array([1, 2, np.sqrt(5)])
     assert_allclose(found.edges.distances, distances, rtol=1e-6)
-    expected = np.array([1, 4 / 6, 4 / 6]) * smooth_cutoff(distances, 2.5)
-    assert_allclose(found.edges.weights, expected, rtol=1e-5)
+    assert_array_equal(found.edges.numbers, [6, 4, 4])
 
 
 def test_without_messages_there_are_no_edges():
@@ -466,6 +469,53 @@ def test_the_cache_forgets_what_was_used_least_recently(looked_at):
     assert not looked_at
     cache.find([SOME[1]], PLAIN, PROPERTIES)
     assert len(looked_at) == 1
+
+
+def test_the_next_pass_finds_what_a_larger_one_began_with(looked_at):
+    """Had the end pushed out the beginning, it would find nothing."""
+    cache = SurroundingsCache(SIZES[0] + SIZES[1])
+    for _ in range(2):
+        looked_at.clear()
+        current = cache.begin(4)
+        found = [cache.find([one], PLAIN, PROPERTIES, current)[0] for one in SOME]
+        assert len(cache) == 2
+    assert [id(one) for one in looked_at] == [id(one) for one in SOME[2:]]
+    for one, structure in zip(found, SOME, strict=True):
+        assert_same(one, surroundings(structure, PLAIN, PROPERTIES), atol=0)
+
+
+def test_an_earlier_pass_makes_room(looked_at):
+    cache = SurroundingsCache(sum(SIZES[:3]))
+    cache.find(SOME[:2], PLAIN, PROPERTIES)
+    current = cache.begin(3)
+    cache.find(SOME[2:], PLAIN, PROPERTIES, current)  # in the place of the first, or of both
+    cache.find(SOME[:1], PLAIN, PROPERTIES, current)
+    looked_at.clear()
+    cache.find(SOME[2:], PLAIN, PROPERTIES)
+    assert not looked_at
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_pass_of_many_times_the_memory_keeps_nothing(more):
+    cache = SurroundingsCache(2 * SIZES[0])
+    times = _surroundings._LARGEST_PASS
+    cache.find(SOME[:1], PLAIN, PROPERTIES, cache.begin(2 * times + more))
+    assert len(cache) == (1 if more < 0 else 0)
+
+
+def test_what_is_kept_apart_is_forgotten(looked_at):
+    cache = SurroundingsCache(10**6)
+    cache.find(SOME[:1], PLAIN, PROPERTIES)
+    with cache.aside(), ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            cache.find(SOME[:2], PLAIN, PROPERTIES)
+        assert len(looked_at) == 2  # each once
+        assert len(cache) == 1
+        pool.submit(cache.find, SOME[2:3], PLAIN, PROPERTIES).result()
+        assert len(cache) == 2  # another thread's are kept as always
+    cache.find(SOME[1:2], PLAIN, PROPERTIES)
+    assert len(cache) == 3
+    assert len(looked_at) == 4
 
 
 def test_what_is_too_large_is_not_kept():

@@ -8,6 +8,7 @@ import torch
 from cases.atom_sets import N_ELEMENTS, N_FEATURES, draw_rows, ragged_of
 from torch import nn
 
+from sknestedae._atoms._surroundings import smooth_cutoff
 from sknestedae._layers import _atoms
 from sknestedae._layers._atoms import AtomsEncoder, Pairs
 from sknestedae._layers._ragged import row_sum
@@ -55,7 +56,7 @@ def reordered(atoms, pairs, seed=2):
     for own, between in zip(atoms, pairs, strict=True):
         order, shuffled = (
             rng.permutation(len(own["numbers"])),
-            rng.permutation(len(between["weight"])),
+            rng.permutation(len(between["number"])),
         )
         place = np.argsort(order).astype(np.int32)
         new_atoms.append({name: column[order] for name, column in own.items()})
@@ -86,8 +87,8 @@ def test_a_row_is_what_it_is_alone(settings):
 def repeated(atoms, pairs, times):
     """Give each atom as often as it counts, with the pairs of all copies.
 
-    An atom receives from a class of atoms once for each member; what pairs of a class weigh is
-    dealt out to its members.
+    The pairs of two atoms are dealt out to the pairs of their copies, of which each of two of the
+    same atom is there once.
     """
     new_atoms, new_pairs = [], []
     for own, between in zip(atoms, pairs, strict=True):
@@ -99,18 +100,19 @@ def repeated(atoms, pairs, times):
                 "numbers": own["numbers"][index],
                 "densities": own["densities"][index],
                 "counts": own["counts"][index] / counts[index],
+                "members": own["members"][index] / counts[index],
             }
         )
         copies = [
-            (first[r] + i, first[s] + j, distance, weight / counts[s])
-            for r, s, distance, weight in zip(*between.values(), strict=True)
+            (first[r] + i, first[s] + j, distance, number / (counts[r] * counts[s]))
+            for r, s, distance, number in zip(*between.values(), strict=True)
             for i in range(counts[r])
-            for j in range(counts[s])
+            for j in range(i if r == s else 0, counts[s])
         ]
         columns = zip(*copies, strict=True) if copies else [[]] * 4
         new_pairs.append(
             {
-                name: np.array(list(column), dtype=between[name].dtype)
+                name: np.array(list(column), dtype=float if name == "number" else None)
                 for name, column in zip(between, columns, strict=True)
             }
         )
@@ -154,11 +156,11 @@ def test_pairs_as_matrices_are_pairs_one_by_one(monkeypatch):
     given = draw_rows()
     gathered = {name: own.gather() for name, own in ragged_of(*given).items()}
     sent = values_of(13)
-    dense = Pairs(gathered["pairs"], gathered["atoms"], network.centres)
+    dense = Pairs(gathered["pairs"], gathered["atoms"], network.centres, network.cutoff)
     assert dense.is_dense
     found = encode(network, *given)
     monkeypatch.setattr(_atoms, "_DENSE_PAIRS", 0)
-    one_by_one = Pairs(gathered["pairs"], gathered["atoms"], network.centres)
+    one_by_one = Pairs(gathered["pairs"], gathered["atoms"], network.centres, network.cutoff)
     assert not one_by_one.is_dense
     torch.testing.assert_close(dense.gather(sent), one_by_one.gather(sent), rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(encode(network, *given), found, rtol=1e-10, atol=1e-12)
@@ -171,10 +173,15 @@ def test_messages_are_sums_over_neighbours():
     gathered = {name: own.gather() for name, own in ragged_of(*given).items()}
     sent, centres = values_of(3), network.centres.numpy()
     expected = np.zeros((3, len(centres), N_VALUES))
-    for r, s, distance, weight in zip(*given[1][0].values(), strict=True):
+    members = given[0][0]["members"]
+    for r, s, distance, number in zip(*given[1][0].values(), strict=True):
         steps = (distance - centres) / (centres[1] - centres[0])
-        expected[r] += weight * np.exp(-(steps**2) / 2)[:, None] * sent[s].numpy()
-    found = Pairs(gathered["pairs"], gathered["atoms"], network.centres).gather(sent)
+        kernel = np.exp(-(steps**2) / 2)[:, None] * smooth_cutoff(distance, MESSAGES["cutoff"])
+        for one, other in {(r, s), (s, r)}:
+            expected[one] += number / members[one] * kernel * sent[other].numpy()
+    found = Pairs(gathered["pairs"], gathered["atoms"], network.centres, network.cutoff).gather(
+        sent
+    )
     np.testing.assert_allclose(found, expected.reshape(3, -1), rtol=1e-9, atol=1e-12)
 
 
@@ -185,7 +192,7 @@ def test_messages_are_sums_over_neighbours():
 )
 def test_matrices_that_would_be_empty_are_not_made(lengths, is_dense):
     gathered = {name: own.gather() for name, own in ragged_of(*draw_rows(lengths)).items()}
-    assert Pairs(gathered["pairs"], gathered["atoms"], torch.arange(3.0)).is_dense == is_dense
+    assert Pairs(gathered["pairs"], gathered["atoms"], torch.arange(3.0), 3.0).is_dense == is_dense
 
 
 @pytest.mark.parametrize("settings", KINDS.values(), ids=KINDS)

@@ -118,3 +118,21 @@ def test_a_part_of_a_column_of_mixed_kinds_may_hold_one_kind():
     words.note_kinds(whole)
     with pytest.warns(UnseenCategoryWarning):
         assert not words.encode(whole[[1, 3]], out).any()
+
+
+@pytest.mark.parametrize(
+    ("known", "given"),
+    [
+        (["b", "a"], ["a", "c", "b", "a"]),
+        (["b", "a"], ["a", 1, True]),
+        ([2, 1], [1, 2.0, 3, "1"]),
+        ([True, False], [False, True]),
+        ([False, "a", 1.5], ["a", False, 1.5, 2]),
+        ([], ["a"]),
+        (["a"], []),
+    ],
+)
+def test_values_are_found_as_pandas_finds_them(known, given):
+    known, given = (np.array(values, dtype=object) for values in (known, given))
+    found = Categories("'x'", known, np.ones(len(known))).find(given)
+    np.testing.assert_array_equal(found, pd.Index(known).get_indexer(given))

@@ -362,8 +362,19 @@ def test_a_column_of_no_values_is_refused(estimator, make, values):
 def test_a_target_of_no_values_is_refused(estimator, make, values):
     with pytest.raises((TypeError, ValueError), match=r"y (holds|has dtype)|Complex data"):
         estimator.fit(X, make(values))
-    with pytest.raises((TypeError, ValueError), match=r"y (holds|has dtype)|Complex data"):
-        fitted().score(X, make(values))
+
+
+@pytest.fixture(scope="module")
+def known_model():
+    """Give a fitted model, to be read alone."""
+    return fitted()
+
+
+@pytest.mark.parametrize("values", NO_VALUES.values(), ids=NO_VALUES)
+def test_a_target_of_no_values_has_no_score(known_model, values):
+    for make in (lambda v: v, np.array, *AS_COLUMN.values(), as_frame):
+        with pytest.raises((TypeError, ValueError), match=r"y (holds|has dtype)|Complex data"):
+            known_model.score(X, make(values))
 
 
 @pytest.mark.parametrize("values", NO_VALUES.values(), ids=NO_VALUES)
@@ -667,6 +678,28 @@ def test_what_is_no_column_of_structures(X):
 def test_one_structure_is_refused():
     with pytest.raises(TypeError, match=r"^X is one structure of atoms, .*; give a list .* \[X\]"):
         read_table(structures()[0])
+
+
+@pytest.mark.parametrize("rows", [list, tuple])
+def test_rows_with_structures_are_refused(rows):
+    """NumPy would make a table of atoms of them."""
+    some = [rows([own]) for own in structures()]
+    with pytest.raises(TypeError, match=r"^X is a list of rows, of which row 0 holds a structure"):
+        read_table(some)
+    some = [rows([None, 280.0]), *(rows([own, 300.0]) for own in structures())]
+    with pytest.raises(TypeError, match=r"row 1 .* such as pd.DataFrame\(X, columns="):
+        read_table(some)
+    # what the message advises
+    table = pd.DataFrame(some, columns=["structure", "temperature"])
+    assert_frame_equal(read_table(table), table)
+    assert table["structure"][1] is some[1][0]
+
+
+@pytest.mark.parametrize("spell", [list, tuple, as_cells, lambda own: pd.Series(as_cells(own))])
+def test_a_column_of_none_has_no_kind(spell):
+    with pytest.raises(ValueError, match=r"^X is 2 times None. .* pd.DataFrame\(\{'structure': X"):
+        read_table(spell([None, None]))
+    assert read_table([]) == []  # who reads it says that there are no rows
 
 
 @pytest.mark.parametrize("spell", [list, as_cells, lambda own: pd.Series(as_cells(own))])

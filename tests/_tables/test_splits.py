@@ -43,7 +43,7 @@ def test_distinct_rows_are_counted():
     assert count_distinct_rows(X, y, 100) == 10
     assert count_distinct_rows(pd.DataFrame(X), y[:, None], 100) == 10
     large = np.arange(40_000.0)[:, None]
-    assert 10 <= count_distinct_rows(large, None, 10) < 40_000  # it need not look at all
+    assert 10 <= count_distinct_rows(large, None, 10) < 100  # it looks at a few
 
 
 def test_split_rows_keeps_replicates_together():
@@ -156,5 +156,5 @@ def test_distinct_rows_of_wide_tables_are_counted_some_after_others(monkeypatch)
     X = np.repeat(np.random.default_rng(0).random((8, 600)), 4, axis=0)
     assert count_distinct_rows(X, None, 100) == 8
     assert count_distinct_rows(pd.DataFrame(X), X[::-1], 100) == 8
-    assert count_distinct_rows(X, None, 2) == 2  # five rows are looked at
+    assert count_distinct_rows(X, None, 2) == 2  # six rows are looked at
     assert count_distinct_rows(pd.DataFrame({"x": as_cells(X)}), None, 100) == 8

@@ -73,6 +73,16 @@ def test_a_stage_has_its_own_columns_then_the_latents_before(table):
     assert_array_equal(table.stage(1, latents, rows), np.asarray(table.stage(1, latents))[rows])
 
 
+@pytest.mark.parametrize("columns", [[1, 3], [1, 2]])
+@pytest.mark.parametrize("rows", [slice(None), slice(1, 3), np.array([5, 0])])
+def test_a_stage_of_an_array_has_a_copy_with_rows_in_order(columns, rows):
+    X = np.asfortranarray(frame().to_numpy())
+    own = StagedTable.of(X, [("a", None, columns)]).stage(0, None, rows)
+    assert_array_equal(own, X[rows][:, columns])
+    assert own.flags.c_contiguous
+    assert not np.shares_memory(own, X)  # an estimator may change it
+
+
 def test_latents_are_named_after_their_stage():
     table = as_given("frame")
     own = table.stage(1, latents_of(table))

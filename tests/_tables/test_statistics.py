@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from cases.tables import EPS, numbers, with_missing
+from cases.tables import EPS, numbers, rounding, with_missing
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
 from sknestedae._tables._statistics import (
@@ -49,6 +50,29 @@ def test_constant_column_has_scale_one(value, weight):
     mean, scale = learn(X, None if weight is None else np.full(50, weight))
     assert scale == 1
     assert abs(mean[0] - value) <= 50 * EPS * abs(value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("incomplete", [False, True])
+def test_statistics_are_those_of_scikit_learn(dtype, weighted, incomplete):
+    X = numbers(40).astype(dtype)
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighted else None
+    if incomplete:
+        X = with_missing(X)
+    scaler = StandardScaler().fit(X, sample_weight=weight)
+    mean, scale, n_measured = column_statistics(iter([(X, weight)]))
+    # sums in any order: of numbers, and of squares and weights, which have one sign
+    assert (np.abs(mean - scaler.mean_) <= rounding(X, len(X))).all()
+    np.testing.assert_allclose(scale, scaler.scale_, rtol=len(X) * EPS)
+    np.testing.assert_allclose(n_measured, scaler.n_samples_seen_, rtol=len(X) * EPS)
+
+
+@pytest.mark.parametrize("weight", [None, np.linspace(1, 2, 1000)])
+def test_statistics_do_not_depend_on_how_a_table_lies_in_memory(weight):
+    X = with_missing(numbers(1000))
+    for found, wanted in zip(learn(np.asfortranarray(X), weight), learn(X, weight), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def exact_statistics(values, weight):

@@ -18,7 +18,8 @@ from sknestedae._training._state import history_from_frame, history_to_frame
 
 
 def test_history_survives_as_a_table():
-    frame = pd.DataFrame({"train_loss": [3.0, 2.0], "valid_loss": [np.nan, 4.0]}, index=[1, 2])
+    columns = {"n_rows": [30, 20], "train_loss": [3.0, 2.0], "valid_loss": [np.nan, 4.0]}
+    frame = pd.DataFrame(columns, index=[1, 2])
     frame.index.name = "epoch"
     history = history_from_frame(frame)
     assert "valid_loss" not in history[0]

@@ -503,7 +503,7 @@ def test_a_network_that_diverges_later_keeps_its_best_epoch(monkeypatch):
     def spoil(self, ending, epoch):
         has_ended = end_epoch(self, ending, epoch)
         if epoch[0] == 4:
-            self.parameters[0].data[1] = np.inf
+            next(self.module.parameters()).data[1] = np.inf
         return has_ended
 
     monkeypatch.setattr(_vectorized.VectorizedTraining, "_end_epoch", spoil)

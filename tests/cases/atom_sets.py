@@ -28,6 +28,7 @@ def draw_rows(lengths=(3, 5, 1, 4), seed=0, share=False):
                 "numbers": rng.integers(1, N_ELEMENTS + 1, size=n),
                 "densities": rng.normal(size=(n, N_FEATURES)),
                 "counts": counts / counts.sum() if share and n else counts,
+                "members": rng.integers(1, 4, size=n),
             }
         )
         receiver, sender = np.nonzero(rng.uniform(size=(n, n)) < 0.6)
@@ -36,7 +37,7 @@ def draw_rows(lengths=(3, 5, 1, 4), seed=0, share=False):
                 "receiver": receiver.astype(np.int32),
                 "sender": sender.astype(np.int32),
                 "distance": rng.uniform(0.7, 4, size=len(receiver)),
-                "weight": rng.uniform(0.1, 1, size=len(receiver)),
+                "number": rng.integers(1, 4, size=len(receiver)),
             }
         )
     return atoms, pairs

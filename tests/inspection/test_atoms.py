@@ -12,7 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._atoms import _surroundings
+from sknestedae._atoms._surroundings import CACHE, surroundings_of
 from sknestedae._layers._atoms import AtomsEncoder
+from sknestedae._tables._structures import structure_key
 from sknestedae.blocks import SpectrumBlock
 from sknestedae.exceptions import NoTargetError
 from sknestedae.inspection import _atoms, atom_predictions, atom_scores
@@ -39,6 +42,23 @@ def of_crystals():
 def of_molecules():
     X, y = molecules()
     return make().fit(X, y), X
+
+
+def test_deletion_looks_once_and_leaves_the_cache_as_it_was(of_molecules, monkeypatch):
+    """What is left of a structure without an atom is asked for by no other call."""
+    model, X = of_molecules
+    CACHE.clear()
+    model.predict(X)
+    n_bytes, seen = CACHE.n_bytes, []
+
+    def watched(structures, *rest):
+        seen.extend(structure_key(own) for own in structures)
+        return surroundings_of(structures, *rest)
+
+    monkeypatch.setattr(_surroundings, "surroundings_of", watched)
+    atom_scores(model, X)
+    assert CACHE.n_bytes == n_bytes
+    assert len(seen) == len(set(seen)) > len(X)
 
 
 @pytest.mark.parametrize("n_members", [1, 2])
