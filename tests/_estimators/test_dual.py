@@ -393,7 +393,7 @@ def test_whole_workflow_of_three_kinds():
     X, y = three_kinds()
     X = without(X, image=slice(0, 5), table=slice(5, 10))
     y[::3] = np.nan
-    model = dual(beta=1e-4, n_members=2, bootstrap=True).fit(X, y)
+    model = dual(beta=1e-4, n_members=2, bootstrap=True, batch_size=30).fit(X, y)
     assert model.predict(X).shape == (N_ROWS,)
     assert model.complete(X).notna().all(axis=None)
     assert model.sample(4, random_state=0).notna().all(axis=None)
