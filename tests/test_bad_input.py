@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.supervised import TINY, mixed_table, regression
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 
