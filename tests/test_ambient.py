@@ -135,11 +135,25 @@ def _dispatch(monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it array_api_dispatch cannot be set
 
 
+# Settings that do not stand in for each other, to be set all at once.
+TOGETHER = {
+    "first": ["float64", "with device", "inference_mode", "autocast"],
+    "second": [
+        "bfloat16",
+        "default device",
+        "no_grad",
+        "matmul precision",
+        "parameters overwritten",
+        "deterministic",
+    ],
+}
+
+
 @contextmanager
-def everything(output="pandas"):
+def everything(output="pandas", of_torch="first"):
     """Set all at once, for what takes long."""
     with ExitStack() as stack:
-        for name in ("float64", "with device", "inference_mode", "autocast"):
+        for name in TOGETHER[of_torch]:
             stack.enter_context(SETTINGS[name]())
         config = {key: value for key, value in CONFIG.items() if key in get_config()}
         stack.enter_context(config_context(**{**config, "transform_output": output}))
@@ -271,17 +285,32 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(found[key], value, err_msg=key)
 
 
-@pytest.mark.parametrize("name", [*ESTIMATORS, *UNWEIGHTED])
-@every_setting
-def test_all_methods_give_the_same_to_the_last_bit(name, setting):
+def assert_outcomes_are_plain(name, setting):
+    """Assert that a setting changes nothing of an estimator, and is there after it."""
     if name not in PLAIN_OUTCOMES:
         PLAIN_OUTCOMES[name] = outcomes(name)
-    with SETTINGS[setting]():
+    with setting:
         before = state()
         found = outcomes(name)
         assert state() == before
     assert_same(found, PLAIN_OUTCOMES[name])
     assert_plain()
+
+
+@pytest.mark.parametrize("name", ["regressor", "pipelines"])
+@every_setting
+def test_all_methods_give_the_same_to_the_last_bit(name, setting):
+    assert_outcomes_are_plain(name, SETTINGS[setting]())
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *UNWEIGHTED])
+@pytest.mark.parametrize("of_torch", TOGETHER)
+def test_all_estimators_give_the_same_with_all_settings(name, of_torch):
+    assert_outcomes_are_plain(name, everything(of_torch=of_torch))
+
+
+def test_all_settings_of_torch_are_in_one_group():
+    assert sorted(name for group in TOGETHER.values() for name in group) == sorted(TORCH)
 
 
 @every_setting
@@ -320,27 +349,46 @@ def test_a_fit_neither_reads_nor_moves_the_generator():
 # scikit-learn around an estimator, and an estimator's own words to it
 
 
-@every_setting
-def test_folds_and_searches_give_the_same(setting):
-    def scores():
-        estimator, grid = sae(), {"alpha": [0.1, 0.001]}
-        found = [cross_val_score(estimator, X, Y, cv=2)]
-        found.append(cross_val_score(ESTIMATORS["pipelines"](), X, Y, cv=2, scoring="r2"))
-        found.append(batched_cross_validate(estimator, X, Y, cv=2)["test_score"])
-        for search in (GridSearchCV, BatchedGridSearchCV):
-            fitted = search(estimator, grid, cv=2).fit(X, Y)
-            found += [fitted.cv_results_["mean_test_score"], fitted.predict(X)]
-        return found
+def scores_of_searches():
+    """Give the scores of folds and of searches, and what these predict."""
+    estimator, grid = sae(), {"alpha": [0.1, 0.001]}
+    found = [cross_val_score(estimator, X, Y, cv=2)]
+    found.append(cross_val_score(ESTIMATORS["pipelines"](), X, Y, cv=2, scoring="r2"))
+    found.append(batched_cross_validate(estimator, X, Y, cv=2)["test_score"])
+    for search in (GridSearchCV, BatchedGridSearchCV):
+        fitted = search(estimator, grid, cv=2).fit(X, Y)
+        found += [fitted.cv_results_["mean_test_score"], fitted.predict(X)]
+    return np.concatenate(found)
 
-    expected = PLAIN_OUTCOMES.setdefault("searches", scores())
-    with SETTINGS[setting]():
+
+@contextmanager
+def ample(of_torch):
+    """Set all at once but for memory: with little of it, networks are trained in other groups."""
+    with everything(of_torch=of_torch), config_context(working_memory=1024):
+        yield
+
+
+# all at once, and on their own those that scikit-learn's searches go another way for
+OF_SEARCHES = {
+    "first": lambda: ample("first"),
+    "second": lambda: ample("second"),
+    **{
+        key: SETTINGS[key]
+        for key in ("enable_metadata_routing", "transform_output", "working_memory")
+    },
+}
+
+
+@pytest.mark.parametrize("setting", OF_SEARCHES)
+def test_folds_and_searches_give_the_same(setting):
+    if "searches" not in PLAIN_OUTCOMES:
+        PLAIN_OUTCOMES["searches"] = scores_of_searches()
+    with OF_SEARCHES[setting]():
         before = state()
-        found = scores()
+        found = scores_of_searches()
         assert state() == before
-    if setting == "working_memory":  # networks are trained in other groups, which rounds
-        np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), rtol=1e-4)
-    else:
-        np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
+    tolerance = 1e-4 if setting == "working_memory" else 0  # another group rounds otherwise
+    np.testing.assert_allclose(found, PLAIN_OUTCOMES["searches"], rtol=tolerance)
 
 
 @pytest.mark.parametrize("name", ["regressor", "pipelines"])

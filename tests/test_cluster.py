@@ -95,15 +95,12 @@ def test_workers_do_not_fight_for_the_processors(client):
     assert set(client.run(torch.get_num_threads).values()) == {1}
 
 
-@SEARCHES
-def test_a_search_survives_the_death_of_a_worker(client, expected, tmp_path, search_class):
-    """A part has its rows with it; for scikit-learn's search, each worker needs a copy of all."""
+def test_a_search_survives_the_death_of_a_worker(client, expected, tmp_path):
+    """A part has its rows with it, so that another worker can do it."""
     pids = set(client.run(os.getpid).values())
     scorer = Scorer(tmp_path, kills=True)
-    rows = [rows for fold in FOLDS for rows in fold]
-    scattered = [X, Y, *rows] if search_class is GridSearchCV else None
-    with joblib.parallel_config("dask", scatter=scattered):
-        found = search(search_class, scorer)
+    with joblib.parallel_config("dask"):
+        found = search(BatchedGridSearchCV, scorer)
     assert Path(tmp_path, "fired").exists()
     client.wait_for_workers(N_WORKERS, timeout=60)
     assert len(pids & set(client.run(os.getpid).values())) == N_WORKERS - 1

@@ -26,7 +26,7 @@ from sknestedae.blocks import DenseBlock
 # To make a failing table smaller takes a fit for each try; the first one tells enough.
 few = settings(
     deadline=None,
-    max_examples=15,
+    max_examples=8,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],

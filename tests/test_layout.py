@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -270,7 +271,9 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
+@cache
 def parse(path):
+    """Parse a file, once for all rules: none may change the tree."""
     return ast.parse(path.read_text(encoding="utf-8"), name_of(path))
 
 
@@ -293,7 +296,7 @@ def imported(tree, path):
 
 def imported_when_loaded(path):
     """Give the imports of a file that run when it is loaded: not in functions, not for types."""
-    tree = parse(path)
+    tree = ast.parse(path.read_text(encoding="utf-8"))  # one of its own, which changes
     for node in ast.walk(tree):
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
@@ -303,7 +306,22 @@ def imported_when_loaded(path):
 
 
 def every_source(paths=SOURCES):
-    return pytest.mark.parametrize("path", paths, ids=name_of)
+    """Make a test of a rule for a file: one over all files, which names those that break it."""
+
+    def make_test(rule):
+        def test():
+            broken = []
+            for path in paths:
+                try:
+                    rule(path)
+                except AssertionError as error:
+                    broken.append(f"{name_of(path)}: {error}")
+            assert not broken, "\n".join(broken)
+
+        test.__doc__ = rule.__doc__
+        return test
+
+    return make_test
 
 
 def test_the_package_is_found():
@@ -384,7 +402,7 @@ def test_general_tests_are_there():
     assert not [name for name in GENERAL_TESTS if not (TESTS / f"test_{name}.py").is_file()]
 
 
-@pytest.mark.parametrize("path", [p for p in ROOMS if room_of(p) != "_compat"], ids=name_of)
+@every_source([path for path in ROOMS if room_of(path) != "_compat"])
 def test_only_compat_touches_private_scikit_learn(path):
     for name in imported(parse(path), path):
         package, *parts = name.split(".")
@@ -523,13 +541,15 @@ def test_no_private_name_is_imported_from_another_room(path):
 @every_source()
 def test_optional_and_slow_packages_are_imported_at_use(path):
     loaded = {name.split(".")[0] for name in imported_when_loaded(path)}
-    assert not loaded & AT_USE_ONLY
+    found = loaded & AT_USE_ONLY
+    assert not found, f"loads {sorted(found)}"
 
 
 @every_source([path for path in ROOMS if room_of(path) in WITHOUT_TORCH])
 def test_tables_and_data_know_no_torch(path):
     loaded = {name.split(".")[0] for name in imported(parse(path), path)}
-    assert not loaded & {"torch", "skorch"}
+    found = loaded & {"torch", "skorch"}
+    assert not found, f"loads {sorted(found)}"
 
 
 @every_source()
@@ -547,10 +567,12 @@ def test_nothing_seeds_globally(path):
     """torch is seeded inside forked_rng only; NumPy's global generator never is."""
     for node in ast.walk(parse(path)):
         if isinstance(node, ast.Attribute) and node.attr in ("seed", "set_state"):
-            assert ast.unparse(node.value) not in ("np.random", "numpy.random", "random")
+            owner = ast.unparse(node.value)
+            is_global = owner in ("np.random", "numpy.random", "random")
+            assert not is_global, f"seeds {owner} in line {node.lineno}"
 
 
-@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=name_of)
+@every_source(sorted(TESTS.rglob("test_*.py")))
 def test_a_test_file_has_a_source_file(path):
     name = path.stem.removeprefix("test_")
     if path.parent == TESTS and name in GENERAL_TESTS:

@@ -42,6 +42,10 @@ class Hyperparameters:
         smooth, length, *linear, additive, noise = np.exp(log_parameters).tolist()
         return cls(smooth, length, noise, tuple(linear), additive)
 
+    def to_log(self) -> np.ndarray:
+        """Give their logarithms, in the order of ``from_log``."""
+        return np.log([self.smooth, self.length, *self.linear, self.additive, self.noise])
+
 
 def blocks_of(X: np.ndarray, widths: Sequence[int]) -> Iterator[np.ndarray]:
     """Give the columns of each block, which stand side by side."""

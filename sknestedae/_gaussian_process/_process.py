@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 
-from ._evidence import DistinctRows, factor, inverse, merge_rows, most_probable, prior_of
+from ._evidence import (
+    DistinctRows,
+    factor,
+    inverse,
+    merge_rows,
+    most_probable,
+    precisions,
+    prior_of,
+)
 from ._kernel import CENTRES, Hyperparameters, covariance, variance
 
 # Entries of the kernel matrix that are in memory at once in a prediction: 32 MB.
@@ -39,8 +47,8 @@ class GaussianProcess:
     """A fitted Gaussian process of one target.
 
     The covariance is a Matérn 3/2 term over all columns, a linear term for each block of columns,
-    smooth functions of single columns, and noise. Columns and target are centred, so that there
-    is no constant term.
+    smooth functions of single columns, and noise, which is larger where a row is far from what
+    the others say. Columns and target are centred, so that there is no constant term.
 
     Attributes
     ----------
@@ -54,6 +62,11 @@ class GaussianProcess:
         Subtracted from the inputs.
     offset, scale : float
         Of the target: standardised, it is (y - offset) / scale.
+    precisions : ndarray of shape (n_rows,)
+        The noise of a row is divided by its weight and by this; one in the mean over rows.
+    spread : float
+        Variance of a new measurement of weight one about the function, for the standardised
+        target.
     """
 
     rows: DistinctRows
@@ -62,6 +75,8 @@ class GaussianProcess:
     centre: np.ndarray
     offset: float
     scale: float
+    precisions: np.ndarray
+    spread: float
 
     @classmethod
     def fit(
@@ -117,23 +132,60 @@ class GaussianProcess:
         centre = np.average(rows.X, axis=0, weights=rows.weight)
         rng = np.random.default_rng(seed)
         used = drawn(rows, max_rows, rng)
+        widths = tuple(widths)
         if parameters is None and (is_constant or len(rows.y) == 1):
             # such a target says nothing about how a function varies
             parameters = Hyperparameters.from_log(prior_of(widths).mode)
         elif parameters is None:
             searched = drawn(used, max_search_rows, rng)
-            parameters = most_probable(standardised(searched, centre, offset, scale), widths)
-        return cls(used, tuple(widths), parameters, centre, offset, scale)
+            return cls._with_heavy_tails(used, searched, widths, centre, offset, scale)
+        equal = np.ones(len(used.y))
+        return cls(used, widths, parameters, centre, offset, scale, equal, parameters.noise)
 
-    def given(self, rows: DistinctRows) -> GaussianProcess:
+    @classmethod
+    def _with_heavy_tails(
+        cls,
+        rows: DistinctRows,
+        searched: DistinctRows,
+        widths: tuple[int, ...],
+        centre: np.ndarray,
+        offset: float,
+        scale: float,
+    ) -> GaussianProcess:
+        """Find the hyperparameters by some of the rows, and how precise each row is.
+
+        Parameters
+        ----------
+        rows, searched : DistinctRows
+            Those that it is conditioned on, and those of them that the search sees.
+        widths, centre, offset, scale
+            As of the class.
+        """
+
+        def found(own: DistinctRows, parameters: Hyperparameters) -> tuple[np.ndarray, float]:
+            return precisions(own, covariance(own.X, own.X, widths, parameters), parameters.noise)
+
+        searched = standardised(searched, centre, offset, scale)
+        parameters = most_probable(searched, widths)
+        # outliers that count as much as other rows make all noise large: once more without them
+        of_searched, _ = found(searched, parameters)
+        parameters = most_probable(searched.with_precisions(of_searched), widths, parameters)
+        of_rows, spread = found(standardised(rows, centre, offset, scale), parameters)
+        return cls(rows, widths, parameters, centre, offset, scale, of_rows, spread)
+
+    def given(self, rows: DistinctRows, precisions: np.ndarray | None = None) -> GaussianProcess:
         """Condition on other rows, with the same hyperparameters and the same units.
 
         Parameters
         ----------
         rows : DistinctRows
             As ``merge_rows`` gives them, in the units of ``fit``.
+        precisions : ndarray of shape (n_rows,) or None, default=None
+            None: all are as precise as their weights say.
         """
-        return replace(self, rows=rows)
+        if precisions is None:
+            precisions = np.ones(len(rows.y))
+        return replace(self, rows=rows, precisions=precisions)
 
     # -- predictions
 
@@ -164,14 +216,14 @@ class GaussianProcess:
         ndarray of shape (n_samples,)
         """
         explained = self._in_parts(X, self._variance_of_part)
-        noise = self.parameters.noise if with_noise else 0.0
+        noise = self.spread if with_noise else 0.0
         return self.scale * np.sqrt(np.maximum(explained, 0.0) + noise)
 
     def leave_one_out(self) -> LeaveOneOut:
         """Compute the error in each distinct row, as predicted from all others.
 
-        In closed form (Rasmussen & Williams 2006, eq. 5.12). The hyperparameters and the mean of
-        the target are held.
+        In closed form (Rasmussen & Williams 2006, eq. 5.12). The hyperparameters, the precisions
+        of rows and the mean of the target are held.
 
         Returns
         -------
@@ -212,7 +264,7 @@ class GaussianProcess:
     @cached_property
     def _factor(self) -> np.ndarray:
         K = covariance(self.inputs, self.inputs, self.widths, self.parameters)
-        K.flat[:: len(K) + 1] += self.parameters.noise / self.rows.weight
+        K.flat[:: len(K) + 1] += self.parameters.noise / (self.rows.weight * self.precisions)
         return factor(K)
 
     def _in_parts(self, X: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -248,6 +300,8 @@ class GaussianProcess:
             "centre": self.centre,
             "offset": self.offset,
             "scale": self.scale,
+            "precisions": self.precisions,
+            "spread": self.spread,
         }
 
     @classmethod
@@ -266,6 +320,8 @@ class GaussianProcess:
             centre=np.asarray(state["centre"]),
             offset=float(state["offset"]),
             scale=float(state["scale"]),
+            precisions=np.asarray(state["precisions"]),
+            spread=float(state["spread"]),
         )
 
 

@@ -22,17 +22,18 @@ from sknestedae.blocks import ImageBlock
 from sknestedae.exceptions import TextColumnWarning, UnseenCategoryWarning
 
 SMALL = {**SMALL, "max_iter": 6}
+NETWORK = {**SMALL, "predictor": "network"}  # processes of the same rows would be equal
 
 
 def sae(n_members=3, **settings):
     return SupervisedAutoencoder(
-        **{**SMALL, "n_members": n_members, "random_state": 0, **settings}
+        **{**NETWORK, "n_members": n_members, "random_state": 0, **settings}
     )
 
 
 def chain(n_members=3, **settings):
     return NestedAutoencoder(
-        estimator=SupervisedAutoencoder(**SMALL),
+        estimator=SupervisedAutoencoder(**NETWORK),
         **{"n_members": n_members, "random_state": 0, **settings},
     )
 

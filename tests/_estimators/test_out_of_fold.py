@@ -23,6 +23,7 @@ from sknestedae._tables._measured import material_keys
 from sknestedae._tables._staged import StagedTable
 
 SMALL = {"n_components": 2, "hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
+NETWORK = {**SMALL, "predictor": "network"}
 
 
 class Linear(LinearRegression):
@@ -69,7 +70,7 @@ def test_equal_rows_are_left_out_together():
 def test_unlabelled_rows_are_predicted_too():
     X, y = rows_of()
     y[::4] = np.nan
-    found = learn(SupervisedAutoencoder(**SMALL), X, y).find(X)
+    found = learn(SupervisedAutoencoder(**NETWORK), X, y).find(X)
     assert np.isfinite(found).all()
 
 
@@ -77,7 +78,7 @@ def test_unlabelled_rows_are_predicted_too():
     "estimator",
     [
         SupervisedAutoencoder(predictor="gaussian_process", **SMALL),
-        FrozenEstimator(SupervisedAutoencoder(**SMALL).fit(*rows_of())),
+        FrozenEstimator(SupervisedAutoencoder(**NETWORK).fit(*rows_of())),
     ],
 )
 def test_none_is_needed(estimator):
@@ -159,7 +160,7 @@ def test_refinement_does_not_pass_what_rows_had_seen(given):
     table = pd.DataFrame(X, columns=["a", "b"]).assign(c=np.arange(40.0))
     target = pd.DataFrame({"first": y, "second": y + table["c"]})
     stages = [
-        ("first", SupervisedAutoencoder(**SMALL), ["a", "b"]),
+        ("first", SupervisedAutoencoder(**NETWORK), ["a", "b"]),
         ("second", SupervisedAutoencoder(predictor="gaussian_process", **SMALL), ["c"]),
     ]
     NestedAutoencoder(stages, refine_iter=1).fit(table, target)

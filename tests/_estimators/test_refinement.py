@@ -69,7 +69,7 @@ def test_the_first_epoch_begins_where_the_sequential_fit_ended():
     A tiny learning rate leaves everything in its place, so that an epoch measures it.
     """
     X_list, y_list = two_scales()
-    still = {"learning_rate_init": 1e-12, "max_iter": 2}
+    still = {"learning_rate_init": 1e-12, "max_iter": 2, "batch_size": 20}
     chain = NestedAutoencoder(estimator=sae(**still), refine_iter=1).fit(X_list, y_list)
     last = chain.history_.groupby("stage").last()
     for name in ("scale0", "scale1"):

@@ -13,6 +13,7 @@ from sknestedae._gaussian_process._evidence import (
     merge_rows,
     most_probable,
     negative_log_posterior,
+    precisions,
     prior_of,
     trace_of_product,
 )
@@ -257,3 +258,50 @@ def test_some_of_the_rows():
     some = rows.take(np.array([2, 0]))
     assert isinstance(some, DistinctRows)
     assert some.y.tolist() == [rows.y[2], rows.y[0]]
+
+
+# -- precisions
+
+
+def rows_and_covariance():
+    rows = merge_rows(*table())
+    return rows, covariance(rows.X, rows.X, WIDTHS, Hyperparameters.from_log(LOGS[0]))
+
+
+def test_many_degrees_of_freedom_are_equal_noise(monkeypatch):
+    """Student's t is then normal: precisions differ from one by about n_degrees ** -1."""
+    rows, K = rows_and_covariance()
+    monkeypatch.setattr(_evidence, "DEGREES_OF_FREEDOM", 1e9)
+    np.testing.assert_allclose(precisions(rows, K, 0.2)[0], 1.0, atol=1e-6)
+    monkeypatch.undo()
+    assert np.ptp(precisions(rows, K, 0.2)[0]) > 0.1
+
+
+def test_the_precisions_are_those_of_the_function_that_they_give(monkeypatch):
+    """After many rounds they no longer change, and the residuals are those of the process."""
+    rows, K = rows_and_covariance()
+    monkeypatch.setattr(_evidence, "N_ROUNDS", 200)
+    found, variance = precisions(rows, K, 0.2)
+    noise = np.diag(0.2 / (rows.weight * found))
+    mean = K @ np.linalg.solve(K + noise, rows.y)
+    uncertain = np.diag(K - K @ np.linalg.solve(K + noise, K))
+    squares = rows.weight * ((rows.y - mean) ** 2 + uncertain) + rows.within
+    expected = (4 + rows.weight) / (4 + squares / 0.2)
+    expected /= np.average(expected, weights=rows.weight)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert variance == pytest.approx(squares.sum() / rows.weight.sum(), rel=1e-6)
+
+
+def test_three_rounds_come_near(monkeypatch):
+    rows, K = rows_and_covariance()
+    found, _ = precisions(rows, K, 0.2)
+    monkeypatch.setattr(_evidence, "N_ROUNDS", 200)
+    np.testing.assert_allclose(found, precisions(rows, K, 0.2)[0], rtol=0.1)
+
+
+def test_the_search_goes_on_from_where_it_is_told_to():
+    rows = merge_rows(*table(20))
+    best = most_probable(rows, WIDTHS)
+    again = most_probable(rows, WIDTHS, best)
+    np.testing.assert_allclose(logs_of(again), logs_of(best), atol=0.05)
+    np.testing.assert_allclose(best.to_log(), logs_of(best))

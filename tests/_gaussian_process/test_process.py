@@ -208,7 +208,8 @@ def test_leave_one_out_equals_leaving_out():
     assert len(errors) == 24
     np.testing.assert_array_equal(weights, rows.weight)
     for i, error in enumerate(errors):
-        others = process.given(rows.take(np.delete(np.arange(24), i)))
+        rest = np.delete(np.arange(24), i)
+        others = process.given(rows.take(rest), process.precisions[rest])
         expected = rows.y[i] - others.mean(rows.X[i : i + 1])[0]
         assert error == pytest.approx(expected, rel=1e-8, abs=1e-10)
 
@@ -224,6 +225,51 @@ def test_the_score_is_that_of_all_rows():
     assert process.leave_one_out_score() == pytest.approx(expected, rel=1e-10)
 
 
+# -- heavy tails
+
+
+def with_outliers():
+    X, y, _ = table(80)
+    noise = np.random.default_rng(5).standard_normal(80)
+    clean = X[:, 0] + np.sin(2 * X[:, 1])
+    y = clean + 0.1 * noise
+    y[::20] += 8.0
+    return X, y, clean
+
+
+def test_outliers_are_followed_less():
+    """Four rows of eighty, far off, hardly move the function; of equal noise they do."""
+    X, y, clean = with_outliers()
+    process = GaussianProcess.fit(X, y, widths=WIDTHS)
+    equal = GaussianProcess.fit(X, y, widths=WIDTHS, parameters=process.parameters)
+    rest = np.delete(np.arange(80), np.s_[::20])
+    error, of_equal = (np.abs(p.mean(X) - clean)[rest].mean() for p in (process, equal))
+    assert error < of_equal / 2
+    is_outlier = process.rows.y - process.mean(process.rows.X) > 4
+    assert is_outlier.sum() == 4
+    assert process.precisions[is_outlier].max() < process.precisions[~is_outlier].min()
+    assert np.average(process.precisions, weights=process.rows.weight) == pytest.approx(1)
+
+
+def test_the_standard_deviation_has_the_outliers_in_it():
+    """It is that of a measurement, not of the rows that are near the function."""
+    X, y, _ = with_outliers()
+    process = GaussianProcess.fit(X, y, widths=WIDTHS)
+    residuals = y - process.mean(X)
+    spread = process.scale * np.sqrt(process.spread)
+    assert spread == pytest.approx(np.sqrt(np.mean(residuals**2)), rel=0.1)
+    far = np.full((1, 3), 50.0)
+    known = process.std(far, with_noise=False) ** 2
+    np.testing.assert_allclose(process.std(far) ** 2 - known, spread**2, rtol=1e-6)
+
+
+def test_hyperparameters_that_are_given_have_equal_noise():
+    X, y, weight = table()
+    process = GaussianProcess.fit(X, y, weight, widths=WIDTHS, parameters=HELD)
+    np.testing.assert_array_equal(process.precisions, np.ones(25))
+    assert process.spread == HELD.noise
+
+
 # -- many rows
 
 
@@ -234,7 +280,7 @@ def test_no_more_rows_than_allowed(monkeypatch):
     monkeypatch.setattr(
         _process,
         "most_probable",
-        lambda rows, widths: searched.append(rows) or search(rows, widths),
+        lambda rows, *others: searched.append(rows) or search(rows, *others),
     )
     few = {"widths": WIDTHS, "max_rows": 30, "max_search_rows": 20}
     process = GaussianProcess.fit(X, y, seed=1, **few)

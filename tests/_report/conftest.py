@@ -8,8 +8,7 @@ import pytest
 from cases.report import EVIL, TINY
 
 from sknestedae import SupervisedAutoencoder, report
-from sknestedae._report import _figures, _report
-from sknestedae._report._content import Picture
+from sknestedae._report import _report
 
 
 @pytest.fixture(scope="module")
@@ -42,36 +41,23 @@ def card(sae, X, y):
     return report(sae, X, y, cv=3, units={"gap": "eV", "radius": "Å"}, random_state=0)
 
 
-SAVE = _figures._save
-
-
-@pytest.fixture(scope="module", autouse=True)
-def figures_are_made_but_not_rendered():
-    """Leave out what takes most of the time of a tiny report."""
-
-    def save(figure, name, alt, caption):
-        return Picture(name, b"\x89PNG", (100, 100), alt, caption)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_figures, "_save", save)
-        yield
+@pytest.fixture(scope="module")
+def evaluations():
+    """Keep what was computed of an estimator, by itself and by the settings of the report."""
+    return {}
 
 
 @pytest.fixture
-def rendered(monkeypatch):
-    """Render figures after all."""
-    monkeypatch.setattr(_figures, "_save", SAVE)
-    monkeypatch.setattr(_figures, "_DPI", 20)
-
-
-@pytest.fixture
-def with_scores(monkeypatch):
+def with_scores(monkeypatch, evaluations):
     """Write a report of scores that are given, as {(model, metric): a score a fold}."""
     evaluate = _report.evaluate
 
     def write(estimator, X, y, scores, **settings):
         def invent(*args):
-            evaluation = evaluate(*args)
+            key = estimator, repr(settings)
+            if key not in evaluations:
+                evaluations[key] = evaluate(*args)
+            evaluation = evaluations[key]
             rows = evaluation.scores.copy()
             for (model, metric), values in scores.items():
                 own = (rows["model"] == model) & (rows["metric"] == metric)

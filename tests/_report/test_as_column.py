@@ -11,6 +11,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.pipeline import make_pipeline
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_scales
+from sknestedae._report import _as_column
 from sknestedae._report._as_column import earlier_targets, prepared, properties_as_columns
 from sknestedae._report._task import read_task
 
@@ -59,12 +60,14 @@ def test_measured_where_the_material_is_known_and_predicted_elsewhere(settings):
     found = column(task, learnt, places(task.X, "scale1", range(30)))
     assert_array_equal(found[10:], cheap[10:30])
     X = task.frame(0)
-    forest = make_pipeline(prepared(X), ExtraTreesRegressor(random_state=0))
+    forest = make_pipeline(prepared(X), ExtraTreesRegressor(10, random_state=0))
     forest.fit(X.iloc[measured], task.targets[0].values[measured])
     assert_array_equal(found[:10], forest.predict(X.iloc[places(task.X, "scale1", new)]))
 
 
-def test_a_row_with_a_missing_entry_is_no_known_material():
+def test_a_row_with_a_missing_entry_is_no_known_material(monkeypatch):
+    stumps = {"n_estimators": 10, "max_depth": 1, "random_state": 0}  # which learn no row by heart
+    monkeypatch.setattr(_as_column, "forest_settings", lambda *args: stumps)
     tables, y = cheap_and_dear()
     tables = [X.copy() for X in tables]
     for X in tables:

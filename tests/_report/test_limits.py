@@ -120,10 +120,15 @@ def test_verdicts_do_not_contradict_each_other(sae, X, y, with_scores, seed):
     assert f"{words[expected[best]]} {best}, the best of them: MAE" in card.html
 
 
-@pytest.mark.parametrize("verdict", [-1, 0, 1])
-def test_a_baseline_with_the_same_information_is_named(with_scores, verdict):
+@pytest.fixture(scope="module")
+def chain():
     tables, y = cheap_and_dear()
-    nae = NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(tables, y)
+    return NestedAutoencoder(n_components=2, max_iter=1, random_state=0).fit(tables, y)
+
+
+@pytest.mark.parametrize("verdict", [-1, 0, 1])
+def test_a_baseline_with_the_same_information_is_named(chain, with_scores, verdict):
+    tables, y = cheap_and_dear()
     own = np.array([1.0, 1.1, 1.2])
     line, forest = own + {-1: -0.5, 0: np.array([-0.1, 0.1, 0]), 1: 0.5}[verdict], own + 1
     scores = {
@@ -131,7 +136,7 @@ def test_a_baseline_with_the_same_information_is_named(with_scores, verdict):
         (f"{AS_COLUMN}ridge regression", "MAE"): line,
         (f"{AS_COLUMN}extra-trees forest", "MAE"): forest,
     }
-    card = with_scores(nae, tables, y, scores, cv=3)
+    card = with_scores(chain, tables, y, scores, cv=3)
     name = "ridge regression with the predicted property as a column"
     told = [limit for limit in card.limits if name in limit]
     text = "".join(Parser(card.html).text)

@@ -96,7 +96,7 @@ def test_a_pipeline(X, y):
     assert "Reconstruction of each column" in [t["caption"][:29] for t in page.tables]
 
 
-def test_a_list_of_tables_is_the_one_table(rendered):
+def test_a_list_of_tables_is_the_one_table():
     tables, targets = two_scales()
     groups = [None, np.resize(["u", "v", "w"], 30)]
     nae = NestedAutoencoder(n_components=2, max_iter=3, random_state=0).fit(tables, targets)

@@ -362,8 +362,19 @@ def test_a_column_of_no_values_is_refused(estimator, make, values):
 def test_a_target_of_no_values_is_refused(estimator, make, values):
     with pytest.raises((TypeError, ValueError), match=r"y (holds|has dtype)|Complex data"):
         estimator.fit(X, make(values))
-    with pytest.raises((TypeError, ValueError), match=r"y (holds|has dtype)|Complex data"):
-        fitted().score(X, make(values))
+
+
+@pytest.fixture(scope="module")
+def known_model():
+    """Give a fitted model, to be read alone."""
+    return fitted()
+
+
+@pytest.mark.parametrize("values", NO_VALUES.values(), ids=NO_VALUES)
+def test_a_target_of_no_values_has_no_score(known_model, values):
+    for make in (lambda v: v, np.array, *AS_COLUMN.values(), as_frame):
+        with pytest.raises((TypeError, ValueError), match=r"y (holds|has dtype)|Complex data"):
+            known_model.score(X, make(values))
 
 
 @pytest.mark.parametrize("values", NO_VALUES.values(), ids=NO_VALUES)

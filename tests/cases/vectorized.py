@@ -10,7 +10,7 @@ from sknestedae import SupervisedAutoencoder
 
 # Weights in float64 differ by no more than this, after 200 steps and more.
 ATOL = 1e-5
-SMALL = {"n_components": 3, "hidden_layer_sizes": (8,), "max_iter": 25, "batch_size": 16}
+SMALL = {"n_components": 3, "hidden_layer_sizes": (8,), "max_iter": 10, "batch_size": 16}
 
 
 def data(n_rows=130, incomplete=True):

@@ -59,7 +59,7 @@ def quietly(*args, **kwargs):
 # Known answers
 
 
-def test_a_value_is_met_in_truth():
+def test_a_value_is_met_in_truth(whole_search):
     """The network knows the target to a hundredth; a tolerance of a tenth leaves room for that."""
     estimator, X, y = linear()
     error = np.abs(estimator.predict(X) - y).max()
@@ -70,7 +70,7 @@ def test_a_value_is_met_in_truth():
     assert np.abs(true - 1.2).max() <= 0.1 + 2 * error
 
 
-def test_a_maximum_is_at_the_corner():
+def test_a_maximum_is_at_the_corner(whole_search):
     estimator, X, _ = linear()
     design = propose(estimator, X, "max", n_candidates=1, domain_weight=0, random_state=0)
     best = design.X.iloc[0]
@@ -84,7 +84,7 @@ def test_a_maximum_is_at_the_corner():
     assert design.prediction[0] > estimator.predict(X).max()
 
 
-def test_the_price_of_the_domain_keeps_candidates_near():
+def test_the_price_of_the_domain_keeps_candidates_near(whole_search):
     estimator, X, _ = linear()
     bounds = dict.fromkeys("abc", (-9, 9))
     distances = [
@@ -142,7 +142,7 @@ def test_the_best_row_of_a_library_is_found():
     assert_allclose(design.prediction[0], estimator.predict(library).max())
 
 
-def test_no_other_category_of_the_best_is_better():
+def test_no_other_category_of_the_best_is_better(whole_search):
     estimator, X, _ = one_scale()
     design = quietly(estimator, X, "max", n_candidates=2, domain_weight=0.0)
     for kind in "pqr":
@@ -633,7 +633,7 @@ def test_a_spectrum_is_wanted_channel_by_channel():
     assert design.to_frame().shape == (2, 1 + 2 * N_CHANNELS + 5)
 
 
-def test_a_gaussian_process_tells_how_sure_a_candidate_is():
+def test_a_gaussian_process_tells_how_sure_a_candidate_is(whole_search):
     rng = np.random.RandomState(0)
     X = pd.DataFrame(rng.normal(size=(40, 3)), columns=["a", "b", "c"])
     sae = SupervisedAutoencoder(2, predictor="gaussian_process", max_iter=5, random_state=0)
