@@ -46,11 +46,11 @@ def test_what_was_frozen_can_be_saved():
 @pytest.mark.parametrize("callbacks", [None, [Freeze(100)]])
 def test_moments_have_the_shapes_of_their_parameters(callbacks):
     X, y = regression()
-    fitted = SupervisedAutoencoder(**TINY, callbacks=callbacks).fit(X, y)
+    fitted = SupervisedAutoencoder(**TINY, batch_size=30, callbacks=callbacks).fit(X, y)
     state = _state.get_state(fitted.net_)
     for name, parameter in fitted.net_.module_.named_parameters():
         assert state["optimizer"][f"exp_avg/{name}"].shape == tuple(parameter.shape)
-        assert state["optimizer"][f"step/{name}"] == 10
+        assert state["optimizer"][f"step/{name}"] == 5 * 2  # epochs, of two batches each
 
 
 def test_state_goes_from_one_tensor_to_many_and_back():
