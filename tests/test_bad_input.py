@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases.supervised import TINY, mixed_table, regression
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 
@@ -263,7 +263,8 @@ def test_divergence_keeps_the_best_epoch():
         sae.fit(X, y)
     assert sae.best_iter_ == 3
     healthy = SupervisedAutoencoder(**{**settings, "max_iter": 3}).fit(X, y)
-    assert_array_equal(sae.predict(X), healthy.predict(X))
+    # with a callback, parameters are trained one by one: the same steps but for rounding
+    assert_allclose(sae.predict(X), healthy.predict(X), rtol=1e-10)
 
 
 def test_divergence_in_the_first_epoch():
@@ -334,7 +335,7 @@ def test_interrupt_while_an_epoch_is_judged(monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("torch.nn.utils.get_total_norm", interrupt)
+    monkeypatch.setattr("sknestedae._training._net.AutoencoderNet.is_finite", interrupt)
     sae = SupervisedAutoencoder(**TINY)
     with pytest.raises(KeyboardInterrupt):
         sae.fit(X, y)

@@ -49,12 +49,7 @@ class BestEpoch(Callback):
         """Start anew."""
         patience = math.inf if self.patience is None else self.patience
         self._epochs = BestEpochs([self.tol], [patience], [net.warm_up])
-        state = net.module_.state_dict()  # shares the parameters' memory
-        self._live = list(state.values())
-        if net.has_one_tensor:
-            of_parameters = {name for name, _ in net.module_.named_parameters()}
-            buffers = [value for name, value in state.items() if name not in of_parameters]
-            self._live = [net.flat_parameters.values, *buffers]
+        self._live = net.live_tensors()
         self._kept = [tensor.clone() for tensor in self._live]
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:

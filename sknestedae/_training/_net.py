@@ -293,6 +293,19 @@ class AutoencoderNet(NeuralNet):
         self.optimizer_.step()
         return step
 
+    def live_tensors(self) -> list[Tensor]:
+        """Give the parameters and buffers as they are in training, in as few tensors as there are.
+
+        They share their memory, so that a copy of them is a copy of the network now.
+        """
+        state = self.module_.state_dict()
+        if not self.has_one_tensor:
+            return list(state.values())
+        of_parameters = {name for name, _ in self.module_.named_parameters()}
+        buffers = [value for name, value in state.items() if name not in of_parameters]
+        assert self.flat_parameters is not None
+        return [self.flat_parameters.values, *buffers]
+
     def is_finite(self) -> bool:
         """Tell whether all parameters are finite."""
         if self.has_one_tensor and torch.device(self.device).type == "cpu":

@@ -79,12 +79,15 @@ CASES = {
     "many targets": {"target": Layout(3), "unlabelled": True, "weights": True},
     "classes": {"target": Layout(0, (3,)), "unlabelled": True},
     "no target": {"target": None},
-    "target not at hand": {"no_target": True},
+    "target not at hand": {"no_target": True, "alpha": 0.2},
     "dropout": {"dropout": 0.4},
     "dropout, blocks": {"dropout": 0.2, "blocks": SEVERAL, "missing": True},
     "penalties": {"l1": 0.3, "alpha": 0.2, "blocks": SEVERAL},
     "no hidden layers": {"sizes": ()},
     "no hidden layers, blocks": {"sizes": (), "blocks": SEVERAL, "missing": True},
+    "low bounds": {"bounds": ((-0.5, -2.0), None), "target": Layout(2)},
+    "high bounds": {"bounds": (None, (0.1, 1.0)), "target": Layout(2), "unlabelled": True},
+    "both bounds": {"bounds": ((-0.5, 1.0), (1.0, 3.0)), "target": Layout(2), "dropout": 0.2},
     "one row": {"n_rows": 1},
     "all of it": {
         "blocks": SEVERAL,
@@ -113,6 +116,7 @@ def make(
     blocks=ONE,
     target=ONE_OUTPUT,
     target_block=None,
+    bounds=(None, None),
     activation="tanh",
     latent_activation="identity",
     losses=("squared_error", "squared_error"),
@@ -143,7 +147,12 @@ def make(
         dropout=dropout,
         target_layout=target,
         target_block=target_block,
+        target_bounds=[None if own is None else own[0] for own in bounds],
     ).to(dtype)
+    if bounds != (None, None):
+        # of a stack, each network has its own
+        low, high = (torch.zeros(2) if own is None else torch.tensor(own) for own in bounds)
+        module.set_target_bounds((low - 0.1 * seed).to(dtype), (high + 0.2 * seed).to(dtype))
     with torch.no_grad():
         for own in module.parameters():  # of flags of absence, too, which begin with 0
             own.normal_(generator=generator)
@@ -400,6 +409,7 @@ FITS = {
     "cosine": {"learning_rate": "cosine"},
     "plateau": {"learning_rate": "plateau", "n_iter_no_change": 2, "learning_rate_init": 0.1},
     "losses": {"reconstruction_loss": "huber", "prediction_loss": "absolute_error"},
+    "bounds": {"target_bounds": (-10, 20)},
 }
 
 
@@ -497,7 +507,6 @@ WITHOUT = {
         {"blocks": [("one", DenseBlock(), [0, 1])], "block_dropout": 0.5},
         "hides blocks",
     ),
-    "bounds": ({"target_bounds": (-50, None)}, "a layer Bounded"),
     "a forward of its own": (block_of(Scaled), "a layer Scaled"),
     "another argument": (block_of(steep), "a layer LeakyReLU"),
     "a layer twice": (block_of(twice), "used twice"),
