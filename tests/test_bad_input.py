@@ -257,7 +257,7 @@ class Spoil(Callback):
 
 def test_divergence_keeps_the_best_epoch():
     X, y = regression()
-    settings = {**TINY, "learning_rate": "constant"}
+    settings = {**TINY, "learning_rate": "constant", "predictor": "network"}
     sae = SupervisedAutoencoder(**settings, callbacks=[Spoil(4)])
     with pytest.warns(DivergenceWarning, match=r"epoch 4.*best epoch, 3, .*learning_rate_init"):
         sae.fit(X, y)

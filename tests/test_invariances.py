@@ -41,6 +41,8 @@ TINY = {"hidden_layer_sizes": (4,), "max_iter": 4, "batch_size": 16, "random_sta
 def make(kind, **kwargs):
     """Make an estimator that is quick to fit."""
     parameters = {**TINY, **kwargs}
+    if kind in ("chain", "regressor"):  # to a Gaussian process, weights say how sure a row is
+        parameters.setdefault("predictor", "network")
     if kind == "chain":
         early = parameters.pop("early_stopping", False)
         one = SupervisedAutoencoder(2, early_stopping=early, **parameters)
