@@ -72,3 +72,7 @@ def test_rows_of_a_confusion_are_true_classes(monkeypatch):
     assert ax.get_ylabel() == "Measured kind"
     counts = {(text.get_position()[::-1]): text.get_text() for text in ax.texts}
     assert counts == {(0, 0): "1", (0, 1): "2", (1, 1): "2", (2, 0): "1"}
+
+
+def test_a_name_is_no_formula():
+    assert _figures._name("of $x$ and $y$", 40) == r"of \$x\$ and \$y\$"
