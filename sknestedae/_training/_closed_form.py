@@ -291,6 +291,36 @@ def _has_hooks(parameter: nn.Parameter) -> bool:
     return bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)
 
 
+class _Snapshot:
+    """What the layers of a network are, to tell whether they still are.
+
+    A callback may change them in the middle of an epoch.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        layers = list(module.modules())
+        self._parameters = list(module.parameters())
+        self._hooks = [own for layer in layers for own in _hooks(layer)]
+        self._attributes = [vars(layer) for layer in layers]
+        within = [own for layer in layers for own in (layer._modules, layer._parameters)]
+        self._counts = [(own, len(own)) for own in within]
+        self._parts = [(own, name, part) for own in within for name, part in own.items()]
+
+    def is_current(self) -> bool:
+        """Tell whether all layers and parameters are the same, without hooks."""
+        return not (
+            any(self._hooks)
+            or any("forward" in own for own in self._attributes)
+            or any(len(own) != count for own, count in self._counts)
+            or any(own.get(name) is not part for own, name, part in self._parts)
+            or any(map(_has_hooks, self._parameters))
+        )
+
+
 # ---------------------------------------------------------------------------------------------
 # The network
 
@@ -360,18 +390,12 @@ class ClosedForm:
     def __init__(
         self, module: AutoencoderModule, objective: Objective, flat: FlatParameters
     ) -> None:
+        self.check(module, objective)
         self._predicted: np.ndarray | None = None
         self._gradients = flat.arrays[1]
-        self._parameters = flat.parameters
         self._terms: Sequence[Term] = objective.terms
         self._module = module
-        self.check(module, objective)
-        layers = list(module.modules())
-        self._hooks = [own for layer in layers for own in _hooks(layer)]
-        self._own_forwards = [vars(layer) for layer in layers]
-        within = [own for layer in layers for own in (layer._modules, layer._parameters)]
-        self._counts = [(own, len(own)) for own in within]
-        self._parts = [(own, name, part) for own in within for name, part in own.items()]
+        self._snapshot = _Snapshot(module)
         compiler = _Compiler(flat)
         self._encoders = [compiler.chain(one) for one in module.block_encoders.values()]
         self._joins_first = not any(own.layers for own in self._encoders)
@@ -405,17 +429,8 @@ class ClosedForm:
         )
 
     def is_current(self) -> bool:
-        """Tell whether all layers are those that this was made of, without hooks.
-
-        A callback may change them in the middle of an epoch.
-        """
-        return not (
-            any(self._hooks)
-            or any("forward" in own for own in self._own_forwards)
-            or any(len(own) != count for own, count in self._counts)
-            or any(own.get(name) is not part for own, name, part in self._parts)
-            or any(map(_has_hooks, self._parameters))
-        )
+        """Tell whether the network is still the one that this was made of."""
+        return self._snapshot.is_current()
 
     def prediction(self) -> Tensor | None:
         """Give the prediction of the last step's rows, None without a target."""
