@@ -341,7 +341,7 @@ def searches(report: Report) -> None:
     perceptron = make_pipeline(
         StandardScaler(),
         MLPRegressor(
-            (PAPER["n_components"], *PAPER["predictor_hidden_layer_sizes"]),
+            hidden_layer_sizes=(PAPER["n_components"], *PAPER["predictor_hidden_layer_sizes"]),
             batch_size=PAPER["batch_size"],
             max_iter=arguments["estimator"].max_iter,
             n_iter_no_change=arguments["estimator"].max_iter,
