@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 
+import cases.steps
 import numpy as np
 import pytest
 import torch
 from cases.kinds import make_dual, make_kinds
 from cases.nested import AB, two_scales
+from cases.steps import N_EPOCHS, SMALL, data
 from cases.supervised import mixed_table
 from sklearn.base import clone
 from skorch.callbacks import Callback
@@ -323,25 +325,9 @@ def test_dropout_that_is_not_in_training_drops_nothing():
 
 # -- whole fits
 
-N_EPOCHS = 6
-SMALL = {
-    "n_components": 2,
-    "hidden_layer_sizes": (5,),
-    "max_iter": N_EPOCHS,
-    "batch_size": 7,
-    "learning_rate": "constant",
-    "random_state": 0,
-}
-
-
-def data(n_rows=20):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, 4))
-    return X, X[:, 0] + X[:, 1] ** 2
-
 
 def sae(**settings):
-    return SupervisedAutoencoder(**{**SMALL, **settings})
+    return cases.steps.sae(**{"learning_rate": "constant", **settings})
 
 
 @pytest.fixture

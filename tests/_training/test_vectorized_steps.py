@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from cases.blocks import SpectrumBlock
+from cases.steps import data, sae
 from numpy.testing import assert_allclose
 
 from sknestedae import SupervisedAutoencoder
@@ -15,24 +16,6 @@ from sknestedae._training import _vectorized_training
 from sknestedae._training._concurrent import run_concurrently
 from sknestedae._training._vectorized_steps import AutogradSteps, ClosedFormSteps, make_steps
 from sknestedae.exceptions import DivergenceError
-
-SMALL = {
-    "n_components": 2,
-    "hidden_layer_sizes": (5,),
-    "max_iter": 6,
-    "batch_size": 7,
-    "random_state": 0,
-}
-
-
-def data(n_rows=20):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, 4))
-    return X, X[:, 0] + X[:, 1] ** 2
-
-
-def sae(**settings):
-    return SupervisedAutoencoder(**{**SMALL, **settings})
 
 
 @pytest.fixture
