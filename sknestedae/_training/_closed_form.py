@@ -37,7 +37,10 @@ class Unsupported(Exception):
 
 
 # ---------------------------------------------------------------------------------------------
-# Layers: each keeps what its gradient needs
+# Layers. ``forward`` turns inputs of shape (..., n_samples, n_inputs) into outputs, and keeps what
+# the gradient needs. ``backward`` takes the gradient of the outputs, which it may change in place;
+# it sets the gradients of the layer's own parameters, and gives that of the inputs, which may be
+# None where no layer before it has parameters.
 
 
 class _Linear:
