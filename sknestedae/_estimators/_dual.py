@@ -85,7 +85,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         How the learning rate changes.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch.
-    max_iter : int, default=300
+    max_iter : int, default=100
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
@@ -210,7 +210,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         batch_size="auto",
         learning_rate="cosine",
         learning_rate_init=3e-3,
-        max_iter=300,
+        max_iter=100,
         shuffle=True,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -346,7 +346,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         Error of a decoded number; a category's is the cross-entropy.
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoders' weights.
-    alpha : float or "auto", default=1e-3
+    alpha : float or "auto", default="auto"
         Strength of the L2 penalty on all weights, as in :class:`SupervisedAutoencoderClassifier`.
     beta : float or None, default=None
         None: latents are points. A number: weight of their divergence from N(0, 1), as in
@@ -367,7 +367,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         How the learning rate changes.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch.
-    max_iter : int, default=300
+    max_iter : int, default=100
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
@@ -475,7 +475,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         latent_activation="identity",
         reconstruction_loss="squared_error",
         l1=0.0,
-        alpha=1e-3,
+        alpha="auto",
         beta=None,
         dropout=0.0,
         categorical_features="from_dtype",
@@ -485,7 +485,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         batch_size="auto",
         learning_rate="cosine",
         learning_rate_init=3e-3,
-        max_iter=300,
+        max_iter=100,
         shuffle=True,
         early_stopping="auto",
         validation_fraction=0.1,

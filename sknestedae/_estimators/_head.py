@@ -24,6 +24,8 @@ from .._tables._target import NumericTarget
 # With more distinct rows that are labelled, predictor="auto" leaves the target to the network; a
 # Gaussian process that is asked for takes so many of them.
 MOST_ROWS = 2000
+# With more outputs, each of which would have a process, predictor="auto" takes the network.
+MOST_OUTPUTS = 10
 # A value farther from the mean than so many standard deviations counts as one so far: its square
 # is then finite, and so is the prediction.
 _FARTHEST = 1e100
@@ -339,7 +341,7 @@ def choose_head(
     y = encoded.values.astype(np.float64)
     if encoded.measured is not None:
         y[~encoded.measured] = np.nan
-    if predictor == "auto" and _has_many_rows(own, y, passed):
+    if predictor == "auto" and (y.shape[1] > MOST_OUTPUTS or _has_many_rows(own, y, passed)):
         return None
     head = Head.fit(own, dense.is_number, y, sample_weight, passed, n_columns=n_columns, seed=seed)
     # not better than the mean, or not known: NaN is not above 0 either
