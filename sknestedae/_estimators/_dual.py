@@ -346,7 +346,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         Error of a decoded number; a category's is the cross-entropy.
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoders' weights.
-    alpha : float or "auto", default="auto"
+    alpha : float or "auto", default=1e-3
         Strength of the L2 penalty on all weights, as in :class:`SupervisedAutoencoderClassifier`.
     beta : float or None, default=None
         None: latents are points. A number: weight of their divergence from N(0, 1), as in
@@ -475,7 +475,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         latent_activation="identity",
         reconstruction_loss="squared_error",
         l1=0.0,
-        alpha="auto",
+        alpha=1e-3,
         beta=None,
         dropout=0.0,
         categorical_features="from_dtype",

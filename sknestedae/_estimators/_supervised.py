@@ -146,8 +146,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
         it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
     batch_size : int or "auto", default="auto"
-        Number of rows in a training step. "auto" grows with the number of rows, from 8 to 1024, so
-        that an epoch has 16 to 32 steps of tables of 128 to 32,000 rows.
+        Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
         "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
         "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
@@ -656,8 +655,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
         it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
     batch_size : int or "auto", default="auto"
-        Number of rows in a training step. "auto" grows with the number of rows, from 8 to 1024, so
-        that an epoch has 16 to 32 steps of tables of 128 to 32,000 rows.
+        Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
         "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
         "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.

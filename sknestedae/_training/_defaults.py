@@ -6,12 +6,8 @@ import numpy as np
 
 
 def auto_batch_size(n_samples: int) -> int:
-    """Give the number of rows in a batch that suits a number of rows: 8 to 1024.
-
-    A network learns by steps, not by epochs: from 128 to 32,767 rows an epoch has 16 to 32 of
-    them, so that one number of epochs suits all of these.
-    """
-    return int(np.clip(2 ** int(np.log2(max(n_samples, 16) / 16)), 8, 1024))
+    """Give the number of rows in a batch that suits a number of rows: 32 to 1024."""
+    return int(np.clip(2 ** int(np.log2(max(n_samples, 1) / 16)), 32, 1024))
 
 
 # The strength of the L2 penalty that alpha="auto" gives many rows: of numbers, and of classes.

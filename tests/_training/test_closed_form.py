@@ -336,7 +336,7 @@ def steps(monkeypatch):
     taken, step = [], ClosedForm.step
 
     def spy(self, rows, factors):
-        taken.append(len(rows.inputs[0]))
+        taken.append(len(rows.given[0]))
         return step(self, rows, factors)
 
     monkeypatch.setattr(ClosedForm, "step", spy)
