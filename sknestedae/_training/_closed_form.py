@@ -582,8 +582,10 @@ class ClosedForm:
 
 
 def _clipped(values: np.ndarray, limit: float) -> np.ndarray:
-    """Clip values where there is a limit: the copy is made once for many batches."""
-    return values if np.isinf(limit) else np.clip(values, -limit, limit)
+    """Clip values, of many batches at once; without a copy where none is beyond the limit."""
+    if np.isinf(limit) or not values.size or (-values.min() <= limit and values.max() <= limit):
+        return values
+    return np.clip(values, -limit, limit)
 
 
 def _add(total: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:

@@ -27,8 +27,8 @@ class DenseBlock(Block):
         their sum stays.
     clip : float or None, default=5.0
         A number farther from its column's mean than so many standard deviations enters the
-        encoder as one that is so far. It is reconstructed, and compared, as it is. At least 1;
-        None: no limit.
+        encoder as one that is so far; what is reconstructed is the number itself. At least 1.
+        None: no limit, nor is there one with ``standardize=False``.
 
     See Also
     --------
@@ -54,8 +54,11 @@ class DenseBlock(Block):
         """Make a module without weights, of shape (n_samples, layout.n_values)."""
         p = check_fraction("dropout", getattr(self, "dropout", 0.0))
         limit = getattr(self, "clip", None)
-        # from 1 on, so that the 0 and 1 of categories stay
-        layers: list[nn.Module] = [] if limit is None else [Clip(check_at_least("clip", limit, 1))]
+        if limit is not None:  # from 1 on, so that the 0 and 1 of categories stay
+            limit = check_at_least("clip", limit, 1)
+        layers: list[nn.Module] = []
+        if limit is not None and layout.n_numeric and layout.is_standardized:
+            layers.append(Clip(limit))
         if p:
             layers.append(Dropout(p))
         encoder = nn.Sequential(*layers) if len(layers) > 1 else (layers or [nn.Identity()])[0]
