@@ -539,7 +539,9 @@ class ClippedBack(DenseBlock):
     """Clips what its decoder is given, too."""
 
     def make_decoder(self, layout, n_inputs):
-        return nn.Sequential(self.make_encoder(Layout(n_inputs))[0], nn.Linear(n_inputs, 3))
+        return nn.Sequential(
+            self.make_encoder(Layout(n_inputs))[0], nn.Linear(n_inputs, layout.n_values)
+        )
 
 
 def test_what_is_clipped_on_the_way_back_has_none(steps):
