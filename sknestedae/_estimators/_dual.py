@@ -85,7 +85,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         How the learning rate changes.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch.
-    max_iter : int, default=100
+    max_iter : int, default=300
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
@@ -210,7 +210,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         batch_size="auto",
         learning_rate="cosine",
         learning_rate_init=3e-3,
-        max_iter=100,
+        max_iter=300,
         shuffle=True,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -367,7 +367,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         How the learning rate changes.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch.
-    max_iter : int, default=100
+    max_iter : int, default=300
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
@@ -485,7 +485,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         batch_size="auto",
         learning_rate="cosine",
         learning_rate_init=3e-3,
-        max_iter=100,
+        max_iter=300,
         shuffle=True,
         early_stopping="auto",
         validation_fraction=0.1,

@@ -152,7 +152,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
-    max_iter : int, default=100
+    max_iter : int, default=200
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
@@ -305,7 +305,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         batch_size="auto",
         learning_rate="cosine",
         learning_rate_init=3e-3,
-        max_iter=100,
+        max_iter=200,
         shuffle=True,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -661,7 +661,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
-    max_iter : int, default=100
+    max_iter : int, default=200
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.

@@ -158,7 +158,12 @@ def column_usage(estimator, stage=None, *, threshold=0.01):
     >>> from sknestedae.inspection import column_usage
     >>> X = np.random.RandomState(0).normal(size=(100, 3))
     >>> sae = SupervisedAutoencoder(
-    ...     1, hidden_layer_sizes=(), reconstruction_weight=0, l1=0.03, max_iter=300, random_state=0
+    ...     1,
+    ...     hidden_layer_sizes=(),
+    ...     reconstruction_weight=0,
+    ...     l1=0.03,
+    ...     max_iter=300,
+    ...     random_state=0,
     ... )
     >>> column_usage(sae.fit(X, X[:, 1]))["used"].to_list()
     [False, True, False]
