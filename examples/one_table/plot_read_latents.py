@@ -131,7 +131,7 @@ print(table.round(2).to_string())
 # %%
 # Two latents are a map to look at, not the best model there is: with more of them, the
 # reconstruction and the imputation improve, and :ref:`the search for their number
-# <sphx_glr_auto_examples_plot_search_components.py>` tells how far.
+# <sphx_glr_auto_examples_one_table_plot_search_components.py>` tells how far.
 #
 # .. rubric:: References
 #

@@ -73,7 +73,7 @@ UNITS = {"gap": "eV", "efficiency": "%", **data.units} if data.units else {}
 IN_EV, IN_PERCENT = (" (eV)", " (%)") if data.units else ("", "")
 
 # %%
-# As in :ref:`the example of this chain <sphx_glr_auto_examples_plot_nest_perovskites.py>`, cells
+# As in :ref:`the example of this chain <sphx_glr_auto_examples_chains_plot_nest_perovskites.py>`, cells
 # of one composition are held out together, and the commonest is not held out.
 
 X, y = stack_scales(
