@@ -118,7 +118,8 @@ html_css_files = ["custom.css"]
 html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
-    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
+    "navbar_align": "left",
+    "navbar_start": ["navbar-logo", "version-switcher"],
     "primary_sidebar_end": [],
     "icon_links": [
         {"name": "Repository", "url": addresses["Source"], "icon": "fa-brands fa-github"}
