@@ -73,8 +73,9 @@ UNITS = {"gap": "eV", "efficiency": "%", **data.units} if data.units else {}
 IN_EV, IN_PERCENT = (" (eV)", " (%)") if data.units else ("", "")
 
 # %%
-# As in :ref:`the example of this chain <sphx_glr_auto_examples_chains_plot_nest_perovskites.py>`, cells
-# of one composition are held out together, and the commonest is not held out.
+# As in :ref:`the example of this chain
+# <sphx_glr_auto_examples_chains_plot_nest_perovskites.py>`, cells of one composition are held out
+# together, and the commonest is not held out.
 
 X, y = stack_scales(
     [data.crystals, data.devices], [data.gap, data.pce], names=["crystal", "device"]
