@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import matplotlib
-from sphinx_gallery.sorting import ExplicitOrder
 
 # The gallery looks up the names that an example imports without running it.
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sphinx_gallery.sorting import ExplicitOrder
 
 import sknestedae
 
