@@ -74,6 +74,7 @@ ORDER = {
         "_nested_functions",
         "_patches",
         "_perovskites",
+        "_made_perovskites",
         "_phonon_dos",
     ],
     "_layers": [
