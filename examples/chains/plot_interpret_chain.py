@@ -37,6 +37,7 @@ from sknestedae.inspection import integrated_gradients, latent_correlations
 from sknestedae.plotting import ComponentsDisplay, TraversalDisplay
 
 torch.set_num_threads(1)  # enough for networks as small as these
+# sphinx_gallery_thumbnail_number = 3
 
 folder = os.environ.get("SKNESTEDAE_DATA")
 try:

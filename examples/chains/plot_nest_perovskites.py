@@ -33,6 +33,7 @@ from sknestedae.datasets import fetch_perovskites, make_perovskites
 from sknestedae.plotting import LatentDisplay, NestedDisplay
 
 torch.set_num_threads(1)  # enough for networks as small as these
+# sphinx_gallery_thumbnail_number = 2
 
 folder = os.environ.get("SKNESTEDAE_DATA")
 try:

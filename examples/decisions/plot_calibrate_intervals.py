@@ -31,6 +31,7 @@ from sknestedae.datasets import fetch_perovskites, make_perovskites
 from sknestedae.model_selection import batched_training
 
 torch.set_num_threads(1)  # enough for networks as small as these
+# sphinx_gallery_thumbnail_number = 3
 
 folder = os.environ.get("SKNESTEDAE_DATA")
 try:

@@ -36,6 +36,7 @@ from sknestedae.design import propose
 from sknestedae.model_selection import batched_training
 
 torch.set_num_threads(1)  # enough for networks as small as these
+# sphinx_gallery_thumbnail_number = 2
 POSITIVE = (0, None)  # what an efficiency can be
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.6"
 

@@ -29,6 +29,7 @@ from sknestedae.datasets import fetch_perovskites, make_perovskites
 from sknestedae.plotting import HistoryDisplay, LatentDisplay, ReconstructionDisplay
 
 torch.set_num_threads(1)  # enough for a network as small as this
+# sphinx_gallery_thumbnail_number = 2
 
 folder = os.environ.get("SKNESTEDAE_DATA")
 try:
