@@ -75,7 +75,9 @@ print(f"{len(crystals)} crystals and {len(devices)} cells are held out")
 # Of the crystals alone, cross-validated: the networks of all folds and numbers are trained in one
 # run. The gap is served by few latents, the columns need more.
 
-sae = SupervisedAutoencoder(prediction_weight=10.0, max_iter=60, random_state=0)
+sae = SupervisedAutoencoder(
+    predictor="network", prediction_weight=10.0, max_iter=60, random_state=0
+)
 is_learnt = np.isin(data.crystal_formula, groups[train])
 display = ComponentsDisplay.from_estimator(
     sae,
@@ -89,7 +91,9 @@ display = ComponentsDisplay.from_estimator(
 # The chain, with as many latents as the columns of the crystals ask for:
 
 n_latents = display.chosen_["reconstruction"]
-device = SupervisedAutoencoder(8, target_bounds=(0, None), max_iter=60, random_state=0)
+device = SupervisedAutoencoder(
+    8, predictor="network", target_bounds=(0, None), max_iter=60, random_state=0
+)
 stages = [
     ("crystal", sae.set_params(n_components=n_latents, max_iter=150), "crystal"),
     ("device", device, "device"),

@@ -78,7 +78,11 @@ for scale in ("crystal", "device"):
 # efficiency is not negative: ``target_bounds`` says so.
 
 crystal = SupervisedAutoencoder(
-    12, predictor_hidden_layer_sizes=(100,), prediction_weight=10.0, random_state=0
+    12,
+    predictor_hidden_layer_sizes=(100,),
+    prediction_weight=10.0,
+    max_iter=300,
+    random_state=0,
 )
 device = SupervisedAutoencoder(18, target_bounds=(0, None), max_iter=200, random_state=0)
 nae = NestedAutoencoder([("crystal", crystal, "crystal"), ("device", device, "device")])

@@ -3,7 +3,7 @@
 Calibrate intervals by what will be new
 =======================================
 
-How far is a predicted band gap from the true one? MAPIE turns the errors of networks on rows that
+How far is a predicted band gap from the true one? MAPIE turns the errors of models on rows that
 they did not learn from into intervals that hold nine true values in ten. But which rows? We
 calibrate by single crystals and by metals, and look at crystals of metals that are new.
 """
@@ -48,8 +48,8 @@ print(f"{len(X)} crystals of {len(np.unique(metals))} metals or mixtures of them
 # Two ways to calibrate
 # ---------------------
 # A fifth of the metals is held out: the crystals that we will be asked about. Of the others,
-# ``CrossConformalRegressor`` makes five folds, trains a network on each four, and takes the errors
-# on the fifth. With ``KFold`` these are errors on crystals whose metals the network has seen in
+# ``CrossConformalRegressor`` makes five folds, fits a model to each four, and takes the errors
+# on the fifth. With ``KFold`` these are errors on crystals whose metals the model has seen in
 # other crystals; with ``GroupKFold``, on crystals of metals that it has not seen. Within
 # ``batched_training`` the networks are trained at once.
 

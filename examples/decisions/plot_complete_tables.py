@@ -65,7 +65,9 @@ imputers = {
     "Nearest neighbours": make_pipeline(StandardScaler(), KNNImputer()),
     "Forests in turn": forests,
 }
-autoencoder = SupervisedAutoencoder(12, random_state=0).fit(train, data.gap[train.index])
+autoencoder = SupervisedAutoencoder(12, max_iter=300, random_state=0).fit(
+    train, data.gap[train.index]
+)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)  # of the rounds, see above
     for imputer in imputers.values():
@@ -148,7 +150,7 @@ commonest = data.device_composition.mode()[0]
 folds = ScaleKFold(5, shuffle=True, random_state=0).split(X, y, groups)
 train, test = next((train, test) for train, test in folds if commonest not in groups[test])
 train = train[groups[train] != "FAPbBr3"]
-settings = {"max_iter": 60, "random_state": 0}
+settings = {"predictor": "network", "max_iter": 60, "random_state": 0}
 stages = [
     ("crystal", SupervisedAutoencoder(12, **settings), "crystal"),
     ("device", SupervisedAutoencoder(18, target_bounds=(0, None), **settings), "device"),

@@ -66,15 +66,17 @@ print(f"Cells of one kind scatter by {scatter:.1f} (standard deviation, in the m
 # what they gave.
 
 
+# few epochs, as many ensembles are trained; networks whose disagreement is the spread
+NETWORK = {"predictor": "network", "max_iter": 40}
+
+
 def learn(known, random_state):
     """Fit an ensemble of chains to the crystals and to some of the cells."""
     stages = [
-        ("crystal", SupervisedAutoencoder(12), "crystal"),
-        ("cell", SupervisedAutoencoder(18, target_bounds=POSITIVE), "cell"),
+        ("crystal", SupervisedAutoencoder(12, **NETWORK), "crystal"),
+        ("cell", SupervisedAutoencoder(18, target_bounds=POSITIVE, **NETWORK), "cell"),
     ]
-    chain = NestedAutoencoder(
-        stages, n_members=5, bootstrap=True, max_iter=40, random_state=random_state
-    )
+    chain = NestedAutoencoder(stages, n_members=5, bootstrap=True, random_state=random_state)
     return chain.fit([data.crystals, cells[known]], [data.gap, efficiency[known]])
 
 
@@ -82,7 +84,7 @@ def calibrate(chain, known):
     """Calibrate 90 % intervals of single cells, with kinds held out together."""
     stages = [
         ("crystal", FrozenEstimator(chain["crystal"]), crystal),
-        ("cell", SupervisedAutoencoder(18, target_bounds=POSITIVE, max_iter=40), ["ETL", "HTL"]),
+        ("cell", SupervisedAutoencoder(18, target_bounds=POSITIVE, **NETWORK), ["ETL", "HTL"]),
     ]
     mapie = CrossConformalRegressor(
         NestedAutoencoder(stages, random_state=0), confidence_level=0.9, cv=GroupKFold(5)

@@ -60,10 +60,14 @@ print(
 # Two latents
 # -----------
 # The table goes in as it is: numbers are standardised, categories become one-hot, and a missing
-# value enters as the mean and is left out of the reconstruction error.
+# value enters as the mean and is left out of the reconstruction error. ``predictor="network"`` makes
+# the prediction a function of the two latents; by default, a Gaussian process of the columns would
+# predict.
 
 positive = (0, None)  # what an efficiency can be
-sae = SupervisedAutoencoder(n_components=2, target_bounds=positive, random_state=0)
+sae = SupervisedAutoencoder(
+    n_components=2, predictor="network", target_bounds=positive, random_state=0
+)
 sae.fit(X.iloc[train], y.iloc[train])
 HistoryDisplay.from_estimator(sae, terms=["reconstruction", "prediction"])
 

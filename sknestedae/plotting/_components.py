@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.metrics import get_scorer
 
 from .._ambient import isolated_but_output
@@ -188,7 +189,8 @@ class ComponentsDisplay:
         """Cross-validate an estimator with several numbers of latents, and draw the scores.
 
         The networks of all numbers and folds are trained in one run. Of variational latents the
-        number of active ones is drawn as well.
+        number of active ones is drawn as well. With ``predictor="auto"`` the network predicts: a
+        Gaussian process of the columns would not depend on the number of latents.
 
         Parameters
         ----------
@@ -259,6 +261,9 @@ class ComponentsDisplay:
                 f"{type(estimator).__name__}, got {param!r}."
             )
         scorers = _check_scoring(scoring, y)
+        predictor = param.removesuffix("n_components") + "predictor"
+        if estimator.get_params().get(predictor) == "auto":
+            estimator = clone(estimator).set_params(**{predictor: "network"})
         beta = param.removesuffix("n_components") + "beta"
         if estimator.get_params().get(beta) is not None:
             scorers[_ACTIVE] = partial(_count_active, param=param)
