@@ -220,7 +220,7 @@ class KernelOfRows:
             by_column = trace_by_column(np.multiply(triangle.T, decay, out=scratch), columns)
             by_variance = [trace_of_product(triangle, product) for product in self.products]
             by_smooth = trace_of_product(triangle, smooth)
-            by_relevance = by_column if n_relevances else []
+            by_relevance = by_column[:n_relevances]
             first = [by_smooth, -by_column.sum(), *np.multiply(variances, by_variance)]
             return np.array([*first, *by_relevance])
 
