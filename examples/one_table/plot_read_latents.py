@@ -60,9 +60,9 @@ print(
 # Two latents
 # -----------
 # The table goes in as it is: numbers are standardised, categories become one-hot, and a missing
-# value enters as the mean and is left out of the reconstruction error. ``predictor="network"`` makes
-# the prediction a function of the two latents; by default, a Gaussian process of the columns would
-# predict.
+# value enters as the mean and is left out of the reconstruction error. ``predictor="network"``
+# makes the prediction a function of the two latents; by default, a Gaussian process of the columns
+# would predict.
 
 positive = (0, None)  # what an efficiency can be
 sae = SupervisedAutoencoder(

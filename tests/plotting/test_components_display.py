@@ -97,7 +97,8 @@ def test_a_chain_by_the_latents_of_one_stage():
     )
     assert display.axes_[0].get_xlabel() == "Number of latents (inner)"
     train, test = next(ScaleKFold(2).split(X, y))
-    chain.set_params(inner__n_components=1).fit(X.iloc[train], y.iloc[train])
+    networks = dict.fromkeys(("inner__predictor", "outer__predictor"), "network")
+    chain.set_params(inner__n_components=1, **networks).fit(X.iloc[train], y.iloc[train])
     expected = chain.score(X.iloc[test], y.iloc[test])
     assert display.scores["prediction"][0, 0] == pytest.approx(expected, rel=1e-6)
     with pytest.raises(TypeError, match=r"'X' parameter .* must be one table, got 2 tables"):
