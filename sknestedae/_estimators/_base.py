@@ -449,6 +449,12 @@ class BaseSupervisedAutoencoder(
         """
         return learnt
 
+    def _weigh_classes(
+        self, X: Any, y: Any, sample_weight: Any, target: Target | None
+    ) -> np.ndarray | None:
+        """Give the weights of rows, which a classifier multiplies with those of their classes."""
+        return sample_weight
+
     def _choose_head(
         self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
     ) -> Head | None:
@@ -634,7 +640,8 @@ class BaseSupervisedAutoencoder(
         X, y, sample_weight = read_rows(X, y, sample_weight)
         kind = table_kind(X)
         whole = self._check_X(X, reset=reset)
-        rows = check_training_rows(whole, y, sample_weight, scale=True)
+        weight = self._weigh_classes(X, y, sample_weight, target)
+        rows = check_training_rows(whole, y, weight, scale=True)
         codes = None if target is None else target.read(y, rows.kept, needs_label=needs_label)
         cell_shape = kind.shape if isinstance(kind, ArrayKind) else ()
         return TrainingData(
