@@ -149,6 +149,7 @@ ORDER = {
         "_fitted_chain",
         "_outputs",
         "_chain_scores",
+        "_diagram",
         "_base_chain",
         "_chain_fit",
         "_nested",

@@ -14,12 +14,13 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._ambient import isolated
-from .._compat import BaseComposition, VisualBlock
+from .._compat import BaseComposition, DocumentationLink, VisualBlock
 from .._persistence import check_stamp, stamp
 from .._tables._cells import cell_columns
 from .._tables._input import as_cells, read_table
 from .._tables._scales import is_scale_list
 from .._tables._staged import StagedTable
+from ._diagram import diagram_of, label_each_scale, label_fitted_stages, label_stages
 from ._ensemble import members_of
 from ._fitted_chain import FittedChain
 from ._outputs import latents_of_chain
@@ -80,7 +81,7 @@ class OneTableTransformer(TransformerMixin):
 # No wrapping here: ``BaseChain.transform`` gives lists, and calls the wrapped one for each table.
 # A subclass has ``set_output`` all the same, and inherits a transform that is not wrapped again.
 class BaseChain(  # type: ignore[call-arg]
-    OneTableTransformer, BaseComposition, auto_wrap_output_keys=None
+    OneTableTransformer, DocumentationLink, BaseComposition, auto_wrap_output_keys=None
 ):
     """A sequence of named stages, each on the latents of the one before.
 
@@ -385,18 +386,14 @@ class BaseChain(  # type: ignore[call-arg]
 
     def _sk_visual_block_(self) -> VisualBlock:
         """Draw the chain in notebooks, one stage below the other."""
-        if self.stages is None and not self.__sklearn_is_fitted__():
+        if self.__sklearn_is_fitted__():
+            labels = label_fitted_stages(self._fitted)
+        elif self.stages is None:
             each = SupervisedAutoencoder() if self.estimator is None else self.estimator
-            named = {"each scale": (each, "its own columns, and the latents of the scale before")}
+            return diagram_of([each], [label_each_scale()])
         else:
-            named, before = {}, ""
-            for name, estimator, columns in self._stage_list:
-                named[name] = (estimator, f"{before}own columns: {columns!r}")
-                before = f"latents of {name}, "
-        # a block around each stage, as a block's name is drawn and a single estimator's is not
-        blocks = [VisualBlock("serial", [e], dash_wrapped=False) for e, _ in named.values()]
-        details = [detail for _, detail in named.values()]
-        return VisualBlock("serial", blocks, names=list(named), name_details=details)
+            labels = label_stages(self.stages)
+        return diagram_of([estimator for _, estimator, _ in self._stage_list], labels)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
