@@ -174,6 +174,7 @@ ORDER = {
         "_atoms",
         "_rotation",
         "_translations",
+        "_summary",
     ],
     "plotting": [
         "_base",
