@@ -263,6 +263,7 @@ GENERAL_TESTS = {
     "persistence",
     "random_tables",
     "structures",
+    "tags",
     "variational",
 }
 

@@ -35,7 +35,7 @@ from .._training._allowed_callbacks import FitSettings
 from .._training._concurrent import train
 from .._training._job import TrainingJob
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
-from ..blocks import Block, DenseBlock, FittedBlock
+from ..blocks import ArrayBlock, AtomsBlock, Block, DenseBlock, FittedBlock, SpectrumBlock
 from ..exceptions import NoTargetError
 from ._ensemble import (
     fit_members,
@@ -776,8 +776,13 @@ class BaseSupervisedAutoencoder(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        is_whole = isinstance(self.blocks, Block)  # of X, which may then have more dimensions
+        tags.input_tags.three_d_array = is_whole and not isinstance(
+            self.blocks, SpectrumBlock | AtomsBlock
+        )
+        tags.input_tags.categorical = self.categorical_features is not None and not isinstance(
+            self.blocks, ArrayBlock | AtomsBlock
+        )
         tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

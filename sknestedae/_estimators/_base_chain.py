@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -286,13 +287,18 @@ class BaseChain(  # type: ignore[call-arg]
     @property
     def _last_estimator(self) -> Any:
         """The last stage's estimator; before ``fit``, the one that is to be cloned for it."""
+        return self._estimators[-1]
+
+    @property
+    def _estimators(self) -> list[Any]:
+        """The stages' estimators; before ``fit``, those that are to be cloned for them."""
         if self.__sklearn_is_fitted__():
-            return self.stages_[-1][1]
+            return [estimator for _, estimator, _ in self.stages_]
         try:
-            last = self.stages[-1][1]
+            found = [stage[1] for stage in self.stages] or [None]
         except (TypeError, IndexError, KeyError):
-            last = self.estimator
-        return last if hasattr(last, "__sklearn_tags__") else SupervisedAutoencoder()
+            found = [self.estimator]
+        return [e if hasattr(e, "__sklearn_tags__") else SupervisedAutoencoder() for e in found]
 
     # -- what was fitted
 
@@ -397,14 +403,23 @@ class BaseChain(  # type: ignore[call-arg]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        last = get_tags(self._last_estimator)
+        of_stages = [get_tags(estimator) for estimator in self._estimators]
+        last = of_stages[-1]
         tags.estimator_type = last.estimator_type
         tags.classifier_tags = last.classifier_tags
         tags.regressor_tags = last.regressor_tags
         tags.target_tags = last.target_tags
-        tags.target_tags.multi_output &= self.stages is None or len(self.stages) == 1
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
+        tags.target_tags.multi_output &= self.stages is None or len(of_stages) == 1
+        tags.target_tags.required = any(own.target_tags.required for own in of_stages)
+        tags.input_tags.three_d_array = self.stages is None  # as one column of arrays
+        tags.input_tags.allow_nan = all(
+            # a pipeline or a search does not say whether what is in it takes missing values
+            own.input_tags.allow_nan
+            or isinstance(estimator, Pipeline)
+            or hasattr(estimator, "refit")
+            for estimator, own in zip(self._estimators, of_stages, strict=True)
+        )
+        tags.input_tags.categorical = any(own.input_tags.categorical for own in of_stages)
         if tags.transformer_tags is not None and last.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = last.transformer_tags.preserves_dtype
         return tags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -560,7 +561,12 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.target_tags.required = False  # scikit-learn's mixin has said that it is
         tags.target_tags.multi_output = True
+        low = None
+        if isinstance(self.target_bounds, tuple | list) and self.target_bounds:
+            low = self.target_bounds[0]  # the parameter is checked in fit
+        tags.target_tags.positive_only = isinstance(low, Real) and float(low) >= 0
         return tags
 
 
@@ -1042,8 +1048,3 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     @property
     def _loss_of_prediction(self) -> str:
         return "squared_error"  # no output is numeric
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        return tags
