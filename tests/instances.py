@@ -91,7 +91,6 @@ def tiny_settings() -> dict:
     found["regressor, auto"] = SupervisedAutoencoder(**QUICKER, predictor="auto")
     robust = {"reconstruction_loss": "huber", "prediction_loss": "absolute_error"}
     found["regressor, robust"] = SupervisedAutoencoder(**QUICKER, **robust)
-    found["regressor, bounds"] = SupervisedAutoencoder(**QUICKER, target_bounds=(0, None))
     dual = {"blocks": kinds, **QUICKER}
     found["dual, separated"] = DualAutoencoder(**dual, alignment="separated")
     found["dual, ensemble"] = DualAutoencoder(**dual, n_members=2)
