@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +24,7 @@ from sklearn.utils._testing import assert_docstring_consistency
 from skorch.callbacks import Callback
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._estimators._parameters import NetworkParameters
 from sknestedae._networks._batch import Batch
 from sknestedae.exceptions import NoTargetError
 
@@ -634,6 +637,14 @@ def test_defaults_agree():
     of_classes = classifier.get_params()
     assert of_classes.pop("class_weight") is None
     assert {**of_classes, **of_numbers} == regressor
+
+
+def test_the_classifier_has_the_defaults_of_all_networks():
+    own, base = (
+        {name: p.default for name, p in inspect.signature(cls.__init__).parameters.items()}
+        for cls in (SupervisedAutoencoderClassifier, NetworkParameters)
+    )
+    assert own == {**base, "class_weight": None}
 
 
 def test_docstrings_agree():
