@@ -4,6 +4,7 @@ from ._estimators._dual import DualAutoencoder, DualAutoencoderClassifier
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
 from ._report import report
+from ._show_versions import show_versions
 from ._tables._kinds import stack_kinds
 from ._tables._scales import stack_scales
 from ._version import __version__
@@ -18,6 +19,7 @@ __all__ = [
     "SupervisedAutoencoderClassifier",
     "__version__",
     "report",
+    "show_versions",
     "stack_kinds",
     "stack_scales",
     "stage_scorer",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from .._compat import Interval, StrOptions
+from .._compat import DocumentationLink, Interval, StrOptions
 from .._layers._dense import ACTIVATIONS, INITIALIZATIONS
 from .._tables._encoder import TableEncoder
 from .._tables._splits import count_distinct_rows
@@ -32,7 +32,7 @@ from ._fitted import NetworkSetup, Target
 from ._validation import check_batch_size, check_beta, check_block_weights, check_layer_sizes
 
 
-class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
+class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
     """The parameters of an autoencoder for any kind of target, and what is made of them."""
 
     _parameter_constraints: ClassVar[dict] = {
