@@ -117,6 +117,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sknestedae"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+# Pages that have none below them need no menu at the left.
+html_sidebars = {page: [] for page in ("index", "install", "benchmarks", "whats_new")}
 html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
