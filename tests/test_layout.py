@@ -22,7 +22,7 @@ FLOORS = [
     {"_training"},
     {"_latents"},
     {"_estimators"},
-    {"model_selection", "design", "inspection"},
+    {"model_selection", "design", "inspection", "_export"},
     {"plotting"},
     {"_report"},
 ]
@@ -173,6 +173,7 @@ ORDER = {
         "_rotation",
         "_translations",
     ],
+    "_export": ["_columns", "_encoder"],
     "plotting": [
         "_base",
         "_arrays",
