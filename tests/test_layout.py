@@ -131,6 +131,7 @@ ORDER = {
     ],
     "_latents": ["_residuals", "_covariance", "_density", "_pairs", "_observation", "_inference"],
     "_estimators": [
+        "_torch_words",
         "_validation",
         "_head",
         "_fitted",

@@ -32,6 +32,7 @@ from ._base import BaseSupervisedAutoencoder, TrainingData
 from ._ensemble import mean_and_spread
 from ._fitted import FittedAutoencoder
 from ._head import Head, Passed, choose_head
+from ._torch_words import names_instead
 from ._validation import all_or_nothing, check_target_bounds
 
 # Weights of rows, as a Gaussian process divides its noise by them.
@@ -273,6 +274,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         "predictor": [StrOptions({"network", "gaussian_process", "auto"})],
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,

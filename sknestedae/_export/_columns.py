@@ -190,8 +190,8 @@ def refusal_of(codec: Codec) -> str | None:
     if type(codec).encode in (TabularCodec.encode, ArrayCodec.encode):
         return None
     return (
-        f"its columns are read by a {type(codec).__name__}, which is not written in torch; numbers, "
-        "categories and arrays can be exported"
+        f"its columns are read by a {type(codec).__name__}, which is not written in torch; "
+        "numbers, categories and arrays can be exported"
     )
 
 

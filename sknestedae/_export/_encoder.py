@@ -16,6 +16,8 @@ from .._persistence import public
 from .._tables._input import read_table
 from ._columns import StageEncoder, TensorColumns, refusal_of
 
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
 
 @public("sknestedae")
 class ExportedEncoder(nn.Module):
@@ -102,6 +104,7 @@ class ExportedEncoder(nn.Module):
         is_seen: Tensor | None = None
         found = []
         for stage in self.stages:
+            assert isinstance(stage, StageEncoder)
             table = X[:, stage.own]
             is_measured = (~table.isnan()).any(dim=1, keepdim=True)
             is_seen = is_measured if is_seen is None else is_seen | is_measured
@@ -119,13 +122,13 @@ class ExportedEncoder(nn.Module):
 
 
 @isolated
-def export_encoder(estimator):
+def export_encoder(estimator, *, dtype=None):
     """Give the encoder of a fitted estimator, with its scaling, as a torch module.
 
     The module takes raw columns as a tensor, scales them, fills missing values and encodes
-    categories as the estimator does, and gives the latents of ``transform``, to rounding. It shares
-    nothing with the estimator. ``torch.export`` stores it for programs without this package, and
-    ``torch.onnx`` for programs without torch.
+    categories as the estimator does, and gives the latents of ``transform``, to rounding. It
+    shares nothing with the estimator. ``torch.export`` stores it for programs without this
+    package, and ``torch.onnx`` for programs without torch.
 
     Read more in the :ref:`User Guide <torch_users>`.
 
@@ -134,6 +137,10 @@ def export_encoder(estimator):
     estimator : estimator instance
         Fitted supervised autoencoder or chain of such; also in a search or a frozen estimator. Of
         an ensemble, the first member is exported, whose latents ``transform`` gives.
+    dtype : {"float32", "float64"} or None, default=None
+        Type of the network's parameters and of the latents. None: that of the estimator, float32
+        where the table that was fitted is of float32, else float64. Columns are scaled in double
+        precision in any case. Some programs that run ONNX have no convolutions of float64.
 
     Returns
     -------
@@ -144,6 +151,8 @@ def export_encoder(estimator):
     ------
     NotFittedError
         If the estimator is not fitted.
+    ValueError
+        If ``dtype`` is another one.
     TypeError
         If it, or a stage, is no supervised autoencoder; or if a block reads its columns in a way
         that is not written in torch, such as structures of atoms.
@@ -173,6 +182,10 @@ def export_encoder(estimator):
     >>> torch.allclose(Z, torch.from_numpy(sae.transform(X)))
     True
     """
+    if dtype not in (None, *_DTYPES):
+        raise ValueError(
+            f"The 'dtype' parameter must be None or one of {list(_DTYPES)}, got {dtype!r}."
+        )
     chain = DifferentiableChain(estimator, "export_encoder")
     blocks = chain.block_names()
     for k, stage in enumerate(chain.stages):
@@ -185,9 +198,9 @@ def export_encoder(estimator):
     of_stages = dict(zip(chain.names, chain.columns, strict=True))
     tables = [stage.table for stage in chain.stages]
     columns = TensorColumns.of(chain.column_labels, of_stages, tables)
-    stages = [
-        StageEncoder(stage.table, stage.module.encoder_alone().cpu(), columns, chain.columns[k])
-        for k, stage in enumerate(chain.stages)
-    ]
+    stages = []
+    for k, stage in enumerate(chain.stages):
+        module = stage.module.encoder_alone().cpu().to(_DTYPES.get(dtype))
+        stages.append(StageEncoder(stage.table, module, columns, chain.columns[k]))
     is_chain = isinstance(chain.estimator, NestedAutoencoder)
     return ExportedEncoder(columns, stages, is_chain and chain.estimator.latents == "all").eval()
