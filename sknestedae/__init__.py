@@ -3,7 +3,7 @@
 from ._estimators._dual import DualAutoencoder, DualAutoencoderClassifier
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from ._export import ExportedEncoder, export_encoder
+from ._export import export_encoder
 from ._report import report
 from ._tables._kinds import stack_kinds
 from ._tables._scales import stack_scales
@@ -13,7 +13,6 @@ from .model_selection import ScaleKFold, stage_scorer, translation_scorer
 __all__ = [
     "DualAutoencoder",
     "DualAutoencoderClassifier",
-    "ExportedEncoder",
     "NestedAutoencoder",
     "ScaleKFold",
     "SupervisedAutoencoder",

@@ -28,8 +28,8 @@ _SCHEDULE = (
 # For names of other packages, alone or before two underscores: what to use here.
 _INSTEAD = {
     "optimizer": (
-        "the optimizer is Adam; learning_rate_init and learning_rate set its rate, and alpha is "
-        "the penalty on weights"
+        "the optimizer is Adam; learning_rate_init and learning_rate set its rate, alpha is the "
+        "penalty on weights, and a callback can put another optimizer in its place"
     ),
     "lr": "use learning_rate_init",
     "weight_decay": "use alpha",

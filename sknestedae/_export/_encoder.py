@@ -12,19 +12,16 @@ from .._ambient import isolated
 from .._estimators._differentiable import DifferentiableChain
 from .._estimators._nested import NestedAutoencoder
 from .._estimators._unwrap import check_one_table
-from .._persistence import public
 from .._tables._input import read_table
 from ._columns import StageEncoder, TensorColumns, refusal_of
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-@public("sknestedae")
 class ExportedEncoder(nn.Module):
-    """The encoder of a fitted estimator, with its scaling, as a torch module.
+    """The encoder of a fitted estimator, with its scaling, as ``export_encoder`` makes it.
 
-    :func:`export_encoder` makes it. It takes the raw columns as one tensor, and gives the latents
-    that ``transform`` gives. ``torch.export`` and ``torch.onnx`` can store it.
+    It takes the raw columns as one tensor, and gives the latents that ``transform`` gives.
 
     Parameters
     ----------
@@ -43,10 +40,6 @@ class ExportedEncoder(nn.Module):
         For each categorical column, by its name, its categories in the order of their codes.
     n_inputs : int
         Number of the tensor's columns.
-
-    See Also
-    --------
-    export_encoder : How it is made, with an example.
     """
 
     column_names: list[Hashable]
@@ -144,8 +137,14 @@ def export_encoder(estimator, *, dtype=None):
 
     Returns
     -------
-    ExportedEncoder
-        In eval mode, on the CPU. Its ``to_tensor`` makes a tensor of a table.
+    encoder : torch.nn.Module
+        From a tensor of shape (n_samples, n_inputs) to latents of shape (n_samples, n_latents).
+        In eval mode, on the CPU. In the tensor a number is as it is, NaN is a missing value, and
+        a category is its position among the categories, or -1 if it is none of them; an array in
+        a cell is all of its entries, in C order. The module has the method ``to_tensor(X)``,
+        which gives this tensor of a table, and the attributes ``column_names`` (one name for each
+        column of the tensor), ``categories`` (a dict of lists, in the order of the codes) and
+        ``n_inputs``.
 
     Raises
     ------

@@ -125,6 +125,7 @@ def test_a_stored_program_gives_the_latents_of_any_number_of_rows(chain):
         assert_gives_latents(loaded, estimator, X.iloc[rows], T[rows])
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # in torch.onnx
 @pytest.mark.parametrize("kind", ["table", "images", "chain"])
 def test_onnx_gives_the_latents_of_any_number_of_rows(kind, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
