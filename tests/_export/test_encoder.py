@@ -110,47 +110,56 @@ def test_the_tensor_can_be_made_by_hand():
     assert_gives_latents(encoder, sae, row, by_hand)
 
 
-@pytest.mark.parametrize("chain", [False, True])
-def test_a_stored_program_gives_the_latents_of_any_number_of_rows(chain):
+def fitted(kind):
+    """Make an estimator that takes another way through the network than the others, and X."""
     X = table()
-    estimator = (two_stages() if chain else SupervisedAutoencoder(**TINY)).fit(X)
+    if kind == "chain":
+        return two_stages().fit(X), X
+    if kind == "table":
+        return SupervisedAutoencoder(**TINY).fit(X), X
+    X = np.random.RandomState(0).normal(size=(20, 6, 6))
+    block = ImageBlock(n_channels=(2,), invariance=kind)
+    return SupervisedAutoencoder(**TINY, blocks=block).fit(X), X
+
+
+N_SAMPLES = torch.export.Dim("n_samples")
+
+
+@pytest.mark.parametrize("kind", ["table", "chain", "symmetries"])
+def test_a_stored_program_gives_the_latents_of_any_number_of_rows(kind):
+    estimator, X = fitted(kind)
     encoder = export_encoder(estimator)
     T = encoder.to_tensor(X)
-    program = torch.export.export(encoder, (T,), dynamic_shapes=({0: torch.export.Dim("n")},))
+    program = torch.export.export(encoder, (T,), dynamic_shapes=({0: N_SAMPLES},))
     file = io.BytesIO()
     torch.export.save(program, file)
     file.seek(0)
     loaded = torch.export.load(file).module()
     for rows in (slice(None), slice(2, 7)):
-        assert_gives_latents(loaded, estimator, X.iloc[rows], T[rows])
+        assert_gives_latents(loaded, estimator, X[rows], T[rows])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # in torch.onnx
-@pytest.mark.parametrize("kind", ["table", "images", "chain"])
+@pytest.mark.parametrize("kind", ["table", "chain", "rotation"])
 def test_onnx_gives_the_latents_of_any_number_of_rows(kind, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    X = make_images(20) if kind == "images" else table()
-    settings = {"blocks": ImageBlock(n_channels=(2,))} if kind == "images" else {}
-    estimator = (
-        two_stages() if kind == "chain" else SupervisedAutoencoder(**TINY, **settings)
-    ).fit(X)
+    estimator, X = fitted(kind)
     # onnxruntime has no convolutions of float64
-    dtype = "float32" if kind == "images" else "float64"
+    dtype = "float32" if kind == "rotation" else "float64"
     encoder = export_encoder(estimator, dtype=dtype)
     T = encoder.to_tensor(X)
     path = tmp_path / "encoder.onnx"
-    n_samples = torch.export.Dim("n_samples")
     torch.onnx.export(
-        encoder, (T,), path, dynamic_shapes=({0: n_samples},), dynamo=True, input_names=["X"]
+        encoder, (T,), path, dynamic_shapes=({0: N_SAMPLES},), dynamo=True, input_names=["X"]
     )
     session = runtime.InferenceSession(path)
     for rows in (slice(None), slice(2, 7)):
         (given,) = session.run(None, {"X": T[rows].numpy()})
         Z = estimator.transform(X[rows])
         scale = 1 + np.abs(Z).max()
-        # in single precision sums over all pixels of an image
-        assert_allclose(given, Z, rtol=0, atol=300 * np.finfo(dtype).eps * scale)
+        # sums over all pixels of an image, at an angle that is known to single precision
+        assert_allclose(given, Z, rtol=0, atol=1000 * np.finfo(dtype).eps * scale)
 
 
 def test_columns_are_scaled_in_double_precision_whatever_the_network_is_in():
