@@ -151,7 +151,13 @@ def test_onnx_gives_the_latents_of_any_number_of_rows(kind, tmp_path):
     T = encoder.to_tensor(X)
     path = tmp_path / "encoder.onnx"
     torch.onnx.export(
-        encoder, (T,), path, dynamic_shapes=({0: N_SAMPLES},), dynamo=True, input_names=["X"]
+        encoder,
+        (T,),
+        path,
+        dynamic_shapes=({0: N_SAMPLES},),
+        dynamo=True,
+        external_data=False,
+        input_names=["X"],
     )
     session = runtime.InferenceSession(path)
     for rows in (slice(None), slice(2, 7)):
