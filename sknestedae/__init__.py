@@ -3,6 +3,7 @@
 from ._estimators._dual import DualAutoencoder, DualAutoencoderClassifier
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._export import export_encoder
 from ._report import report
 from ._show_versions import show_versions
 from ._tables._kinds import stack_kinds
@@ -18,6 +19,7 @@ __all__ = [
     "SupervisedAutoencoder",
     "SupervisedAutoencoderClassifier",
     "__version__",
+    "export_encoder",
     "report",
     "show_versions",
     "stack_kinds",

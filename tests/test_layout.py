@@ -22,7 +22,7 @@ FLOORS = [
     {"_training"},
     {"_latents"},
     {"_estimators"},
-    {"model_selection", "design", "inspection"},
+    {"model_selection", "design", "inspection", "_export"},
     {"plotting"},
     {"_report"},
 ]
@@ -134,6 +134,7 @@ ORDER = {
     ],
     "_latents": ["_residuals", "_covariance", "_density", "_pairs", "_observation", "_inference"],
     "_estimators": [
+        "_torch_words",
         "_validation",
         "_head",
         "_fitted",
@@ -178,6 +179,7 @@ ORDER = {
         "_translations",
         "_summary",
     ],
+    "_export": ["_columns", "_encoder"],
     "plotting": [
         "_base",
         "_arrays",

@@ -8,6 +8,7 @@ from .._ambient import isolated
 from .._persistence import public
 from ._dual_base import DualMixin, check_no_kind
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._torch_words import names_instead
 
 
 @public("sknestedae")
@@ -181,6 +182,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         **DualMixin._parameter_constraints,
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,
@@ -461,6 +463,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         **DualMixin._parameter_constraints,
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,

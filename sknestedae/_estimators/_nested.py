@@ -55,6 +55,7 @@ from ._outputs import (
 )
 from ._passing import describe_passed, plan_passing
 from ._stages import Stage, check_stages
+from ._torch_words import names_instead
 from ._unwrap import innermost, unfrozen
 from ._validation import all_or_nothing, check_training_rows
 
@@ -244,6 +245,7 @@ class NestedAutoencoder(BaseChain):
         "random_state": ["random_state"],
     }
 
+    @names_instead
     def __init__(
         self,
         stages=None,

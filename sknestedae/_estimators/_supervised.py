@@ -34,6 +34,7 @@ from ._base import BaseSupervisedAutoencoder, TrainingData
 from ._ensemble import log_mean, mean_and_spread
 from ._fitted import FittedAutoencoder, Target
 from ._head import Head, Passed, choose_head
+from ._torch_words import names_instead
 from ._validation import all_or_nothing, check_target_bounds
 
 # Weights of rows, as a Gaussian process divides its noise by them.
@@ -277,6 +278,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         "predictor": [StrOptions({"network", "gaussian_process", "auto"})],
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,
