@@ -21,7 +21,19 @@ NEEDED = [
     "matplotlib",
     "tqdm",
 ]
-OPTIONAL = ["ase", "captum", "distributed", "mapie", "narwhals", "pooch", "skops", "vesin"]
+OPTIONAL = [
+    "ase",
+    "captum",
+    "distributed",
+    "mapie",
+    "narwhals",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "pooch",
+    "skops",
+    "vesin",
+]
 # Frames that are read by way of narwhals.
 FRAMES = ["polars", "pyarrow"]
 

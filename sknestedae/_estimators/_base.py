@@ -603,8 +603,9 @@ class BaseSupervisedAutoencoder(
                 row_keys(data.X), strata, self.validation_fraction, seed, data.sample_weight
             )
         setup = self._set_up(data, learnt, target, seed, kind, resume=resume)
+        encoded = setup.table.transform(data.X)
         rows = Batch.from_arrays(
-            setup.table.transform(data.X),
+            encoded,
             None if target is None else target.encode(data.codes),
             data.sample_weight,
             device,
@@ -615,7 +616,7 @@ class BaseSupervisedAutoencoder(
             setup,
             needs_partners=not (incremental and resume),  # else earlier rows have told
         )
-        alpha = self._choose_alpha(data.X, data.codes, incremental=incremental)
+        alpha = self._choose_alpha(setup, data, encoded, learnt, incremental=incremental)
         learnt = self._rows_of_an_epoch(rows, learnt)
         n_samples = len(rows) if learnt is None else len(learnt)
         net = self._make_net(setup, device, alpha, fit=fit, n_samples=n_samples)

@@ -6,12 +6,14 @@ from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 
 from .._compat import DocumentationLink, Interval, StrOptions
 from .._layers._dense import ACTIVATIONS, INITIALIZATIONS
 from .._tables._encoder import TableEncoder
+from .._tables._layout import Encoded
 from .._tables._splits import count_distinct_rows
 from .._tables._target import Bounds
 from .._training._allowed_callbacks import FitSettings, check_callbacks
@@ -242,21 +244,35 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
         """What a numeric target can be."""
         return None, None
 
-    @property
-    def _least_alpha(self) -> float:
-        """Strength of the L2 penalty that "auto" gives many rows."""
-        return LEAST_ALPHA
-
     # -- what is made of the parameters
 
-    def _choose_alpha(self, X: Any, codes: Any, *, incremental: bool) -> float:
-        """Give the strength of the L2 penalty; a part of a stream is one of many rows."""
+    def _choose_alpha(
+        self,
+        setup: NetworkSetup,
+        data: Any,
+        encoded: dict[str, Encoded],
+        learnt: np.ndarray | None,
+        *,
+        incremental: bool,
+    ) -> float:
+        """Give the strength of the L2 penalty; a part of a stream is one of many rows.
+
+        Parameters
+        ----------
+        setup : NetworkSetup
+        data : TrainingData
+        encoded : dict of str to Encoded
+            Its rows as they enter the network.
+        learnt : ndarray of int or None
+            Rows that are not held out; None for all.
+        incremental : bool
+            Whether the rows are a part of a stream.
+        """
         if self.alpha != "auto":
             return self.alpha
         if incremental:
-            return self._least_alpha
-        n_distinct = count_distinct_rows(X, codes, MANY_DISTINCT_ROWS)
-        return auto_alpha(n_distinct, self._least_alpha)
+            return LEAST_ALPHA
+        return auto_alpha(count_distinct_rows(data.X, data.codes, MANY_DISTINCT_ROWS))
 
     def _make_architecture(
         self, blocks: dict[str, Block], table: TableEncoder, target: Target | None

@@ -17,6 +17,8 @@ from .._ambient import isolated
 from .._compat import StrOptions, check_sample_weight, fit_context
 from .._persistence import public
 from .._tables._input import read_rows
+from .._tables._layout import Encoded
+from .._tables._splits import count_distinct_rows
 from .._tables._target import (
     Bounds,
     ClassTarget,
@@ -27,13 +29,20 @@ from .._tables._target import (
     read_numbers,
 )
 from .._tables._weights import factors_of_classes, scale_weights
-from .._training._defaults import LEAST_ALPHA_OF_CLASSES
+from .._training._defaults import (
+    LEAST_ALPHA_OF_CLASSES,
+    MANY_DISTINCT_ROWS,
+    MOST_JUDGED_ROWS,
+    MOST_JUDGED_VALUES,
+    alpha_of_classes,
+    auto_alpha,
+)
 from ..blocks import Block
 from ..blocks._losses import ELEMENTWISE
 from ._base import BaseSupervisedAutoencoder, TrainingData
 from ._ensemble import log_mean, mean_and_spread
-from ._fitted import FittedAutoencoder, Target
-from ._head import Head, Passed, choose_head
+from ._fitted import FittedAutoencoder, NetworkSetup, Target
+from ._head import DenseValues, Head, Passed, choose_head
 from ._torch_words import names_instead
 from ._validation import all_or_nothing, check_target_bounds
 
@@ -631,8 +640,12 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
         their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
         by the number of rows, so that the scale of sample weights does not matter. "auto" suits
-        few rows: 300 divided by the square of the number of distinct rows, but at least 0.005
-        (245 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.005.
+        the table: the number of values of a row, divided by the number of distinct rows, times
+        the share of the classes' variance that a ridge regression leaves open, divided by the
+        number of classes but one; from 0.0025 to 0.15. So noisy classes of many columns are held
+        firmly. In ``partial_fit`` it is 0.0025; with images, spectra, structures of atoms or more
+        than 500 values, 300 divided by the square of the number of distinct rows, within the same
+        limits.
     beta : float or None, default=None
         None: latents are points. A number: latents are normal densities, whose divergence from
         N(0, 1) has this weight (a variational autoencoder [3]_ [4]_); 1 is the evidence lower
@@ -1032,9 +1045,36 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
             sample_weight, _ = scale_weights(sample_weight[known])
         return accuracy_score(labels, prediction[known], sample_weight=sample_weight)
 
-    @property
-    def _least_alpha(self) -> float:
-        return LEAST_ALPHA_OF_CLASSES
+    def _choose_alpha(
+        self,
+        setup: NetworkSetup,
+        data: TrainingData,
+        encoded: dict[str, Encoded],
+        learnt: np.ndarray | None,
+        *,
+        incremental: bool,
+    ) -> float:
+        if self.alpha != "auto":
+            return self.alpha
+        if incremental:
+            return LEAST_ALPHA_OF_CLASSES
+        dense = DenseValues.of(setup.table, np.arange(setup.table.n_features))
+        known = np.flatnonzero(data.codes >= 0)
+        if learnt is not None:
+            known = np.intersect1d(known, learnt)
+        has_arrays = len(dense.positions) < len(encoded)
+        if has_arrays or len(dense.columns) > MOST_JUDGED_VALUES or not len(known):
+            n_all = count_distinct_rows(data.X, data.codes, MANY_DISTINCT_ROWS)
+            return auto_alpha(n_all, LEAST_ALPHA_OF_CLASSES)
+        judged = known
+        if len(known) > MOST_JUDGED_ROWS:  # evenly over all of them
+            judged = known[np.linspace(0, len(known) - 1, MOST_JUDGED_ROWS).astype(int)]
+        own = {name: block.take(judged) for name, block in encoded.items()}
+        X, codes = dense.gather(own), data.codes[judged]
+        n_judged = count_distinct_rows(X, codes, len(judged))
+        weight = None if data.sample_weight is None else data.sample_weight[judged]
+        n_distinct = n_judged * len(known) / len(judged)
+        return alpha_of_classes(X, codes, weight, n_judged, n_distinct)
 
     def _make_target(self, y) -> ClassTarget:
         if y is None:

@@ -24,8 +24,10 @@ from sklearn.utils._testing import assert_docstring_consistency
 from skorch.callbacks import Callback
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._estimators import _supervised
 from sknestedae._estimators._parameters import NetworkParameters
 from sknestedae._networks._batch import Batch
+from sknestedae._training._defaults import alpha_of_classes
 from sknestedae.exceptions import NoTargetError
 
 FULL_BATCH = {**TINY, "batch_size": 10_000, "max_iter": 30}
@@ -224,21 +226,35 @@ def test_auto_alpha_follows_the_distinct_rows():
     assert clone(auto).partial_fit(X, y).alpha_ == 1e-3
 
 
-def test_auto_alpha_of_classes_is_never_weak():
-    """So that probabilities are not too sure; it is the default."""
+def test_auto_alpha_of_classes_follows_their_noise(monkeypatch):
+    """It is the default, and the same whatever units, repeated rows and unlabelled ones."""
     X, y = regression(300)
-    auto = SupervisedAutoencoderClassifier(**TINY).fit(X, y > 0)
-    assert auto.alpha_ == 5e-3 > SupervisedAutoencoder(**TINY, alpha="auto").fit(X, y).alpha_
-    assert clone(auto).partial_fit(X, y > 0, classes=[False, True]).alpha_ == 5e-3
+    labels = y + y.std() * np.random.default_rng(0).normal(size=300) > 0
+    auto = SupervisedAutoencoderClassifier(**TINY)
+    expected = alpha_of_classes(X, labels, None, 300, 300)
+    assert expected > 1.5 * alpha_of_classes(X, y > 0, None, 300, 300)
+    assert auto.fit(1000 * X + 5, labels).alpha_ == pytest.approx(expected)
+    assert auto.fit(np.tile(X, (2, 1)), np.tile(labels, 2)).alpha_ == pytest.approx(expected)
+    some = np.where(np.arange(300) < 100, None, labels)
+    of_some = alpha_of_classes(X[100:], labels[100:], None, 200, 200)
+    assert auto.fit(X, some).alpha_ == pytest.approx(of_some)
+    assert clone(auto).partial_fit(X, labels, classes=[False, True]).alpha_ == 2.5e-3
+    monkeypatch.setattr(_supervised, "MOST_JUDGED_ROWS", 100)  # of very many
+    few = np.linspace(0, 299, 100).astype(int)
+    of_few = alpha_of_classes(X[few], labels[few], None, 100, 300)
+    assert auto.fit(X, labels).alpha_ == pytest.approx(of_few)
+    monkeypatch.setattr(_supervised, "MOST_JUDGED_VALUES", X.shape[1] - 1)
+    assert auto.fit(X, labels).alpha_ == 300 / 300**2
 
 
-@pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
-def test_rows_that_differ_in_their_target_alone_are_distinct(cls):
+def test_rows_that_differ_in_their_target_alone_are_distinct():
     """So alpha="auto" counts each of two measurements of one input."""
     X, y = np.tile(regression()[0], (2, 1)), np.repeat([0, 1], 60)
-    auto = cls(**TINY, alpha="auto")
+    auto = SupervisedAutoencoder(**TINY, alpha="auto")
     assert auto.fit(X, y).alpha_ == 300 / 120**2
     assert auto.fit(X, np.tile(y[::2], 2)).alpha_ == 300 / 60**2
+    classes = SupervisedAutoencoderClassifier(**TINY).fit(X, y)
+    assert classes.alpha_ == pytest.approx(alpha_of_classes(X, y, None, 120, 120))
 
 
 def test_unlabelled_rows_shape_latents_but_not_the_predictor():
