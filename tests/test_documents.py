@@ -1,5 +1,6 @@
 """What README and guide quote is what the package says, and what the benchmarks printed."""
 
+import builtins
 import re
 from functools import cache
 from pathlib import Path
@@ -10,9 +11,6 @@ import sknestedae
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SITE = "https://sknestedae.readthedocs.io/en/latest/"
-REPOSITORY = "https://github.com/sknestedae/sknestedae"
-RAW = "https://raw.githubusercontent.com/sknestedae/sknestedae/main/"
 THEIRS = ["The feature names should match", "Input y contains NaN"]  # scikit-learn's own
 
 
@@ -47,8 +45,7 @@ def test_a_quoted_message_is_one_of_the_packages(kind, message):
         return
     assert fragments(message)
     assert [part for part in fragments(message) if part not in sources()] == []
-    if kind and kind not in ("ValueError", "TypeError"):
-        assert kind in sknestedae.exceptions.__all__
+    assert not kind or hasattr(builtins, kind) or kind in sknestedae.exceptions.__all__
 
 
 def test_numbers_beside_other_methods_are_those_of_the_benchmarks():
@@ -58,19 +55,6 @@ def test_numbers_beside_other_methods_are_those_of_the_benchmarks():
     cells = re.findall(r"^ +- \**(\d+\.\d+)\**$", read("comparison.rst"), re.MULTILINE)
     assert len(cells) > 100
     assert [cell for cell in cells if not re.search(rf"(?<![\d.]){cell}(?!\d)", printed)] == []
-
-
-def test_readme_links_lead_somewhere_from_a_package_index_too():
-    links = re.findall(r"\]\(([^)]+)\)", README)
-    assert [link for link in links if not link.startswith("https://")] == []
-    for link in links:
-        if link.startswith(SITE):
-            page = link.removeprefix(SITE).removesuffix(".html")
-            assert (ROOT / "docs" / f"{page}.rst").exists(), link
-        for begin in (RAW, f"{REPOSITORY}/blob/main/"):
-            if link.startswith(begin):
-                assert (ROOT / link.removeprefix(begin)).exists(), link
-    assert sum(link.startswith(SITE) for link in links) > 10
 
 
 def test_the_python_of_the_readme_runs():
