@@ -1,5 +1,6 @@
 """How the documentation is built."""
 
+import configparser
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -8,6 +9,7 @@ import matplotlib
 
 # The gallery looks up the names that an example imports without running it.
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sphinx_gallery.sorting import ExplicitOrder
 
 import sknestedae
 
@@ -18,11 +20,19 @@ author = "The sknestedae developers"
 copyright = f"{datetime.now(timezone.utc):%Y}, {author}"
 version = release = sknestedae.__version__
 
+# The addresses of the project stand in setup.cfg alone.
+metadata = configparser.ConfigParser()
+metadata.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
+addresses = dict(
+    line.split(" = ") for line in metadata["metadata"]["project_urls"].strip().splitlines()
+)
+
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "myst_parser",
     "numpydoc",
     "sphinx-mathjax-offline",  # formulas without a network
@@ -32,6 +42,11 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "benchmarks/*"]
+toc_object_entries_show_parents = "hide"  # fit, not NestedAutoencoder.fit, beside the page
+
+# The copy button leaves out prompts and output, so that what is copied runs.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 # Every name of ours that is linked to must be there; those of others need a network, see below.
 nitpicky = True
@@ -59,12 +74,37 @@ numpydoc_show_class_members = False
 numpydoc_show_inherited_class_members = False
 numpydoc_validation_checks = {"GL03", "PR02", "PR03"}
 
+# Folders of examples are sections; "*" stands for those that are not named here.
+sections = ["one_table", "chains", "decisions", "spectra_images", "structures"]
+reading_order = [
+    "plot_nest_few_rows.py",
+    "plot_unfold_functions.py",
+    # One table
+    "plot_read_latents.py",
+    "plot_search_components.py",
+    # Chains
+    "plot_nest_perovskites.py",
+    # Uncertainty, missing values and design
+    "plot_calibrate_intervals.py",
+    "plot_spread_members.py",
+    "plot_complete_tables.py",
+    "plot_design_cells.py",
+    # Spectra and images
+    "plot_unmix_spectra.py",
+    "plot_image_to_spectrum.py",
+    "plot_dual_clusters.py",
+    # Structures of atoms
+    "plot_phonon_dos.py",
+    "*",
+]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "doc_module": ("sknestedae",),
     "backreferences_dir": "generated",
-    "within_subsection_order": "FileNameSortKey",
+    "subsection_order": ExplicitOrder([f"../examples/{name}" for name in sections]),
+    "within_subsection_order": ExplicitOrder(reading_order),
+    "image_srcset": ["2x"],  # for screens with many pixels
     "abort_on_example_error": True,
     "show_memory": False,
     "write_computation_times": False,
@@ -74,7 +114,22 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "sknestedae"
 html_static_path = ["_static"]
-html_theme_options = {"show_prev_next": False, "show_toc_level": 2}
+html_css_files = ["custom.css"]
+html_theme_options = {
+    "show_prev_next": False,
+    "show_toc_level": 2,
+    "navbar_align": "left",
+    "navbar_start": ["navbar-logo", "version-switcher"],
+    "primary_sidebar_end": [],
+    "icon_links": [
+        {"name": "Repository", "url": addresses["Source"], "icon": "fa-brands fa-github"}
+    ],
+    # Each release adds itself to the file.
+    "switcher": {
+        "json_url": "_static/switcher.json",
+        "version_match": "dev" if "dev" in release else release,
+    },
+}
 
 
 def add_tables(app, docname, source):
@@ -85,6 +140,13 @@ def add_tables(app, docname, source):
             source[0] += f"\n## {path.stem.capitalize()}\n\n{path.read_text()}"
 
 
+def allow_missing_figures(app, config):
+    """Without running the examples, pages that show one of their figures have none to show."""
+    if config.plot_gallery in (0, "0", False, "False"):
+        config.suppress_warnings.append("image.not_readable")
+
+
 def setup(app):
     """Connect what is not an extension of its own."""
+    app.connect("config-inited", allow_missing_figures)
     app.connect("source-read", add_tables)

@@ -202,7 +202,7 @@ print(f"The figure is saved as {folder / 'nest_few_rows.png'}")
 # the property, so that ridge with the predicted property is a strong rival: keep it as the
 # yardstick on data of your own. Where both scales have many rows, or the property says little of
 # the target, there is little to gain: see :ref:`the perovskites
-# <sphx_glr_auto_examples_plot_nest_perovskites.py>`.
+# <sphx_glr_auto_examples_chains_plot_nest_perovskites.py>`.
 #
 # .. rubric:: References
 #

@@ -13,7 +13,7 @@ from ._version import __version__
 from .exceptions import StateFormatError
 
 # Raised when a state of the version before can no longer be read.
-FORMAT = 7
+FORMAT = 8
 _FORMAT, _VERSION = "_format", "_sknestedae_version"
 
 T = TypeVar("T", bound=type | Callable)

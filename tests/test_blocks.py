@@ -40,6 +40,8 @@ def make_data():
 
 
 def make_estimator(cls=SupervisedAutoencoder, **settings):
+    if issubclass(cls, SupervisedAutoencoder):
+        settings = {"predictor": "network", **settings}
     return cls(
         **{
             "n_components": 2,
@@ -163,6 +165,43 @@ def test_dense_block():
     assert width == 5
     assert torch.equal(encoder(values), values)
     assert DenseBlock().make_decoder(layout, 7)(torch.randn(4, 7)).shape == (4, 5)
+
+
+@pytest.mark.parametrize("dropout", [0, 0.3])
+def test_dense_block_clips_numbers_alone(dropout):
+    block = DenseBlock(dropout=dropout, clip=1)
+    values = torch.tensor([[-3.0, 0.5, 0, 1, 0], [1.0, 2.0, 1, 0, 0]])
+    encoder, width = block.make_encoder(Layout(2, (3,)))
+    expected = torch.tensor([[-1.0, 0.5, 0, 1, 0], [1.0, 1.0, 1, 0, 0]])
+    assert width == 5
+    assert torch.equal(encoder.eval()(values), expected)
+    for other in (
+        DenseBlock(clip=None).make_encoder(Layout(2, (3,))),
+        block.make_encoder(Layout(2, (3,), is_standardized=False)),
+        block.make_encoder(Layout(0, (5,))),
+    ):
+        assert torch.equal(other[0].eval()(values), values)
+
+
+@pytest.mark.parametrize("clip", [0.5, -1, np.nan, np.inf, True, "5"])
+def test_a_limit_that_would_change_categories_is_an_error(clip):
+    X, y = make_data()
+    with pytest.raises(ValueError, match=r"clip must be a number of 1 or more, got ") as error:
+        make_estimator(blocks=DenseBlock(clip=clip)).fit(X, y)
+    assert repr(clip) in str(error.value)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_how_far_a_number_is_off_does_not_matter_beyond_the_limit(standardize):
+    X, y = arrays()
+    X[::2] *= 3  # among which there are distances of 2 standard deviations
+    block = DenseBlock(clip=2)
+    estimator = make_estimator(blocks=block, standardize=standardize).fit(X, y)
+    far = X[:1] + 100 * np.ptp(X, axis=0)
+    near, farther = (estimator.transform(far + step * np.ptp(X, axis=0)) for step in (0, 100))
+    assert np.array_equal(near, farther) == standardize
+    Z = estimator.set_params(standardize=True).fit(X, y).transform(X)
+    assert np.abs(Z - clone(estimator).set_params(blocks=None).fit(X, y).transform(X)).max() > 1e-3
 
 
 def test_dense_block_can_give_any_values_for_latents_of_0():

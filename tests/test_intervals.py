@@ -86,7 +86,11 @@ class TestRows:
     def test_members_alone_do_not(self):
         """The spread is no error bar: the noise of the target is not in it."""
         X, y = regression(800, 0)
-        mean, spread = autoencoder(n_members=5).fit(X[:300], y[:300]).predict(X, return_std=True)
+        mean, spread = (
+            autoencoder(n_members=5, predictor="network")
+            .fit(X[:300], y[:300])
+            .predict(X, return_std=True)
+        )
         assert np.mean(np.abs(y - mean)[300:] < 1.645 * spread[300:]) < 0.7
 
     def test_a_fitted_estimator_is_calibrated_by_other_rows(self):

@@ -13,7 +13,7 @@ PACKAGE = "sknestedae"
 
 # A folder, or a file at the top, imports only from those that stand above it here.
 FLOORS = [
-    {"exceptions", "_compat", "_notices", "_persistence", "_version"},
+    {"exceptions", "_compat", "_extras", "_notices", "_persistence", "_version"},
     {"_tables", "datasets"},
     {"_atoms"},
     {"_ambient", "_layers", "_gaussian_process"},
@@ -33,6 +33,7 @@ ORDER = {
         "exceptions",
         "_version",
         "_compat",
+        "_extras",
         "_notices",
         "_persistence",
         "_ambient",
@@ -73,6 +74,7 @@ ORDER = {
         "_nested_functions",
         "_patches",
         "_perovskites",
+        "_made_perovskites",
         "_phonon_dos",
     ],
     "_layers": [
@@ -259,6 +261,7 @@ GENERAL_TESTS = {
     "layout",
     "passthrough",
     "persistence",
+    "publishing",
     "random_tables",
     "structures",
     "variational",

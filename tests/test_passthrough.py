@@ -121,7 +121,7 @@ def test_the_default_of_two_scales_of_numbers(chain):
     assert (first.alpha, second.alpha) == (1e-3, "auto")
     assert second.predictor_ == "gaussian_process"
     alone = fit(*many())
-    assert alone["scale0"].predictor == "network"  # one scale is the default autoencoder
+    assert alone["scale0"].predictor == SupervisedAutoencoder().predictor
     asked = fit(*two_tables(), passthrough=True)
     assert [stage.predictor for _, stage, _ in asked.stages_] == ["auto", "gaussian_process"]
 
@@ -130,8 +130,8 @@ def test_without_passthrough_it_is_the_chain_of_the_paper():
     tables, targets = two_tables()
     plain = fit(tables, targets, passthrough=False)
     stages = [
-        ("scale0", SupervisedAutoencoder(), COLUMNS),
-        ("scale1", SupervisedAutoencoder(alpha="auto"), ["t"]),
+        ("scale0", SupervisedAutoencoder(predictor="network"), COLUMNS),
+        ("scale1", SupervisedAutoencoder(predictor="network", alpha="auto"), ["t"]),
     ]
     by_hand = fit(tables, targets, stages=stages)
     for one, other in zip(plain.predict(tables), by_hand.predict(tables), strict=True):

@@ -572,7 +572,7 @@ def chain(**settings):
     first = [("c", atoms_block(per_atom=settings.pop("per_atom", False)), "structure")]
     stages = [
         ("crystal", SupervisedAutoencoder(blocks=first, **SETTINGS), ["structure"]),
-        ("sample", SupervisedAutoencoder(**SETTINGS), ["temperature"]),
+        ("sample", SupervisedAutoencoder(predictor="network", **SETTINGS), ["temperature"]),
     ]
     return NestedAutoencoder(stages, random_state=0, **settings)
 

@@ -101,8 +101,6 @@ def configure_stages(
             f"The 'n_components' parameter has {len(n_components)} numbers, but there are "
             f"{len(names)} stages: {names}."
         )
-    if len(names) == 1:
-        passthrough = False  # one stage is the default autoencoder
     stages = []
     for k, (name, estimator, n) in enumerate(zip(names, estimators, n_components, strict=True)):
         if estimator is None:

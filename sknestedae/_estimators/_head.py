@@ -18,12 +18,14 @@ from .._gaussian_process._differentiable import ProcessMeans
 from .._gaussian_process._process import GaussianProcesses
 from .._tables._encoder import TableEncoder
 from .._tables._layout import Encoded
-from .._tables._splits import row_keys
+from .._tables._splits import count_distinct_rows
 from .._tables._target import NumericTarget
 
 # With more distinct rows that are labelled, predictor="auto" leaves the target to the network; a
 # Gaussian process that is asked for takes so many of them.
 MOST_ROWS = 2000
+# With more outputs, each of which would have a process, predictor="auto" takes the network.
+MOST_OUTPUTS = 10
 # A value farther from the mean than so many standard deviations counts as one so far: its square
 # is then finite, and so is the prediction.
 _FARTHEST = 1e100
@@ -333,14 +335,16 @@ def choose_head(
             f"alone, but {array} holds arrays; use 'network' or 'auto'."
         )
     n_columns = table.n_features if passed is None else passed.n_own
-    dense = DenseValues.of(table, np.arange(n_columns))
-    own = dense.gather(table.transform(X))
     encoded = target.encode(codes)
     y = encoded.values.astype(np.float64)
     if encoded.measured is not None:
         y[~encoded.measured] = np.nan
-    if predictor == "auto" and _has_many_rows(own, y, passed):
+    if predictor == "auto" and y.shape[1] > MOST_OUTPUTS:
         return None
+    if predictor == "auto" and _has_many_rows(X, n_columns, y, passed):
+        return None
+    dense = DenseValues.of(table, np.arange(n_columns))
+    own = dense.gather(table.transform(X))
     head = Head.fit(own, dense.is_number, y, sample_weight, passed, n_columns=n_columns, seed=seed)
     # not better than the mean, or not known: NaN is not above 0 either
     return None if predictor == "auto" and not head.score > 0 else head
@@ -354,10 +358,17 @@ def _first_array(table: TableEncoder, target: NumericTarget) -> str | None:
     return "the target" if target.layout.shape or target.cell_shape else None
 
 
-def _has_many_rows(own: np.ndarray, y: np.ndarray, passed: Passed | None) -> bool:
+def _has_many_rows(
+    X: pd.DataFrame | np.ndarray, n_columns: int, y: np.ndarray, passed: Passed | None
+) -> bool:
     """Tell whether more distinct rows are labelled than a Gaussian process is fitted to."""
-    labelled = ~np.isnan(y).all(axis=1)
-    if labelled.sum() <= MOST_ROWS:
+    labelled = np.flatnonzero(~np.isnan(y).all(axis=1))
+    if len(labelled) <= MOST_ROWS:
         return False
-    inputs = own if passed is None else np.hstack([own, passed.values])
-    return len(np.unique(row_keys(inputs[labelled]))) > MOST_ROWS
+    # the first of very many rows tell, unless most are equal: a copy of all would be large
+    for rows in (labelled[: 2 * MOST_ROWS], labelled):
+        own = X.iloc[rows, :n_columns] if isinstance(X, pd.DataFrame) else X[rows, :n_columns]
+        others = None if passed is None else passed.values[rows]
+        if count_distinct_rows(own, others, MOST_ROWS + 1) > MOST_ROWS:
+            return True
+    return False

@@ -98,8 +98,7 @@ class NestedAutoencoder(BaseChain):
         The estimator that is cloned for each scale where ``stages`` is None. None: a
         :class:`SupervisedAutoencoder`, or a :class:`SupervisedAutoencoderClassifier` where the
         scale's target holds strings, booleans or categories; after the first scale with
-        ``alpha="auto"``, so that few rows are enough for it. Of several scales of numbers, with
-        ``predictor="auto"``.
+        ``alpha="auto"``, so that few rows are enough for it.
     n_components : int, sequence of {int, None} or None, default=None
         Number of latents: of every stage, or one number per stage. None: as the estimators say.
     passthrough : bool or "auto", default="auto"

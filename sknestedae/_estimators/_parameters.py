@@ -17,7 +17,12 @@ from .._tables._target import Bounds
 from .._training._allowed_callbacks import FitSettings, check_callbacks
 from .._training._callbacks import BestEpoch, LearningRate, Progress
 from .._training._data import TensorIterator
-from .._training._defaults import MANY_DISTINCT_ROWS, auto_alpha, auto_batch_size
+from .._training._defaults import (
+    LEAST_ALPHA,
+    MANY_DISTINCT_ROWS,
+    auto_alpha,
+    auto_batch_size,
+)
 from .._training._net import AutoencoderNet
 from .._training._objective import Objective
 from .._training._schedules import SCHEDULES, n_epochs_of_warm_up
@@ -88,7 +93,7 @@ class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
-        alpha=1e-3,
+        alpha="auto",
         beta=None,
         dropout=0.0,
         categorical_features="from_dtype",
@@ -100,7 +105,7 @@ class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
         batch_size="auto",
         learning_rate="cosine",
         learning_rate_init=3e-3,
-        max_iter=300,
+        max_iter=200,
         shuffle=True,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -227,6 +232,11 @@ class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
         """What a numeric target can be."""
         return None, None
 
+    @property
+    def _least_alpha(self) -> float:
+        """Strength of the L2 penalty that "auto" gives many rows."""
+        return LEAST_ALPHA
+
     # -- what is made of the parameters
 
     def _choose_alpha(self, X: Any, codes: Any, *, incremental: bool) -> float:
@@ -234,8 +244,9 @@ class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
         if self.alpha != "auto":
             return self.alpha
         if incremental:
-            return auto_alpha(MANY_DISTINCT_ROWS)
-        return auto_alpha(count_distinct_rows(X, codes, MANY_DISTINCT_ROWS))
+            return self._least_alpha
+        n_distinct = count_distinct_rows(X, codes, MANY_DISTINCT_ROWS)
+        return auto_alpha(n_distinct, self._least_alpha)
 
     def _make_architecture(
         self, blocks: dict[str, Block], table: TableEncoder, target: Target | None

@@ -26,6 +26,7 @@ from .._tables._target import (
     read_numbers,
 )
 from .._tables._weights import scale_weights
+from .._training._defaults import LEAST_ALPHA_OF_CLASSES
 from ..blocks import Block
 from ..blocks._losses import ELEMENTWISE
 from ._base import BaseSupervisedAutoencoder, TrainingData
@@ -88,13 +89,15 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     target_bounds : (float or None, float or None) or None, default=None
         Least and largest value that the target can have, in its own unit, such as ``(0, None)``
         of an efficiency. The network's last layer keeps to them. A target outside is an error.
-    predictor : {"network", "gaussian_process", "auto"}, default="network"
+    predictor : {"network", "gaussian_process", "auto"}, default="auto"
         What predicts the target. "network": a part of the network, from the latents.
         "gaussian_process": a Gaussian process of the columns (in a chain, of what is passed on,
         too), which is better where few rows are labelled; the network is trained as before, and
         keeps encoder, decoder and latents. It takes numbers and categories as they enter the
         network, and 2000 distinct rows at most. "auto": a Gaussian process where at most 2000
-        distinct rows are labelled and its leave-one-out R² is above 0; else the network.
+        distinct rows are labelled, for at most 10 outputs, and its leave-one-out R² is above 0;
+        else the network. The network, too, where ``predictor_hidden_layer_sizes`` or
+        ``prediction_loss`` are not the defaults: they say how it is to predict.
     reconstruction_weight : float, default=1.0
         Weight of the mean reconstruction error in the objective.
     prediction_weight : float, default=1.0
@@ -149,7 +152,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
-    max_iter : int, default=300
+    max_iter : int, default=200
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
@@ -286,7 +289,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         prediction_loss="squared_error",
         target_block=None,
         target_bounds=None,
-        predictor="network",
+        predictor="auto",
         reconstruction_weight=1.0,
         prediction_weight=1.0,
         l1=0.0,
@@ -302,7 +305,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         batch_size="auto",
         learning_rate="cosine",
         learning_rate_init=3e-3,
-        max_iter=300,
+        max_iter=200,
         shuffle=True,
         early_stopping="auto",
         validation_fraction=0.1,
@@ -514,8 +517,11 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         if weight is not None:
             # as they were given: of a Gaussian process, a row of weight 2 is two equal rows
             weight = np.clip(np.ldexp(weight, data.power), *_WEIGHTS)
+        predictor = self.predictor
+        if predictor == "auto" and self._describes_network_predictor():
+            predictor = "network"
         return choose_head(
-            self.predictor,
+            predictor,
             fitted.table,
             fitted.target,
             data.X,
@@ -523,6 +529,12 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
             weight,
             None if passed is None else passed.take(data.kept),
             fitted.seed,
+        )
+
+    def _describes_network_predictor(self) -> bool:
+        """Tell whether a parameter says how the network is to predict."""
+        return len(np.atleast_1d(self.predictor_hidden_layer_sizes)) > 0 or (
+            self.prediction_loss != "squared_error"
         )
 
     @property
@@ -602,12 +614,12 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
-    alpha : float or "auto", default=1e-3
+    alpha : float or "auto", default="auto"
         Strength of the L2 penalty on all weights (not biases): ``alpha / 2`` times the sum of
         their squares. Unlike :class:`~sklearn.neural_network.MLPRegressor`'s it is not divided
         by the number of rows, so that the scale of sample weights does not matter. "auto" suits
-        few rows: 300 divided by the square of the number of distinct rows, but at least 0.001
-        (548 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.001.
+        few rows: 300 divided by the square of the number of distinct rows, but at least 0.005
+        (245 rows) and at most 0.15 (45 rows); in ``partial_fit`` 0.005.
     beta : float or None, default=None
         None: latents are points. A number: latents are normal densities, whose divergence from
         N(0, 1) has this weight (a variational autoencoder [3]_ [4]_); 1 is the evidence lower
@@ -649,7 +661,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
-    max_iter : int, default=300
+    max_iter : int, default=200
         Number of epochs, at most.
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
@@ -896,6 +908,10 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
             sample_weight, _ = scale_weights(sample_weight[known])
         return accuracy_score(labels, prediction[known], sample_weight=sample_weight)
+
+    @property
+    def _least_alpha(self) -> float:
+        return LEAST_ALPHA_OF_CLASSES
 
     def _make_target(self, y) -> ClassTarget:
         if y is None:

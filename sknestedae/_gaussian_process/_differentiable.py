@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ class ProcessMean(nn.Module):
     """
 
     inputs: Tensor
+    inverse_lengths: Tensor
     coefficients: Tensor
     centre: Tensor
     linear: Tensor
@@ -41,7 +43,9 @@ class ProcessMean(nn.Module):
             torch.from_numpy(parameters.additive * (process.coefficients @ bumps(process.inputs))),
         )
         self.register_buffer("centres", torch.tensor(CENTRES))
-        self.smooth, self.length = parameters.smooth, parameters.length
+        one_each = parameters.scale_columns(np.ones_like(process.centre))
+        self.register_buffer("inverse_lengths", torch.from_numpy(one_each))
+        self.smooth = parameters.smooth
         self.offset, self.scale = process.offset, process.scale
 
     def forward(self, X: Tensor) -> Tensor:
@@ -57,14 +61,15 @@ class ProcessMean(nn.Module):
             In float64.
         """
         centred = X - self.centre  # in float64, whatever X is
-        products = centred @ self.inputs.T
-        squares = (centred**2).sum(1)[:, None] + (self.inputs**2).sum(1) - 2.0 * products
+        # in units of the columns' length scales
+        scaled, inputs = centred * self.inverse_lengths, self.inputs * self.inverse_lengths
+        squares = (scaled**2).sum(1)[:, None] + (inputs**2).sum(1) - 2.0 * scaled @ inputs.T
         # The covariance is flat at distance zero, but the square root has no slope there: where
         # a row is one of the training rows, the root is taken of a one that leads nowhere.
         apart = squares > 0
         root = torch.where(apart, squares, 1.0).sqrt()
-        scaled = torch.where(apart, root, 0.0) * (3.0**0.5 / self.length)
-        smooth = self.smooth * (1.0 + scaled) * torch.exp(-scaled)
+        distance = torch.where(apart, root, 0.0) * 3.0**0.5
+        smooth = self.smooth * (1.0 + distance) * torch.exp(-distance)
         # (x * variances) . sum of coefficients times rows: one vector for the linear terms
         slope = self.linear * (self.coefficients @ self.inputs)
         value = smooth @ self.coefficients + centred @ slope + self._additive(centred)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.blas import dsyr
+from scipy.linalg.lapack import dpotrf, dpotri, dtrtri
 from scipy.optimize import minimize
 
 from ._kernel import Hyperparameters, KernelOfRows
@@ -25,6 +27,8 @@ STARTS = ((0.0, -1.0), (1.0, 0.5))
 # The noise has tails as those of Student's t with so many degrees of freedom: a row far from all
 # that its neighbours say is followed less. Light tails lose little by it.
 DEGREES_OF_FREEDOM = 4.0
+# Standard deviation, a priori, of the logarithm of the relevance of a column: a factor of 1.5.
+RELEVANCE_SPREAD = 0.4
 # Rounds in which the rows' precisions and the function are found in turn. Three come near enough.
 N_ROUNDS = 3
 
@@ -62,7 +66,7 @@ class Prior(NamedTuple):
 
     Attributes
     ----------
-    mode, spread : ndarray of shape (n_blocks + 3,)
+    mode, spread : ndarray of shape (n_parameters,)
         Means, which are the modes, and standard deviations, in the order of
         ``Hyperparameters.from_log``.
     """
@@ -112,17 +116,18 @@ def equal_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, group
 
 
-def prior_of(widths: Sequence[int]) -> Prior:
+def prior_of(widths: Sequence[int], with_relevances: bool = False) -> Prior:
     """Give weak priors, for standardised inputs and a target of unit variance.
 
     The length scale is around the typical distance of rows, which grows as the square root of
     the number of columns. A linear term has, a priori, about the target's variance in all, and
-    the additive term a twentieth: it comes to the fore where rows speak for it.
+    the additive term a twentieth: it comes to the fore where rows speak for it. The columns are
+    equally relevant, unless rows tell them apart.
     """
-    n_columns = max(sum(widths), 1)
+    n_columns, n_relevances = max(sum(widths), 1), sum(widths) if with_relevances else 0
     linear = [-np.log(max(width, 1)) for width in widths]
-    mode = [0.0, np.log(n_columns) / 2, *linear, np.log(0.05), np.log(0.1)]
-    spread = [1.5, 1.0, *(2.0 for _ in widths), 2.0, 1.5]
+    mode = [0.0, np.log(n_columns) / 2, *linear, np.log(0.05), *n_relevances * [0.0], np.log(0.1)]
+    spread = [1.5, 1.0, *(2.0 for _ in widths), 2.0, *n_relevances * [RELEVANCE_SPREAD], 1.5]
     return Prior(np.array(mode), np.array(spread))
 
 
@@ -160,6 +165,12 @@ def inverse(lower: np.ndarray) -> np.ndarray:
     return result
 
 
+def diagonal_of_inverse(lower: np.ndarray) -> np.ndarray:
+    """Give the diagonal of the inverse, of shape (n_rows,), from the Cholesky factor."""
+    result, _ = dtrtri(lower, lower=1)
+    return np.einsum("ij,ij->j", result, result)
+
+
 def negative_log_posterior(
     log_parameters: np.ndarray, kernel: KernelOfRows, rows: DistinctRows, prior: Prior
 ) -> tuple[float, np.ndarray]:
@@ -170,8 +181,8 @@ def negative_log_posterior(
 
     Parameters
     ----------
-    log_parameters : ndarray of shape (n_blocks + 4,)
-        In the order of ``Hyperparameters.from_log``.
+    log_parameters : ndarray of shape (n_parameters,)
+        In the order of ``Hyperparameters.from_log``, without or with relevances.
     kernel : KernelOfRows
         Of the rows' inputs.
     rows : DistinctRows
@@ -181,16 +192,18 @@ def negative_log_posterior(
     Returns
     -------
     value : float
-    gradient : ndarray of shape (n_blocks + 4,)
+    gradient : ndarray of shape (n_parameters,)
         See Rasmussen & Williams 2006, eq. 5.9.
     """
-    K, derivatives = kernel.with_gradients(log_parameters)
+    K, gradient_of_kernel = kernel.with_gradient(log_parameters)
     noise = np.exp(log_parameters[-1])
     diagonal = noise / rows.weight
     K.flat[:: len(K) + 1] += diagonal
     lower = factor(K)
     solved = cho_solve((lower, True), rows.y, check_finite=False)
-    inverted = inverse(lower)
+    # the inverse minus the square of what was solved for, whose trace with a derivative of the
+    # covariance is twice the derivative of the likelihood
+    difference = dsyr(-1.0, solved, lower=1, a=inverse(lower), overwrite_a=1)
     # within groups: n_more degrees of freedom, and the sum of squares among them
     n_more, squares = rows.weight.sum() - len(rows.y), rows.within.sum() / noise
     distance = (log_parameters - prior.mode) / prior.spread
@@ -200,18 +213,9 @@ def negative_log_posterior(
         + 0.5 * (n_more * log_parameters[-1] + squares)
         + 0.5 * distance @ distance
     )
-    traces = [trace_of_product(inverted, D) - solved @ D @ solved for D in derivatives]
-    traces.append((inverted.diagonal() - solved**2) @ diagonal + n_more - squares)
-    return value, 0.5 * np.array(traces) + distance / prior.spread
-
-
-def trace_of_product(lower_triangle: np.ndarray, D: np.ndarray) -> float:
-    """Give the trace of the product of two symmetric matrices, the first zero above the diagonal.
-
-    The first is in Fortran's order, as LAPACK gives it; the second is read in its own order.
-    """
-    both = np.vdot(lower_triangle.T, D)
-    return 2.0 * both - lower_triangle.diagonal() @ D.diagonal()
+    by_noise = difference.diagonal() @ diagonal + n_more - squares
+    traces = np.append(gradient_of_kernel(difference), by_noise)
+    return value, 0.5 * traces + distance / prior.spread
 
 
 def precisions(rows: DistinctRows, K: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
@@ -246,7 +250,7 @@ def precisions(rows: DistinctRows, K: np.ndarray, noise: float) -> tuple[np.ndar
         lower = factor(covariance)
         # of the function in the rows: target minus mean, and variance
         error = variance * cho_solve((lower, True), rows.y, check_finite=False)
-        uncertain = variance - variance**2 * inverse(lower).diagonal()
+        uncertain = variance - variance**2 * diagonal_of_inverse(lower)
         squares = rows.weight * (error**2 + np.maximum(uncertain, 0.0)) + rows.within
         found = (DEGREES_OF_FREEDOM + rows.weight) / (DEGREES_OF_FREEDOM + squares / noise)
         found /= np.average(found, weights=rows.weight)
@@ -254,7 +258,11 @@ def precisions(rows: DistinctRows, K: np.ndarray, noise: float) -> tuple[np.ndar
 
 
 def most_probable(
-    rows: DistinctRows, widths: Sequence[int], start: Hyperparameters | None = None
+    rows: DistinctRows,
+    widths: Sequence[int],
+    start: Hyperparameters | None = None,
+    *,
+    with_relevances: bool = False,
 ) -> Hyperparameters:
     """Find the hyperparameters of the highest posterior density.
 
@@ -266,12 +274,15 @@ def most_probable(
         Numbers of columns of the blocks.
     start : Hyperparameters or None, default=None
         Where the search begins; None: at two places.
+    with_relevances : bool, default=False
+        Whether each column has a length scale of its own.
 
     Returns
     -------
     Hyperparameters
     """
-    prior, kernel = prior_of(widths), KernelOfRows(rows.X, widths)
+    prior, kernel = prior_of(widths, with_relevances), KernelOfRows(rows.X, widths)
+    n_relevances = sum(widths) if with_relevances else 0
     lowest, highest = prior.mode - FARTHEST, prior.mode + FARTHEST
     lowest[-1] = np.log(LEAST_NOISE)
     if start is None:
@@ -279,7 +290,8 @@ def most_probable(
         steps[:, [1, -1]] = STARTS
         starts = prior.mode + steps * prior.spread
     else:
-        starts = start.to_log()[None]
+        relevances = start.relevances or (1.0,) * sum(widths)
+        starts = replace(start, relevances=relevances[:n_relevances]).to_log()[None]
     results = []
     for first in starts:
         result = minimize(
@@ -292,4 +304,5 @@ def most_probable(
             options={"maxiter": 100, "ftol": 1e-6, "gtol": 1e-2},
         )
         results.append(result)
-    return Hyperparameters.from_log(min(results, key=lambda result: result.fun).x)
+    best = min(results, key=lambda result: result.fun)
+    return Hyperparameters.from_log(best.x, n_relevances)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ class Hyperparameters:
         Variance of the coefficients of each block's linear term.
     additive : float
         Variance of the sum of smooth functions of single columns.
+    relevances : tuple of float
+        For each column, the length scale of the smooth term divided by its own. Empty: all are 1.
     """
 
     smooth: float
@@ -35,16 +37,24 @@ class Hyperparameters:
     noise: float
     linear: tuple[float, ...]
     additive: float = 0.0
+    relevances: tuple[float, ...] = ()
 
     @classmethod
-    def from_log(cls, log_parameters: np.ndarray) -> Hyperparameters:
-        """Make them from their logarithms: smooth, length, linear terms, additive, noise."""
-        smooth, length, *linear, additive, noise = np.exp(log_parameters).tolist()
-        return cls(smooth, length, noise, tuple(linear), additive)
+    def from_log(cls, log_parameters: np.ndarray, n_relevances: int = 0) -> Hyperparameters:
+        """Make them from logarithms: smooth, length, linear, additive, relevances, noise."""
+        smooth, length, *rest, noise = np.exp(log_parameters).tolist()
+        *linear, additive = rest[: len(rest) - n_relevances]
+        relevances = tuple(rest[len(rest) - n_relevances :])
+        return cls(smooth, length, noise, tuple(linear), additive, relevances)
 
     def to_log(self) -> np.ndarray:
         """Give their logarithms, in the order of ``from_log``."""
-        return np.log([self.smooth, self.length, *self.linear, self.additive, self.noise])
+        first, last = (self.smooth, self.length, *self.linear), (*self.relevances, self.noise)
+        return np.log([*first, self.additive, *last])
+
+    def scale_columns(self, X: np.ndarray) -> np.ndarray:
+        """Give columns in units of their length scales, of shape (n_rows, n_columns)."""
+        return X * (np.array(self.relevances or 1.0) / self.length)
 
 
 def blocks_of(X: np.ndarray, widths: Sequence[int]) -> Iterator[np.ndarray]:
@@ -72,7 +82,7 @@ def matern(r: np.ndarray) -> np.ndarray:
     return (1.0 + scaled) * np.exp(-scaled)
 
 
-def distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+def distances(A: np.ndarray, B: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Compute the Euclidean distances between the rows of two tables.
 
     By one matrix product, which is fast. What it loses by cancellation is of the order of the
@@ -83,7 +93,9 @@ def distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (len(A), len(B))
     """
-    squares = (A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2.0 * (A @ B.T)
+    squares = np.matmul(-2.0 * A, B.T, out=out)
+    squares += (A**2).sum(axis=1)[:, None]
+    squares += (B**2).sum(axis=1)
     return np.sqrt(np.maximum(squares, 0.0, out=squares), out=squares)
 
 
@@ -126,7 +138,8 @@ def covariance(
     -------
     ndarray of shape (n_a, n_b)
     """
-    result = parameters.smooth * matern(distances(A, B) / parameters.length)
+    scaled = parameters.scale_columns(A), parameters.scale_columns(B)
+    result = parameters.smooth * matern(distances(*scaled))
     parts = zip(parameters.linear, blocks_of(A, widths), blocks_of(B, widths), strict=True)
     for variance_of_block, a, b in parts:
         result += variance_of_block * (a @ b.T)
@@ -153,8 +166,8 @@ def variance(A: np.ndarray, widths: Sequence[int], parameters: Hyperparameters) 
 class KernelOfRows:
     """The covariance among fixed rows, for many hyperparameters.
 
-    Distances and products of rows are computed once, and each call writes into the same arrays:
-    to allocate these anew takes longer than to compute what is in them.
+    Products of rows are computed once, and each call writes into the same arrays: to allocate
+    these anew takes longer than to compute what is in them.
 
     Parameters
     ----------
@@ -164,38 +177,83 @@ class KernelOfRows:
     """
 
     def __init__(self, X: np.ndarray, widths: Sequence[int]) -> None:
-        self.distances = distances(X, X)
+        self.X, self.widths = X, tuple(widths)
         factors = [*blocks_of(X, widths), bumps(X)]
         self.products = [values @ values.T for values in factors]
-        self.buffers = np.empty((len(self.products) + 5, len(X), len(X)))
+        self.buffers = np.empty((4, len(X), len(X)))
 
-    def with_gradients(self, log_parameters: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Compute the covariance without noise, and its derivatives.
+    def with_gradient(
+        self, log_parameters: np.ndarray
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Compute the covariance without noise, and how to find gradients by its parameters.
 
         Parameters
         ----------
-        log_parameters : ndarray of shape (n_blocks + 4,)
-            Logarithms in the order of ``Hyperparameters.from_log``.
+        log_parameters : ndarray of shape (n_blocks + 4,) or (n_blocks + 4 + n_columns,)
+            Logarithms in the order of ``Hyperparameters.from_log``, without or with relevances.
 
         Returns
         -------
         covariance : ndarray of shape (n_rows, n_rows)
-        gradients : list of ndarray of shape (n_rows, n_rows)
-            By the logarithms of smooth, length, the linear terms and additive. The noise, last
-            among the parameters, has none: it is no part of this covariance. All are overwritten
-            by the next call.
+            Overwritten by the next call.
+        gradient : callable
+            Of a matrix of shape (n_rows, n_rows), symmetric, of which the lower triangle is given
+            and the rest is zero: the trace of its product with each derivative of the covariance,
+            of the shape of ``log_parameters`` but for the last, the noise, which is no part of
+            this covariance. It holds until the next call.
         """
-        parameters = Hyperparameters.from_log(log_parameters)
-        scaled, decay, K, smooth, by_length, *linear = self.buffers
-        np.multiply(self.distances, np.sqrt(3.0) / parameters.length, out=scaled)
-        np.exp(np.negative(scaled, out=decay), out=decay)
+        n_relevances = len(log_parameters) - len(self.widths) - 4
+        parameters = Hyperparameters.from_log(log_parameters, n_relevances)
+        columns = np.sqrt(3.0) * parameters.scale_columns(self.X)
+        scratch, decay, smooth, K = self.buffers
+        distances(columns, columns, out=scratch)
+        np.exp(np.negative(scratch, out=decay), out=decay)
         decay *= parameters.smooth
-        np.multiply(decay, scaled, out=by_length)
-        np.add(decay, by_length, out=smooth)
-        by_length *= scaled  # d/d(log length) of (1 + s) exp(-s) is s² exp(-s): s is as 1 / length
+        np.multiply(decay, scratch, out=smooth)
+        smooth += decay
         K[:] = smooth
         variances = (*parameters.linear, parameters.additive)
-        parts = zip(variances, self.products, linear, strict=True)
-        for variance_of_block, product, derivative in parts:
-            K += np.multiply(product, variance_of_block, out=derivative)
-        return K, [smooth, by_length, *linear]
+        for variance_of_term, product in zip(variances, self.products, strict=True):
+            K += np.multiply(product, variance_of_term, out=scratch)
+
+        def gradient(triangle: np.ndarray) -> np.ndarray:
+            by_column = trace_by_column(np.multiply(triangle.T, decay, out=scratch), columns)
+            by_variance = [trace_of_product(triangle, product) for product in self.products]
+            by_smooth = trace_of_product(triangle, smooth)
+            by_relevance = by_column[:n_relevances]
+            first = [by_smooth, -by_column.sum(), *np.multiply(variances, by_variance)]
+            return np.array([*first, *by_relevance])
+
+        return K, gradient
+
+
+def trace_of_product(lower_triangle: np.ndarray, D: np.ndarray) -> float:
+    """Give the trace of the product of two symmetric matrices, the first zero above the diagonal.
+
+    The first is in Fortran's order, as LAPACK gives it; the second is read in its own order.
+    """
+    both = np.vdot(lower_triangle.T, D)
+    return 2.0 * both - lower_triangle.diagonal() @ D.diagonal()
+
+
+def trace_by_column(triangle: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Give what the smooth term adds to a gradient, by the logarithm of each column's relevance.
+
+    The derivative of (1 + r) exp(-r), with r² the sum over columns of squared differences
+    (a_j - b_j)², by the logarithm of what column j is multiplied by is -exp(-r) (a_j - b_j)². It
+    is summed over all pairs of rows: by a matrix product, without a matrix for each column.
+
+    Parameters
+    ----------
+    triangle : ndarray of shape (n_rows, n_rows)
+        What exp(-r) of each pair is multiplied by, times exp(-r), in one of the triangles.
+    columns : ndarray of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    ndarray of shape (n_columns,)
+    """
+    of_rows = triangle.sum(axis=0) + triangle.sum(axis=1)
+    crossed = np.einsum("ij,ij->j", columns, triangle @ columns)
+    # each pair is in the triangle once and counts twice; the diagonal has no differences
+    return -2.0 * (of_rows @ columns**2 - 2.0 * crossed)

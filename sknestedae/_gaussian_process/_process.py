@@ -12,8 +12,8 @@ from scipy.linalg import cho_solve, solve_triangular
 
 from ._evidence import (
     DistinctRows,
+    diagonal_of_inverse,
     factor,
-    inverse,
     merge_rows,
     most_probable,
     precisions,
@@ -46,9 +46,10 @@ class LeaveOneOut(NamedTuple):
 class GaussianProcess:
     """A fitted Gaussian process of one target.
 
-    The covariance is a Matérn 3/2 term over all columns, a linear term for each block of columns,
-    smooth functions of single columns, and noise, which is larger where a row is far from what
-    the others say. Columns and target are centred, so that there is no constant term.
+    The covariance is a Matérn 3/2 term with a length scale for each column, a linear term for each
+    block of columns, smooth functions of single columns, and noise, which is larger where a row is
+    far from what the others say. Columns and target are centred, so that there is no constant
+    term.
 
     Attributes
     ----------
@@ -107,7 +108,8 @@ class GaussianProcess:
             If None, those of the highest posterior density.
         max_rows, max_search_rows : int
             At most so many distinct rows are conditioned on, and the hyperparameters are
-            searched with at most so many of these. More rows are drawn at random.
+            searched with at most so many of these; a first search, which begins at two places,
+            sees half as many. More rows are drawn at random.
         seed : int
             Of the draws.
 
@@ -138,7 +140,8 @@ class GaussianProcess:
             parameters = Hyperparameters.from_log(prior_of(widths).mode)
         elif parameters is None:
             searched = drawn(used, max_search_rows, rng)
-            return cls._with_heavy_tails(used, searched, widths, centre, offset, scale)
+            first = drawn(searched, max(max_search_rows // 2, 1), rng)
+            return cls._with_heavy_tails(used, searched, first, widths, centre, offset, scale)
         equal = np.ones(len(used.y))
         return cls(used, widths, parameters, centre, offset, scale, equal, parameters.noise)
 
@@ -147,6 +150,7 @@ class GaussianProcess:
         cls,
         rows: DistinctRows,
         searched: DistinctRows,
+        first: DistinctRows,
         widths: tuple[int, ...],
         centre: np.ndarray,
         offset: float,
@@ -156,8 +160,9 @@ class GaussianProcess:
 
         Parameters
         ----------
-        rows, searched : DistinctRows
-            Those that it is conditioned on, and those of them that the search sees.
+        rows, searched, first : DistinctRows
+            Those that it is conditioned on, those of them that the search sees, and those of these
+            that tell it where to begin.
         widths, centre, offset, scale
             As of the class.
         """
@@ -166,10 +171,11 @@ class GaussianProcess:
             return precisions(own, covariance(own.X, own.X, widths, parameters), parameters.noise)
 
         searched = standardised(searched, centre, offset, scale)
-        parameters = most_probable(searched, widths)
+        parameters = most_probable(standardised(first, centre, offset, scale), widths)
         # outliers that count as much as other rows make all noise large: once more without them
         of_searched, _ = found(searched, parameters)
-        parameters = most_probable(searched.with_precisions(of_searched), widths, parameters)
+        searched = searched.with_precisions(of_searched)
+        parameters = most_probable(searched, widths, parameters, with_relevances=True)
         of_rows, spread = found(standardised(rows, centre, offset, scale), parameters)
         return cls(rows, widths, parameters, centre, offset, scale, of_rows, spread)
 
@@ -230,7 +236,7 @@ class GaussianProcess:
         LeaveOneOut
             With arrays of shape (n_rows,).
         """
-        error = self.scale * self.coefficients / inverse(self._factor).diagonal()
+        error = self.scale * self.coefficients / diagonal_of_inverse(self._factor)
         return LeaveOneOut(error, self.rows.weight)
 
     def leave_one_out_score(self) -> float:
@@ -297,6 +303,7 @@ class GaussianProcess:
             "noise": parameters.noise,
             "linear": np.array(parameters.linear),
             "additive": parameters.additive,
+            "relevances": np.array(parameters.relevances, dtype=float),
             "centre": self.centre,
             "offset": self.offset,
             "scale": self.scale,
@@ -316,6 +323,7 @@ class GaussianProcess:
                 noise=float(state["noise"]),
                 linear=tuple(np.asarray(state["linear"]).tolist()),
                 additive=float(state["additive"]),
+                relevances=tuple(np.asarray(state["relevances"]).tolist()),
             ),
             centre=np.asarray(state["centre"]),
             offset=float(state["offset"]),

@@ -174,6 +174,28 @@ class Dropout(RandomStream):
         return f"p={self.p}"
 
 
+class Clip(nn.Module):
+    """Numbers beyond a limit, on either side of zero, become the limit.
+
+    Parameters
+    ----------
+    limit : float
+        Above 0.
+    """
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Clip values of any shape."""
+        return values.clamp(-self.limit, self.limit)
+
+    def extra_repr(self) -> str:
+        """Give the parameter, for the module's repr."""
+        return f"limit={self.limit:g}"
+
+
 class LatentNoise(RandomStream):
     """Draw latents from normal densities, so that gradients reach mean and variance.
 

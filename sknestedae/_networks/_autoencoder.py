@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .._layers._atoms import ATOMS_MODULES
 from .._layers._bounds import Bounded, is_bounded
 from .._layers._convolution import CONVOLUTION_MODULES
-from .._layers._dense import ACTIVATIONS, Dropout, LatentNoise, dense_stack
+from .._layers._dense import ACTIVATIONS, Clip, Dropout, LatentNoise, dense_stack
 from .._layers._ragged import RaggedTensors
 from .._layers._rotation import CanonicalEncoder
 from .._tables._layout import Layout
@@ -456,6 +456,7 @@ _PLAIN = (
     nn.ModuleDict,
     nn.ModuleList,
     nn.Identity,
+    Clip,
     Dropout,
     LatentNoise,
     Bounded,

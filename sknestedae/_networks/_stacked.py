@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .._layers._bounds import Bounded
 from .._layers._dense import (
     ACTIVATIONS,
+    Clip,
     Dropout,
     LatentNoise,
     RandomStream,
@@ -258,7 +259,7 @@ def take_networks(stack: Tensor, networks: Tensor) -> Tensor:
 
 
 # Modules that are the same for one network and for many, and modules that run others in turn.
-_ELEMENTWISE = tuple(ACTIVATIONS.values())
+_ELEMENTWISE = (*ACTIVATIONS.values(), Clip)
 _CONTAINERS = (AutoencoderModule, DualModule, nn.Sequential, nn.ModuleDict, Bounded)
 
 

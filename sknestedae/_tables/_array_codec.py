@@ -270,7 +270,7 @@ class ArrayCodec(Codec):
     @property
     def layout(self) -> Layout:
         """How the encoded values lie."""
-        return Layout(self.n_entries, (), self.shape)
+        return Layout(self.n_entries, (), self.shape, is_standardized=self.scale is not None)
 
     @property
     def n_entries(self) -> int:

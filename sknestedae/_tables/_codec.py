@@ -64,7 +64,9 @@ class TabularCodec(Codec):
     def layout(self) -> Layout:
         """How the encoded values lie."""
         return Layout(
-            len(self.numeric), tuple(len(self.categories[j].values) for j in self.categorical)
+            len(self.numeric),
+            tuple(len(self.categories[j].values) for j in self.categorical),
+            is_standardized=self.standardize,
         )
 
     # -- fit

@@ -21,6 +21,7 @@ from pandas.api import types
 from scipy import sparse
 
 from .._compat import stack_level_of_caller
+from .._extras import missing_package
 from ..exceptions import RowLabelWarning
 from ._structures import is_structure, is_structure_type
 
@@ -232,10 +233,8 @@ def to_pandas(X: Any, name: str = "X") -> Any:
     except ImportError:
         if not _is_foreign(X):
             return X
-        raise ImportError(
-            f"{name} is a {_kind_of(X)}; reading it needs the package narwhals (pip install "
-            "narwhals)."
-        ) from None
+        use = f"{name} is a {_kind_of(X)} and"
+        raise missing_package(use, "narwhals", "frames") from None
     found = nw.from_native(X, pass_through=True, allow_series=True)
     if isinstance(found, nw.LazyFrame):
         raise TypeError(

@@ -33,12 +33,15 @@ class Layout:
     ragged : tuple of (str, int), default=()
         Of what enters the encoder beside the values where rows have several lengths: name, and
         number of numbers of an entry, such as ``("atoms", 140)``.
+    is_standardized : bool, default=True
+        Whether the numbers are in units of their standard deviations, about their means.
     """
 
     n_numeric: int
     n_categories: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
     ragged: tuple[tuple[str, int], ...] = ()
+    is_standardized: bool = True
 
     @property
     def n_values(self) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._extras import missing_package
 from ._keys import key_of_bytes
 
 if TYPE_CHECKING:
@@ -205,9 +206,6 @@ def to_atoms(structure: Structure, info: dict[str, Any] | None = None) -> Atoms:
     try:
         from ase import Atoms
     except ImportError as error:
-        raise ImportError(
-            "Structures are given as ase.Atoms, which needs the package 'ase'. Install it with "
-            "`pip install 'sknestedae[atoms]'`."
-        ) from error
+        raise missing_package("A structure as ase.Atoms", "ase", "atoms") from error
     numbers, positions, cell, periodic = structure
     return Atoms(numbers=numbers, positions=positions, cell=cell, pbc=periodic, info=info)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .._layers._bounds import Bounded, offset
-from .._layers._dense import Dropout
+from .._layers._dense import Clip, Dropout
 from .._layers._derivatives import DERIVATIVES
 from .._networks._autoencoder import AutoencoderModule
 from .._networks._batch import Batch
@@ -174,10 +174,13 @@ class _Chain:
     Parameters
     ----------
     layers : sequence of layer
+    limit : float, default=inf
+        Inputs beyond it become the limit before they are given to ``forward``.
     """
 
-    def __init__(self, layers: Sequence[_Layer]) -> None:
+    def __init__(self, layers: Sequence[_Layer], limit: float = np.inf) -> None:
         self.layers = list(layers)
+        self.limit = limit
         is_linear = [isinstance(layer, _Linear) for layer in layers]
         self.has_parameters = any(is_linear)
         # of each layer, from the last one: whether a layer before it has parameters
@@ -219,8 +222,14 @@ class _Compiler:
             for parameter, (value, gradient) in zip(flat.parameters, arrays, strict=True)
         }
 
-    def chain(self, module: nn.Module) -> _Chain:
+    def chain(self, module: nn.Module, takes_inputs: bool = False) -> _Chain:
         """Compile a module of layers that are called one after the other.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+        takes_inputs : bool, default=False
+            Whether it takes the values of rows, which are clipped before.
 
         Raises
         ------
@@ -228,10 +237,15 @@ class _Compiler:
             If a layer is of another kind, or would do more than its kind does.
         """
         layers: list[_Layer] = []
+        limit = np.inf
         for layer in _flattened(module):
             _check_layer(layer)
             kind = type(layer)
-            if kind in _LINEAR:
+            if type(layer) is Clip:
+                if layers or not takes_inputs:
+                    raise Unsupported("numbers are clipped that are no values of rows")
+                limit = min(limit, layer.limit)
+            elif kind in _LINEAR:
                 layers.append(self.linear(layer))
             elif kind in _DROPOUT:
                 layers.append(_Dropout(layer))  # type: ignore[arg-type]
@@ -239,7 +253,7 @@ class _Compiler:
                 layers.append(_Bounds(layer))  # type: ignore[arg-type]
             elif kind in DERIVATIVES:
                 layers.append(_Activation(kind, bool(layers) and type(layers[-1]) is _Linear))
-        return _Chain(layers)
+        return _Chain(layers, limit)
 
     def linear(self, layer: nn.Module) -> _Linear:
         """Compile a linear layer."""
@@ -272,7 +286,9 @@ def _check_layer(layer: nn.Module) -> None:
     """Refuse a layer of another kind, or one that would do more than its kind does."""
     kind = type(layer)  # a subclass may compute something else
     is_activation = kind in DERIVATIVES and layer.extra_repr() == kind().extra_repr()
-    if not (is_activation or kind in (*_LINEAR, *_DROPOUT, *_CONTAINERS, Bounded, nn.Identity)):
+    if not (
+        is_activation or kind in (*_LINEAR, *_DROPOUT, *_CONTAINERS, Bounded, Clip, nn.Identity)
+    ):
         raise Unsupported(f"there is a layer {kind.__name__}")
     if any(_hooks(layer)) or any(map(_has_hooks, layer.parameters(recurse=False))):
         raise Unsupported("there are hooks, which would not be called")
@@ -334,10 +350,12 @@ class Rows:
 
     Parameters
     ----------
-    inputs : tuple of ndarray of shape (..., n_samples, layout.n_values)
-        Of each block.
+    given : tuple of ndarray of shape (..., n_samples, layout.n_values)
+        The values of each block, which are to be reconstructed.
+    inputs : tuple of ndarray of the same shapes
+        As they enter the encoders of the blocks. Empty where these do nothing.
     joined : ndarray of shape (..., n_samples, n_inputs) or None
-        All blocks side by side, where they enter the encoder as they are.
+        There: all blocks side by side, as they enter the common encoder.
     absent : ndarray of shape (..., n_samples, n_blocks) or None
         Which blocks were not measured.
     target : ndarray of shape (..., n_samples, n_outputs) or None
@@ -345,6 +363,7 @@ class Rows:
         For each term, the weight of each entry; None where it is 1.
     """
 
+    given: tuple[np.ndarray, ...]
     inputs: tuple[np.ndarray, ...]
     joined: np.ndarray | None
     absent: np.ndarray | None
@@ -354,6 +373,7 @@ class Rows:
     def take(self, own: Any) -> Rows:
         """Give some rows, as views; of a stack's batches, those of a step."""
         return Rows(
+            tuple([array[own] for array in self.given]),
             tuple([array[own] for array in self.inputs]),
             None if self.joined is None else self.joined[own],
             None if self.absent is None else self.absent[own],
@@ -400,7 +420,7 @@ class ClosedForm:
         self._module = module
         self._snapshot = _Snapshot(module)
         compiler = _Compiler(flat)
-        self._encoders = [compiler.chain(one) for one in module.block_encoders.values()]
+        self._encoders = [compiler.chain(one, True) for one in module.block_encoders.values()]
         self._joins_first = not any(own.layers for own in self._encoders)
         # where the outputs of each block's encoder lie in the inputs of the common one
         ends = np.cumsum([module.block_widths[name] for name in module.block_encoders])
@@ -473,12 +493,17 @@ class ClosedForm:
 
     def rows(self, batch: Batch) -> Rows:
         """Make arrays of rows, with the weights of the entries that each term is of."""
-        inputs = tuple([batch.values[name].numpy() for name in self._module.block_encoders])
+        given = tuple([batch.values[name].numpy() for name in self._module.block_encoders])
+        inputs = tuple(
+            [_clipped(own, chain.limit) for own, chain in zip(given, self._encoders, strict=True)]
+        )
         joined = None
         if self._joins_first:
             joined = inputs[0] if len(inputs) == 1 else np.concatenate(inputs, axis=-1)
+            inputs = ()
         flags = self._module.absent_of(batch)
         return Rows(
+            given,
             inputs,
             joined,
             None if flags is None else flags.numpy(),
@@ -507,7 +532,7 @@ class ClosedForm:
         hidden = self._decoder.forward(latents)
         sums: Sums = {}
         to_hidden, to_latents = None, None
-        for own, given in zip(self._blocks, rows.inputs, strict=True):
+        for own, given in zip(self._blocks, rows.given, strict=True):
             decoded = own.chain.forward(hidden)
             total, gradient = own.slope(decoded, given, rows.weights[own.place])
             sums[own.term] = total
@@ -554,6 +579,13 @@ class ClosedForm:
         for own, part in zip(self._encoders, self._slices, strict=True):
             if own.has_parameters:
                 own.backward(np.ascontiguousarray(found[..., part]), False)
+
+
+def _clipped(values: np.ndarray, limit: float) -> np.ndarray:
+    """Clip values, of many batches at once; without a copy where none is beyond the limit."""
+    if np.isinf(limit) or not values.size or (-values.min() <= limit and values.max() <= limit):
+        return values
+    return np.clip(values, -limit, limit)
 
 
 def _add(total: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:

@@ -398,7 +398,7 @@ class AutoencoderNet(NeuralNet):
                 rows = closed.rows(chunk)
                 for start in range(0, len(chunk), batch_size):
                     own = rows.take(slice(start, start + batch_size))
-                    share = n_rows / len(own.inputs[0])
+                    share = n_rows / len(own.given[0])
                     factors = {name: share * factor for name, factor in self._factors.items()}
                     for name, total in closed.step(own, factors).items():
                         sums[name] = sums.get(name, 0.0) + float(total)

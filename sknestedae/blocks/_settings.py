@@ -99,9 +99,9 @@ def check_length(
     return float(value)
 
 
-def check_not_negative(name: str, value: Any) -> float:
-    """Give a finite number of 0 or more."""
+def check_at_least(name: str, value: Any, least: float) -> float:
+    """Give a finite number that is not below the least."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not 0 <= float(value) < inf:
-        raise ValueError(f"{name} must be a number of 0 or more, got {value!r}.")
+    if not is_number or not least <= float(value) < inf:
+        raise ValueError(f"{name} must be a number of {least:g} or more, got {value!r}.")
     return float(value)

@@ -11,7 +11,7 @@ from .._layers._convolution import ConvolutionDecoder, ConvolutionEncoder
 from .._persistence import public
 from .._tables._layout import Layout
 from ._array import ArrayBlock
-from ._settings import check_convolutions, check_not_negative
+from ._settings import check_at_least, check_convolutions
 
 
 @public("sknestedae.blocks")
@@ -113,7 +113,7 @@ class SpectrumBlock(ArrayBlock):
     def make_decoder(self, layout: Layout, n_inputs: int) -> nn.Module:
         """Make a linear layer and convolutions from (n_samples, n_inputs) to the spectrum."""
         n_channels = check_convolutions(self.n_channels, self.kernel_size)
-        check_not_negative("cumulative_weight", self.cumulative_weight)
+        check_at_least("cumulative_weight", self.cumulative_weight, 0)
         return ConvolutionDecoder(n_inputs, (1, *_shape(layout)), n_channels, self.kernel_size)
 
 

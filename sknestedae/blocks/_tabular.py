@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from .._layers._dense import Dropout
+from .._layers._dense import Clip, Dropout
 from .._persistence import public
 from .._tables._layout import Layout
 from ._base import Block
-from ._settings import check_fraction
+from ._settings import check_at_least, check_fraction
 
 
 @public("sknestedae.blocks")
@@ -25,6 +25,10 @@ class DenseBlock(Block):
         Probability that a value is hidden from the encoder in a training step: a number then
         enters as its column's mean (a denoising autoencoder). The others are scaled up, so that
         their sum stays.
+    clip : float or None, default=5.0
+        A number farther from its column's mean than so many standard deviations enters the
+        encoder as one that is so far; what is reconstructed is the number itself. At least 1.
+        None: no limit, nor is there one with ``standardize=False``.
 
     See Also
     --------
@@ -42,13 +46,23 @@ class DenseBlock(Block):
     DenseBlock(dropout=0.1)
     """
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    def __init__(self, dropout: float = 0.0, clip: float | None = 5.0) -> None:
         self.dropout = dropout
+        self.clip = clip
 
     def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
-        """Make an identity, or dropout, of shape (n_samples, layout.n_values)."""
+        """Make a module without weights, of shape (n_samples, layout.n_values)."""
         p = check_fraction("dropout", getattr(self, "dropout", 0.0))
-        return Dropout(p) if p else nn.Identity(), layout.n_values
+        limit = getattr(self, "clip", None)
+        if limit is not None:  # from 1 on, so that the 0 and 1 of categories stay
+            limit = check_at_least("clip", limit, 1)
+        layers: list[nn.Module] = []
+        if limit is not None and layout.n_numeric and layout.is_standardized:
+            layers.append(Clip(limit))
+        if p:
+            layers.append(Dropout(p))
+        encoder = nn.Sequential(*layers) if len(layers) > 1 else (layers or [nn.Identity()])[0]
+        return encoder, layout.n_values
 
     def make_decoder(self, layout: Layout, n_inputs: int) -> nn.Module:
         """Make a linear layer from (n_samples, n_inputs) to (n_samples, layout.n_values)."""

@@ -3,6 +3,7 @@
 from ._bepfm import fetch_bepfm
 from ._clusters import make_nanoparticle_clusters
 from ._crystals import make_crystals
+from ._made_perovskites import make_perovskites
 from ._nested_functions import make_nested_functions, nested_functions
 from ._patches import patches_at
 from ._perovskites import fetch_perovskites
@@ -15,6 +16,7 @@ __all__ = [
     "make_crystals",
     "make_nanoparticle_clusters",
     "make_nested_functions",
+    "make_perovskites",
     "nested_functions",
     "patches_at",
 ]

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from .._extras import missing_package
+
 
 class RemoteFile(NamedTuple):
     """A file to download: its name, its address and its SHA256 checksum (hexadecimal).
@@ -77,10 +79,8 @@ def fetch_file(
     try:
         import pooch
     except ImportError as error:
-        raise ImportError(
-            f"{caller} needs the package 'pooch' to download {remote.filename}. Install it with "
-            "`pip install pooch`."
-        ) from error
+        use = f"{caller} downloads {remote.filename} and"
+        raise missing_package(use, "pooch", "data") from error
     downloader = pooch.create(
         path=folder,
         base_url="",
@@ -113,7 +113,4 @@ def check_ase(caller: str) -> None:
     try:
         import ase  # noqa: F401
     except ImportError as error:
-        raise ImportError(
-            f"{caller} gives ase.Atoms, which needs the package 'ase'. Install it with "
-            "`pip install 'sknestedae[atoms]'`."
-        ) from error
+        raise missing_package(f"{caller} gives ase.Atoms and", "ase", "atoms") from error

@@ -15,6 +15,7 @@ from torch import Tensor
 from .._ambient import isolated
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
 from .._estimators._unwrap import check_one_table, stage_position
+from .._extras import missing_package
 from .._networks._batch import Batch
 from .._tables._codec import TabularCodec
 from .._tables._input import to_pandas
@@ -388,10 +389,7 @@ def _attribute(
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
-        raise ImportError(
-            "integrated_gradients needs the package 'captum'. Install it with "
-            "`pip install 'sknestedae[inspection]'`."
-        ) from error
+        raise missing_package("integrated_gradients", "captum", "inspection") from error
 
     X = chain.check(X)
     rows = chain.encode(X)

@@ -16,7 +16,7 @@ from .._estimators._base import BaseSupervisedAutoencoder
 from .._estimators._fitted import FittedAutoencoder, fitted_part
 from .._estimators._nested import NestedAutoencoder
 from .._estimators._unwrap import innermost, names_of_latents, stage_position, unfrozen
-from .._layers._dense import Dropout
+from .._layers._dense import Clip, Dropout
 from ..blocks import DenseBlock
 
 
@@ -158,7 +158,12 @@ def column_usage(estimator, stage=None, *, threshold=0.01):
     >>> from sknestedae.inspection import column_usage
     >>> X = np.random.RandomState(0).normal(size=(100, 3))
     >>> sae = SupervisedAutoencoder(
-    ...     1, hidden_layer_sizes=(), reconstruction_weight=0, l1=0.03, random_state=0
+    ...     1,
+    ...     hidden_layer_sizes=(),
+    ...     reconstruction_weight=0,
+    ...     l1=0.03,
+    ...     max_iter=300,
+    ...     random_state=0,
     ... )
     >>> column_usage(sae.fit(X, X[:, 1]))["used"].to_list()
     [False, True, False]
@@ -229,6 +234,12 @@ def _autoencoder(
     return core, labels
 
 
+def _keeps_columns(encoder: torch.nn.Module) -> bool:
+    """Tell whether each output of a block's encoder is one of its inputs."""
+    layers = list(encoder) if isinstance(encoder, torch.nn.Sequential) else [encoder]
+    return all(isinstance(layer, torch.nn.Identity | Clip | Dropout) for layer in layers)
+
+
 def _inputs(
     fitted: FittedAutoencoder, labels: list[Any] | None
 ) -> list[tuple[int, Hashable, Hashable]]:
@@ -252,7 +263,7 @@ def _inputs(
     inputs: list[tuple[int, Hashable, Hashable]] = []
     for name, (numeric, categorical) in table.columns.items():
         block, encoder = fitted.architecture["blocks"][name], module.block_encoders[name]
-        if isinstance(block, DenseBlock) and isinstance(encoder, torch.nn.Identity | Dropout):
+        if isinstance(block, DenseBlock) and _keeps_columns(encoder):
             inputs += [(j, labels[j], "") for j in numeric]
             inputs += [
                 (j, labels[j], category) for j in categorical for category in table.categories[j]

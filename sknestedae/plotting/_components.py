@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.metrics import get_scorer
 
 from .._ambient import isolated_but_output
@@ -188,7 +189,9 @@ class ComponentsDisplay:
         """Cross-validate an estimator with several numbers of latents, and draw the scores.
 
         The networks of all numbers and folds are trained in one run. Of variational latents the
-        number of active ones is drawn as well.
+        number of active ones is drawn as well. Where ``predictor`` or ``passthrough`` is "auto",
+        the networks predict: a Gaussian process of the columns would not depend on the number of
+        latents.
 
         Parameters
         ----------
@@ -259,6 +262,7 @@ class ComponentsDisplay:
                 f"{type(estimator).__name__}, got {param!r}."
             )
         scorers = _check_scoring(scoring, y)
+        estimator = _with_networks(estimator)
         beta = param.removesuffix("n_components") + "beta"
         if estimator.get_params().get(beta) is not None:
             scorers[_ACTIVE] = partial(_count_active, param=param)
@@ -372,6 +376,19 @@ def one_standard_error(mean: np.ndarray, sem: np.ndarray, name: str = "test") ->
     best = int(np.argmax(np.where(finite, mean, -np.inf)))
     bound = float(mean[best] - sem[best])
     return int(np.flatnonzero(finite & (mean >= bound))[0]), bound
+
+
+def _with_networks(estimator: Any) -> Any:
+    """Give a copy whose predictions are functions of latents, where nothing else is asked for."""
+    of_networks = {"predictor": "network", "passthrough": False}
+    changed = {
+        name: of_networks[own]
+        for name, value in estimator.get_params().items()
+        if (own := name.rpartition("__")[2]) in of_networks
+        and isinstance(value, str)
+        and value == "auto"
+    }
+    return clone(estimator).set_params(**changed)
 
 
 def _check_numbers(numbers: Iterable[Any]) -> np.ndarray:

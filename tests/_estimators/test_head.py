@@ -391,15 +391,20 @@ def test_auto_leaves_many_rows_to_the_network():
 
 def test_which_rows_are_many():
     own, y = np.arange(MOST_ROWS + 1.0)[:, None], np.zeros((MOST_ROWS + 1, 2))
-    assert _has_many_rows(own, y, None)
+    assert _has_many_rows(own, 1, y, None)
     y[3] = [np.nan, 1]
-    assert _has_many_rows(own, y, None)  # one output is enough
+    assert _has_many_rows(own, 1, y, None)  # one output is enough
     y[3] = np.nan
-    assert not _has_many_rows(own, y, None)
+    assert not _has_many_rows(own, 1, y, None)
     same = np.zeros((MOST_ROWS + 1, 1))
-    assert not _has_many_rows(same, same, None)
+    assert not _has_many_rows(same, 1, same, None)
+    assert not _has_many_rows(np.hstack([same, own]), 1, same, None)  # latents follow from others
+    late = np.append(np.zeros(2 * MOST_ROWS), np.arange(MOST_ROWS))[:, None]
+    assert not _has_many_rows(late, 1, late, None)
+    late = np.append(late, [[-1.0]], axis=0)
+    assert _has_many_rows(late, 1, late, None)  # wherever they are
     passed = Passed(own, np.array([True]), np.empty((len(own), 0)), 1)
-    assert _has_many_rows(same, same, passed)  # rows differ in what is passed on
+    assert _has_many_rows(same, 1, same, passed)  # rows differ in what is passed on
 
 
 @pytest.mark.parametrize("is_table", [True, False])

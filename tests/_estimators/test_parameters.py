@@ -55,6 +55,7 @@ def test_settings_of_blocks_are_parameters(cls):
         "blocks__a__width": 3,
         "blocks__a__inner": blocks[0][1].inner,
         "blocks__a__inner__dropout": 0.0,
+        "blocks__a__inner__clip": 5.0,
         "blocks__b": blocks[1][1],
         "blocks__b__width": 7,
         "blocks__b__inner": None,

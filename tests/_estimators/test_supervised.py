@@ -135,6 +135,14 @@ def test_auto_alpha_follows_the_distinct_rows():
     assert clone(auto).partial_fit(X, y).alpha_ == 1e-3
 
 
+def test_auto_alpha_of_classes_is_never_weak():
+    """So that probabilities are not too sure; it is the default."""
+    X, y = regression(300)
+    auto = SupervisedAutoencoderClassifier(**TINY).fit(X, y > 0)
+    assert auto.alpha_ == 5e-3 > SupervisedAutoencoder(**TINY, alpha="auto").fit(X, y).alpha_
+    assert clone(auto).partial_fit(X, y > 0, classes=[False, True]).alpha_ == 5e-3
+
+
 @pytest.mark.parametrize("cls", [SupervisedAutoencoder, SupervisedAutoencoderClassifier])
 def test_rows_that_differ_in_their_target_alone_are_distinct(cls):
     """So alpha="auto" counts each of two measurements of one input."""
@@ -544,7 +552,7 @@ def test_minus_one_is_a_class():
 def test_defaults_agree():
     regressor, classifier = SupervisedAutoencoder().get_params(), SupervisedAutoencoderClassifier()
     of_numbers = {"prediction_loss": "squared_error", "target_block": None, "target_bounds": None}
-    of_numbers["predictor"] = "network"
+    of_numbers |= {"predictor": "auto", "alpha": 1e-3}
     assert {**classifier.get_params(), **of_numbers} == regressor
 
 
@@ -552,7 +560,7 @@ def test_docstrings_agree():
     assert_docstring_consistency(
         [SupervisedAutoencoder, SupervisedAutoencoderClassifier],
         include_params=True,
-        exclude_params=["prediction_loss", "target_block", "target_bounds", "predictor"],
+        exclude_params=["prediction_loss", "target_block", "target_bounds", "predictor", "alpha"],
         include_attrs=True,
         exclude_attrs=["classes_", "predictor_", "leave_one_out_score_"],
     )

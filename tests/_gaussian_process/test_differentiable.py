@@ -56,9 +56,16 @@ def test_there_is_a_gradient_at_a_training_row():
 def test_it_moves_and_is_copied_with_its_buffers():
     X, y = table()
     first = ProcessMean(GaussianProcess.fit(X, y, widths=WIDTHS))
-    assert {"inputs", "coefficients", "centre", "linear", "of_bumps", "centres"} == set(
-        first.state_dict()
-    )
+    names = {
+        "inputs",
+        "inverse_lengths",
+        "coefficients",
+        "centre",
+        "linear",
+        "of_bumps",
+        "centres",
+    }
+    assert set(first.state_dict()) == names
     assert not list(first.parameters())
 
 

@@ -6,7 +6,9 @@ import pytest
 from sknestedae._gaussian_process import _evidence
 from sknestedae._gaussian_process._evidence import (
     LEAST_NOISE,
+    RELEVANCE_SPREAD,
     DistinctRows,
+    diagonal_of_inverse,
     equal_rows,
     factor,
     inverse,
@@ -15,11 +17,11 @@ from sknestedae._gaussian_process._evidence import (
     negative_log_posterior,
     precisions,
     prior_of,
-    trace_of_product,
 )
 from sknestedae._gaussian_process._kernel import Hyperparameters, KernelOfRows, covariance
 
 WIDTHS = (2, 1)
+RELEVANCES = (0.3, 2.0, 1.1)
 LOGS = [np.log([1.3, 1.7, 0.4, 0.9, 0.7, 0.2]), np.log([0.2, 3.0, 0.1, 2.0, 0.1, 0.6])]
 
 
@@ -37,9 +39,13 @@ def logs_of(found):
     return np.log([found.smooth, found.length, *found.linear, found.additive, found.noise])
 
 
+def with_relevances(log_parameters, relevances=RELEVANCES):
+    return np.insert(log_parameters, -1, np.log(relevances))
+
+
 def value_of(rows, log_parameters):
-    kernel = KernelOfRows(rows.X, WIDTHS)
-    return negative_log_posterior(log_parameters, kernel, rows, prior_of(WIDTHS))[0]
+    kernel, prior = KernelOfRows(rows.X, WIDTHS), prior_of(WIDTHS, len(log_parameters) > 6)
+    return negative_log_posterior(log_parameters, kernel, rows, prior)[0]
 
 
 def value_without_merging(X, y, log_parameters):
@@ -128,10 +134,14 @@ def test_weights_are_repeats_in_the_posterior():
 # -- the posterior
 
 
-@pytest.mark.parametrize("log", LOGS, ids=["short", "long"])
+@pytest.mark.parametrize(
+    "log",
+    [*LOGS, *map(with_relevances, LOGS)],
+    ids=["short", "long", "short by column", "by column"],
+)
 def test_the_gradient_agrees_with_differences(log):
     X, y, weight = table()
-    rows, prior = merge_rows(X, y, weight / 2), prior_of(WIDTHS)
+    rows, prior = merge_rows(X, y, weight / 2), prior_of(WIDTHS, len(log) > 6)
     kernel = KernelOfRows(rows.X, WIDTHS)
     _, gradient = negative_log_posterior(log, kernel, rows, prior)
     steps = 1e-5 * np.eye(len(log))
@@ -140,13 +150,22 @@ def test_the_gradient_agrees_with_differences(log):
     np.testing.assert_allclose(gradient, expected, rtol=1e-7, atol=1e-8)
 
 
-def test_without_rows_the_modes_of_the_priors_are_most_probable():
+@pytest.mark.parametrize("log", LOGS, ids=["short", "long"])
+def test_equal_relevances_leave_the_posterior_as_it_is(log):
+    rows = merge_rows(*table())
+    got = value_of(rows, with_relevances(log, (1.0, 1.0, 1.0)))
+    assert got == pytest.approx(value_of(rows, log), rel=1e-12)
+
+
+@pytest.mark.parametrize("by_column", [False, True], ids=["one length", "by column"])
+def test_without_rows_the_modes_of_the_priors_are_most_probable(by_column):
     """Rows of nearly no weight say nothing."""
     X, y, _ = table()
-    found = most_probable(merge_rows(X, y, np.full(12, 1e-9)), WIDTHS)
-    expected = Hyperparameters.from_log(prior_of(WIDTHS).mode)
+    rows = merge_rows(X, y, np.full(12, 1e-9))
+    found = most_probable(rows, WIDTHS, with_relevances=by_column)
     # where the gradient of the prior is below the 0.01 of the search: 0.01 * spread², in logs
-    np.testing.assert_allclose(logs_of(found), logs_of(expected), atol=0.01 * 2**2)
+    expected = prior_of(WIDTHS, by_column).mode
+    np.testing.assert_allclose(found.to_log(), expected, atol=0.01 * 2**2)
 
 
 def test_the_length_scale_grows_with_the_number_of_columns():
@@ -211,6 +230,34 @@ def test_an_exact_target_ends_at_the_least_noise():
     assert noise == pytest.approx(LEAST_NOISE)
 
 
+def test_an_irrelevant_column_gets_a_longer_length_scale():
+    """Of a product of two columns, which is neither linear nor a sum of functions of columns."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 3))
+    y = X[:, 0] * X[:, 2] + 0.1 * rng.normal(size=60)
+    rows = merge_rows(X, (y - y.mean()) / y.std())
+    first, irrelevant, last = most_probable(rows, WIDTHS, with_relevances=True).relevances
+    assert min(first, last) > 1.5 * irrelevant
+    # the search that goes on from one length scale for all ends there, too, and gains by it
+    start = most_probable(rows, WIDTHS)
+    found = most_probable(rows, WIDTHS, start, with_relevances=True)
+    assert value_of(rows, found.to_log()) < value_of(rows, start.to_log()) - 1
+    np.testing.assert_allclose(found.relevances, (first, irrelevant, last), rtol=0.05)
+
+
+def test_the_order_of_columns_of_a_block_changes_nothing():
+    X, y, weight = table(20)
+    order = np.array([1, 0, 2])
+    found, swapped = (
+        most_probable(merge_rows(columns, y, weight), WIDTHS, with_relevances=True)
+        for columns in (X, X[:, order])
+    )
+    # the gradient is below 0.01 in the end, and the curvature at least that of the prior
+    atol = 2 * 0.01 * RELEVANCE_SPREAD**2
+    wanted = np.log(found.relevances)[order]
+    np.testing.assert_allclose(np.log(swapped.relevances), wanted, atol=atol)
+
+
 # -- matrices
 
 
@@ -226,12 +273,7 @@ def test_factor_and_inverse():
     assert not np.triu(lower, 1).any()
     inverted = inverse(lower)
     np.testing.assert_allclose(inverted, np.tril(np.linalg.inv(K)), rtol=1e-10, atol=1e-14)
-
-
-def test_trace_of_product():
-    A, B = positive(seed=1), positive(seed=2)
-    got = trace_of_product(np.asfortranarray(np.tril(A)), B)
-    assert got == pytest.approx(np.trace(A @ B), rel=1e-12)
+    np.testing.assert_allclose(diagonal_of_inverse(lower), inverted.diagonal(), rtol=1e-10)
 
 
 def test_a_singular_matrix_gets_jitter():

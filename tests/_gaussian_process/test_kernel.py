@@ -1,5 +1,7 @@
 """The covariance: its parts, its diagonal, its derivatives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.gaussian_process.kernels import DotProduct, Matern
@@ -12,12 +14,17 @@ from sknestedae._gaussian_process._kernel import (
     covariance,
     distances,
     matern,
+    trace_by_column,
+    trace_of_product,
     variance,
 )
 
 WIDTHS = (3, 1)
 PARAMETERS = Hyperparameters(smooth=1.3, length=1.7, noise=0.2, linear=(0.4, 0.9), additive=0.6)
 LOG = np.log([1.3, 1.7, 0.4, 0.9, 0.6, 0.2])
+RELEVANCES = (0.5, 1.2, 3.0, 0.8)
+UNEQUAL = replace(PARAMETERS, relevances=RELEVANCES)
+LOG_UNEQUAL = np.log([1.3, 1.7, 0.4, 0.9, 0.6, *RELEVANCES, 0.2])
 
 
 def inputs(n=8, seed=0):
@@ -29,6 +36,14 @@ def test_the_logarithms_are_in_one_order():
     got = [parameters.smooth, parameters.length, *parameters.linear]
     got += [parameters.additive, parameters.noise]
     np.testing.assert_allclose(got, np.exp(LOG), rtol=1e-15)
+    np.testing.assert_allclose(PARAMETERS.to_log(), LOG, rtol=1e-15)
+
+
+def test_the_logarithms_of_relevances_stand_before_that_of_the_noise():
+    parameters = Hyperparameters.from_log(LOG_UNEQUAL, 4)
+    np.testing.assert_allclose(parameters.relevances, RELEVANCES, rtol=1e-15)
+    assert replace(parameters, relevances=()) == Hyperparameters.from_log(LOG)
+    np.testing.assert_allclose(parameters.to_log(), LOG_UNEQUAL, atol=1e-15)
 
 
 def test_blocks_stand_side_by_side():
@@ -57,16 +72,24 @@ def test_the_distance_of_equal_rows_is_never_nan():
     assert (distances(X, X).diagonal() < 1e-7 * 1000).all()
 
 
-def test_covariance_is_the_sum_of_its_terms():
+@pytest.mark.parametrize("parameters", [PARAMETERS, UNEQUAL], ids=["equal", "unequal"])
+def test_covariance_is_the_sum_of_its_terms(parameters):
     A, B = inputs(5, 1), inputs(4, 2)
     linear = DotProduct(sigma_0=0, sigma_0_bounds="fixed")
+    lengths = parameters.length / np.array(parameters.relevances or 1.0)
     expected = (
-        PARAMETERS.smooth * Matern(PARAMETERS.length, nu=1.5)(A, B)
-        + PARAMETERS.linear[0] * linear(A[:, :3], B[:, :3])
-        + PARAMETERS.linear[1] * linear(A[:, 3:], B[:, 3:])
-        + PARAMETERS.additive * bumps(A) @ bumps(B).T
+        parameters.smooth * Matern(lengths, nu=1.5)(A, B)
+        + parameters.linear[0] * linear(A[:, :3], B[:, :3])
+        + parameters.linear[1] * linear(A[:, 3:], B[:, 3:])
+        + parameters.additive * bumps(A) @ bumps(B).T
     )
-    np.testing.assert_allclose(covariance(A, B, WIDTHS, PARAMETERS), expected, rtol=1e-12)
+    np.testing.assert_allclose(covariance(A, B, WIDTHS, parameters), expected, rtol=1e-12)
+
+
+def test_columns_of_relevance_one_have_one_length_scale():
+    A, B = inputs(5, 1), inputs(4, 2)
+    got = covariance(A, B, WIDTHS, replace(PARAMETERS, relevances=(1.0,) * 4))
+    np.testing.assert_array_equal(got, covariance(A, B, WIDTHS, PARAMETERS))
 
 
 def test_bumps_make_functions_of_single_columns():
@@ -82,30 +105,57 @@ def test_bumps_make_functions_of_single_columns():
     np.testing.assert_allclose(K, bell, atol=2e-3)
 
 
-def test_variance_is_the_diagonal():
+@pytest.mark.parametrize("parameters", [PARAMETERS, UNEQUAL], ids=["equal", "unequal"])
+def test_variance_is_the_diagonal(parameters):
     X = inputs()
-    expected = covariance(X, X, WIDTHS, PARAMETERS).diagonal()
+    expected = covariance(X, X, WIDTHS, parameters).diagonal()
     # the covariance of a row with itself has its distance from rounding: 1e-8, squared
-    np.testing.assert_allclose(variance(X, WIDTHS, PARAMETERS), expected, rtol=1e-13)
+    np.testing.assert_allclose(variance(X, WIDTHS, parameters), expected, rtol=1e-13)
 
 
-def test_the_kernel_of_rows_is_their_covariance():
+# -- the covariance among fixed rows
+
+
+@pytest.mark.parametrize("log", [LOG, LOG_UNEQUAL], ids=["equal", "unequal"])
+def test_the_kernel_of_rows_is_their_covariance(log):
     X = inputs()
     kernel = KernelOfRows(X, WIDTHS)
     for step in (0.0, 0.3):  # a second call, into the same arrays
-        K, _ = kernel.with_gradients(LOG + step)
-        expected = covariance(X, X, WIDTHS, Hyperparameters.from_log(LOG + step))
-        np.testing.assert_allclose(K, expected, rtol=1e-12)
+        K, _ = kernel.with_gradient(log + step)
+        parameters = Hyperparameters.from_log(log + step, len(log) - 6)
+        np.testing.assert_allclose(K, covariance(X, X, WIDTHS, parameters), rtol=1e-12)
 
 
-@pytest.mark.parametrize("position", range(6))
-def test_derivatives_agree_with_differences(position):
-    kernel, step = KernelOfRows(inputs(), WIDTHS), np.zeros(6)
-    step[position] = 1e-5
-    derivatives = [D.copy() for D in kernel.with_gradients(LOG)[1]]
-    above = kernel.with_gradients(LOG + step)[0].copy()
-    below = kernel.with_gradients(LOG - step)[0]
-    expected = (above - below) / 2e-5
-    got = derivatives[position] if position < 5 else 0.0  # the noise is no part of it
-    # the error of central differences: step², here 1e-10, and rounding 1e-16 / step, 1e-11
-    np.testing.assert_allclose(got, expected, atol=1e-9)
+@pytest.mark.parametrize("log", [LOG, LOG_UNEQUAL], ids=["equal", "unequal"])
+def test_gradients_agree_with_differences(log):
+    kernel, matrix = KernelOfRows(inputs(), WIDTHS), symmetric(8, seed=3)
+    _, gradient = kernel.with_gradient(log)
+    # another matrix before it: the arrays that a call writes to must still hold what it needs
+    gradient(np.asfortranarray(np.tril(symmetric(8, seed=4))))
+    got = gradient(np.asfortranarray(np.tril(matrix)))
+    expected = []
+    for step in 1e-5 * np.eye(len(log)):
+        above = np.vdot(matrix, kernel.with_gradient(log + step)[0])
+        expected.append((above - np.vdot(matrix, kernel.with_gradient(log - step)[0])) / 2e-5)
+    assert expected[-1] == 0  # the noise is no part of it
+    # the error of central differences of sums of about 100: 100 * step², 100 * 1e-16 / step
+    np.testing.assert_allclose(got, expected[:-1], atol=1e-7)
+
+
+def symmetric(n=6, seed=0):
+    root = np.random.default_rng(seed).normal(size=(n, n))
+    return root + root.T
+
+
+def test_trace_of_product():
+    A, B = symmetric(seed=1), symmetric(seed=2)
+    got = trace_of_product(np.asfortranarray(np.tril(A)), B)
+    assert got == pytest.approx(np.trace(A @ B), rel=1e-12)
+
+
+@pytest.mark.parametrize("triangle", [np.tril, np.triu])
+def test_trace_by_column_is_a_sum_over_pairs_of_rows(triangle):
+    X, matrix = inputs(6), symmetric()
+    squares = (X[:, None] - X) ** 2
+    expected = -np.einsum("ab,abj->j", matrix, squares)
+    np.testing.assert_allclose(trace_by_column(triangle(matrix), X), expected, rtol=1e-12)

@@ -24,7 +24,7 @@ def table(n=25, seed=0):
 def assert_same(first, second, rtol=1e-9):
     """Two processes with the same hyperparameters and predictions."""
     X = table(10, seed=9)[0]
-    for name in ("smooth", "length", "noise", "linear"):
+    for name in ("smooth", "length", "noise", "linear", "relevances"):
         got, wanted = getattr(first.parameters, name), getattr(second.parameters, name)
         np.testing.assert_allclose(got, wanted, rtol=1e-5)
     np.testing.assert_allclose(first.mean(X), second.mean(X), rtol=rtol)
@@ -225,6 +225,16 @@ def test_the_score_is_that_of_all_rows():
     assert process.leave_one_out_score() == pytest.approx(expected, rel=1e-10)
 
 
+# -- length scales
+
+
+def test_an_irrelevant_column_gets_a_longer_length_scale():
+    X, _, _ = table(60)
+    y = X[:, 0] * X[:, 2] + 0.1 * np.random.default_rng(5).normal(size=60)
+    first, irrelevant, last = GaussianProcess.fit(X, y, widths=WIDTHS).parameters.relevances
+    assert min(first, last) > 1.5 * irrelevant
+
+
 # -- heavy tails
 
 
@@ -280,12 +290,12 @@ def test_no_more_rows_than_allowed(monkeypatch):
     monkeypatch.setattr(
         _process,
         "most_probable",
-        lambda rows, *others: searched.append(rows) or search(rows, *others),
+        lambda rows, *others, **named: searched.append(rows) or search(rows, *others, **named),
     )
     few = {"widths": WIDTHS, "max_rows": 30, "max_search_rows": 20}
     process = GaussianProcess.fit(X, y, seed=1, **few)
     assert len(process.rows.y) == 30
-    assert len(searched[0].y) == 20
+    assert [len(rows.y) for rows in searched] == [10, 20]
     assert_same(GaussianProcess.fit(X, y, seed=1, **few), process)
     other = GaussianProcess.fit(X, y, seed=2, **few)
     assert not np.array_equal(other.rows.X, process.rows.X)

@@ -27,7 +27,7 @@ def test_units_stand_once_and_on_each_axis(monkeypatch, n_members):
         return Picture(name, b"\x89PNG", (100, 100), alt, caption)
 
     monkeypatch.setattr(_figures, "_save", save)
-    sae = SupervisedAutoencoder(n_members=n_members, **TINY).fit(X, y)
+    sae = SupervisedAutoencoder(n_members=n_members, predictor="network", **TINY).fit(X, y)
     units = dict.fromkeys(y.columns, "%") | {"T (K)": "K", "energy": "eV"}
     card = report(sae, X, y, cv=2, units=units, random_state=0)
     text = "".join(Parser(card.html).text)

@@ -67,7 +67,7 @@ def test_a_better_baseline_is_named(X):
     rng = np.random.RandomState(0)
     table = pd.DataFrame(rng.normal(size=(80, 2)), columns=["a", "b"])
     target = (table["a"] * 3).rename("line")
-    sae = SupervisedAutoencoder(**TINY).fit(table, target)
+    sae = SupervisedAutoencoder(predictor="network", **TINY).fit(table, target)
     card = report(sae, table, target, random_state=0)
     (said,) = [s for s in card.limits if "ridge regression is better than this model" in s]
     own, ridge = (scores_of(card, m, "MAE", "line") for m in ("this model", "ridge regression"))

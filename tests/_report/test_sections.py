@@ -59,7 +59,7 @@ def test_columns_that_tell_nothing_are_named():
 
 
 def test_an_ensemble_shows_its_spread(X, y):
-    sae = SupervisedAutoencoder(n_members=3, bootstrap=True, **TINY).fit(X, y)
+    sae = SupervisedAutoencoder(predictor="network", n_members=3, bootstrap=True, **TINY).fit(X, y)
     folds = list(KFold(3, shuffle=True, random_state=5).split(X))
     page = check_page(report(sae, X, y, cv=folds, random_state=0).html)
     inside = []

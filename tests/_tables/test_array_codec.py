@@ -38,7 +38,7 @@ def test_every_spelling_is_encoded_alike_to_the_bit_and_comes_back(spelling, sca
     expected = fitted_codec(spell(X, "array"), scale=scale, shape=(3, 4))
     table = spell(X, spelling)
     codec = fitted_codec(table, scale=scale, shape=(3, 4))
-    assert codec.layout == Layout(12, (), (3, 4))
+    assert codec.layout == Layout(12, (), (3, 4), is_standardized=scale is not None)
     assert codec.dtype == np.float64
     values, measured = codec.encode(table)[:2]
     wanted = expected.encode(spell(X, "array"))

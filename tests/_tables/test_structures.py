@@ -197,5 +197,5 @@ def test_without_ase_it_says_what_to_install(monkeypatch):
         return load(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_ase)
-    with pytest.raises(ImportError, match=r"'ase'.*pip install 'sknestedae\[atoms\]'"):
+    with pytest.raises(ImportError, match=r"'ase'.*pip install '\.\[atoms\]'"):
         to_atoms(read_structure(atoms()))

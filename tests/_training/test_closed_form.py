@@ -56,6 +56,12 @@ SEVERAL = {
     "hidden": (DenseBlock(dropout=0.4), Layout(1, (2,))),
     "deep": (DeepBlock(), Layout(2)),
 }
+# so tight that many numbers are beyond it
+CLIPPED = {
+    "plain": (DenseBlock(clip=1), Layout(2)),
+    "hidden": (DenseBlock(dropout=0.4, clip=1), Layout(1, (2,))),
+    "deep": (DeepBlock(), Layout(2)),
+}
 
 # Settings of a network, its objective and its rows, beside those of ``make``.
 names = list(ACTIVATIONS)
@@ -69,6 +75,8 @@ CASES = {
     "both": {"blocks": {"table": (DenseBlock(), Layout(2, (3, 2)))}, "losses": ("huber",) * 2},
     "several blocks": {"blocks": SEVERAL},
     "missing blocks": {"blocks": SEVERAL, "missing": True},
+    "clipped": {"blocks": {"table": (DenseBlock(clip=1), Layout(3))}},
+    "clipped blocks": {"blocks": CLIPPED, "missing": True},
     "a deep block": {"blocks": {"deep": SEVERAL["deep"]}, "missing": True},
     "a deep target": {"target_block": DeepBlock()},
     "missing, weights": {"missing": True, "weights": True},
@@ -336,7 +344,7 @@ def steps(monkeypatch):
     taken, step = [], ClosedForm.step
 
     def spy(self, rows, factors):
-        taken.append(len(rows.inputs[0]))
+        taken.append(len(rows.given[0]))
         return step(self, rows, factors)
 
     monkeypatch.setattr(ClosedForm, "step", spy)
@@ -391,6 +399,7 @@ FITS = {
         "blocks": [("one", DenseBlock(dropout=0.2), [0]), ("own", DeepBlock(), [1, 2])],
         "block_weights": {"one": 2, "own": 1, "table": 1},
     },
+    "clipped": {"blocks": DenseBlock(clip=1)},
     "early stopping": {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 12},
     "cosine": {"learning_rate": "cosine"},
     "plateau": {"learning_rate": "plateau", "n_iter_no_change": 2, "learning_rate_init": 0.1},
@@ -524,6 +533,22 @@ def test_an_encoder_for_each_kind_of_data_has_none(steps):
     assert not steps
     with pytest.raises(Unsupported, match="DualModule"):
         ClosedForm.check(fitted.net_.module_, fitted.net_.criterion_)
+
+
+class ClippedBack(DenseBlock):
+    """Clips what its decoder is given, too."""
+
+    def make_decoder(self, layout, n_inputs):
+        return nn.Sequential(
+            self.make_encoder(Layout(n_inputs))[0], nn.Linear(n_inputs, layout.n_values)
+        )
+
+
+def test_what_is_clipped_on_the_way_back_has_none(steps):
+    X, y = data()
+    fitted = sae(blocks=ClippedBack(clip=1)).fit(X, y)
+    assert not steps
+    assert np.isfinite(fitted.history_["train_loss"]).all()
 
 
 def forward_of_its_own(module):

@@ -5,11 +5,11 @@ import pytest
 
 from sknestedae.blocks._settings import (
     SCALES,
+    check_at_least,
     check_bool,
     check_choice,
     check_convolutions,
     check_length,
-    check_not_negative,
 )
 
 
@@ -53,15 +53,15 @@ def test_choices_that_are_refused(scale):
     assert repr(scale) in str(error.value)
 
 
-@pytest.mark.parametrize("value", [0, 0.0, 1.5, 3])
-def test_not_negative(value):
-    assert check_not_negative("weight", value) == value
+@pytest.mark.parametrize("value", [2, 2.0, 3.5, 7])
+def test_at_least(value):
+    assert check_at_least("weight", value, 2) == value
 
 
-@pytest.mark.parametrize("value", [-1e-9, float("nan"), float("inf"), False, None, "1"])
-def test_negative(value):
-    with pytest.raises(ValueError, match=r"^weight must be a number of 0 or more, got ") as error:
-        check_not_negative("weight", value)
+@pytest.mark.parametrize("value", [2 - 1e-9, float("nan"), float("inf"), True, None, "3"])
+def test_below_the_least(value):
+    with pytest.raises(ValueError, match=r"^weight must be a number of 2 or more, got ") as error:
+        check_at_least("weight", value, 2)
     assert repr(value) in str(error.value)
 
 

@@ -30,6 +30,7 @@ def table(n_rows=60, seed=0):
 
 def one_scale(**parameters):
     X, y = table()
+    parameters = {"predictor": "network", **parameters}
     return SupervisedAutoencoder(3, **TINY, **parameters).fit(X, y), X, 5.0
 
 
@@ -41,7 +42,7 @@ def a_classifier():
 
 def a_chain(of_stages=None, **parameters):
     X, y = table()
-    stage = SupervisedAutoencoder(2, **TINY, **(of_stages or {}))
+    stage = SupervisedAutoencoder(2, **TINY, predictor="network", **(of_stages or {}))
     stages = [("a", stage, ["u", "v"]), ("b", stage, ["kind", "count"])]
     targets = np.column_stack([X["u"] + X["v"], y])
     chain = NestedAutoencoder(stages, random_state=0, **parameters)

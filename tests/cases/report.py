@@ -151,7 +151,7 @@ def many(n_targets, X):
     y = table.to_numpy() @ rng.normal(size=(2, n_targets))
     y[:, ::3] = rng.normal(size=y[:, ::3].shape)
     y = pd.DataFrame(y + rng.normal(scale=0.1, size=y.shape)).add_prefix("t")
-    return table, y, SupervisedAutoencoder(**TINY).fit(table, y)
+    return table, y, SupervisedAutoencoder(predictor="network", **TINY).fit(table, y)
 
 
 def with_arrays(n_samples=40, target_shape=None, **settings):

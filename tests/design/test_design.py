@@ -28,6 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_kinds, stack_scales
 from sknestedae._estimators._fitted import fitted_part
+from sknestedae.blocks import DenseBlock
 from sknestedae.design import Design, propose
 from sknestedae.design._design import _sort
 from sknestedae.exceptions import NoTargetError, ToleranceWarning
@@ -44,7 +45,7 @@ def linear(n_rows=150, **parameters):
         max_iter=150,
         learning_rate_init=0.03,
         random_state=0,
-        **parameters,
+        **{"predictor": "network", **parameters},
     )
     return estimator.fit(X, y), X, y
 
@@ -85,7 +86,7 @@ def test_a_maximum_is_at_the_corner(whole_search):
 
 
 def test_the_price_of_the_domain_keeps_candidates_near(whole_search):
-    estimator, X, _ = linear()
+    estimator, X, _ = linear(blocks=DenseBlock(clip=None))  # which follows a line to any distance
     bounds = dict.fromkeys("abc", (-9, 9))
     distances = [
         quietly(estimator, X, "max", bounds=bounds, domain_weight=weight).input_distance[0]

@@ -56,7 +56,7 @@ def test_attributions_sum_to_the_prediction_less_the_baseline_s(sae, X, y):
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_more_steps_come_closer_to_the_sum(X, y, activation):
-    sae = SupervisedAutoencoder(**TINY, activation=activation).fit(X, y)
+    sae = SupervisedAutoencoder(**TINY, activation=activation, predictor="network").fit(X, y)
     errors = []
     for n_steps in (4, 400):
         attributions, outputs = integrated_gradients(sae, X, n_steps=n_steps, return_baseline=True)
@@ -83,7 +83,7 @@ def test_attributions_of_a_chain_are_those_of_all_its_columns(chain, X, y):
 def test_a_linear_model_s_attributions_are_its_coefficients(X, y, kind):
     """Of what is linear, an entry's part is its coefficient times its distance from the mean."""
     table = X[["radius", "energy", "mass"]]
-    model = SupervisedAutoencoder(**LINEAR)
+    model = SupervisedAutoencoder(**LINEAR, predictor="network")
     if kind == "chain":
         model = NestedAutoencoder([("a", model, ["mass", "radius"]), ("b", model, ["energy"])])
     model.fit(table, y)
@@ -275,7 +275,7 @@ def test_errors_of_estimators(function, X):
 
 def test_a_missing_captum_is_named(sae, X, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(ImportError, match=r"'captum'.*sknestedae\[inspection\]"):
+    with pytest.raises(ImportError, match=r"'captum'.*pip install captum"):
         integrated_gradients(sae, X)
 
 

@@ -70,7 +70,13 @@ def test_an_l1_penalty_leaves_out_what_the_target_has_no_use_for():
     X["word"] = rng.choice(["x", "y", "z"], size=200)
     y = X["b"] + 2 * (X["word"] == "x") - X["e"]
     sae = SupervisedAutoencoder(
-        2, hidden_layer_sizes=(10,), reconstruction_weight=0, l1=0.01, alpha=0, random_state=0
+        2,
+        hidden_layer_sizes=(10,),
+        reconstruction_weight=0,
+        l1=0.01,
+        alpha=0,
+        max_iter=300,
+        random_state=0,
     )
     used = column_usage(sae.fit(X, y))["used"]
     assert used[used].index.to_list() == ["b", "e", "word"]

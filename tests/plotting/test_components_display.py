@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.metrics import make_scorer, mean_absolute_error
@@ -39,6 +40,7 @@ def sae():
 
 @pytest.fixture(scope="module")
 def search(sae, Xy):
+    sae = clone(sae).set_params(predictor="network")
     return GridSearchCV(sae, {"n_components": NUMBERS}, cv=3).fit(*Xy)
 
 
@@ -47,6 +49,7 @@ def search(sae, Xy):
 
 def test_scores_are_those_of_a_search(sae, Xy, search):
     display = ComponentsDisplay.from_estimator(sae, *Xy, n_components=NUMBERS, cv=3)
+    assert sae.predictor == "auto"  # whose process would predict the same from any latents
     assert list(display.scores) == ["reconstruction", "prediction"]
     results = search.cv_results_
     folds = np.column_stack([results[f"split{i}_test_score"] for i in range(3)])
@@ -94,7 +97,8 @@ def test_a_chain_by_the_latents_of_one_stage():
     )
     assert display.axes_[0].get_xlabel() == "Number of latents (inner)"
     train, test = next(ScaleKFold(2).split(X, y))
-    chain.set_params(inner__n_components=1).fit(X.iloc[train], y.iloc[train])
+    networks = dict.fromkeys(("inner__predictor", "outer__predictor"), "network")
+    chain.set_params(inner__n_components=1, **networks).fit(X.iloc[train], y.iloc[train])
     expected = chain.score(X.iloc[test], y.iloc[test])
     assert display.scores["prediction"][0, 0] == pytest.approx(expected, rel=1e-6)
     with pytest.raises(TypeError, match=r"'X' parameter .* must be one table, got 2 tables"):

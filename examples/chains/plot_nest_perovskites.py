@@ -27,45 +27,20 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import mean_absolute_error
-from sklearn.utils import Bunch
 
 from sknestedae import NestedAutoencoder, ScaleKFold, SupervisedAutoencoder, stack_scales
-from sknestedae.datasets import fetch_perovskites, make_nested_functions
+from sknestedae.datasets import fetch_perovskites, make_perovskites
 from sknestedae.plotting import LatentDisplay, NestedDisplay
 
 torch.set_num_threads(1)  # enough for networks as small as these
-
-
-def make_tables():
-    """Make crystals and cells of which several are alike, with the names of the real columns."""
-    rng = np.random.RandomState(0)
-    tables = make_nested_functions(420, sampling="independent", noise=0.1, random_state=rng)
-    crystals = tables.data[0].add_prefix("crystal_")
-    gap = (tables.z["z1"] * tables.z["z2"] / 6).rename("gap")
-    names = pd.Series([f"crystal {i}" for i in range(420)])
-    cell_of = np.sort(rng.choice(120, size=800))
-    devices = crystals.iloc[300 + cell_of].reset_index(drop=True)
-    layers = rng.randint(3, size=(2, len(devices)))
-    devices["ETL"] = pd.Categorical(np.array(["thin", "middle", "thick"])[layers[0]])
-    devices["HTL"] = pd.Categorical(np.array(["soft", "plain", "hard"])[layers[1]])
-    pce = 10 + 4 * gap[300 + cell_of].to_numpy() + layers[0] - layers[1] + rng.normal(size=800)
-    return Bunch(
-        crystals=crystals[:300],
-        devices=devices,
-        gap=gap[:300],
-        pce=pd.Series(pce, name="pce"),
-        crystal_formula=names[:300],
-        device_composition=names[300 + cell_of].reset_index(drop=True),
-        units={},
-    )
-
+# sphinx_gallery_thumbnail_number = 2
 
 folder = os.environ.get("SKNESTEDAE_DATA")
 try:
     data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
 except (OSError, ImportError) as error:
     print(f"Generated data under the real names, as the perovskites cannot be had here: {error}")
-    data = make_tables()
+    data = make_perovskites(random_state=0)
 GAP = "Band gap (eV)" if data.units else "Band gap (generated)"
 PCE = "Efficiency (%)" if data.units else "Efficiency (generated)"
 print(f"{len(data.crystals)} crystals, {len(data.devices)} cells")
@@ -103,7 +78,11 @@ for scale in ("crystal", "device"):
 # efficiency is not negative: ``target_bounds`` says so.
 
 crystal = SupervisedAutoencoder(
-    12, predictor_hidden_layer_sizes=(100,), prediction_weight=10.0, random_state=0
+    12,
+    predictor_hidden_layer_sizes=(100,),
+    prediction_weight=10.0,
+    max_iter=300,
+    random_state=0,
 )
 device = SupervisedAutoencoder(18, target_bounds=(0, None), max_iter=200, random_state=0)
 nae = NestedAutoencoder([("crystal", crystal, "crystal"), ("device", device, "device")])

@@ -24,7 +24,6 @@ import pandas as pd
 import torch
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import mean_absolute_error
-from sklearn.utils import Bunch
 
 from sknestedae import (
     NestedAutoencoder,
@@ -33,48 +32,26 @@ from sknestedae import (
     stack_scales,
     stage_scorer,
 )
-from sknestedae.datasets import fetch_perovskites, make_nested_functions
+from sknestedae.datasets import fetch_perovskites, make_perovskites
 from sknestedae.inspection import integrated_gradients, latent_correlations
 from sknestedae.plotting import ComponentsDisplay, TraversalDisplay
 
 torch.set_num_threads(1)  # enough for networks as small as these
-
-
-def make_tables():
-    """Make crystals of two ions, and cells with one layer around them."""
-    rng = np.random.RandomState(0)
-    tables = make_nested_functions(500, sampling="independent", noise=0.05, random_state=rng)
-    crystals = tables.data[0].set_axis(["A_f1", "A_f2", "B_f3", "B_f4"], axis=1)
-    gap = (tables.z["z1"] * tables.z["z2"] / 6).rename("gap")
-    cell_of = rng.randint(300, 340, size=600)
-    layer = rng.randint(3, size=600)
-    devices = crystals.iloc[cell_of].reset_index(drop=True)
-    devices["ETL"] = pd.Categorical(np.array(["thin", "middle", "thick"])[layer])
-    pce = 10 + 4 * gap[cell_of].to_numpy() + layer + rng.normal(size=600)
-    formulas = pd.Series([f"crystal {i}" for i in range(500)])
-    return Bunch(
-        crystals=crystals[:300],
-        devices=devices,
-        gap=gap[:300],
-        pce=pd.Series(pce, name="pce"),
-        crystal_formula=formulas[:300],
-        device_composition=formulas[cell_of].reset_index(drop=True),
-        units={},
-    )
-
+# sphinx_gallery_thumbnail_number = 3
 
 folder = os.environ.get("SKNESTEDAE_DATA")
 try:
     data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
 except (OSError, ImportError) as error:
-    print(f"Generated data, as the perovskites cannot be had here: {error}")
-    data = make_tables()
+    print(f"Generated data under the real names, as the perovskites cannot be had here: {error}")
+    data = make_perovskites(random_state=0)
 UNITS = {"gap": "eV", "efficiency": "%", **data.units} if data.units else {}
 IN_EV, IN_PERCENT = (" (eV)", " (%)") if data.units else ("", "")
 
 # %%
-# As in :ref:`the example of this chain <sphx_glr_auto_examples_plot_nest_perovskites.py>`, cells
-# of one composition are held out together, and the commonest is not held out.
+# As in :ref:`the example of this chain
+# <sphx_glr_auto_examples_chains_plot_nest_perovskites.py>`, cells of one composition are held out
+# together, and the commonest is not held out.
 
 X, y = stack_scales(
     [data.crystals, data.devices], [data.gap, data.pce], names=["crystal", "device"]
@@ -98,7 +75,9 @@ print(f"{len(crystals)} crystals and {len(devices)} cells are held out")
 # Of the crystals alone, cross-validated: the networks of all folds and numbers are trained in one
 # run. The gap is served by few latents, the columns need more.
 
-sae = SupervisedAutoencoder(prediction_weight=10.0, max_iter=60, random_state=0)
+sae = SupervisedAutoencoder(
+    predictor="network", prediction_weight=10.0, max_iter=60, random_state=0
+)
 is_learnt = np.isin(data.crystal_formula, groups[train])
 display = ComponentsDisplay.from_estimator(
     sae,
@@ -112,7 +91,9 @@ display = ComponentsDisplay.from_estimator(
 # The chain, with as many latents as the columns of the crystals ask for:
 
 n_latents = display.chosen_["reconstruction"]
-device = SupervisedAutoencoder(8, target_bounds=(0, None), max_iter=60, random_state=0)
+device = SupervisedAutoencoder(
+    8, predictor="network", target_bounds=(0, None), max_iter=60, random_state=0
+)
 stages = [
     ("crystal", sae.set_params(n_components=n_latents, max_iter=150), "crystal"),
     ("device", device, "device"),

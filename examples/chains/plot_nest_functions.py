@@ -51,7 +51,7 @@ for name, data in tables.items():
 
 def make_models(seed):
     """Make the single and the nested models."""
-    sae = SupervisedAutoencoder(alpha=1e-3, random_state=seed)
+    sae = SupervisedAutoencoder(alpha=1e-3, max_iter=300, random_state=seed)
     pca = make_pipeline(StandardScaler(), PCA())
     return {
         "Single autoencoder": NestedAutoencoder([("all", sae, slice(None))], n_components=5),

@@ -45,6 +45,7 @@ ensemble = SupervisedAutoencoder(
     predictor_hidden_layer_sizes=(50,),
     prediction_weight=5,
     learning_rate_init=0.01,
+    max_iter=300,
     n_members=5,
     bootstrap=True,
     random_state=0,

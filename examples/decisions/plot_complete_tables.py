@@ -31,45 +31,18 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch
 
 from sknestedae import NestedAutoencoder, ScaleKFold, SupervisedAutoencoder, stack_scales
-from sknestedae.datasets import fetch_perovskites, make_nested_functions
+from sknestedae.datasets import fetch_perovskites, make_perovskites
 
 torch.set_num_threads(1)  # enough for networks as small as these
-
-
-def make_tables():
-    """Make crystals and cells, of which the better crystals have other layers."""
-    rng = np.random.RandomState(0)
-    tables = make_nested_functions(420, sampling="independent", noise=0.1, random_state=rng)
-    crystals = tables.data[0].add_prefix("crystal_")
-    gap = (tables.z["z1"] * tables.z["z2"] / 6).rename("gap")
-    names = pd.Series([f"crystal {i}" for i in range(420)])
-    cell_of = 300 + np.sort(rng.choice(120, size=800))
-    devices = crystals.iloc[cell_of].reset_index(drop=True)
-    shift = (gap[cell_of] > gap.median()).to_numpy().astype(int)
-    layers = rng.randint(2, size=(2, len(devices))) + shift
-    devices["ETL"] = pd.Categorical(np.array(["thin", "middle", "thick"])[layers[0]])
-    devices["HTL"] = pd.Categorical(np.array(["soft", "plain", "hard"])[layers[1]])
-    pce = 10 + 4 * gap[cell_of].to_numpy() + layers[0] - layers[1] + rng.normal(size=800)
-    return Bunch(
-        crystals=crystals[:300],
-        devices=devices,
-        gap=gap[:300],
-        pce=pd.Series(pce, name="pce"),
-        crystal_formula=names[:300],
-        device_composition=names[cell_of].reset_index(drop=True),
-        units={},
-    )
-
 
 folder = os.environ.get("SKNESTEDAE_DATA")
 try:
     data = fetch_perovskites(data_home=folder, download_if_missing=folder is None, n_retries=0)
 except (OSError, ImportError) as error:
     print(f"Generated data under the real names, as the perovskites cannot be had here: {error}")
-    data = make_tables()
+    data = make_perovskites(random_state=0)
 crystals = data.crystals.astype(float)
 PERCENT = " (%)" if data.units else ""
 print(f"{len(crystals)} crystals, {len(data.devices)} cells")
@@ -92,7 +65,9 @@ imputers = {
     "Nearest neighbours": make_pipeline(StandardScaler(), KNNImputer()),
     "Forests in turn": forests,
 }
-autoencoder = SupervisedAutoencoder(12, random_state=0).fit(train, data.gap[train.index])
+autoencoder = SupervisedAutoencoder(12, max_iter=300, random_state=0).fit(
+    train, data.gap[train.index]
+)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)  # of the rounds, see above
     for imputer in imputers.values():
@@ -175,7 +150,7 @@ commonest = data.device_composition.mode()[0]
 folds = ScaleKFold(5, shuffle=True, random_state=0).split(X, y, groups)
 train, test = next((train, test) for train, test in folds if commonest not in groups[test])
 train = train[groups[train] != "FAPbBr3"]
-settings = {"max_iter": 60, "random_state": 0}
+settings = {"predictor": "network", "max_iter": 60, "random_state": 0}
 stages = [
     ("crystal", SupervisedAutoencoder(12, **settings), "crystal"),
     ("device", SupervisedAutoencoder(18, target_bounds=(0, None), **settings), "device"),
