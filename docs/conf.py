@@ -1,6 +1,8 @@
 """How the documentation is built."""
 
 import configparser
+import importlib
+import inspect
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -115,6 +117,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sknestedae"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+# Pages that have none below them need no menu at the left.
+html_sidebars = {page: [] for page in ("index", "install", "benchmarks", "whats_new")}
 html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
@@ -146,7 +150,20 @@ def allow_missing_figures(app, config):
         config.suppress_warnings.append("image.not_readable")
 
 
+def module_of_source(app, module, name):
+    """Give the module whose file has a class; ``__module__`` is where users import it from."""
+    found = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not inspect.isclass(found):
+        return None  # then viewcode finds it
+    methods = filter(inspect.isfunction, vars(found).values())
+    own = [m.__module__ for m in methods if m.__qualname__.startswith(f"{found.__name__}.")]
+    return own[0] if own else None
+
+
 def setup(app):
     """Connect what is not an extension of its own."""
     app.connect("config-inited", allow_missing_figures)
     app.connect("source-read", add_tables)
+    app.connect("viewcode-follow-imported", module_of_source)

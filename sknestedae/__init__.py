@@ -3,7 +3,9 @@
 from ._estimators._dual import DualAutoencoder, DualAutoencoderClassifier
 from ._estimators._nested import NestedAutoencoder
 from ._estimators._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._export import export_encoder
 from ._report import report
+from ._show_versions import show_versions
 from ._tables._kinds import stack_kinds
 from ._tables._scales import stack_scales
 from ._version import __version__
@@ -17,7 +19,9 @@ __all__ = [
     "SupervisedAutoencoder",
     "SupervisedAutoencoderClassifier",
     "__version__",
+    "export_encoder",
     "report",
+    "show_versions",
     "stack_kinds",
     "stack_scales",
     "stage_scorer",

@@ -15,6 +15,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, va
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight
 
+from ._version import DOCUMENTATION
+
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock  # since 1.8
 except ImportError:
@@ -22,6 +24,7 @@ except ImportError:
 
 __all__ = [
     "BaseComposition",
+    "DocumentationLink",
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -39,6 +42,16 @@ VisualBlock = _VisualBlock
 fit_context = _fit_context
 safe_indexing = _safe_indexing
 check_sample_weight = _check_sample_weight
+
+
+class DocumentationLink:
+    """Makes the mark "?" in an estimator's HTML diagram a link to its page of the documentation.
+
+    It stands before scikit-learn's base class, which would link to a page of its own.
+    """
+
+    _doc_link_module = "sknestedae"  # a subclass in another package has no page here
+    _doc_link_template = f"{DOCUMENTATION}generated/{{estimator_module}}.{{estimator_name}}.html"
 
 
 def tables_in_model_selection() -> Iterator[Any]:

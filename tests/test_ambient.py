@@ -252,6 +252,7 @@ def outcomes(name):
     }
     if name == "classifier":
         found["predict_proba"] = estimator.predict_proba(table)
+        found["predict_log_proba"] = estimator.predict_log_proba(table)
     if name == "ensemble":
         found["spread"] = estimator.predict(table, return_std=True)[1]
     if name not in UNWEIGHTED:
@@ -487,7 +488,7 @@ def test_tensors_are_read_as_arrays(name):
     fitted = clone(own).fit(table, target, sample_weight=weight)
     methods = ["predict", "transform", "score_samples", "complete"]
     if hasattr(own, "predict_proba"):
-        methods.append("predict_proba")
+        methods += ["predict_proba", "predict_log_proba"]
     for method in methods:
         found = getattr(fitted, method)(table)
         assert type(found) is np.ndarray

@@ -35,7 +35,7 @@ from .._training._allowed_callbacks import FitSettings
 from .._training._concurrent import train
 from .._training._job import TrainingJob
 from .._training._state import get_state, history_from_frame, history_to_frame, set_state
-from ..blocks import Block, DenseBlock, FittedBlock
+from ..blocks import ArrayBlock, AtomsBlock, Block, DenseBlock, FittedBlock, SpectrumBlock
 from ..exceptions import NoTargetError
 from ._ensemble import (
     fit_members,
@@ -449,6 +449,12 @@ class BaseSupervisedAutoencoder(
         """
         return learnt
 
+    def _weigh_classes(
+        self, X: Any, y: Any, sample_weight: Any, target: Target | None
+    ) -> np.ndarray | None:
+        """Give the weights of rows, which a classifier multiplies with those of their classes."""
+        return sample_weight
+
     def _choose_head(
         self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
     ) -> Head | None:
@@ -634,7 +640,8 @@ class BaseSupervisedAutoencoder(
         X, y, sample_weight = read_rows(X, y, sample_weight)
         kind = table_kind(X)
         whole = self._check_X(X, reset=reset)
-        rows = check_training_rows(whole, y, sample_weight, scale=True)
+        weight = self._weigh_classes(X, y, sample_weight, target)
+        rows = check_training_rows(whole, y, weight, scale=True)
         codes = None if target is None else target.read(y, rows.kept, needs_label=needs_label)
         cell_shape = kind.shape if isinstance(kind, ArrayKind) else ()
         return TrainingData(
@@ -769,8 +776,13 @@ class BaseSupervisedAutoencoder(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        is_whole = isinstance(self.blocks, Block)  # of X, which may then have more dimensions
+        tags.input_tags.three_d_array = is_whole and not isinstance(
+            self.blocks, SpectrumBlock | AtomsBlock
+        )
+        tags.input_tags.categorical = self.categorical_features is not None and not isinstance(
+            self.blocks, ArrayBlock | AtomsBlock
+        )
         tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

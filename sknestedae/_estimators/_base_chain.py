@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import TransformerMixin
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._ambient import isolated
-from .._compat import BaseComposition, VisualBlock
+from .._compat import BaseComposition, DocumentationLink, VisualBlock
 from .._persistence import check_stamp, stamp
 from .._tables._cells import cell_columns
 from .._tables._input import as_cells, read_table
 from .._tables._scales import is_scale_list
 from .._tables._staged import StagedTable
+from ._diagram import diagram_of, label_each_scale, label_fitted_stages, label_stages
 from ._ensemble import members_of
 from ._fitted_chain import FittedChain
 from ._outputs import latents_of_chain
@@ -80,7 +82,7 @@ class OneTableTransformer(TransformerMixin):
 # No wrapping here: ``BaseChain.transform`` gives lists, and calls the wrapped one for each table.
 # A subclass has ``set_output`` all the same, and inherits a transform that is not wrapped again.
 class BaseChain(  # type: ignore[call-arg]
-    OneTableTransformer, BaseComposition, auto_wrap_output_keys=None
+    OneTableTransformer, DocumentationLink, BaseComposition, auto_wrap_output_keys=None
 ):
     """A sequence of named stages, each on the latents of the one before.
 
@@ -285,13 +287,18 @@ class BaseChain(  # type: ignore[call-arg]
     @property
     def _last_estimator(self) -> Any:
         """The last stage's estimator; before ``fit``, the one that is to be cloned for it."""
+        return self._estimators[-1]
+
+    @property
+    def _estimators(self) -> list[Any]:
+        """The stages' estimators; before ``fit``, those that are to be cloned for them."""
         if self.__sklearn_is_fitted__():
-            return self.stages_[-1][1]
+            return [estimator for _, estimator, _ in self.stages_]
         try:
-            last = self.stages[-1][1]
+            found = [stage[1] for stage in self.stages] or [None]
         except (TypeError, IndexError, KeyError):
-            last = self.estimator
-        return last if hasattr(last, "__sklearn_tags__") else SupervisedAutoencoder()
+            found = [self.estimator]
+        return [e if hasattr(e, "__sklearn_tags__") else SupervisedAutoencoder() for e in found]
 
     # -- what was fitted
 
@@ -385,29 +392,34 @@ class BaseChain(  # type: ignore[call-arg]
 
     def _sk_visual_block_(self) -> VisualBlock:
         """Draw the chain in notebooks, one stage below the other."""
-        if self.stages is None and not self.__sklearn_is_fitted__():
+        if self.__sklearn_is_fitted__():
+            labels = label_fitted_stages(self._fitted)
+        elif self.stages is None:
             each = SupervisedAutoencoder() if self.estimator is None else self.estimator
-            named = {"each scale": (each, "its own columns, and the latents of the scale before")}
+            return diagram_of([each], [label_each_scale()])
         else:
-            named, before = {}, ""
-            for name, estimator, columns in self._stage_list:
-                named[name] = (estimator, f"{before}own columns: {columns!r}")
-                before = f"latents of {name}, "
-        # a block around each stage, as a block's name is drawn and a single estimator's is not
-        blocks = [VisualBlock("serial", [e], dash_wrapped=False) for e, _ in named.values()]
-        details = [detail for _, detail in named.values()]
-        return VisualBlock("serial", blocks, names=list(named), name_details=details)
+            labels = label_stages(self.stages)
+        return diagram_of([estimator for _, estimator, _ in self._stage_list], labels)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        last = get_tags(self._last_estimator)
+        of_stages = [get_tags(estimator) for estimator in self._estimators]
+        last = of_stages[-1]
         tags.estimator_type = last.estimator_type
         tags.classifier_tags = last.classifier_tags
         tags.regressor_tags = last.regressor_tags
         tags.target_tags = last.target_tags
-        tags.target_tags.multi_output &= self.stages is None or len(self.stages) == 1
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
+        tags.target_tags.multi_output &= self.stages is None or len(of_stages) == 1
+        tags.target_tags.required = any(own.target_tags.required for own in of_stages)
+        tags.input_tags.three_d_array = self.stages is None  # as one column of arrays
+        tags.input_tags.allow_nan = all(
+            # a pipeline or a search does not say whether what is in it takes missing values
+            own.input_tags.allow_nan
+            or isinstance(estimator, Pipeline)
+            or hasattr(estimator, "refit")
+            for estimator, own in zip(self._estimators, of_stages, strict=True)
+        )
+        tags.input_tags.categorical = any(own.input_tags.categorical for own in of_stages)
         if tags.transformer_tags is not None and last.transformer_tags is not None:
             tags.transformer_tags.preserves_dtype = last.transformer_tags.preserves_dtype
         return tags

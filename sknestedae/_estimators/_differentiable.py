@@ -148,14 +148,15 @@ class DifferentiableChain:
     @property
     def has_labels(self) -> bool:
         """Whether the columns that were fitted have labels, as those of a DataFrame."""
-        return self._column_labels.is_frame
+        return self.column_labels.is_frame
 
     def labels(self) -> pd.Index:
         """Give the labels of the columns that were fitted; for an array, the positions."""
-        return self._column_labels.index()
+        return self.column_labels.index()
 
     @property
-    def _column_labels(self) -> ColumnLabels:
+    def column_labels(self) -> ColumnLabels:
+        """The labels of the columns that were fitted, as one object."""
         if isinstance(self.estimator, NestedAutoencoder):
             return self.estimator._fitted.labels
         return self.stages[0].table.column_labels

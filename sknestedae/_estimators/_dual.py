@@ -8,6 +8,7 @@ from .._ambient import isolated
 from .._persistence import public
 from ._dual_base import DualMixin, check_no_kind
 from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._torch_words import names_instead
 
 
 @public("sknestedae")
@@ -181,6 +182,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         **DualMixin._parameter_constraints,
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,
@@ -332,6 +334,8 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     prediction_weight : float, default=1.0
         Weight of the mean error of the prediction, from the latents of each kind and from their
         mean.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, as in :class:`SupervisedAutoencoderClassifier`.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the hidden layers of each encoder, behind what its block brings with it.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
@@ -459,6 +463,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         **DualMixin._parameter_constraints,
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,
@@ -468,6 +473,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         translation_weight=1.0,
         reconstruction_weight=0.3,
         prediction_weight=1.0,
+        class_weight=None,
         hidden_layer_sizes=(100,),
         decoder_hidden_layer_sizes=None,
         predictor_hidden_layer_sizes=(),
@@ -504,6 +510,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
             blocks=blocks,
             reconstruction_weight=reconstruction_weight,
             prediction_weight=prediction_weight,
+            class_weight=class_weight,
             hidden_layer_sizes=hidden_layer_sizes,
             decoder_hidden_layer_sizes=decoder_hidden_layer_sizes,
             predictor_hidden_layer_sizes=predictor_hidden_layer_sizes,
@@ -580,3 +587,22 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
         """
         check_no_kind(return_std)
         return super().predict_proba(self._whole_table(X, block), return_std=return_std)
+
+    @isolated
+    def predict_log_proba(self, X, *, block=None):
+        """Give the logarithms of the probabilities of classes, from any of the kinds.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The columns that were fitted, in their order. NaN where not measured. With ``block``,
+            the kind's own columns or arrays.
+        block : str or None, default=None
+            The name of a kind: X has this one alone.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``. Of an ensemble, the logarithms of the members' mean.
+        """
+        return super().predict_log_proba(self._whole_table(X, block))

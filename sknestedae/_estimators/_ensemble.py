@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
@@ -174,6 +175,17 @@ def mean_and_spread(
         return mean, spread
     variance = np.sum([std**2 for std in known], axis=0) / len(values)
     return mean, np.sqrt(spread**2 + variance)
+
+
+def log_mean(logs: list[np.ndarray]) -> np.ndarray:
+    """Give the logarithm of the members' mean, of the logarithms that each has.
+
+    Parameters
+    ----------
+    logs : list of ndarray
+        Of each member; minus infinity of 0.
+    """
+    return logs[0] if len(logs) == 1 else logsumexp(logs, axis=0) - np.log(len(logs))
 
 
 def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

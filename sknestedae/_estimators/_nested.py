@@ -50,10 +50,12 @@ from ._outputs import (
     join_outputs,
     outputs_with_stds,
     predict_chains,
+    predict_log_proba_chains,
     predict_proba_chains,
 )
 from ._passing import describe_passed, plan_passing
 from ._stages import Stage, check_stages
+from ._torch_words import names_instead
 from ._unwrap import innermost, unfrozen
 from ._validation import all_or_nothing, check_training_rows
 
@@ -243,6 +245,7 @@ class NestedAutoencoder(BaseChain):
         "random_state": ["random_state"],
     }
 
+    @names_instead
     def __init__(
         self,
         stages=None,
@@ -403,6 +406,29 @@ default=None
             p, p_std = zip(*((None, None) if own is None else own for own in found), strict=True)
             return list(p), list(p_std)
         return predict_proba_chains(self._chains, self._read(X), return_std=return_std)
+
+    @available_if(_has_classifier_last)
+    @isolated
+    def predict_log_proba(self, X):
+        """Give the logarithms of the probabilities of the last stage's classes.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or list of them
+            As in ``predict_proba``.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes), or list of them
+            In the order of ``classes_``. Of an ensemble, the logarithms of the members' mean.
+        """
+        check_is_fitted(self)
+        if is_scale_list(X):
+            return [
+                part.predict_log_proba(table) if _has_classifier_last(part) else None
+                for part, table in self._parts(X)
+            ]
+        return predict_log_proba_chains(self._chains, self._read(X))
 
     @isolated
     def inverse_transform(self, Z):

@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 
 from .._tables._input import to_pandas
 from .._tables._staged import StagedTable
-from ._ensemble import mean_and_spread
+from ._ensemble import log_mean, mean_and_spread
 from ._fitted_chain import FittedChain
 from ._passing import StageInput
 from ._stages import Stage, as_fitted, predict_stage, predict_with_std, transform_stage
@@ -115,6 +115,20 @@ def predict_proba_chains(
         *_, (stage, own) = chain.iter_stages(table)
         members.append(stage.estimator.predict_proba(as_fitted(stage.estimator, own)))
     return mean_and_spread(members, return_std)
+
+
+def predict_log_proba_chains(chains: list[FittedChain], table: StagedTable) -> np.ndarray:
+    """Give the logarithms of the probabilities of the last stage's classes, of all members.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+    """
+    members = []
+    for chain in chains:
+        *_, (stage, own) = chain.iter_stages(table)
+        members.append(stage.estimator.predict_log_proba(as_fitted(stage.estimator, own)))
+    return log_mean(members)
 
 
 def outputs_of_members(

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from .._compat import Interval, StrOptions
+from .._compat import DocumentationLink, Interval, StrOptions
 from .._layers._dense import ACTIVATIONS, INITIALIZATIONS
 from .._tables._encoder import TableEncoder
 from .._tables._splits import count_distinct_rows
@@ -29,10 +29,11 @@ from .._training._schedules import SCHEDULES, n_epochs_of_warm_up
 from ..blocks import Block, DenseBlock
 from ..blocks._losses import ELEMENTWISE
 from ._fitted import NetworkSetup, Target
+from ._torch_words import check_names, names_instead, with_page
 from ._validation import check_batch_size, check_beta, check_block_weights, check_layer_sizes
 
 
-class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
+class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
     """The parameters of an autoencoder for any kind of target, and what is made of them."""
 
     _parameter_constraints: ClassVar[dict] = {
@@ -80,6 +81,7 @@ class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
         "random_state": ["random_state"],
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,
@@ -188,6 +190,7 @@ class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
         -------
         self : object
         """
+        check_names(type(self), params, ValueError)
         if "blocks" in params:  # before what is within them
             self.blocks = params.pop("blocks")
         named = self._named_blocks()
@@ -208,6 +211,13 @@ class NetworkParameters(BaseEstimator, metaclass=ABCMeta):
                     )
                 named[name].set_params(**{of_block: params.pop(key)})
         return super().set_params(**params)
+
+    def _validate_params(self) -> None:
+        """Check the parameters, as scikit-learn's ``fit`` asks for it."""
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            raise with_page(error, self.get_params(deep=False)) from None
 
     def _named_blocks(self) -> dict[str, Block]:
         """Give the blocks of a list of them by their names."""

@@ -253,6 +253,10 @@ def refine(
         If the loss is not finite in the first epoch.
     """
     fitted = [fitted_part(estimator) for estimator in estimators]
+    data = [
+        own._replace(sample_weight=e._weigh_classes(own.tables[-1], own.y, own.sample_weight, t))
+        for e, own, t in zip(estimators, data, [part.target for part in fitted], strict=True)
+    ]
     device = fitted[0].device
     columns = [
         LatentColumns.of(later.table, earlier.n_components, device)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length
@@ -25,14 +26,15 @@ from .._tables._target import (
     read_labels,
     read_numbers,
 )
-from .._tables._weights import scale_weights
+from .._tables._weights import factors_of_classes, scale_weights
 from .._training._defaults import LEAST_ALPHA_OF_CLASSES
 from ..blocks import Block
 from ..blocks._losses import ELEMENTWISE
 from ._base import BaseSupervisedAutoencoder, TrainingData
-from ._ensemble import mean_and_spread
-from ._fitted import FittedAutoencoder
+from ._ensemble import log_mean, mean_and_spread
+from ._fitted import FittedAutoencoder, Target
 from ._head import Head, Passed, choose_head
+from ._torch_words import names_instead
 from ._validation import all_or_nothing, check_target_bounds
 
 # Weights of rows, as a Gaussian process divides its noise by them.
@@ -276,6 +278,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         "predictor": [StrOptions({"network", "gaussian_process", "auto"})],
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,
@@ -572,7 +575,12 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.target_tags.required = False  # scikit-learn's mixin has said that it is
         tags.target_tags.multi_output = True
+        low = None
+        if isinstance(self.target_bounds, tuple | list) and self.target_bounds:
+            low = self.target_bounds[0]  # the parameter is checked in fit
+        tags.target_tags.positive_only = isinstance(low, Real) and float(low) >= 0
         return tags
 
 
@@ -611,6 +619,11 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Weight of the mean reconstruction error in the objective.
     prediction_weight : float, default=1.0
         Weight of the mean prediction error in the objective.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, as ``{class: weight}``, with which the weights of rows are
+        multiplied; a class without a key has the weight 1, as has a row without a label.
+        "balanced": weights by which all classes count alike, however many rows they have; not in
+        ``partial_fit``.
     l1 : float, default=0.0
         Strength of the L1 penalty on the encoder's weights (not its biases): ``l1`` times the sum
         of their absolute values.
@@ -771,6 +784,90 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     (150, 2)
     """
 
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseSupervisedAutoencoder._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        hidden_layer_sizes=(100,),
+        decoder_hidden_layer_sizes=None,
+        predictor_hidden_layer_sizes=(),
+        activation="silu",
+        latent_activation="identity",
+        reconstruction_loss="squared_error",
+        reconstruction_weight=1.0,
+        prediction_weight=1.0,
+        class_weight=None,
+        l1=0.0,
+        alpha="auto",
+        beta=None,
+        dropout=0.0,
+        categorical_features="from_dtype",
+        standardize=True,
+        blocks="auto",
+        block_weights=None,
+        block_dropout=0.0,
+        initialization="xavier_uniform",
+        batch_size="auto",
+        learning_rate="cosine",
+        learning_rate_init=3e-3,
+        max_iter=200,
+        shuffle=True,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-4,
+        warm_start=False,
+        callbacks=None,
+        n_members=1,
+        bootstrap=False,
+        device="cpu",
+        verbose=0,
+        random_state=None,
+    ):
+        super().__init__(
+            n_components,
+            hidden_layer_sizes=hidden_layer_sizes,
+            decoder_hidden_layer_sizes=decoder_hidden_layer_sizes,
+            predictor_hidden_layer_sizes=predictor_hidden_layer_sizes,
+            activation=activation,
+            latent_activation=latent_activation,
+            reconstruction_loss=reconstruction_loss,
+            reconstruction_weight=reconstruction_weight,
+            prediction_weight=prediction_weight,
+            l1=l1,
+            alpha=alpha,
+            beta=beta,
+            dropout=dropout,
+            categorical_features=categorical_features,
+            standardize=standardize,
+            blocks=blocks,
+            block_weights=block_weights,
+            block_dropout=block_dropout,
+            initialization=initialization,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            n_members=n_members,
+            bootstrap=bootstrap,
+            device=device,
+            verbose=verbose,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
+
     @fit_context(prefer_skip_nested_validation=True)
     @isolated
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -799,8 +896,14 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         ------
         ValueError, TypeError, DivergenceError
             As in ``fit``; and if the columns, the classes or the network's settings
-            are not those of the first call.
+            are not those of the first call, or with ``class_weight="balanced"``.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "The 'class_weight' parameter is 'balanced', which partial_fit cannot take: it "
+                "does not see all rows. Give a dict, of the weights that scikit-learn's "
+                "compute_class_weight('balanced', classes=classes, y=y) finds for all of them."
+            )
         with all_or_nothing(self):
             resume = self.__sklearn_is_fitted__()
             if self.n_members > 1:
@@ -876,6 +979,26 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         return mean_and_spread(outputs, return_std)
 
     @isolated
+    def predict_log_proba(self, X):
+        """Give the logarithms of the probabilities of classes.
+
+        They are exact where a probability is too small for a float, and its logarithm would be
+        minus infinity.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            As in ``predict``.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``. Of an ensemble, the logarithms of the members' mean.
+        """
+        check_is_fitted(self)
+        return log_mean([log_softmax(m._predict(X), axis=1) for m in self.members_])
+
+    @isolated
     def score(self, X, y=None, sample_weight=None):
         """Give the accuracy, or R² of the reconstruction where no classes are given.
 
@@ -921,11 +1044,25 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
             )
         return ClassTarget()
 
+    def _weigh_classes(
+        self, X: Any, y: Any, sample_weight: Any, target: Target | None
+    ) -> np.ndarray | None:
+        if self.class_weight is None:
+            return sample_weight
+        assert isinstance(target, ClassTarget)
+        check_consistent_length(X, y)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        known = weight > 0
+        # read before a class of weight 0 is left out, which stays a class
+        codes = target.read(y, known, needs_label=False)
+        if target.classes is None:  # no row is labelled, which is an error where they are read
+            return weight
+        factors = np.ones(len(weight))
+        factors[known] = factors_of_classes(
+            self.class_weight, target.classes, codes, weight[known]
+        )
+        return weight * factors
+
     @property
     def _loss_of_prediction(self) -> str:
         return "squared_error"  # no output is numeric
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        return tags

@@ -31,6 +31,7 @@ from .._tables._input import is_column_of_structures, read_table
 from .._tables._layout import DEFAULT_BLOCK
 from .._tables._structures import STRUCTURE_OF_A_WORD
 from .._tables._weights import scale_weights
+from .._training._allowed_callbacks import TORCH_PAGE
 from ..blocks import ArrayBlock, AtomsBlock, Block, ImageBlock, SpectrumBlock
 from ..exceptions import CollapsedLatentsWarning, DivergenceError, DivergenceWarning
 
@@ -70,9 +71,10 @@ def check_blocks(blocks: Any, X: Any) -> list[tuple[str, Block, Any]]:
     for entry in blocks:
         is_triple = isinstance(entry, tuple) and len(entry) == 3
         if not is_triple or not isinstance(entry[1], Block):
+            is_module = is_triple and isinstance(entry[1], torch.nn.Module)
             raise ValueError(
                 "The 'blocks' parameter must be a list of tuples (name, Block, columns), "
-                f"got {entry!r} in it."
+                f"got {entry!r} in it.{f' {TORCH_PAGE}' if is_module else ''}"
             )
     check_block_names([name for name, _, _ in blocks])
     return blocks

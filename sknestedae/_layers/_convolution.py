@@ -125,7 +125,8 @@ class PoolOverSymmetries(nn.Module):
         features = self._features(
             self._all_copies(values), None if missing is None else self._all_copies(missing)
         )
-        return features.unflatten(0, (-1, len(values))).mean(dim=0)
+        # the size of the axis, which a program that was exported can take of other batches, too
+        return features.unflatten(0, (-1, values.shape[0])).mean(dim=0)
 
     def _features(self, values: Tensor, missing: Tensor | None) -> Tensor:
         return self.activation(self.hidden(self.encoder(values, missing)))

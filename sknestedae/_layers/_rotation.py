@@ -133,7 +133,7 @@ class CanonicalEncoder(nn.Module):
         """Turn flattened images back, with 0 outside of the disc, where no turned one has all."""
         turned = turn(values.unflatten(-1, self.encoder.shape), -angles)
         side = turned.shape[-1]
-        inside = torch.hypot(*_coordinates(side, turned)) <= side / 2
+        inside = _distance(*_coordinates(side, turned)) <= side / 2
         return (turned * inside.view(side, side)).flatten(-3)
 
 
@@ -156,7 +156,7 @@ def _rays(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """
     n_channels, side, _ = shape
     right, up = _coordinates(side, like)
-    radius, angle = torch.hypot(right, up) / (side / 2), torch.atan2(up, right)
+    radius, angle = _distance(right, up) / (side / 2), torch.atan2(up, right)
     off = angle - _all_around(_N_POSES, like).unsqueeze(-1)
     images = torch.exp(_SHARPNESS * (off.cos() - 1)) * radius * (1 - radius.square()).clamp(min=0)
     # channels that are each other's negative would cancel each other with equal weights
@@ -168,6 +168,11 @@ def _coordinates(side: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Give how far right and up of the centre pixels are, each of shape (side * side,)."""
     steps = torch.arange(side, dtype=like.dtype, device=like.device) - (side - 1) / 2
     return steps.repeat(side), (-steps).repeat_interleave(side)
+
+
+def _distance(right: Tensor, up: Tensor) -> Tensor:
+    """Give the distance from the centre; ONNX has no ``torch.hypot``."""
+    return (right.square() + up.square()).sqrt()
 
 
 def _all_around(n_angles: int, like: Tensor) -> Tensor:

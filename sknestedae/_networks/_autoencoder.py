@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral
 from typing import ClassVar, NamedTuple
@@ -293,6 +294,13 @@ class AutoencoderModule(nn.Module):
     def _make_decoders(self, make: Callable[[], nn.Sequential]) -> nn.Module:
         """Make what turns latents into the inputs of the blocks' decoders."""
         return make()
+
+    def encoder_alone(self) -> AutoencoderModule:
+        """Give a copy that can encode, without the layers behind the latents."""
+        copy = deepcopy(self)
+        copy.decoder, copy.block_decoders, copy.predictor = nn.Identity(), nn.ModuleDict(), None
+        copy.dense_layers, copy.weights = [], []  # these would hold the layers all the same
+        return copy
 
     def set_target_bounds(self, low: Tensor, high: Tensor) -> None:
         """Say where the bounds of the target are, in scaled units; of shape (n_outputs,)."""

@@ -66,6 +66,7 @@ def read_table(X: Any, name: str = "X") -> Any:
     ValueError
         If two columns have one name.
     """
+    _refuse_data_sets_of_torch(X, name)
     X = column_of_structures(to_pandas(X, name), name)
     if isinstance(X, pd.DataFrame):
         if not X.columns.is_unique:
@@ -83,6 +84,16 @@ def read_table(X: Any, name: str = "X") -> Any:
         )
     _refuse_other_tables(X, name)
     return _read_array(X, name, cells=True)
+
+
+def _refuse_data_sets_of_torch(X: Any, name: str) -> None:
+    """Refuse what torch trains on, and a table is not."""
+    if any(base.__module__.startswith("torch.utils.data") for base in type(X).__mro__):
+        raise TypeError(
+            f"{name} is a {type(X).__name__} of torch, but a table has all rows at once: pass one "
+            "array, tensor or DataFrame of shape (n_samples, n_features), such as torch.stack("
+            "[row for row, _ in dataset]) of pairs. See 'For torch users' in the user guide."
+        )
 
 
 def is_column_of_structures(X: Any) -> bool:

@@ -10,6 +10,9 @@ from skorch.callbacks import Callback
 from skorch.callbacks.scoring import ScoringBase
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+# The end of a message about what torch or skorch has, and an estimator takes otherwise or not.
+TORCH_PAGE = "See 'For torch users' in the user guide."
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -212,7 +215,7 @@ def _as_instance(given: object, entry: object) -> Callback:
     if not issubclass(cls, Callback):
         raise ValueError(
             "The 'callbacks' parameter must be a list of callbacks of skorch, or of "
-            f"(name, callback) pairs, got {entry!r} in it."
+            f"(name, callback) pairs, got {entry!r} in it. {TORCH_PAGE}"
         )
     if given is not cls:
         return given

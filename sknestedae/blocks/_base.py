@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
+from .._compat import DocumentationLink
 from .._persistence import public
 from .._tables._base_codec import BlockColumns, Codec
 from .._tables._codec import TabularCodec
@@ -39,7 +40,7 @@ class FittedBlock(NamedTuple):
 
 
 @public("sknestedae.blocks")
-class Block(BaseEstimator, ABC):
+class Block(DocumentationLink, BaseEstimator, ABC):
     """A kind of data: how it becomes arrays, enters the encoder, comes back, and is judged.
 
     A block holds settings only, as keyword arguments of its ``__init__``; the codec that it makes

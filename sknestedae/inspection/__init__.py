@@ -7,12 +7,14 @@ how much each entry of a row adds to a latent or a prediction, through all stage
 latents do not depend on how they were turned, :func:`rotation_angles` gives the angles. Of several
 kinds of data, :func:`translation_scores` tells how much each tells of the others. Of structures of
 atoms, :func:`atom_scores` and :func:`atom_predictions` tell what each atom adds to a prediction.
+:func:`summary` lists the layers of the network.
 """
 
 from ._atoms import atom_predictions, atom_scores
 from ._attributions import integrated_gradients
 from ._correlations import latent_correlations
 from ._rotation import rotation_angles
+from ._summary import summary
 from ._translations import translation_scores
 from ._weights import column_usage, encoder_weights
 
@@ -24,5 +26,6 @@ __all__ = [
     "integrated_gradients",
     "latent_correlations",
     "rotation_angles",
+    "summary",
     "translation_scores",
 ]

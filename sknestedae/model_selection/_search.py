@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_vali
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
-from .._compat import Interval, fit_context
+from .._compat import DocumentationLink, Interval, fit_context
 from .._persistence import public
 from .._tables._scales import refuse_scale_list
 from .._training._concurrent import run_concurrently
@@ -259,7 +259,7 @@ def _share_rows(X: Any) -> Any:
 # Searches
 
 
-class _BatchedSearch:
+class _BatchedSearch(DocumentationLink):
     """Base class of the searches: the fit of scikit-learn's, with networks trained at once."""
 
     n_jobs: int | None

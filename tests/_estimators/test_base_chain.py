@@ -93,11 +93,8 @@ def test_diagram_shows_the_chain():
     stages = [("crystal", sae(), ["radius"]), ("device", PCA(1), ["mass"])]
     for chain in (NestedAutoencoder(stages), NestedAutoencoder(stages).fit(crystals()[0])):
         html = estimator_html_repr(chain)
-        body = html[html.index("<body>") if "<body>" in html else html.index("</style>") :]
-        places = [body.rindex(text) for text in ("own columns", "latents of crystal", "PCA")]
-        assert "latents of crystal, own columns" in body
-        assert len(places) == 3
-    assert "each scale" in estimator_html_repr(NestedAutoencoder())
+        places = [html.rindex(text) for text in ("<div>crystal: ", "latents of crystal", "PCA")]
+        assert places == sorted(places)
 
 
 def test_latents_of_all_stages():

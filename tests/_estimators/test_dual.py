@@ -158,6 +158,19 @@ def test_classes(alignment, beta):
     ensemble = dual(DualAutoencoderClassifier, n_members=2, max_iter=2).fit(X, labels)
     parts = [member.predict_proba(X) for member in ensemble.members_]
     assert_allclose(ensemble.predict_proba(X), np.mean(parts, axis=0))
+    for own in (model, ensemble):
+        for rows, settings in ((X, {}), (X["image"], {"block": "image"})):
+            p, logs = own.predict_proba(rows, **settings), own.predict_log_proba(rows, **settings)
+            assert_allclose(np.exp(logs), p, rtol=1e-9)
+
+
+def test_weights_of_classes():
+    X, y = two_kinds(30)
+    labels = np.where(y > 0.5, "right", "left")
+    weight = np.where(labels == "left", 1.0, 3.0)
+    own = dual(DualAutoencoderClassifier, class_weight={"right": 3}).fit(X, labels)
+    plain = dual(DualAutoencoderClassifier).fit(X, labels, weight)
+    assert_array_equal(own.predict_proba(X), plain.predict_proba(X))
 
 
 def test_targets_of_several_columns_and_of_arrays():

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
 
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, SupervisedAutoencoderClassifier
-from sknestedae._estimators._ensemble import mean_and_spread, strata_of
+from sknestedae._estimators._ensemble import log_mean, mean_and_spread, strata_of
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae._tables._splits import bootstrap_rows
 from sknestedae.blocks import ImageBlock
@@ -397,6 +397,7 @@ def test_chain_of_classes():
     proba, spread = ensemble.predict_proba(X, return_std=True)
     each = [member.predict_proba(X) for member in ensemble.members_]
     assert_allclose(proba, np.mean(each, axis=0))
+    assert_allclose(np.exp(ensemble.predict_log_proba(X)), proba, rtol=1e-9)
     mean, both = ensemble.predict(X, return_std=True)
     best = proba.argmax(axis=1)
     assert_array_equal(mean[:, 1], ensemble.classes_[best])
@@ -404,6 +405,15 @@ def test_chain_of_classes():
     expected = [r2_score(y["first"], mean[:, 0].astype(float))]
     expected.append(accuracy_score(y["second"], mean[:, 1]))
     assert_allclose(ensemble.score(X, y), np.mean(expected))
+
+
+def test_the_logarithm_of_a_mean_is_that_of_the_numbers():
+    numbers = [np.array([0.25, 0.0, 1e-300]), np.array([0.75, 0.0, 1.0])]
+    with np.errstate(divide="ignore"):
+        logs, expected = [np.log(own) for own in numbers], np.log(np.mean(numbers, axis=0))
+    assert_allclose(log_mean(logs), expected, rtol=1e-12)
+    far = [np.array([-2000.0]), np.array([-2000.0 + np.log(3)])]  # of which floats know no number
+    assert_allclose(log_mean(far), [-2000 + np.log(2)], rtol=1e-12)
 
 
 # -- what a column is, is decided by the whole table

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cases.nested import AB, cells, crystals, sae, same_rows, two_scales
+from cases.nested import AB, cells, clf, crystals, sae, same_rows, two_scales
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -158,6 +158,27 @@ def test_a_frozen_stage_does_not_move():
     assert not moved(before, after, "")
     assert all(p.requires_grad for p in fitted.net_.module_.parameters())
     assert not [column for column in chain.refine_history_ if column == "a__l2"]
+
+
+def test_weights_of_classes_count_in_refinement():
+    """As weights of the rows of that stage alone."""
+    (first, second), (gap, pce) = two_scales()
+    labels = pd.Series(np.where(pce > pce.mean(), "good", "bad"), index=pce.index)
+    weights = [np.ones(len(gap)), np.where(labels == "good", 4.0, 1.0)]
+
+    def stages(**settings):
+        return [("a", sae(), ["radius", "mass"]), ("b", clf(**settings), ["layer", "thickness"])]
+
+    own, plain = (
+        NestedAutoencoder(stages(**settings), refine_iter=2, random_state=0).fit(
+            [first, second], [gap, labels], sample_weight
+        )
+        for settings, sample_weight in (({"class_weight": {"good": 4}}, None), ({}, weights))
+    )
+    # weights of one table scale those of the other by no power of two
+    assert_allclose(own.refine_history_, plain.refine_history_, rtol=1e-9)
+    p, expected = own.predict_proba([first, second])[1], plain.predict_proba([first, second])[1]
+    assert_allclose(p, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("wrap", [FrozenEstimator, lambda stage: stage])

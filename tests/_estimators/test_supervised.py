@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +24,7 @@ from sklearn.utils._testing import assert_docstring_consistency
 from skorch.callbacks import Callback
 
 from sknestedae import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from sknestedae._estimators._parameters import NetworkParameters
 from sknestedae._networks._batch import Batch
 from sknestedae.exceptions import NoTargetError
 
@@ -120,6 +123,92 @@ def test_scale_of_weights_does_not_matter(cls):
         cls(**settings).fit(X, y > 0, sample_weight=np.full(60, scale)) for scale in (1, 1 / 60)
     )
     assert_allclose(one.transform(X), small.transform(X), rtol=1e-9, atol=1e-9)
+
+
+def three_classes(unlabelled=5):
+    """Give a table with 30, 20 and 10 rows of three classes, of which some have no label."""
+    X, y = regression()
+    labels = np.array(["a", "b", "c"], dtype=object)[np.digitize(y, np.quantile(y, [0.5, 5 / 6]))]
+    labels[:unlabelled] = None
+    return X, labels
+
+
+@pytest.mark.parametrize("class_weight", [{"b": 3, "c": 0.5}, "balanced"], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"n_members": 2}, {"early_stopping": True}], ids=str)
+def test_weights_of_classes_multiply_those_of_rows(class_weight, settings):
+    X, labels = three_classes()
+    given = np.random.default_rng(0).uniform(0.5, 2, len(X))
+    given[7] = 0.0
+    before = given.copy()
+    own = {"a": 1, "b": 3, "c": 0.5}
+    if class_weight == "balanced":
+        totals = pd.Series(given).groupby(labels).sum()  # without those that have no label
+        own = (totals.sum() / 3 / totals).to_dict()
+    factors = np.array([1.0 if label is None else own[label] for label in labels])
+    weighted, plain = (
+        SupervisedAutoencoderClassifier(**TINY, **settings, class_weight=w).fit(X, labels, weight)
+        for w, weight in ((class_weight, given), (None, given * factors))
+    )
+    # the same weights but for their last bit
+    assert_allclose(weighted.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
+    assert_allclose(weighted.transform(X), plain.transform(X), rtol=1e-9, atol=1e-12)
+    without = SupervisedAutoencoderClassifier(**TINY, **settings).fit(X, labels, given)
+    assert np.abs(weighted.predict_proba(X) - without.predict_proba(X)).max() > 1e-4
+    assert_array_equal(given, before)
+
+
+def test_a_class_of_weight_0_is_left_out_but_stays_a_class():
+    X, labels = three_classes()
+    out = {"c": 0}
+    clf = SupervisedAutoencoderClassifier(**TINY, class_weight=out).fit(X, labels)
+    assert list(clf.classes_) == ["a", "b", "c"]
+    moved = X.copy()
+    moved[labels == "c"] += 100
+    again = clone(clf).fit(moved, labels)
+    assert_array_equal(again.transform(X), clf.transform(X))
+
+
+def test_weights_of_classes_in_parts():
+    X, labels = three_classes()
+    stream = SupervisedAutoencoderClassifier(**TINY, class_weight={"b": 3, "c": 0.5})
+    plain = SupervisedAutoencoderClassifier(**TINY)
+    weight = np.array([{None: 1, "a": 1, "b": 3, "c": 0.5}[label] for label in labels])
+    for rows in (slice(0, 40), labels == "a", labels == None):  # noqa: E711
+        stream.partial_fit(X[rows], labels[rows], classes=["a", "b", "c"])
+        plain.partial_fit(X[rows], labels[rows], ["a", "b", "c"], weight[rows])
+    assert_array_equal(stream.predict_proba(X), plain.predict_proba(X))
+    with pytest.raises(
+        ValueError, match="'class_weight' parameter is 'balanced', which partial_fit"
+    ):
+        stream.set_params(class_weight="balanced").partial_fit(X, labels)
+
+
+def test_bad_weights_of_classes():
+    X, labels = three_classes()
+    clf = SupervisedAutoencoderClassifier(**TINY)
+    with pytest.raises(ValueError, match="'class_weight' parameter of SupervisedAutoencoderClass"):
+        clf.set_params(class_weight=[1, 2, 3]).fit(X, labels)
+    with pytest.raises(ValueError, match=r"has weights for \['d'\], but not for \['b', 'c'\]"):
+        clf.set_params(class_weight={"a": 1, "d": 2}).fit(X, labels)
+    with pytest.raises(ValueError, match="y has no labelled row"):
+        clf.set_params(class_weight="balanced").fit(X, [None] * len(X))
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_logarithms_of_probabilities(n_members):
+    X, labels = three_classes()
+    clf = SupervisedAutoencoderClassifier(**TINY, n_members=n_members).fit(X, labels)
+    expected = np.log(clf.predict_proba(X))
+    assert_allclose(clf.predict_log_proba(X), expected, rtol=1e-9, atol=1e-12)
+    with torch.no_grad():  # odds beyond the range of floats
+        for member in clf.members_:
+            for parameter in member.net_.module_.predictor.parameters():
+                parameter *= 1e3
+    assert (clf.predict_proba(X) == 0).any()
+    logs = clf.predict_log_proba(X)
+    assert np.isfinite(logs).all()
+    assert_array_equal(logs.argmax(axis=1), clf.predict_proba(X).argmax(axis=1))
+    assert_allclose(np.exp(logs).sum(axis=1), 1, rtol=1e-12)
 
 
 def test_auto_alpha_follows_the_distinct_rows():
@@ -553,14 +642,31 @@ def test_defaults_agree():
     regressor, classifier = SupervisedAutoencoder().get_params(), SupervisedAutoencoderClassifier()
     of_numbers = {"prediction_loss": "squared_error", "target_block": None, "target_bounds": None}
     of_numbers |= {"predictor": "auto", "alpha": 1e-3}
-    assert {**classifier.get_params(), **of_numbers} == regressor
+    of_classes = classifier.get_params()
+    assert of_classes.pop("class_weight") is None
+    assert {**of_classes, **of_numbers} == regressor
+
+
+def test_the_classifier_has_the_defaults_of_all_networks():
+    own, base = (
+        {name: p.default for name, p in inspect.signature(cls.__init__).parameters.items()}
+        for cls in (SupervisedAutoencoderClassifier, NetworkParameters)
+    )
+    assert own == {**base, "class_weight": None}
 
 
 def test_docstrings_agree():
     assert_docstring_consistency(
         [SupervisedAutoencoder, SupervisedAutoencoderClassifier],
         include_params=True,
-        exclude_params=["prediction_loss", "target_block", "target_bounds", "predictor", "alpha"],
+        exclude_params=[
+            "prediction_loss",
+            "target_block",
+            "target_bounds",
+            "predictor",
+            "alpha",
+            "class_weight",
+        ],
         include_attrs=True,
         exclude_attrs=["classes_", "predictor_", "leave_one_out_score_"],
     )

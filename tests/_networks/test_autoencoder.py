@@ -1,6 +1,7 @@
 """The autoencoder network."""
 
 import copy
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -533,3 +534,19 @@ def test_blocks_align_what_is_theirs():
             turns.seen, (rows.values["numbers"], measured, LAYOUTS["numbers"]), strict=True
         )
     ] == [True] * 3
+
+
+def test_an_encoder_alone_gives_the_same_latents_and_holds_nothing_else():
+    module = make().eval()
+    alone = module.encoder_alone()
+    rows = draw()
+    assert torch.equal(alone.encode(rows), module.encode(rows))
+    assert {name.split(".")[0] for name, _ in alone.named_parameters()} == {
+        "block_encoders",
+        "encoder",
+        "absence",
+    }
+    assert len(pickle.dumps(alone)) < len(pickle.dumps(module))
+    with torch.no_grad():  # a copy
+        alone.encoder[0].weight.zero_()
+    assert module.encoder[0].weight.any()

@@ -417,6 +417,15 @@ def test_which_columns_are_categories(column, expected):
 # -- tables that are none
 
 
+@pytest.mark.parametrize("loads", [False, True])
+def test_a_data_set_of_torch_is_refused_with_what_to_pass(loads):
+    data = torch.utils.data.TensorDataset(torch.zeros(3, 2))
+    given = torch.utils.data.DataLoader(data) if loads else data
+    message = rf"X is a {type(given).__name__} of torch, but a table .*torch\.stack.*torch users"
+    with pytest.raises(TypeError, match=message):
+        SupervisedAutoencoder(**TINY).fit(given)
+
+
 def test_tables_of_another_form_are_refused_by_what_they_are():
     model = SupervisedAutoencoder(**TINY)
     encoded = OneHotEncoder().fit_transform(X[["b"]])

@@ -31,6 +31,45 @@ def test_fits_in_threads_do_not_disturb_each_other(dropout):
         assert_array_equal(a, b)
 
 
+class Optimizer(Callback):
+    """Put another optimizer in the place of the net's own."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def on_train_begin(self, net, **kwargs):
+        net.optimizer_ = self.make(net.module_.parameters(), lr=net.lr)
+
+
+def test_a_callback_can_put_another_optimizer_in_place():
+    """The same one gives the same fit; SGD takes a step of the rate times the gradient."""
+    X, y = regression()
+    plain = SupervisedAutoencoder(**TINY).fit(X, y)
+    again = SupervisedAutoencoder(**TINY, callbacks=[Optimizer(torch.optim.Adam)]).fit(X, y)
+    assert_allclose(again.predict(X), plain.predict(X), rtol=1e-9)
+    loaded = pickle.loads(pickle.dumps(again))
+    assert_array_equal(loaded.predict(X), again.predict(X))
+
+    # with all rows in one step, and no step before, the rate shows in the change of parameters
+    settings = {**TINY, "max_iter": 1, "learning_rate": "constant", "batch_size": len(X)}
+    changes = []
+    for rate in (1e-6, 2e-6):
+        weights = _Weights()
+        settings |= {
+            "learning_rate_init": rate,
+            "callbacks": [Optimizer(torch.optim.SGD), weights],
+        }
+        sae = SupervisedAutoencoder(**settings).fit(X, y)
+        changes.append((sae.net_.module_.encoder[0].weight - weights.before_).detach())
+    assert changes[0].any()
+    assert_allclose(changes[1], 2 * changes[0], rtol=1e-6)
+
+
+class _Weights(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.before_ = net.module_.encoder[0].weight.detach().clone()
+
+
 class WithDropout(Block):
     def make_encoder(self, layout):
         return nn.Dropout(0.2), layout.n_values
