@@ -4,6 +4,7 @@ Run from the project's root, with the package installed:
 
     python -m benchmarks.accuracy   # band gaps, and six data sets against peers
     python -m benchmarks.atoms      # crystals and molecules; QM9 needs the extra `benchmarks`
+    python -m benchmarks.comparison # principal components, partial least squares, and others
     python -m benchmarks.defaults   # the evidence behind the default parameters
     python -m benchmarks.nesting    # many rows with a property, few with the target
     python -m benchmarks.paper      # the published numbers beside ours

@@ -257,6 +257,7 @@ GENERAL_TESTS = {
     "bad_input",
     "cluster",
     "docstrings",
+    "documents",
     "common",
     "intervals",
     "invariances",

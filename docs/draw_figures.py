@@ -1,0 +1,173 @@
+"""Draw the pictures of the start page and of the page on choosing: python docs/draw_figures.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
+
+FOLDER = Path(__file__).parent / "_static"
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#5A5A5A"
+DARK_ORANGE, DARK_GREEN, DARK_PURPLE = "#8A5F00", "#00694D", "#8C3F68"  # of text
+# An inch of the picture is about 100 px of the page; the file has twice as many.
+DPI = 200
+CELL = 0.17  # inches, height of a row of a drawn table
+
+
+def new_page(width: float, height: float) -> Axes:
+    """Make empty axes whose unit is an inch."""
+    ax = plt.figure(figsize=(width, height), facecolor="white").add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(0, height))
+    ax.set_axis_off()
+    return ax
+
+
+def write(ax: Axes, x: float, y: float, text: str, **style) -> None:
+    """Write text, centred unless the style says otherwise."""
+    ax.text(x, y, text, **{"ha": "center", "va": "center", "fontsize": 9.5, **style})
+
+
+def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], **style) -> None:
+    """Draw an arrow between two points."""
+    shape = {"arrowstyle": "-|>", "mutation_scale": 12, "color": GREY, "linewidth": 1.4}
+    ax.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **{**shape, **style}))
+
+
+def table(ax: Axes, x: float, top: float, n_rows: int, colors: list[str], width: float) -> None:
+    """Draw a table as a grid, one colour a column."""
+    for j, color in enumerate(colors):
+        for i in range(n_rows):
+            cell = Rectangle((x + j * width, top - (i + 1) * CELL), width, CELL)
+            cell.set(facecolor=color, alpha=0.35, edgecolor="white", linewidth=1)
+            ax.add_patch(cell)
+
+
+def stage(ax: Axes, x: float, y: float, name: str) -> None:
+    """Draw an autoencoder around (x, y): an encoder, latents, a decoder, in a frame."""
+    frame = FancyBboxPatch(
+        (x - 0.95, y - 0.62), 1.9, 1.4, boxstyle="round,pad=0,rounding_size=0.1"
+    )
+    frame.set(facecolor="#F6F6F6", edgecolor=GREY, linewidth=1.2)
+    ax.add_patch(frame)
+    half, tall, small = 0.72, 0.42, 0.16
+    for side in (-1, 1):
+        corners = [(side * half, -tall), (side * half, tall), (side * 0.13, small)]
+        corners.append((side * 0.13, -small))
+        shape = [(x + dx, y - 0.08 + dy) for dx, dy in corners]
+        ax.add_patch(Polygon(shape, facecolor=GREY, alpha=0.22, edgecolor="none"))
+    ax.add_patch(Rectangle((x - 0.07, y - 0.28), 0.14, 0.4, facecolor=PURPLE, edgecolor="none"))
+    write(ax, x - 0.42, y - 0.08, "encode", fontsize=8.5)
+    write(ax, x + 0.42, y - 0.08, "decode", fontsize=8.5)
+    write(ax, x, y + 0.56, name, fontweight="bold")
+
+
+def height_of(text: str) -> float:
+    """Give the height of a box with this text."""
+    return 0.32 + 0.19 * text.count("\n")
+
+
+def box(ax: Axes, x: float, y: float, text: str, color: str, width: float = 1.5) -> None:
+    """Draw a rounded box with text in it, around (x, y)."""
+    height = height_of(text)
+    corner = (x - width / 2, y - height / 2)
+    shape = FancyBboxPatch(corner, width, height, boxstyle="round,pad=0,rounding_size=0.07")
+    shape.set(facecolor=matplotlib.colors.to_rgba(color, 0.2), edgecolor=color, linewidth=1.2)
+    ax.add_patch(shape)
+    write(ax, x, y, text, linespacing=1.25)
+
+
+def draw_chain() -> None:
+    """Draw a chain of two stages: many crystals, few devices."""
+    ax = new_page(7.6, 4.2)
+    write(ax, 0.1, 4.02, "Many crystals, one property computed", ha="left", fontweight="bold")
+    table(ax, 0.1, 3.86, 9, [BLUE] * 4 + [ORANGE], 0.5)
+    write(ax, 1.1, 2.2, "composition, radii, …", color=BLUE)
+    write(ax, 2.35, 2.2, "band gap", color=DARK_ORANGE)
+    write(ax, 0.1, 1.74, "Few devices, one property measured", ha="left", fontweight="bold")
+    table(ax, 0.1, 1.58, 4, [BLUE] * 4 + [GREEN] * 3, 0.278)
+    table(ax, 2.046, 1.58, 4, [ORANGE], 0.554)
+    write(ax, 0.64, 0.68, "columns of\nthe crystal", color=BLUE)
+    write(ax, 1.62, 0.68, "layers,\nthickness", color=DARK_GREEN)
+    write(ax, 2.33, 0.765, "efficiency", color=DARK_ORANGE)
+    stage(ax, 4.15, 3.12, "Stage 1, autoencoder")
+    stage(ax, 4.15, 1.2, "Stage 2, autoencoder")
+    arrow(ax, (2.68, 3.12), (3.17, 3.12))
+    arrow(ax, (2.68, 1.24), (3.17, 1.24))
+    arrow(ax, (5.12, 3.12), (5.6, 3.12))
+    arrow(ax, (5.12, 1.2), (5.6, 1.2))
+    box(ax, 6.55, 3.12, "band gap of any crystal", ORANGE, 1.85)
+    box(ax, 6.55, 1.2, "efficiency of a new device,\nwith an error bar", ORANGE, 1.85)
+    arrow(ax, (4.15, 2.82), (4.15, 2.0), color=PURPLE, linewidth=2)
+    write(ax, 4.25, 2.23, "latents", ha="left", color=DARK_PURPLE)
+    arrow(ax, (6.55, 2.95), (5.12, 1.75), color=ORANGE, linewidth=2)
+    write(ax, 5.98, 2.22, "band gap, predicted\nor as it is known", ha="left", color=DARK_ORANGE)
+    write(
+        ax,
+        3.8,
+        0.18,
+        "Decoders give the tables back: missing values are imputed, new devices are proposed.",
+        color=GREY,
+    )
+    ax.figure.savefig(FOLDER / "chain.png", dpi=DPI)
+    plt.close(ax.figure)
+
+
+# Questions from top to bottom: what to ask, the answer to the right and where it leads, and the
+# answer that leads to the next question.
+QUESTIONS = [
+    (
+        "Tables at several scales?\nOr one property by a cheap\nand by an expensive method?",
+        "yes",
+        "NestedAutoencoder\na chain of stages",
+        "no",
+    ),
+    (
+        "One kind of data from another,\nsuch as spectra from images,\nor partners in a library?",
+        "yes",
+        "DualAutoencoder\nan encoder for each kind",
+        "no",
+    ),
+    (
+        "Is there a target to predict?",
+        "no",
+        "SupervisedAutoencoder,\nfitted without y",
+        "yes",
+    ),
+    (
+        "Is the target numbers or classes?",
+        "classes",
+        "SupervisedAutoencoder-\nClassifier",
+        "numbers",
+    ),
+]
+
+
+def draw_choice() -> None:
+    """Draw the questions that lead to an estimator."""
+    ax = new_page(7.0, 4.3)
+    left, right, top = 1.75, 5.6, 4.25
+    for question, aside, estimator, onward in QUESTIONS:
+        half = height_of(question) / 2
+        y = top - half
+        box(ax, left, y, question, BLUE, 3.2)
+        arrow(ax, (left + 1.63, y), (right - 1.28, y))
+        write(ax, (left + right) / 2 + 0.17, y + 0.13, aside, color=GREY)
+        box(ax, right, y, estimator, ORANGE, 2.5)
+        arrow(ax, (left, y - half - 0.02), (left, y - half - 0.42))
+        write(ax, left + 0.12, y - half - 0.2, onward, ha="left", color=GREY)
+        top = y - half - 0.44
+    box(ax, left, top - 0.16, "SupervisedAutoencoder", ORANGE, 2.5)
+    ax.figure.savefig(FOLDER / "choose.png", dpi=DPI)
+    plt.close(ax.figure)
+
+
+if __name__ == "__main__":
+    draw_chain()
+    draw_choice()
