@@ -74,6 +74,8 @@ ORDER = {
         "_patches",
         "_perovskites",
         "_phonon_dos",
+        "_solar_cells",
+        "_make_solar_cells",
     ],
     "_layers": [
         "_device",
