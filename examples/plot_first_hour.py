@@ -265,8 +265,8 @@ ax.set(
 # ------------------------
 # No step needs a complete table. Where you want one, such as the list of crystals in the next
 # step, ``complete`` imputes missing values and leaves all others as they are. Here the truth is
-# known, so that we can compare with the mean and with scikit-learn's linear imputer. (In the formula
-# the volume is linear in the shares, so that a linear imputer has the right model.)
+# known, so that we can compare with the mean and with scikit-learn's linear imputer. (The volume
+# is linear in the shares of the ions, so that a linear imputer is the right model for it.)
 
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer
@@ -314,9 +314,9 @@ experiments[shown].round(2)  # and .to_csv("experiments.csv") for the laboratory
 
 # %%
 # ``domain`` is the share of the known devices that are less typical of the training rows than this
-# one. Near 0, the model knows nothing about such a device, and its interval means nothing. All six
-# are extrapolations in one respect: they were chosen because the prediction is high. So expect the
-# intervals to hold less often than they promise.
+# one. Near 0, the model knows little about such a device: doubt its interval. And all six were
+# chosen because their prediction is high, so that the intervals may hold less often than they
+# promise.
 #
 # 10. Were they good experiments?
 # -------------------------------

@@ -161,3 +161,17 @@ def test_files_are_messy(data):
     assert pd.to_datetime(second["made_on"]).is_monotonic_increasing
     recipe = [*data.devices.columns]
     assert second.drop_duplicates()[recipe].duplicated().sum() > 20  # replicates
+
+
+def test_the_tutorial_cleans_the_files_as_the_loader_does(data):
+    tutorial = Path(__file__).parents[2] / "examples" / "plot_first_hour.py"
+    cells = tutorial.read_text(encoding="utf-8").split("\n# %%\n")
+    (cleaning,) = (cell for cell in cells if cell.startswith("# 3. Clean them"))
+    made = {"pd": pd, "crystals_file": data.filenames[0], "devices_file": data.filenames[1]}
+    exec(cleaning, made)
+    for name, table, target in (
+        ("crystals", data.crystals, data.gap),
+        ("devices", data.devices, data.efficiency),
+    ):
+        assert_frame_equal(made[name][table.columns], table)
+        assert_series_equal(made[name][target.name], target)
