@@ -171,7 +171,8 @@ for ax, (name, table) in zip(axes, errors.items(), strict=True):
     ax.barh(models, table.loc[models].mean(axis=1), color=colors)
     for fold in table:
         ax.plot(table.loc[models, fold], models, "o", color="0.25", markersize=5)
-    ax.set(title=name.capitalize(), xlabel="Mean absolute error (percentage points)")
+    ax.set(title=name.capitalize())
+figure.supxlabel("Mean absolute error of the efficiency (percentage points)")
 
 # %%
 # Folds of rows make every model look better than it is for a new compound, and the flexible ones
@@ -324,14 +325,17 @@ experiments[shown].round(2)  # and .to_csv("experiments.csv") for the laboratory
 
 truth = solar_cell_formula(experiments)["efficiency"]
 best_so_far = y[1].max()
-figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
+figure, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
 ax.hlines(experiments["formula"], experiments["low"], experiments["high"], color="0.8", lw=4)
 ax.plot(experiments["predicted"], experiments["formula"], "o", color=BLUE, ms=8, label="predicted")
 ax.plot(truth, experiments["formula"], "D", color=ORANGE, ms=7, label="truth")
 ax.axvline(best_so_far, color="0.3", ls="--", label="best device so far, measured")
+ax.margins(y=0.1)
 ax.invert_yaxis()
 ax.set(xlabel="Efficiency (%)", title="Six proposed devices, with 90 % prediction intervals")
-ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, frameon=False)
+
+# sphinx_gallery_thumbnail_number = 6
 
 # %%
 # A simple rival has the same information: gradient boosting with the predicted gap as a column
