@@ -40,7 +40,7 @@ devices
 # 2. What is wrong with them?
 # ---------------------------
 # Fit a small estimator to each table as it is, and read its warnings. They name the columns that
-# would be misread, and each says what to do; here we print their first halves.
+# would be misread, and each says what to do. Here we print where each of them begins.
 
 from sknestedae import SupervisedAutoencoder
 
@@ -49,24 +49,26 @@ for table in (crystals, devices):
         warnings.simplefilter("always")
         SupervisedAutoencoder(2, max_iter=1, random_state=0).fit(table)
     for warning in caught:
-        print("-", str(warning.message).split(";")[0].split(": ")[0].split(". ")[0])
+        print("-", textwrap.shorten(str(warning.message), 78, placeholder=" ..."))
 
 # %%
 # Some things it cannot know: rows that are in the file twice, a number that stands for a missing
 # value, two spellings of one layer. Look for them yourself:
 
-print("Rows that are there twice:", crystals.duplicated().sum(), "and", devices.duplicated().sum())
+print("Repeated rows:", crystals.duplicated().sum(), devices.duplicated().sum())
 print(crystals["volume"].value_counts().head(3).to_dict())
 print(devices["HTL"].value_counts().to_dict())
 
 # %%
 # 3. Clean them
 # -------------
-# pandas does all of it. A missing value needs no treatment: the estimators take NaN. (For larger
-# tables, see also the ``Cleaner`` and the ``TableReport`` of `skrub
-# <https://skrub-data.org>`_, and the page :ref:`before_you_fit`.)
+# pandas does all of it. It knows ``n/a`` by itself, and other spellings of a missing value once
+# you name them. There is no need to fill them in: the estimators take NaN. (For larger tables, see also
+# the ``Cleaner`` and the ``TableReport`` of `skrub <https://skrub-data.org>`_, and the page
+# :ref:`before_you_fit`.)
 
-crystals = pd.read_csv(crystals_file, na_values=["-", "-999"]).drop_duplicates(ignore_index=True)
+crystals = pd.read_csv(crystals_file, na_values=["-", "-999"])
+crystals = crystals.drop_duplicates(ignore_index=True)
 crystals["gap"] = crystals["gap"].str.removesuffix(" eV").astype(float)
 
 devices = pd.read_csv(devices_file, sep=";", decimal=",", na_values=["-"])
@@ -88,8 +90,9 @@ y = [crystals["gap"], devices["efficiency"]]
 compound = devices["formula"]
 is_measured = devices["efficiency"].notna()
 print(f"{len(X[0])} crystals, {y[0].notna().sum()} with a computed gap")
-print(f"{len(X[1])} devices of {compound.nunique()} compounds, {is_measured.sum()} measured")
-print("Missing values:", X[1].isna().sum().loc[lambda count: count > 0].to_dict())
+print(f"{len(X[1])} devices, {is_measured.sum()} measured")
+print(f"{compound.nunique()} compounds in the devices")
+print("Missing values:", {name: int(X[1][name].isna().sum()) for name in layer_columns})
 
 # %%
 # Plot the data before you fit a model. The gap tells a good part of the efficiency, but not all of
@@ -97,9 +100,13 @@ print("Missing values:", X[1].isna().sum().loc[lambda count: count > 0].to_dict(
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-points = axes[0].scatter(crystals["I"], crystals["gap"], c=crystals["Sn"], cmap="viridis")
+points = axes[0].scatter(crystals["I"], crystals["gap"], c=crystals["Sn"])
 figure.colorbar(points, ax=axes[0], label="Share of tin")
-axes[0].set(xlabel="Share of iodine", ylabel="Computed band gap (eV)", title="Crystals")
+axes[0].set(
+    xlabel="Share of iodine",
+    ylabel="Computed band gap (eV)",
+    title="Crystals",
+)
 gap_of_device = compound.map(crystals.set_index("formula")["gap"])
 axes[1].scatter(gap_of_device, devices["efficiency"], color=BLUE, alpha=0.6)
 axes[1].set(
@@ -107,6 +114,7 @@ axes[1].set(
     ylabel="Measured efficiency (%)",
     title="Devices",
 )
+plt.show()
 
 # %%
 # 4. Fit a chain
@@ -125,14 +133,20 @@ from sknestedae import NestedAutoencoder
 from sknestedae.plotting import NestedDisplay
 
 of_crystal = SupervisedAutoencoder(4, predictor="auto")
-of_device = SupervisedAutoencoder(6, predictor="auto", alpha="auto", target_bounds=(0, None))
+of_device = SupervisedAutoencoder(
+    6,
+    predictor="auto",
+    alpha="auto",
+    target_bounds=(0, None),
+)
 stages = [
     ("crystal", of_crystal, crystal_columns),
     ("device", of_device, layer_columns),
 ]
 chain = NestedAutoencoder(stages, max_iter=100, random_state=0)
 chain.fit(X, y)
-NestedDisplay.from_estimator(chain)
+display = NestedDisplay.from_estimator(chain)
+plt.show()
 
 # %%
 # 5. Is it any good?
@@ -155,16 +169,25 @@ card = report(chain, X, y, groups=[None, compound], units=units, random_state=0)
 errors = {}
 for name, one in {"folds of rows": leaky, "folds of compounds": card}.items():
     scores = one.scores.query("target == 'efficiency' and metric == 'MAE'")
+    scores = scores.replace("predicted property as a column", "gap as a column", regex=True)
     errors[name] = scores.pivot(index="model", columns="fold", values="score")
 mean = pd.DataFrame({name: table.mean(axis=1) for name, table in errors.items()})
-mean = mean.drop("this model, on rows it learnt from").sort_values("folds of compounds")
+mean = mean.drop("this model, on rows it learnt from")
+mean = mean.sort_values("folds of compounds")
 print("Mean absolute error of the efficiency, in percentage points\n")
 print(mean.round(2).to_string())
 
 # %%
 # Bars are means over the folds, points are single folds.
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1,
+    2,
+    figsize=(9, 3.6),
+    sharex=True,
+    sharey=True,
+    layout="constrained",
+)
 models = mean.index[::-1]
 for ax, (name, table) in zip(axes, errors.items(), strict=True):
     colors = [BLUE if model == "this model" else "0.8" for model in models]
@@ -173,6 +196,7 @@ for ax, (name, table) in zip(axes, errors.items(), strict=True):
         ax.plot(table.loc[models, fold], models, "o", color="0.25", markersize=5)
     ax.set(title=name.capitalize())
 figure.supxlabel("Mean absolute error of the efficiency (percentage points)")
+plt.show()
 
 # %%
 # Folds of rows make every model look better than it is for a new compound, and the flexible ones
@@ -181,7 +205,7 @@ figure.supxlabel("Mean absolute error of the efficiency (percentage points)")
 # and says in words what speaks against the model:
 
 for limit in card.limits:
-    print(textwrap.fill(limit, 86, initial_indent="- ", subsequent_indent="  "))
+    print(textwrap.fill(limit, 78, initial_indent="- ", subsequent_indent="  "))
 
 # %%
 # If a baseline is better on your data, take the baseline; the :doc:`benchmarks </benchmarks>` say
@@ -196,14 +220,16 @@ for limit in card.limits:
 from sklearn.model_selection import GroupKFold
 
 held_out = pd.DataFrame(index=devices.index, columns=["prediction", "std"], dtype=float)
-for train, test in GroupKFold(5, shuffle=True, random_state=0).split(X[1], groups=compound):
+folds = GroupKFold(5, shuffle=True, random_state=0)
+for train, test in folds.split(X[1], groups=compound):
     chain.fit([X[0], X[1].iloc[train]], [y[0], y[1].iloc[train]])
     prediction, std = chain.predict(X[1].iloc[test], return_std=True)
     held_out.iloc[test] = np.column_stack([prediction[:, 1], std[:, 1]])
 held_out = held_out[is_measured]
 error = (held_out["prediction"] - y[1][is_measured]).abs()
 inside = error < 1.645 * held_out["std"]
-print(f"within 1.645 standard deviations: {inside.mean():.0%} (of a normal distribution: 90%)")
+print(f"within 1.645 standard deviations: {inside.mean():.0%}")
+print("of a normal distribution: 90%")
 
 # %%
 # A *prediction interval* is then the prediction, plus and minus so many standard deviations. How
@@ -224,6 +250,7 @@ ax.set(
     ylabel="Predicted efficiency (%)",
     title="Held-out compounds, with 90 % prediction intervals",
 )
+plt.show()
 
 # %%
 # 7. What does the model go by?
@@ -242,7 +269,12 @@ def minus_error(model, X, y):
 
 rows = test[is_measured.iloc[test]]
 found = permutation_importance(
-    chain, X[1].iloc[rows], y[1].iloc[rows], scoring=minus_error, n_repeats=10, random_state=0
+    chain,
+    X[1].iloc[rows],
+    y[1].iloc[rows],
+    scoring=minus_error,
+    n_repeats=10,
+    random_state=0,
 )
 order = found.importances_mean.argsort()
 names = X[1].columns[order]
@@ -257,6 +289,7 @@ ax.set(
     xlabel="Growth of the mean absolute error (percentage points)",
     title="Feature importance: crystal (blue), layers (orange)",
 )
+plt.show()
 
 # %%
 # The shares of the ions sum up to 1, so that one of them can stand for another: the importance of
@@ -277,9 +310,12 @@ from sknestedae.datasets import solar_cell_formula
 chain.fit(X, y)  # on all rows again
 complete_crystals, complete_devices = chain.complete(X)
 is_missing = crystals["volume"].isna()
-linear = IterativeImputer(random_state=0).set_output(transform="pandas").fit_transform(X[0])
-imputed = {"chain": complete_crystals["volume"], "linear imputer": linear["volume"]}
-imputed["mean"] = X[0]["volume"].fillna(X[0]["volume"].mean())
+imputer = IterativeImputer(random_state=0).set_output(transform="pandas")
+imputed = {
+    "chain": complete_crystals["volume"],
+    "linear imputer": imputer.fit_transform(X[0])["volume"],
+    "mean": X[0]["volume"].fillna(X[0]["volume"].mean()),
+}
 truth = solar_cell_formula(crystals)["volume"]
 for name, volume in imputed.items():
     print(f"{name}: mean error {(volume - truth)[is_missing].abs().mean():.1f} Å³")
@@ -326,14 +362,19 @@ experiments[shown].round(2)  # and .to_csv("experiments.csv") for the laboratory
 truth = solar_cell_formula(experiments)["efficiency"]
 best_so_far = y[1].max()
 figure, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
-ax.hlines(experiments["formula"], experiments["low"], experiments["high"], color="0.8", lw=4)
-ax.plot(experiments["predicted"], experiments["formula"], "o", color=BLUE, ms=8, label="predicted")
-ax.plot(truth, experiments["formula"], "D", color=ORANGE, ms=7, label="truth")
+lines = experiments["formula"]
+ax.hlines(lines, experiments["low"], experiments["high"], color="0.8", lw=4)
+ax.plot(experiments["predicted"], lines, "o", color=BLUE, ms=8, label="predicted")
+ax.plot(truth, lines, "D", color=ORANGE, ms=7, label="truth")
 ax.axvline(best_so_far, color="0.3", ls="--", label="best device so far, measured")
 ax.margins(y=0.1)
 ax.invert_yaxis()
-ax.set(xlabel="Efficiency (%)", title="Six proposed devices, with 90 % prediction intervals")
+ax.set(
+    xlabel="Efficiency (%)",
+    title="Six proposed devices, with 90 % prediction intervals",
+)
 ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, frameon=False)
+plt.show()
 
 # sphinx_gallery_thumbnail_number = 6
 
@@ -345,19 +386,23 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=3, frameon=Fals
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 rng = np.random.default_rng(0)
-pool = complete_crystals.iloc[rng.integers(len(crystals), size=20_000)].reset_index(drop=True)
-pool["thickness"], pool["annealing"] = rng.uniform([[300], [80]], [[800], [180]], (2, 20_000))
+drawn = rng.integers(len(crystals), size=20_000)
+pool = complete_crystals.iloc[drawn].reset_index(drop=True)
+pool["thickness"] = rng.uniform(300, 800, len(pool))
+pool["annealing"] = rng.uniform(80, 180, len(pool))
 for name in ("ETL", "HTL"):
     kinds = devices[name].cat.categories
-    pool[name] = pd.Categorical(rng.choice(kinds, 20_000), categories=kinds)
+    pool[name] = pd.Categorical(rng.choice(kinds, len(pool)), categories=kinds)
 has_gap = crystals["gap"].notna()
-of_gap = HistGradientBoostingRegressor(random_state=0).fit(X[0][has_gap], y[0][has_gap])
-known, drawn = (
+of_gap = HistGradientBoostingRegressor(random_state=0)
+of_gap.fit(X[0][has_gap], y[0][has_gap])
+known, candidates = (
     table.assign(gap=of_gap.predict(table[crystal_columns]))
     for table in (X[1][is_measured], pool[X[1].columns])
 )
-boosting = HistGradientBoostingRegressor(random_state=0).fit(known, y[1][is_measured])
-pool["predicted"] = boosting.predict(drawn)
+boosting = HistGradientBoostingRegressor(random_state=0)
+boosting.fit(known, y[1][is_measured])
+pool["predicted"] = boosting.predict(candidates)
 ranked = pool.sort_values("predicted", ascending=False).drop_duplicates(ions)
 lists = {"chain": experiments, "boosting": ranked[:6], "random": pool[:6]}
 lists = {name: solar_cell_formula(table)["efficiency"] for name, table in lists.items()}
