@@ -63,8 +63,8 @@ print(devices["HTL"].value_counts().to_dict())
 # 3. Clean them
 # -------------
 # pandas does all of it. It knows ``n/a`` by itself, and other spellings of a missing value once
-# you name them. There is no need to fill them in: the estimators take NaN. (For larger tables, see also
-# the ``Cleaner`` and the ``TableReport`` of `skrub <https://skrub-data.org>`_, and the page
+# you name them. There is no need to fill them in: the estimators take NaN. (For larger tables, see
+# also the ``Cleaner`` and the ``TableReport`` of `skrub <https://skrub-data.org>`_, and the page
 # :ref:`before_you_fit`.)
 
 crystals = pd.read_csv(crystals_file, na_values=["-", "-999"])
