@@ -77,6 +77,8 @@ ORDER = {
         "_perovskites",
         "_made_perovskites",
         "_phonon_dos",
+        "_solar_cells",
+        "_make_solar_cells",
     ],
     "_layers": [
         "_device",

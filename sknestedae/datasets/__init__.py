@@ -1,4 +1,4 @@
-"""Data sets, made from formulas or downloaded: of more than one scale, or of several kinds."""
+"""Data sets: made by formulas or downloaded; of more than one scale, or of several kinds."""
 
 from ._bepfm import fetch_bepfm
 from ._clusters import make_nanoparticle_clusters
@@ -8,15 +8,18 @@ from ._nested_functions import make_nested_functions, nested_functions
 from ._patches import patches_at
 from ._perovskites import fetch_perovskites
 from ._phonon_dos import fetch_phonon_dos
+from ._solar_cells import load_solar_cells, solar_cell_formula
 
 __all__ = [
     "fetch_bepfm",
     "fetch_perovskites",
     "fetch_phonon_dos",
+    "load_solar_cells",
     "make_crystals",
     "make_nanoparticle_clusters",
     "make_nested_functions",
     "make_perovskites",
     "nested_functions",
     "patches_at",
+    "solar_cell_formula",
 ]
