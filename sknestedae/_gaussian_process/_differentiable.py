@@ -1,4 +1,4 @@
-"""The mean of a fitted Gaussian process as a torch module, with gradients by its inputs."""
+"""A fitted Gaussian process as torch modules, with gradients by its inputs: mean and std."""
 
 from __future__ import annotations
 
@@ -9,6 +9,45 @@ from torch import Tensor, nn
 
 from ._kernel import BUMP_WIDTH, CENTRES, bumps
 from ._process import GaussianProcess, GaussianProcesses
+
+# Of a target of unit variance: less than this is what rounding leaves of a variance, and the root
+# has no slope at 0.
+_LEAST_VARIANCE = 1e-12
+
+
+def _matern(centred: Tensor, rows: Tensor, length: float) -> Tensor:
+    """Compute the Matérn 3/2 correlation of rows with the training rows.
+
+    Parameters
+    ----------
+    centred : Tensor of shape (n_samples, n_columns)
+    rows : Tensor of shape (n_rows, n_columns)
+    length : float
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_rows)
+    """
+    products = centred @ rows.T
+    squares = (centred**2).sum(1)[:, None] + (rows**2).sum(1) - 2.0 * products
+    # The covariance is flat at distance zero, but the square root has no slope there: where a row
+    # is one of the training rows, the root is taken of a one that leads nowhere.
+    apart = squares > 0
+    root = torch.where(apart, squares, 1.0).sqrt()
+    scaled = torch.where(apart, root, 0.0) * (3.0**0.5 / length)
+    return (1.0 + scaled) * torch.exp(-scaled)
+
+
+def _bumps(centred: Tensor, centres: Tensor) -> Tensor:
+    """Compute bell-shaped functions of each column, as ``bumps`` has them.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_columns * n_centres)
+    """
+    scaled = (centred[:, :, None] - centres) / BUMP_WIDTH
+    values = torch.exp(-0.5 * scaled**2).flatten(1)
+    return values / (math.pi**0.25 * max(centred.shape[1], 1) ** 0.5)
 
 
 class ProcessMean(nn.Module):
@@ -57,14 +96,7 @@ class ProcessMean(nn.Module):
             In float64.
         """
         centred = X - self.centre  # in float64, whatever X is
-        products = centred @ self.inputs.T
-        squares = (centred**2).sum(1)[:, None] + (self.inputs**2).sum(1) - 2.0 * products
-        # The covariance is flat at distance zero, but the square root has no slope there: where
-        # a row is one of the training rows, the root is taken of a one that leads nowhere.
-        apart = squares > 0
-        root = torch.where(apart, squares, 1.0).sqrt()
-        scaled = torch.where(apart, root, 0.0) * (3.0**0.5 / self.length)
-        smooth = self.smooth * (1.0 + scaled) * torch.exp(-scaled)
+        smooth = self.smooth * _matern(centred, self.inputs, self.length)
         # (x * variances) . sum of coefficients times rows: one vector for the linear terms
         slope = self.linear * (self.coefficients @ self.inputs)
         value = smooth @ self.coefficients + centred @ slope + self._additive(centred)
@@ -72,10 +104,59 @@ class ProcessMean(nn.Module):
 
     def _additive(self, centred: Tensor) -> Tensor:
         """Compute the smooth functions of single columns, as ``bumps`` has them."""
-        n_columns = centred.shape[1]
-        scaled = (centred[:, :, None] - self.centres) / BUMP_WIDTH
-        values = torch.exp(-0.5 * scaled**2).flatten(1)
-        return values @ self.of_bumps / (math.pi**0.25 * max(n_columns, 1) ** 0.5)
+        return _bumps(centred, self.centres) @ self.of_bumps
+
+
+class ProcessStd(nn.Module):
+    """The standard deviation of the function of a fitted Gaussian process, in double precision.
+
+    That of the function, without the noise of a measurement.
+
+    Parameters
+    ----------
+    process : GaussianProcess
+    """
+
+    inputs: Tensor
+    root: Tensor
+    centre: Tensor
+    linear: Tensor
+    of_bumps: Tensor
+    centres: Tensor
+
+    def __init__(self, process: GaussianProcess) -> None:
+        super().__init__()
+        parameters = process.parameters
+        linear = torch.as_tensor(parameters.linear, dtype=torch.float64)
+        self.register_buffer("inputs", torch.tensor(process.inputs))
+        self.register_buffer("root", torch.tensor(process.root_of_precision))
+        self.register_buffer("centre", torch.tensor(process.centre))
+        self.register_buffer("linear", linear.repeat_interleave(torch.tensor(process.widths)))
+        self.register_buffer("of_bumps", torch.from_numpy(bumps(process.inputs)))
+        self.register_buffer("centres", torch.tensor(CENTRES))
+        self.smooth, self.length = parameters.smooth, parameters.length
+        self.additive, self.scale = parameters.additive, process.scale
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Compute the standard deviation.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_samples, n_columns)
+
+        Returns
+        -------
+        Tensor of shape (n_samples,)
+            In float64; where rounding leaves no variance, a small one without a slope.
+        """
+        centred = X - self.centre
+        of_X = _bumps(centred, self.centres)
+        covariance = self.smooth * _matern(centred, self.inputs, self.length)
+        covariance = covariance + (centred * self.linear) @ self.inputs.T
+        covariance = covariance + self.additive * (of_X @ self.of_bumps.T)
+        prior = self.smooth + (centred**2) @ self.linear + self.additive * (of_X**2).sum(dim=1)
+        explained = ((covariance @ self.root.T) ** 2).sum(dim=1)
+        return self.scale * (prior - explained).clamp(min=_LEAST_VARIANCE).sqrt()
 
 
 class ProcessMeans(nn.Module):
