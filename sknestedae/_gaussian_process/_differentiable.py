@@ -15,26 +15,24 @@ from ._process import GaussianProcess, GaussianProcesses
 _LEAST_VARIANCE = 1e-12
 
 
-def _matern(centred: Tensor, rows: Tensor, length: float) -> Tensor:
-    """Compute the Matérn 3/2 correlation of rows with the training rows.
+def _matern(A: Tensor, B: Tensor) -> Tensor:
+    """Compute the Matérn 3/2 correlation between the rows of two tables.
 
     Parameters
     ----------
-    centred : Tensor of shape (n_samples, n_columns)
-    rows : Tensor of shape (n_rows, n_columns)
-    length : float
+    A, B : Tensor of shape (n_a, n_columns), (n_b, n_columns)
+        In units of the length scale.
 
     Returns
     -------
-    Tensor of shape (n_samples, n_rows)
+    Tensor of shape (n_a, n_b)
     """
-    products = centred @ rows.T
-    squares = (centred**2).sum(1)[:, None] + (rows**2).sum(1) - 2.0 * products
+    squares = (A**2).sum(1)[:, None] + (B**2).sum(1) - 2.0 * A @ B.T
     # The covariance is flat at distance zero, but the square root has no slope there: where a row
     # is one of the training rows, the root is taken of a one that leads nowhere.
     apart = squares > 0
     root = torch.where(apart, squares, 1.0).sqrt()
-    scaled = torch.where(apart, root, 0.0) * (3.0**0.5 / length)
+    scaled = torch.where(apart, root, 0.0) * 3.0**0.5
     return (1.0 + scaled) * torch.exp(-scaled)
 
 
@@ -96,7 +94,7 @@ class ProcessMean(nn.Module):
             In float64.
         """
         centred = X - self.centre  # in float64, whatever X is
-        smooth = self.smooth * _matern(centred, self.inputs, self.length)
+        smooth = self.smooth * _matern(centred / self.length, self.inputs / self.length)
         # (x * variances) . sum of coefficients times rows: one vector for the linear terms
         slope = self.linear * (self.coefficients @ self.inputs)
         value = smooth @ self.coefficients + centred @ slope + self._additive(centred)
@@ -151,7 +149,7 @@ class ProcessStd(nn.Module):
         """
         centred = X - self.centre
         of_X = _bumps(centred, self.centres)
-        covariance = self.smooth * _matern(centred, self.inputs, self.length)
+        covariance = self.smooth * _matern(centred / self.length, self.inputs / self.length)
         covariance = covariance + (centred * self.linear) @ self.inputs.T
         covariance = covariance + self.additive * (of_X @ self.of_bumps.T)
         prior = self.smooth + (centred**2) @ self.linear + self.additive * (of_X**2).sum(dim=1)

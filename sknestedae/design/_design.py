@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
-from torch import Tensor
 
 from .._ambient import isolated
 from .._compat import stack_level_of_caller
@@ -135,8 +134,8 @@ def propose(
     design : Design
         The candidates with predictions, spread, distances and nearest known rows. Those that meet
         the target come first, then by ``loss``; with another acquisition than "mean", as they were
-        chosen, so that the first ones are the batch of fewer. No candidate is a known row, and one that hardly
-        differs from a known row comes only where it is better. Columns that no stage has are
+        chosen, so that the first ones are the batch of fewer. No candidate is a known row, and one
+        that hardly differs from a known row comes only where it is better. Columns that no stage has are
         missing in them. Arrays are as in X: in cells, in columns, or in more dimensions.
 
     Raises
@@ -463,18 +462,17 @@ def _warn_of_domain(
     names = _columns_beyond(problem, found)
     more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     beyond = (
-        f"Outside of the range of the known rows are {', '.join(names[:_MOST_NAMES])}{more}: allow "
-        "less by 'bounds', 'fixed' or the 'library'. "
-        if names
-        else ""
+        f"Outside of the range of the known rows are {', '.join(names[:_MOST_NAMES])}{more}: "
+        "allow less by 'bounds', 'fixed' or the 'library'. "
     )
+    who = f"All {len(design)} candidates lie" if len(design) > 1 else "The one candidate lies"
     warnings.warn(
-        f"All {len(design)} candidates lie outside of the domain that the {n_known} known rows "
-        f"cover: for each, at most {design.domain.max():.1%} of these are less typical ('domain'). "
-        f"Their predictions are extrapolations, which nothing supports. {beyond}To stay nearer to "
-        f"what is known, raise 'domain_weight' (now {problem.domain_weight:g}), narrow 'bounds', "
-        "or give a 'library' of rows that can be had; 'nearest' has the known rows next to each. "
-        "Measured rows near a candidate would move the domain there.",
+        f"{who} outside of the domain that the {n_known} known rows cover: at most "
+        f"{design.domain.max():.1%} of these are less typical ('domain'). Such predictions are "
+        f"extrapolations, which nothing supports. {beyond if names else ''}To stay nearer to what "
+        f"is known, raise 'domain_weight' (now {problem.domain_weight:g}), narrow 'bounds', or "
+        "give a 'library' of rows that can be had; 'nearest' has the known rows next to each "
+        "candidate. Measured rows near a candidate would move the domain there.",
         OutsideDomainWarning,
         stacklevel=stack_level_of_caller(),
     )
