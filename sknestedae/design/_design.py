@@ -60,7 +60,7 @@ def propose(
     kappa=1.96,
     random_state=None,
 ):
-    """Propose rows that are predicted to have a wanted target.
+    """Propose rows that are predicted to have a wanted target: inverse design.
 
     The latents of the last stage are searched: decoded to the columns of all scales, brought into
     the constraints, encoded again and predicted, so that the target is compared with the
@@ -135,8 +135,8 @@ def propose(
         The candidates with predictions, spread, distances and nearest known rows. Those that meet
         the target come first, then by ``loss``; with another acquisition than "mean", as they were
         chosen, so that the first ones are the batch of fewer. No candidate is a known row, and one
-        that hardly differs from a known row comes only where it is better. Columns that no stage has are
-        missing in them. Arrays are as in X: in cells, in columns, or in more dimensions.
+        that hardly differs from a known row comes only where it is better. Columns that no stage
+        has are missing in them. Arrays are as in X: in cells, in columns, or in more dimensions.
 
     Raises
     ------
