@@ -49,11 +49,12 @@ def fit(known, measured):
 # %%
 # Three rounds
 # ------------
-# In each round three temperatures are proposed, measured, and learnt from. ``domain_weight=0`` lets
-# the search leave the range in which the first samples lie: to explore is what we want here. By the
-# best prediction (top), all three lie at the low maximum, in each round. By the expected improvement
-# (bottom), each of the three is chosen as if those before it had been measured: they differ, one of
-# them finds the high maximum in the second round, and the third round measures around it.
+# In each round three temperatures are proposed, measured, and learnt from. ``domain_weight=0``
+# lets the search leave the range in which the first samples lie: to explore is what we want here.
+# By the best prediction (top), all three lie at the low maximum, in each round. By the expected
+# improvement (bottom), each of the three is chosen as if those before it had been measured: they
+# differ, one of them finds the high maximum in the second round, and the third round measures
+# around it.
 
 
 def run(acquisition):
@@ -117,8 +118,8 @@ figure.legend(
 
 # %%
 # The best yield that was measured, before the first round and after each. The formula has 80 % at
-# most. One curve proves nothing: the :doc:`benchmarks </benchmarks>` have several functions of five
-# variables, other models, and draws of the first samples. See :ref:`acquisition`.
+# most. One curve proves nothing: the :doc:`benchmarks </benchmarks>` have several functions of
+# five variables, other models, and draws of the first samples. See :ref:`acquisition`.
 
 columns = ["at the start", *(f"round {k + 1}" for k in range(N_ROUNDS))]
 print(pd.DataFrame(best, index=columns).T.round(0).to_string())
