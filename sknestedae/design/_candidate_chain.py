@@ -289,6 +289,25 @@ class Moments(NamedTuple):
         std = torch.stack(variances).sum(dim=0).sqrt() if variances else None
         return cls(means.mean(dim=0), std, members)
 
+    @classmethod
+    def joined(cls, parts: list[Moments]) -> Moments:
+        """Give the moments of candidates that were looked at some at a time."""
+        members = [
+            MemberPrediction(
+                torch.cat([own.mean for own in of_member]),
+                _joined([own.std for own in of_member]),
+                _joined([own.inputs for own in of_member]),
+            )
+            for of_member in zip(*(part.members for part in parts), strict=True)
+        ]
+        mean = torch.cat([part.mean for part in parts])
+        return cls(mean, _joined([part.std for part in parts]), members)
+
+
+def _joined(parts: list[Tensor | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if known else None
+
 
 class CandidateChain:
     """A differentiable chain that takes candidates and gives them.

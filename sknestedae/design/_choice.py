@@ -84,14 +84,10 @@ class _Batch:
 
     def __init__(self, problem: SearchProblem, found: Candidates, losses: Tensor) -> None:
         self.problem = problem
-        with torch.no_grad():
-            found_moments = problem.moments(found)
         self.moments = {
             i: moments
-            for i, (objective, moments) in enumerate(
-                zip(problem.objectives, found_moments, strict=True)
-            )
-            if objective.needs_std
+            for i, moments in enumerate(problem.moments_of_all(found))
+            if problem.objectives[i].needs_std
         }
         self.best = {i: problem.objectives[i].best for i in self.moments}
         self.variances = {i: _variance(moments) for i, moments in self.moments.items()}

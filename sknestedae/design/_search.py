@@ -218,6 +218,12 @@ class SearchProblem:
             for i in range(len(self.objectives))
         ]
 
+    @torch.no_grad()
+    def moments_of_all(self, candidates: Candidates) -> list[Moments]:
+        """Give the moments of any number of candidates, some at a time; without gradients."""
+        parts = [self.moments(candidates.take(chunk)) for chunk in self._chunks(candidates.n_rows)]
+        return [Moments.joined(list(own)) for own in zip(*parts, strict=True)]
+
     def _members(
         self, i: int, candidates: Candidates, outputs: list[StageOutputs] | None
     ) -> list[list[MemberPrediction]]:
