@@ -39,7 +39,7 @@ _STARTS, _MIN_STARTS = 4, 48
 _N_NEAREST = 3
 # Where fewer of the known rows than this are less typical than a candidate, it lies outside of the
 # domain that they cover.
-_LEAST_DOMAIN = 0.05
+_LEAST_DOMAIN = 0.01
 _MOST_NAMES = 3
 
 
@@ -158,7 +158,7 @@ def propose(
         the nearest prediction.
     OutsideDomainWarning
         If all candidates lie outside of the domain that the known rows cover: each has a
-        ``domain`` below 0.05. It names what may be changed.
+        ``domain`` below 0.01. It names what may be changed.
 
     Notes
     -----
@@ -470,9 +470,10 @@ def _warn_of_domain(
         f"{who} outside of the domain that the {n_known} known rows cover: at most "
         f"{design.domain.max():.1%} of these are less typical ('domain'). Such predictions are "
         f"extrapolations, which nothing supports. {beyond if names else ''}To stay nearer to what "
-        f"is known, raise 'domain_weight' (now {problem.domain_weight:g}), narrow 'bounds', or "
-        "give a 'library' of rows that can be had; 'nearest' has the known rows next to each "
-        "candidate. Measured rows near a candidate would move the domain there.",
+        "is known, tie columns that belong together by 'sums' or a 'library' of rows that can be "
+        f"had, narrow 'bounds', or raise 'domain_weight' (now {problem.domain_weight:g}). "
+        "'nearest' has the known rows next to each candidate; more measured rows there would "
+        "extend the domain.",
         OutsideDomainWarning,
         stacklevel=stack_level_of_caller(),
     )
