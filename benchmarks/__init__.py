@@ -6,6 +6,8 @@ Run from the project's root, with the package installed:
     python -m benchmarks.atoms      # crystals and molecules; QM9 needs the extra `benchmarks`
     python -m benchmarks.comparison # principal components, partial least squares, and others
     python -m benchmarks.defaults   # the evidence behind the default parameters
+    python -m benchmarks.design     # candidates with a wanted target, in one round
+    python -m benchmarks.design_rounds  # five rounds of experiments
     python -m benchmarks.nesting    # many rows with a property, few with the target
     python -m benchmarks.paper      # the published numbers beside ours
     python -m benchmarks.readme     # the README's examples, and other models on the same rows

@@ -79,6 +79,7 @@ numpydoc_validation_checks = {"GL03", "PR02", "PR03"}
 # Folders of examples are sections; "*" stands for those that are not named here.
 sections = ["one_table", "chains", "decisions", "spectra_images", "structures"]
 reading_order = [
+    "plot_first_hour.py",
     "plot_nest_few_rows.py",
     "plot_unfold_functions.py",
     # One table
@@ -91,6 +92,7 @@ reading_order = [
     "plot_spread_members.py",
     "plot_complete_tables.py",
     "plot_design_cells.py",
+    "plot_next_experiments.py",
     # Spectra and images
     "plot_unmix_spectra.py",
     "plot_image_to_spectrum.py",

@@ -12,6 +12,7 @@ __all__ = [
     "FewRowsWarning",
     "MaterialKeyWarning",
     "NoTargetError",
+    "OutsideDomainWarning",
     "RowLabelWarning",
     "SameRowsWarning",
     "StateFormatError",
@@ -57,6 +58,10 @@ class UnitsWarning(UserWarning):
 
 class ToleranceWarning(UserWarning):
     """A search found nothing, or not enough, within the tolerance that was asked for."""
+
+
+class OutsideDomainWarning(UserWarning):
+    """All candidates of a design are less typical than nearly all known rows."""
 
 
 class UnmeasuredScaleWarning(UserWarning):

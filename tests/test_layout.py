@@ -167,9 +167,12 @@ ORDER = {
         "_candidates",
         "_library",
         "_constraints",
+        "_acquisition",
         "_objectives",
         "_candidate_chain",
         "_search",
+        "_choice",
+        "_result",
         "_design",
     ],
     "inspection": [

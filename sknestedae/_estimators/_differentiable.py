@@ -12,6 +12,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from .._gaussian_process._differentiable import ProcessStd
 from .._networks._batch import Batch
 from .._networks._chain import Chain, LatentColumns
 from .._tables._input import to_pandas
@@ -32,10 +33,13 @@ class StageOutputs(NamedTuple):
     latents : Tensor of shape (n_samples, n_components)
     prediction : Tensor of shape (n_samples, n_outputs) or None
         In scaled units; None where the stage has no target.
+    inputs : Tensor of float64, shape (n_samples, n_inputs) or None
+        Of the Gaussian process that predicts; None where the network does.
     """
 
     latents: Tensor
     prediction: Tensor | None
+    inputs: Tensor | None = None
 
 
 class DifferentiableChain:
@@ -81,6 +85,7 @@ class DifferentiableChain:
         is_chain = isinstance(estimator, NestedAutoencoder)
         self._passing = estimator._fitted.passing if is_chain else [None]
         self.heads = [self._make_head(k) for k in range(len(self.stages))]
+        self._stds: dict[tuple[int, int], ProcessStd] = {}  # made where they are asked for
         self._dense = [self._find_dense(k) for k in range(len(self.stages))]
         # latents pass from one network to the next without arrays between: on one device
         device = self.stages[0].device
@@ -293,15 +298,15 @@ class DifferentiableChain:
             given.append(rows)
             module = self.stages[k].module
             latents, prediction = module.encode_and_predict(rows)
-            if self.heads[k] is not None:
-                prediction = self._predict_by_head(k, given, outputs).to(latents)
-            outputs.append(StageOutputs(latents, prediction))
+            head, inputs = self.heads[k], None
+            if head is not None:
+                inputs = self._head_inputs(k, given, outputs).to(head.centre.device)
+                prediction = head(inputs).to(latents)
+            outputs.append(StageOutputs(latents, prediction, inputs))
         return outputs
 
-    def _predict_by_head(self, k: int, given: list[Batch], outputs: list[StageOutputs]) -> Tensor:
-        """Give a Gaussian process's prediction, in scaled units and double precision."""
-        head = self.heads[k]
-        assert head is not None
+    def _head_inputs(self, k: int, given: list[Batch], outputs: list[StageOutputs]) -> Tensor:
+        """Give what the Gaussian process of a stage takes, in double precision."""
         inputs = [
             values
             for j, dense in self._dense[k]
@@ -310,7 +315,80 @@ class DifferentiableChain:
         passed = self._passing[k]
         if passed is not None and passed.source is not None:
             inputs.append(self._in_units(passed.source, outputs[passed.source].prediction))
-        return head(torch.cat([own.to(head.centre.device) for own in inputs], dim=1))
+        return torch.cat([own.cpu() for own in inputs], dim=1)
+
+    def std(self, k: int, output: int, outputs: Sequence[StageOutputs]) -> Tensor | None:
+        """Give the standard deviation of the function that predicts an output of a stage.
+
+        The noise of a measurement is not in it. The uncertainty of a passed prediction is, as far
+        as the mean depends on it.
+
+        Parameters
+        ----------
+        k, output : int
+            Stage, and position among its outputs.
+        outputs : sequence of StageOutputs
+            As ``forward`` gives them.
+
+        Returns
+        -------
+        Tensor of float64, shape (n_samples,), or None
+            In scaled units; None where no Gaussian process predicts.
+        """
+        inputs, mean, head = outputs[k].inputs, self.heads[k], self.stages[k].head
+        if inputs is None or mean is None or head is None:
+            return None
+        if (k, output) not in self._stds:
+            process = head.processes[output]
+            self._stds[k, output] = ProcessStd(process).to(mean.centre.device)
+        variance = self._stds[k, output]((inputs - mean.centre) / mean.scale) ** 2
+        passed = self._passing[k]
+        source = None if passed is None else passed.source
+        if source is None or self.heads[source] is None:
+            return variance.sqrt()
+        _, scale = self._numeric_target(source).affine()
+        for i, unit in enumerate(scale.tolist()):
+            of_source = self.std(source, i, outputs)
+            assert of_source is not None
+            shift = torch.zeros_like(inputs)
+            shift[:, inputs.shape[1] - len(scale) + i] = of_source * unit
+            apart = mean(inputs + shift)[:, output] - mean(inputs - shift)[:, output]
+            variance = variance + (apart / 2) ** 2
+        return variance.sqrt()
+
+    def covariance(
+        self, k: int, output: int, inputs: np.ndarray, others: np.ndarray
+    ) -> np.ndarray:
+        """Give the covariance of a stage's function between inputs of its Gaussian process.
+
+        Without the uncertainty of what is passed.
+
+        Parameters
+        ----------
+        k, output : int
+            Stage, and position among its outputs.
+        inputs, others : ndarray of shape (n_samples, n_inputs) and (n_others, n_inputs)
+            As in ``StageOutputs``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_others)
+            In scaled units.
+        """
+        head = self.stages[k].head
+        assert head is not None
+        scaled = ((own - head.centre) / head.scale for own in (inputs, others))
+        return head.processes[output].covariance(*scaled)
+
+    def noise_variance(self, k: int, output: int) -> float:
+        """Give the variance of a measurement about a stage's function, in scaled units."""
+        head = self.stages[k].head
+        return 0.0 if head is None else head.processes[output].noise_variance
+
+    def _numeric_target(self, k: int) -> NumericTarget:
+        target = self.stages[k].target
+        assert isinstance(target, NumericTarget)
+        return target
 
     def _in_units(self, k: int, prediction: Tensor | None) -> Tensor:
         """Give a stage's prediction as it is passed on: in the units of y, or as probabilities."""

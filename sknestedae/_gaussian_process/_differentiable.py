@@ -1,4 +1,4 @@
-"""The mean of a fitted Gaussian process as a torch module, with gradients by its inputs."""
+"""A fitted Gaussian process as torch modules, with gradients by its inputs: mean and std."""
 
 from __future__ import annotations
 
@@ -10,6 +10,49 @@ from torch import Tensor, nn
 
 from ._kernel import BUMP_WIDTH, CENTRES, bumps
 from ._process import GaussianProcess, GaussianProcesses
+
+# Of a target of unit variance: less than this is what rounding leaves of a variance, and the root
+# has no slope at 0.
+_LEAST_VARIANCE = 1e-12
+
+
+def _matern(A: Tensor, B: Tensor) -> Tensor:
+    """Compute the Matérn 3/2 correlation between the rows of two tables.
+
+    Parameters
+    ----------
+    A, B : Tensor of shape (n_a, n_columns), (n_b, n_columns)
+        In units of the length scales of the columns.
+
+    Returns
+    -------
+    Tensor of shape (n_a, n_b)
+    """
+    squares = (A**2).sum(1)[:, None] + (B**2).sum(1) - 2.0 * A @ B.T
+    # The covariance is flat at distance zero, but the square root has no slope there: where a row
+    # is one of the training rows, the root is taken of a one that leads nowhere.
+    apart = squares > 0
+    root = torch.where(apart, squares, 1.0).sqrt()
+    scaled = torch.where(apart, root, 0.0) * 3.0**0.5
+    return (1.0 + scaled) * torch.exp(-scaled)
+
+
+def _bumps(centred: Tensor, centres: Tensor) -> Tensor:
+    """Compute bell-shaped functions of each column, as ``bumps`` has them.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_columns * n_centres)
+    """
+    scaled = (centred[:, :, None] - centres) / BUMP_WIDTH
+    values = torch.exp(-0.5 * scaled**2).flatten(1)
+    return values / (math.pi**0.25 * max(centred.shape[1], 1) ** 0.5)
+
+
+def _inverse_lengths(process: GaussianProcess) -> Tensor:
+    """Give what columns are multiplied by to be in units of their length scales."""
+    ones = np.ones_like(process.centre)
+    return torch.from_numpy(process.parameters.scale_columns(ones))
 
 
 class ProcessMean(nn.Module):
@@ -43,8 +86,7 @@ class ProcessMean(nn.Module):
             torch.from_numpy(parameters.additive * (process.coefficients @ bumps(process.inputs))),
         )
         self.register_buffer("centres", torch.tensor(CENTRES))
-        one_each = parameters.scale_columns(np.ones_like(process.centre))
-        self.register_buffer("inverse_lengths", torch.from_numpy(one_each))
+        self.register_buffer("inverse_lengths", _inverse_lengths(process))
         self.smooth = parameters.smooth
         self.offset, self.scale = process.offset, process.scale
 
@@ -61,15 +103,9 @@ class ProcessMean(nn.Module):
             In float64.
         """
         centred = X - self.centre  # in float64, whatever X is
-        # in units of the columns' length scales
-        scaled, inputs = centred * self.inverse_lengths, self.inputs * self.inverse_lengths
-        squares = (scaled**2).sum(1)[:, None] + (inputs**2).sum(1) - 2.0 * scaled @ inputs.T
-        # The covariance is flat at distance zero, but the square root has no slope there: where
-        # a row is one of the training rows, the root is taken of a one that leads nowhere.
-        apart = squares > 0
-        root = torch.where(apart, squares, 1.0).sqrt()
-        distance = torch.where(apart, root, 0.0) * 3.0**0.5
-        smooth = self.smooth * (1.0 + distance) * torch.exp(-distance)
+        smooth = self.smooth * _matern(
+            centred * self.inverse_lengths, self.inputs * self.inverse_lengths
+        )
         # (x * variances) . sum of coefficients times rows: one vector for the linear terms
         slope = self.linear * (self.coefficients @ self.inputs)
         value = smooth @ self.coefficients + centred @ slope + self._additive(centred)
@@ -77,10 +113,63 @@ class ProcessMean(nn.Module):
 
     def _additive(self, centred: Tensor) -> Tensor:
         """Compute the smooth functions of single columns, as ``bumps`` has them."""
-        n_columns = centred.shape[1]
-        scaled = (centred[:, :, None] - self.centres) / BUMP_WIDTH
-        values = torch.exp(-0.5 * scaled**2).flatten(1)
-        return values @ self.of_bumps / (math.pi**0.25 * max(n_columns, 1) ** 0.5)
+        return _bumps(centred, self.centres) @ self.of_bumps
+
+
+class ProcessStd(nn.Module):
+    """The standard deviation of the function of a fitted Gaussian process, in double precision.
+
+    That of the function, without the noise of a measurement.
+
+    Parameters
+    ----------
+    process : GaussianProcess
+    """
+
+    inputs: Tensor
+    inverse_lengths: Tensor
+    root: Tensor
+    centre: Tensor
+    linear: Tensor
+    of_bumps: Tensor
+    centres: Tensor
+
+    def __init__(self, process: GaussianProcess) -> None:
+        super().__init__()
+        parameters = process.parameters
+        linear = torch.as_tensor(parameters.linear, dtype=torch.float64)
+        self.register_buffer("inputs", torch.tensor(process.inputs))
+        self.register_buffer("root", torch.tensor(process.root_of_precision))
+        self.register_buffer("centre", torch.tensor(process.centre))
+        self.register_buffer("linear", linear.repeat_interleave(torch.tensor(process.widths)))
+        self.register_buffer("of_bumps", torch.from_numpy(bumps(process.inputs)))
+        self.register_buffer("centres", torch.tensor(CENTRES))
+        self.register_buffer("inverse_lengths", _inverse_lengths(process))
+        self.smooth = parameters.smooth
+        self.additive, self.scale = parameters.additive, process.scale
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Compute the standard deviation.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_samples, n_columns)
+
+        Returns
+        -------
+        Tensor of shape (n_samples,)
+            In float64; where rounding leaves no variance, a small one without a slope.
+        """
+        centred = X - self.centre
+        of_X = _bumps(centred, self.centres)
+        covariance = self.smooth * _matern(
+            centred * self.inverse_lengths, self.inputs * self.inverse_lengths
+        )
+        covariance = covariance + (centred * self.linear) @ self.inputs.T
+        covariance = covariance + self.additive * (of_X @ self.of_bumps.T)
+        prior = self.smooth + (centred**2) @ self.linear + self.additive * (of_X**2).sum(dim=1)
+        explained = ((covariance @ self.root.T) ** 2).sum(dim=1)
+        return self.scale * (prior - explained).clamp(min=_LEAST_VARIANCE).sqrt()
 
 
 class ProcessMeans(nn.Module):

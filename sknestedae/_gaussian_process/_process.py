@@ -225,6 +225,31 @@ class GaussianProcess:
         noise = self.spread if with_noise else 0.0
         return self.scale * np.sqrt(np.maximum(explained, 0.0) + noise)
 
+    def covariance(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        """Compute the covariance that the function has between the rows of two tables.
+
+        Given the rows that it is conditioned on; without noise.
+
+        Parameters
+        ----------
+        A, B : ndarray of shape (n_a, n_columns), (n_b, n_columns)
+            B should have few rows.
+
+        Returns
+        -------
+        ndarray of shape (n_a, n_b)
+            In squares of the target's units.
+        """
+        A, B = (checked_inputs(X, self.widths) - self.centre for X in (A, B))
+        to_a, to_b = (covariance(X, self.inputs, self.widths, self.parameters) for X in (A, B))
+        explained = to_a @ cho_solve((self._factor, True), to_b.T, check_finite=False)
+        return self.scale**2 * (covariance(A, B, self.widths, self.parameters) - explained)
+
+    @property
+    def noise_variance(self) -> float:
+        """Variance of a new measurement of weight one about the function, in squared units."""
+        return self.scale**2 * self.spread
+
     def leave_one_out(self) -> LeaveOneOut:
         """Compute the error in each distinct row, as predicted from all others.
 
@@ -262,6 +287,18 @@ class GaussianProcess:
     def coefficients(self) -> np.ndarray:
         """What the covariance with each row is multiplied by in the mean, of shape (n_rows,)."""
         return cho_solve((self._factor, True), self._standardised.y, check_finite=False)
+
+    @property
+    def root_of_precision(self) -> np.ndarray:
+        """A square root R of the inverse covariance of its rows: that is R.T @ R.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_rows)
+            Lower triangular.
+        """
+        identity = np.eye(len(self.rows.y))
+        return solve_triangular(self._factor, identity, lower=True, check_finite=False)
 
     @cached_property
     def _standardised(self) -> DistinctRows:

@@ -239,6 +239,76 @@ def category_matrix(ours: np.ndarray, theirs: np.ndarray) -> Tensor:
     return torch.from_numpy(same.astype(np.float64))
 
 
+class MemberPrediction(NamedTuple):
+    """The prediction of one member for an objective, in the units of y.
+
+    Attributes
+    ----------
+    mean : Tensor of shape (n_candidates,)
+        For a class its probability.
+    std : Tensor of shape (n_candidates,) or None
+        Of a Gaussian process, where it is needed: of the function, without noise.
+    inputs : Tensor of shape (n_candidates, n_inputs) or None
+        Of that Gaussian process.
+    """
+
+    mean: Tensor
+    std: Tensor | None = None
+    inputs: Tensor | None = None
+
+
+class Moments(NamedTuple):
+    """Mean and standard deviation of the prediction for an objective, in the units of y.
+
+    Attributes
+    ----------
+    mean : Tensor of shape (n_candidates,)
+    std : Tensor of shape (n_candidates,) or None
+        None where neither members nor a Gaussian process tell one.
+    members : list of MemberPrediction
+    """
+
+    mean: Tensor
+    std: Tensor | None
+    members: list[MemberPrediction]
+
+    @classmethod
+    def of_members(cls, members: list[MemberPrediction]) -> Moments:
+        """Give the moments of a mixture of members.
+
+        The variance is that of a sample of means, and the mean of the members' own variances.
+        """
+        means = torch.stack([member.mean for member in members])
+        own = [member.std**2 for member in members if member.std is not None]
+        variances = []
+        if len(members) > 1:
+            # a root has no slope at 0, where members agree
+            variances.append(means.var(dim=0).clamp(min=torch.finfo(means.dtype).tiny))
+        if own:
+            variances.append(torch.stack(own).sum(dim=0) / len(members))
+        std = torch.stack(variances).sum(dim=0).sqrt() if variances else None
+        return cls(means.mean(dim=0), std, members)
+
+    @classmethod
+    def joined(cls, parts: list[Moments]) -> Moments:
+        """Give the moments of candidates that were looked at some at a time."""
+        members = [
+            MemberPrediction(
+                torch.cat([own.mean for own in of_member]),
+                _joined([own.std for own in of_member]),
+                _joined([own.inputs for own in of_member]),
+            )
+            for of_member in zip(*(part.members for part in parts), strict=True)
+        ]
+        mean = torch.cat([part.mean for part in parts])
+        return cls(mean, _joined([part.std for part in parts]), members)
+
+
+def _joined(parts: list[Tensor | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.cat(known) if known else None
+
+
 class CandidateChain:
     """A differentiable chain that takes candidates and gives them.
 
@@ -294,23 +364,61 @@ class CandidateChain:
             arrays.update(arrays_of_stage)
         return torch.cat(numbers, dim=1)[:, self._order], logits, arrays
 
-    def prediction(self, objective: DesignObjective, outputs: StageOutputs) -> Tensor:
-        """Give the prediction that an objective is about, of shape (n_candidates,).
-
-        In the units of y; for a class its probability.
+    def member_prediction(
+        self, objective: DesignObjective, outputs: list[StageOutputs]
+    ) -> MemberPrediction:
+        """Give the prediction that an objective is about, with its spread if that is needed.
 
         Parameters
         ----------
         objective : DesignObjective
-        outputs : StageOutputs
-            Of the stage that predicts it.
+        outputs : list of StageOutputs
+            Of all stages.
         """
-        target = self.chain.stages[objective.stage].target
-        assert outputs.prediction is not None
-        scaled = outputs.prediction.cpu().double()
+        k, i = objective.stage, objective.output
+        target = self.chain.stages[k].target
+        prediction = outputs[k].prediction
+        assert prediction is not None
+        scaled = prediction.cpu().double()
         if isinstance(target, ClassTarget):
-            return torch.softmax(scaled, dim=1)[:, objective.code]
+            return MemberPrediction(torch.softmax(scaled, dim=1)[:, objective.code])
         assert isinstance(target, NumericTarget)
         mean, scale = target.affine()
-        i = objective.output
-        return scaled[:, i] * scale[i] + mean[i]
+        value = scaled[:, i] * scale[i] + mean[i]
+        std = self.chain.std(k, i, outputs) if objective.needs_std else None
+        if std is None:
+            return MemberPrediction(value)
+        return MemberPrediction(value, std.cpu() * scale[i], outputs[k].inputs)
+
+    def has_process(self, objective: DesignObjective) -> bool:
+        """Tell whether a Gaussian process predicts what an objective is about."""
+        return self.chain.heads[objective.stage] is not None
+
+    def covariance(
+        self, objective: DesignObjective, member: MemberPrediction, row: int
+    ) -> tuple[np.ndarray, float]:
+        """Give the covariance of a Gaussian process between candidates and one of them.
+
+        Parameters
+        ----------
+        objective : DesignObjective
+        member : MemberPrediction
+            For that objective, by this chain.
+        row : int
+            Position of the one among the candidates.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_candidates,)
+            In squared units of y.
+        noise : float
+            Variance of a measurement about the function.
+        """
+        k, i = objective.stage, objective.output
+        target = self.chain.stages[k].target
+        assert isinstance(target, NumericTarget)
+        assert member.inputs is not None
+        unit = target.affine()[1][i] ** 2
+        inputs = member.inputs.cpu().numpy()
+        covariance = self.chain.covariance(k, i, inputs, inputs[[row]])
+        return unit * covariance[:, 0], unit * self.chain.noise_variance(k, i)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,131 +11,36 @@ import pandas as pd
 import torch
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
-from torch import Tensor
 
 from .._ambient import isolated
 from .._compat import stack_level_of_caller
 from .._estimators._differentiable import DifferentiableChain
 from .._estimators._nested import NestedAutoencoder
-from .._latents._inference import choose_distinct
-from .._persistence import public
 from .._tables._codec import TabularCodec
 from .._tables._input import ArrayKind, table_kind
-from ..exceptions import NoTargetError, ToleranceWarning
-from ._candidates import Candidates, coordinates, embed, is_alike
+from ..exceptions import NoTargetError, OutsideDomainWarning, ToleranceWarning
+from ._candidates import Candidates, embed
+from ._choice import choose
 from ._columns import ArrayColumns, CandidateColumns
-from ._constraints import Constraints
+from ._constraints import SUM_TOLERANCE, Constraints
 from ._objectives import (
-    DEFAULT_TOLERANCE,
+    ACQUISITIONS,
     DesignObjective,
     read_objectives,
+    set_acquisition,
     set_scales,
     target_columns,
 )
+from ._result import Design
 from ._search import SearchProblem
 
 # Searches along the gradient, for each candidate and at least.
 _STARTS, _MIN_STARTS = 4, 48
 _N_NEAREST = 3
-# A candidate that hardly differs from a known row is chosen only where it is better than others by
-# more than this: the loss of a value that is missed by the tolerance.
-_PRICE_OF_KNOWN = DEFAULT_TOLERANCE**2
-# Of candidates with arrays, so many of the best are compared with each other for each that is
-# wanted.
-_MOST_CHOICES = 50
-
-
-@public("sknestedae.design")
-@dataclass(repr=False)
-class Design:
-    """Candidates for a wanted target, the best first; made by :func:`propose`.
-
-    Attributes
-    ----------
-    X : DataFrame or ndarray of shape (n_candidates, n_features) or (n_candidates, ...)
-        The candidates, as a table or an array that the estimator takes.
-    prediction : ndarray of shape (n_candidates,) or (n_candidates, n_outputs)
-        The estimator's predictions for them.
-    prediction_std : ndarray of the same shape
-        As ``predict(X, return_std=True)`` gives it: of Gaussian processes, that of a new
-        measurement; of an ensemble, the spread of its members. NaN of a network alone.
-    meets : ndarray of bool, shape (n_candidates,)
-        Whether all predictions meet the target; always True for "max" and "min".
-    loss : ndarray of shape (n_candidates,)
-        The loss that was minimised: how far predictions are from the targets, in standard
-        deviations of the known rows' predictions (squared; for "max" and "min" the prediction
-        itself, for a class minus the logarithm of its probability), and how far the candidate is
-        outside of the domain.
-    latent_distance, input_distance : ndarray of shape (n_candidates,)
-        Distance to the nearest known row, in the last latents and in the columns: root mean
-        squares, in standard deviations; a category that differs counts 1. An array is one column:
-        its distance is the root mean square over its entries, in one unit for all of them.
-    domain : ndarray of shape (n_candidates,)
-        Fraction of the known rows whose ``score_samples`` is lower: near 0, the candidate is less
-        like the training rows than nearly all that is known.
-    nearest : ndarray of shape (n_candidates, n_nearest)
-        Index of the known rows that are nearest in the columns; for an array the position in X.
-        For a list of tables, labels of the one table that they make: ``(scale, index)``, where
-        index is that of the scale's own table.
-    target_names : list of str
-        Of the predictions.
-    """
-
-    X: pd.DataFrame | np.ndarray
-    prediction: np.ndarray
-    prediction_std: np.ndarray
-    meets: np.ndarray
-    loss: np.ndarray
-    latent_distance: np.ndarray
-    input_distance: np.ndarray
-    domain: np.ndarray
-    nearest: np.ndarray
-    target_names: list[str]
-
-    def __len__(self) -> int:
-        return len(self.meets)
-
-    def __repr__(self) -> str:
-        return f"<Design: {len(self)} candidates, {int(self.meets.sum())} meet the target>"
-
-    def to_frame(self) -> pd.DataFrame:
-        """Give one table: the candidates' columns, then the predictions and distances.
-
-        Of an array of more dimensions, each row is the cell of a column ``"X"``.
-
-        Returns
-        -------
-        DataFrame of shape (n_candidates, n_columns)
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from sklearn.datasets import load_iris
-        >>> from sknestedae import SupervisedAutoencoder
-        >>> from sknestedae.design import propose
-        >>> iris = load_iris(as_frame=True).data
-        >>> X, y = iris.iloc[:, :2], iris["petal length (cm)"]
-        >>> sae = SupervisedAutoencoder(2, max_iter=20, random_state=0).fit(X, y)
-        >>> frame = propose(sae, X, "max", n_candidates=2, random_state=0).to_frame()
-        >>> frame.columns.to_list()[2:5]
-        ['predicted target', 'predicted target, std', 'meets']
-        """
-        # of an array of more dimensions, each row is a cell
-        is_table = np.ndim(self.X) == 2
-        frame = pd.DataFrame(self.X if is_table else {"X": list(self.X)})
-        if frame.columns.nlevels > 1:
-            frame.columns = [": ".join(map(str, label)) for label in frame.columns]
-        frame = frame.reset_index(drop=True)
-        shape = (len(self), len(self.target_names))
-        prediction = self.prediction.reshape(shape)
-        std = self.prediction_std.reshape(shape)
-        for i, name in enumerate(self.target_names):
-            frame[f"predicted {name}"] = prediction[:, i]
-            frame[f"predicted {name}, std"] = std[:, i]
-        for name in ("meets", "latent_distance", "input_distance", "domain"):
-            frame[name] = getattr(self, name)
-        frame["nearest"] = pd.Series(self.nearest[:, 0].tolist(), dtype=object)
-        return frame
+# Where fewer of the known rows than this are less typical than a candidate, it lies outside of the
+# domain that they cover.
+_LEAST_DOMAIN = 0.01
+_MOST_NAMES = 3
 
 
 @isolated
@@ -152,9 +56,11 @@ def propose(
     library=None,
     tolerance=None,
     domain_weight=0.3,
+    acquisition="mean",
+    kappa=1.96,
     random_state=None,
 ):
-    """Propose rows that are predicted to have a wanted target.
+    """Propose rows that are predicted to have a wanted target: inverse design.
 
     The latents of the last stage are searched: decoded to the columns of all scales, brought into
     the constraints, encoded again and predicted, so that the target is compared with the
@@ -207,6 +113,19 @@ def propose(
         distance of each stage's latents. A candidate whose squared distance is twice the limit of
         the domain pays as much as this number of standard deviations of a target that is
         maximised. 0: no price, which lets a maximum be sought where the estimator knows little.
+    acquisition : {"mean", "expected_improvement", "upper_confidence_bound"}, default="mean"
+        What a target of "max" or "min" is sought by. "mean": the best prediction, to find one good
+        row. The others are for rounds of experiments (Bayesian optimisation, active learning), as
+        they also try what is not known well. "expected_improvement": by how much a row is better
+        than the best prediction of a known row, on average. "upper_confidence_bound": the
+        prediction plus ``kappa`` standard deviations; for "min", the lower bound. Both need an
+        estimator that knows how sure it is: members (``n_members``), or
+        ``predictor="gaussian_process"``; of the latter without the noise of a measurement. Each
+        next candidate is chosen as if those before it had been measured, with the result that is
+        predicted, so that they differ.
+    kappa : float, default=1.96
+        Number of standard deviations of ``acquisition="upper_confidence_bound"``, 0 or more: with
+        a larger one, more is explored.
     random_state : int, RandomState instance or None, default=None
         Of the search.
 
@@ -214,15 +133,17 @@ def propose(
     -------
     design : Design
         The candidates with predictions, spread, distances and nearest known rows. Those that meet
-        the target come first, then by ``loss``. No candidate is a known row, and one that hardly
-        differs from a known row comes only where it is better. Columns that no stage has are
-        missing in them. Arrays are as in X: in cells, in columns, or in more dimensions.
+        the target come first, then by ``loss``; with another acquisition than "mean", as they were
+        chosen, so that the first ones are the batch of fewer. No candidate is a known row, and one
+        that hardly differs from a known row comes only where it is better. Columns that no stage
+        has are missing in them. Arrays are as in X: in cells, in columns, or in more dimensions.
 
     Raises
     ------
     ValueError
         If constraints contradict each other, or name a column, block or category that is not
-        there; if an array does not have the shape of its block, or a library has no rows.
+        there; if an array does not have the shape of its block, or a library has no rows; if an
+        acquisition is asked for that the estimator or the target does not allow.
     TypeError
         If an array holds other things than numbers.
     NoTargetError
@@ -235,6 +156,9 @@ def propose(
     ToleranceWarning
         If no candidate meets the target, or fewer distinct ones are found than wanted; it tells
         the nearest prediction.
+    OutsideDomainWarning
+        If all candidates lie outside of the domain that the known rows cover: each has a
+        ``domain`` below 0.01. It names what may be changed.
 
     Notes
     -----
@@ -268,7 +192,7 @@ def propose(
     >>> design.X.shape, bool((design.X[0] == images[20 + sae.predict(images[20:]).argmax()]).all())
     ((1, 4, 4), True)
     """
-    _check_parameters(n_candidates, domain_weight)
+    _check_parameters(n_candidates, domain_weight, acquisition, kappa)
     chain = DifferentiableChain(estimator, "propose")
     if all(stage.target is None for stage in chain.stages):
         raise NoTargetError(
@@ -283,11 +207,13 @@ def propose(
     objectives = read_objectives(target, chain)
     predicted = chain.estimator.predict(rows)
     set_scales(objectives, predicted, tolerance, _target_names(chain))
+    set_acquisition(objectives, predicted, acquisition, kappa)
 
     known = Candidates.from_table(frame, columns)
     problem = SearchProblem(chain.members(), constraints, objectives, known, domain_weight)
+    _check_spread(problem)
     found, losses = problem.search(max(_STARTS * n_candidates, _MIN_STARTS), rng)
-    chosen = _choose(found, losses, known, problem, n_candidates)
+    chosen = choose(found, losses, known, problem, n_candidates)
     found = found.take(chosen)
     rows_of_libraries = {k: v for own in constraints.libraries for k, v in own.arrays.items()}
     table = found.to_table(frame, columns, rows_of_libraries)
@@ -296,15 +222,16 @@ def propose(
     design = _describe(chain, table, rows, found, known, problem)
     design.nearest = index[design.nearest]
     design.loss = losses.numpy()[chosen]
-    design = _sort(design)
+    design = _sort(design, by_loss=acquisition == "mean")
     _warn(design, objectives, predicted, n_candidates)
+    _warn_of_domain(design, problem, found, known.n_rows)
     kind = table_kind(X)
     if isinstance(kind, ArrayKind):
         design.X = kind.restore(design.X)
     return design
 
 
-def _check_parameters(n_candidates: Any, domain_weight: Any) -> None:
+def _check_parameters(n_candidates: Any, domain_weight: Any, acquisition: Any, kappa: Any) -> None:
     if (
         not isinstance(n_candidates, Integral)
         or isinstance(n_candidates, bool)
@@ -313,11 +240,29 @@ def _check_parameters(n_candidates: Any, domain_weight: Any) -> None:
         raise ValueError(
             f"The 'n_candidates' parameter must be a positive int, got {n_candidates!r}."
         )
-    is_number = isinstance(domain_weight, Real) and not isinstance(domain_weight, bool)
-    if not is_number or not 0 <= domain_weight < np.inf:
+    for name, value in {"domain_weight": domain_weight, "kappa": kappa}.items():
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not 0 <= value < np.inf:
+            raise ValueError(
+                f"The '{name}' parameter must be a number of 0 or more, got {value!r}."
+            )
+    if not isinstance(acquisition, str) or acquisition not in ACQUISITIONS:
         raise ValueError(
-            f"The 'domain_weight' parameter must be a number of 0 or more, got {domain_weight!r}."
+            f"The 'acquisition' parameter must be one of {list(ACQUISITIONS)}, got "
+            f"{acquisition!r}."
         )
+
+
+def _check_spread(problem: SearchProblem) -> None:
+    """Refuse an acquisition that needs to know how sure predictions are, where they do not."""
+    for objective in problem.objectives:
+        if objective.needs_std and not problem.knows_std(objective):
+            raise ValueError(
+                f"The 'acquisition' parameter is {objective.acquisition!r}, which needs the "
+                f"standard deviation of the prediction of {objective.name!r}, and one network has "
+                "none: fit an ensemble (n_members=5 or more), or with "
+                "predictor='gaussian_process', or use acquisition='mean'."
+            )
 
 
 def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateColumns:
@@ -357,39 +302,6 @@ def _array_columns(
     return arrays, aliases
 
 
-def _choose(
-    found: Candidates, losses: Tensor, known: Candidates, problem: SearchProblem, n_candidates: int
-) -> np.ndarray:
-    """Choose the best candidates that differ from each other and from the known rows.
-
-    Returns
-    -------
-    ndarray of int, shape (n_chosen,)
-        Positions, the best first.
-    """
-    is_usable = np.isfinite(losses.numpy()) & problem.constraints.keeps_sums(found)
-    usable = np.flatnonzero(is_usable)
-    if problem.columns.arrays:  # which take much memory: the best alone, none of them twice
-        first = found.first_of_each()
-        usable = first[is_usable[first]]
-        best = np.argsort(losses.numpy()[usable], kind="stable")[: _MOST_CHOICES * n_candidates]
-        usable = np.sort(usable[best])
-    if not len(usable):
-        return usable
-    found, losses = found.take(usable), losses[usable]
-    values = problem.values_of_libraries
-    points, codes = coordinates(found, problem.columns, values)
-    known_points, known_codes = coordinates(known, problem.columns)
-    price = _PRICE_OF_KNOWN * is_alike(points, codes, known_points, known_codes)
-    order = np.argsort(losses.numpy() + price, kind="stable")
-    # Rows are compared by their bytes, in one pass over many; + 0.0 makes 0.0 of -0.0, which is
-    # the same number with other bytes.
-    rows = {row.tobytes() for row in np.hstack([known_points.round(9), known_codes]) + 0.0}
-    every = np.hstack([points.round(9), codes]) + 0.0
-    order = np.array([i for i in order if every[i].tobytes() not in rows], dtype=int)
-    return usable[np.array(choose_distinct(points, codes, order, n_candidates), dtype=int)]
-
-
 def _describe(
     chain: DifferentiableChain,
     X: pd.DataFrame | np.ndarray,
@@ -417,14 +329,19 @@ def _describe(
     estimator, names = chain.estimator, _target_names(chain)
     n_nearest = min(_N_NEAREST, known.n_rows)
     if not found.n_rows:
-        return _no_candidates(X, (0, *estimator.predict(rows[:1]).shape[1:]), n_nearest, names)
+        shape = (0, *estimator.predict(rows[:1]).shape[1:])
+        return _no_candidates(X, shape, n_nearest, names, problem)
     if len(estimator.members_) > 1 or any(stage.head is not None for stage in chain.stages):
         prediction, std = _predict_with_spread(estimator, X)
     else:
         prediction = estimator.predict(X)
         std = np.full(prediction.shape, np.nan)
     columns = prediction.reshape(found.n_rows, -1)
-    meets = [objective.is_met(columns[:, objective.column]) for objective in problem.objectives]
+    meets = [
+        objective.is_met(columns[:, objective.column])
+        for objective in problem.objectives
+        if objective.is_bounded
+    ]
     with torch.no_grad():
         latents = problem.latents(found)[-1].numpy()
     # in whitened latents, the Euclidean distance is Mahalanobis'
@@ -440,18 +357,27 @@ def _describe(
         X=X,
         prediction=prediction,
         prediction_std=std,
-        meets=np.all(meets, axis=0),
+        meets=np.all(meets, axis=0) if meets else None,
         loss=np.zeros(found.n_rows),
         latent_distance=in_latents[:, 0] / np.sqrt(latents.shape[1]),
         input_distance=distance[:, 0],
         domain=(known_scores[None, :] < scores[:, None]).mean(axis=1),
         nearest=position,
         target_names=names,
+        wanted=_wanted(problem),
     )
 
 
+def _wanted(problem: SearchProblem) -> dict[str, str]:
+    return {objective.name: objective.describe() for objective in problem.objectives}
+
+
 def _no_candidates(
-    X: pd.DataFrame | np.ndarray, shape: tuple[int, ...], n_nearest: int, names: list[str]
+    X: pd.DataFrame | np.ndarray,
+    shape: tuple[int, ...],
+    n_nearest: int,
+    names: list[str],
+    problem: SearchProblem,
 ) -> Design:
     """Give a design without rows."""
     empty = np.empty(0)
@@ -459,13 +385,14 @@ def _no_candidates(
         X=X,
         prediction=np.empty(shape),
         prediction_std=np.empty(shape),
-        meets=empty.astype(bool),
+        meets=empty.astype(bool) if any(own.is_bounded for own in problem.objectives) else None,
         loss=empty,
         latent_distance=empty,
         input_distance=empty,
         domain=empty,
         nearest=np.empty((0, n_nearest), dtype=int),
         target_names=names,
+        wanted=_wanted(problem),
     )
 
 
@@ -484,18 +411,11 @@ def _target_names(chain: DifferentiableChain) -> list[str]:
     return [column.name for column in target_columns(chain)]
 
 
-def _sort(design: Design) -> Design:
-    """Put candidates that meet the target first, then those of smaller loss."""
-    order = np.lexsort((design.loss, ~design.meets))
-    values = {}
-    for name, value in vars(design).items():
-        if name == "target_names":
-            values[name] = value
-        elif isinstance(value, pd.DataFrame):
-            values[name] = value.iloc[order].reset_index(drop=True)
-        else:
-            values[name] = value[order]
-    return Design(**values)
+def _sort(design: Design, by_loss: bool) -> Design:
+    """Put candidates that meet the target first, then those of smaller loss, or as chosen."""
+    missed = np.zeros(len(design)) if design.meets is None else ~design.meets
+    order = design.loss if by_loss else np.arange(len(design))
+    return design.take(np.lexsort((order, missed)))
 
 
 def _warn(
@@ -512,12 +432,12 @@ def _warn(
     n_candidates : int
         How many candidates were wanted.
     """
-    if len(design) and not design.meets.any():
+    if len(design) and design.meets is not None and not design.meets.any():
         of_known, found = known.reshape(len(known), -1), design.prediction.reshape(len(design), -1)
         missed = [
             objective.describe_nearest(found[:, objective.column], of_known[:, objective.column])
             for objective in objectives
-            if objective.kind not in ("max", "min")
+            if objective.is_bounded
         ]
         warnings.warn(
             f"None of the {len(design)} candidates meets the target: {'; '.join(missed)}.",
@@ -531,3 +451,42 @@ def _warn(
             ToleranceWarning,
             stacklevel=stack_level_of_caller(),
         )
+
+
+def _warn_of_domain(
+    design: Design, problem: SearchProblem, found: Candidates, n_known: int
+) -> None:
+    """Warn if all candidates lie outside of the domain that the known rows cover."""
+    if not len(design) or design.domain.max() >= _LEAST_DOMAIN:
+        return
+    names = _columns_beyond(problem, found)
+    more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    beyond = (
+        f"Outside of the range of the known rows are {', '.join(names[:_MOST_NAMES])}{more}: "
+        "allow less by 'bounds', 'fixed' or the 'library'. "
+    )
+    who = f"All {len(design)} candidates lie" if len(design) > 1 else "The one candidate lies"
+    warnings.warn(
+        f"{who} outside of the domain that the {n_known} known rows cover: at most "
+        f"{design.domain.max():.1%} of these are less typical ('domain'). Such predictions are "
+        f"extrapolations, which nothing supports. {beyond if names else ''}To stay nearer to what "
+        "is known, tie columns that belong together by 'sums' or a 'library' of rows that can be "
+        f"had, narrow 'bounds', or raise 'domain_weight' (now {problem.domain_weight:g}). "
+        "'nearest' has the known rows next to each candidate; more measured rows there would "
+        "extend the domain.",
+        OutsideDomainWarning,
+        stacklevel=stack_level_of_caller(),
+    )
+
+
+def _columns_beyond(problem: SearchProblem, found: Candidates) -> list[str]:
+    """Name the columns in which all candidates are outside of the range of the known rows."""
+    columns = problem.columns
+    low, high, scale = (own[columns.numeric] for own in (columns.low, columns.high, columns.scale))
+    numbers = found.numbers.numpy()
+    slack = SUM_TOLERANCE * scale  # what a sum rounds is not beyond
+    beyond = ((numbers < low - slack) | (numbers > high + slack)).all(axis=0)
+    return [
+        f"{columns.name(columns.numeric[i])} ({low[i]:.4g} to {high[i]:.4g})"
+        for i in np.flatnonzero(beyond)
+    ]

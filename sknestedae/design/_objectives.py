@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -14,9 +14,16 @@ from torch import Tensor
 from .._estimators._differentiable import DifferentiableChain
 from .._tables._statistics import standard_deviation
 from .._tables._target import ClassTarget
+from ._acquisition import log_expected_improvement, upper_confidence_bound
 
 # Without a tolerance, a value is met within this fraction of the spread of the predictions.
 DEFAULT_TOLERANCE = 0.1
+# In an acquisition function, a standard deviation counts as this large at least, in those of the
+# predictions of the known rows.
+_LEAST_STD = 1e-6
+
+Acquisition = Literal["mean", "expected_improvement", "upper_confidence_bound"]
+ACQUISITIONS: tuple[Acquisition, ...] = get_args(Acquisition)
 
 
 class TargetColumn(NamedTuple):
@@ -58,6 +65,12 @@ class DesignObjective:
         Unit of the loss: the standard deviation of the known rows' predictions.
     tolerance : float
         Within which a value is met; how far within its ends a range is aimed at, at most.
+    acquisition : {"mean", "expected_improvement", "upper_confidence_bound"}
+        What is to be large, or small: of "max" and "min" alone.
+    kappa : float
+        Number of standard deviations of the upper confidence bound.
+    best : float
+        The best prediction of a known row, above which there is an improvement.
     """
 
     column: int
@@ -71,19 +84,48 @@ class DesignObjective:
     code: int = -1
     scale: float = 1.0
     tolerance: float = 0.0
+    acquisition: Acquisition = "mean"
+    kappa: float = 0.0
+    best: float = np.nan
 
-    def loss(self, prediction: Tensor) -> Tensor:
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is something to meet: "max" and "min" have no end."""
+        return self.kind not in ("max", "min")
+
+    @property
+    def needs_std(self) -> bool:
+        """Whether the loss depends on how sure a prediction is."""
+        return not self.is_bounded and self.acquisition != "mean"
+
+    def loss(
+        self, prediction: Tensor, std: Tensor | None = None, best: float | None = None
+    ) -> Tensor:
         """Give the loss of predictions, of shape (n_samples,).
 
         Parameters
         ----------
         prediction : Tensor of shape (n_samples,)
             In the units of y; for a class the probability of the wanted one.
+        std : Tensor of shape (n_samples,), optional
+            Standard deviation of the prediction, where the acquisition needs one.
+        best : float, optional
+            In the place of the attribute.
         """
         if self.kind == "class":
             return -prediction.clamp(min=torch.finfo(prediction.dtype).tiny).log()
-        if self.kind in ("max", "min"):
-            return (prediction if self.kind == "min" else -prediction) / self.scale
+        if not self.is_bounded:
+            gain = (prediction if self.kind == "max" else -prediction) / self.scale
+            if not self.needs_std:
+                return -gain
+            assert std is not None
+            # without any spread there is no slope, and no logarithm
+            scaled = (std / self.scale).clamp(min=_LEAST_STD)
+            if self.acquisition == "upper_confidence_bound":
+                return -upper_confidence_bound(gain, scaled, self.kappa)
+            known = (self.best if best is None else best) / self.scale
+            known = known if self.kind == "max" else -known
+            return -log_expected_improvement(gain, scaled, known)
         # a range is aimed at from within: at its very end, half of the true values are outside
         margin = min((self.high - self.low) / 4, self.tolerance)
         low, high = self.low + margin, self.high - margin
@@ -91,11 +133,9 @@ class DesignObjective:
         return (missed / self.scale) ** 2
 
     def is_met(self, prediction: np.ndarray) -> np.ndarray:
-        """Tell which predictions, of shape (n_samples,), meet the objective."""
+        """Tell which predictions, of shape (n_samples,), meet the objective, which is bounded."""
         if self.kind == "class":
             return np.asarray(prediction == self.label)
-        if self.kind in ("max", "min"):
-            return np.ones(len(prediction), dtype=bool)
         slack = self.tolerance if self.kind == "value" else 0.0
         values = prediction.astype(float)
         return (values >= self.low - slack) & (values <= self.high + slack)
@@ -248,6 +288,42 @@ def set_scales(
         objective.scale = standard_deviation(columns[:, objective.column].astype(float)) or 1.0
         own = given.get(objective.column)
         objective.tolerance = DEFAULT_TOLERANCE * objective.scale if own is None else float(own)
+
+
+def set_acquisition(
+    objectives: list[DesignObjective],
+    prediction: np.ndarray,
+    acquisition: Acquisition,
+    kappa: float,
+) -> None:
+    """Say by which acquisition function a maximum or minimum is sought.
+
+    Parameters
+    ----------
+    objectives : list of DesignObjective
+        The ``acquisition``, ``kappa`` and ``best`` of each maximum and minimum are set.
+    prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        For the known rows.
+    acquisition, kappa
+        As in ``propose``.
+
+    Raises
+    ------
+    ValueError
+        If nothing is maximised or minimised, and the acquisition is for that alone.
+    """
+    sought = [objective for objective in objectives if not objective.is_bounded]
+    if acquisition != "mean" and not sought:
+        wanted = {objective.name: objective.describe() for objective in objectives}
+        raise ValueError(
+            f"The 'acquisition' parameter must be 'mean' where no target is 'max' or 'min', got "
+            f"{acquisition!r} with the target {wanted}."
+        )
+    columns = prediction.reshape(len(prediction), -1)
+    for objective in sought:
+        objective.acquisition, objective.kappa = acquisition, float(kappa)
+        known = columns[:, objective.column].astype(float)
+        objective.best = float(known.max() if objective.kind == "max" else known.min())
 
 
 def _tolerances(

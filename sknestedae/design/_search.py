@@ -10,7 +10,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from .._estimators._differentiable import DifferentiableChain, StageOutputs
-from ._candidate_chain import CandidateChain
+from ._candidate_chain import CandidateChain, MemberPrediction, Moments
 from ._candidates import Candidates
 from ._constraints import Constraints
 from ._library import Library
@@ -194,14 +194,40 @@ class SearchProblem:
         outputs : list of StageOutputs, optional
             Of the first chain, where they are known.
         """
-        given = [outputs, *[None] * (len(self.chains) - 1)]
-        found = [self._predict(i, candidates, own) for i, own in enumerate(given)]
-        return [torch.stack(own).mean(dim=0) for own in zip(*found, strict=True)]
+        return [moments.mean for moments in self.moments(candidates, outputs)]
 
-    def _predict(
+    def moments(
+        self, candidates: Candidates, outputs: list[StageOutputs] | None = None
+    ) -> list[Moments]:
+        """Give mean and standard deviation of the prediction for each objective.
+
+        Parameters
+        ----------
+        candidates : Candidates
+        outputs : list of StageOutputs, optional
+            Of the first chain, where they are known.
+
+        Returns
+        -------
+        list of Moments
+        """
+        given = [outputs, *[None] * (len(self.chains) - 1)]
+        found = [self._members(i, candidates, own) for i, own in enumerate(given)]
+        return [
+            Moments.of_members([member for of_chain in found for member in of_chain[i]])
+            for i in range(len(self.objectives))
+        ]
+
+    @torch.no_grad()
+    def moments_of_all(self, candidates: Candidates) -> list[Moments]:
+        """Give the moments of any number of candidates, some at a time; without gradients."""
+        parts = [self.moments(candidates.take(chunk)) for chunk in self._chunks(candidates.n_rows)]
+        return [Moments.joined(list(own)) for own in zip(*parts, strict=True)]
+
+    def _members(
         self, i: int, candidates: Candidates, outputs: list[StageOutputs] | None
-    ) -> list[Tensor]:
-        """Give the prediction of one chain for each objective.
+    ) -> list[list[MemberPrediction]]:
+        """Give the predictions of one chain for each objective, one of each member.
 
         Where a stage is an ensemble, its prediction is the mean over its members; but the latents
         that it is given, as those that it passes on, are the first members'.
@@ -209,15 +235,57 @@ class SearchProblem:
         chain = self.chains[i]
         outputs = chain.forward(candidates) if outputs is None else outputs
         others = {
-            k: [(other, other.forward(candidates)[k]) for other in members]
+            k: [(other, other.forward(candidates)) for other in members]
             for k, members in self.other_members[i].items()
         }
-        found = []
-        for objective in self.objectives:
-            every = [(chain, outputs[objective.stage]), *others[objective.stage]]
-            values = [own.prediction(objective, of_stage) for own, of_stage in every]
-            found.append(torch.stack(values).mean(dim=0))
-        return found
+        return [
+            [
+                own.member_prediction(objective, of_stages)
+                for own, of_stages in [(chain, outputs), *others[objective.stage]]
+            ]
+            for objective in self.objectives
+        ]
+
+    def covariance(self, i: int, moments: Moments, row: int) -> tuple[np.ndarray, float]:
+        """Give the covariance of the prediction for an objective between candidates and one.
+
+        Parameters
+        ----------
+        i : int
+            Position of the objective.
+        moments : Moments
+            Of all candidates, for that objective.
+        row : int
+            Position of the one among the candidates.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_candidates,)
+            In squared units of y: that between members' means, and the mean of the members' own.
+        noise : float
+            Variance of a measurement, as far as the members know one.
+        """
+        objective = self.objectives[i]
+        means = torch.stack([member.mean for member in moments.members]).numpy()
+        apart = means - means.mean(axis=0)
+        covariance = apart.T @ apart[:, row] / max(len(means) - 1, 1)
+        chains = [
+            own
+            for chain, others in zip(self.chains, self.other_members, strict=True)
+            for own in [chain, *others[objective.stage]]
+        ]
+        noise = 0.0
+        for chain, member in zip(chains, moments.members, strict=True):
+            if member.std is not None:
+                of_member, of_noise = chain.covariance(objective, member, row)
+                covariance += of_member / len(means)
+                noise += of_noise / len(means)
+        return covariance, noise
+
+    def knows_std(self, objective: DesignObjective) -> bool:
+        """Tell whether there is a standard deviation of the predictions for an objective."""
+        has_members = len(self.chains) > 1 or self.other_members[0][objective.stage]
+        return bool(has_members) or self.chains[0].has_process(objective)
 
     def loss(self, candidates: Candidates) -> Tensor:
         """Sum the objectives' losses and the price of leaving the domain, of shape (n_rows,).
@@ -227,9 +295,9 @@ class SearchProblem:
         """
         total = torch.zeros(candidates.n_rows, dtype=torch.float64)
         outputs = self.chains[0].forward(candidates)
-        predictions = self.predict(candidates, outputs)
-        for objective, prediction in zip(self.objectives, predictions, strict=True):
-            total = total + objective.loss(prediction)
+        found = self.moments(candidates, outputs)
+        for objective, moments in zip(self.objectives, found, strict=True):
+            total = total + objective.loss(moments.mean, moments.std)
         if self.domain_weight:
             for k, of_stage in enumerate(outputs):
                 distance = self._distance(k, of_stage.latents.cpu().double())

@@ -183,3 +183,38 @@ def test_known_rows_are_those_of_the_last_scale_without_missing_values():
     assert list(labels) == list(index)
     with pytest.raises(ValueError, match="no row with a measured column of the last stage, 'b'"):
         DifferentiableChain(nested).known_rows(X.loc[["a"]])
+
+
+# ---------------------------------------------------------------------------------------------
+# Standard deviations
+
+
+def test_the_standard_deviation_has_that_of_what_is_passed_on():
+    """As far as the mean depends on it, beside that of the stage's own function."""
+    X, y = two_scales()
+    stages = [(name, sae(2, predictor="gaussian_process"), name) for name in "ab"]
+    nested = NestedAutoencoder(stages, passthrough=True).fit(X, y)
+    chain = DifferentiableChain(nested)
+    with torch.no_grad():
+        outputs = chain.forward(chain.encode(stack_scales(X, y, ["a", "b"])[0]))
+        of_first, of_second = (chain.std(k, 0, outputs).numpy() for k in (0, 1))
+    scaled = []
+    for k, own in enumerate(outputs):
+        head = chain.stages[k].head
+        scaled.append((own.inputs.numpy() - head.centre) / head.scale)
+    (process,), (later,) = (stage.head.processes for stage in chain.stages)
+    assert_allclose(of_first, process.std(scaled[0], with_noise=False), rtol=1e-6, atol=1e-6)
+    shift = np.zeros_like(scaled[1])
+    unit = chain.stages[0].target.affine()[1][0]
+    shift[:, -1] = of_first * unit / chain.stages[1].head.scale[-1]
+    through = (later.mean(scaled[1] + shift) - later.mean(scaled[1] - shift)) / 2
+    own = later.std(scaled[1], with_noise=False)
+    assert np.abs(through).max() > 0
+    assert_allclose(of_second**2, own**2 + through**2, rtol=1e-6, atol=1e-9)
+
+
+def test_a_network_has_no_standard_deviation():
+    nested, X = fitted_chain()
+    chain = DifferentiableChain(nested)
+    with torch.no_grad():
+        assert chain.std(1, 0, chain.forward(chain.encode(X))) is None

@@ -1,9 +1,9 @@
-"""The mean as a torch module: the same values, and its gradients."""
+"""Mean and standard deviation as torch modules: the same values, and their gradients."""
 
 import numpy as np
 import torch
 
-from sknestedae._gaussian_process._differentiable import ProcessMean, ProcessMeans
+from sknestedae._gaussian_process._differentiable import ProcessMean, ProcessMeans, ProcessStd
 from sknestedae._gaussian_process._process import GaussianProcess, GaussianProcesses
 
 WIDTHS = (2, 1)
@@ -77,3 +77,30 @@ def test_several_means():
     got = ProcessMeans(processes)(torch.tensor(X))
     assert got.shape == (20, 2)
     np.testing.assert_allclose(got.numpy(), processes.mean(X), rtol=1e-10)
+
+
+def test_the_standard_deviation_is_that_of_the_function():
+    """On the training rows too, where most of the prior is taken away."""
+    X, y = table()
+    process = GaussianProcess.fit(X, y, widths=WIDTHS)
+    at = np.vstack([X, table(10, seed=9)[0], 30 * X[:2]])
+    got = ProcessStd(process)(torch.tensor(at))
+    np.testing.assert_allclose(got.numpy(), process.std(at, with_noise=False), rtol=1e-7)
+
+
+def test_gradients_of_the_standard_deviation_agree_with_differences():
+    X, y = table()
+    module = ProcessStd(GaussianProcess.fit(X, y, widths=WIDTHS))
+    at = torch.tensor(table(6, seed=9)[0], requires_grad=True)
+    assert torch.autograd.gradcheck(module, at)
+
+
+def test_where_all_is_known_the_standard_deviation_has_a_finite_gradient():
+    X = np.array([[0.0, 0, 0], [1, 2, 3], [-1, -2, -3]])
+    sure = np.full(3, 1e18)
+    process = GaussianProcess.fit(X, np.array([0.0, 1.0, 3.0]), sure, widths=WIDTHS)
+    at = torch.tensor(X, requires_grad=True)
+    std = ProcessStd(process)(at)
+    (gradient,) = torch.autograd.grad(std.sum(), at)
+    assert (std.detach().numpy() < 1e-3 * process.scale).all()
+    assert np.isfinite(gradient.numpy()).all()

@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from sknestedae._gaussian_process import _process
-from sknestedae._gaussian_process._evidence import prior_of
+from sknestedae._gaussian_process._evidence import merge_rows, prior_of
 from sknestedae._gaussian_process._kernel import Hyperparameters
 from sknestedae._gaussian_process._process import GaussianProcess, GaussianProcesses
 
@@ -411,3 +411,40 @@ def test_a_target_without_values_is_named():
     Y[:, 1] = np.nan
     with pytest.raises(ValueError, match=r"Column 1 of y: .* none of the 25 rows"):
         GaussianProcesses.fit(X, Y, widths=WIDTHS)
+
+
+# -- covariances given the rows
+
+
+def test_the_covariance_of_rows_with_themselves_is_their_variance():
+    X, y, weight = table()
+    process = GaussianProcess.fit(X, y, weight, widths=WIDTHS, parameters=HELD)
+    at = table(6, seed=3)[0]
+    covariance = process.covariance(at, at)
+    variance_of_function = process.std(at, with_noise=False) ** 2
+    np.testing.assert_allclose(covariance.diagonal(), variance_of_function, rtol=1e-9)
+    np.testing.assert_allclose(covariance, covariance.T, atol=1e-12 * covariance.max())
+
+
+def test_one_more_measurement_explains_what_the_covariance_says():
+    """Conditioning on a row takes cov² / (variance + noise) from the variance of all others."""
+    X, y, _ = table()
+    new, at = table(1, seed=3)[0], table(6, seed=4)[0]
+    before = GaussianProcess.fit(X, y, widths=WIDTHS, parameters=HELD)
+    rows = merge_rows(np.vstack([X, new]), np.append(y, 0.0), None)
+    after = before.given(rows)
+    covariance = before.covariance(at, new)[:, 0]
+    total = before.covariance(new, new)[0, 0] + before.noise_variance
+    expected = before.std(at, with_noise=False) ** 2 - covariance**2 / total
+    np.testing.assert_allclose(after.std(at, with_noise=False) ** 2, expected, rtol=1e-9)
+    noise = before.std(at) ** 2 - before.std(at, with_noise=False) ** 2
+    np.testing.assert_allclose(noise, before.noise_variance, rtol=1e-9)
+
+
+def test_the_root_is_that_of_the_inverse_covariance():
+    X, y, weight = table()
+    process = GaussianProcess.fit(X, y, weight, widths=WIDTHS, parameters=HELD)
+    root = process.root_of_precision
+    np.testing.assert_array_equal(root, np.tril(root))
+    targets = (process.rows.y - process.offset) / process.scale
+    np.testing.assert_allclose(root.T @ (root @ targets), process.coefficients, rtol=1e-9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from ase.build import bulk
 from cases.array_tables import as_cells
@@ -15,10 +16,16 @@ from cases.design import (
     with_arrays,
     with_structures,
 )
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sknestedae._estimators._differentiable import DifferentiableChain
-from sknestedae.design._candidate_chain import CandidateChain, StageAdapter, category_matrix
+from sknestedae.design._candidate_chain import (
+    CandidateChain,
+    MemberPrediction,
+    Moments,
+    StageAdapter,
+    category_matrix,
+)
 
 
 def test_values_are_those_that_a_stage_encodes():
@@ -121,3 +128,44 @@ def test_structures_enter_with_the_atoms_of_their_row():
             torch.testing.assert_close(
                 chain.forward([found])[-1].prediction, chain.forward([expected])[-1].prediction
             )
+
+
+@pytest.mark.parametrize("has_std", [False, True])
+def test_moments_of_parts_are_those_of_the_whole(has_std):
+    rng = np.random.default_rng(0)
+    means, stds = (torch.tensor(rng.uniform(size=(3, 7))) for _ in range(2))
+    inputs = torch.tensor(rng.normal(size=(3, 7, 2)))
+    members = [
+        MemberPrediction(mean, *((std, own) if has_std else ()))
+        for mean, std, own in zip(means, stds, inputs, strict=True)
+    ]
+    whole = Moments.of_members(members)
+    parts = []
+    for rows in (slice(0, 4), slice(4, 7)):
+        some = [
+            MemberPrediction(*(None if own is None else own[rows] for own in member))
+            for member in members
+        ]
+        parts.append(Moments.of_members(some))
+    joined = Moments.joined(parts)
+    torch.testing.assert_close(joined.mean, whole.mean, rtol=0, atol=0)
+    torch.testing.assert_close(joined.std, whole.std, rtol=1e-14, atol=0)
+    for one, other in zip(joined.members, members, strict=True):
+        for own, expected in zip(one, other, strict=True):
+            assert (own is None) == (expected is None)
+            if own is not None:
+                assert torch.equal(own, expected)
+
+
+def test_the_variance_of_members_is_between_and_within_them():
+    """Drawn from a member at random, values have it; of the means it is that of a sample."""
+    means, stds = np.array([1.0, 2.0, 6.0]), np.array([0.5, 0.1, 0.3])
+    members = [
+        MemberPrediction(*(torch.tensor([value]) for value in own))
+        for own in zip(means, stds, strict=True)
+    ]
+    found = Moments.of_members(members)
+    assert_allclose(found.mean, means.mean())
+    assert_allclose(found.std**2, means.var(ddof=1) + (stds**2).mean())
+    assert Moments.of_members([MemberPrediction(torch.tensor([1.0]))]).std is None
+    assert_allclose(Moments.of_members(members[:1]).std, 0.5)

@@ -31,7 +31,7 @@ from sknestedae._estimators._fitted import fitted_part
 from sknestedae.blocks import DenseBlock
 from sknestedae.design import Design, propose
 from sknestedae.design._design import _sort
-from sknestedae.exceptions import NoTargetError, ToleranceWarning
+from sknestedae.exceptions import NoTargetError, OutsideDomainWarning, ToleranceWarning
 
 
 def linear(n_rows=150, **parameters):
@@ -53,6 +53,7 @@ def linear(n_rows=150, **parameters):
 def quietly(*args, **kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ToleranceWarning)
+        warnings.simplefilter("ignore", OutsideDomainWarning)
         return propose(*args, random_state=0, **kwargs)
 
 
@@ -73,14 +74,14 @@ def test_a_value_is_met_in_truth(whole_search):
 
 def test_a_maximum_is_at_the_corner(whole_search):
     estimator, X, _ = linear()
-    design = propose(estimator, X, "max", n_candidates=1, domain_weight=0, random_state=0)
+    design = quietly(estimator, X, "max", n_candidates=1, domain_weight=0)
     best = design.X.iloc[0]
     # Each step of Adam is a twentieth of a standard deviation at most, and 200 of them reach any
     # corner; what is left of a column's range is within one step.
     step = 0.05 * X.std()
     assert best["a"] > X["a"].max() - step["a"]
     assert best["b"] < X["b"].min() + step["b"]
-    least = propose(estimator, X, "min", n_candidates=1, domain_weight=0, random_state=0)
+    least = quietly(estimator, X, "min", n_candidates=1, domain_weight=0)
     assert least.prediction[0] < estimator.predict(X).min()
     assert design.prediction[0] > estimator.predict(X).max()
 
@@ -230,10 +231,14 @@ def test_what_meets_the_target_comes_before_what_costs_less():
     rows = np.arange(4.0)
     numbers = [rows] * 2, [rows] * 3
     frame = pd.DataFrame({"x": rows})
-    design = _sort(Design(frame, *numbers[0], meets, loss, *numbers[1], rows[:, None], ["y"]))
+    design = _sort(
+        Design(frame, *numbers[0], meets, loss, *numbers[1], rows[:, None], ["y"]), by_loss=True
+    )
     assert_array_equal(design.prediction, [3, 1, 0, 2])
     assert_array_equal(design.meets, [True, True, False, False])
     assert_array_equal(design.loss, [0.2, 0.9, 0.1, 0.3])
+    in_order = _sort(design.take(np.array([2, 0, 1, 3])), by_loss=False)
+    assert_array_equal(in_order.prediction, [3, 1, 0, 2])  # as they came, after what is met
     assert_array_equal(design.nearest[:, 0], design.prediction)
     assert design.X["x"].tolist() == [3, 1, 0, 2]
     assert design.target_names == ["y"]
@@ -408,7 +413,10 @@ def test_too_few_candidates_are_told():
     X = pd.DataFrame({"kind": rng.choice(["p", "q"], 40), "sort": rng.choice(["s", "t"], 40)})
     X = X[~((X["kind"] == "q") & (X["sort"] == "t"))]  # the one pair that is not known
     estimator = SupervisedAutoencoder(2, **TINY).fit(X, (X["kind"] == "p").astype(float))
-    with pytest.warns(ToleranceWarning, match="Only 1 distinct candidates .* n_candidates=10"):
+    with (
+        pytest.warns(OutsideDomainWarning, match="The one candidate lies outside"),
+        pytest.warns(ToleranceWarning, match="Only 1 distinct candidates .* n_candidates=10"),
+    ):
         design = propose(estimator, X, "max", random_state=0)
     assert design.X.to_dict("list") == {"kind": ["q"], "sort": ["t"]}
     with pytest.warns(ToleranceWarning, match="Only 0 distinct"):
@@ -441,9 +449,95 @@ def test_an_estimator_that_can_not_be_asked():
         propose(chain, numbers, "max")
 
 
+def test_what_lies_outside_is_told_with_what_to_change():
+    estimator, X, _ = one_scale()
+    ends = rf"'u' \({X['u'].min():.4g} to {X['u'].max():.4g}\)"
+    told = (
+        r"All 2 candidates lie outside of the domain that the 60 known rows cover: at most "
+        rf"0.0% .*Outside of the range of the known rows are {ends}: allow less by 'bounds'"
+        r".*raise 'domain_weight' \(now 0.3\)"
+    )
+    with pytest.warns(OutsideDomainWarning, match=told):
+        design = propose(
+            estimator, X, "max", bounds={"u": (70, 80)}, n_candidates=2, random_state=0
+        )
+    assert (design.domain < 0.05).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inside = propose(
+            estimator, X, float(np.median(estimator.predict(X))), n_candidates=2, random_state=0
+        )
+    assert inside.domain.max() >= 0.05
+
+
+def test_a_maximum_has_nothing_to_meet():
+    estimator, X, target = a_chain()
+    assert quietly(estimator, X, {"b": "max"}, n_candidates=2).meets is None
+    assert quietly(estimator, X, {"b": "max"}, fixed={"u": 1.0}, n_candidates=2).meets is None
+    both = quietly(estimator, X, target, n_candidates=2, tolerance=0.5)
+    assert_array_equal(both.meets, np.abs(both.prediction[:, 0] - 1.0) <= 0.5)
+    assert both.wanted == {"a": "1 +- 0.5", "b": "max"}
+
+
+# ---------------------------------------------------------------------------------------------
+# Acquisition functions
+
+
+@pytest.mark.parametrize("acquisition", ["expected_improvement", "upper_confidence_bound"])
+@pytest.mark.parametrize(
+    "settings", [{"predictor": "gaussian_process"}, {"predictor": "network", "n_members": 3}]
+)
+def test_candidates_of_an_acquisition_are_distinct_and_reproducible(settings, acquisition):
+    estimator, X, _ = one_scale(**settings)
+    design, again = (
+        quietly(estimator, X, "max", n_candidates=5, acquisition=acquisition) for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(design.to_frame(), again.to_frame())
+    assert len(design) == 5
+    assert_array_equal(design.prediction, estimator.predict(design.X))
+    steps = (design.X["u"].to_numpy()[:, None] - design.X["u"].to_numpy()) / X["u"].std()
+    same = design.X["kind"].to_numpy()[:, None] == design.X["kind"].to_numpy()
+    others = design.X[["v", "count"]].to_numpy()[:, None] - design.X[["v", "count"]].to_numpy()
+    others = others / X[["v", "count"]].std().to_numpy()
+    apart = np.sqrt((steps**2 + (others**2).sum(axis=2)) / 3) > 0.099  # of the sample's deviation
+    assert (apart | ~same | np.eye(5, dtype=bool)).all()
+
+
+def test_more_weight_of_the_spread_leads_to_where_less_is_known():
+    estimator, X, _ = one_scale(predictor="gaussian_process")
+    spreads = [
+        quietly(
+            estimator,
+            X,
+            "max",
+            n_candidates=1,
+            acquisition="upper_confidence_bound",
+            kappa=kappa,
+            domain_weight=0,
+        ).prediction_std[0]
+        for kappa in (0.0, 1000.0)
+    ]
+    assert spreads[1] > spreads[0]
+
+
+def test_an_acquisition_needs_a_spread():
+    estimator, X, _ = one_scale(predictor="network")
+    message = (
+        "'acquisition' parameter is 'expected_improvement', which needs the standard deviation of "
+        r"the prediction of 'target'.*n_members=5 or more.*predictor='gaussian_process'"
+    )
+    with pytest.raises(ValueError, match=message):
+        propose(estimator, X, "max", acquisition="expected_improvement")
+    estimator, X, _ = one_scale(predictor="gaussian_process")
+    with pytest.raises(ValueError, match="must be 'mean' where no target is 'max' or 'min'"):
+        propose(estimator, X, 5.0, acquisition="expected_improvement")
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"acquisition": "ei"}, r"'acquisition' parameter must be one of \['mean', .*got 'ei'"),
+        ({"kappa": -1}, "'kappa' parameter must be a number of 0 or more, got -1"),
         ({"n_candidates": 0}, "'n_candidates' parameter must be a positive int, got 0"),
         ({"n_candidates": 2.5}, "got 2.5"),
         ({"domain_weight": -1}, "'domain_weight' parameter must be a number of 0 or more"),

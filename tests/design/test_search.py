@@ -23,6 +23,7 @@ from sknestedae import (
     SupervisedAutoencoder,
     SupervisedAutoencoderClassifier,
 )
+from sknestedae.design._objectives import set_acquisition
 
 ENSEMBLE = {"n_members": 3, "bootstrap": True}
 
@@ -62,6 +63,60 @@ def test_the_search_predicts_as_the_estimator_does(case):
     # another scale than the first member's is a product and a sum in the arrays' single precision
     atol = 1e-5 if case in OF_ARRAYS else 1e-8
     assert_allclose(np.column_stack([p.numpy() for p in found]), expected, rtol=1e-6, atol=atol)
+
+
+@pytest.mark.parametrize("case", ["ensemble", "ensemble of chains"])
+def test_the_spread_of_members_is_the_estimators(case):
+    estimator, X, _ = CASES[case]()
+    names = ["a", "b"] if "chain" in case else ["target"]
+    problem, known, rows = problem_of(estimator, X, dict.fromkeys(names, "max"))
+    with torch.no_grad():
+        found = problem.moments(known)
+    _, expected = estimator.predict(rows, return_std=True)
+    assert all(problem.knows_std(objective) for objective in problem.objectives)
+    std = np.column_stack([own.std.numpy() for own in found])
+    # predictions are of single precision, and the spread is a difference of them
+    atol = 1e-5 * np.abs(estimator.predict(rows)).max()
+    assert_allclose(std, expected.reshape(len(rows), -1), atol=atol)
+
+
+def test_the_spread_of_a_process_is_that_of_its_function():
+    """What the estimator tells has the noise of a measurement in it as well."""
+    estimator, X, _ = one_scale(predictor="gaussian_process")
+    problem, known, rows = problem_of(estimator, X, "max")
+    set_acquisition(problem.objectives, estimator.predict(rows), "expected_improvement", 0.0)
+    with torch.no_grad():
+        (found,) = problem.moments(known)
+    _, std = estimator.predict(rows, return_std=True)
+    covariance, noise = problem.covariance(0, found, 3)
+    # float32 values enter the network, and double ones the process
+    assert_allclose(found.std.numpy() ** 2 + noise, std**2, rtol=1e-5)
+    assert_allclose(covariance[3], found.std.numpy()[3] ** 2, rtol=1e-5)
+    assert (np.abs(covariance) <= found.std.numpy() * found.std.numpy()[3] * (1 + 1e-5)).all()
+
+
+def test_one_network_knows_no_spread():
+    estimator, X, _ = one_scale(predictor="network")
+    problem, _, _ = problem_of(estimator, X, "max")
+    assert not problem.knows_std(problem.objectives[0])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"predictor": "gaussian_process"}, {"predictor": "network", **ENSEMBLE}]
+)
+def test_the_gradient_of_an_acquisition_leads_to_a_lower_loss(settings):
+    """A walk keeps the best that it saw: only one along the gradient gets any lower."""
+    estimator, X, _ = one_scale(**settings)
+    problem, _, rows = problem_of(estimator, X, "max")
+    set_acquisition(problem.objectives, estimator.predict(rows), "expected_improvement", 0.0)
+    start = problem.latents_of_known[:20]
+    decided = problem.decide_all(start)
+    before, after = (
+        problem.loss(problem.decode(latents, decided)).detach()
+        for latents in (start, problem.descend(start, decided))
+    )
+    assert (after <= before).all()
+    assert (after < before).double().mean() > 0.5
 
 
 def test_classes_of_a_stage_that_is_an_ensemble():
