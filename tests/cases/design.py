@@ -42,7 +42,8 @@ def a_classifier():
 
 def a_chain(of_stages=None, **parameters):
     X, y = table()
-    stage = SupervisedAutoencoder(2, **TINY, predictor="network", **(of_stages or {}))
+    settings = {"predictor": "network", **TINY, **(of_stages or {})}
+    stage = SupervisedAutoencoder(2, **settings)
     stages = [("a", stage, ["u", "v"]), ("b", stage, ["kind", "count"])]
     targets = np.column_stack([X["u"] + X["v"], y])
     chain = NestedAutoencoder(stages, random_state=0, **parameters)

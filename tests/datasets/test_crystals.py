@@ -141,5 +141,5 @@ def test_without_ase(monkeypatch):
         return original(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ImportError, match=r"make_crystals gives ase\.Atoms.*sknestedae\[atoms\]"):
+    with pytest.raises(ImportError, match=r"make_crystals gives ase\.Atoms.*'\.\[atoms\]'"):
         make_crystals(2)

@@ -173,7 +173,7 @@ def test_without_ase(monkeypatch):
         return original(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ImportError, match=r"_dos gives ase.Atoms.*sknestedae\[atoms\]"):
+    with pytest.raises(ImportError, match=r"_dos gives ase.Atoms.*'\.\[atoms\]'"):
         fetch_phonon_dos()
 
 
