@@ -345,7 +345,14 @@ def choose_head(
         return None
     dense = DenseValues.of(table, np.arange(n_columns))
     own = dense.gather(table.transform(X))
-    head = Head.fit(own, dense.is_number, y, sample_weight, passed, n_columns=n_columns, seed=seed)
+    try:
+        head = Head.fit(
+            own, dense.is_number, y, sample_weight, passed, n_columns=n_columns, seed=seed
+        )
+    except np.linalg.LinAlgError:
+        if predictor == "auto":  # the network is at hand
+            return None
+        raise
     # not better than the mean, or not known: NaN is not above 0 either
     return None if predictor == "auto" and not head.score > 0 else head
 

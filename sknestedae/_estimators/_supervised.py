@@ -802,6 +802,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
+    @names_instead
     def __init__(
         self,
         n_components=16,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -293,9 +293,16 @@ def most_probable(
         relevances = start.relevances or (1.0,) * sum(widths)
         starts = replace(start, relevances=relevances[:n_relevances]).to_log()[None]
     results = []
+
+    def value_and_gradient(log_parameters: np.ndarray, *others: Any) -> tuple[float, np.ndarray]:
+        try:
+            return negative_log_posterior(log_parameters, *others)
+        except np.linalg.LinAlgError:  # a step too far, from which the search turns back
+            return np.inf, np.zeros_like(log_parameters)
+
     for first in starts:
         result = minimize(
-            negative_log_posterior,
+            value_and_gradient,
             first,
             args=(kernel, rows, prior),
             jac=True,
@@ -305,4 +312,6 @@ def most_probable(
         )
         results.append(result)
     best = min(results, key=lambda result: result.fun)
+    if not np.isfinite(best.fun):
+        negative_log_posterior(best.x, kernel, rows, prior)  # raises the error
     return Hyperparameters.from_log(best.x, n_relevances)

@@ -423,7 +423,8 @@ class GaussianProcesses:
             try:
                 processes.append(GaussianProcess.fit(X, target, sample_weight, **settings))
             except ValueError as error:
-                raise ValueError(f"Column {k} of y: {error}") from error
+                # of its own kind, such as LinAlgError, which is one of them
+                raise type(error)(f"Column {k} of y: {error}") from error
         return cls(processes)
 
     def mean(self, X: np.ndarray) -> np.ndarray:

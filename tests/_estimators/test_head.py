@@ -25,6 +25,7 @@ from sknestedae._estimators._head import (
     Passed,
     _has_many_rows,
 )
+from sknestedae._gaussian_process import _evidence
 from sknestedae._gaussian_process._process import GaussianProcesses
 from sknestedae.blocks import SpectrumBlock
 from sknestedae.exceptions import DeviceWarning
@@ -377,6 +378,17 @@ def test_auto_takes_the_process_where_rows_speak_for_it():
     estimator = sae("auto").fit(X, y)
     assert estimator.predictor_ == "network"
     assert_array_equal(estimator.predict(X), sae("network").fit(X, y).predict(X))
+
+
+def test_auto_leaves_rows_without_a_process_to_the_network(monkeypatch):
+    def fail(*_, **__):
+        raise np.linalg.LinAlgError("no factor")
+
+    monkeypatch.setattr(_evidence, "factor", fail)
+    X, y = data()
+    assert_array_equal(sae("auto").fit(X, y).predict(X), sae("network").fit(X, y).predict(X))
+    with pytest.raises(np.linalg.LinAlgError, match=r"Column 0 of y: no factor"):
+        sae("gaussian_process").fit(X, y)
 
 
 def test_auto_leaves_many_rows_to_the_network():

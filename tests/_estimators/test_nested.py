@@ -325,9 +325,11 @@ def test_a_chain_is_what_its_last_stage_is():
     assert chain.classes_.tolist() == ["high", "low"]
     assert_allclose(chain.predict_proba(X).sum(axis=1), 1)
     assert_allclose(np.exp(chain.predict_log_proba(X)), chain.predict_proba(X), rtol=1e-9)
-    _, listed = chain.predict_log_proba([X[["radius", "mass"]], X])
-    assert_array_equal(listed, chain.predict_log_proba(X))
     assert chain.score(X, labels) == np.mean(chain.predict(X) == labels)
+    tables = [X[["radius", "mass"]], X]
+    nothing, listed = chain.fit(tables, [None, labels]).predict_log_proba(tables)
+    assert nothing is None
+    assert_allclose(np.exp(listed), chain.predict_proba(tables)[1], rtol=1e-9)
     chain = NestedAutoencoder()
     assert is_regressor(chain)
     assert not hasattr(chain, "predict_proba")

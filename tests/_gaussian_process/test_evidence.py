@@ -295,6 +295,34 @@ def test_a_matrix_that_stays_not_positive_is_named(K):
         factor(K)
 
 
+@pytest.mark.parametrize("fails_at", [3, 4, 5])
+def test_a_search_turns_back_from_a_step_too_far(monkeypatch, fails_at):
+    rng = np.random.default_rng(0)
+    rows = merge_rows(rng.normal(size=(40, 2)), rng.normal(size=40))
+    expected = most_probable(rows, [2])
+    calls = []
+
+    def fragile(K):
+        calls.append(len(K))
+        if len(calls) == fails_at:
+            raise np.linalg.LinAlgError
+        return factor(K)
+
+    monkeypatch.setattr(_evidence, "factor", fragile)
+    found = most_probable(rows, [2])
+    np.testing.assert_allclose(found.to_log(), expected.to_log(), atol=0.2)
+
+
+def test_a_search_that_finds_no_matrix_at_all_says_so(monkeypatch):
+    def fragile(K):
+        raise np.linalg.LinAlgError("never")
+
+    monkeypatch.setattr(_evidence, "factor", fragile)
+    rows = merge_rows(np.arange(6.0)[:, None], np.arange(6.0) ** 2)
+    with pytest.raises(np.linalg.LinAlgError, match="never"):
+        most_probable(rows, [1])
+
+
 def test_some_of_the_rows():
     rows = merge_rows(*table())
     some = rows.take(np.array([2, 0]))
