@@ -2,8 +2,8 @@
 
 The rule of the split was written down before any of the tables with ``is_new`` was looked at:
 a table that an earlier benchmark or trial had looked at chooses. The others are sorted by name,
-within each kind of target, and every third of them chooses, too. All that remain judge: they are
-looked at once, when the defaults are chosen.
+within each kind of target, and every third of them chooses, too. All that remain judge: no
+default is chosen by them.
 
 A table has at least 100 rows, and its rows are not repeated measurements of one thing without a
 column that names it. Of more than 2000 rows, 2000 are drawn.
