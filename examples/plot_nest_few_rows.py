@@ -191,7 +191,7 @@ for text in (legend.get_texts()[0], legend.get_texts()[3]):
 
 folder = Path("figures")
 folder.mkdir(exist_ok=True)
-figure.savefig(folder / "nest_few_rows.png", dpi=100)
+figure.savefig(folder / "nest_few_rows.png", dpi=200)
 print(f"The figure is saved as {folder / 'nest_few_rows.png'}")
 
 # %%
