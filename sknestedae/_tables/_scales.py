@@ -504,8 +504,9 @@ def _own_columns(
                 raise ValueError(
                     f"The rows of scales {name!r} and {names[k]!r} cannot be matched: the table "
                     f"of {names[k]!r} must have the columns of {name!r} for its own rows, and "
-                    f"lacks {missing}. (Tables of the same rows have as many rows and no common "
-                    "column.)"
+                    f"lacks {missing}. Join them first, such as with later.merge(earlier, "
+                    "on=...), by a column that names the material. (Tables of the same rows have "
+                    "as many rows and no common column.)"
                 )
         before = {label for labels in own for label in labels}
         own.append([label for label in table.columns if label not in before])

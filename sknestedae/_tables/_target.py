@@ -199,7 +199,9 @@ def read_numbers(y: Any, *, allow_nd: bool = False) -> np.ndarray:
             raise
         raise ValueError(
             f"y must hold numbers: {error}. For classes there are "
-            "SupervisedAutoencoderClassifier and DualAutoencoderClassifier."
+            "SupervisedAutoencoderClassifier and DualAutoencoderClassifier. If its text stands "
+            "for numbers, convert it, such as with pd.to_numeric(y.str.replace(',', '.'), "
+            "errors='coerce'); a missing target is an unlabelled row."
         ) from error
 
 

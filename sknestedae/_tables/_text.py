@@ -74,14 +74,14 @@ def doubt(column: pd.Series) -> str | None:
     said = [w for w in words[:_MOST_VALUES] if w.strip().lower() not in _MISSING]
     if not said:
         return None
-    numbers = _as_numbers(said)
+    numbers = _as_numbers(said, words)
     if numbers is not None:
         return numbers
     if _share(_DATE, said) >= _SHARE:
         return (
             f"holds dates as text, such as {_examples(said)}; as categories their order is lost. "
-            "Convert it, such as to a number of days with (pd.to_datetime(column) - "
-            "pd.Timestamp(2020, 1, 1)).dt.days"
+            "Convert it, such as to a number of days with (pd.to_datetime(column"
+            f"{_day_first(said)}) - pd.Timestamp(2020, 1, 1)).dt.days"
         )
     twins = _twins(words)
     if twins:
@@ -99,21 +99,28 @@ def doubt(column: pd.Series) -> str | None:
     return None
 
 
-def _as_numbers(said: list[str]) -> str | None:
-    """Say of words that read as numbers, with units or without, that they are no categories."""
+def _as_numbers(said: list[str], words: list[str]) -> str | None:
+    """Say of words that read as numbers, with units or without, that they are no categories.
+
+    ``words`` are all of them, those that say "missing" as well.
+    """
     if _share(_INTEGER, said) == 1:
         return None
+    point = _to_point(said)
     if _share(_NUMBER, said) >= _SHARE:
+        others = [word for word in words if not _NUMBER.fullmatch(word)]
+        coerce = (
+            f", errors='coerce'), which makes {others[0]!r} a missing value" if others else ")"
+        )
         return (
             f"holds numbers as text, such as {_examples(said)}; as categories their order and "
-            "distances are lost. Convert it, such as with pd.to_numeric(column.str.replace(',', "
-            "'.'))"
+            f"distances are lost. Convert it, such as with pd.to_numeric(column{point}{coerce}"
         )
     if _share(_WITH_UNIT, said) >= _SHARE:
         return (
             f"holds numbers with a unit as text, such as {_examples(said)}; as categories their "
-            "order and distances are lost. Convert it, such as with "
-            "column.str.extract(r'([\\d.]+)')[0].astype(float)"
+            f"order and distances are lost. Convert it, such as with column{point}"
+            ".str.extract(r'([-+]?[\\d.]+(?:[eE][-+]?\\d+)?)')[0].astype(float)"
         )
     plain = [word for word in said if _NUMBER.fullmatch(word)]
     with_unit = [word for word in said if _WITH_UNIT.fullmatch(word)]
@@ -124,6 +131,25 @@ def _as_numbers(said: list[str]) -> str | None:
             "lost. Bring them to one unit, and convert the column to numbers"
         )
     return None
+
+
+def _to_point(said: list[str]) -> str:
+    """Give the code that turns the commas in numbers to what pandas reads; "" without commas."""
+    commas = [word for word in said if "," in word]
+    if not commas:
+        return ""
+    # Two commas, or a point after one, are thousands: a decimal comma comes once, and last.
+    if any(word.count(",") > 1 or "." in word[word.index(",") :] for word in commas):
+        return ".str.replace(',', '')"
+    if any("." in word for word in commas):
+        return ".str.replace('.', '').str.replace(',', '.')"
+    return ".str.replace(',', '.')"
+
+
+def _day_first(said: list[str]) -> str:
+    """Give the argument by which pandas reads 3.7.2024 as a day of July, if points part them."""
+    dotted = [word for word in said if re.match(r"\s*\d{1,2}\.\d{1,2}\.\d", word)]
+    return ", dayfirst=True" if dotted else ""
 
 
 def _twins(words: list[str]) -> list[str]:
@@ -142,7 +168,9 @@ def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
     Words that read as numbers do so however many they are.
     """
     n_numbers = sum(not isinstance(value, str | bool | np.bool_) for value in values)
-    if n_numbers and _as_numbers(words[:_MOST_VALUES]) is not None:  # to coerce would lose them
+    if (
+        n_numbers and _as_numbers(words[:_MOST_VALUES], words) is not None
+    ):  # to coerce would lose them
         return (
             f"holds numbers beside numbers as text, such as {_examples(words)}, so that all of "
             "them are categories. Bring them to one unit, and convert the column to numbers"

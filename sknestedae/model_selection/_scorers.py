@@ -97,7 +97,8 @@ class StageScorer:
             predicted = pd.Series(list(predicted))  # spectra have two dimensions, as columns have
         prediction, _ = target_frame(predicted)
         check_consistent_length(truth, prediction)
-        truth, prediction = truth.iloc[:, columns], prediction.iloc[:, columns].infer_objects()
+        truth = _of_stage(truth, columns, prediction.shape[1], self.stage)
+        prediction = prediction.iloc[:, columns].infer_objects()
         known = truth.notna().all(axis=1).to_numpy()
         if not known.any():
             raise ValueError(
@@ -190,6 +191,19 @@ def _plain(frame: pd.DataFrame) -> np.ndarray:
         return arrays.reshape(len(arrays), -1)
     columns = [np.asarray(frame.iloc[:, j].tolist()) for j in range(frame.shape[1])]
     return columns[0] if len(columns) == 1 else np.column_stack(columns)
+
+
+def _of_stage(truth: pd.DataFrame, columns: list[int], n_targets: int, stage: Any) -> pd.DataFrame:
+    """Give a stage's columns of y, which holds all targets or those of the last stage alone."""
+    if truth.shape[1] == n_targets:
+        return truth.iloc[:, columns]
+    if truth.shape[1] == len(columns) and columns[-1] == n_targets - 1:
+        return truth
+    raise ValueError(
+        f"y must have the {n_targets} targets of the chain as columns, or those of its last stage "
+        f"alone; to score stage {stage!r}, it got {truth.shape[1]}. With a table and a target "
+        "for each scale: X, y = stack_scales(X_list, y_list)."
+    )
 
 
 def _target_columns(estimator: Any, stage: str | int) -> list[int]:

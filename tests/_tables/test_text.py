@@ -1,5 +1,7 @@
 """Text in place of numbers, dates or properties is doubted; categories are not."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -154,3 +156,30 @@ def test_hints():
     assert "but for capitals" in hint_of_spelling("sno2", ["TiO2", "SnO2"])
     assert hint_of_spelling("ZnO", ["TiO2", "SnO2"]) == ""
     assert hint_of_spelling(3, ["3"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["1,5", "2,25", "-0,5"], [1.5, 2.25, -0.5]),
+        (["1.5", "2.25", "n.a."], [1.5, 2.25, np.nan]),
+        (["1.234,5", "12.000,25"], [1234.5, 12000.25]),
+        (["1,234.5", "2,345,678"], [1234.5, 2345678]),
+        (["0,5 mm", "1,75 mm"], [0.5, 1.75]),
+        (["-10 °C", "25 °C"], [-10, 25]),
+        (["1e-5 m", "2.5e3 m"], [1e-5, 2500]),
+    ],
+)
+def test_code_of_the_advice_gives_the_numbers(texts, numbers):
+    column = pd.Series(texts * 10)
+    said = doubt(column)
+    code = re.search(r"such as with (.*?\))(, which|$)", said).group(1)
+    converted = eval(code, {"pd": pd, "column": column})
+    np.testing.assert_array_equal(converted, numbers * 10)
+
+
+def test_code_of_the_advice_reads_dates_with_points_by_the_day_first():
+    column = pd.Series(["03.07.2024", "21.04.2024"] * 10)
+    code = re.search(r"number of days with (.*\.dt\.days)", doubt(column)).group(1)
+    days = eval(code.replace("2020, 1, 1", "2024, 4, 21"), {"pd": pd, "column": column})
+    assert days.tolist() == [73, 0] * 10  # 21 April to 3 July

@@ -55,6 +55,14 @@ def test_scores_of_a_stage_are_of_its_measured_rows(fitted):
     )
 
 
+def test_the_last_target_may_come_alone(fitted):
+    nae, X, y = fitted
+    accuracy = stage_scorer(accuracy_score, "cell")
+    assert accuracy(nae, X, y["cell"]["y"]) == accuracy(nae, X, y)
+    with pytest.raises(ValueError, match=r"2 targets .* stage 'crystal', it got 1"):
+        stage_scorer(mean_absolute_error, "crystal")(nae, X, y["cell"]["y"])
+
+
 @pytest.mark.parametrize("kind", [pd.Series, pd.DataFrame])
 def test_scores_of_the_one_column_of_a_target(kind):
     """Labels, with the dimensions of y: two of a DataFrame, which are no arrays in cells."""
