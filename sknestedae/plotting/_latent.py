@@ -17,11 +17,11 @@ from .._tables._columns import is_categorical
 from .._tables._input import check_same_rows, to_pandas
 from ._arrays import flat_table
 from ._base import (
-    MARKERS,
     MISSING_COLOR,
     OTHER_COLOR,
     PALETTE,
     as_floats,
+    category_style,
     check_has,
     column_positions,
     combine_legend_styles,
@@ -29,8 +29,10 @@ from ._base import (
     grouped_categories,
     name_of,
     names_of_principal_components,
+    point_size,
     shorten,
     spread_heights,
+    tidy,
     with_unit,
 )
 
@@ -148,18 +150,23 @@ class LatentDisplay:
         column, label = self._color_column(len(coordinates))
         if ax is None:
             _, ax = plt.subplots(figsize=(7.2, 3.6 if is_line else 4.8), layout="constrained")
+            tidy(ax)
         self.ax_, self.figure_ = ax, ax.figure
         self.scatters_: list[PathCollection] = []
         self.colorbar_: Colorbar | None = None
         self.legend_: Legend | None = None
 
         def draw(rows: slice | np.ndarray, lane: int = 0, **defaults: Any) -> PathCollection:
-            size = float(np.clip(6000 / len(coordinates), 12, 30))
+            size = point_size(len(coordinates))
             defaults = {"s": size, "alpha": 0.8, "linewidth": 0, **defaults}
+            if {"c", "color"} & (scatter_kwargs or {}).keys():  # one of the user's for all points
+                for name in ("color", "facecolors", "edgecolors"):
+                    defaults.pop(name, None)
             style = combine_styles(defaults, scatter_kwargs, _path_collection())
-            if "c" in (scatter_kwargs or {}):  # one colour of the user's for all points
-                style.pop("color", None)
-            if "color" in style:  # matplotlib warns of a colour map without numbers
+            if {
+                "color",
+                "facecolor",
+            } & style.keys():  # matplotlib warns of a colour map without numbers
                 for name in ("cmap", "norm", "vmin", "vmax"):
                     style.pop(name, None)
             x, y = coordinates[rows].T
@@ -209,8 +216,7 @@ class LatentDisplay:
             draw(
                 rows,
                 k,
-                color=PALETTE[k % len(PALETTE)],
-                marker=MARKERS[k % len(MARKERS)],
+                **category_style(k, point_size(len(column))),
                 label=shorten(name, 40),
                 zorder=2 + height[k] / len(groups),
             )
