@@ -259,7 +259,7 @@ def _write_plain_numbers(ax: Axes, drawn: np.ndarray) -> None:
     n_decades = np.log10(positive.max() / positive.min())
     if n_decades > 3:
         return
-    steps = [1, 2, 3, 4, 6, 8] if n_decades < 0.7 else [1, 2, 5] if n_decades < 2 else [1]
+    steps = [1, 2, 3, 4, 6, 8] if n_decades < 1 else [1, 2, 5] if n_decades < 2 else [1]
     ax.yaxis.set_major_locator(LogLocator(subs=steps))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())

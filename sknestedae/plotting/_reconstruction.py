@@ -639,7 +639,7 @@ def _draw_numbers(
     ax.set(xlim=limits, ylim=limits, xlabel=f"True{behind}", ylabel=f"Reconstructed{behind}")
     ax.set_aspect("equal", adjustable="box")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
     metrics = _numeric_metrics(x, y)
     return _Panel(_say_errors(metrics, unit), metrics, points, line)
 
