@@ -221,9 +221,10 @@ class LatentDisplay:
         except ImportError as error:
             raise missing_package("LatentDisplay.to_plotly", "plotly", "interactive") from error
 
-        table, labels = _table_of_points(_spread(np.asarray(self.coordinates)), hover)
-        labels |= {"x": self.xlabel or "", "y": self.ylabel or ""}
-        column, labels["color"] = self._color_column(len(table))
+        labels = {"x": self.xlabel or "x", "y": self.ylabel or "y"}
+        table = _table_of_points(_spread(np.asarray(self.coordinates)), hover, labels)
+        column, label = self._color_column(len(table))
+        labels["color"] = label or "color"
         look: dict[str, Any] = {"color_discrete_sequence": list(PALETTE)}
         missing = np.zeros(len(table), bool) if column is None else column.isna().to_numpy()
         if column is not None and is_categorical(column, "'color'"):
@@ -507,15 +508,16 @@ def _path_collection() -> type[Artist]:
     return PathCollection
 
 
-def _table_of_points(coordinates: np.ndarray, hover: Any) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Give what an interactive figure draws, and how its columns are labelled.
+def _table_of_points(coordinates: np.ndarray, hover: Any, labels: dict[str, Any]) -> pd.DataFrame:
+    """Give what an interactive figure draws, and add to the labels those of a user's columns.
 
-    A user's columns may have any labels, also equal ones: here they have names of our own.
+    A user's columns may have any names, also equal ones: here they have names of our own, and
+    labels that differ, without which plotly shows but one of them.
     """
     table = pd.DataFrame({"row": range(len(coordinates))})
     table["x"], table["y"] = coordinates.T
     if hover is None:
-        return table, {}
+        return table
     shown = pd.DataFrame(flat_table(to_pandas(hover, "hover"))[0])
     if len(shown) != len(table):
         raise ValueError(
@@ -523,7 +525,10 @@ def _table_of_points(coordinates: np.ndarray, hover: Any) -> tuple[pd.DataFrame,
             f"{len(shown)} rows."
         )
     own = {f"column {j}": shown.iloc[:, j].to_numpy() for j in range(shown.shape[1])}
-    return table.assign(**own), dict(zip(own, map(name_of, shown.columns), strict=True))
+    for j, (key, name) in enumerate(zip(own, map(name_of, shown.columns), strict=True)):
+        is_new = name not in {"row", *labels.values()}
+        labels[key] = name if is_new else f"{name} (column {j})"
+    return table.assign(**own)
 
 
 def _plotly_symbols() -> list[str]:
