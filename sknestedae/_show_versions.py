@@ -30,6 +30,7 @@ OPTIONAL = [
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "plotly",
     "pooch",
     "skops",
     "vesin",

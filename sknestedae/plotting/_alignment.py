@@ -26,7 +26,9 @@ from ._base import (
     grouped_categories,
     in_two_lines,
     make_axes,
+    marker_size,
     name_of,
+    point_size,
     shorten,
     spread_heights,
     three_digits,
@@ -184,9 +186,9 @@ class AlignmentDisplay:
         self.n_pairs_ = int(paired.sum())
         cmap = (scatter_kwargs or {}).get("cmap", "viridis")
         colors = _Colors.of(self._column(n_samples), max_categories, cmap)
-        self.axes_ = make_axes(ax, len(places) + 1, n_cols, panel_size=(3.8, 3.6))
+        self.axes_ = make_axes(ax, len(places) + 1, n_cols, panel_size=(3.4, 3.3), is_tidy=True)
         self.figure_ = self.axes_[0].figure
-        size = float(np.clip(6000 / n_samples, 10, 30))
+        size = point_size(n_samples, 36.0)
         style = _Style(size, scatter_kwargs)
         self.scatters_: dict[str, list[PathCollection]] = {"pairs": []}
         last = self.axes_[-1]
@@ -648,7 +650,7 @@ def _scatter(
     else:
         color = colors.of_rows()[rows]
     defaults: dict[str, Any] = {
-        "s": style.size,
+        "s": marker_size(style.size, MARKERS[kind % len(MARKERS)]),
         "alpha": 0.8,
         "linewidth": 0.8 if is_hollow else 0,
         "marker": MARKERS[kind % len(MARKERS)],

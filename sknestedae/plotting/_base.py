@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 # A second mark of a category, for grey print. 7 colours and 8 markers repeat after 56 categories.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# How much larger than a circle's square each one is, for marks that look equally large.
+_AREAS = {"s": 0.85, "^": 1.1, "D": 0.7, "v": 1.1, "P": 1.3, "X": 1.3, "*": 1.8}
 OTHER_COLOR = "0.5"  # of rare categories, taken together
 MISSING_COLOR = "0.8"
 
@@ -56,6 +58,57 @@ def combine_legend_styles(
     return {**defaults, **given}
 
 
+def point_size(n_points: int, largest: float = 45.0) -> float:
+    """Give the area of a marker in square points: smaller where there are more of them.
+
+    Parameters
+    ----------
+    n_points : int
+        Number of points in the axes. From about 200 on, the area falls as its square root does,
+        down to a ninth of the largest, so that single points can still be seen.
+    largest : float, default=45.0
+        Of a few points.
+    """
+    return largest * float(np.clip(np.sqrt(180 / max(n_points, 1)), 1 / 9, 1))
+
+
+def marker_size(size: float, marker: str) -> float:
+    """Give the area of a marker that looks as large as a circle of this area."""
+    return size * _AREAS.get(marker, 1.0)
+
+
+def category_style(k: int, size: float) -> dict[str, Any]:
+    """Give keywords of a scatter plot for one of several categories.
+
+    The first seven are filled, each with a colour and a marker of its own. Then the colours
+    return, with other markers, seven hollow and seven filled in turn.
+
+    Parameters
+    ----------
+    k : int
+        Which category, from 0.
+    size : float
+        Area of a circle, in square points.
+    """
+    color, marker = PALETTE[k % len(PALETTE)], MARKERS[k % len(MARKERS)]
+    style = {"marker": marker, "s": marker_size(size, marker)}
+    if k // len(PALETTE) % 2:
+        return {**style, "facecolors": "none", "edgecolors": color, "linewidth": 1.2}
+    return {**style, "color": color}
+
+
+def tidy(ax: Axes, *, has_grid: bool = True) -> Axes:
+    """Take away the frame above and at the right of an axes, and draw a faint grid below all.
+
+    A display does this to axes that it makes itself; those of a user stay as they are.
+    """
+    ax.spines[["top", "right"]].set_visible(False)
+    if has_grid:
+        ax.set_axisbelow(True)
+        ax.grid(color="0.92", linewidth=0.8)
+    return ax
+
+
 def make_axes(
     ax: Axes | ArrayLike | None,
     n_panels: int,
@@ -64,6 +117,8 @@ def make_axes(
     panel_size: tuple[float, float] = (3.2, 3.4),
     single_size: tuple[float, float] = (4.8, 4.8),
     layout: str = "compressed",
+    is_tidy: bool = False,
+    has_grid: bool = False,
 ) -> np.ndarray:
     """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
 
@@ -78,6 +133,9 @@ def make_axes(
         Of the only one; by default it is as high as any other figure.
     layout : str
         Of the new figure.
+    is_tidy, has_grid : bool
+        Whether new axes have no frame above and at the right, and whether a grid: see
+        :func:`tidy`.
     """
     import matplotlib.pyplot as plt
 
@@ -96,7 +154,8 @@ def make_axes(
     size = single_size if n_panels == 1 else (panel_size[0] * n_cols, panel_size[1] * n_rows)
     figure = plt.figure(figsize=size, layout=layout)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)  # inches
-    return np.array([figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)])
+    made = [figure.add_subplot(n_rows, n_cols, k + 1) for k in range(n_panels)]
+    return np.array([tidy(ax, has_grid=has_grid) if is_tidy else ax for ax in made])
 
 
 def picture_size(height: float, width: float, longer: float) -> tuple[float, float]:

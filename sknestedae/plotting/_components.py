@@ -140,7 +140,15 @@ class ComponentsDisplay:
             sem = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
             summary[name, "mean"], summary[name, "sem"] = values.mean(axis=1), sem
         self.summary_ = pd.DataFrame(summary, index=pd.Index(n_components, name="n_components"))
-        self.axes_ = make_axes(ax, len(panels), 3, panel_size=(4.2, 3.6), layout="constrained")
+        self.axes_ = make_axes(
+            ax,
+            len(panels),
+            3,
+            panel_size=(4.2, 3.6),
+            layout="constrained",
+            is_tidy=True,
+            has_grid=True,
+        )
         self.figure_ = self.axes_[0].figure
         self.chosen_: dict[str, int] = {}
         self.lines_: list[ErrorbarContainer] = []

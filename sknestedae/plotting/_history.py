@@ -15,9 +15,11 @@ from ._base import (
     combine_legend_styles,
     combine_styles,
     core_of,
+    tidy,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 # A term has the same colour in every figure.
@@ -122,6 +124,7 @@ class HistoryDisplay:
         chosen = _choose_terms(self.history, terms)
         if ax is None:
             _, ax = plt.subplots(figsize=(7.6, 4.4), layout="constrained")
+            tidy(ax)
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_: dict[str, Line2D] = {}
         self.best_line_: Line2D | None = None
@@ -156,6 +159,8 @@ class HistoryDisplay:
             ylabel="Loss" if is_loss else only,
             yscale="log" if log_scale and (drawn > 0).any() else "linear",
         )
+        if ax.get_yscale() == "log":
+            _write_plain_numbers(ax, drawn)
         ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
         place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
         style = combine_legend_styles({"frameon": False, **place}, legend_kwargs)
@@ -237,6 +242,27 @@ class HistoryDisplay:
             line_kwargs=line_kwargs,
             legend_kwargs=legend_kwargs,
         )
+
+
+def _write_plain_numbers(ax: Axes, drawn: np.ndarray) -> None:
+    """Label a logarithmic axis of a few decades 0.2, 0.5, 1 rather than with powers of ten.
+
+    Parameters
+    ----------
+    ax : Axes
+    drawn : ndarray
+        The numbers on it; NaN where there is none.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    positive = drawn[drawn > 0]
+    n_decades = np.log10(positive.max() / positive.min())
+    if n_decades > 3:
+        return
+    steps = [1, 2, 3, 4, 6, 8] if n_decades < 1 else [1, 2, 5] if n_decades < 2 else [1]
+    ax.yaxis.set_major_locator(LogLocator(subs=steps))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _choose_terms(history: pd.DataFrame, terms: Any) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from sklearn.utils import check_array
 
 from .._ambient import isolated_but_output
 from .._estimators._unwrap import check_one_table, up_to_stage
+from .._extras import missing_package
 from .._tables._columns import is_categorical
 from .._tables._input import check_same_rows, to_pandas
 from ._arrays import flat_table
@@ -22,6 +23,7 @@ from ._base import (
     OTHER_COLOR,
     PALETTE,
     as_floats,
+    category_style,
     check_has,
     column_positions,
     combine_legend_styles,
@@ -29,8 +31,10 @@ from ._base import (
     grouped_categories,
     name_of,
     names_of_principal_components,
+    point_size,
     shorten,
     spread_heights,
+    tidy,
     with_unit,
 )
 
@@ -41,6 +45,11 @@ if TYPE_CHECKING:
     from matplotlib.legend import Legend
 
 _NOT_MEASURED = "not measured"
+# Of MARKERS, in plotly.
+_PLOTLY_NAMES = (
+    *("circle", "square", "triangle-up", "diamond"),
+    *("triangle-down", "cross", "x", "star"),
+)
 
 
 class LatentDisplay:
@@ -148,18 +157,23 @@ class LatentDisplay:
         column, label = self._color_column(len(coordinates))
         if ax is None:
             _, ax = plt.subplots(figsize=(7.2, 3.6 if is_line else 4.8), layout="constrained")
+            tidy(ax).spines["left"].set_visible(not is_line)
         self.ax_, self.figure_ = ax, ax.figure
         self.scatters_: list[PathCollection] = []
         self.colorbar_: Colorbar | None = None
         self.legend_: Legend | None = None
 
         def draw(rows: slice | np.ndarray, lane: int = 0, **defaults: Any) -> PathCollection:
-            size = float(np.clip(6000 / len(coordinates), 12, 30))
+            size = point_size(len(coordinates))
             defaults = {"s": size, "alpha": 0.8, "linewidth": 0, **defaults}
+            if {"c", "color"} & (scatter_kwargs or {}).keys():  # one of the user's for all points
+                for name in ("color", "facecolors", "edgecolors"):
+                    defaults.pop(name, None)
             style = combine_styles(defaults, scatter_kwargs, _path_collection())
-            if "c" in (scatter_kwargs or {}):  # one colour of the user's for all points
-                style.pop("color", None)
-            if "color" in style:  # matplotlib warns of a colour map without numbers
+            if {
+                "color",
+                "facecolor",
+            } & style.keys():  # matplotlib warns of a colour map without numbers
                 for name in ("cmap", "norm", "vmin", "vmax"):
                     style.pop(name, None)
             x, y = coordinates[rows].T
@@ -178,6 +192,62 @@ class LatentDisplay:
         if is_line:
             ax.set_yticks([])
         return self
+
+    def to_plotly(self, hover=None):
+        """Draw the samples as a plotly figure, to zoom in and to read rows under the pointer.
+
+        This needs plotly, which the extra ``interactive`` brings.
+
+        Parameters
+        ----------
+        hover : {array-like, DataFrame} of shape (n_samples, n_columns), default=None
+            What is shown where the pointer is on a sample, such as the table that was encoded.
+            None: the position of the row, latents and colour alone.
+
+        Returns
+        -------
+        figure : plotly.graph_objects.Figure
+            A notebook shows it; ``figure.write_html("latents.html")`` stores it as a page.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknestedae.plotting import LatentDisplay
+        >>> display = LatentDisplay(np.eye(2), xlabel="Latent 0", color=["a", "b"])
+        >>> display.to_plotly().write_html("latents.html")  # doctest: +SKIP
+        """
+        try:
+            import plotly.express as px
+        except ImportError as error:
+            raise missing_package("LatentDisplay.to_plotly", "plotly", "interactive") from error
+
+        labels = {"x": self.xlabel or "x", "y": self.ylabel or "y"}
+        table = _table_of_points(_spread(np.asarray(self.coordinates)), hover, labels)
+        column, label = self._color_column(len(table))
+        labels["color"] = label or "color"
+        look: dict[str, Any] = {"color_discrete_sequence": list(PALETTE)}
+        missing = np.zeros(len(table), bool) if column is None else column.isna().to_numpy()
+        if column is not None and is_categorical(column, "'color'"):
+            groups, _ = grouped_categories(column, max(2, len(column)))
+            table["color"] = column.astype(str).to_numpy()
+            look |= {"color": "color", "symbol": "color", "symbol_sequence": _plotly_symbols()}
+            look["category_orders"] = {"color": [name for name, _ in groups]}
+        elif column is not None:
+            table["color"] = as_floats(column)
+            look |= {"color": "color", "color_continuous_scale": "viridis"}
+
+        def draw(rows: np.ndarray, **look: Any) -> Any:
+            shown = {"hover_data": list(table.columns.drop(["x", "y", "color"], errors="ignore"))}
+            style = {"labels": labels, "template": "simple_white", "opacity": 0.8, **shown}
+            return px.scatter(table[rows], x="x", y="y", **style, **look)
+
+        figure = draw(~missing, **look)
+        if missing.any():
+            grey = draw(missing, color_discrete_sequence=[f"rgb{(204,) * 3}"])
+            figure.add_trace(grey.data[0].update(name=_NOT_MEASURED, showlegend=True))
+            figure.update_layout(legend={"x": 0, "y": 1.1} if "symbol" not in look else {})
+        figure.update_traces(marker_size=np.sqrt(point_size(len(table))) * 4 / 3)  # in pixels
+        return figure.update_yaxes(visible=np.shape(self.coordinates)[1] == 2)
 
     def _color_column(self, n_samples: int) -> tuple[pd.Series | None, str | None]:
         """Give the colours as a column, and the text that names them."""
@@ -209,8 +279,7 @@ class LatentDisplay:
             draw(
                 rows,
                 k,
-                color=PALETTE[k % len(PALETTE)],
-                marker=MARKERS[k % len(MARKERS)],
+                **category_style(k, point_size(len(column))),
                 label=shorten(name, 40),
                 zorder=2 + height[k] / len(groups),
             )
@@ -437,6 +506,36 @@ def _path_collection() -> type[Artist]:
     from matplotlib.collections import PathCollection
 
     return PathCollection
+
+
+def _table_of_points(coordinates: np.ndarray, hover: Any, labels: dict[str, Any]) -> pd.DataFrame:
+    """Give what an interactive figure draws, and add to the labels those of a user's columns.
+
+    A user's columns may have any names, also equal ones: here they have names of our own, and
+    labels that differ, without which plotly shows but one of them.
+    """
+    table = pd.DataFrame({"row": range(len(coordinates))})
+    table["x"], table["y"] = coordinates.T
+    if hover is None:
+        return table
+    shown = pd.DataFrame(flat_table(to_pandas(hover, "hover"))[0])
+    if len(shown) != len(table):
+        raise ValueError(
+            f"The 'hover' parameter must have a row for each of the {len(table)} samples, got "
+            f"{len(shown)} rows."
+        )
+    own = {f"column {j}": shown.iloc[:, j].to_numpy() for j in range(shown.shape[1])}
+    for j, (key, name) in enumerate(zip(own, map(name_of, shown.columns), strict=True)):
+        is_new = name not in {"row", *labels.values()}
+        labels[key] = name if is_new else f"{name} (column {j})"
+    return table.assign(**own)
+
+
+def _plotly_symbols() -> list[str]:
+    """Give the markers of categories by plotly's names, as `category_style` has them."""
+    names = dict(zip(MARKERS, _PLOTLY_NAMES, strict=True))
+    styles = [category_style(k, 1.0) for k in range(len(PALETTE) * len(MARKERS))]
+    return [names[style["marker"]] + "-open" * ("facecolors" in style) for style in styles]
 
 
 def _spread(coordinates: np.ndarray) -> np.ndarray:

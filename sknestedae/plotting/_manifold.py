@@ -45,6 +45,7 @@ from ._base import (
     name_of,
     names_of_principal_components,
     picture_size,
+    point_size,
     shorten,
     spread_heights,
     without_structures,
@@ -302,7 +303,7 @@ class ManifoldDisplay:
         inside = ((places >= -0.5) & (places <= grid.ends)).all(axis=1)
         for k in range(grid.n_points):
             ax.plot(k % grid.n_across, k // grid.n_across, "+", color=MISSING_COLOR, zorder=1)
-        size = float(np.clip(3000 / len(places), 6, 24))
+        size = point_size(len(places), 27.0)
         x, y = places[inside].T
         style: dict[str, Any] = {"color": PALETTE[0], "alpha": 0.7, "linewidth": 0, "zorder": 2}
         scatter = ax.scatter(x, y, s=size, **style)

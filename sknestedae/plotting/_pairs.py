@@ -168,8 +168,9 @@ class PairsDisplay:
         size = (3.1, 2.7) if len(shape) == 1 else (3.1, 2.3)
         if n_each == 2 and isinstance(n_cols, Integral):  # an input beside its own pair
             n_cols = max(2, int(n_cols) // 2 * 2)
+        is_tidy = len(shape) == 1 and inputs is None  # an image keeps its frame
         axes = make_axes(
-            ax, n_each * len(rows), n_cols, panel_size=size, layout="constrained"
+            ax, n_each * len(rows), n_cols, panel_size=size, layout="constrained", is_tidy=is_tidy
         ).reshape(len(rows), n_each)
         self.axes_ = axes[:, -1]
         self.input_axes_ = None if inputs is None else axes[:, 0]

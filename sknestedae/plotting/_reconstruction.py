@@ -42,6 +42,7 @@ from ._base import (
     make_axes,
     match_labels,
     name_of,
+    point_size,
     shorten,
     three_digits,
 )
@@ -208,7 +209,15 @@ class ReconstructionDisplay:
         single = (5.6, 3.2) if max(n_axes, default=0) > 1 else (4.8, 4.8)
         if structures.intersection(what for what in chosen if isinstance(what, int)):
             single = (6.4, 5.6)
-        self.axes_ = make_axes(ax, len(chosen), n_cols, single_size=single, layout=layout)
+        self.axes_ = make_axes(
+            ax,
+            len(chosen),
+            n_cols,
+            panel_size=(2.7, 2.9),
+            single_size=single,
+            layout=layout,
+            is_tidy=True,
+        )
         self.figure_ = self.axes_[0].figure
         panels = []
         for axes, what in zip(self.axes_, chosen, strict=True):
@@ -623,14 +632,14 @@ def _draw_numbers(
     limits = (ends[0] - margin, ends[1] + margin)
     style: dict[str, Any] = {"color": "0.4", "linestyle": "--", "linewidth": 1, "zorder": 1}
     (line,) = ax.plot(limits, limits, **combine_styles(style, line_kwargs, Line2D))
-    style = {"s": float(np.clip(4000 / len(x), 6, 20)), "alpha": 0.5, "linewidth": 0}
+    style = {"s": point_size(len(x), 27.0), "alpha": 0.5, "linewidth": 0}
     style = combine_styles({"color": PALETTE[0], **style}, scatter_kwargs, PathCollection)
     points = ax.scatter(x, y, **style)
     behind = f" ({unit})" if unit else ""
     ax.set(xlim=limits, ylim=limits, xlabel=f"True{behind}", ylabel=f"Reconstructed{behind}")
     ax.set_aspect("equal", adjustable="box")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
     metrics = _numeric_metrics(x, y)
     return _Panel(_say_errors(metrics, unit), metrics, points, line)
 

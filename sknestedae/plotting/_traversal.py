@@ -220,7 +220,13 @@ class TraversalDisplay:
         has_arrays = any(isinstance(panel, _ArrayPanel) for panel in panels)
         size, single = ((3.7, 2.7), (7.2, 3.6)) if has_arrays else ((2.9, 2.5), (4.8, 4.8))
         self.axes_ = make_axes(
-            ax, len(panels), n_cols, panel_size=size, single_size=single, layout="constrained"
+            ax,
+            len(panels),
+            n_cols,
+            panel_size=size,
+            single_size=single,
+            layout="constrained",
+            is_tidy=True,
         )
         self.figure_ = self.axes_[0].figure
         self.columns_ = [panel.label for panel in panels]

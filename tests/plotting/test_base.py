@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 from sknestedae.plotting._base import (
     categorical_positions,
@@ -11,6 +12,7 @@ from sknestedae.plotting._base import (
     columns_to_draw,
     count,
     make_axes,
+    point_size,
     with_unit,
 )
 
@@ -96,3 +98,17 @@ def test_panels_are_those_given_or_new_ones():
     assert len({ax.get_gridspec().get_geometry() for ax in made} | {(2, 3)}) == 1
     with pytest.raises(ValueError, match="'n_cols' parameter must be a positive int, got 0"):
         make_axes(None, 2, 0)
+
+
+def test_points_shrink_with_the_root_of_their_number_between_two_limits():
+    assert point_size(1) == point_size(180) == 45
+    assert_allclose(point_size(720), 45 / 2)
+    assert_allclose(point_size(10**6), 5)
+    assert_allclose(point_size(720, 10.0), 5)
+
+
+def test_axes_are_tidy_only_if_asked_for():
+    for is_tidy in (False, True):
+        (ax,) = make_axes(None, 1, 1, is_tidy=is_tidy)
+        visible = [ax.spines[side].get_visible() for side in ("top", "right", "left", "bottom")]
+        assert visible == [not is_tidy, not is_tidy, True, True]

@@ -189,3 +189,13 @@ def test_matplotlib_is_imported_at_use():
     for path in Path(sknestedae.plotting.__file__).parent.glob("*.py"):
         for line in path.read_text(encoding="utf-8").splitlines():
             assert not line.startswith(("import matplotlib", "from matplotlib"))
+
+
+def test_axis_of_a_few_decades_has_plain_numbers():
+    history = pd.DataFrame({"train_loss": [1.7, 0.9, 0.31]}, index=[1, 2, 3])
+    display = HistoryDisplay(history).plot()
+    display.figure_.canvas.draw()
+    low, high = display.ax_.get_ylim()
+    ticks = zip(display.ax_.get_yticks(), display.ax_.get_yticklabels(), strict=True)
+    texts = [label.get_text() for value, label in ticks if low <= value <= high]
+    assert texts == ["0.3", "0.4", "0.6", "0.8", "1"]

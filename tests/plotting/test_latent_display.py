@@ -1,5 +1,7 @@
 """Tests of LatentDisplay: what the artists hold, not how they look."""
 
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -195,10 +197,88 @@ def test_many_categories_differ_in_colour_or_marker():
     Z = np.random.RandomState(0).normal(size=(40, 2))
     display = LatentDisplay.from_latents(Z, color=color, max_categories=40)
     looks = {
-        (tuple(s.get_facecolor()[0]), s.get_paths()[0].vertices.tobytes())
+        (
+            tuple(s.get_edgecolor()[0]),
+            len(s.get_facecolor()),  # none of a hollow one
+            s.get_paths()[0].vertices.tobytes(),
+        )
         for s in display.scatters_
     }
     assert len(looks) == 40
+
+
+def test_classes_of_one_colour_differ_in_marker_and_in_being_filled():
+    color = [f"{k:02d}" for k in range(14)]
+    Z = np.random.RandomState(0).normal(size=(14, 2))
+    display = LatentDisplay.from_latents(Z, color=color, max_categories=14)
+    for first, second in zip(display.scatters_[:7], display.scatters_[7:], strict=True):
+        assert_array_equal(first.get_edgecolor(), second.get_edgecolor())
+        assert (len(first.get_facecolor()), len(second.get_facecolor())) == (1, 0)
+        vertices = (s.get_paths()[0].vertices for s in (first, second))
+        assert not np.array_equal(*vertices)
+
+
+@pytest.mark.parametrize("name", ["c", "color"])
+def test_one_colour_of_the_user_fills_all_classes(name):
+    color = [f"{k:02d}" for k in range(9)]
+    display = LatentDisplay.from_latents(np.zeros((9, 2)), color=color, scatter_kwargs={name: "r"})
+    for scatter in display.scatters_:
+        assert_allclose(scatter.get_facecolor()[0, :3], [1, 0, 0])
+        assert_allclose(scatter.get_edgecolor()[0, :3], [1, 0, 0])
+
+
+def test_axes_of_a_user_keep_their_frame():
+    _, ax = plt.subplots()
+    LatentDisplay.from_latents(np.eye(3), ax=ax)
+    assert all(spine.get_visible() for spine in ax.spines.values())
+    made = LatentDisplay.from_latents(np.eye(3)).ax_
+    assert not made.spines["top"].get_visible()
+
+
+def test_interactive_figure_has_the_points_and_looks_of_the_plain_one():
+    pytest.importorskip("plotly")
+    color = np.array([f"{k:02d}" for k in np.arange(30) % 9], dtype=object)
+    color[3] = None
+    Z = np.random.RandomState(0).normal(size=(30, 2))
+    display = LatentDisplay.from_latents(Z, color=color)
+    traces = display.to_plotly().data
+    # samples that were not measured are the last trace, and the first artist that is drawn
+    handles = [text.get_text() for text in display.legend_.get_texts()]
+    assert [trace.name for trace in traces] == handles
+    plain = {scatter.get_label(): scatter for scatter in display.scatters_}
+    for trace in traces:
+        scatter = plain[trace.name]
+        assert_allclose(np.column_stack([trace.x, trace.y]), scatter.get_offsets())
+        is_hollow = len(scatter.get_facecolor()) == 0
+        assert trace.marker.symbol.endswith("-open") == is_hollow
+        if trace.name != "not measured":
+            assert_allclose(to_rgba(trace.marker.color)[:3], scatter.get_edgecolor()[0, :3])
+
+
+def test_interactive_figure_shows_rows_under_the_pointer():
+    pytest.importorskip("plotly")
+    Z, numbers = np.arange(6.0).reshape(3, 2), [0.5, np.nan, 2.5]
+    display = LatentDisplay(Z, color=numbers, color_label="gap", color_unit="eV")
+    # labels that figures use themselves, and one twice
+    table = pd.DataFrame([[1, 2, "p"], [3, 4, "q"], [5, 6, "r"]], columns=["x", "x", ("a", "b")])
+    figure = display.to_plotly(table)
+    measured, missing = figure.data
+    assert measured.customdata.tolist() == [[0, 1, 2, "p"], [2, 5, 6, "r"]]
+    assert missing.customdata.tolist() == [[1, 3, 4, "q"]]
+    for name in ("x (column 0)=%{customdata[1]}", "x (column 1)=%{customdata[2]}"):
+        assert name in measured.hovertemplate
+    assert "a: b=%{customdata[3]}" in measured.hovertemplate
+    assert figure.layout.coloraxis.colorbar.title.text == "gap (eV)"
+    assert_array_equal(measured.marker.color, [0.5, 2.5])
+    with pytest.raises(ValueError, match="'hover' parameter must have a row for each of the 3 sa"):
+        display.to_plotly(table[:2])
+
+
+def test_interactive_figure_names_the_missing_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.express", None)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    with pytest.raises(ImportError, match=r"to_plotly needs the package 'plotly'.*interactive"):
+        LatentDisplay(np.eye(2)).to_plotly()
 
 
 @pytest.mark.parametrize("missing", [np.nan, None, pd.NA], ids=["NaN", "None", "NA"])
