@@ -412,8 +412,8 @@ print("True efficiency of the six devices (%)\n")
 print(summary.agg(["mean", "min", "max"]).T.round(1).to_string())
 
 # %%
-# On average, both lists are far better than the best device so far; not each of their devices has to
-# be. One run tells little about which of two good lists is better: the :doc:`benchmarks
+# On average, both lists are far better than the best device so far; not each of their devices has
+# to be. One run tells little about which of two good lists is better: the :doc:`benchmarks
 # </benchmarks>` repeat such searches.
 #
 # Now build the six, add their rows to the file, and run the page again. To learn from each round
