@@ -87,6 +87,7 @@ def summary(estimator):
     >>> layers = summary(sae.fit(X, y))
     >>> print(layers[["part", "type", "output_shape", "n_parameters"]].rename_axis(None))
                                part    type output_shape  n_parameters
+    block_encoders.table    encoder    Clip         (4,)             0
     encoder.0               encoder  Linear         (5,)            25
     encoder.1               encoder    SiLU         (5,)             0
     encoder.2               encoder  Linear         (2,)            12
