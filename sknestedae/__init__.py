@@ -1,8 +1,9 @@
 """Nested autoencoders for data at several scales, as scikit-learn estimators."""
 
+from ._estimators._classifier import SupervisedAutoencoderClassifier
 from ._estimators._dual import DualAutoencoder, DualAutoencoderClassifier
 from ._estimators._nested import NestedAutoencoder
-from ._estimators._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._estimators._supervised import SupervisedAutoencoder
 from ._export import export_encoder
 from ._report import report
 from ._show_versions import show_versions

@@ -144,6 +144,7 @@ ORDER = {
         "_parameters",
         "_base",
         "_supervised",
+        "_classifier",
         "_dual_base",
         "_dual",
         "_unwrap",

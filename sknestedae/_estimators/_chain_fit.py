@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 
 from .._tables._staged import StagedTable, StageTargets
 from ._base import BaseSupervisedAutoencoder
+from ._classifier import SupervisedAutoencoderClassifier
 from ._ensemble import strata_of
 from ._fitted import fitted_part
 from ._out_of_fold import learn_out_of_fold
@@ -35,7 +36,7 @@ from ._stages import (
     reads_kinds,
     set_stage_params,
 )
-from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._supervised import SupervisedAutoencoder
 from ._validation import own_blocks
 
 

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from .._ambient import isolated
 from .._persistence import public
+from ._classifier import SupervisedAutoencoderClassifier
 from ._dual_base import DualMixin, check_no_kind
-from ._supervised import SupervisedAutoencoder, SupervisedAutoencoderClassifier
+from ._supervised import SupervisedAutoencoder
 from ._torch_words import names_instead
 
 
