@@ -90,7 +90,7 @@ ORDER = {
         "_convolution",
         "_rotation",
     ],
-    "_gaussian_process": ["_kernel", "_evidence", "_process", "_differentiable"],
+    "_gaussian_process": ["_threads", "_kernel", "_evidence", "_process", "_differentiable"],
     "blocks": [
         "_losses",
         "_slopes",

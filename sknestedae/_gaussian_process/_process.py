@@ -20,9 +20,13 @@ from ._evidence import (
     prior_of,
 )
 from ._kernel import CENTRES, Hyperparameters, covariance, variance
+from ._threads import one_blas_thread
 
 # Entries of the kernel matrix that are in memory at once in a prediction: 32 MB.
 MAX_ENTRIES = 2**22
+# With fewer rows a fit takes one thread: several save little, and on a shared machine they wait
+# for each other, twenty times longer than one of them works.
+WORTH_THREADS = 1000
 # A target whose spread is below this share of its size is constant: the rest is rounding.
 LEAST_SPREAD = 1e-9
 
@@ -170,13 +174,15 @@ class GaussianProcess:
         def found(own: DistinctRows, parameters: Hyperparameters) -> tuple[np.ndarray, float]:
             return precisions(own, covariance(own.X, own.X, widths, parameters), parameters.noise)
 
-        searched = standardised(searched, centre, offset, scale)
-        parameters = most_probable(standardised(first, centre, offset, scale), widths)
-        # outliers that count as much as other rows make all noise large: once more without them
-        of_searched, _ = found(searched, parameters)
-        searched = searched.with_precisions(of_searched)
-        parameters = most_probable(searched, widths, parameters, with_relevances=True)
-        of_rows, spread = found(standardised(rows, centre, offset, scale), parameters)
+        with one_blas_thread():  # hundreds of steps with matrices of a few hundred rows
+            searched = standardised(searched, centre, offset, scale)
+            parameters = most_probable(standardised(first, centre, offset, scale), widths)
+            # outliers that count as much as other rows make all noise large: once more without
+            of_searched, _ = found(searched, parameters)
+            searched = searched.with_precisions(of_searched)
+            parameters = most_probable(searched, widths, parameters, with_relevances=True)
+        with one_blas_thread(len(rows.y) < WORTH_THREADS):
+            of_rows, spread = found(standardised(rows, centre, offset, scale), parameters)
         return cls(rows, widths, parameters, centre, offset, scale, of_rows, spread)
 
     def given(self, rows: DistinctRows, precisions: np.ndarray | None = None) -> GaussianProcess:
@@ -261,8 +267,9 @@ class GaussianProcess:
         LeaveOneOut
             With arrays of shape (n_rows,).
         """
-        error = self.scale * self.coefficients / diagonal_of_inverse(self._factor)
-        return LeaveOneOut(error, self.rows.weight)
+        with one_blas_thread(len(self.rows.y) < WORTH_THREADS):
+            of_inverse = diagonal_of_inverse(self._factor)
+        return LeaveOneOut(self.scale * self.coefficients / of_inverse, self.rows.weight)
 
     def leave_one_out_score(self) -> float:
         """Compute R² of the leave-one-out predictions, over all rows with their weights.
@@ -306,9 +313,10 @@ class GaussianProcess:
 
     @cached_property
     def _factor(self) -> np.ndarray:
-        K = covariance(self.inputs, self.inputs, self.widths, self.parameters)
-        K.flat[:: len(K) + 1] += self.parameters.noise / (self.rows.weight * self.precisions)
-        return factor(K)
+        with one_blas_thread(len(self.inputs) < WORTH_THREADS):
+            K = covariance(self.inputs, self.inputs, self.widths, self.parameters)
+            K.flat[:: len(K) + 1] += self.parameters.noise / (self.rows.weight * self.precisions)
+            return factor(K)
 
     def _in_parts(self, X: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Compute a value for each row, some rows at a time, so that memory is bounded."""

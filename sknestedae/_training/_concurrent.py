@@ -19,6 +19,7 @@ import torch
 from sklearn import config_context, get_config
 
 from .._ambient import let_go
+from .._gaussian_process._threads import one_blas_thread
 from .._layers._device import holds_generators
 from .._networks._batch import Batch
 from .._notices import Notices, current
@@ -164,7 +165,8 @@ def run_concurrently(
                 n_bytes = 0.0
                 while waiting and n_bytes <= working_memory * 2**20 and len(ready) < _MOST_TASKS:
                     task = waiting.popleft()
-                    task.resume()
+                    with one_blas_thread():  # a task's own thread may not set it
+                        task.resume()
                     if not task.jobs:
                         continue
                     ready.append(task)

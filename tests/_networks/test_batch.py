@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from cases.training import numbered_rows
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sknestedae._networks._batch import Batch, Subset
 from sknestedae._tables._layout import Encoded, Ragged
@@ -24,6 +25,21 @@ def test_rows_of_a_batch_keep_what_belongs_to_them(rows):
     assert len(part) == len(part.target)
     for taken, tensor in zip(part.tensors(), whole.tensors(), strict=True):
         assert torch.equal(taken, tensor[rows])
+
+
+def test_rows_are_taken_by_what_needs_no_threads():
+    """An index in brackets starts all threads in each epoch, for a few hundred rows."""
+    names = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            names.append(func.name())
+            return func(*args, **(kwargs or {}))
+
+    whole = numbered_rows(incomplete=True, weights=True)
+    with Watch():
+        whole[torch.tensor([7, 0, 7])]
+    assert set(names) == {"aten::index_select"}
 
 
 @pytest.mark.parametrize("weights", [False, True])
