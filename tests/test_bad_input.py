@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from cases.supervised import TINY, mixed_table, regression
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 
@@ -159,6 +160,17 @@ def test_array_of_words():
     X, y = mixed_table()
     with pytest.raises(ValueError, match=r"could not convert.*name its categorical columns"):
         SupervisedAutoencoder(**TINY).fit(X.to_numpy(), y)
+
+
+def test_a_frame_that_bagging_made_an_array_of():
+    """The message tells what happened, and what it advises works."""
+    X, y = mixed_table()
+    with pytest.raises(ValueError, match="BaggingRegressor, make an array"):
+        BaggingRegressor(SupervisedAutoencoder(**TINY), n_estimators=1).fit(X, y)
+    words = [k for k, name in enumerate(X) if not pd.api.types.is_numeric_dtype(X[name])]
+    sae = SupervisedAutoencoder(**TINY, categorical_features=words)
+    bag = BaggingRegressor(sae, n_estimators=1, random_state=0).fit(X, y)
+    assert np.isfinite(bag.predict(X)).all()
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

@@ -249,7 +249,10 @@ def check_table(
             if "could not convert" not in str(error):
                 raise
             _refuse_words_beside_structures(X)
-            advice = "name its categorical columns in categorical_features, or pass a DataFrame"
+            advice = (
+                "name its categorical columns in categorical_features, by position, or pass a "
+                "DataFrame. (Some estimators, such as BaggingRegressor, make an array of one)"
+            )
             if _has_atoms(estimator.blocks):
                 advice = f"words are no structures of atoms. {STRUCTURE_OF_A_WORD}"
             elif not reset:

@@ -281,9 +281,13 @@ def read_task(estimator: Any, X: Any, y: Any, groups: Any, units: Mapping[Hashab
 
 def _check_fitted(estimator: Any) -> None:
     """Refuse an estimator that is not fitted; of a pipeline, one whose last step is not."""
+    message = (
+        "The 'estimator' parameter must be fitted, got a %(name)s that is not: the report is "
+        "about this model, beside clones of it that are fitted in folds. Call 'fit' first."
+    )
     if isinstance(estimator, Pipeline) and len(estimator):
-        check_is_fitted(estimator[-1])
-    check_is_fitted(estimator)
+        check_is_fitted(estimator[-1], msg=message)
+    check_is_fitted(estimator, msg=message)
 
 
 def _has_search(model: Any) -> bool:

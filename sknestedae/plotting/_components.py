@@ -264,11 +264,7 @@ class ComponentsDisplay:
         check_has(estimator, ["fit", "score", "get_params"], caller)
         check_one_table(X, caller, "Make one table of them with stack_scales.")
         numbers = _check_numbers(n_components).tolist()
-        if param not in estimator.get_params():
-            raise ValueError(
-                f"The 'param' parameter must be one of the parameters of the "
-                f"{type(estimator).__name__}, got {param!r}."
-            )
+        _check_param(param, estimator)
         scorers = _check_scoring(scoring, y)
         estimator = _with_networks(estimator)
         beta = param.removesuffix("n_components") + "beta"
@@ -397,6 +393,19 @@ def _with_networks(estimator: Any) -> Any:
         and value == "auto"
     }
     return clone(estimator).set_params(**changed)
+
+
+def _check_param(param: str, estimator: Any) -> None:
+    """Refuse a name that is no parameter; name parameters of steps or stages that end alike."""
+    names = estimator.get_params()
+    if param in names:
+        return
+    alike = sorted(name for name in names if name.endswith(f"__{param.split('__')[-1]}"))
+    hint = f" Try {' or '.join(map(repr, alike))}." if alike else ""
+    raise ValueError(
+        f"The 'param' parameter must be one of the parameters of the "
+        f"{type(estimator).__name__}, got {param!r}.{hint}"
+    )
 
 
 def _check_numbers(numbers: Iterable[Any]) -> np.ndarray:

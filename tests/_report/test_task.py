@@ -149,9 +149,9 @@ def test_categories_that_are_numbers(X, y):
 
 
 def test_errors_of_estimators(sae, X, y):
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="'estimator' parameter must be fitted, got a Super"):
         report(SupervisedAutoencoder(), X, y)
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="'estimator' parameter must be fitted, got a Super"):
         report(make_pipeline(StandardScaler(), SupervisedAutoencoder()), X, y)
     line = LinearRegression().fit(X[["energy"]], y)
     with pytest.raises(TypeError, match=r"'estimator' parameter .* got LinearRegression"):

@@ -232,6 +232,13 @@ def test_errors_say_what_is_wrong(sae, Xy, parameters, error, message):
         ComponentsDisplay.from_estimator(sae, *Xy, **{"n_components": [1, 2], **parameters})
 
 
+def test_the_error_of_a_pipeline_names_the_parameter_of_its_step(sae, Xy):
+    model = make_pipeline(StandardScaler(), sae)
+    with pytest.raises(ValueError, match=r"'n_components'. Try '(\w+)'\.$") as caught:
+        ComponentsDisplay.from_estimator(model, *Xy, n_components=[1, 2])
+    assert str(caught.value).split("'")[-2] == "supervisedautoencoder__n_components"
+
+
 def test_errors_of_searches_and_scores(sae, search):
     with pytest.raises(TypeError, match="must have cv_results_ and n_splits_"):
         ComponentsDisplay.from_search(sae)
