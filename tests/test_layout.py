@@ -124,6 +124,7 @@ ORDER = {
         "_objective",
         "_closed_form",
         "_adam",
+        "_threads",
         "_net",
         "_job",
         "_vectorized_batches",

@@ -25,6 +25,7 @@ from ._callbacks import OWN_CALLBACKS, StopTraining
 from ._closed_form import ClosedForm, Unsupported
 from ._data import CHUNK_ROWS, TensorIterator
 from ._schedules import warmth
+from ._threads import is_worth_threads, one_torch_thread
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -196,7 +197,10 @@ class AutoencoderNet(NeuralNet):
         self._closed_form = self._make_closed_form()
         try:
             # other threads may train, too, unless torch's generators are needed
-            with forked_rng(self.device) if self._draws_from_torch else nullcontext():
+            with (
+                forked_rng(self.device) if self._draws_from_torch else nullcontext(),
+                one_torch_thread(not is_worth_threads(self.module_, self.batch_size)),
+            ):
                 self.fit_loop((train, valid), epochs=max_iter)
         except StopTraining:
             pass

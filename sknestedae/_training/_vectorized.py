@@ -22,6 +22,7 @@ from .._ambient import isolated
 from .._layers._bounds import Bounded
 from .._networks._autoencoder import AutoencoderModule
 from ._job import TrainingJob
+from ._threads import is_worth_threads, one_torch_thread
 from ._vectorized_training import VectorizedTraining
 
 _LOG = logging.getLogger("sknestedae")
@@ -99,8 +100,11 @@ def _train_part(jobs: Sequence[TrainingJob]) -> None:
         stack = None
         try:
             stack = VectorizedTraining(jobs)
-            stack.probe()
-            stack.train()
+            net = jobs[0].net
+            is_large = is_worth_threads(net.module_, net.batch_size, len(jobs))
+            with one_torch_thread(not is_large):
+                stack.probe()
+                stack.train()
             return
         except Exception as error:  # a user's module may do anything
             jobs = jobs if stack is None else stack.jobs  # those that have not ended yet
