@@ -165,7 +165,7 @@ def test_array_of_words():
 def test_a_frame_that_bagging_made_an_array_of():
     """The message tells what happened, and what it advises works."""
     X, y = mixed_table()
-    with pytest.raises(ValueError, match="BaggingRegressor, make an array"):
+    with pytest.raises(ValueError, match="BaggingRegressor and other estimators make an array"):
         BaggingRegressor(SupervisedAutoencoder(**TINY), n_estimators=1).fit(X, y)
     words = [k for k, name in enumerate(X) if not pd.api.types.is_numeric_dtype(X[name])]
     sae = SupervisedAutoencoder(**TINY, categorical_features=words)

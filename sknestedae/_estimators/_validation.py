@@ -251,7 +251,7 @@ def check_table(
             _refuse_words_beside_structures(X)
             advice = (
                 "name its categorical columns in categorical_features, by position, or pass a "
-                "DataFrame. (Some estimators, such as BaggingRegressor, make an array of one)"
+                "DataFrame; BaggingRegressor and other estimators make an array of one"
             )
             if _has_atoms(estimator.blocks):
                 advice = f"words are no structures of atoms. {STRUCTURE_OF_A_WORD}"
