@@ -18,6 +18,7 @@ from .._estimators._differentiable import DifferentiableChain
 from .._estimators._nested import NestedAutoencoder
 from .._tables._codec import TabularCodec
 from .._tables._input import ArrayKind, table_kind
+from .._training._threads import one_torch_thread
 from ..exceptions import NoTargetError, OutsideDomainWarning, ToleranceWarning
 from ._candidates import Candidates, embed
 from ._choice import choose
@@ -212,8 +213,10 @@ def propose(
     known = Candidates.from_table(frame, columns)
     problem = SearchProblem(chain.members(), constraints, objectives, known, domain_weight)
     _check_spread(problem)
-    found, losses = problem.search(max(_STARTS * n_candidates, _MIN_STARTS), rng)
-    chosen = choose(found, losses, known, problem, n_candidates)
+    # hundreds of steps with few candidates, in which threads would wait for each other
+    with one_torch_thread(not problem.columns.arrays):
+        found, losses = problem.search(max(_STARTS * n_candidates, _MIN_STARTS), rng)
+        chosen = choose(found, losses, known, problem, n_candidates)
     found = found.take(chosen)
     rows_of_libraries = {k: v for own in constraints.libraries for k, v in own.arrays.items()}
     table = found.to_table(frame, columns, rows_of_libraries)

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from cases.design import (
     ARRAYS,
     N_CHANNELS,
@@ -29,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sknestedae import NestedAutoencoder, SupervisedAutoencoder, stack_kinds, stack_scales
 from sknestedae._estimators._fitted import fitted_part
 from sknestedae.blocks import DenseBlock
-from sknestedae.design import Design, propose
+from sknestedae.design import Design, _design, propose
 from sknestedae.design._design import _sort
 from sknestedae.exceptions import NoTargetError, OutsideDomainWarning, ToleranceWarning
 
@@ -55,6 +56,26 @@ def quietly(*args, **kwargs):
         warnings.simplefilter("ignore", ToleranceWarning)
         warnings.simplefilter("ignore", OutsideDomainWarning)
         return propose(*args, random_state=0, **kwargs)
+
+
+def test_a_search_of_numbers_takes_one_thread(monkeypatch):
+    """Its steps are small; on a busy machine two threads took ten times longer."""
+    search, seen = _design.SearchProblem.search, []
+
+    def watched(self, *args):
+        seen.append(torch.get_num_threads())
+        return search(self, *args)
+
+    monkeypatch.setattr(_design.SearchProblem, "search", watched)
+    sae, X, _ = linear(n_rows=20)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        quietly(sae, X, "max", n_candidates=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
 
 
 # ---------------------------------------------------------------------------------------------
