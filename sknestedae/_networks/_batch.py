@@ -23,7 +23,7 @@ def take_rows(tensor: Tensor, rows: int | slice | list[int] | Tensor) -> Tensor:
     ``index_select`` does with so few rows is done by one thread.
     """
     if isinstance(rows, Tensor) and rows.dtype == torch.int64 and rows.ndim == 1:
-        return tensor.index_select(0, rows)
+        return tensor.index_select(0, rows.to(tensor.device))
     return tensor[rows]
 
 
