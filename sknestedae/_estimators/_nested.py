@@ -345,8 +345,8 @@ default=None
             Only with ``return_std=True``, as
             :meth:`SupervisedAutoencoder.predict` gives it: of Gaussian processes that of a new
             measurement, with what the predictions that are passed on may be wrong by; of an
-            ensemble, that of the members' predictions; of a class, of its probability. NaN where
-            one network predicts, beside a stage with a Gaussian process.
+            ensemble of networks, that of the members' predictions; of a class, of its probability.
+            NaN where one network predicts, beside a stage with a Gaussian process.
 
         Raises
         ------
