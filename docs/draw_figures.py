@@ -1,4 +1,4 @@
-"""Draw the pictures of the start page and of the page on choosing: python docs/draw_figures.py."""
+"""Draw the pictures of the guide that are no example's: python docs/draw_figures.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
@@ -168,6 +169,60 @@ def draw_choice() -> None:
     plt.close(ax.figure)
 
 
+def draw_sample(ax: Axes, x: float) -> None:
+    """Draw an image, a spectrum and a row of numbers below each other, around x."""
+    grid = np.linspace(-1, 1, 16)
+    image = sum(
+        np.exp(-((grid[:, None] - row) ** 2 + (grid - column) ** 2) / 0.08)
+        for row, column in [(-0.25, -0.3), (0.3, 0.25)]
+    )
+    ax.imshow(image, extent=(x - 0.4, x + 0.4, 2.55, 3.35), cmap="Blues", aspect="auto")
+    energy = np.linspace(0, 1, 80)
+    curve = np.exp(-(((energy - 0.35) / 0.08) ** 2)) + 0.5 * np.exp(-(((energy - 0.7) / 0.1) ** 2))
+    ax.plot(x - 0.4 + 0.8 * energy, 1.55 + 0.65 * curve, color=DARK_ORANGE, linewidth=1.5)
+    ax.plot([x - 0.4, x + 0.4], [1.55, 1.55], color=GREY, linewidth=0.8)
+    table(ax, x - 0.4, 0.9, 1, [GREEN] * 4, 0.2)
+
+
+def draw_kinds() -> None:
+    """Draw three kinds of data, an encoder and a decoder for each, and the latents they share."""
+    ax = new_page(7.6, 4.1)
+    rows = [("image", 2.95, BLUE), ("spectrum", 1.85, ORANGE), ("numbers", 0.82, GREEN)]
+    middle = 1.85
+    for side, x in [("encoder", 1.05), ("decoder", 6.55)]:
+        draw_sample(ax, x)
+        sign = 1 if side == "encoder" else -1
+        for _, y, color in rows:
+            box(ax, x + sign * 1.28, y, side, color, 0.9)
+            near, far = x + sign * 0.47, x + sign * 0.8
+            inner, latents = x + sign * 1.76, x + sign * 2.6
+            ends = [((near, y), (far, y)), ((inner, y), (latents, middle + (y - middle) * 0.25))]
+            for start, end in ends:
+                arrow(ax, *((start, end) if sign == 1 else (end, start)))
+    for name, y, _ in rows:
+        write(ax, 0.32, y, name, color=GREY, rotation=90)
+    for k in range(5):
+        spot = Rectangle((3.71, middle - 0.42 + 0.17 * k), 0.18, 0.15)
+        ax.add_patch(spot)
+        spot.set(facecolor=PURPLE, edgecolor="none")
+    write(ax, 3.8, middle - 0.62, "latents", color=DARK_PURPLE, fontweight="bold")
+    arrow(ax, (3.8, middle + 0.5), (3.8, 3.35), color=ORANGE, linewidth=2)
+    box(ax, 3.8, 3.55, "prediction of the target", ORANGE, 1.9)
+    write(ax, 1.05, 3.85, "A row, as it was measured", fontweight="bold")
+    write(ax, 6.55, 3.85, "A row, as it is decoded", fontweight="bold")
+    write(
+        ax,
+        3.8,
+        0.2,
+        "A row that lacks a kind gets it from the latents of the others.",
+        color=GREY,
+    )
+    ax.set(xlim=(0, 7.6), ylim=(0, 4.1))
+    ax.figure.savefig(FOLDER / "kinds.png", dpi=DPI)
+    plt.close(ax.figure)
+
+
 if __name__ == "__main__":
     draw_chain()
     draw_choice()
+    draw_kinds()
