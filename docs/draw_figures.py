@@ -222,7 +222,42 @@ def draw_kinds() -> None:
     plt.close(ax.figure)
 
 
+def draw_block() -> None:
+    """Draw the way of a row through codec, encoder and decoder, and where errors are computed."""
+    ax = new_page(7.6, 3.3)
+    left, middle, right = 1.05, 3.05, 5.3
+    top, bottom = 2.55, 0.95
+    box(ax, left, top, "columns\nof the table", GREY, 1.3)
+    box(ax, middle, top, "values,\nscaled numbers", GREY, 1.35)
+    box(ax, right, top, "features", GREY, 1.1)
+    box(ax, left, bottom, "columns,\nas decoded", GREY, 1.3)
+    box(ax, middle, bottom, "values,\nas decoded", GREY, 1.35)
+    box(ax, right, bottom, "outputs of the\ncommon decoder", GREY, 1.45)
+    box(ax, 7.0, (top + bottom) / 2, "latents", PURPLE, 0.9)
+    for y, back, names in [
+        (top, False, ("codec\nencode", "encoder")),
+        (bottom, True, ("codec\ndecode", "decoder")),
+    ]:
+        inner = [(left + 0.68, middle - 0.7), (middle + 0.7, right - (0.75 if back else 0.58))]
+        for (start, end), name, color in zip(inner, names, (BLUE, PURPLE), strict=True):
+            ends = ((end, y), (start, y)) if back else ((start, y), (end, y))
+            arrow(ax, *ends, color=color, linewidth=2)
+            style = {"color": color if color == BLUE else DARK_PURPLE, "linespacing": 1.1}
+            write(ax, (start + end) / 2, y + 0.32, name, **style)
+    arrow(ax, (right + 0.58, top), (6.95, (top + bottom) / 2 + 0.2))
+    arrow(ax, (6.95, (top + bottom) / 2 - 0.2), (right + 0.76, bottom))
+    half = height_of("\n") / 2
+    ends = ((middle, top - half - 0.02), (middle, bottom + half + 0.02))
+    arrow(ax, *ends, arrowstyle="<|-|>", color=ORANGE)
+    write(ax, middle + 0.1, (top + bottom) / 2, "errors", ha="left", color=DARK_ORANGE)
+    write(ax, 0.4, 3.1, "Input", ha="left", fontweight="bold")
+    write(ax, 0.4, 0.3, "Reconstruction", ha="left", fontweight="bold")
+    ax.figure.savefig(FOLDER / "block.png", dpi=DPI)
+    plt.close(ax.figure)
+
+
 if __name__ == "__main__":
     draw_chain()
     draw_choice()
     draw_kinds()
+    draw_block()
