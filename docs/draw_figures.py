@@ -13,6 +13,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon, Rectangle
 
+from sknestedae.datasets import (
+    load_solar_cells,
+    make_crystals,
+    make_nanoparticle_clusters,
+    nested_functions,
+    solar_cell_formula,
+)
+
 FOLDER = Path(__file__).parent / "_static"
 # Okabe and Ito's colours, which colour-blind readers tell apart.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#5A5A5A"
@@ -256,8 +264,43 @@ def draw_block() -> None:
     plt.close(ax.figure)
 
 
+def draw_datasets() -> None:
+    """Draw one row, or all, of each generated data set of the page on data sets."""
+    figure, axes = plt.subplots(1, 5, figsize=(7.6, 1.9), layout="constrained")
+    cells = load_solar_cells()
+    gaps = solar_cell_formula(cells.devices)["gap"]
+    axes[0].scatter(gaps, cells.efficiency, s=6, color=BLUE, linewidth=0, alpha=0.7)
+    axes[0].set(title="solar cells", xlabel="band gap (eV)", ylabel="efficiency (%)")
+    clusters = make_nanoparticle_clusters(10, random_state=0)
+    row = int(np.argmax(clusters.n_particles))
+    axes[1].imshow(clusters.images[row], cmap="Blues")
+    axes[1].set(title="cluster, image", xticks=[], yticks=[])
+    axes[2].plot(clusters.energies, clusters.spectra[row], color=DARK_ORANGE, linewidth=1.2)
+    axes[2].set(title="its spectrum", xlabel="energy (eV)", yticks=[])
+    crystals = make_crystals(50, random_state=0)
+    structure, parts = crystals.data["structure"].iloc[3], crystals.atom_spectra[3]
+    axes[3].fill_between(crystals.frequencies, parts.mean(axis=0), color="0.85")
+    for symbol, part, color in zip(structure.symbols, parts, (PURPLE, GREEN), strict=True):
+        axes[3].plot(crystals.frequencies, part / 2, color=color, linewidth=1.2, label=symbol)
+    axes[3].legend(fontsize=6, frameon=False)
+    axes[3].set(title=f"crystal {structure.symbols}", xlabel="wave number (cm⁻¹)", yticks=[])
+    first, second = np.meshgrid(np.linspace(0.01, 5, 60), np.linspace(2, 5, 60))
+    z = np.column_stack([first.ravel(), second.ravel(), *np.ones((3, first.size))])
+    f2 = nested_functions(z)[:, 1].reshape(first.shape)
+    axes[4].contourf(first, second, f2, 12, cmap="viridis")
+    axes[4].set(title="nested function", xlabel="$z_1$", ylabel="$z_2$")
+    for ax in axes:
+        ax.title.set_fontsize(8)
+        ax.tick_params(labelsize=6, length=2)
+        ax.xaxis.label.set_fontsize(7)
+        ax.yaxis.label.set_fontsize(7)
+    figure.savefig(FOLDER / "datasets.png", dpi=DPI)
+    plt.close(figure)
+
+
 if __name__ == "__main__":
     draw_chain()
     draw_choice()
     draw_kinds()
     draw_block()
+    draw_datasets()
