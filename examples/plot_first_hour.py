@@ -37,8 +37,8 @@ devices = pd.read_csv(devices_file, sep=";")
 devices
 
 # %%
-# 2. What is wrong with them?
-# ---------------------------
+# 2. Look for faults in the files
+# -------------------------------
 # Fit a small estimator to each table as it is, and read its warnings. They name the columns that
 # would be misread, and each says what to do. Here we print where each of them begins.
 

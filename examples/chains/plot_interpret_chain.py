@@ -1,11 +1,12 @@
 """
-================================================
-Interpret a chain: what drives a gap, and a cell
-================================================
+========================================================
+Feature importance in a chain: band gaps and solar cells
+========================================================
 
-A chain has learnt the band gaps of crystals and the efficiencies of solar cells. What of an ion
-decides the gap? We ask in two ways, which agree. Does the same decide the efficiency? Here the
-answer hangs on what a cell is compared with. In the end we walk along a latent.
+A chain has learnt the band gaps of crystals and the efficiencies of solar cells. Which properties
+of the ions drive the gap? Permutation importance and integrated gradients agree. Do the same ones
+drive the efficiency? The answer depends on the baseline of a cell. In the end we walk along a
+latent.
 """
 
 # %%

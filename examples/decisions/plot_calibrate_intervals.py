@@ -1,11 +1,11 @@
 """
-=======================================
-Calibrate intervals by what will be new
-=======================================
+==============================================
+Prediction intervals for new groups of samples
+==============================================
 
-How far is a predicted band gap from the true one? MAPIE turns the errors of models on rows that
-they did not learn from into intervals that hold nine true values in ten. But which rows? We
-calibrate by single crystals and by metals, and look at crystals of metals that are new.
+How far is a predicted band gap from the true one? MAPIE makes intervals that hold nine true
+values in ten, from the errors of models on held-out rows. Which rows should be held out? We hold
+out single crystals or all crystals of a metal, and look at crystals of metals that are new.
 """
 
 # %%
@@ -181,7 +181,7 @@ plt.show()
 # %%
 # Intervals that are calibrated by crystals promise too much of new metals, as the first table
 # says; those that are calibrated by metals keep what they promise, or nearly so, and are wider:
-# that is what is known of a new metal. So calibrate by what will be new. The score adds what no
+# no more is known of a new metal. So calibrate by what will be new. The score adds what no
 # interval tells: whether a crystal is one of those that the model can speak of. It does not notice
 # all that have tin; the lines above say how many, and how large their errors are. See
 # :ref:`uncertainty` for tables of other kinds, and :doc:`the benchmarks </benchmarks>` for more

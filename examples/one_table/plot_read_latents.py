@@ -1,7 +1,7 @@
 """
-=====================================================
-Read the latents of a mixed table with missing values
-=====================================================
+============================================
+Latents of a mixed table with missing values
+============================================
 
 A table of solar cells: numbers that describe the crystal, two categories that name the layers
 around it, and an efficiency to predict. We take every tenth number away, fit two latents, and look

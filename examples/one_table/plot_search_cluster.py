@@ -1,7 +1,7 @@
 """
-==========================
-Search on several machines
-==========================
+=========================================
+Hyperparameter search on several machines
+=========================================
 
 A search trains many networks, and none of them needs to know of the others. So they can be shared
 among the workers of a cluster. Each worker here takes one part of the search, and trains the

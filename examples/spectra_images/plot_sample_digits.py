@@ -145,8 +145,8 @@ print(table.to_string(float_format="{:.2f}".format))
 draw([models[beta].inverse_transform(Z[:12]) for beta in betas], [f"beta={b}" for b in betas])
 
 # %%
-# - With ``beta=None`` the latents spread far wider than N(0, 1). What is drawn from it lies near
-#   their middle, and decodes to a grey blot. The reader finds a digit in a third of the blots,
+# - With ``beta=None`` the latents spread far wider than N(0, 1). Samples from it lie near
+#   their middle, and decode to grey blots. The reader finds a digit in a third of the blots,
 #   and 98 % of these digits are an 8.
 # - With ``beta=0.01`` the strokes are dark, but nearly all readable samples are an 8 again: the
 #   latents are still spread too wide.

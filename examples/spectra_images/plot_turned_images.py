@@ -1,10 +1,10 @@
 """
-=======================================
-Shapes, whatever way they were turned
-=======================================
+====================================
+Rotation-invariant latents of images
+====================================
 
-Particles lie on a support as they fell. Of an image of one, the angle is the first thing that an
-autoencoder learns, although it is the least interesting. With ``invariance="rotation"`` the
+Particles lie on a support at any angle. The angle is the first thing that an autoencoder learns
+from their images, although it is the least interesting. With ``invariance="rotation"`` the
 latents are about the shape alone, and the angle is a number beside them.
 """
 

@@ -1,11 +1,11 @@
 """
-==============================
-Unmix spectra, and label a few
-==============================
+================================================
+Unmixing of spectra, and classes from few labels
+================================================
 
 A map with a spectrum at each pixel is unmixed into a few components, mostly by linear methods.
-What do latents give beside them? And where each spectrum has a kind, but few were labelled: how
-far do few labels go, and can clusters of latents stand in for them?
+Are latents better? Then each spectrum has a class, and few are labelled: how far do few labels
+go, and can clusters of latents replace them?
 """
 
 # %%

@@ -1,12 +1,12 @@
 """
-=================================
-Ask which atoms make a prediction
-=================================
+======================================
+Contributions of atoms to a prediction
+======================================
 
 A network predicts a property of a molecule. Which atoms are the reason? Three scores answer: the
 atom's share of the prediction, the attention that the network pays to it, and the change when it
-is deleted. We compute all three for atomisation energies, see that they are not the same, and ask
-them last where the right answer is known.
+is deleted. We compute all three for atomisation energies, see that they differ, and test them on
+simulated crystals, where the right answer is known.
 """
 
 # %%

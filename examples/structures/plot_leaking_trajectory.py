@@ -1,12 +1,12 @@
 """
-================================
-Split a trajectory without leaks
-================================
+===============================================
+Data leakage in a molecular dynamics trajectory
+===============================================
 
 Frames of a molecular dynamics run are not independent: the next frame is almost the last one. A
 random split puts one of the two into the training set and the other into the test set, and the
 test error is that of a copy. We make a trajectory of C60, predict a gap of levels from its frames,
-and see that a random split is not only too kind: it puts the models in the wrong order.
+and see that a random split is not only too kind: it ranks the models in the wrong order.
 """
 
 # %%
@@ -209,7 +209,7 @@ ax.legend(title="Split", loc="upper right")
 # a trajectory. But only the blocks say so.
 #
 # The same holds for relaxations, for slices of a film and for pixels of a map: for all that comes
-# in an order in which neighbours are alike. What is near a held-out frame must leave the training
+# in an order in which neighbours are alike. Frames near a held-out frame must leave the training
 # set as well. How near, the autocorrelation tells, and the look at the nearest training frame.
 #
 # .. rubric:: References

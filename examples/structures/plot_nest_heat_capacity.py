@@ -1,12 +1,12 @@
 """
-==================================
-Nest heat capacities on vibrations
-==================================
+=============================================
+A chain of phonon spectra and heat capacities
+=============================================
 
-Densities of states are known of hundreds of crystals; a measured property, at some temperature,
-of forty samples of other crystals. A chain learns structures and their vibrations at its first
-scale, and the samples on top of it. We hold it against models that see the samples alone, and
-against trees that know both scales as the chain does.
+Hundreds of crystals have a density of states. Forty samples of other crystals have a measured
+property, each at some temperature. A chain learns structures and their vibrations at its first
+scale, and the samples at its second. We compare it with models that see the samples alone, and
+with trees that know both scales as the chain does.
 """
 
 # %%
