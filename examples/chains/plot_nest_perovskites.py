@@ -177,8 +177,8 @@ for what, panels in shown:
     figure.suptitle(f"{len(kinds)} kinds of cells in the plane of two latents: {what}")
 
 # %%
-# What the nesting was worth
-# --------------------------
+# The gain by nesting
+# -------------------
 # The same held-out rows, and models that know one scale alone: an autoencoder of all 17 columns of
 # the cells, with the settings of the second stage; gradient boosting; and the median.
 

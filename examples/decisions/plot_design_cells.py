@@ -268,8 +268,8 @@ ax.set_axisbelow(True)
 ax.legend(loc="upper left", frameon=False)
 
 # %%
-# What to build next
-# ------------------
+# Proposals of new cells
+# ----------------------
 # Now the chain learns from all cells, and the library is the known crystals: each with any layers.
 # Kinds that are known are no candidates. Read such a list before you build from it. A maximum is
 # sought wherever the chain predicts one, also where it knows little: ``domain`` is the share of

@@ -90,8 +90,8 @@ plt.show()
 # particles are far from the others. Two and three particles overlap in these two components of
 # eight latents; the others tell more, as the next tables show.
 #
-# What structure and property know
-# --------------------------------
+# Agreement of the latents of image and spectrum
+# ----------------------------------------------
 # Here is each latent on test pairs: its standard deviation as the encoders give it, the
 # difference between its values from image and spectrum (root mean square), and their correlation.
 

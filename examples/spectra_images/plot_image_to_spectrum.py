@@ -130,8 +130,8 @@ for ax in display.axes_:
         ax.axhline(row, color="#D55E00", linewidth=1.5, linestyle="--")
 
 # %%
-# The other way
-# -------------
+# spec2im: from a spectrum to a patch
+# -----------------------------------
 # *spec2im* is the same with the kinds exchanged: the patch from the spectrum in its middle. A
 # spectrum cannot tell how the patch around it lies, so there is no symmetry to use, and the
 # prediction is a mean over the patches that there may be, a blurred one. The pixel in the middle

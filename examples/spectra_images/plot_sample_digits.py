@@ -113,8 +113,8 @@ print("readable: share of the images; commonest: the digit that most of these ar
 print(pd.DataFrame(reference).T.to_string(float_format="{:.2f}".format))
 
 # %%
-# What ``beta`` does
-# ------------------
+# The effect of ``beta``
+# ----------------------
 # The same network with other weights, and with ``beta=None``, where latents are points. R² is that
 # of reconstructed test images; the divergence from N(0, 1) is in nats an image; a latent is
 # active if its mean depends on the image; the standard deviation of the latents over the training
@@ -173,8 +173,8 @@ ManifoldDisplay.from_estimator(
 plt.show()
 
 # %%
-# Along one latent
-# ----------------
+# Traversal of one latent
+# -----------------------
 # With eight latents one looks at one after another. In the middle column is a test image, as it
 # is decoded. In each row one of its latents changes, from -2 on the left to +2 on the right.
 

@@ -125,8 +125,8 @@ axes[1].plot(lags, correlation, "o-", color="#0072B2", markersize=3)
 axes[1].set(xlabel="Lag (fs)", ylabel="Autocorrelation", title="How soon it forgets")
 
 # %%
-# A look at the leak
-# ------------------
+# Distances to the nearest training frame
+# ---------------------------------------
 # For each test frame, the training frame that is nearest in all distances between atoms. In the
 # random split this is mostly the frame just before or after.
 
@@ -200,8 +200,8 @@ ax.set(xlim=(0, end), xlabel="MAE of the gap (meV)", title="The same models, two
 ax.legend(title="Split", loc="upper right")
 
 # %%
-# What to take from it
-# --------------------
+# Conclusions
+# -----------
 # By the random split, trees and a linear model of bonds predict the gap far better than the
 # network. By the blocks they have learnt this trajectory and nothing else: they are no better than
 # the mean, or much worse. The network, which knows that atoms have no order, is the worst of the

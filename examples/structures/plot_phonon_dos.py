@@ -193,8 +193,8 @@ for ax, name in zip(axes, list(predicted)[:2], strict=True):
 axes[0].set_ylabel("Predicted mean frequency (cm⁻¹)")
 
 # %%
-# What the latents keep of a crystal
-# ----------------------------------
+# Reconstruction from the latents
+# -------------------------------
 # Beside the prediction, the autoencoder gives back from its 32 latents the shares of the elements,
 # the radial density and the volume per atom. These name the nearest crystal of the training set;
 # positions are never invented. "Composition right" counts rows where this crystal has exactly the
