@@ -1,11 +1,11 @@
 """
-=================================
-Where members of an ensemble part
-=================================
+=========================
+The spread of an ensemble
+=========================
 
-Five networks that differ only by their seeds agree where there are data, and part where there are
-none. This example draws the spread of such an ensemble over a range without data, and shows what
-the spread does not tell: the noise of the target.
+Five networks that differ only by their seeds agree where there are data, and differ where there
+are none. This example draws the spread of such an ensemble over a range without data. It also
+shows that the spread does not contain the noise of the target.
 """
 
 # %%
