@@ -172,7 +172,7 @@ ax.set(
     yscale="log",
     xlabel="Labelled rows at the second scale",
     ylabel="Unexplained variance of new rows",
-    title="New rows of the second scale, with and without 600 rows of the first",
+    title="With and without 600 rows of the first scale",
 )
 ax.set_xticks(SIZES, labels=SIZES)
 ax.set_yticks([0.03, 0.1, 0.3, 1], labels=["0.03", "0.1", "0.3", "1"])
