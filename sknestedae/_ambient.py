@@ -63,7 +63,7 @@ class _Precision(NamedTuple):
 
     @classmethod
     def read(cls) -> _Precision:
-        """Give the precision that is set; all that round to no fewer digits are the same."""
+        """Return the precision that is set; all that round to no fewer digits are the same."""
         try:
             common = torch.get_float32_matmul_precision()
         except RuntimeError:
@@ -201,7 +201,7 @@ let_go = _PROCESS.let_go
 
 
 def _thread_contexts() -> list[AbstractContextManager]:
-    """Give contexts that turn off the modes of this thread; as a rule none is needed.
+    """Return contexts that turn off the modes of this thread; as a rule none is needed.
 
     A default device is a Python function around each call of torch, so that it is not set where
     it is the CPU already.

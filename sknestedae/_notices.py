@@ -54,7 +54,7 @@ def noticing(subject: str) -> Iterator[None]:
 
 
 def current() -> Found | None:
-    """Give the notices of the public call that is running; None without one."""
+    """Return the notices of the public call that is running; None without one."""
     return getattr(_LOCAL, "found", None)
 
 

@@ -71,7 +71,7 @@ def show_versions() -> None:
 
 
 def _versions(names: list[str]) -> dict[str, str]:
-    """Give the versions that are installed, without an import."""
+    """Return the versions that are installed, without an import."""
     found = {}
     for name in names:
         try:

@@ -176,15 +176,15 @@ class AtomsCodec(Codec):
         return True
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that numbers are encoded with."""
+        """Return the mean and the scale that numbers are encoded with."""
         return self.mean, self.unit
 
     def encoded_scale(self) -> np.ndarray:
-        """Give the standard deviation of each number as it is encoded."""
+        """Return the standard deviation of each number as it is encoded."""
         return np.where(self.deviation > 0, self.deviation / self.unit, 1.0)
 
     def missing_row(self) -> np.ndarray:
-        """Give the encoded values of a row that was not measured: the means."""
+        """Return the encoded values of a row that was not measured: the means."""
         return np.zeros(self._n_values, dtype=self._dtype)
 
     # -- fit
@@ -323,7 +323,7 @@ class AtomsCodec(Codec):
     def _structures(
         self, X: pd.DataFrame | np.ndarray, rows: np.ndarray | None
     ) -> Iterator[tuple[int, Structure | None]]:
-        """Give rows with their structures, None where missing."""
+        """Yield rows with their structures, None where missing."""
         cells = cells_of(take_column(X, self.columns.positions[0]))
         for row in range(len(cells)) if rows is None else rows.tolist():
             yield row, self._read(cells[row], row)
@@ -351,7 +351,7 @@ class AtomsCodec(Codec):
     def _measured(
         self, X: pd.DataFrame | np.ndarray, rows: np.ndarray | None
     ) -> Iterator[tuple[int, Structure]]:
-        """Give the rows that have a structure, with it."""
+        """Yield the rows that have a structure, with it."""
         for row, structure in self._structures(X, rows):
             if structure is not None:
                 yield row, structure
@@ -362,7 +362,7 @@ class AtomsCodec(Codec):
         geometry: Geometry,
         current: CachePass,
     ) -> Iterator[tuple[list[tuple[int, Structure]], list[Surroundings]]]:
-        """Give structures with the surroundings of their atoms, some hundred at a time.
+        """Yield structures with the surroundings of their atoms, some hundred at a time.
 
         Parameters
         ----------
@@ -402,7 +402,7 @@ class AtomsCodec(Codec):
             pass
 
     def _of_kind(self, X: pd.DataFrame | np.ndarray) -> Iterator[tuple[int, Structure]]:
-        """Give the rows that have a structure, with it, which is of the kind of ``fit``."""
+        """Yield the rows that have a structure, with it, which is of the kind of ``fit``."""
         for row, structure in self._measured(X, None):
             self._check_kind(row, structure)
             yield row, structure
@@ -462,7 +462,7 @@ class AtomsCodec(Codec):
     def _columns_of_atoms(
         self, structures: Sequence[Structure], found: Sequence[Surroundings]
     ) -> dict[str, np.ndarray]:
-        """Give the atoms of structures behind each other, equal ones of a structure once."""
+        """Return the atoms of structures behind each other, equal ones of a structure once."""
         none = np.zeros((0, len(self.centre)), np.float32)
         densities = np.concatenate([none, *(own.densities for own in found)]).astype(self._dtype)
         densities -= self.centre.astype(self._dtype)
@@ -486,7 +486,7 @@ class AtomsCodec(Codec):
     def _values(
         self, structures: Sequence[Structure], found: Sequence[Surroundings]
     ) -> np.ndarray:
-        """Give the values that come back: shares of elements, radial density, size."""
+        """Return the values that come back: shares of elements, radial density, size."""
         values = np.zeros((len(structures), self._n_values))
         for own, structure in zip(values, structures, strict=True):
             n_atoms = len(structure.numbers)
@@ -501,7 +501,7 @@ class AtomsCodec(Codec):
         return [own.classes for own in CACHE.find(structures, self.geometry, self.channels)]
 
     def can_describe(self, structure: Structure) -> bool:
-        """Tell whether the surroundings of all atoms of a structure can be told."""
+        """Return whether the surroundings of all atoms of a structure can be told."""
         try:
             CACHE.find([structure], self.geometry, self.channels)
         except SurroundingsError:
@@ -511,7 +511,7 @@ class AtomsCodec(Codec):
     # -- decode
 
     def decode(self, values: np.ndarray) -> list[Piece]:
-        """Give the known structure that decoded values are nearest to, as ``ase.Atoms``.
+        """Return the known structure that decoded values are nearest to, as ``ase.Atoms``.
 
         Its ``info`` has ``mismatch``, the root mean square difference of the values in standard
         deviations of each field; and what was decoded: ``composition``, a dict of shares of
@@ -633,7 +633,7 @@ class AtomsCodec(Codec):
 
 
 def _no_elements() -> np.ndarray:
-    """Give marks of atomic numbers, none of them set."""
+    """Return marks of atomic numbers, none of them set."""
     return np.zeros(LAST_ELEMENT + 1, dtype=bool)
 
 
@@ -691,7 +691,7 @@ class _Growing:
         self._length = stop
 
     def array(self) -> np.ndarray:
-        """Give the array, to which nothing is added from then on."""
+        """Return the array, to which nothing is added from then on."""
         assert self._array is not None
         self._resize(self._length)
         return self._array
@@ -725,13 +725,13 @@ class _Entries:
         self._n_entries += sum(lengths)
 
     def ragged(self) -> Ragged:
-        """Give all of them."""
+        """Return all of them."""
         columns = {name: own.array() for name, own in self._columns.items()}
         return Ragged(columns, self._starts, self._lengths)
 
 
 def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarray]:
-    """Give the pairs of neighbours of structures behind each other, in few bytes.
+    """Return the pairs of neighbours of structures behind each other, in few bytes.
 
     Atoms are counted in their own structure, and equal ones are one: a byte is enough for all but
     large structures.
@@ -746,13 +746,13 @@ def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarr
 
 
 def _small(counts: np.ndarray) -> np.ndarray:
-    """Give counts, 0 or more, in the smallest type that holds all of them and that torch has."""
+    """Return counts, 0 or more, in the smallest type that holds all of them and that torch has."""
     most = counts.max(initial=0)
     return counts.astype(next(k for k in _SMALL if most <= np.iinfo(k).max), copy=False)
 
 
 def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the mean and the covariance of rows that count by a weight, in double precision.
+    """Return the mean and the covariance of rows that count by a weight, in double precision.
 
     Some rows at a time: all of them in this precision would take several times their memory.
 
@@ -777,7 +777,7 @@ def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def measure(structure: Structure) -> float:
-    """Give the volume, area or length that the vectors of periodic directions span, in Angstrom.
+    """Return the volume, area or length that the vectors of periodic directions span, in Angstrom.
 
     Of nothing periodic it is 1.
     """
@@ -786,7 +786,7 @@ def measure(structure: Structure) -> float:
 
 
 def _evenly(n: int, n_most: int) -> list[int]:
-    """Give up to so many positions that are spread evenly over all."""
+    """Return up to so many positions that are spread evenly over all."""
     if n <= n_most:
         return list(range(n))
     return (np.arange(n_most) * n // n_most).tolist()

@@ -98,7 +98,7 @@ class Geometry:
         return _centres(self.cutoff, self.n_radial)[0]
 
     def n_features(self, n_channels: int) -> int:
-        """Give the number of densities of an atom."""
+        """Return the number of densities of an atom."""
         n_products = n_channels * self.n_angular_radial
         n_pairs = n_products * (n_products + 1) // 2
         return n_channels * self.n_radial + self.n_angular * n_pairs
@@ -137,7 +137,7 @@ class Channels:
 
     @classmethod
     def of_properties(cls) -> Channels:
-        """Give channels of properties: 1, weight, radius, electronegativity, valence.
+        """Return channels of properties: 1, weight, radius, electronegativity, valence.
 
         Each has the mean 1 over the elements of the table.
         """
@@ -149,7 +149,7 @@ class Channels:
 
     @classmethod
     def of_elements(cls, numbers: Sequence[int] | np.ndarray) -> Channels:
-        """Give one channel for each of some elements, in ascending order.
+        """Return one channel for each of some elements, in ascending order.
 
         An element that is not among them is shared out over them: the softmax of minus the
         squared distance of its properties to theirs.
@@ -244,25 +244,25 @@ class SurroundingsError(ValueError):
 
 
 def smooth_cutoff(distances: np.ndarray, cutoff: float) -> np.ndarray:
-    """Give half a cosine that falls from 1 at distance 0 to 0 at the cutoff and beyond."""
+    """Return half a cosine that falls from 1 at distance 0 to 0 at the cutoff and beyond."""
     return 0.5 + 0.5 * np.cos(np.pi * np.minimum(distances / cutoff, 1.0))
 
 
 def gaussians(distances: np.ndarray, cutoff: float, n_functions: int) -> np.ndarray:
-    """Give Gaussians of distances, shape (n_distances, n_functions)."""
+    """Return Gaussians of distances, shape (n_distances, n_functions)."""
     centres, width = _centres(cutoff, n_functions)
     scaled = (distances[:, None] - centres) / width
     return np.exp(-0.5 * scaled * scaled)
 
 
 def _centres(cutoff: float, n_functions: int) -> tuple[np.ndarray, float]:
-    """Give the centres of Gaussians, and their standard deviation, in Angstrom."""
+    """Return the centres of Gaussians, and their standard deviation, in Angstrom."""
     centres = np.linspace(NEAREST_GAUSSIAN, cutoff, n_functions)
     return centres, (cutoff - NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
 
 
 def harmonics(units: np.ndarray, degree: int) -> np.ndarray:
-    """Give the real spherical harmonics of unit vectors up to a degree.
+    """Return the real spherical harmonics of unit vectors up to a degree.
 
     Parameters
     ----------
@@ -322,7 +322,7 @@ def surroundings_of(
 def _chunks(
     structures: Sequence[Structure], reach: float
 ) -> Iterator[tuple[list[Structure], list[Neighbours]]]:
-    """Give structures with their neighbours, several at once where they are small."""
+    """Yield structures with their neighbours, several at once where they are small."""
     chunk: list[Structure] = []
     pairs: list[Neighbours] = []
     n_pairs = 0
@@ -471,7 +471,7 @@ class _Chunk:
         return by_channel, _sum_groups(by_element, rows, starts)
 
     def _radial(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the radial densities, shape (n_atoms, n_channels * n_radial), and the total."""
+        """Return the radial densities, shape (n_atoms, n_channels * n_radial), and the total."""
         cutoff, n_radial = self.geometry.cutoff, self.geometry.n_radial
 
         def values_of(pairs: np.ndarray) -> np.ndarray:
@@ -484,7 +484,7 @@ class _Chunk:
         return by_channel.reshape(len(by_channel), -1), total
 
     def _radial_tolerance(self, radial: np.ndarray) -> np.ndarray:
-        """Give how far each atom's densities change where distances do by the resolution.
+        """Return how far each atom's densities change where distances do by the resolution.
 
         The slope of a Gaussian is at most its height over its standard deviation; where it is
         the steepest, the one beside it is large. So the largest density stands for the height.
@@ -493,7 +493,7 @@ class _Chunk:
         return _RESOLUTION / width * radial.max(axis=1, initial=0.0)
 
     def _angular(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the power spectrum of each atom, before the root, and its tolerance.
+        """Return the power spectrum of each atom, before the root, and its tolerance.
 
         It is a product of two sums, whose slope has twice that of the Gaussians and of the
         harmonics; these turn by the degree over the distance, which is an Angstrom or more.
@@ -526,7 +526,7 @@ class _Chunk:
         return np.concatenate(spectra, axis=1), tolerance
 
     def _edges(self, classes: np.ndarray) -> Edges:
-        """Give the pairs of classes within the cutoff of messages, in the order of classes."""
+        """Return the pairs of classes within the cutoff of messages, in the order of classes."""
         cutoff = self.geometry.message_cutoff
         source, target = classes[self.source], classes[self.target]
         near = np.flatnonzero((self.distances < cutoff) & (source <= target))
@@ -548,7 +548,7 @@ class _Chunk:
 
 
 def _firsts(is_new: np.ndarray) -> np.ndarray:
-    """Give where groups begin, from whether an entry differs from the one before it."""
+    """Return where groups begin, from whether an entry differs from the one before it."""
     return np.concatenate([[0], np.flatnonzero(is_new) + 1])
 
 
@@ -572,14 +572,14 @@ def _sum_groups(
 
 
 def _root(sums: np.ndarray) -> np.ndarray:
-    """Give the square root, with the sign of what it is of."""
+    """Return the square root, with the sign of what it is of."""
     return np.copysign(np.sqrt(np.abs(sums)), sums)
 
 
 def _means(
     sums: np.ndarray, order: np.ndarray, firsts: np.ndarray, members: np.ndarray
 ) -> np.ndarray:
-    """Give the mean over the members of each class, in single precision."""
+    """Return the mean over the members of each class, in single precision."""
     means = sums.astype(np.float32)[order[firsts]]
     several = np.flatnonzero(members > 1)
     if len(several):
@@ -655,7 +655,7 @@ def _classes(
 def _are_wide(
     sums: np.ndarray, tolerance: np.ndarray, atoms: np.ndarray, starts: np.ndarray
 ) -> np.ndarray:
-    """Tell of which groups of atoms any entry differs by more than the tolerance."""
+    """Return of which groups of atoms any entry differs by more than the tolerance."""
     values = sums[atoms]
     highest = np.maximum.reduceat(values, starts, axis=0)
     width = highest - np.minimum.reduceat(values, starts, axis=0)
@@ -768,7 +768,7 @@ class SurroundingsCache:
         channels: Channels,
         current: CachePass | None = None,
     ) -> list[Surroundings]:
-        """Give the surroundings of structures, as `surroundings_of` does; do not change them.
+        """Return the surroundings of structures, as `surroundings_of` does; do not change them.
 
         Parameters
         ----------

@@ -63,7 +63,7 @@ _MANY_ROWS = 10_000
 
 
 def _is_variational(autoencoder: BaseSupervisedAutoencoder) -> bool:
-    """Tell whether there is a ``sample``."""
+    """Return whether there is a ``sample``."""
     if autoencoder.beta is None:
         raise AttributeError(
             "The 'beta' parameter is None: latents are points without a prior to draw them from. "
@@ -193,7 +193,7 @@ class BaseSupervisedAutoencoder(
         return self._decoded_plane("mean_")[1][0]
 
     def _decoded_plane(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Give slopes and intercept of the plane, each as rows of the form of X."""
+        """Return slopes and intercept of the plane, each as rows of the form of X."""
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no {name} before fit.")
         slopes, intercept = self._fitted.decoded_plane()
@@ -215,7 +215,7 @@ class BaseSupervisedAutoencoder(
 
     @isolated
     def transform(self, X, return_std=False):
-        """Give the latents of X.
+        """Return the latents of X.
 
         Parameters
         ----------
@@ -281,7 +281,7 @@ class BaseSupervisedAutoencoder(
 
     @isolated
     def inverse_transform(self, Z):
-        """Give the table that latents stand for.
+        """Return the table that latents stand for.
 
         Parameters
         ----------
@@ -412,10 +412,10 @@ class BaseSupervisedAutoencoder(
 
     @abstractmethod
     def _make_target(self, y: Any) -> Target | None:
-        """Give an encoder for a target that was not seen before, None for no target."""
+        """Return an encoder for a target that was not seen before, None for no target."""
 
     def _choose_blocks(self, X: pd.DataFrame | np.ndarray) -> list[tuple[str, Block, Any]]:
-        """Give the blocks of a table, each with its name and its columns."""
+        """Return the blocks of a table, each with its name and its columns."""
         return check_blocks(self.blocks, X)
 
     def _check_kinds(
@@ -439,7 +439,7 @@ class BaseSupervisedAutoencoder(
         """
 
     def _rows_of_an_epoch(self, rows: Batch, learnt: np.ndarray | None) -> np.ndarray | None:
-        """Give the rows of an epoch, of which some may come more than once; None for all, once.
+        """Return the rows of an epoch, of which some may come more than once; None for all, once.
 
         Parameters
         ----------
@@ -713,7 +713,7 @@ class BaseSupervisedAutoencoder(
         return check_table(self, X, self.categorical_features, fitted)
 
     def _target_of(self, y, *, resume: bool) -> Target | None:
-        """Give the encoder of y: the fitted one to go on with, else a new one."""
+        """Return the encoder of y: the fitted one to go on with, else a new one."""
         if not resume:
             return self._make_target(y)
         target = self._fitted.target
@@ -725,7 +725,7 @@ class BaseSupervisedAutoencoder(
     # -- what subclasses and scikit-learn's mixins ask for
 
     def _predict(self, X, passed: Passed | None = None) -> np.ndarray:
-        """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
+        """Return the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
         check_is_fitted(self)
         if self._fitted.target is None:
             raise NoTargetError(
@@ -735,7 +735,7 @@ class BaseSupervisedAutoencoder(
         return self._fitted.predict(self._check_X(X, reset=False), passed)
 
     def _reconstruction_score(self, X, sample_weight=None) -> float:
-        """Give R² of the reconstruction, over all measured entries in scaled units."""
+        """Return R² of the reconstruction, over all measured entries in scaled units."""
         check_is_fitted(self)
         X, _, sample_weight = read_rows(X, None, sample_weight)
         if sample_weight is not None:
@@ -750,7 +750,7 @@ class BaseSupervisedAutoencoder(
     # -- state
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give parameters and plain values: what was fitted is made anew from them."""
+        """Return parameters and plain values: what was fitted is made anew from them."""
         state = dict(super().__getstate__())
         if self.__sklearn_is_fitted__():
             for name in ("net_", "history_", "n_iter_", "best_iter_", "alpha_"):

@@ -42,7 +42,7 @@ class OneTableTransformer(TransformerMixin):
 
     @isolated
     def transform(self, X: Any) -> np.ndarray:
-        """Give the latents of one table, of shape (n_samples, n_latents)."""
+        """Return the latents of one table, of shape (n_samples, n_latents)."""
         check_is_fitted(self)
         return latents_of_chain(self._fitted, self._read(X), of_all=self.latents == "all")
 
@@ -55,7 +55,7 @@ class OneTableTransformer(TransformerMixin):
         return self._check_array(X, reset=reset)
 
     def _check_array(self, X: Any, *, reset: bool) -> np.ndarray:
-        """Give an array of floats; of objects, where it holds words, or structures of atoms."""
+        """Return an array of floats; of objects, where it holds words, or structures of atoms."""
         settings = {"reset": reset, "ensure_all_finite": False}
         has_cells = isinstance(X, np.ndarray) and bool(cell_columns(X))
         try:
@@ -158,7 +158,7 @@ class BaseChain(  # type: ignore[call-arg]
             yield self[: k + 1], stacked.X.iloc[rows]
 
     def transform(self, X):
-        """Give the latents of X.
+        """Return the latents of X.
 
         Parameters
         ----------
@@ -225,11 +225,11 @@ class BaseChain(  # type: ignore[call-arg]
     # -- the chain as a sequence
 
     def __len__(self) -> int:
-        """Give the number of stages."""
+        """Return the number of stages."""
         return len(self._stage_list)
 
     def __getitem__(self, key: str | int | slice) -> Any:
-        """Give a stage's estimator by name or position, or the first stages as a chain.
+        """Return a stage's estimator by name or position, or the first stages as a chain.
 
         ``nae["crystal"]`` is fitted where the chain is. ``nae[:2]`` is a chain of the first two
         stages, which shares them with this one.
@@ -260,7 +260,7 @@ class BaseChain(  # type: ignore[call-arg]
         return list(self.stages)
 
     def _first(self, n_stages: int) -> Any:
-        """Give a chain of the first stages."""
+        """Return a chain of the first stages."""
         if not n_stages:
             raise ValueError("A part of a chain has at least one stage.")
         if not self.__sklearn_is_fitted__():
@@ -274,7 +274,7 @@ class BaseChain(  # type: ignore[call-arg]
         return part
 
     def _with_last_estimator(self, estimator: Any) -> Any:
-        """Give a fitted chain, of one member, whose last stage has another fitted estimator.
+        """Return a fitted chain, of one member, whose last stage has another fitted estimator.
 
         Such as another member of a stage which is an ensemble itself: the latents that it is given
         stay those of the first members.
@@ -375,7 +375,7 @@ class BaseChain(  # type: ignore[call-arg]
     # -- in files
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give parameters and plain values alone, as a file that is safe to load needs them."""
+        """Return parameters and plain values alone, as a file that is safe to load needs them."""
         state = dict(super().__getstate__())
         if self.__sklearn_is_fitted__():
             state["_fitted"] = self._fitted.to_state()

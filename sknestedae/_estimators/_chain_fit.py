@@ -115,7 +115,7 @@ def configure_stages(
 def default_estimator(
     name: str, target: StageTargets, *, is_first: bool, passthrough: bool | str
 ) -> SupervisedAutoencoder | SupervisedAutoencoderClassifier:
-    """Give the estimator of a stage for which none was named."""
+    """Return the estimator of a stage for which none was named."""
     holds_labels = target.holds_labels(name)
     if holds_labels:
         target.doubt_labels(name)

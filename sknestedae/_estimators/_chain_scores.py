@@ -20,7 +20,7 @@ from ._unwrap import innermost, unfrozen
 def score_reconstruction(
     chain: FittedChain, table: StagedTable, sample_weight: np.ndarray | None
 ) -> float:
-    """Give the mean R² of the stages' reconstructions: own columns, and the latents before.
+    """Return the mean R² of the stages' reconstructions: own columns, and the latents before.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def score_targets(
     target: StageTargets,
     sample_weight: np.ndarray | None,
 ) -> float:
-    """Give the mean score of the stages with a known target.
+    """Return the mean score of the stages with a known target.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def score_stages(
     target: StageTargets,
     sample_weight: np.ndarray | None,
 ) -> list[float]:
-    """Give the score of each stage with a known target, as its own estimator has it."""
+    """Return the score of each stage with a known target, as its own estimator has it."""
     scores = []
     for stage, own, passed in chain.iter_inputs(table):
         rows = np.flatnonzero(target.known_of(stage.name))

@@ -412,7 +412,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     @isolated
     def predict_proba(self, X, return_std=False):
-        """Give the probabilities of classes.
+        """Return the probabilities of classes.
 
         Parameters
         ----------
@@ -439,7 +439,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     @isolated
     def predict_log_proba(self, X):
-        """Give the logarithms of the probabilities of classes.
+        """Return the logarithms of the probabilities of classes.
 
         They are exact where a probability is too small for a float, and its logarithm would be
         minus infinity.
@@ -459,7 +459,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     @isolated
     def score(self, X, y=None, sample_weight=None):
-        """Give the accuracy, or R² of the reconstruction where no classes are given.
+        """Return the accuracy, or R² of the reconstruction where no classes are given.
 
         Parameters
         ----------

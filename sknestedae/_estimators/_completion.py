@@ -113,14 +113,14 @@ class ChainCompleter:
         )
 
     def _is_incomplete(self, X: pd.DataFrame | np.ndarray, stages: range) -> np.ndarray:
-        """Tell which rows lack an own column of some stages."""
+        """Return which rows lack an own column of some stages."""
         own = [j for k in stages for j in self.stages[k].columns]
         return np.any(missing_entries(X)[:, own], axis=1)
 
     def batches(
         self, table: StagedTable, stages: range, latents: StageLatents | None
     ) -> list[Batch]:
-        """Give rows as some stages see them: the first with latents before, if it has any.
+        """Return rows as some stages see them: the first with latents before, if it has any.
 
         The latents that the others see are missing: the search is for them.
         """

@@ -15,7 +15,7 @@ Label = tuple[str, str]
 
 
 def diagram_of(estimators: Sequence[Any], labels: Sequence[Label]) -> VisualBlock:
-    """Give the diagram of a chain, one stage below the other."""
+    """Return the diagram of a chain, one stage below the other."""
     # a block around each stage, as a block's name is drawn and a single estimator's is not
     blocks = [VisualBlock("serial", [e], dash_wrapped=False) for e in estimators]
     return VisualBlock(

@@ -567,7 +567,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
 
     @isolated
     def predict_proba(self, X, return_std=False, *, block=None):
-        """Give the probabilities of classes, from any of the kinds.
+        """Return the probabilities of classes, from any of the kinds.
 
         Parameters
         ----------
@@ -591,7 +591,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
 
     @isolated
     def predict_log_proba(self, X, *, block=None):
-        """Give the logarithms of the probabilities of classes, from any of the kinds.
+        """Return the logarithms of the probabilities of classes, from any of the kinds.
 
         Parameters
         ----------

@@ -75,7 +75,7 @@ class DualMixin(BaseSupervisedAutoencoder):
 
     @isolated
     def transform(self, X, return_std=False, *, block=None):
-        """Give the latents of X.
+        """Return the latents of X.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class DualMixin(BaseSupervisedAutoencoder):
 
     @isolated
     def translation_score(self, X, source, target, sample_weight=None):
-        """Give R² of the translation of one kind to another, over the rows that have both.
+        """Return R² of the translation of one kind to another, over the rows that have both.
 
         Parameters
         ----------
@@ -318,7 +318,7 @@ class DualMixin(BaseSupervisedAutoencoder):
     # -- one kind
 
     def _whole_table(self, X: Any, block: Any) -> Any:
-        """Give X, or where it holds one kind alone a table in which all others are missing."""
+        """Return X, or where it holds one kind alone a table in which all others are missing."""
         check_is_fitted(self)
         if block is None:
             self._check_whole(X)
@@ -358,7 +358,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         return encoded
 
     def _translated(self, X: Any, source: str, target: str, average_poses: bool) -> np.ndarray:
-        """Give the values of one kind from another, as the first member's codec has them."""
+        """Return the values of one kind from another, as the first member's codec has them."""
         self._check_kind(target, "target")
         block, codec = self._fitted.blocks[target], self._fitted.table.codecs[target]
         parts: list[Tensor] = []
@@ -379,7 +379,7 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _latents_to_match(
         self, X: Any, source: str, library: Any, target: str
     ) -> tuple[PairMoments, np.ndarray, np.ndarray]:
-        """Give the moments of two kinds, and the latents of X and of a library in these."""
+        """Return the moments of two kinds, and the latents of X and of a library in these."""
         fitted = self._fitted
         assert fitted.pairs is not None
         moments = fitted.pairs.of(source, target)
@@ -404,7 +404,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         return isinstance(self.alignment, str)
 
     def _choose_blocks(self, X: pd.DataFrame | np.ndarray) -> list[tuple[str, Block, Any]]:
-        """Give the blocks; of columns of two levels, each first level is one."""
+        """Return the blocks; of columns of two levels, each first level is one."""
         columns = scale_columns(X)
         if columns is None or not isinstance(self.blocks, str):
             return super()._choose_blocks(X)
@@ -446,7 +446,7 @@ class DualMixin(BaseSupervisedAutoencoder):
             self._check_labels(rows, known[names[0]], learnt, names[0])
 
     def _rows_of_an_epoch(self, rows: Batch, learnt: np.ndarray | None) -> np.ndarray | None:
-        """Give the rows of an epoch: those of several kinds more than once, if they are few.
+        """Return the rows of an epoch: those of several kinds more than once, if they are few.
 
         They alone tell what the kinds have in common. A step sees a third of them at least.
         """
@@ -549,7 +549,7 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _array_terms(
         self, setup: NetworkSetup, shares: dict[str, float]
     ) -> tuple[list[Term], dict[str, dict[str, float]]]:
-        """Give the terms of decoded kinds, and the shares of their means over all kinds."""
+        """Return the terms of decoded kinds, and the shares of their means over all kinds."""
         names = list(setup.layouts)
 
         def term(name: str, source: str, target: str, weight: float) -> ReconstructionTerm:
@@ -601,7 +601,7 @@ def check_no_kind(return_std: Any) -> None:
 
 
 def kinds_present(dual: DualMixin, X: Any) -> dict[str, np.ndarray]:
-    """Tell which rows of a table have which kinds, each of shape (n_samples,).
+    """Return which rows of a table have which kinds, each of shape (n_samples,).
 
     Parameters
     ----------
@@ -650,7 +650,7 @@ def _translation(source: str, target: str) -> Any:
 
 
 def recoded(values: np.ndarray, codec: Codec, other: Codec) -> np.ndarray:
-    """Give values of one codec as another one has them, of the same columns.
+    """Return values of one codec as another one has them, of the same columns.
 
     Members of an ensemble may have learnt other scales, and other categories.
 
@@ -682,7 +682,7 @@ def recoded(values: np.ndarray, codec: Codec, other: Codec) -> np.ndarray:
 
 
 def mean_of_values(parts: list[np.ndarray], layout: Layout) -> np.ndarray:
-    """Give mean numbers, and logarithms of mean probabilities, of several members.
+    """Return mean numbers, and logarithms of mean probabilities, of several members.
 
     Parameters
     ----------

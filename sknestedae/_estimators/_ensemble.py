@@ -22,7 +22,7 @@ from ._head import Passed
 
 
 def make_members(estimator: BaseEstimator) -> list[BaseEstimator]:
-    """Give the members of an ensemble, not fitted; the first is the one without others."""
+    """Return the members of an ensemble, not fitted; the first is the one without others."""
     members = [clone(estimator).set_params(n_members=1) for _ in range(estimator.n_members)]
     rng = check_random_state(estimator.random_state)
     seeds = rng.randint(2**31 - 1, size=estimator.n_members - 1)
@@ -77,7 +77,7 @@ def fit_members(
 
 
 def members_to_fit(estimator: BaseEstimator, *, resume: bool) -> list[BaseEstimator]:
-    """Give the members of an ensemble: new ones, or those that are to go on.
+    """Return the members of an ensemble: new ones, or those that are to go on.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def hold_kinds(members: list[BaseEstimator], X: Any, *, resume: bool) -> None:
 
 
 def members_of(estimator: BaseEstimator) -> list[BaseEstimator]:
-    """Give the fitted members of an ensemble, or the one estimator alone.
+    """Return the fitted members of an ensemble, or the one estimator alone.
 
     An ensemble holds all of its members, and the attributes of the first one as its own.
     """
@@ -143,7 +143,7 @@ def mean_and_spread(
     return_std: bool,
     stds: Sequence[np.ndarray | None] = (),
 ) -> Any:
-    """Give the members' mean and, if asked, their standard deviation (of a sample).
+    """Return the members' mean and, if asked, their standard deviation (of a sample).
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def mean_and_spread(
 
 
 def log_mean(logs: list[np.ndarray]) -> np.ndarray:
-    """Give the logarithm of the members' mean, of the logarithms that each has.
+    """Return the logarithm of the members' mean, of the logarithms that each has.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def log_mean(logs: list[np.ndarray]) -> np.ndarray:
 
 
 def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and standard deviation of the largest and the smallest numbers as of others."""
+    """Return mean and standard deviation of the largest and the smallest numbers as of others."""
     _, power = np.frexp(np.max(np.abs(values), axis=0))
     scaled = np.ldexp(values, -power)
     mean, spread = np.mean(scaled, axis=0), np.std(scaled, axis=0, ddof=1)

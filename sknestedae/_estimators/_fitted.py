@@ -256,7 +256,7 @@ class FittedAutoencoder(NetworkSetup):
     # -- from a checked table
 
     def encode(self, X: pd.DataFrame | np.ndarray) -> dict[str, Encoded]:
-        """Give the blocks of a table that was checked: with the columns that were fitted.
+        """Return the blocks of a table that was checked: with the columns that were fitted.
 
         Raises
         ------
@@ -275,19 +275,19 @@ class FittedAutoencoder(NetworkSetup):
             self.encode(X)
 
     def batch(self, X: pd.DataFrame | np.ndarray) -> Batch:
-        """Give the encoded rows of a checked table as tensors on the module's device."""
+        """Return the encoded rows of a checked table as tensors on the module's device."""
         return Batch.from_arrays(self.encode(X), None, None, self.device)
 
     def latents(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give the latents of a checked table, of shape (n_samples, n_components)."""
+        """Return the latents of a checked table, of shape (n_samples, n_components)."""
         return self.apply(_encode, self.encode(X))
 
     def latent_std(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give the standard deviations of variational latents of a checked table's rows."""
+        """Return the standard deviations of variational latents of a checked table's rows."""
         return self.apply(_latent_std, self.encode(X))
 
     def predict(self, X: pd.DataFrame | np.ndarray, passed: Passed | None = None) -> np.ndarray:
-        """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units.
+        """Return the predictor's outputs, of shape (n_samples, n_outputs), in scaled units.
 
         The network predicts where there is no head, or what the head needs is not passed on: a
         stage of a chain that is asked alone.
@@ -309,7 +309,7 @@ class FittedAutoencoder(NetworkSetup):
     def predict_std(
         self, X: pd.DataFrame | np.ndarray, passed: Passed | None = None
     ) -> np.ndarray | None:
-        """Give the standard deviation of predictions in scaled units; None where not known."""
+        """Return the standard deviation of predictions in scaled units; None where not known."""
         if self.head is None or not self.head.takes(passed):
             return None
         return self.head.std(self.dense.gather(self.encode(X)), passed)
@@ -321,13 +321,13 @@ class FittedAutoencoder(NetworkSetup):
         return DenseValues.of(self.table, np.arange(self.head.n_columns))
 
     def scores(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give the logarithms of densities of a checked table's rows, of shape (n_samples,)."""
+        """Return the logarithms of densities of a checked table's rows, of shape (n_samples,)."""
         return self.observation_model().scores(self.encode(X))
 
     def reconstruction_score(
         self, X: pd.DataFrame | np.ndarray, sample_weight: np.ndarray | None
     ) -> float:
-        """Give R² of the reconstruction of a checked table, as ``reconstruction_r2`` has it."""
+        """Return R² of the reconstruction of a checked table, as ``reconstruction_r2`` has it."""
         blocks = self.encode(X)
         decoded = self.decode(self.apply(_encode, blocks))
         decoded = self.align(decoded, blocks)
@@ -360,7 +360,7 @@ class FittedAutoencoder(NetworkSetup):
         return np.concatenate([to_array(chunk) for chunk in chunks])
 
     def decode(self, Z: np.ndarray) -> dict[str, np.ndarray]:
-        """Give each block's values, of shape (n_samples, layout.n_values), of latents.
+        """Return each block's values, of shape (n_samples, layout.n_values), of latents.
 
         Parameters
         ----------
@@ -378,7 +378,7 @@ class FittedAutoencoder(NetworkSetup):
         return decoded
 
     def decoded_plane(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the least-squares plane through the decoded columns of the examples' latents.
+        """Return the least-squares plane through the decoded columns of the examples' latents.
 
         Returns
         -------
@@ -408,7 +408,7 @@ class FittedAutoencoder(NetworkSetup):
     # -- latents and errors of the training rows
 
     def observation_model(self) -> ObservationModel:
-        """Give the model that tells how likely measured entries are, given latents."""
+        """Return the model that tells how likely measured entries are, given latents."""
         bounds = RANGES.get(self.architecture["latent_activation"], (-np.inf, np.inf))
         return ObservationModel(
             self.module, self.table, self.latent_statistics, bounds, self.device
@@ -430,7 +430,7 @@ class FittedAutoencoder(NetworkSetup):
     # -- in files
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values, arrays and blocks; all else is made anew from them."""
+        """Return plain values, arrays and blocks; all else is made anew from them."""
         architecture = dict(self.architecture)
         del architecture["layouts"], architecture["target_layout"]  # known of table and target
         return {
@@ -572,7 +572,7 @@ def settings_to_keep(standardize: bool, categorical_features: Any, blocks: Any) 
 
 
 def _plain(value: Any) -> Any:
-    """Give a block as plain values, which can be compared and stored; all else as it is."""
+    """Return a block as plain values, which can be compared and stored; all else as it is."""
     return [type(value).__name__, repr(value)] if isinstance(value, Block) else value
 
 
@@ -650,7 +650,7 @@ def reconstruction_r2(
     shares: Mapping[str, float],
     sample_weight: np.ndarray | None = None,
 ) -> float:
-    """Give R² of a reconstruction, over all measured entries in scaled units.
+    """Return R² of a reconstruction, over all measured entries in scaled units.
 
     The squared errors of a block's columns are pooled, and so are their squared deviations from
     the mean: a categorical column counts with its one-hot values against its probabilities. Of
@@ -698,7 +698,7 @@ def reconstruction_r2(
 
 
 def _with_probabilities(decoded: np.ndarray, layout: Layout) -> np.ndarray:
-    """Give a block's decoded values with the probabilities of categories for their logits."""
+    """Return a block's decoded values with the probabilities of categories for their logits."""
     if not layout.n_categories:
         return decoded
     output = np.array(decoded)

@@ -64,7 +64,7 @@ class FittedChain:
         return TableList(self.columns, self.labels, self.frame_kinds, self.same_rows)
 
     def staged(self, X: pd.DataFrame | np.ndarray) -> StagedTable:
-        """Give a checked table as the stages see it."""
+        """Return a checked table as the stages see it."""
         return StagedTable(X, self.labels, self.columns)
 
     def iter_stages(self, table: StagedTable) -> Iterator[tuple[Stage, Any]]:
@@ -98,14 +98,14 @@ class FittedChain:
         )
 
     def with_last_estimator(self, estimator: Any) -> FittedChain:
-        """Give a chain whose last stage has another fitted estimator."""
+        """Return a chain whose last stage has another fitted estimator."""
         last = self.stages[-1]._replace(estimator=estimator)
         return replace(self, stages=[*self.stages[:-1], last])
 
     # -- in files
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values, and the estimators of the stages."""
+        """Return plain values, and the estimators of the stages."""
         history = self.refine_history
         return {
             **vars(self),

@@ -62,7 +62,7 @@ class Passed(NamedTuple):
         return self.std.shape[1]
 
     def take(self, rows: Any) -> Passed:
-        """Give some rows."""
+        """Return some rows."""
         return self._replace(values=self.values[rows], std=self.std[rows])
 
 
@@ -99,13 +99,13 @@ class DenseValues(NamedTuple):
         return cls(positions, np.concatenate(is_number), np.concatenate(owners))
 
     def gather(self, blocks: dict[str, Encoded]) -> np.ndarray:
-        """Give the values side by side, of shape (n_samples, n_values), in double precision."""
+        """Return the values side by side, of shape (n_samples, n_values), in double precision."""
         parts = [blocks[name].values[:, own] for name, own in self.positions.items()]
         n_samples = len(next(iter(blocks.values())).values)
         return np.hstack([np.empty((n_samples, 0)), *parts])  # in double precision
 
     def gather_tensors(self, values: dict[str, Tensor]) -> list[Tensor]:
-        """Give the values of each block, in double precision."""
+        """Return the values of each block, in double precision."""
         return [
             values[name][:, torch.from_numpy(own)].double() for name, own in self.positions.items()
         ]
@@ -198,7 +198,7 @@ class Head:
         return float(np.mean(self.processes.leave_one_out_score()))
 
     def takes(self, passed: Passed | None) -> bool:
-        """Tell whether it is given what it was fitted with: alone, a stage is passed nothing."""
+        """Return whether it is given what it was fitted with: alone, a stage is passed nothing."""
         return (passed is not None) == bool(self.n_passed)
 
     def mean(self, own: np.ndarray, passed: Passed | None) -> np.ndarray:
@@ -206,7 +206,7 @@ class Head:
         return self.processes.mean(self._inputs(own, passed))
 
     def std(self, own: np.ndarray, passed: Passed | None) -> np.ndarray:
-        """Give the standard deviation of a new measurement, of shape (n_samples, n_outputs).
+        """Return the standard deviation of a new measurement, of shape (n_samples, n_outputs).
 
         The uncertainty of a passed prediction is in it, as far as the mean depends on it.
         """
@@ -232,7 +232,7 @@ class Head:
     # -- in files
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         return {**vars(self), "processes": self.processes.to_state()}
 
     @classmethod
@@ -273,7 +273,7 @@ class HeadMean(nn.Module):
 def _affine(
     values: np.ndarray, is_number: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and scale of inputs; those of one-hot groups, and constant ones, stay."""
+    """Return mean and scale of inputs; those of one-hot groups, and constant ones, stay."""
     mean = np.average(values, axis=0, weights=sample_weight)
     square = np.average((values - mean) ** 2, axis=0, weights=sample_weight)
     scale = np.sqrt(square)
@@ -368,7 +368,7 @@ def _first_array(table: TableEncoder, target: NumericTarget) -> str | None:
 def _has_many_rows(
     X: pd.DataFrame | np.ndarray, n_columns: int, y: np.ndarray, passed: Passed | None
 ) -> bool:
-    """Tell whether more distinct rows are labelled than a Gaussian process is fitted to."""
+    """Return whether more distinct rows are labelled than a Gaussian process is fitted to."""
     labelled = np.flatnonzero(~np.isnan(y).all(axis=1))
     if len(labelled) <= MOST_ROWS:
         return False

@@ -378,7 +378,7 @@ default=None
     @available_if(_has_classifier_last)
     @isolated
     def predict_proba(self, X, return_std=False):
-        """Give the probabilities of the last stage's classes.
+        """Return the probabilities of the last stage's classes.
 
         Parameters
         ----------
@@ -410,7 +410,7 @@ default=None
     @available_if(_has_classifier_last)
     @isolated
     def predict_log_proba(self, X):
-        """Give the logarithms of the probabilities of the last stage's classes.
+        """Return the logarithms of the probabilities of the last stage's classes.
 
         Parameters
         ----------
@@ -620,7 +620,7 @@ default=None
 
     @isolated
     def score(self, X, y=None, sample_weight=None):
-        """Give the mean score of the targets, or of the reconstructions where none is given.
+        """Return the mean score of the targets, or of the reconstructions where none is given.
 
         Parameters
         ----------
@@ -755,7 +755,7 @@ default=None
         )
 
     def _configure(self, columns: dict[str, list[int]], target: StageTargets) -> list[Stage]:
-        """Give the stages that are to be fitted, with the chain's parameters."""
+        """Return the stages that are to be fitted, with the chain's parameters."""
         if self.stages is None:
             estimators = [self.estimator] * len(columns)
         else:
@@ -818,7 +818,7 @@ default=None
 
 
 def std_of_scale(nae: NestedAutoencoder, X: Any, k: int) -> np.ndarray | None:
-    """Give the standard deviation of one stage's prediction, whatever the others know of theirs.
+    """Return the standard deviation of one stage's prediction, whatever the others know of theirs.
 
     Parameters
     ----------

@@ -162,7 +162,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
     # -- parameters
 
     def get_params(self, deep=True):
-        """Give the parameters; with those of blocks, such as ``blocks__image__kernel_size``.
+        """Return the parameters; with those of blocks, such as ``blocks__image__kernel_size``.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
             raise with_page(error, self.get_params(deep=False)) from None
 
     def _named_blocks(self) -> dict[str, Block]:
-        """Give the blocks of a list of them by their names."""
+        """Return the blocks of a list of them by their names."""
         entries = self.blocks if isinstance(self.blocks, list) else []
         triples = [entry for entry in entries if isinstance(entry, tuple) and len(entry) == 3]
         return {name: block for name, block, _ in triples if isinstance(block, Block)}
@@ -255,7 +255,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
         *,
         incremental: bool,
     ) -> float:
-        """Give the strength of the L2 penalty; a part of a stream is one of many rows.
+        """Return the strength of the L2 penalty; a part of a stream is one of many rows.
 
         Parameters
         ----------
@@ -352,7 +352,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
         return net.initialize()
 
     def _make_callbacks(self, fit: FitSettings | None, max_iter: int) -> list:
-        """Give a user's callbacks, with those of the package around them."""
+        """Return a user's callbacks, with those of the package around them."""
         if fit is None:
             return [("_best_epoch", BestEpoch("train_loss", self.tol, None))]
         monitor = "valid_loss" if fit.holds_out else "train_loss"

@@ -78,7 +78,7 @@ class PassedOn:
     measured: MeasuredValues | None = None
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         measured = None if self.measured is None else self.measured.to_state()
         return {**vars(self), "measured": measured}
 
@@ -245,7 +245,7 @@ class PassedRows:
         self._units: dict[int, np.ndarray | None] = {}
 
     def of_rows(self, rows: np.ndarray) -> PassedRows:
-        """Give one of some rows that knows the same, and has gathered nothing yet."""
+        """Return one of some rows that knows the same, and has gathered nothing yet."""
         known = {k: values[rows] for k, values in self.known.items()}
         return PassedRows(self.table.take(rows), self.plan, known=known, unseen=self.unseen)
 
@@ -357,7 +357,7 @@ class PassedRows:
         self.stds[k] = self._spread(np.where(is_measured, 0.0, std), rows)
 
     def _spread(self, values: np.ndarray, rows: Any) -> np.ndarray:
-        """Give values of some rows as those of all; of the others NaN, or False."""
+        """Return values of some rows as those of all; of the others NaN, or False."""
         if isinstance(rows, slice):
             return values
         empty = False if values.dtype == bool else np.nan
@@ -432,7 +432,7 @@ def learn_measured(
     known: np.ndarray,
     rows_of: list[np.ndarray],
 ) -> list[PassedOn | None]:
-    """Give a plan that knows what was measured at a stage, where the stage passes this on.
+    """Return a plan that knows what was measured at a stage, where the stage passes this on.
 
     Parameters
     ----------
@@ -508,7 +508,7 @@ def _doubt_key(
 
 
 def measured_targets(stage: Stage, target: StageTargets) -> np.ndarray:
-    """Give a stage's target as a prediction of it would be; NaN where it was not measured.
+    """Return a stage's target as a prediction of it would be; NaN where it was not measured.
 
     Returns
     -------
@@ -538,11 +538,11 @@ def measured_targets(stage: Stage, target: StageTargets) -> np.ndarray:
 
 
 def as_columns(values: np.ndarray) -> np.ndarray:
-    """Give predictions of one dimension as a column."""
+    """Return predictions of one dimension as a column."""
     return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
 
 
 def take_columns(X: pd.DataFrame | np.ndarray, columns: list[int], rows: Any) -> Any:
-    """Give some columns of some rows of a table."""
+    """Return some columns of some rows of a table."""
     part = X.iloc[:, columns] if isinstance(X, pd.DataFrame) else X[:, columns]
     return part if isinstance(rows, slice) else take_rows(part, rows)

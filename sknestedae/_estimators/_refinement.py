@@ -132,7 +132,7 @@ class ChainObjective(nn.Module):
         return ChainTotals(len(dataset), stages)
 
     def factors(self, totals: ChainTotals) -> list[dict[str, float]]:
-        """Give the factor of each term's sum, stage by stage."""
+        """Return the factor of each term's sum, stage by stage."""
         return [
             objective.factors(stage)
             for objective, stage in zip(self.objectives, totals.stages, strict=True)
@@ -147,7 +147,7 @@ class ChainObjective(nn.Module):
                 objective.add_penalty_gradients(stage)  # type: ignore[arg-type]
 
     def penalty_terms(self, module: Chain) -> dict[str, Tensor]:
-        """Give the penalties of all stages that learn."""
+        """Return the penalties of all stages that learn."""
         return {
             f"{name}__{term}": value
             for name, objective, stage, frozen in zip(
@@ -158,7 +158,7 @@ class ChainObjective(nn.Module):
         }
 
     def epoch_terms(self, sums: Mapping[str, Tensor], totals: ChainTotals) -> dict[str, float]:
-        """Give each stage's means and their weighted sum, and as ``loss`` the sum of all."""
+        """Return each stage's means and their weighted sum, and as ``loss`` the sum of all."""
         terms: dict[str, float] = {"loss": 0.0}
         for name, objective, stage in zip(self.names, self.objectives, totals.stages, strict=True):
             prefix = f"{name}__"
@@ -192,7 +192,7 @@ class ChainNet(AutoencoderNet):
         return NeuralNet.initialize_optimizer(self, triggered_directly)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Give batches of all stages side by side."""
+        """Return batches of all stages side by side."""
         return ChainIterator(dataset, self._order)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
@@ -300,7 +300,7 @@ def refine(
 
 
 def _callbacks(max_iter: int, verbose: int) -> list[tuple[str, Any]]:
-    """Give the callbacks of the net: the epoch of the lowest loss is kept."""
+    """Return the callbacks of the net: the epoch of the lowest loss is kept."""
     callbacks: list[tuple[str, Any]] = [
         ("_best_epoch", BestEpoch("train_loss", 0.0, None)),
         ("_learning_rate", LearningRate("cosine", max_iter, "train_loss", 1)),

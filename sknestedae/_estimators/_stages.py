@@ -102,7 +102,7 @@ def set_stage_params(estimator: Any, values: dict[str, Any]) -> None:
 
 
 def reads_kinds(estimator: Any) -> bool:
-    """Tell whether an estimator reads from its columns which of them are categorical."""
+    """Return whether an estimator reads from its columns which of them are categorical."""
     if not isinstance(estimator, BaseSupervisedAutoencoder):
         return False
     chosen = estimator.categorical_features
@@ -190,7 +190,7 @@ def predict_stage(
     *,
     as_labels: bool,
 ) -> np.ndarray:
-    """Give a stage's prediction, of shape (n_samples,) or (n_samples, n_outputs).
+    """Return a stage's prediction, of shape (n_samples,) or (n_samples, n_outputs).
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def predict_stage(
 
 
 def heads_of(stage: Stage) -> list[Head | None]:
-    """Give the head of each member of a fitted stage; None of a network that predicts alone."""
+    """Return the head of each member of a fitted stage; None of a network that predicts alone."""
     estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
     if not isinstance(estimator, BaseSupervisedAutoencoder):
         return [None]
@@ -225,7 +225,7 @@ def heads_of(stage: Stage) -> list[Head | None]:
 def predict_with_std(
     stage: Stage, table: pd.DataFrame | np.ndarray, passed: Passed | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Give a stage's prediction, and its standard deviation where a Gaussian process predicts.
+    """Return a stage's prediction, and its standard deviation where a Gaussian process predicts.
 
     The spread of an ensemble's members alone is not that of the error.
 
@@ -247,7 +247,7 @@ def predict_with_std(
 
 
 def transform_stage(estimator: Any, table: pd.DataFrame | np.ndarray) -> np.ndarray:
-    """Give an estimator's output as an array of shape (n_samples, n_latents)."""
+    """Return an estimator's output as an array of shape (n_samples, n_latents)."""
     Z = estimator.transform(as_fitted(estimator, table))
     Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z)
     if Z.ndim != 2:
@@ -285,7 +285,7 @@ def encode_alike(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndar
 
 
 def latents_of(stage: Stage, values: np.ndarray) -> StageLatents:
-    """Give a stage's latents with their names, as the next stage takes them."""
+    """Return a stage's latents with their names, as the next stage takes them."""
     names = names_of_latents(stage.estimator, values.shape[1])
     return StageLatents(values, [(stage.name, name) for name in names])
 

@@ -43,7 +43,7 @@ WHOLE_BLOCK = "X"
 
 
 def check_layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:
-    """Give widths of hidden layers as a tuple of positive integers."""
+    """Return widths of hidden layers as a tuple of positive integers."""
     sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
@@ -81,7 +81,7 @@ def check_blocks(blocks: Any, X: Any) -> list[tuple[str, Block, Any]]:
 
 
 def own_blocks(blocks: Any, n_columns: int) -> Any:
-    """Give the parameter ``blocks`` of a stage that takes latents behind its own columns.
+    """Return the parameter ``blocks`` of a stage that takes latents behind its own columns.
 
     A block of all columns is one of its own columns, as the latents are numbers by themselves.
     """
@@ -123,7 +123,7 @@ def _blocks_of_cells(X: Any) -> list[tuple[str, Block, Any]]:
 
 
 def _block_of_cells(column: pd.Series | np.ndarray) -> Block:
-    """Give the kind of a column whose cells hold arrays or structures of atoms."""
+    """Return the kind of a column whose cells hold arrays or structures of atoms."""
     if holds_structures(column):
         return AtomsBlock()
     arrays = (read_cell(cell) for cell in cells_of(column))
@@ -150,7 +150,7 @@ def check_block_weights(weights: Any, names: Sequence[str]) -> dict[str, float]:
 
 
 def check_beta(beta: float | None, latent_activation: str) -> bool:
-    """Tell whether latents are variational; those have the whole line, as their prior has."""
+    """Return whether latents are variational; those have the whole line, as their prior has."""
     if beta is not None and latent_activation != "identity":
         raise ValueError(
             "The 'latent_activation' parameter must be 'identity' with variational latents "
@@ -191,7 +191,7 @@ def check_target_bounds(bounds: Any) -> tuple[float | None, float | None]:
 
 
 def check_batch_size(batch_size: int, n_samples: int, *, warns: bool) -> int:
-    """Give a batch size that is not above the number of rows."""
+    """Return a batch size that is not above the number of rows."""
     if batch_size <= n_samples:
         return batch_size
     if warns:
@@ -339,7 +339,7 @@ class TrainingRows(NamedTuple):
     kept: np.ndarray | slice
 
     def of(self, y: Any) -> Any:
-        """Give these rows of something that has as many as the whole table; None of None."""
+        """Return these rows of something that has as many as the whole table; None of None."""
         if y is None or isinstance(self.kept, slice):
             return y
         return safe_indexing(y, np.flatnonzero(self.kept))
@@ -417,7 +417,7 @@ def warn_of_collapse(n_active: int | None, n_components: int, beta: float | None
 
 
 def check_divergence(net: NeuralNet, subject: str, remedy: str) -> int:
-    """Give the number of a trained net's best epoch; tell if the training diverged after it.
+    """Return the number of a trained net's best epoch; tell if the training diverged after it.
 
     Parameters
     ----------

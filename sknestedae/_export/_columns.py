@@ -98,11 +98,11 @@ class TensorColumns:
         return sorted({j for own in self.stages.values() for j in own})
 
     def width(self, j: int) -> int:
-        """Give how many numbers stand for a column that is used."""
+        """Return how many numbers stand for a column that is used."""
         return prod(self.shapes.get(j, ()))
 
     def places(self, j: int) -> list[int]:
-        """Give where the numbers of a column stand in the tensor."""
+        """Return where the numbers of a column stand in the tensor."""
         start = sum(self.width(i) for i in self.used if i < j)
         return list(range(start, start + self.width(j)))
 
@@ -115,12 +115,12 @@ class TensorColumns:
         return names
 
     def categories_by_name(self) -> dict[Hashable, list[Any]]:
-        """Give the categories of each categorical column, in the order of their codes."""
+        """Return the categories of each categorical column, in the order of their codes."""
         labels = self.labels.index().tolist()
         return {labels[j]: own.values.tolist() for j, own in sorted(self.categories.items())}
 
     def read(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give a table as numbers, of shape (n_samples, n_inputs).
+        """Return a table as numbers, of shape (n_samples, n_inputs).
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class TensorColumns:
         return np.hstack([self._read_column(X, j) for j in self.used])
 
     def _read_column(self, X: pd.DataFrame | np.ndarray, j: int) -> np.ndarray:
-        """Give a column as numbers, of shape (n_samples, width)."""
+        """Return a column as numbers, of shape (n_samples, width)."""
         if j in self.categories:
             return self._read_categories(take_column(X, j), self.categories[j])
         if j in self.shapes:
@@ -180,7 +180,7 @@ class TensorColumns:
 
 
 def _join(parts: list[Categories]) -> Categories:
-    """Give the categories of a column that several stages have, each once."""
+    """Return the categories of a column that several stages have, each once."""
     values = pd.unique(np.concatenate([part.values for part in parts]))
     return replace(parts[0], values=values, frequencies=np.full(len(values), 1 / len(values)))
 
@@ -228,7 +228,7 @@ class BlockInput(nn.Module):
             self.register_buffer(f"fill_{k}", torch.tensor(fill[group], dtype=torch.float64))
 
     def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the values, (n_samples, n_values), and which entries were measured.
+        """Return the values, (n_samples, n_values), and which entries were measured.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class StageEncoder(nn.Module):
         self.network = module
 
     def forward(self, table: Tensor) -> Tensor:
-        """Give the latents, (n_samples, n_components), of the stage's own table."""
+        """Return the latents, (n_samples, n_components), of the stage's own table."""
         blocks: Mapping[str, tuple[Tensor, Tensor]] = {
             name: own(table) for name, own in self.inputs.items()
         }

@@ -160,7 +160,7 @@ class LatentStatistics:
         )
 
     def regular_covariance(self) -> np.ndarray:
-        """Give a covariance that can be inverted, also where a latent is constant."""
+        """Return a covariance that can be inverted, also where a latent is constant."""
         spread = np.trace(self.covariance) / len(self.mean)
         if spread < np.finfo(np.float64).eps:  # all are: any unit is as good
             spread = 1.0
@@ -197,7 +197,7 @@ class _ErrorMoments:
         self.n_kept = to.stop
 
     def result(self, weight: np.ndarray, is_array: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean squares, and what errors have in common.
+        """Return the mean squares, and what errors have in common.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class _ErrorMoments:
 def _products(
     error: np.ndarray, known: np.ndarray, weight: np.ndarray, squares: np.ndarray
 ) -> np.ndarray:
-    """Give the mean products of errors, shrunk towards independence.
+    """Return the mean products of errors, shrunk towards independence.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def _products(
 
 
 def _by_weight(weight: np.ndarray, n_wanted: int) -> np.ndarray:
-    """Give positions of examples that stand for weighted rows; heavy ones more than once.
+    """Return positions of examples that stand for weighted rows; heavy ones more than once.
 
     Of rows that weigh alike, each once at most.
     """
@@ -260,5 +260,5 @@ def _by_weight(weight: np.ndarray, n_wanted: int) -> np.ndarray:
 
 
 def evenly(n: int, n_wanted: int) -> np.ndarray:
-    """Give up to so many positions, evenly spread over n."""
+    """Return up to so many positions, evenly spread over n."""
     return np.linspace(0, n - 1, min(n, n_wanted)).round().astype(int)

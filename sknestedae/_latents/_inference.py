@@ -98,7 +98,7 @@ class RowDensities(NamedTuple):
     errors: list[MeasuredErrors]
 
     def take(self, rows: Tensor) -> RowDensities:
-        """Give those of some rows."""
+        """Return those of some rows."""
         errors = [own.take(rows) for own in self.errors]
         return RowDensities(self.mean[rows], self.precision[rows], errors)
 
@@ -168,7 +168,7 @@ class PosteriorModeSearch:
         self._encoding_errors: dict[tuple[bool, ...], Tensor] = {}
 
     def _row_bytes(self) -> int:
-        """Give the size of the derivatives of a row, and of the matrices of its errors."""
+        """Return the size of the derivatives of a row, and of the matrices of its errors."""
         entries = 0
         for model in self.models:
             n_values = sum(layout.n_values for layout in model.layouts.values())
@@ -250,13 +250,13 @@ class PosteriorModeSearch:
         return self._encoding_errors[present]
 
     def _errors(self, parts: Sequence[Batch], scale: Tensor) -> list[MeasuredErrors]:
-        """Give the covariance of the errors of what is given at each stage."""
+        """Return the covariance of the errors of what is given at each stage."""
         any_latents = torch.zeros(len(parts[0]), self.slices[-1].stop, dtype=torch.float64)
         stages = zip(self.models, self._with_latents(any_latents, parts), strict=True)
         return [model.measured_errors(rows, scale) for model, rows in stages]
 
     def weigh_examples(self, parts: Sequence[Batch]) -> tuple[Tensor, Tensor]:
-        r"""Give the posterior weights of the examples, and the scale of each row's errors.
+        r"""Return the posterior weights of the examples, and the scale of each row's errors.
 
         All examples have one prior weight, so that their posterior weights are their likelihoods
         by the sum of them, the evidence.
@@ -311,7 +311,7 @@ class PosteriorModeSearch:
         return found.nan_to_num(0.0).clamp(max=_LARGEST_SCALE)
 
     def _spacing(self, present: tuple[bool, ...]) -> list[Tensor]:
-        """Give the mean squares by which numbers of an example differ from those of the nearest.
+        """Return the mean squares by which numbers of an example differ from those of the nearest.
 
         Parameters
         ----------
@@ -346,7 +346,7 @@ class PosteriorModeSearch:
         return self._spacings[present]
 
     def local_prior(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the normal density with the mean and covariance of the weighted examples.
+        """Return the normal density with the mean and covariance of the weighted examples.
 
         Parameters
         ----------
@@ -377,7 +377,7 @@ class PosteriorModeSearch:
     def negative_log_posterior(
         self, latents: Tensor, parts: Sequence[Batch], densities: RowDensities
     ) -> Tensor:
-        """Give the negative log posterior densities of rows, of shape (n_rows,)."""
+        """Return the negative log posterior densities of rows, of shape (n_rows,)."""
         step = latents[:, self.slices[-1]] - densities.mean
         total = torch.einsum("ni,nij,nj->n", step, densities.precision, step) / 2
         for k, rows in enumerate(self._with_latents(latents, parts)):
@@ -387,7 +387,7 @@ class PosteriorModeSearch:
         return total
 
     def _with_latents(self, latents: Tensor, parts: Sequence[Batch]) -> list[Batch]:
-        """Give rows as each stage sees them, with the latents before as if these were measured.
+        """Return rows as each stage sees them, with the latents before as if these were measured.
 
         They are numbers of the later stage's table, normal around what it decodes.
         """
@@ -404,7 +404,7 @@ class PosteriorModeSearch:
     def gradient_and_hessian(
         self, latents: Tensor, parts: Sequence[Batch], densities: RowDensities
     ) -> tuple[Tensor, Tensor]:
-        """Give the gradient of the negative log posterior, and its Gauss-Newton Hessian.
+        """Return the gradient of the negative log posterior, and its Gauss-Newton Hessian.
 
         Gauss and Newton leave the decoder's second derivatives out, so that the Hessian is
         positive definite: of a number it is the outer product of the Jacobian's row, by the
@@ -436,7 +436,7 @@ class PosteriorModeSearch:
         return gradient, hessian
 
     def _slopes(self, k: int) -> Tensor:
-        """Give derivatives of the errors of stage k by the latents before.
+        """Return derivatives of the errors of stage k by the latents before.
 
         Returns
         -------
@@ -519,7 +519,7 @@ class PosteriorModeSearch:
         return _concatenate(found)
 
     def _modes(self, parts: Sequence[Batch]) -> PosteriorModes:
-        """Give the posterior mode of each row, and its decoded values.
+        """Return the posterior mode of each row, and its decoded values.
 
         A category has the weighted mean of the examples' probabilities, its posterior in the
         mixture: no one point of the latents stands for an uncertain category.
@@ -581,7 +581,7 @@ class PosteriorModeSearch:
     def _candidates(
         self, parts: Sequence[Batch], n_candidates: int, tolerance: float
     ) -> PosteriorModes:
-        """Give several modes of each row that differ in entries that were not measured.
+        """Return several modes of each row that differ in entries that were not measured.
 
         Each search begins at an example, has a prior around it, and holds its categories as if
         they were measured. The examples differ in open entries; those come first that, with
@@ -626,7 +626,7 @@ class PosteriorModeSearch:
         return self._as_modes(index[kept], latents[kept], held_values, mismatch[kept], nearest)
 
     def _is_open(self, parts: Sequence[Batch]) -> tuple[np.ndarray, np.ndarray]:
-        """Tell which numbers and categories of the tables' own columns were not measured.
+        """Return which numbers and categories of the tables' own columns were not measured.
 
         Latents between the stages are none of a table's own columns.
         """
@@ -645,13 +645,13 @@ class PosteriorModeSearch:
         return np.hstack(numbers), np.hstack(codes)
 
     def _points(self, decoded: Sequence[Mapping[str, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
-        """Give the decoded numbers and codes of all stages, side by side."""
+        """Return the decoded numbers and codes of all stages, side by side."""
         points = [model.points(v) for model, v in zip(self.models, decoded, strict=True)]
         numbers, codes = zip(*points, strict=True)
         return np.hstack(numbers), np.hstack(codes)
 
     def _split_codes(self, codes: np.ndarray) -> list[np.ndarray]:
-        """Give the codes of each stage."""
+        """Return the codes of each stage."""
         counts = [
             sum(len(layout.n_categories) for layout in model.layouts.values())
             for model in self.models
@@ -661,7 +661,7 @@ class PosteriorModeSearch:
     def _decoded_as_held(
         self, decoded: list[dict[str, Tensor]], held: list[Batch], kept: np.ndarray
     ) -> list[dict[str, Tensor]]:
-        """Give decoded values with the categories that were held."""
+        """Return decoded values with the categories that were held."""
         chosen = []
         for model, values, rows in zip(self.models, decoded, held, strict=True):
             own = {name: v[kept].clone() for name, v in values.items()}
@@ -718,7 +718,7 @@ def weightiest(
 
 
 def _all_alike(numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Tell which of all pairs of rows are not distinct, of shape (n_rows, n_rows)."""
+    """Return which of all pairs of rows are not distinct, of shape (n_rows, n_rows)."""
     n_rows, n_numbers = numbers.shape
     alike = np.full((n_rows, n_rows), True)
     for column in codes.T:
@@ -737,7 +737,7 @@ def _all_alike(numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
 def _are_alike(
     numbers: np.ndarray, codes: np.ndarray, rows: np.ndarray | list[int], other: int
 ) -> np.ndarray:
-    """Tell which rows are not distinct from another one."""
+    """Return which rows are not distinct from another one."""
     step = numbers[rows] - numbers[other]
     distance = np.sqrt((step**2).mean(axis=1)) if step.shape[1] else np.zeros(len(step))
     return (codes[rows] == codes[other]).all(axis=1) & (distance <= DISTINCT)

@@ -76,20 +76,20 @@ class PairMoments:
         return PairMoments(weight, self.mean + b * step, covariance, shrinkage, power)
 
     def swapped(self) -> PairMoments:
-        """Give the moments with the second block first."""
+        """Return the moments with the second block first."""
         n = len(self.mean) // 2
         order = np.r_[n : 2 * n, :n]
         covariance = self.covariance[np.ix_(order, order)]
         return replace(self, mean=self.mean[order], covariance=covariance)
 
     def regular_covariance(self) -> np.ndarray:
-        """Give the covariance with its correlations shrunk, so that it can be inverted."""
+        """Return the covariance with its correlations shrunk, so that it can be inverted."""
         unit = _deviations(self.covariance)
         diagonal = np.diag(unit**2)
         return (1 - self.shrinkage) * self.covariance + self.shrinkage * diagonal
 
     def map(self) -> np.ndarray:
-        """Give the linear map from the first block's latents to the expected second ones.
+        """Return the linear map from the first block's latents to the expected second ones.
 
         The shrunk correlations make it a ridge regression.
 
@@ -193,7 +193,7 @@ class PairStatistics:
         return PairStatistics(moments)
 
     def of(self, first: str, second: str) -> PairMoments | None:
-        """Give the moments of two blocks, the first of them first; None without a pair."""
+        """Return the moments of two blocks, the first of them first; None without a pair."""
         if (first, second) in self.moments:
             return self.moments[first, second]
         swapped = self.moments.get((second, first))
@@ -211,7 +211,7 @@ class PairStatistics:
         module.set_maps(to_common, from_common)
 
     def to_state(self) -> list[dict[str, Any]]:
-        """Give plain values and arrays."""
+        """Return plain values and arrays."""
         return [{"pair": list(pair), **vars(own)} for pair, own in self.moments.items()]
 
     @classmethod
@@ -228,7 +228,7 @@ class PairStatistics:
 def _latents_of_kinds(
     module: DualModule, dataset: Subset
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Give the latents of rows from each block, in its own space, and the weights of the rows.
+    """Return the latents of rows from each block, in its own space, and the weights of the rows.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def _latents_of_kinds(
 
 
 def shrinkage_of(Z: np.ndarray, weight: np.ndarray, correlation: np.ndarray) -> float:
-    """Give the shrinkage of correlations that Ledoit and Wolf (2004) estimate.
+    """Return the shrinkage of correlations that Ledoit and Wolf (2004) estimate.
 
     The number of rows that their error falls with is that of the distinct ones: weights may be
     of any size, and a row of weight 2 is the same as two equal ones.
@@ -271,6 +271,6 @@ def shrinkage_of(Z: np.ndarray, weight: np.ndarray, correlation: np.ndarray) -> 
 
 
 def _deviations(covariance: np.ndarray) -> np.ndarray:
-    """Give standard deviations; 1 where there is none, as of a latent that is constant."""
+    """Return standard deviations; 1 where there is none, as of a latent that is constant."""
     variance = np.diag(covariance)
     return np.sqrt(np.where(variance > 0, variance, 1.0))

@@ -159,7 +159,7 @@ class AtomRound(nn.Module):
             self.hear = nn.Linear(n_gaussians * n_channels, n_units, bias=False)
 
     def forward(self, units: Tensor, atoms: AtomSets, pairs: Pairs | None) -> Tensor:
-        """Give (n_atoms, n_units) of the same."""
+        """Return (n_atoms, n_units) of the same."""
         common = self.common(atoms.mean(units))[atoms.row]
         heard = self.own(units) + common
         if pairs is not None and self.send is not None and self.hear is not None:
@@ -253,7 +253,7 @@ class AtomsEncoder(nn.Module):
     def forward(
         self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
     ) -> Tensor:
-        """Give the outputs of rows, of shape (n_rows, n_outputs); 0 of a row that is missing.
+        """Return the outputs of rows, of shape (n_rows, n_outputs); 0 of a row that is missing.
 
         Parameters
         ----------
@@ -275,7 +275,7 @@ class AtomsEncoder(nn.Module):
     def parts(
         self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
     ) -> PartOutputs:
-        """Give the outputs of each atom: what is known of it, and of its set.
+        """Return the outputs of each atom: what is known of it, and of its set.
 
         A row without atoms has one part. Its outputs are 0, as are those of all atoms of a row
         that is missing.
@@ -325,7 +325,7 @@ class AtomsEncoder(nn.Module):
         return self.describe(self.properties[atoms.numbers]) + self.embed(atoms.numbers)
 
     def attention(self, units: Tensor, atoms: AtomSets) -> Tensor:
-        """Give how much each head attends to each atom, of shape (n_atoms, n_heads).
+        """Return how much each head attends to each atom, of shape (n_atoms, n_heads).
 
         Its sum over the atoms of a row is 1.
         """
@@ -347,7 +347,7 @@ class AtomsEncoder(nn.Module):
 def _in_chunks(
     values: Tensor, ragged: Mapping[str, RaggedTensors]
 ) -> Iterator[tuple[Tensor, dict[str, RaggedTensors]]]:
-    """Give rows some hundred at a time."""
+    """Yield rows some hundred at a time."""
     for start in range(0, len(values), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         yield values[rows], {name: own[rows] for name, own in ragged.items()}

@@ -51,13 +51,13 @@ class Bounded(nn.Module):
             self.high = high.to(self.high)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Give outputs within the bounds, of the shape (..., n_samples, n_outputs) of values."""
+        """Return outputs within the bounds, of the shape (..., n_samples, n_outputs) of values."""
         return bound(
             values, self.low if self.has_low else None, self.high if self.has_high else None
         )
 
     def extra_repr(self) -> str:
-        """Give the bounds there are, for the module's repr."""
+        """Return the bounds there are, for the module's repr."""
         return f"has_low={self.has_low}, has_high={self.has_high}"
 
 
@@ -104,7 +104,7 @@ def offset(low: Tensor | None, high: Tensor | None) -> Tensor:
 
 
 def _distance(to_bound: Tensor) -> Tensor:
-    """Give how far from a bound an input of 0 is mapped: 1 where 0 is beyond the bound."""
+    """Return how far from a bound an input of 0 is mapped: 1 where 0 is beyond the bound."""
     return torch.where(to_bound < 0, 1.0, to_bound)
 
 
@@ -115,7 +115,7 @@ def _inverse_softplus(values: Tensor) -> Tensor:
 
 
 def is_bounded(low: float | None, high: float | None) -> tuple[bool, bool]:
-    """Tell which bounds there are: of None or infinity there is none."""
+    """Return which bounds there are: of None or infinity there is none."""
     return (
         low is not None and not math.isinf(low),
         high is not None and not math.isinf(high),

@@ -38,7 +38,7 @@ class Derivative(NamedTuple):
 
 
 def _logistic_of(values: np.ndarray) -> np.ndarray:
-    """Give 1 / (1 + exp(-values)), as a new array."""
+    """Return 1 / (1 + exp(-values)), as a new array."""
     found = np.negative(values)
     np.exp(found, out=found)
     found += 1.0

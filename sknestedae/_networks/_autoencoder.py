@@ -296,7 +296,7 @@ class AutoencoderModule(nn.Module):
         return make()
 
     def encoder_alone(self) -> AutoencoderModule:
-        """Give a copy that can encode, without the layers behind the latents."""
+        """Return a copy that can encode, without the layers behind the latents."""
         copy = deepcopy(self)
         copy.decoder, copy.block_decoders, copy.predictor = nn.Identity(), nn.ModuleDict(), None
         copy.dense_layers, copy.weights = [], []  # these would hold the layers all the same
@@ -309,15 +309,15 @@ class AutoencoderModule(nn.Module):
                 layer.set_bounds(low, high)
 
     def encode(self, rows: Batch) -> Tensor:
-        """Give the latents of rows, (n_samples, n_components); of densities, the means."""
+        """Return the latents of rows, (n_samples, n_components); of densities, the means."""
         return self.latents(rows).mean
 
     def latents(self, rows: Batch) -> Latents:
-        """Give the latents of rows, or their densities."""
+        """Return the latents of rows, or their densities."""
         return split_latents(self._encoded(rows), self.noise is not None)
 
     def draw(self, latents: Latents) -> Tensor:
-        """Give latents of shape (n_samples, n_components): in training, drawn of densities."""
+        """Return latents of shape (n_samples, n_components): in training, drawn of densities."""
         if self.noise is None:
             return latents.mean
         return self.noise(*latents)
@@ -332,14 +332,14 @@ class AutoencoderModule(nn.Module):
         return self._encode_joined(inputs, self.absent_of(rows))
 
     def _visible(self, rows: Batch) -> Batch:
-        """Give rows as the encoder sees them: in training, some blocks may be hidden."""
+        """Return rows as the encoder sees them: in training, some blocks may be hidden."""
         if self.block_dropout is None or not self.training:
             return rows
         values, measured = self._hide_blocks(rows.values, rows.measured)
         return replace(rows, values=values, measured=measured)
 
     def absent_of(self, rows: Batch) -> Tensor | None:
-        """Tell which blocks of each row were not measured; None where nothing is to be told."""
+        """Return which blocks of each row were not measured; None where nothing is to be told."""
         if self.absence is None or not rows.measured:
             return None
         return self._absent(rows.values, rows.measured)
@@ -370,7 +370,7 @@ class AutoencoderModule(nn.Module):
         return encoder(values, missing) if block.reads_missing else encoder(values)
 
     def _absent(self, values: Mapping[str, Tensor], measured: Mapping[str, Tensor]) -> Tensor:
-        """Tell which blocks of each row were not measured, of shape (n_samples, n_blocks)."""
+        """Return which blocks of each row were not measured, of shape (n_samples, n_blocks)."""
         like = next(iter(values.values()))
         flags = [
             like.new_zeros(like.shape[:-1])
@@ -412,7 +412,7 @@ class AutoencoderModule(nn.Module):
             setattr(self, f"missing_{name}", row.to(buffer))
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
-        """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
+        """Return each block's values, of shape (n_samples, layout.n_values), of latents."""
         hidden = run(self.decoder, latents)
         return {name: decoder(hidden) for name, decoder in self.block_decoders.items()}
 
@@ -428,11 +428,11 @@ class AutoencoderModule(nn.Module):
         }
 
     def predict(self, latents: Tensor) -> Tensor | None:
-        """Give the prediction, of shape (n_samples, n_outputs), of latents."""
+        """Return the prediction, of shape (n_samples, n_outputs), of latents."""
         return None if self.predictor is None else self.predictor(latents)
 
     def encode_and_predict(self, rows: Batch) -> tuple[Tensor, Tensor | None]:
-        """Give the latents of rows and their predictions, None without a target."""
+        """Return the latents of rows and their predictions, None without a target."""
         latents = self.encode(rows)
         return latents, self.predict(latents)
 
@@ -450,7 +450,7 @@ def run(layers: nn.Module, values: Tensor) -> Tensor:
 
 
 def split_latents(encoded: Tensor, is_variational: bool) -> Latents:
-    """Give means and log variances of what an encoder gives, of shape (n_samples, n_latents)."""
+    """Return means and log variances of what an encoder gives, of shape (n_samples, n_latents)."""
     if not is_variational:
         return Latents(encoded)
     mean, log_variance = encoded.chunk(2, dim=-1)
@@ -475,7 +475,7 @@ _PLAIN = (
 
 
 def draws_from_torch(module: nn.Module, device: torch.device) -> bool:
-    """Tell whether a module may draw from torch's own generators in training."""
+    """Return whether a module may draw from torch's own generators in training."""
     plain = {*_PLAIN, *ACTIVATIONS.values()}
     return device.type != "cpu" or any(
         type(part) not in plain and not isinstance(part, AutoencoderModule)

@@ -85,7 +85,7 @@ class Batch:
         return len(next(iter(self.values.values())))
 
     def __getitem__(self, rows: int | slice | list[int] | Tensor) -> Batch:
-        """Give the rows of a slice (a view) or of an index tensor (a copy)."""
+        """Return the rows of a slice (a view) or of an index tensor (a copy)."""
 
         def take(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor[rows]
@@ -114,7 +114,7 @@ class Batch:
         return next(iter(self.values.values())).device
 
     def to(self, device: torch.device) -> Batch:
-        """Give the rows on a device; themselves where they are there."""
+        """Return the rows on a device; themselves where they are there."""
         if device == self.device:
             return self
 
@@ -131,7 +131,7 @@ class Batch:
         )
 
     def tensors(self) -> list[Tensor | None]:
-        """Give all tensors in a fixed order."""
+        """Return all tensors in a fixed order."""
         measured = [self.measured.get(name) for name in self.values]
         ragged = [t for parts in self.ragged.values() for r in parts.values() for t in r.tensors()]
         return [
@@ -149,11 +149,11 @@ class Batch:
         return sum(t.nbytes for t in self.tensors() if t is not None)
 
     def key(self) -> str:
-        """Give a hash of the content."""
+        """Return a hash of the content."""
         return joblib.hash([None if t is None else t.cpu().numpy() for t in self.tensors()])
 
     def presence(self, name: str) -> Tensor | None:
-        """Tell in which rows anything of a block was measured, of shape (n_rows, 1).
+        """Return in which rows anything of a block was measured, of shape (n_rows, 1).
 
         None if it is complete in all rows.
         """

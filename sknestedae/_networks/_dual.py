@@ -72,28 +72,28 @@ class DualModule(AutoencoderModule):
                 setattr(self, f"{kind}_common_{name}", matrix.to(buffer))
 
     def map(self, name: str, direction: str) -> Tensor | None:
-        """Give the map of a block's latents "to" the common space or "from" it; None if same."""
+        """Return the map of a block's latents "to" the common space or "from" it; None if same."""
         return getattr(self, f"{direction}_common_{name}", None)
 
     # -- one block
 
     def latents_of(self, rows: Batch, name: str) -> Latents:
-        """Give the latents of rows from one block alone, in the space of its own."""
+        """Return the latents of rows from one block alone, in the space of its own."""
         values = self.encode_block(
             name, rows.values[name], rows.measured.get(name), rows.ragged.get(name)
         )
         return split_latents(self.encoder[name](values), self.noise is not None)
 
     def common_latents_of(self, rows: Batch, name: str) -> Latents:
-        """Give the latents of rows from one block alone, in the common space."""
+        """Return the latents of rows from one block alone, in the common space."""
         return moved(self.latents_of(rows, name), self.map(name, "to"))
 
     def decode_own(self, name: str, latents: Tensor) -> Tensor:
-        """Give a block's values, (n_samples, layout.n_values), of latents in its own space."""
+        """Return a block's values, (n_samples, layout.n_values), of latents in its own space."""
         return self.block_decoders[name](run(self.decoder[name], latents))
 
     def decode_block(self, name: str, latents: Tensor) -> Tensor:
-        """Give a block's values of latents in the common space."""
+        """Return a block's values of latents in the common space."""
         return self.decode_own(name, moved(Latents(latents), self.map(name, "from")).mean)
 
     # -- all blocks
@@ -106,7 +106,7 @@ class DualModule(AutoencoderModule):
         return self.mean_of({name: self.latents_of(rows, name) for name in self.blocks}, rows)
 
     def mean_of(self, found: Mapping[str, Latents], rows: Batch) -> Latents:
-        """Give the mean, over the blocks of each row, of the latents from each block."""
+        """Return the mean, over the blocks of each row, of the latents from each block."""
         shares = rows.shares(list(found))
         common = {name: moved(own, self.map(name, "to")) for name, own in found.items()}
         mean = _sum([shares[name] * own.mean for name, own in common.items()])
@@ -120,7 +120,7 @@ class DualModule(AutoencoderModule):
         return Latents(mean, _sum(variances).clamp(min=torch.finfo(mean.dtype).tiny).log())
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
-        """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
+        """Return each block's values, of shape (n_samples, layout.n_values), of latents."""
         return {name: self.decode_block(name, latents) for name in self.blocks}
 
     def forward(self, rows: Batch) -> Outputs:
@@ -192,7 +192,7 @@ class DualOutputs:
 
 
 def moved(latents: Latents, map_: Tensor | None) -> Latents:
-    """Give latents, moved by slopes and an offset; variances as of independent latents."""
+    """Return latents, moved by slopes and an offset; variances as of independent latents."""
     if map_ is None:
         return latents
     slopes, offset = map_[:-1], map_[-1]

@@ -69,13 +69,13 @@ class FlatParameters:
             self._one.grad = self.gradients
 
     def as_one(self) -> nn.Parameter:
-        """Give all of a network as one parameter of the same memory, for an optimizer."""
+        """Return all of a network as one parameter of the same memory, for an optimizer."""
         self._one = nn.Parameter(self.values)
         self._one.grad = self.gradients
         return self._one
 
     def views(self, flat: Tensor) -> list[Tensor]:
-        """Give the part of each parameter in a tensor of the shape of ``values``, as a view."""
+        """Return the part of each parameter in a tensor of the shape of ``values``, as a view."""
         lead = flat.shape[:-1]
         shapes = [parameter.shape[len(lead) :] for parameter in self.parameters]
         parts = flat.split([shape.numel() for shape in shapes], dim=-1)
@@ -104,7 +104,7 @@ class FlatParameters:
             own += l1 * np.sign(values[..., : self.n_encoder_weights])
 
     def holds(self) -> bool:
-        """Tell whether all parameters are still where they were laid, and are to be trained."""
+        """Return whether all parameters are still where they were laid, and are to be trained."""
         return all(
             parameter.requires_grad and (parameter.data_ptr(), parameter.stride()) == place
             for parameter, place in zip(self.parameters, self._places, strict=True)

@@ -72,7 +72,7 @@ class PartsModule(AutoencoderModule):
                 layer.is_shared = True
 
     def parts(self, rows: Batch) -> Parts:
-        """Give the latents of the parts of rows."""
+        """Return the latents of the parts of rows."""
         rows = self._visible(rows)
         name = self.of_parts
         known = rows.measured.get(name)
@@ -93,11 +93,11 @@ class PartsModule(AutoencoderModule):
         return Parts(latents, found.row, found.share, len(rows))
 
     def latents(self, rows: Batch) -> Latents:
-        """Give the mean of the latents over the parts of each row, and of their variances."""
+        """Return the mean of the latents over the parts of each row, and of their variances."""
         return _mean_latents(self.parts(rows))
 
     def encode_and_predict(self, rows: Batch) -> tuple[Tensor, Tensor | None]:
-        """Give the latents of rows, and the mean over parts of their predictions."""
+        """Return the latents of rows, and the mean over parts of their predictions."""
         parts = self.parts(rows)
         of_parts = self.predict(parts.latents.mean)
         prediction = None if of_parts is None else parts.mean(of_parts)

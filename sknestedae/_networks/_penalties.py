@@ -19,7 +19,7 @@ def l2_penalty(weights: Sequence[Tensor]) -> Tensor:
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    r"""Give the divergence of latents' densities from their prior, of each latent, in nats.
+    r"""Return the divergence of latents' densities from their prior, of each latent, in nats.
 
     The Kullback-Leibler divergence of :math:`N(\mu, \sigma^2)` from :math:`N(0, 1)` (Kingma and
     Welling 2013, appendix B).

@@ -59,13 +59,13 @@ def prepared(table: pd.DataFrame) -> ColumnTransformer:
 
 
 def forest_settings(table: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Give the settings of a forest of extra trees; in a wide table it looks at some columns."""
+    """Return the settings of a forest of extra trees; in a wide table it looks at some columns."""
     is_wide = table.shape[1] > WIDEST_BOOSTED
     return {"random_state": seed, "max_features": "sqrt" if is_wide else 1.0}
 
 
 def earlier_targets(task: Task, target: Target) -> list[Target]:
-    """Give the targets of earlier stages that can stand as a column: plain numbers."""
+    """Return the targets of earlier stages that can stand as a column: plain numbers."""
     return [
         earlier
         for earlier in task.targets
@@ -76,7 +76,7 @@ def earlier_targets(task: Task, target: Target) -> list[Target]:
 def properties_as_columns(
     task: Task, target: Target, learnt: np.ndarray, wanted: np.ndarray, seed: int
 ) -> pd.DataFrame | None:
-    """Give the properties of earlier scales of some rows, as anybody would without a chain.
+    """Return the properties of earlier scales of some rows, as anybody would without a chain.
 
     Parameters
     ----------

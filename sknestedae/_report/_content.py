@@ -178,7 +178,7 @@ def enumerate_words(words: Sequence[str], most: int = 6) -> str:
 
 
 def package_version() -> str:
-    """Give the version of this package, which stands where it is put together."""
+    """Return the version of this package, which stands where it is put together."""
     return str(sys.modules[__name__.partition(".")[0]].__version__)
 
 

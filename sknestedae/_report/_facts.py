@@ -123,7 +123,7 @@ class Comparison(NamedTuple):
 
 
 def leading_metric(target: Target) -> str:
-    """Give the metric that decides which of two models is better.
+    """Return the metric that decides which of two models is better.
 
     Of numbers the mean absolute error: a fold has it even if its target is constant, and the
     median, the simplest baseline, has the least of all constants. Of classes the balanced
@@ -134,7 +134,7 @@ def leading_metric(target: Target) -> str:
 
 
 def interval_of_gain(gains: ArrayLike, test_to_train: float) -> tuple[float, float]:
-    """Give the 95 % confidence interval of how much better one of two models is, from folds.
+    """Return the 95 % confidence interval of how much better one of two models is, from folds.
 
     It is that of the corrected resampled t-test of C. Nadeau and Y. Bengio, Machine Learning 52,
     239 (2003). Folds share rows to learn from, so that the differences of their scores depend on
@@ -170,12 +170,12 @@ def judge(low: float, high: float) -> int:
 
 
 def scores_of(evaluation: Evaluation, target: Target, model: str = MODEL) -> dict[str, pd.Series]:
-    """Give the scores of a model by metric; a series over folds each."""
+    """Return the scores of a model by metric; a series over folds each."""
     return evaluation.by_model.get((target.name, model), {})
 
 
 def baselines_of(evaluation: Evaluation, target: Target) -> list[str]:
-    """Give the names of the baselines, from the simplest on."""
+    """Return the names of the baselines, from the simplest on."""
     names = [model for name, model in evaluation.by_model if name == target.name]
     return [name for name in names if name not in (MODEL, LEARNT)]
 
@@ -215,7 +215,7 @@ def compare(evaluation: Evaluation, target: Target) -> list[Comparison]:
 
 
 def best_baseline(comparisons: list[Comparison]) -> Comparison | None:
-    """Give the comparison with the best of the baselines, if there is one."""
+    """Return the comparison with the best of the baselines, if there is one."""
     if not comparisons:
         return None
     sign = 1 if HIGHER_IS_BETTER[comparisons[0].metric] else -1
@@ -223,7 +223,7 @@ def best_baseline(comparisons: list[Comparison]) -> Comparison | None:
 
 
 def worth(evaluation: Evaluation, target: Target) -> float:
-    """Give a score that is 0 for a constant and 1 for the truth, whatever the target."""
+    """Return a score that is 0 for a constant and 1 for the truth, whatever the target."""
     own = scores_of(evaluation, target)
     if target.classes is None:
         return float(own["R²"].mean())
@@ -337,7 +337,7 @@ def reliability(held_out: HeldOut) -> Reliability | None:
 
 
 def counts_rows(task: Task, column: Column) -> bool:
-    """Tell whether a column has the values of an index: n consecutive integers, one a row.
+    """Return whether a column has the values of an index: n consecutive integers, one a row.
 
     Their order does not matter. Where scales have rows of their own, each may count on its own.
     """
@@ -359,7 +359,7 @@ def counts_rows(task: Task, column: Column) -> bool:
 
 
 def equal_columns(task: Task) -> list[list[Column]]:
-    """Give columns that are equal in all rows, and missing in the same ones, together.
+    """Return columns that are equal in all rows, and missing in the same ones, together.
 
     Arrays are compared as a whole: many pixels of an image may always be the same.
     """
@@ -378,7 +378,7 @@ def equal_columns(task: Task) -> list[list[Column]]:
 
 
 def reconstruction_table(task: Task, evaluation: Evaluation) -> pd.DataFrame:
-    """Give errors of the reconstruction of each column, while its rows were held out.
+    """Return errors of the reconstruction of each column, while its rows were held out.
 
     Returns
     -------
@@ -417,7 +417,7 @@ def reconstruction_table(task: Task, evaluation: Evaluation) -> pd.DataFrame:
 def _array_row(
     true: np.ndarray, decoded: np.ndarray, by_pca: np.ndarray | None
 ) -> dict[str, float] | None:
-    """Give the errors of an array's reconstruction, over all its elements; None without any.
+    """Return the errors of an array's reconstruction, over all its elements; None without any.
 
     Parameters
     ----------
@@ -436,7 +436,7 @@ def _array_row(
 
 
 def n_parameters(core: Any) -> list[tuple[str | None, int]]:
-    """Give the number of weights and biases of each stage that is a network of ours."""
+    """Return the number of weights and biases of each stage that is a network of ours."""
     found = []
     for name, estimator, _ in stages_of(core):
         net = getattr(core_of(estimator), "net_", None)

@@ -159,7 +159,7 @@ class Finding(NamedTuple):
 
 
 def find_limits(task: Task, evaluation: Evaluation, facts: Facts) -> list[str]:
-    """Give all statements, those on the scores first."""
+    """Return all statements, those on the scores first."""
     found: list[Finding] = []
     for target in task.targets:
         found += _of_baselines(target, facts.comparisons[target.name])

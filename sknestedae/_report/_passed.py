@@ -31,7 +31,7 @@ class Predictor(NamedTuple):
 
     @property
     def is_process(self) -> bool:
-        """Tell whether it is a Gaussian process."""
+        """Return whether it is a Gaussian process."""
         return self.kind == "gaussian_process"
 
 

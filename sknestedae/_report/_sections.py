@@ -87,7 +87,7 @@ _MOST_KINDS = 6
 
 
 def glance(task: Task, evaluation: Evaluation, facts: Facts, n_limits: int) -> Section:
-    """Give the facts that a reader wants first."""
+    """Return the facts that a reader wants first."""
     n_stages = f", {count(len(task.stage_names), 'stage')}" if task.stage_names else ""
     members = len(task.core.members_)
     of_members = f", an ensemble of {members}" if members > 1 else ""
@@ -117,7 +117,7 @@ def glance(task: Task, evaluation: Evaluation, facts: Facts, n_limits: int) -> S
 def _glance_at_many(
     task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
 ) -> list[tuple[str, str]]:
-    """Give the scores of many targets in a line for each kind, and their verdicts in another."""
+    """Return the scores of many targets in a line for each kind, and their verdicts in another."""
     rows = []
     for metric, is_number in (("R²", True), ("balanced accuracy", False)):
         means = pd.Series(
@@ -168,12 +168,12 @@ def describe_model(task: Task) -> str:
 
 
 def _places(metric: str) -> int | None:
-    """Give the number of places of a score; that of an error follows from its size."""
+    """Return the number of places of a score; that of an error follows from its size."""
     return None if metric == "MAE" else 3
 
 
 def _unit_of(metric: str, target: Target) -> str:
-    """Give the unit of a score: an error has that of the target, all others none."""
+    """Return the unit of a score: an error has that of the target, all others none."""
     return target.unit if metric == "MAE" else ""
 
 
@@ -241,7 +241,7 @@ def say_shape(shape: tuple[int, ...]) -> str:
 
 
 def _measured_values(column: Column) -> np.ndarray:
-    """Tell which values were measured, of shape (n_samples,); of an array, which elements."""
+    """Return which values were measured, of shape (n_samples,); of an array, which elements."""
     return column.measured if column.elements is None else ~np.isnan(column.elements)
 
 
@@ -411,7 +411,7 @@ def settings(task: Task, evaluation: Evaluation) -> Section:
 
 
 def _described(task: Task) -> list[tuple[str, Any]]:
-    """Give all estimators that have settings, by name: steps, the chain, its stages."""
+    """Return all estimators that have settings, by name: steps, the chain, its stages."""
     found = [(f"step {type(step).__name__}", step) for step in steps_before(task.model)]
     found.append((type(task.core).__name__, task.core))
     for name, estimator, _ in stages_of(task.core) if task.stage_names else []:
@@ -422,7 +422,7 @@ def _described(task: Task) -> list[tuple[str, Any]]:
 
 
 def _parameters(estimator: Any) -> list[tuple[str, Any, Any]]:
-    """Give name, value and default of each parameter."""
+    """Return name, value and default of each parameter."""
     if not hasattr(estimator, "get_params"):  # such as "passthrough"
         return []
     signature = inspect.signature(type(estimator).__init__).parameters
@@ -484,7 +484,7 @@ def _versions() -> str:
 
 
 def scores(task: Task, evaluation: Evaluation, facts: Facts) -> Section:
-    """Give the scores of model and baselines, and the verdicts that follow from them."""
+    """Return the scores of model and baselines, and the verdicts that follow from them."""
     how = f"{evaluation.how}. In each fold the settings above are fitted anew to the other rows."
     rest = (
         "Baselines are fitted to the same rows as far as their target is known, with the columns "
@@ -573,7 +573,7 @@ def _say_rule(task: Task) -> str:
 def _scores_of_many(
     task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
 ) -> list[Part]:
-    """Give a row for each target, and count the verdicts on each baseline."""
+    """Return a row for each target, and count the verdicts on each baseline."""
     parts: list[Part] = []
     for kind in ("numbers", "classes"):
         targets = [t for t in task.targets if (t.classes is None) == (kind == "numbers")]
@@ -614,7 +614,7 @@ def _folds_header(n_folds: int) -> list[str]:
 def _scores_of_target(
     evaluation: Evaluation, target: Target, comparisons: list[Comparison]
 ) -> list[Part]:
-    """Give a table of means, the verdicts, and each fold folded away."""
+    """Return a table of means, the verdicts, and each fold folded away."""
     names = [MODEL, *baselines_of(evaluation, target), LEARNT]
     by_model = {name: scores_of(evaluation, target, name) for name in names}
     found = list(by_model[MODEL])
@@ -719,7 +719,7 @@ def _by_what_was_passed(target: Target, held_out: HeldOut) -> list[Part]:
 
 
 def _targets_to_draw(task: Task, evaluation: Evaluation) -> list[int]:
-    """Give the positions of targets that have figures: all or, of very many, the worst."""
+    """Return the positions of targets that have figures: all or, of very many, the worst."""
     positions = list(range(len(task.targets)))
     if len(positions) <= MAX_PANELS:
         return positions
@@ -774,7 +774,7 @@ def calibration(task: Task, evaluation: Evaluation, facts: Facts) -> Section | N
 
 
 def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> list[Part]:
-    """Give one prediction interval of each target that is a number."""
+    """Return one prediction interval of each target that is a number."""
     rows, level = [], len(NOMINAL) // 2
     for target in task.targets:
         found = by_residual[target.name]
@@ -790,7 +790,7 @@ def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> 
 
 
 def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
-    """Give nominal and actual shares of rows within prediction intervals, and half-widths."""
+    """Return nominal and actual shares of rows within prediction intervals, and half-widths."""
     unit = f" ({target.unit})" if target.unit else ""
     rows = []
     for k, (nominal, actual, half) in enumerate(zip(*intervals[:3], strict=True)):
@@ -808,7 +808,7 @@ def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
 
 
 def reconstruction(task: Task, evaluation: Evaluation) -> Section | None:
-    """Give the error of each column's reconstruction."""
+    """Return the error of each column's reconstruction."""
     table = reconstruction_table(task, evaluation)
     if not len(table):
         return None

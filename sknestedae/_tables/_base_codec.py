@@ -136,7 +136,7 @@ class Codec(ABC):
 
     @abstractmethod
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that numbers are encoded with: ``(x - mean) / scale``.
+        """Return the mean and the scale that numbers are encoded with: ``(x - mean) / scale``.
 
         Returns
         -------
@@ -146,14 +146,14 @@ class Codec(ABC):
 
     @abstractmethod
     def encoded_scale(self) -> np.ndarray:
-        """Give the standard deviation of each number as it is encoded, of shape (n_numeric,).
+        """Return the standard deviation of each number as it is encoded, of shape (n_numeric,).
 
         Errors of numbers are counted in it, such as the mismatch of a completed row.
         """
 
     @abstractmethod
     def missing_row(self) -> np.ndarray:
-        """Give the encoded values of a row that was not measured, of shape (n_values,)."""
+        """Return the encoded values of a row that was not measured, of shape (n_values,)."""
 
     # -- to arrays and back
 
@@ -173,7 +173,7 @@ class Codec(ABC):
 
     @abstractmethod
     def decode(self, values: np.ndarray) -> list[Piece]:
-        """Give the columns that values stand for, in their own units.
+        """Return the columns that values stand for, in their own units.
 
         Parameters
         ----------

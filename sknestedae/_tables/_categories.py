@@ -73,7 +73,7 @@ class Categories:
         return cls(label, values, total[order] / total.sum(), distinct[total == 0])
 
     def find(self, values: np.ndarray) -> np.ndarray:
-        """Give the position of each value among the categories; -1 where it is none."""
+        """Return the position of each value among the categories; -1 where it is none."""
         return _positions(values, self.values)
 
     def note_values(self, values: np.ndarray) -> None:
@@ -114,7 +114,7 @@ class Categories:
         return known
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """Give each row's category with the largest value.
+        """Return each row's category with the largest value.
 
         Parameters
         ----------
@@ -176,7 +176,7 @@ def share_values(parts: Sequence[Categories]) -> None:
 
 
 def _positions(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Give the position of each value among some that are distinct; -1 where it is none of them.
+    """Return the position of each value among some that are distinct; -1 where it is none of them.
 
     Parameters
     ----------

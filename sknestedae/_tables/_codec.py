@@ -207,7 +207,7 @@ class TabularCodec(Codec):
     # -- decode
 
     def decode(self, values: np.ndarray) -> list[Piece]:
-        """Give the columns that values stand for, in their own units.
+        """Return the columns that values stand for, in their own units.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class TabularCodec(Codec):
     # -- what encoded values mean
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that numbers are standardised with.
+        """Return the mean and the scale that numbers are standardised with.
 
         Returns
         -------
@@ -239,11 +239,11 @@ class TabularCodec(Codec):
         return self.mean, self.scale
 
     def encoded_scale(self) -> np.ndarray:
-        """Give the standard deviation of each number as it is encoded, of shape (n_numeric,)."""
+        """Return the standard deviation of each number as it is encoded, of shape (n_numeric,)."""
         return np.ones_like(self.scale) if self.standardize else self.scale
 
     def missing_row(self) -> np.ndarray:
-        """Give the encoded values of a row that was not measured, of shape (n_values,)."""
+        """Return the encoded values of a row that was not measured, of shape (n_values,)."""
         means = np.zeros_like(self.mean) if self.standardize else self.mean
         return np.concatenate([means, *(c.frequencies for c in self.categories.values())])
 
@@ -288,7 +288,7 @@ class TabularCodec(Codec):
 
 
 def _float_dtype(X: pd.DataFrame | np.ndarray, numeric: list[int]) -> np.dtype | None:
-    """Give float32 where single precision holds every number, else float64; None without any."""
+    """Return float32 where single precision holds every number, else float64; None without any."""
     if not isinstance(X, pd.DataFrame):
         dtypes = [X.dtype]
     elif numeric:

@@ -106,7 +106,7 @@ class TableEncoder:
         return any(codec.categorical or codec.has_cells for codec in self.codecs.values())
 
     def affine(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that numbers are standardised with.
+        """Return the mean and the scale that numbers are standardised with.
 
         A number ``x`` of a table is encoded as ``(x - mean) / scale``.
 
@@ -167,7 +167,7 @@ class TableEncoder:
         return BlockColumns(own, self.column_labels, self.standardize, chosen, self.cell_shape)
 
     def _chosen_categories(self) -> tuple[int, ...] | None:
-        """Give the positions of the columns that a user called categorical; None by dtype."""
+        """Return the positions of the columns that a user called categorical; None by dtype."""
         chosen = self.categorical_features
         if isinstance(chosen, str) and chosen == "from_dtype":
             return None
@@ -176,12 +176,12 @@ class TableEncoder:
         return tuple(self._resolve_columns(chosen, "categorical_features").tolist())
 
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
-        """Give the positions of columns that are named, indexed or masked."""
+        """Return the positions of columns that are named, indexed or masked."""
         labels = self.column_labels.labels if self.column_labels.is_frame else None
         return resolve_columns(columns, labels, self.n_features, f"The '{parameter}' parameter")
 
     def _assign_blocks(self) -> dict[str, list[int]]:
-        """Give the positions of each block's columns, in the order of the table."""
+        """Return the positions of each block's columns, in the order of the table."""
         owner: dict[int, str] = {}
         for name, _, columns in self.blocks:
             positions = self._resolve_columns(columns, "blocks")
@@ -231,7 +231,7 @@ class TableEncoder:
     def inverse_transform(
         self, decoded: dict[str, np.ndarray], index: pd.Index | None = None
     ) -> pd.DataFrame | np.ndarray:
-        """Give the table that decoded values stand for.
+        """Return the table that decoded values stand for.
 
         Parameters
         ----------
@@ -329,7 +329,7 @@ class TableEncoder:
 
 
 def _common_dtype(dtypes: Sequence[np.dtype | None]) -> np.dtype:
-    """Give float32 where it holds the numbers of all blocks that have any, else float64."""
+    """Return float32 where it holds the numbers of all blocks that have any, else float64."""
     found = [dtype for dtype in dtypes if dtype is not None]
     is_small = bool(found) and all(dtype == np.float32 for dtype in found)
     return np.dtype("float32" if is_small else "float64")

@@ -97,14 +97,14 @@ def _refuse_data_sets_of_torch(X: Any, name: str) -> None:
 
 
 def is_column_of_structures(X: Any) -> bool:
-    """Tell whether a list, an array or a Series is a column in which structures of atoms are."""
+    """Return whether a list, an array or a Series is a column in which structures of atoms are."""
     if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1):
         return X.dtype == object and _has_structure(X)
     return isinstance(X, list | tuple) and not is_structure(X) and _has_structure(X)
 
 
 def column_of_structures(X: Any, name: str) -> Any:
-    """Give a list, an array or a Series of structures of atoms as a table of one column.
+    """Return a list, an array or a Series of structures of atoms as a table of one column.
 
     All else stays as it is. One structure alone is refused, and so are a list of rows with
     structures, which NumPy would look into, and a column that is all missing and has no kind.
@@ -127,7 +127,7 @@ def column_of_structures(X: Any, name: str) -> Any:
 
 
 def _has_structure(values: Any) -> bool:
-    """Tell whether any of some values is a structure of atoms."""
+    """Return whether any of some values is a structure of atoms."""
     return any(is_structure(value) for value in values)
 
 
@@ -220,7 +220,7 @@ def _check_values(column: pd.Series, name: str, cells: bool) -> None:
 
 
 def n_dims(table: Any) -> int:
-    """Give the number of dimensions of a table of any kind; of a list, by its first element."""
+    """Return the number of dimensions of a table of any kind; of a list, by its first element."""
     if isinstance(table, list | tuple):
         return 1 + (n_dims(table[0]) if table else 0)
     if hasattr(table, "ndim"):
@@ -264,7 +264,7 @@ def to_pandas(X: Any, name: str = "X") -> Any:
 
 
 def _numbers_to_pandas(frame: Any) -> pd.DataFrame | None:
-    """Give a frame whose columns have one dtype of numbers at once; None of any other."""
+    """Return a frame whose columns have one dtype of numbers at once; None of any other."""
     dtypes = list(frame.schema.values())
     if len(dtypes) < 2 or not (dtypes[0].is_float() or dtypes[0].is_integer()):
         return None
@@ -306,7 +306,7 @@ def _column_to_pandas(column: Any, nw: Any) -> pd.Series:
 
 
 def _cells_of_lists(column: Any) -> np.ndarray:
-    """Give a column of lists as arrays, in the dtype of the lists' numbers; NaN for a null."""
+    """Return a column of lists as arrays, in the dtype of the lists' numbers; NaN for a null."""
     cells = np.empty(len(column), dtype=object)
     nulls = _nulls(column)
     for i, values in enumerate(column.to_numpy()):
@@ -360,7 +360,7 @@ def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """Give a tensor as an array, also one of a list; leave all else as it is.
+    """Return a tensor as an array, also one of a list; leave all else as it is.
 
     Parameters
     ----------
@@ -387,14 +387,14 @@ def as_array(value: Any) -> Any:
 
 
 def is_array(value: Any) -> bool:
-    """Tell whether a cell holds an array, rather than a number, a word or nothing."""
+    """Return whether a cell holds an array, rather than a number, a word or nothing."""
     if isinstance(value, _ARRAYS):
         return not is_structure(value)  # which may be a named tuple
     return as_array(value) is not value
 
 
 def unmask(X: np.ma.MaskedArray) -> np.ndarray:
-    """Give a masked array as one with NaN where it is masked."""
+    """Return a masked array as one with NaN where it is masked."""
     if not np.ma.is_masked(X):
         return np.asarray(X)
     dtype = X.dtype if X.dtype.kind == "f" else np.float64 if X.dtype.kind in "biu" else object
@@ -417,7 +417,7 @@ def _as_objects(X: Any) -> np.ndarray:
 
 
 def holds_categories(column: pd.Series, subject: str) -> bool:
-    """Tell whether a column holds categories rather than numbers.
+    """Return whether a column holds categories rather than numbers.
 
     Categories, booleans and strings are categorical; so are objects, if they are not all numbers.
 
@@ -544,7 +544,7 @@ def _label_keys(index: pd.Index) -> np.ndarray:
 
 
 def _count_alike(first: pd.Index, second: pd.Index) -> bool:
-    """Tell whether labels only count rows, of the table or of a larger one.
+    """Return whether labels only count rows, of the table or of a larger one.
 
     The labels of a part, such as a fold, are in one order if those of the whole were.
     """
@@ -655,7 +655,7 @@ class ArrayKind:
 
 
 def as_cells(X: Any, label: str = "x0") -> Any:
-    """Give an array of more than two dimensions as a DataFrame of one column.
+    """Return an array of more than two dimensions as a DataFrame of one column.
 
     A chain deals columns out to its stages, and an array a row is one thing.
 
@@ -695,7 +695,7 @@ def table_kind(X: Any) -> TableKind:
 
 
 def kind_to_state(kind: TableKind) -> dict[str, Any] | None:
-    """Give a kind as plain values."""
+    """Return a kind as plain values."""
     return None if kind is None else dict(vars(kind))
 
 
@@ -707,7 +707,7 @@ def kind_from_state(state: dict[str, Any] | None) -> TableKind:
 
 
 def give_back(table: Any, kind: TableKind) -> Any:
-    """Give a table of pandas or NumPy as the kind of frame or array that came in."""
+    """Return a table of pandas or NumPy as the kind of frame or array that came in."""
     if isinstance(kind, ArrayKind) or (kind is not None and isinstance(table, pd.DataFrame)):
         return kind.restore(table)
     return table
@@ -775,7 +775,7 @@ def _arrow_column(column: pd.Series, spec: dict[str, Any]) -> Any:
 
 
 def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
-    """Give the values of a column, None where missing; of a decimal with so many places."""
+    """Return the values of a column, None where missing; of a decimal with so many places."""
     missing = column.isna().to_numpy()
     values = column.astype(object).tolist()
     if scale is not None:
@@ -785,7 +785,7 @@ def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
 
 
 def decimals(values: Any, scale: int) -> list[Any]:
-    """Give numbers as decimals with so many places, and None where there is no number."""
+    """Return numbers as decimals with so many places, and None where there is no number."""
     step = Decimal(1).scaleb(-scale)
     return [None if pd.isna(v) else Decimal(str(v)).quantize(step) for v in values]
 
@@ -798,7 +798,7 @@ def arrow_spec(dtype: Any) -> str:
 
 
 def arrow_dtype(spec: str) -> Any:
-    """Give the type of pyarrow that ``arrow_spec`` described."""
+    """Return the type of pyarrow that ``arrow_spec`` described."""
     import pyarrow
 
     return pyarrow.ipc.read_schema(pyarrow.py_buffer(bytes.fromhex(spec))).field(0).type

@@ -150,7 +150,7 @@ def _read_kind(given: Any, name: str) -> _Kind:
 
 
 def _from_array(value: Any, name: str) -> tuple[pd.DataFrame | np.ndarray, list[Any]]:
-    """Give an array, or a list of rows, with one row for each sample; and labels."""
+    """Return an array, or a list of rows, with one row for each sample; and labels."""
     if isinstance(value, list | tuple) and any(v is None or is_structure(v) for v in value):
         cells = np.empty(len(value), dtype=object)
         cells[:] = value
@@ -173,7 +173,7 @@ def _from_array(value: Any, name: str) -> tuple[pd.DataFrame | np.ndarray, list[
 
 
 def _from_cells(cells: np.ndarray, name: str) -> tuple[np.ndarray, list[Any]]:
-    """Give the arrays of a column's cells as rows of one array; and labels."""
+    """Return the arrays of a column's cells as rows of one array; and labels."""
     arrays = read_cells(cells, name)
     whole = [array for array in arrays if array is not None]
     shape = whole[0].shape
@@ -196,7 +196,7 @@ def _labels_of(shape: tuple[int, ...]) -> list[Any]:
 
 
 def _common_index(kinds: dict[str, _Kind]) -> pd.Index:
-    """Give the row labels of the table, and refuse kinds whose rows cannot be matched."""
+    """Return the row labels of the table, and refuse kinds whose rows cannot be matched."""
     n_rows = {name: len(kind.columns) for name, kind in kinds.items()}
     indices = {
         name: kind.row_labels for name, kind in kinds.items() if kind.row_labels is not None
@@ -247,7 +247,7 @@ def _check_matched(indices: dict[str, pd.Index], counts: str) -> None:
 
 
 def _rows_of(kind: _Kind, index: pd.Index) -> pd.DataFrame:
-    """Give the columns of a kind for all rows of the table; missing where it has none."""
+    """Return the columns of a kind for all rows of the table; missing where it has none."""
     columns, own = kind.columns, kind.row_labels
     position = np.arange(len(index)) if own is None else own.get_indexer(index)
     found = position >= 0
@@ -275,7 +275,7 @@ def _reindex(frame: pd.DataFrame, position: np.ndarray, index: pd.Index) -> pd.D
 
 
 def _is_pixel(dtype: Any) -> bool:
-    """Tell whether numbers are floats, or integers that are as well stored as float32."""
+    """Return whether numbers are floats, or integers that are as well stored as float32."""
     is_plain = isinstance(dtype, np.dtype)
     return is_plain and (dtype.kind == "f" or (dtype.kind in "iu" and dtype.itemsize <= 2))
 
@@ -289,7 +289,7 @@ def _spread(rows: np.ndarray, position: np.ndarray, found: np.ndarray) -> np.nda
 
 
 def _float_of(dtype: np.dtype) -> np.dtype:
-    """Give the smaller dtype of floats that holds integers or booleans without loss."""
+    """Return the smaller dtype of floats that holds integers or booleans without loss."""
     return np.dtype("float32" if dtype.itemsize <= 2 else "float64")
 
 

@@ -59,7 +59,7 @@ class Layout:
         return np.repeat(columns, widths, axis=-1)
 
     def groups(self) -> Iterator[slice]:
-        """Give the slice of each categorical column's one-hot group."""
+        """Yield the slice of each categorical column's one-hot group."""
         start = self.n_numeric
         for width in self.n_categories:
             yield slice(start, start + width)
@@ -127,7 +127,7 @@ class Ragged:
         return len(self.lengths)
 
     def take(self, rows: np.ndarray) -> Ragged:
-        """Give some rows; the entries themselves are shared."""
+        """Return some rows; the entries themselves are shared."""
         return Ragged(self.columns, self.starts[rows], self.lengths[rows])
 
 
@@ -146,13 +146,13 @@ class Encoded(NamedTuple):
     ragged: Mapping[str, Ragged] = MappingProxyType({})
 
     def present(self) -> np.ndarray:
-        """Tell in which rows any entry was measured, of shape (n_samples,)."""
+        """Return in which rows any entry was measured, of shape (n_samples,)."""
         if self.measured is None:
             return np.ones(len(self.values), dtype=bool)
         return np.asarray(self.measured.any(axis=1))
 
     def take(self, rows: np.ndarray) -> Encoded:
-        """Give some rows."""
+        """Return some rows."""
         measured = None if self.measured is None else self.measured[rows]
         ragged = {name: own.take(rows) for name, own in self.ragged.items()}
         return Encoded(self.values[rows], measured, ragged)

@@ -161,7 +161,7 @@ class TableList:
         return stack(X_list, y_list, names[: len(X_list)], same_rows, needs_new=False)
 
     def decoded_table(self, decoded: Any) -> Any:
-        """Give decoded columns of all stages as the last scale's table stood in the list."""
+        """Return decoded columns of all stages as the last scale's table stood in the list."""
         if not self.labels.is_frame:
             return decoded
         if self.same_rows:  # such a table has its own columns alone
@@ -204,5 +204,5 @@ class TableList:
 
     @property
     def _own_columns(self) -> list[int]:
-        """Give the own columns of the last stage."""
+        """Return the own columns of the last stage."""
         return list(self.columns.values())[-1]

@@ -80,7 +80,7 @@ class MeasuredValues:
         return found
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         return dict(vars(self))
 
 
@@ -149,14 +149,14 @@ def _keys_by_value(column: pd.Series) -> np.ndarray:
 
 
 def _is_float(cell: Any) -> bool:
-    """Tell whether a cell holds a number that is a float; identifiers may have more digits."""
+    """Return whether a cell holds a number that is a float; identifiers may have more digits."""
     if not isinstance(cell, Real):
         return False
     return not isinstance(cell, int | np.integer) or abs(int(cell)) <= _EXACT
 
 
 def _float_keys(values: np.ndarray) -> np.ndarray:
-    """Give keys of numbers, in the precision of float32 but for integers.
+    """Return keys of numbers, in the precision of float32 but for integers.
 
     The same table may come in single precision, in which 0.1 is another number.
     """

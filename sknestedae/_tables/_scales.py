@@ -74,7 +74,7 @@ def refuse_folded_lists() -> None:
 
 
 def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int]]) -> np.ndarray:
-    """Tell at which scales something was measured of each row.
+    """Return at which scales something was measured of each row.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int
 def columns_of_scales(
     columns: dict[str, list[int]], y: Any, names: Sequence[str] | None = None
 ) -> dict[str, list[int]]:
-    """Give the columns of the scales, with those scales that a target alone tells.
+    """Return the columns of the scales, with those scales that a target alone tells.
 
     Two scales of the same columns, such as one property by a cheap and a dear method, differ in
     their targets: then every scale of the table has a target, and one more is among these.
@@ -330,7 +330,7 @@ def doubt_units(stacked: StackedScales) -> None:
 
 
 def _central_range(values: np.ndarray) -> tuple[float, float]:
-    """Give the quantiles of 5 and 95 %; infinite where there are too few values to tell."""
+    """Return the quantiles of 5 and 95 %; infinite where there are too few values to tell."""
     known = values[np.isfinite(values)]
     if len(known) < _FEW_VALUES:
         return -np.inf, np.inf
@@ -357,7 +357,7 @@ def check_names(names: Sequence[Any], parameter: str) -> list[str]:
 
 
 def _dense(table: Any, name: str) -> pd.DataFrame | np.ndarray:
-    """Give a table as a DataFrame or an array."""
+    """Return a table as a DataFrame or an array."""
     table = read_table(table, f"The table of scale {name!r}")
     return table if isinstance(table, pd.DataFrame) else np.asarray(table)
 
@@ -365,7 +365,7 @@ def _dense(table: Any, name: str) -> pd.DataFrame | np.ndarray:
 def _target_tables(
     y_list: Any, X_list: list[pd.DataFrame | np.ndarray], names: list[str]
 ) -> list[pd.DataFrame | None]:
-    """Give each scale's target as a DataFrame with names of its columns."""
+    """Return each scale's target as a DataFrame with names of its columns."""
     targets = _target_of_each(y_list, names)
     return [
         None if y is None else _target_table(y, X, name)
@@ -374,7 +374,7 @@ def _target_tables(
 
 
 def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
-    """Give each scale's target, None where it has none."""
+    """Return each scale's target, None where it has none."""
     if y_list is None:
         return [None] * len(names)
     if isinstance(y_list, list | tuple):
@@ -414,7 +414,7 @@ def _target_table(y: Any, X: pd.DataFrame | np.ndarray, name: str) -> pd.DataFra
 def _describe_same_rows(
     X_list: list[pd.DataFrame | np.ndarray], names: list[str], same_rows: bool | str
 ) -> bool:
-    """Tell whether all tables have as many rows, and no two of them a column in common.
+    """Return whether all tables have as many rows, and no two of them a column in common.
 
     Raises
     ------
@@ -449,7 +449,7 @@ def _describe_same_rows(
 
 
 def _may_carry(X_list: list[pd.DataFrame | np.ndarray]) -> bool:
-    """Tell whether each array may hold the columns of those before, as rows of its own would."""
+    """Return whether each array may hold the columns of those before, as rows of its own would."""
     widths = [table.shape[1] for table in X_list]
     is_named = any(isinstance(table, pd.DataFrame) for table in X_list)
     is_named = is_named or any(table.ndim > 2 for table in X_list)  # they can carry nothing
@@ -461,7 +461,7 @@ def _may_carry(X_list: list[pd.DataFrame | np.ndarray]) -> bool:
 def _as_frames(
     X_list: list[pd.DataFrame | np.ndarray], names: list[str], *, same_rows: bool
 ) -> list[pd.DataFrame]:
-    """Give each table as a DataFrame; the columns of an array have the names of those before."""
+    """Return each table as a DataFrame; the columns of an array have the names of those before."""
     tables: list[pd.DataFrame] = []
     known: list[Any] = []  # columns of the scales so far
     for table, name in zip(X_list, names, strict=True):
@@ -492,7 +492,7 @@ def _as_frames(
 def _own_columns(
     tables: list[pd.DataFrame], names: list[str], has_new: list[bool]
 ) -> list[list[Any]]:
-    """Give the columns that each scale adds to those of the scales before.
+    """Return the columns that each scale adds to those of the scales before.
 
     None, where a target alone is new: one property, cheap and dear, of the same kind of rows.
     """
@@ -544,7 +544,7 @@ def _interleave(n_rows: list[int]) -> list[np.ndarray]:
 def _stacked_index(
     tables: list[pd.DataFrame], rows: list[np.ndarray], names: list[str]
 ) -> pd.MultiIndex:
-    """Give the index (scale, index of the table) of interleaved rows."""
+    """Return the index (scale, index of the table) of interleaved rows."""
     order = np.argsort(np.concatenate(rows))
     scale = np.repeat(names, [len(table) for table in tables])
     labels = np.empty(len(order), dtype=object)  # np.array would make two dimensions of tuples

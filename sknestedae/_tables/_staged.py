@@ -136,7 +136,7 @@ class StagedTable:
         return len(self.X)
 
     def last_with(self, known: np.ndarray) -> np.ndarray:
-        """Give each row's last scale at which something is known, be it the target alone.
+        """Return each row's last scale at which something is known, be it the target alone.
 
         Parameters
         ----------
@@ -146,15 +146,15 @@ class StagedTable:
         return last_scale(self.measured | known)
 
     def seen(self, k: int) -> np.ndarray:
-        """Tell which rows have a measured value up to a stage, of shape (n_samples,)."""
+        """Return which rows have a measured value up to a stage, of shape (n_samples,)."""
         return np.asarray(self.measured[:, : k + 1].any(axis=1))
 
     def take(self, rows: Any) -> StagedTable:
-        """Give some rows, with the measured scales that are known already."""
+        """Return some rows, with the measured scales that are known already."""
         return StagedTable(take_rows(self.X, rows), self.labels, self.columns, self.measured[rows])
 
     def with_rows(self, X: pd.DataFrame | np.ndarray) -> StagedTable:
-        """Give a table of other rows with the same columns."""
+        """Return a table of other rows with the same columns."""
         return StagedTable(X, self.labels, self.columns)
 
     @property
@@ -184,14 +184,14 @@ class StagedTable:
         return frame.set_axis(self.X.index) if isinstance(self.X, pd.DataFrame) else frame
 
     def own_columns(self, k: int) -> pd.DataFrame | np.ndarray:
-        """Give a stage's own columns."""
+        """Return a stage's own columns."""
         own = list(self.columns.values())[k]
         return self.X.iloc[:, own] if isinstance(self.X, pd.DataFrame) else self.X[:, own]
 
     def stage(
         self, k: int, latents: StageLatents | None, rows: Any = slice(None)
     ) -> pd.DataFrame | np.ndarray:
-        """Give a stage's table: its own columns, then the latents of the stage before.
+        """Return a stage's table: its own columns, then the latents of the stage before.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class StagedTable:
         )
 
     def categorical_columns(self, k: int) -> list[int] | None:
-        """Tell which of a stage's columns are categorical, where some rows would tell otherwise.
+        """Return which of a stage's columns are categorical, where some rows would tell otherwise.
 
         Returns
         -------
@@ -297,7 +297,7 @@ def _take(X: np.ndarray, rows: Any, columns: slice | list[int]) -> np.ndarray:
 def find_columns(
     wanted: dict[str, Any], labels: ColumnLabels, n_features: int
 ) -> dict[str, list[int]]:
-    """Give the positions of the own columns of each stage.
+    """Return the positions of the own columns of each stage.
 
     Parameters
     ----------
@@ -328,7 +328,7 @@ def find_columns(
 
 
 def _is_empty(columns: Any) -> bool:
-    """Tell whether no columns were asked for, and not such that are not there."""
+    """Return whether no columns were asked for, and not such that are not there."""
     return isinstance(columns, list | tuple) and not columns
 
 
@@ -349,7 +349,7 @@ class StageTargets(NamedTuple):
     columns: dict[str, list[int]]
 
     def stage(self, name: str, rows: np.ndarray) -> Any:
-        """Give a stage's target in some rows: a column, a DataFrame of several, or None."""
+        """Return a stage's target in some rows: a column, a DataFrame of several, or None."""
         columns = self.columns[name]
         if self.frame is None or not columns:
             return None
@@ -361,17 +361,17 @@ class StageTargets(NamedTuple):
         return column.to_numpy() if isinstance(column.dtype, np.dtype) else column
 
     def known(self, n_samples: int) -> np.ndarray:
-        """Tell for which stages a row has a target; bool, of shape (n_samples, n_stages)."""
+        """Return for which stages a row has a target; bool, of shape (n_samples, n_stages)."""
         if self.frame is None:
             return np.zeros((n_samples, len(self.columns)), dtype=bool)
         return measured_scales(self.frame, list(self.columns.values()))
 
     def known_of(self, name: str) -> np.ndarray:
-        """Tell which rows have a target of one stage, of shape (n_samples,)."""
+        """Return which rows have a target of one stage, of shape (n_samples,)."""
         return measured_scales(self.frame, [self.columns[name]])[:, 0]
 
     def holds_labels(self, name: str) -> bool:
-        """Tell whether a stage's target is of classes: strings, booleans or categories."""
+        """Return whether a stage's target is of classes: strings, booleans or categories."""
         columns = self.columns[name]
         if self.frame is None or len(columns) != 1:
             return False
@@ -379,7 +379,7 @@ class StageTargets(NamedTuple):
         return not holds_cells(column) and is_categorical(column, f"of y for stage {name!r}")
 
     def holds_scalars(self, name: str) -> bool:
-        """Tell whether a stage has a target, and one of numbers or classes, not of arrays."""
+        """Return whether a stage has a target, and one of numbers or classes, not of arrays."""
         if self.frame is None:
             return False
         return bool(self.columns[name]) and not any(

@@ -67,7 +67,7 @@ def column_deviations(
 
 
 def common_scale(deviation: np.ndarray, n_measured: np.ndarray) -> float:
-    """Give one scale of many columns: the root mean square of their deviations.
+    """Return one scale of many columns: the root mean square of their deviations.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class _RunningStatistics:
         self.power, self.shift = power, shift
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give mean and deviation in the columns' own units, each of shape (n_columns,)."""
+        """Return mean and deviation in the columns' own units, each of shape (n_columns,)."""
         mean = np.ldexp(self.mean + self.shift, self.power)
         # a scale of the smallest numbers may be rounded down to 0
         least = np.finfo(np.float64).smallest_subnormal
@@ -200,7 +200,7 @@ def _moments(
 
 
 def standard_deviation(values: np.ndarray) -> float:
-    """Give the standard deviation of measured numbers of any size; 0 if they are constant."""
+    """Return the standard deviation of measured numbers of any size; 0 if they are constant."""
     values = np.asarray(values, np.float64)
     if not len(values):
         return 0.0
@@ -303,7 +303,7 @@ def _frame(
     power: np.ndarray | int = 0,
     shift: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the power of two and the number that columns are counted in, and from.
+    """Return the power of two and the number that columns are counted in, and from.
 
     Parameters
     ----------

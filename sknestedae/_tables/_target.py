@@ -34,7 +34,7 @@ _MANY = 12
 
 
 def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
-    """Give a target as a DataFrame of its columns, and whether it has one dimension.
+    """Return a target as a DataFrame of its columns, and whether it has one dimension.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
 
 
 def stack_target(y: Any) -> Any:
-    """Give a target whose cells hold arrays as one array; any other one as it is.
+    """Return a target whose cells hold arrays as one array; any other one as it is.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def stack_target(y: Any) -> Any:
 
 
 def _stack_cells(column: pd.Series) -> np.ndarray:
-    """Give the arrays in the cells of a target as one."""
+    """Return the arrays in the cells of a target as one."""
     cells = []
     for i, value in enumerate(column):
         try:
@@ -256,7 +256,7 @@ def read_labels(
 
 
 def target_to_state(target: NumericTarget | ClassTarget | None) -> dict[str, Any] | None:
-    """Give a fitted target as plain values."""
+    """Return a fitted target as plain values."""
     return None if target is None else target.to_state()
 
 
@@ -272,7 +272,7 @@ def target_from_state(
 
 
 def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
-    """Give R² of a prediction, which is the same in any unit, of any scale of the weights.
+    """Return R² of a prediction, which is the same in any unit, of any scale of the weights.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> 
 
 
 def pooled_r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
-    """Give R² of outputs that have one unit: their squared errors are pooled.
+    """Return R² of outputs that have one unit: their squared errors are pooled.
 
     Parameters
     ----------
@@ -417,7 +417,7 @@ class NumericTarget:
         return self._codec.layout
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that outputs are standardised with, of shape (n_outputs,).
+        """Return the mean and the scale that outputs are standardised with, of shape (n_outputs,).
 
         0 and 1 where they are not.
         """
@@ -429,7 +429,7 @@ class NumericTarget:
             return self._codec.encode(y)
 
     def scaled_bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the bounds of each output as it is standardised, infinite where there is none."""
+        """Return the bounds of each output as it is standardised, infinite where there is none."""
         mean, scale = self.affine()
         low, high = self.bounds
         return (
@@ -545,7 +545,7 @@ class ClassTarget:
         return codes
 
     def strata(self, codes: np.ndarray) -> np.ndarray:
-        """Give each row's class, -1 where it is not labelled; of shape (n_samples,)."""
+        """Return each row's class, -1 where it is not labelled; of shape (n_samples,)."""
         return codes
 
     def fit(self, codes: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
@@ -557,7 +557,7 @@ class ClassTarget:
         return Layout(0, (len(self.classes),))
 
     def encode(self, codes: np.ndarray) -> Encoded:
-        """Give the one-hot group of codes that ``read`` gave, of shape (n_samples,)."""
+        """Return the one-hot group of codes that ``read`` gave, of shape (n_samples,)."""
         labelled = codes >= 0
         values = np.eye(len(self.classes))[
             codes
@@ -569,7 +569,7 @@ class ClassTarget:
         return self.classes[prediction.argmax(axis=1)]
 
     def to_state(self) -> dict[str, Any]:
-        """Give the classes as plain values."""
+        """Return the classes as plain values."""
         return {"classes": self.classes}
 
     @classmethod

@@ -134,7 +134,7 @@ def _as_numbers(said: list[str], words: list[str]) -> str | None:
 
 
 def _to_point(said: list[str]) -> str:
-    """Give the code that turns the commas in numbers to what pandas reads; "" without commas."""
+    """Return the code that turns the commas in numbers to what pandas reads; "" without commas."""
     commas = [word for word in said if "," in word]
     if not commas:
         return ""
@@ -147,13 +147,13 @@ def _to_point(said: list[str]) -> str:
 
 
 def _day_first(said: list[str]) -> str:
-    """Give the argument by which pandas reads 3.7.2024 as a day of July, if points part them."""
+    """Return the argument by which pandas reads 3.7.2024 as a day of July, if points part them."""
     dotted = [word for word in said if re.match(r"\s*\d{1,2}\.\d{1,2}\.\d", word)]
     return ", dayfirst=True" if dotted else ""
 
 
 def _twins(words: list[str]) -> list[str]:
-    """Give two words that differ by blanks alone, if there are such."""
+    """Return two words that differ by blanks alone, if there are such."""
     known: dict[str, str] = {}
     for word in words:
         twin = known.setdefault(" ".join(word.split()), word)
@@ -185,7 +185,7 @@ def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
 
 
 def _share(pattern: re.Pattern, words: list[str]) -> float:
-    """Give the share of words that a pattern matches as a whole."""
+    """Return the share of words that a pattern matches as a whole."""
     return sum(pattern.fullmatch(word) is not None for word in words) / len(words)
 
 

@@ -78,7 +78,7 @@ def factors_of_classes(
 
 
 def _factors_of_dict(class_weight: Mapping[Any, Any], classes: np.ndarray) -> np.ndarray:
-    """Give the weight of each class, of shape (n_classes,)."""
+    """Return the weight of each class, of shape (n_classes,)."""
     for label, value in class_weight.items():
         if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < inf:
             raise ValueError(

@@ -206,7 +206,7 @@ def check_callbacks(callbacks: list | None, fit: FitSettings) -> list:
 
 
 def _as_instance(given: object, entry: object) -> Callback:
-    """Give a callback as it is, or make it of its class."""
+    """Return a callback as it is, or make it of its class."""
     cls = given if isinstance(given, type) else type(given)
     for base in cls.__mro__:
         reason = DECISIONS.get(base)
@@ -234,7 +234,7 @@ def _refusal(cls: type, base: type, reason: str) -> ValueError:
 
 
 def monitored(callback: Callback) -> str | None:
-    """Give the entry of the history that a callback of skorch monitors, if it names one."""
+    """Return the entry of the history that a callback of skorch monitors, if it names one."""
     if isinstance(callback, of_skorch.LRScheduler):
         policy = callback.policy
         is_class = isinstance(policy, type) and issubclass(policy, ReduceLROnPlateau)

@@ -261,7 +261,7 @@ class _Compiler:
         return _Linear(*self._arrays_of(layer.weight), *of_bias)
 
     def _arrays_of(self, parameter: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Give the values and the gradient of a parameter as arrays."""
+        """Return the values and the gradient of a parameter as arrays."""
         found = self._arrays.get(id(parameter))
         if found is None:  # put there since
             raise Unsupported("there is a parameter that the optimizer does not see")
@@ -269,7 +269,7 @@ class _Compiler:
 
 
 def _flattened(module: nn.Module) -> Iterable[nn.Module]:
-    """Give the layers of a Sequential, and of those in it."""
+    """Yield the layers of a Sequential, and of those in it."""
     if type(module) is not nn.Sequential:
         yield module
         return
@@ -297,7 +297,7 @@ def _check_layer(layer: nn.Module) -> None:
 
 
 def _hooks(layer: nn.Module) -> tuple[dict, ...]:
-    """Give the hooks of a layer, as torch keeps them: later ones will be there, too."""
+    """Return the hooks of a layer, as torch keeps them: later ones will be there, too."""
     return (
         layer._forward_hooks,
         layer._forward_pre_hooks,
@@ -330,7 +330,7 @@ class _Snapshot:
         self._parts = [(own, name, part) for own in within for name, part in own.items()]
 
     def is_current(self) -> bool:
-        """Tell whether all layers and parameters are the same, without hooks."""
+        """Return whether all layers and parameters are the same, without hooks."""
         return not (
             any(self._hooks)
             or any("forward" in own for own in self._attributes)
@@ -371,7 +371,7 @@ class Rows:
     weights: tuple[np.ndarray | None, ...]
 
     def take(self, own: Any) -> Rows:
-        """Give some rows, as views; of a stack's batches, those of a step."""
+        """Return some rows, as views; of a stack's batches, those of a step."""
         return Rows(
             tuple([array[own] for array in self.given]),
             tuple([array[own] for array in self.inputs]),
@@ -452,11 +452,11 @@ class ClosedForm:
         )
 
     def is_current(self) -> bool:
-        """Tell whether the network is still the one that this was made of."""
+        """Return whether the network is still the one that this was made of."""
         return self._snapshot.is_current()
 
     def prediction(self) -> Tensor | None:
-        """Give the prediction of the last step's rows, None without a target."""
+        """Return the prediction of the last step's rows, None without a target."""
         return None if self._predicted is None else torch.from_numpy(self._predicted)
 
     @staticmethod
@@ -512,7 +512,7 @@ class ClosedForm:
         )
 
     def weights(self, batch: Batch) -> tuple[np.ndarray | None, ...]:
-        """Give the weights of the entries that each term is of; None where all are 1."""
+        """Return the weights of the entries that each term is of; None where all are 1."""
         weights = [batch.entry_weight(term.entries(batch)[0]) for term in self._terms]
         return tuple([None if own is None else own.numpy() for own in weights])
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def auto_batch_size(n_samples: int) -> int:
-    """Give the number of rows in a batch that suits a number of rows: 32 to 1024."""
+    """Return the number of rows in a batch that suits a number of rows: 32 to 1024."""
     return int(np.clip(2 ** int(np.log2(max(n_samples, 1) / 16)), 32, 1024))
 
 
@@ -28,7 +28,7 @@ _RIDGES = np.logspace(-3, 2, 11)
 
 
 def auto_alpha(n_distinct: int, least: float = LEAST_ALPHA) -> float:
-    """Give the strength of the L2 penalty that suits a number of distinct rows.
+    """Return the strength of the L2 penalty that suits a number of distinct rows.
 
     It falls with the square of the number, from 0.15 (45 rows or fewer) to the least (0.001: 548
     or more): between the two a few dozen rows cannot be learnt by heart, and a few hundred are
@@ -40,7 +40,7 @@ def auto_alpha(n_distinct: int, least: float = LEAST_ALPHA) -> float:
 def alpha_of_classes(
     X: np.ndarray, codes: np.ndarray, weight: np.ndarray | None, n_judged: int, n_distinct: float
 ) -> float:
-    """Give the strength of the L2 penalty that suits a table and its classes.
+    """Return the strength of the L2 penalty that suits a table and its classes.
 
     It is the share of noise in the classes, times the number of values of a row, divided by the
     number of rows: a ridge regression of standardised values whose signal is as strong as the

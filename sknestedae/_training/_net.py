@@ -214,7 +214,7 @@ class AutoencoderNet(NeuralNet):
         return X
 
     def get_iterator(self, dataset: Subset, training: bool = False) -> TensorIterator:
-        """Give batches to learn from, or large slices to look at."""
+        """Return batches to learn from, or large slices to look at."""
         if training:
             settings = self.get_params_for("iterator_train")
             return self.iterator_train(dataset, self.batch_size, generator=self._order, **settings)
@@ -307,7 +307,7 @@ class AutoencoderNet(NeuralNet):
         return [self.flat_parameters.values, *buffers]
 
     def is_finite(self) -> bool:
-        """Tell whether all parameters are finite."""
+        """Return whether all parameters are finite."""
         if self.has_one_tensor and torch.device(self.device).type == "cpu":
             values = self._tensors[0].detach().numpy()
             with np.errstate(all="ignore"):
@@ -358,7 +358,7 @@ class AutoencoderNet(NeuralNet):
             return None
 
     def _is_in_closed_form(self) -> bool:
-        """Tell whether the next step's gradient is taken in closed form.
+        """Return whether the next step's gradient is taken in closed form.
 
         A callback may have frozen parameters, put others in their place, or hooked a layer.
         """

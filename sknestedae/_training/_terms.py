@@ -58,7 +58,7 @@ class Term(Protocol):
         """Sum the errors of a batch, each times the weight of its row; None without any."""
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which entries count, None if all do, and how many there are in a row.
+        """Return which entries count, None if all do, and how many there are in a row.
 
         The tensor is of shape (n_samples, 1) or (n_samples, n_entries).
         """
@@ -109,7 +109,7 @@ class ReconstructionTerm:
         return [Compared(decoded, given, None)]
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which entries are known, None if all are, and how many there are in a row."""
+        """Return which entries are known, None if all are, and how many there are in a row."""
         measured = batch.measured.get(self.block_name)
         if self.source not in (None, self.block_name):
             measured = both(measured, batch.presence(self.source))
@@ -173,7 +173,7 @@ class PredictionTerm:
         ]
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which targets are known, None if all are, and the number of columns."""
+        """Return which targets are known, None if all are, and the number of columns."""
         return both(batch.labelled, any_present(batch, self.sources)), self.layout.n_columns
 
 
@@ -257,7 +257,7 @@ class DivergenceTerm:
         )
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which rows count; one entry a row."""
+        """Return which rows count; one entry a row."""
         return any_present(batch, self.sources), 1
 
 
@@ -291,7 +291,7 @@ class AlignmentTerm:
         )
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give how many pairs each row has, and the number of latents."""
+        """Return how many pairs each row has, and the number of latents."""
         counts = [
             both(batch.presence(a), batch.presence(b)) for a, b in combinations(self.sources, 2)
         ]
@@ -374,7 +374,7 @@ def times(weight: Tensor | None, share: Tensor | None) -> Tensor | None:
 
 
 def any_present(batch: Batch, sources: Sequence[str]) -> Tensor | None:
-    """Tell which rows have any of some blocks, of shape (n_samples, 1); None if all do."""
+    """Return which rows have any of some blocks, of shape (n_samples, 1); None if all do."""
     found: Tensor | None = None
     for name in sources:
         own = batch.presence(name)
@@ -387,7 +387,7 @@ def any_present(batch: Batch, sources: Sequence[str]) -> Tensor | None:
 def of_sources(
     outputs: Outputs, batch: Batch, sources: Sequence[str]
 ) -> list[tuple[Outputs, Tensor | None]]:
-    """Give the outputs of each encoder, and each row's share of it; 1 in all.
+    """Return the outputs of each encoder, and each row's share of it; 1 in all.
 
     Without sources, those of the one encoder, which all rows have.
     """

@@ -62,7 +62,7 @@ def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None =
 def _groups_of_one_shape(
     jobs: Sequence[TrainingJob],
 ) -> tuple[list[list[TrainingJob]], list[TrainingJob]]:
-    """Give groups of nets that can be stacked, and the nets that are trained alone."""
+    """Return groups of nets that can be stacked, and the nets that are trained alone."""
     groups: dict[str, list[TrainingJob]] = {}
     alone = []
     for job in jobs:
@@ -118,7 +118,7 @@ def _run_alone(job: TrainingJob) -> None:
 
 
 def _why_alone(job: TrainingJob) -> str | None:
-    """Give the reason why a net cannot be stacked; None if it can."""
+    """Return the reason why a net cannot be stacked; None if it can."""
     if job.net.foreign_callbacks:
         return f"it has the callback {type(job.net.foreign_callbacks[0]).__name__}"
     # those of the package's own modules are stacked
@@ -140,7 +140,7 @@ def _why_alone(job: TrainingJob) -> str | None:
 
 
 def _shape_key(job: TrainingJob) -> str:
-    """Give a hash of the settings that nets in a stack have in common."""
+    """Return a hash of the settings that nets in a stack have in common."""
     net, objective = job.net, job.net.criterion_
     settings = {**job.architecture, "dropout": job.architecture["dropout"] > 0}
     rest = [
@@ -156,7 +156,7 @@ def _shape_key(job: TrainingJob) -> str:
 
 
 def _content_key(job: TrainingJob) -> str:
-    """Give a hash of all that decides the training of a net of a shape."""
+    """Return a hash of all that decides the training of a net of a shape."""
     net, callbacks = job.net, [vars(callback).copy() for _, callback in job.net.callbacks_]
     objective = net.criterion_
     indices = [
@@ -218,7 +218,7 @@ def _n_activations(job: TrainingJob) -> int:
 
 
 def _how_many(job: TrainingJob, working_memory: float | None) -> int:
-    """Give the number of networks of a shape that are trained at once."""
+    """Return the number of networks of a shape that are trained at once."""
     itemsize = next(job.net.module_.parameters()).element_size()
     if _n_activations(job) * itemsize > _MANY_BYTES:
         _LOG.info(

@@ -115,7 +115,7 @@ class AutogradSteps:
                     self._sums[name] = term.detach().double()
 
     def take_sums(self, networks: np.ndarray) -> dict[str, np.ndarray]:
-        """Give the sums of errors of some networks since their last call, by term."""
+        """Return the sums of errors of some networks since their last call, by term."""
         where = torch.from_numpy(networks).to(self._parameters[0].device)
         found = {name: total[where].cpu().numpy() for name, total in self._sums.items()}
         for total in self._sums.values():
@@ -150,7 +150,7 @@ class AutogradSteps:
         self._sums = {name: total[networks] for name, total in self._sums.items()}
 
     def state(self, network: int, is_kept: bool, names: Sequence[str]) -> State:
-        """Give the parameters of a network, now or those that were kept, and its moments.
+        """Return the parameters of a network, now or those that were kept, and its moments.
 
         ``names`` are those of its own module, in order; a stack may have others.
         """
@@ -213,7 +213,7 @@ class ClosedFormSteps:
         self._penalties: dict[str, np.ndarray | None] = {}
 
     def _column(self, values: np.ndarray) -> np.ndarray:
-        """Give numbers of each network as a column, in the network's precision."""
+        """Return numbers of each network as a column, in the network's precision."""
         return values.astype(self._kept.dtype)[:, None]
 
     def set_factors(self, factors: Mapping[str, np.ndarray]) -> None:
@@ -255,7 +255,7 @@ class ClosedFormSteps:
                 self._sums[name] = total.astype(np.float64)
 
     def take_sums(self, networks: np.ndarray) -> dict[str, np.ndarray]:
-        """Give the sums of errors of some networks since their last call, by term."""
+        """Return the sums of errors of some networks since their last call, by term."""
         found = {name: total[networks] for name, total in self._sums.items()}
         for total in self._sums.values():
             total[networks] = 0
@@ -281,7 +281,7 @@ class ClosedFormSteps:
         self._sums = {name: total[where] for name, total in self._sums.items()}
 
     def state(self, network: int, is_kept: bool, names: Sequence[str]) -> State:
-        """Give the parameters of a network, now or those that were kept, and its moments.
+        """Return the parameters of a network, now or those that were kept, and its moments.
 
         ``names`` are those of its own module, in order; a stack may have others.
         """
@@ -289,7 +289,7 @@ class ClosedFormSteps:
         flat_names = [of[id(parameter)] for parameter in self._flat.parameters]
 
         def named(flat: np.ndarray) -> dict[str, np.ndarray]:
-            """Give the parts of an array of shape (n_parameters,)."""
+            """Return the parts of an array of shape (n_parameters,)."""
             parts = self._flat.views(torch.from_numpy(flat[None]))
             return {name: part[0].numpy() for name, part in zip(flat_names, parts, strict=True)}
 

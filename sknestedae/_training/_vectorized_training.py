@@ -229,7 +229,7 @@ class VectorizedTraining:
     def _means(
         self, kind: str, sums: Mapping[str, np.ndarray], ending: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Give the means of terms over an epoch, named as in the history."""
+        """Return the means of terms over an epoch, named as in the history."""
         means = epoch_means(
             sums,
             {name: total[ending] for name, total in self.settings.totals[kind].items()},
@@ -239,7 +239,7 @@ class VectorizedTraining:
         return {f"{kind}_{name}": value for name, value in means.items()}
 
     def _penalty_terms(self) -> dict[str, np.ndarray]:
-        """Give each network's penalties, of those that some network has."""
+        """Return each network's penalties, of those that some network has."""
         functions = {
             "l1": (l1_penalty, self.module.encoder_weights),
             "l2": (l2_penalty, self.module.weights),
@@ -345,6 +345,6 @@ class _ProgressBar:
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:
-    """Tell whether two sums of errors are the same but for rounding."""
+    """Return whether two sums of errors are the same but for rounding."""
     tolerance = 1e4 * torch.finfo(one.dtype).eps
     return torch.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True)

@@ -44,7 +44,7 @@ class ArrayBlock(Block):
         return ArrayCodec(columns, kind=self.kind, shape=shape, scale=scale, copies=self.copies)
 
     def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        """Give copies of an array whose latents are to be the same, such as mirrored ones.
+        """Return copies of an array whose latents are to be the same, such as mirrored ones.
 
         Parameters
         ----------

@@ -147,7 +147,7 @@ class AtomsBlock(Block):
         self.n_features = n_features
 
     def _geometry(self, is_periodic: bool) -> Geometry:
-        """Give how surroundings are described, with what "auto" stands for."""
+        """Return how surroundings are described, with what "auto" stands for."""
         degree, messages = self.degree, self.message_cutoff
         if isinstance(degree, str) and degree == "auto":
             degree = 0 if is_periodic else _DEGREE_OF_MOLECULES

@@ -181,7 +181,7 @@ class Block(DocumentationLink, BaseEstimator, ABC):
         return decoded
 
     def errors(self, decoded: Tensor, given: Tensor, layout: Layout, loss: str) -> Tensor:
-        """Give the error of each entry, neither masked nor summed.
+        """Return the error of each entry, neither masked nor summed.
 
         Parameters
         ----------

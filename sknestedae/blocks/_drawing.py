@@ -197,7 +197,7 @@ def _draw_sequence(
 
 
 def sequence_colors(n_colors: int) -> list[Any]:
-    """Give colours from the first to the last of a sequence, without the palest."""
+    """Return colours from the first to the last of a sequence, without the palest."""
     from matplotlib import colormaps
 
     return [tuple(color) for color in colormaps[SEQUENCE](np.linspace(0, 0.92, n_colors))]
@@ -229,7 +229,7 @@ def _draw_pairs(
 
 
 def shift_between(given: np.ndarray, decoded: np.ndarray) -> float:
-    """Give the distance at which stacked spectra do not cross, rounded up to two digits.
+    """Return the distance at which stacked spectra do not cross, rounded up to two digits.
 
     Parameters
     ----------
@@ -350,7 +350,7 @@ def _draw_gallery(
 
 
 def as_images(values: ArrayLike, shape: Sequence[int]) -> np.ndarray:
-    """Give images as (n_rows, n_channels, height, width), of the first few channels.
+    """Return images as (n_rows, n_channels, height, width), of the first few channels.
 
     Parameters
     ----------
@@ -363,13 +363,13 @@ def as_images(values: ArrayLike, shape: Sequence[int]) -> np.ndarray:
 
 
 def _channels_first(shape: Sequence[int]) -> tuple[int, int, int]:
-    """Give (n_channels, height, width) of a shape of two axes or more."""
+    """Return (n_channels, height, width) of a shape of two axes or more."""
     *outer, height, width = shape
     return int(np.prod(outer, dtype=int)), int(height), int(width)
 
 
 def color_limits(values: np.ndarray) -> tuple[float, float]:
-    """Give the ends of a colour scale: of a range that is none, one around it."""
+    """Return the ends of a colour scale: of a range that is none, one around it."""
     known = values[np.isfinite(values)]
     if not known.size:
         return 0.0, 1.0
@@ -387,7 +387,7 @@ def _place(k: int, size: int, gap: float = _GAP) -> tuple[float, float]:
 
 
 def _centres(n_tiles: int, size: int) -> np.ndarray:
-    """Give the middles of tiles along an axis."""
+    """Return the middles of tiles along an axis."""
     return np.array([_place(k, size)[0] + size / 2 for k in range(n_tiles)])
 
 
@@ -504,7 +504,7 @@ def draw_structures(
 
 
 def _largest(shares: Sequence[np.ndarray]) -> np.ndarray:
-    """Give which elements to draw: those given, then those decoded, the largest share first."""
+    """Return which elements to draw: those given, then those decoded, the largest share first."""
     order = np.lexsort([-shares[-1], -shares[0]])  # the last one is the first key
     is_large = np.max(shares, axis=0) >= _LEAST_SHARE
     return order[is_large[order]][:_MAX_ELEMENTS]

@@ -115,7 +115,7 @@ class ImageBlock(ArrayBlock):
         self.scale = scale
 
     def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        """Give the mirrored and turned copies of an image; None without ``invariance``."""
+        """Return the mirrored and turned copies of an image; None without ``invariance``."""
         check_choice("invariance", self.invariance, INVARIANCES)
         if self.invariance == "rotation":
             return turned_places(_check_square(shape)).numpy()
@@ -201,7 +201,7 @@ class ImageBlock(ArrayBlock):
 def nearest_copies(
     decoded: Tensor, given: Tensor, known: Tensor | None, shape: tuple[int, ...]
 ) -> Tensor:
-    """Give of each decoded image the turned or mirrored copy that is nearest to the given one.
+    """Return of each decoded image the turned or mirrored copy that is nearest to the given one.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def nearest_copies(
 
 
 def places_of_copies(shape: tuple[int, ...]) -> Tensor:
-    """Tell where the pixels of mirrored and turned copies stand in an image.
+    """Return where the pixels of mirrored and turned copies stand in an image.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def _squared_distance(first: Tensor, second: Tensor, weight: Tensor | None) -> T
 
 
 def _check_square(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the shape of an image again.
+    """Return the shape of an image again.
 
     Raises
     ------
@@ -266,7 +266,7 @@ def _check_square(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:
-    """Give the shape of an image, (channels, height, width).
+    """Return the shape of an image, (channels, height, width).
 
     Raises
     ------

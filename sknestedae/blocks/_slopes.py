@@ -115,5 +115,5 @@ class BlockSlope:
 
 
 def _part(weight: np.ndarray | None, columns: slice) -> np.ndarray | None:
-    """Give the weights of some columns; a weight for all of them stays."""
+    """Return the weights of some columns; a weight for all of them stays."""
     return weight if weight is None or weight.shape[-1] == 1 else weight[..., columns]

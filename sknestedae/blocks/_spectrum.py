@@ -118,7 +118,7 @@ class SpectrumBlock(ArrayBlock):
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:
-    """Give the shape of a spectrum, (n_channels,).
+    """Return the shape of a spectrum, (n_channels,).
 
     Raises
     ------

@@ -21,7 +21,7 @@ class RemoteFile(NamedTuple):
     content: Callable[[Path], bytes] | None = None
 
     def checksum(self, path: Path) -> str:
-        """Give the checksum of a local copy; in words, that it cannot be read."""
+        """Return the checksum of a local copy; in words, that it cannot be read."""
         try:
             content = path.read_bytes() if self.content is None else self.content(path)
         except (ValueError, KeyError, TypeError, SyntaxError) as error:

@@ -151,7 +151,7 @@ def solar_cell_formula(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _weighted(x: dict[str, NDArray[np.float64]], of: dict[str, float]) -> Any:
-    """Give the sum over ions of their shares and what each of them adds."""
+    """Return the sum over ions of their shares and what each of them adds."""
     return sum(weight * x[ion] for ion, weight in of.items())
 
 

@@ -120,7 +120,7 @@ class StageAdapter:
         )
 
     def encode(self, candidates: Candidates) -> Batch:
-        """Give each block's values, where the network is; 0 where latents stand.
+        """Return each block's values, where the network is; 0 where latents stand.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class StageAdapter:
     def _encode_arrays(
         self, block: _BlockArrays, candidates: Candidates
     ) -> tuple[Tensor, Tensor | None]:
-        """Give a block's values, and which of them were measured; None if all were."""
+        """Return a block's values, and which of them were measured; None if all were."""
         if block.name in candidates.rows:
             rows = candidates.rows[block.name]
             assert block.values is not None
@@ -165,7 +165,7 @@ class StageAdapter:
     def decode(
         self, decoded: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[int, Tensor], dict[str, Tensor]]:
-        """Give the columns that a stage's decoded values stand for.
+        """Return the columns that a stage's decoded values stand for.
 
         Parameters
         ----------
@@ -221,7 +221,7 @@ def _match_arrays(
 
 
 def category_matrix(ours: np.ndarray, theirs: np.ndarray) -> Tensor:
-    """Give a matrix that brings shares of our categories to theirs.
+    """Return a matrix that brings shares of our categories to theirs.
 
     A member of an ensemble may have seen fewer categories than the first one: a category that it
     does not know has a row of 0, as it enters that member's network.
@@ -274,7 +274,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def of_members(cls, members: list[MemberPrediction]) -> Moments:
-        """Give the moments of a mixture of members.
+        """Return the moments of a mixture of members.
 
         The variance is that of a sample of means, and the mean of the members' own variances.
         """
@@ -291,7 +291,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def joined(cls, parts: list[Moments]) -> Moments:
-        """Give the moments of candidates that were looked at some at a time."""
+        """Return the moments of candidates that were looked at some at a time."""
         members = [
             MemberPrediction(
                 torch.cat([own.mean for own in of_member]),
@@ -338,7 +338,7 @@ class CandidateChain:
         return self.chain.forward([adapter.encode(candidates) for adapter in self.adapters])
 
     def latents(self, candidates: Candidates) -> list[Tensor]:
-        """Give each stage's latents, of shape (n_candidates, n_components)."""
+        """Return each stage's latents, of shape (n_candidates, n_components)."""
         return [outputs.latents.cpu().double() for outputs in self.forward(candidates)]
 
     def decode(self, latents: Tensor) -> tuple[Tensor, dict[int, Tensor], dict[str, Tensor]]:
@@ -367,7 +367,7 @@ class CandidateChain:
     def member_prediction(
         self, objective: DesignObjective, outputs: list[StageOutputs]
     ) -> MemberPrediction:
-        """Give the prediction that an objective is about, with its spread if that is needed.
+        """Return the prediction that an objective is about, with its spread if that is needed.
 
         Parameters
         ----------
@@ -391,13 +391,13 @@ class CandidateChain:
         return MemberPrediction(value, std.cpu() * scale[i], outputs[k].inputs)
 
     def has_process(self, objective: DesignObjective) -> bool:
-        """Tell whether a Gaussian process predicts what an objective is about."""
+        """Return whether a Gaussian process predicts what an objective is about."""
         return self.chain.heads[objective.stage] is not None
 
     def covariance(
         self, objective: DesignObjective, member: MemberPrediction, row: int
     ) -> tuple[np.ndarray, float]:
-        """Give the covariance of a Gaussian process between candidates and one of them.
+        """Return the covariance of a Gaussian process between candidates and one of them.
 
         Parameters
         ----------

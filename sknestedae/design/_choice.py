@@ -119,7 +119,7 @@ class _Batch:
         return np.array(chosen, dtype=int)
 
     def _loss(self, i: int) -> np.ndarray:
-        """Give the loss of an objective, of shape (n_candidates,)."""
+        """Return the loss of an objective, of shape (n_candidates,)."""
         std = torch.from_numpy(np.sqrt(self.variances[i]))
         loss = self.problem.objectives[i].loss(self.moments[i].mean, std, self.best[i])
         return loss.numpy()

@@ -87,7 +87,7 @@ class ArrayColumns:
         return prod(self.shape)
 
     def take(self, X: pd.DataFrame) -> np.ndarray:
-        """Give the block's columns of a table, of shape (n_samples, n_positions)."""
+        """Return the block's columns of a table, of shape (n_samples, n_positions)."""
         return X.iloc[:, self.positions].to_numpy(dtype=object if self.has_cells else None)
 
     def encode(self, rows: np.ndarray, codec: Codec | None = None) -> Encoded:
@@ -116,7 +116,7 @@ class ArrayColumns:
         return first
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """Give the rows that values stand for, whole numbers where the known rows have such.
+        """Return the rows that values stand for, whole numbers where the known rows have such.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class ArrayColumns:
 
 
 def _whole_dtype(dtypes: pd.Series) -> np.dtype | None:
-    """Give the dtype of NumPy that columns of whole numbers have; None of others."""
+    """Return the dtype of NumPy that columns of whole numbers have; None of others."""
     found = {getattr(dtype, "numpy_dtype", dtype) for dtype in dtypes}
     dtype = found.pop()
     is_whole = isinstance(dtype, np.dtype) and dtype.kind in "biu"
@@ -211,7 +211,7 @@ class CandidateColumns:
             self.is_integer[j] = is_integer_dtype(dtype) or is_bool_dtype(dtype)
 
     def position(self, key: Hashable, parameter: str) -> int:
-        """Give the position of one column, of no array, that a parameter names."""
+        """Return the position of one column, of no array, that a parameter names."""
         try:
             found = self._positions(key, parameter)
         except ValueError as error:
@@ -240,7 +240,7 @@ class CandidateColumns:
         return found[0]
 
     def array(self, key: Hashable, parameter: str) -> ArrayColumns | None:
-        """Give the block of arrays that a parameter names, by its name or its columns.
+        """Return the block of arrays that a parameter names, by its name or its columns.
 
         None where it names none, such as a number or one entry of an array.
         """
@@ -255,12 +255,12 @@ class CandidateColumns:
         return own if own is not None and set(found) == set(own.positions) else None
 
     def owner(self, key: Hashable, parameter: str) -> ArrayColumns | None:
-        """Give the block of arrays that a column is of, or is an entry of; None of none."""
+        """Return the block of arrays that a column is of, or is an entry of; None of none."""
         found = self._positions(key, parameter) if self.arrays else []
         return next((self._array_of[j] for j in found if j in self._array_of), None)
 
     def known_array(self, key: Hashable, parameter: str) -> ArrayColumns:
-        """Give the block of arrays that a parameter names, which must be one."""
+        """Return the block of arrays that a parameter names, which must be one."""
         own = self.array(key, parameter)
         if own is None:
             raise ValueError(
@@ -280,5 +280,5 @@ class CandidateColumns:
         return f"The blocks of arrays are {names}." if names else "There are no blocks of arrays."
 
     def name(self, j: int) -> str:
-        """Give a column's label, for a message."""
+        """Return a column's label, for a message."""
         return repr(self.labels[j])

@@ -135,7 +135,7 @@ class Constraints:
         )
 
     def keeps_sums(self, candidates: Candidates) -> np.ndarray:
-        """Tell which candidates keep the sums, which rounding of integers may break."""
+        """Return which candidates keep the sums, which rounding of integers may break."""
         keeps = np.ones(candidates.n_rows, dtype=bool)
         for tied, total in self.sums:
             own = [self.columns.numeric.index(j) for j in tied]
@@ -219,7 +219,7 @@ class Constraints:
             )
 
     def _code(self, j: int, category: Hashable, parameter: str) -> int:
-        """Give the position of a category among those of its column."""
+        """Return the position of a category among those of its column."""
         categories = self.columns.categories[j]
         found = np.flatnonzero(categories.astype(object) == category)
         if not len(found):
@@ -370,7 +370,7 @@ class Constraints:
         self.libraries.append(Library(self.columns, numbers or {}, codes or {}, arrays or {}))
 
     def _allowed_in_library(self, j: int, values: pd.Series) -> np.ndarray:
-        """Tell which of the library's values of a column keep its bounds, of shape (n_rows,)."""
+        """Return which of the library's values of a column keep its bounds, of shape (n_rows,)."""
         if values.isna().any():
             raise ValueError(
                 f"The 'library' parameter has missing values in column {self.columns.name(j)}."
@@ -386,12 +386,12 @@ class Constraints:
         return (numbers >= self.low[j]) & (numbers <= self.high[j])
 
     def _codes(self, j: int, values: pd.Series) -> np.ndarray:
-        """Give the positions of the library's categories of a column, of shape (n_rows,)."""
+        """Return the positions of the library's categories of a column, of shape (n_rows,)."""
         return np.array([self._code(j, value, "library") for value in values.tolist()], dtype=int)
 
 
 def project_to_sum(values: Tensor, low: Tensor, high: Tensor, total: float) -> Tensor:
-    """Give the nearest values within bounds that sum up to a total.
+    """Return the nearest values within bounds that sum up to a total.
 
     They are the values shifted by one number and clipped, where the number follows from the sum.
 

@@ -266,7 +266,7 @@ def _check_spread(problem: SearchProblem) -> None:
 
 
 def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateColumns:
-    """Give the columns that candidates have, from the known rows and from ``fit``.
+    """Return the columns that candidates have, from the known rows and from ``fit``.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateC
 def _array_columns(
     chain: DifferentiableChain, X: pd.DataFrame
 ) -> tuple[list[ArrayColumns], dict[str, str]]:
-    """Give the blocks of arrays of all stages, and other names for them."""
+    """Return the blocks of arrays of all stages, and other names for them."""
     arrays, aliases = [], {}
     for (k, block), name in chain.block_names().items():
         codec = chain.stages[k].table.codecs[block]
@@ -379,7 +379,7 @@ def _no_candidates(
     names: list[str],
     problem: SearchProblem,
 ) -> Design:
-    """Give a design without rows."""
+    """Return a design without rows."""
     empty = np.empty(0)
     return Design(
         X=X,
@@ -399,7 +399,7 @@ def _no_candidates(
 def _predict_with_spread(
     estimator: Any, X: pd.DataFrame | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give an ensemble's prediction and spread; for a class, that of its probability."""
+    """Return an ensemble's prediction and spread; for a class, that of its probability."""
     if hasattr(estimator, "predict_proba") and not isinstance(estimator, NestedAutoencoder):
         p, p_std = estimator.predict_proba(X, return_std=True)
         best = p.argmax(axis=1)

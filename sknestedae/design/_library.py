@@ -201,7 +201,7 @@ def read_fixed_array(own: ArrayColumns, given: Any) -> np.ndarray:
 
 
 def _read_structures(cells: Sequence[Any], where: str) -> np.ndarray:
-    """Give structures of atoms as rows of one column, of shape (n_rows, 1)."""
+    """Return structures of atoms as rows of one column, of shape (n_rows, 1)."""
     rows = np.empty((len(cells), 1), dtype=object)
     for i, cell in enumerate(cells):
         if not is_structure(cell):
@@ -214,7 +214,7 @@ def _read_structures(cells: Sequence[Any], where: str) -> np.ndarray:
 
 
 def _as_columns(own: ArrayColumns, arrays: list[np.ndarray]) -> np.ndarray:
-    """Give arrays as rows of a block's columns, of shape (n_rows, n_positions)."""
+    """Return arrays as rows of a block's columns, of shape (n_rows, n_positions)."""
     if not own.has_cells:
         return np.stack([array.ravel() for array in arrays])
     found = np.empty((len(arrays), 1), dtype=object)
@@ -226,7 +226,7 @@ def _as_columns(own: ArrayColumns, arrays: list[np.ndarray]) -> np.ndarray:
 def _cells_of_frame(
     own: ArrayColumns, given: pd.DataFrame, where: str, labels: list[Any]
 ) -> list[Any]:
-    """Give the arrays in the columns of a DataFrame, one a row."""
+    """Return the arrays in the columns of a DataFrame, one a row."""
     wanted = [labels[j] for j in own.positions]
     inner = [label[-1] if isinstance(label, tuple) else label for label in wanted]
     names = list(given.columns)

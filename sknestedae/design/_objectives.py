@@ -101,7 +101,7 @@ class DesignObjective:
     def loss(
         self, prediction: Tensor, std: Tensor | None = None, best: float | None = None
     ) -> Tensor:
-        """Give the loss of predictions, of shape (n_samples,).
+        """Return the loss of predictions, of shape (n_samples,).
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ def read_objectives(target: Any, chain: DifferentiableChain) -> list[DesignObjec
 
 
 def target_columns(chain: DifferentiableChain) -> list[TargetColumn]:
-    """Give each column of y, in its order."""
+    """Return each column of y, in its order."""
     found = {}
     targets = getattr(chain.estimator, "targets_", None)
     for k, (name, stage) in enumerate(zip(chain.names, chain.stages, strict=True)):
@@ -226,7 +226,7 @@ def target_columns(chain: DifferentiableChain) -> list[TargetColumn]:
 
 
 def position_of(key: Any, names: list[str], parameter: str) -> int:
-    """Give the position of the column of y that a key of a parameter names, or counts."""
+    """Return the position of the column of y that a key of a parameter names, or counts."""
     if key in names:
         return names.index(key)
     is_index = isinstance(key, Integral) and not isinstance(key, bool)
@@ -239,14 +239,14 @@ def position_of(key: Any, names: list[str], parameter: str) -> int:
 
 
 def _read_class(wanted: Any, classes: list[Any], where: str) -> dict[str, Any]:
-    """Give the part of an objective that asks for a class."""
+    """Return the part of an objective that asks for a class."""
     if wanted not in classes:
         raise ValueError(f"{where} must be one of the classes {classes}, got {wanted!r}.")
     return {"kind": "class", "label": wanted, "code": classes.index(wanted)}
 
 
 def _read_number(wanted: Any, where: str) -> dict[str, Any]:
-    """Give the part of an objective that asks for a number or a range."""
+    """Return the part of an objective that asks for a number or a range."""
     if isinstance(wanted, str) and wanted in ("max", "min"):
         return {"kind": wanted}
     ends = (wanted, wanted) if isinstance(wanted, Real) else wanted
@@ -331,7 +331,7 @@ def _tolerances(
     tolerance: float | Mapping[Any, float | None] | None,
     names: list[str],
 ) -> dict[int, float | None]:
-    """Give the tolerance of each column of y that something is wanted for."""
+    """Return the tolerance of each column of y that something is wanted for."""
     wanted = [objective.column for objective in objectives]
     items = (
         tolerance.items() if isinstance(tolerance, Mapping) else [(j, tolerance) for j in wanted]

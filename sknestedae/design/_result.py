@@ -81,7 +81,7 @@ class Design:
         return f"<Design: {', '.join(parts)}>"
 
     def take(self, rows: np.ndarray) -> Design:
-        """Give some of the candidates, in another order.
+        """Return some of the candidates, in another order.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Design:
         return Design(**values)
 
     def to_frame(self) -> pd.DataFrame:
-        """Give one table: the candidates' columns, then the predictions and distances.
+        """Return one table: the candidates' columns, then the predictions and distances.
 
         Of an array of more dimensions, each row is the cell of a column ``"X"``. A column
         ``"meets"`` is there where the target has something to meet.

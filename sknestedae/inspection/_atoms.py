@@ -228,7 +228,7 @@ class _Task(NamedTuple):
 
     @classmethod
     def of_chain(cls, task: _Task, chain: DifferentiableChain) -> _Task:
-        """Give the same of another member of an ensemble."""
+        """Return the same of another member of an ensemble."""
         return task._replace(chain=chain)
 
     @property
@@ -238,7 +238,7 @@ class _Task(NamedTuple):
         return codec
 
     def frame(self) -> pd.DataFrame:
-        """Give the elements of all atoms, with the index of the result."""
+        """Return the elements of all atoms, with the index of the result."""
         labels = self.table.index if isinstance(self.table, pd.DataFrame) else None
         rows = np.arange(len(self.structures)) if labels is None else labels
         n_atoms = [len(structure.numbers) for structure in self.structures]
@@ -249,7 +249,7 @@ class _Task(NamedTuple):
         return pd.DataFrame({"element": [symbol_of(z) for z in numbers]}, index=index)
 
     def rows(self, table: Any) -> Batch:
-        """Give rows as the stage of the structures is given them."""
+        """Return rows as the stage of the structures is given them."""
         *_, rows = self.chain.network.iter_rows(self.chain.encode(table))
         return rows
 
@@ -273,7 +273,7 @@ class _Task(NamedTuple):
         return np.concatenate(found)
 
     def predictions(self) -> np.ndarray | None:
-        """Give all outputs of each atom, of shape (n_atoms, n_outputs); None without such."""
+        """Return all outputs of each atom, of shape (n_atoms, n_outputs); None without such."""
         stage = self.chain.stages[-1]
         module, target = stage.module, stage.target
         if not isinstance(module, PartsModule) or module.of_parts != self.block:
@@ -288,7 +288,7 @@ class _Task(NamedTuple):
         return self.spread(scaled.cpu().double().numpy() * scale + mean, is_shared=False)
 
     def attention(self) -> np.ndarray:
-        """Give the mean attention of each atom, of shape (n_atoms,)."""
+        """Return the mean attention of each atom, of shape (n_atoms,)."""
         encoder = self.chain.stages[-1].module.block_encoders[self.block]
         assert isinstance(encoder, AtomsEncoder)
         ragged = self.rows(self.table).ragged[self.block]
@@ -300,13 +300,13 @@ class _Task(NamedTuple):
         return self.spread(torch.cat(heads).cpu().double().numpy(), is_shared=True)
 
     def outputs(self, table: Any, choose: _Choice) -> np.ndarray:
-        """Give the output that is asked for, of shape (n_samples,)."""
+        """Return the output that is asked for, of shape (n_samples,)."""
         with torch.no_grad():
             outputs = self.chain.forward(self.chain.encode(table))[-1]
             return choose(self.chain, outputs).cpu().double().numpy()
 
     def with_structures(self, rows: Sequence[int], structures: Sequence[Structure]) -> Any:
-        """Give rows of the table with other structures in them."""
+        """Return rows of the table with other structures in them."""
         cells = np.empty(len(structures), dtype=object)
         for i, structure in enumerate(structures):
             cells[i] = structure
@@ -324,7 +324,7 @@ _Choice = Callable[[DifferentiableChain, StageOutputs], Tensor]
 
 
 def _scores(task: _Task, output: Any) -> dict[str, np.ndarray]:
-    """Give the three scores of each atom, of one network."""
+    """Return the three scores of each atom, of one network."""
     target = task.chain.stages[-1].target
     several = isinstance(target, NumericTarget) and target.layout.n_numeric > 1
     choose = output_of(task.chain, "mean" if output is None and several else output)
@@ -339,7 +339,7 @@ def _scores(task: _Task, output: Any) -> dict[str, np.ndarray]:
 
 
 def _scaled(chain: DifferentiableChain, predictions: np.ndarray) -> Tensor:
-    """Give predictions as the network gives them, in scaled units."""
+    """Return predictions as the network gives them, in scaled units."""
     target = chain.stages[-1].target
     assert isinstance(target, NumericTarget)
     mean, scale = target.affine()
@@ -347,7 +347,7 @@ def _scaled(chain: DifferentiableChain, predictions: np.ndarray) -> Tensor:
 
 
 def _deletion(task: _Task, choose: _Choice) -> np.ndarray:
-    """Give how much larger the output is with each atom than without it."""
+    """Return how much larger the output is with each atom than without it."""
     whole = task.outputs(task.table, choose)
     deletion = np.full(sum(len(structure.numbers) for structure in task.structures), np.nan)
     left = _without_one_atom(task)
@@ -360,7 +360,7 @@ def _deletion(task: _Task, choose: _Choice) -> np.ndarray:
 
 
 def _without_one_atom(task: _Task) -> Iterator[tuple[int, int, Structure]]:
-    """Give the place of each atom in the result, its row, and the structure of all others.
+    """Yield the place of each atom in the result, its row, and the structure of all others.
 
     An atom is left out where its structure cannot do without it.
     """
@@ -377,7 +377,7 @@ def _without_one_atom(task: _Task) -> Iterator[tuple[int, int, Structure]]:
 
 
 def _block_of_structures(chain: DifferentiableChain, block: str | None) -> tuple[int, str]:
-    """Give the stage and the name of the block of structures that the parameter names."""
+    """Return the stage and the name of the block of structures that the parameter names."""
     names = {
         key: name
         for key, name in chain.block_names().items()

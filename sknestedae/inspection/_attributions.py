@@ -203,7 +203,7 @@ def integrated_gradients(
 
 
 def _block_of_arrays(chain: DifferentiableChain, block: str) -> tuple[int, str]:
-    """Give the stage and the name of a block of arrays that the parameter names."""
+    """Return the stage and the name of a block of arrays that the parameter names."""
     names = chain.block_names()
     known = {
         name: (k, own)
@@ -225,7 +225,7 @@ _Parts = dict[tuple[int, str], np.ndarray]
 
 
 def _in_shape(chain: DifferentiableChain, parts: _Parts, key: tuple[int, str]) -> np.ndarray:
-    """Give the parts of a block of arrays, of shape (n_samples, ...) with that of its arrays."""
+    """Return the parts of a block of arrays, of shape (n_samples, ...) with that of its arrays."""
     k, name = key
     layout = chain.stages[k].layouts[name]
     return parts[key].reshape(-1, *(layout.shape or (layout.n_columns,)))
@@ -234,7 +234,7 @@ def _in_shape(chain: DifferentiableChain, parts: _Parts, key: tuple[int, str]) -
 def _gather(
     chain: DifferentiableChain, parts: _Parts, by: str, index: pd.Index | None
 ) -> pd.DataFrame:
-    """Give parts as a table: by columns, by entries or by blocks."""
+    """Return parts as a table: by columns, by entries or by blocks."""
     if by == "block":
         names = chain.block_names()
         sums = {names[key]: own.sum(axis=1) for key, own in parts.items()}
@@ -257,7 +257,7 @@ def _gather(
 def _gather_entries(
     chain: DifferentiableChain, parts: _Parts, index: pd.Index | None
 ) -> pd.DataFrame:
-    """Give the part of each entry, in the order of the columns of X."""
+    """Return the part of each entry, in the order of the columns of X."""
     labels = chain.labels()
     entries = []  # the column of X, the place among the entries of its block, label, and values
     for (k, name), values in parts.items():
@@ -284,7 +284,7 @@ _Choice = Callable[[DifferentiableChain, StageOutputs], Tensor]
 
 
 def _latent_of(chain: DifferentiableChain, latent: Any) -> _Choice:
-    """Give the function that picks a latent of the last stage."""
+    """Return the function that picks a latent of the last stage."""
     n_latents = chain.stages[-1].n_components
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
     if not is_index or not -n_latents <= int(latent) < n_latents:
@@ -296,7 +296,7 @@ def _latent_of(chain: DifferentiableChain, latent: Any) -> _Choice:
 
 
 def output_of(chain: DifferentiableChain, output: Any) -> _Choice:
-    """Give the function that picks an output of the last stage's prediction, in its own unit."""
+    """Return the function that picks an output of the last stage's prediction, in its own unit."""
     target, name = chain.stages[-1].target, chain.names[-1]
     if target is None:
         what = f"Stage {name!r}" if name else f"This {type(chain.estimators[-1]).__name__}"
@@ -320,7 +320,7 @@ def output_of(chain: DifferentiableChain, output: Any) -> _Choice:
 
 
 def _position_of_output(output: Any, layout: Layout) -> slice | list[int]:
-    """Give the outputs whose mean is divided: one, or all of them."""
+    """Return the outputs whose mean is divided: one, or all of them."""
     n_outputs = layout.n_numeric
     if isinstance(output, str) and output == "mean":
         return slice(None)
@@ -341,7 +341,7 @@ def _position_of_output(output: Any, layout: Layout) -> slice | list[int]:
 
 
 def _log_odds(classes: list[Any], output: Any) -> _Choice:
-    """Give the function that picks a class's log-odds."""
+    """Return the function that picks a class's log-odds."""
     if output is None and len(classes) == 2:
         output = classes[1]
     if output not in classes:
@@ -439,7 +439,7 @@ def _sum_categories(values: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def _rows_at_once(layouts: Sequence[Layout], n_steps: int) -> int:
-    """Give how many rows fit into the memory at once; at least one, with all its steps."""
+    """Return how many rows fit into the memory at once; at least one, with all its steps."""
     n_values = sum(
         layout.n_values * (_VALUES_OF_ARRAYS if layout.shape else 1) for layout in layouts
     )
@@ -454,7 +454,7 @@ def _starts(
     keys: list[tuple[int, str]],
     rows: Sequence[Batch],
 ) -> list[Tensor]:
-    """Give the values at which the lines begin.
+    """Return the values at which the lines begin.
 
     A missing entry, and the values where latents belong, are the same at both ends: so they have
     no part in the difference.

@@ -126,7 +126,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
 
 def _variables(variables: Any) -> pd.DataFrame:
-    """Give variables as a table in which each entry of an array is a column."""
+    """Return variables as a table in which each entry of an array is a column."""
     variables = column_of_structures(variables, "variables")
     if n_dims(variables) > 2:
         values = np.asarray(as_array(variables))
@@ -164,7 +164,7 @@ def _spread_cells(column: pd.Series, label: Hashable) -> pd.DataFrame:
 
 
 def _ranks(values: np.ndarray, method: str) -> np.ndarray:
-    """Give the ranks of each column for "spearman", else the values."""
+    """Return the ranks of each column for "spearman", else the values."""
     return rankdata(values, axis=0) if method == "spearman" and len(values) else values
 
 
@@ -194,7 +194,7 @@ def _correlation(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _correlation_ratio(Z: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Give the root of the fraction of variance between groups; NaN where there is but one."""
+    """Return the root of the fraction of variance between groups; NaN where there is but one."""
     result = np.full(Z.shape[1], np.nan)
     counts = np.bincount(codes)
     if len(counts) < 2:

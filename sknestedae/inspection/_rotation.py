@@ -20,7 +20,7 @@ from ..blocks import ImageBlock
 
 @isolated
 def rotation_angles(estimator, X, *, block=None):
-    """Give the angles by which images are turned from the canonical pose.
+    """Return the angles by which images are turned from the canonical pose.
 
     The canonical pose is the one in which the decoder of an
     :class:`~sknestedae.blocks.ImageBlock` with ``invariance="rotation"`` draws an image. The angle
@@ -92,7 +92,7 @@ def rotation_angles(estimator, X, *, block=None):
 
 
 def _angles(module: AutoencoderModule, name: str, rows: Batch) -> np.ndarray:
-    """Give the angles of one block's images, in radians; of shape (n_samples,)."""
+    """Return the angles of one block's images, in radians; of shape (n_samples,)."""
     decoded = module.decode(module.encode(rows))[name]
     block, known = module.blocks[name], rows.measured.get(name)
     assert isinstance(block, ImageBlock)
@@ -103,7 +103,7 @@ def _angles(module: AutoencoderModule, name: str, rows: Batch) -> np.ndarray:
 
 
 def _block_of_images(chain: DifferentiableChain, block: Any) -> tuple[int, str]:
-    """Give the stage and the name of the block that the parameter names, or of the only one."""
+    """Return the stage and the name of the block that the parameter names, or of the only one."""
     names = chain.block_names()
     turned = {
         shown: (k, own)

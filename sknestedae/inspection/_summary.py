@@ -120,7 +120,7 @@ def summary(estimator):
 
 
 def _rows_of_chain(chain: NestedAutoencoder) -> Iterator[tuple[str, str, list[Any]]]:
-    """Give the stage, the name and the properties of each layer."""
+    """Yield the stage, the name and the properties of each layer."""
     for name, estimator, _ in chain.stages_:
         core = unfrozen(innermost(unfrozen(estimator)))
         if isinstance(core, NestedAutoencoder):
@@ -134,7 +134,7 @@ def _rows_of_chain(chain: NestedAutoencoder) -> Iterator[tuple[str, str, list[An
 
 
 def _rows_of_network(fitted: FittedAutoencoder) -> Iterator[tuple[str, list[Any]]]:
-    """Give the name and the properties of each layer, in the order of ``_PARTS``."""
+    """Yield the name and the properties of each layer, in the order of ``_PARTS``."""
     module, shapes = fitted.module, _shapes_of(fitted)
     places = list(_PARTS)
 
@@ -184,5 +184,5 @@ def _shapes_of(fitted: FittedAutoencoder) -> Shapes:
 
 
 def _shape(values: Tensor) -> tuple[int, ...]:
-    """Give the shape of what a layer makes of one row of a table."""
+    """Return the shape of what a layer makes of one row of a table."""
     return tuple(values.shape[1:]) if len(values) == 1 else tuple(values.shape)

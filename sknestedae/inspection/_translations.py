@@ -97,7 +97,7 @@ def translation_scores(estimator, X, y=None):
 
 
 def _has_labels(dual: DualMixin, y: Any, rows: np.ndarray) -> bool:
-    """Tell whether some rows have what a score needs: a label of each output, or of an array."""
+    """Return whether some rows have what a score needs: a label of each output, or of an array."""
     known = target_frame(y)[0].notna().to_numpy()[rows].any(axis=0)
     is_array = fitted_part(dual).architecture["target_block"] is not None
     return bool(known.any() if is_array else known.all())

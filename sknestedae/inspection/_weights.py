@@ -22,7 +22,7 @@ from ..blocks import DenseBlock
 
 @isolated
 def encoder_weights(estimator, stage=None):
-    """Give the weights of the encoder's first layer, by input.
+    """Return the weights of the encoder's first layer, by input.
 
     With an L1 penalty (the parameter ``l1``), they tell which inputs the encoder uses [1]_;
     :func:`column_usage` sums them up by column. A weight says that an input enters the network,
@@ -235,7 +235,7 @@ def _autoencoder(
 
 
 def _keeps_columns(encoder: torch.nn.Module) -> bool:
-    """Tell whether each output of a block's encoder is one of its inputs."""
+    """Return whether each output of a block's encoder is one of its inputs."""
     layers = list(encoder) if isinstance(encoder, torch.nn.Sequential) else [encoder]
     return all(isinstance(layer, torch.nn.Identity | Clip | Dropout) for layer in layers)
 

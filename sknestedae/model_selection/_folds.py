@@ -77,7 +77,7 @@ class ScaleKFold:
         )
 
     def get_n_splits(self, X=None, y=None, groups=None):
-        """Give the number of folds.
+        """Return the number of folds.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class ScaleKFold:
         return self.n_splits
 
     def split(self, X, y=None, groups=None):
-        """Give training and held-out rows of each fold.
+        """Yield training and held-out rows of each fold.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class ScaleKFold:
 
 
 def _scale_of_rows(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
-    """Give the scales of a table, and of each row the position of its own."""
+    """Return the scales of a table, and of each row the position of its own."""
     X = read_table(X)
     columns = scale_columns(X)
     if columns is None:
@@ -256,7 +256,7 @@ class GapKFold(BaseCrossValidator):
         self.test_size = test_size
 
     def get_n_splits(self, X=None, y=None, groups=None):
-        """Give the number of folds.
+        """Return the number of folds.
 
         Parameters
         ----------
@@ -270,7 +270,7 @@ class GapKFold(BaseCrossValidator):
         return self.n_splits
 
     def split(self, X=None, y=None, groups=None):
-        """Give training and test rows of each fold.
+        """Yield training and test rows of each fold.
 
         Parameters
         ----------
@@ -313,7 +313,7 @@ class GapKFold(BaseCrossValidator):
                 yield train, test
 
     def _read_positions(self, X: Any, groups: Any) -> np.ndarray:
-        """Give positions (n_samples, n_axes) as floats."""
+        """Return positions (n_samples, n_axes) as floats."""
         if groups is None:
             raise ValueError(
                 "GapKFold needs the positions of the rows. Pass them as 'groups', an array of "
@@ -329,7 +329,7 @@ class GapKFold(BaseCrossValidator):
         return positions
 
     def _n_slabs(self, n_axes: int) -> int:
-        """Give the number of folds along each axis."""
+        """Return the number of folds along each axis."""
         is_number = isinstance(self.n_splits, Integral) and not isinstance(self.n_splits, bool)
         if not is_number or self.n_splits % n_axes or self.n_splits < 2 * n_axes:
             raise ValueError(
@@ -339,7 +339,7 @@ class GapKFold(BaseCrossValidator):
         return int(self.n_splits) // n_axes
 
     def _slabs(self, lines: np.ndarray, n_slabs: int, axis: int) -> list[tuple[float, float]]:
-        """Give the first and the last position of each slab along an axis."""
+        """Return the first and the last position of each slab along an axis."""
         n_lines = len(lines)
         if n_lines < n_slabs:
             raise ValueError(
@@ -389,7 +389,7 @@ def slab_bounds(n_lines: int, n_slabs: int, size: int | None) -> list[tuple[int,
 def rows_around_slab(
     positions: np.ndarray, low: float, high: float, gap: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows that are further from a slab than a gap, and those inside.
+    """Return the rows that are further from a slab than a gap, and those inside.
 
     Parameters
     ----------

@@ -182,7 +182,7 @@ class TranslationScorer:
 
 
 def _plain(frame: pd.DataFrame) -> np.ndarray:
-    """Give columns without missing entries as an array, of one dimension if there is one.
+    """Return columns without missing entries as an array, of one dimension if there is one.
 
     Of a column whose cells hold arrays, one with a column for each of their numbers.
     """
@@ -194,7 +194,7 @@ def _plain(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _of_stage(truth: pd.DataFrame, columns: list[int], n_targets: int, stage: Any) -> pd.DataFrame:
-    """Give a stage's columns of y, which holds all targets or those of the last stage alone."""
+    """Return a stage's columns of y, which holds all targets or those of the last stage alone."""
     if truth.shape[1] == n_targets:
         return truth.iloc[:, columns]
     if truth.shape[1] == len(columns) and columns[-1] == n_targets - 1:
@@ -207,7 +207,7 @@ def _of_stage(truth: pd.DataFrame, columns: list[int], n_targets: int, stage: An
 
 
 def _target_columns(estimator: Any, stage: str | int) -> list[int]:
-    """Give the columns of y that belong to a stage."""
+    """Return the columns of y that belong to a stage."""
     check_is_fitted(estimator)
     if not hasattr(estimator, "targets_"):
         raise TypeError(

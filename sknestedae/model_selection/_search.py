@@ -134,7 +134,7 @@ class _Backend(ParallelBackendBase):
         self._queue: list[_Result] = []
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        """Give the number of tasks that may wait."""
+        """Return the number of tasks that may wait."""
         return self._N_TASKS
 
     def submit(self, func: Callable, callback: Callable | None = None) -> _Result:
@@ -233,7 +233,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 def _taken(owner: Any, rows: np.ndarray, take: Callable[[], Any]) -> Any:
-    """Give the rows that were taken before, if somebody still has them; else take them."""
+    """Return the rows that were taken before, if somebody still has them; else take them."""
     # set on the object itself: a DataFrame would make a column of it
     taken = vars(owner).get("_taken")
     if taken is None:

@@ -208,7 +208,7 @@ class AlignmentDisplay:
         return self
 
     def _column(self, n_samples: int) -> pd.Series | None:
-        """Give the labels as a column, and keep the text that names them."""
+        """Return the labels as a column, and keep the text that names them."""
         self._label = None
         if self.color is None:
             return None
@@ -608,7 +608,7 @@ class _Colors(NamedTuple):
         return cls(column, found + last, None, cmap)
 
     def scale(self) -> Any:
-        """Give the scale of numbers, of all rows."""
+        """Return the scale of numbers, of all rows."""
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
@@ -617,7 +617,7 @@ class _Colors(NamedTuple):
         return ScalarMappable(Normalize(*ends), self.cmap)
 
     def of_rows(self) -> np.ndarray:
-        """Give the colour of each row by its label, of shape (n_samples, 4)."""
+        """Return the colour of each row by its label, of shape (n_samples, 4)."""
         from matplotlib.colors import to_rgba
 
         assert self.column is not None

@@ -157,7 +157,7 @@ class AtomsDisplay:
         return self
 
     def _scale(self, name: Any, cmap: str | Colormap | None) -> ScalarMappable:
-        """Give the colours of a score, the same for all structures."""
+        """Return the colours of a score, the same for all structures."""
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
@@ -359,7 +359,7 @@ class AtomsDisplay:
 
 
 def _check_rows(rows: Any, n_samples: int) -> list[int]:
-    """Give the positions of the rows to draw."""
+    """Return the positions of the rows to draw."""
     chosen = [rows] if isinstance(rows, Integral) else list(rows)
     for row in chosen:
         is_row = isinstance(row, Integral) and not isinstance(row, bool)
@@ -379,7 +379,7 @@ def _say_row(label: Any) -> str:
 
 
 def _structures_of(table: Any, caller: str) -> list[Any]:
-    """Give the structures of a table that has one column of them, or of a list of them."""
+    """Return the structures of a table that has one column of them, or of a list of them."""
     if isinstance(table, list) and all(map(is_structure, table)):
         return table
     frame = pd.DataFrame(table)
@@ -393,7 +393,7 @@ def _structures_of(table: Any, caller: str) -> list[Any]:
 
 
 def _score_table(scores: Any, n_atoms: int, columns: Any, label: str) -> pd.DataFrame:
-    """Give the scores to draw, one row an atom."""
+    """Return the scores to draw, one row an atom."""
     table = scores if isinstance(scores, pd.DataFrame) else pd.DataFrame({label: scores})
     if len(table) != n_atoms:
         raise ValueError(
@@ -422,7 +422,7 @@ def _score_table(scores: Any, n_atoms: int, columns: Any, label: str) -> pd.Data
 
 
 def _check_view(view: Any) -> tuple[float, float] | None:
-    """Give elevation and azimuth, in degrees."""
+    """Return elevation and azimuth, in degrees."""
     if view is None:
         return None
     is_pair = isinstance(view, Sequence | np.ndarray) and len(view) == 2
@@ -438,7 +438,7 @@ def _check_view(view: Any) -> tuple[float, float] | None:
 
 
 def view_axes(structure: Structure, view: tuple[float, float] | None) -> np.ndarray:
-    """Give the directions to the right, up, and towards the one who looks, in rows.
+    """Return the directions to the right, up, and towards the one who looks, in rows.
 
     Parameters
     ----------
@@ -472,7 +472,7 @@ def view_axes(structure: Structure, view: tuple[float, float] | None) -> np.ndar
 
 
 def with_images(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
-    """Give atoms in the cell, and those on a face of it on the opposite one as well.
+    """Return atoms in the cell, and those on a face of it on the opposite one as well.
 
     Returns
     -------
@@ -504,7 +504,7 @@ def _full_cell(structure: Structure) -> np.ndarray:
 
 
 def _edges(structure: Structure) -> np.ndarray:
-    """Give the ends of the edges of the cell, of shape (n_edges, 2, 3).
+    """Return the ends of the edges of the cell, of shape (n_edges, 2, 3).
 
     That of a slab or a wire lies at the mean of its atoms.
     """

@@ -59,7 +59,7 @@ def combine_legend_styles(
 
 
 def point_size(n_points: int, largest: float = 45.0) -> float:
-    """Give the area of a marker in square points: smaller where there are more of them.
+    """Return the area of a marker in square points: smaller where there are more of them.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ def point_size(n_points: int, largest: float = 45.0) -> float:
 
 
 def marker_size(size: float, marker: str) -> float:
-    """Give the area of a marker that looks as large as a circle of this area."""
+    """Return the area of a marker that looks as large as a circle of this area."""
     return size * _AREAS.get(marker, 1.0)
 
 
 def category_style(k: int, size: float) -> dict[str, Any]:
-    """Give keywords of a scatter plot for one of several categories.
+    """Return keywords of a scatter plot for one of several categories.
 
     The first seven are filled, each with a colour and a marker of its own. Then the colours
     return, with other markers, seven hollow and seven filled in turn.
@@ -120,7 +120,7 @@ def make_axes(
     is_tidy: bool = False,
     has_grid: bool = False,
 ) -> np.ndarray:
-    """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
+    """Return one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def make_axes(
 
 
 def picture_size(height: float, width: float, longer: float) -> tuple[float, float]:
-    """Give width and height of a picture in inches, of which the longer side is given.
+    """Return width and height of a picture in inches, of which the longer side is given.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def three_digits(value: float) -> str:
 
 
 def check_units(units: Mapping[Hashable, str] | None) -> dict[Hashable, str]:
-    """Give the units of columns as a dictionary."""
+    """Return the units of columns as a dictionary."""
     if units is None:
         return {}
     if not isinstance(units, Mapping):
@@ -253,7 +253,7 @@ def check_has(estimator: Any, names: Iterable[str], caller: str) -> None:
 
 
 def core_of(estimator: Any) -> Any:
-    """Give the innermost estimator, also of a frozen one."""
+    """Return the innermost estimator, also of a frozen one."""
     while isinstance(estimator, FrozenEstimator) or innermost(estimator) is not estimator:
         is_frozen = isinstance(estimator, FrozenEstimator)
         estimator = estimator.estimator if is_frozen else innermost(estimator)
@@ -261,7 +261,7 @@ def core_of(estimator: Any) -> Any:
 
 
 def has_prior(estimator: Any) -> bool:
-    """Tell whether latents are variational: around 0, with the standard normal prior.
+    """Return whether latents are variational: around 0, with the standard normal prior.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def decode_as(
 
 
 def check_quantiles(quantiles: Any) -> np.ndarray:
-    """Give the two quantiles that a way begins and ends at, of shape (2,)."""
+    """Return the two quantiles that a way begins and ends at, of shape (2,)."""
     ends = np.asarray(quantiles, dtype=float)
     if ends.shape != (2,) or not 0 <= ends[0] < ends[1] <= 1:
         raise ValueError(
@@ -326,7 +326,7 @@ def check_quantiles(quantiles: Any) -> np.ndarray:
 
 
 def spread_heights(n_samples: int) -> np.ndarray:
-    """Give points along a line heights between 0 and 1, evenly and always the same.
+    """Return points along a line heights between 0 and 1, evenly and always the same.
 
     Multiples of the golden ratio's inverse, less their integer part, fill the interval evenly
     for any number of points, and neighbours in the table are far from each other.
@@ -343,7 +343,7 @@ def names_of_principal_components(shares: ArrayLike) -> list[str]:
 
 
 def held_latents(Z: np.ndarray, at: Any) -> np.ndarray:
-    """Give the latents that are held where others move, of shape (n_latents,).
+    """Return the latents that are held where others move, of shape (n_latents,).
 
     Parameters
     ----------
@@ -375,7 +375,7 @@ def held_latents(Z: np.ndarray, at: Any) -> np.ndarray:
 
 
 def column_positions(X: pd.DataFrame | np.ndarray, columns: Any, parameter: str) -> list[int]:
-    """Give the positions of the columns that a parameter names, in its order.
+    """Return the positions of the columns that a parameter names, in its order.
 
     Parameters
     ----------
@@ -393,7 +393,7 @@ def column_positions(X: pd.DataFrame | np.ndarray, columns: Any, parameter: str)
 def columns_to_draw(
     X: pd.DataFrame | np.ndarray, columns: Any, decoded: Collection[int], word: str
 ) -> list[int]:
-    """Give the positions of the columns that the parameter ``columns`` of a display names.
+    """Return the positions of the columns that the parameter ``columns`` of a display names.
 
     Parameters
     ----------
@@ -427,7 +427,7 @@ def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
 
 
 def match_columns(table: pd.DataFrame, decoded: Any) -> dict[int, int]:
-    """Give the column of a decoded table for each column of a table that it has.
+    """Return the column of a decoded table for each column of a table that it has.
 
     Parameters
     ----------
@@ -460,7 +460,7 @@ def categorical_positions(
     decoded: pd.DataFrame,
     positions: Mapping[int, int],
 ) -> set[int]:
-    """Give the positions of the categorical ones among a table's decoded columns.
+    """Return the positions of the categorical ones among a table's decoded columns.
 
     Parameters
     ----------
@@ -487,12 +487,12 @@ def categorical_positions(
 
 
 def plain_columns(table: pd.DataFrame) -> np.ndarray:
-    """Tell which columns hold numbers by NumPy's dtype alone, of shape (n_columns,)."""
+    """Return which columns hold numbers by NumPy's dtype alone, of shape (n_columns,)."""
     return np.array([isinstance(t, np.dtype) and t.kind in "fiu" for t in table.dtypes], bool)
 
 
 def as_floats(column: pd.Series) -> np.ndarray:
-    """Give a numeric column as floats, NaN where missing; of shape (n_samples,)."""
+    """Return a numeric column as floats, NaN where missing; of shape (n_samples,)."""
     return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
 
 

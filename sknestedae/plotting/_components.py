@@ -400,7 +400,7 @@ def _with_networks(estimator: Any) -> Any:
 
 
 def _check_numbers(numbers: Iterable[Any]) -> np.ndarray:
-    """Give distinct numbers of latents in ascending order."""
+    """Return distinct numbers of latents in ascending order."""
     given = list(numbers)
     is_int = all(isinstance(n, Integral) and not isinstance(n, bool) for n in given)
     is_usable = is_int and min(given, default=0) > 0
@@ -412,7 +412,7 @@ def _check_numbers(numbers: Iterable[Any]) -> np.ndarray:
 
 
 def _check_scoring(scoring: Any, y: Any) -> dict[str, Callable[..., float]]:
-    """Give the scorers by name."""
+    """Return the scorers by name."""
     if scoring is None:
         scorers: dict[str, Callable[..., float]] = {"reconstruction": _reconstruction}
         return scorers if y is None else {**scorers, "prediction": _prediction}

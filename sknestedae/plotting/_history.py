@@ -266,7 +266,7 @@ def _write_plain_numbers(ax: Axes, drawn: np.ndarray) -> None:
 
 
 def _choose_terms(history: pd.DataFrame, terms: Any) -> dict[str, list[str]]:
-    """Give the columns of each term to draw, training first."""
+    """Return the columns of each term to draw, training first."""
     found: dict[str, list[str]] = {}
     for column in history.columns:
         found.setdefault(column.removeprefix("train_").removeprefix("valid_"), []).append(column)
@@ -284,7 +284,7 @@ def _choose_terms(history: pd.DataFrame, terms: Any) -> dict[str, list[str]]:
 
 
 def _describe(term: str, column: str) -> tuple[str, str]:
-    """Give label and line style of a column."""
+    """Return label and line style of a column."""
     if column == f"train_{term}":
         return f"{term} (training)", "-"
     if column == f"valid_{term}":

@@ -250,7 +250,7 @@ class LatentDisplay:
         return figure.update_yaxes(visible=np.shape(self.coordinates)[1] == 2)
 
     def _color_column(self, n_samples: int) -> tuple[pd.Series | None, str | None]:
-        """Give the colours as a column, and the text that names them."""
+        """Return the colours as a column, and the text that names them."""
         if self.color is None:
             return None, None
         column = as_column(self.color, n_samples)
@@ -532,7 +532,7 @@ def _table_of_points(coordinates: np.ndarray, hover: Any, labels: dict[str, Any]
 
 
 def _plotly_symbols() -> list[str]:
-    """Give the markers of categories by plotly's names, as `category_style` has them."""
+    """Return the markers of categories by plotly's names, as `category_style` has them."""
     names = dict(zip(MARKERS, _PLOTLY_NAMES, strict=True))
     styles = [category_style(k, 1.0) for k in range(len(PALETTE) * len(MARKERS))]
     return [names[style["marker"]] + "-open" * ("facecolors" in style) for style in styles]
@@ -546,7 +546,7 @@ def _spread(coordinates: np.ndarray) -> np.ndarray:
 
 
 def choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list[str]]:
-    """Give the coordinates to draw, of shape (n_samples, 1) or (n_samples, 2), and their names.
+    """Return the coordinates to draw, of shape (n_samples, 1) or (n_samples, 2), and their names.
 
     Parameters
     ----------
@@ -579,7 +579,7 @@ def choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list[
 
 
 def _find_color(X: pd.DataFrame | np.ndarray, color: Any) -> Any:
-    """Give the column of X that a colour names, or the colours themselves."""
+    """Return the column of X that a colour names, or the colours themselves."""
     X = flat_table(X)[0]
     frame = X if isinstance(X, pd.DataFrame) else None
     named = isinstance(color, str | Integral) or (
@@ -598,7 +598,7 @@ def _find_color(X: pd.DataFrame | np.ndarray, color: Any) -> Any:
 
 
 def as_column(color: Any, n_samples: int, parameter: str = "color") -> pd.Series:
-    """Give colours as a column with a row a sample.
+    """Return colours as a column with a row a sample.
 
     Parameters
     ----------

@@ -172,7 +172,7 @@ class LatentMapDisplay:
         return self
 
     def _style(self, image: np.ndarray) -> dict[str, Any]:
-        """Give the colour map and its ends."""
+        """Return the colour map and its ends."""
         low, high = color_limits(image)
         if self.center is None:
             return {"cmap": _SEQUENTIAL, "vmin": low, "vmax": high}
@@ -456,7 +456,7 @@ def make_maps(values: np.ndarray, positions: Any, shape: Any = None) -> tuple[np
 
 
 def _check_shape(shape: Any) -> tuple[int, int]:
-    """Give a height and a width."""
+    """Return a height and a width."""
     is_pair = isinstance(shape, tuple | list | np.ndarray) and len(shape) == 2
     if not is_pair or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
         raise ValueError(
@@ -466,7 +466,7 @@ def _check_shape(shape: Any) -> tuple[int, int]:
 
 
 def _choose(n_components: int, components: Any) -> list[int]:
-    """Give the positions of the latents to draw."""
+    """Return the positions of the latents to draw."""
     if components is None:
         if n_components > _MAX_MAPS:
             raise ValueError(
@@ -485,13 +485,13 @@ def _choose(n_components: int, components: Any) -> list[int]:
 
 
 def _maps_of(Z: np.ndarray, positions: Any, components: Any) -> tuple[np.ndarray, Any, list[str]]:
-    """Give the latents to draw, their positions and their names."""
+    """Return the latents to draw, their positions and their names."""
     chosen = _choose(Z.shape[1], components)
     return Z[:, chosen], positions, [f"Latent {k}" for k in chosen]
 
 
 def _read_values(values: Any) -> tuple[np.ndarray, list[str]]:
-    """Give numbers of shape (n_samples, n_maps), and the names they come with."""
+    """Return numbers of shape (n_samples, n_maps), and the names they come with."""
     if isinstance(values, pd.Series):
         values = values.to_frame("" if values.name is None else values.name)
     if isinstance(values, pd.DataFrame):

@@ -480,7 +480,7 @@ class _Plane(NamedTuple):
 
     @classmethod
     def choose(cls, Z: np.ndarray, components: Any) -> _Plane:
-        """Give the directions that a user names."""
+        """Return the directions that a user names."""
         n_latents = Z.shape[1]
         if isinstance(components, str) and components == "pca":
             pca = PCA(n_components=min(2, *Z.shape), svd_solver="full")
@@ -506,7 +506,7 @@ class _Plane(NamedTuple):
         return cls(directions, np.zeros(n_latents, Z.dtype), Z[:, chosen], names)
 
     def points(self, values: Sequence[np.ndarray], start: np.ndarray) -> np.ndarray:
-        """Give the latents at the points of a grid, of shape (n_points, n_latents).
+        """Return the latents at the points of a grid, of shape (n_points, n_latents).
 
         Parameters
         ----------
@@ -526,7 +526,7 @@ class _Plane(NamedTuple):
 def _values(
     coordinates: np.ndarray, n_steps: Any, quantiles: Any, spacing: Any
 ) -> list[np.ndarray]:
-    """Give the values along each direction, in ascending order."""
+    """Return the values along each direction, in ascending order."""
     n_directions = coordinates.shape[1]
     given = [n_steps] * n_directions if isinstance(n_steps, Integral) else n_steps
     is_list = isinstance(given, list | tuple | np.ndarray) and len(given) == n_directions
@@ -606,7 +606,7 @@ class _Grid(NamedTuple):
         return self.n_across - 0.5, self.n_up - 0.5
 
     def place(self, coordinates: np.ndarray) -> np.ndarray:
-        """Give where points of the plane are drawn, of shape (n_samples, 2).
+        """Return where points of the plane are drawn, of shape (n_samples, 2).
 
         They are NaN where the grid does not tell: beyond its cells, or along values that are all
         equal. Within the outer half of an outer cell, the distance of the last two values counts.
@@ -694,7 +694,7 @@ class _Panel(NamedTuple):
 
 
 def _array_panels(array: ArrayColumns, values: np.ndarray, axis: Any, unit: str) -> list[_Panel]:
-    """Give the panel of a spectrum, or one for each channel of an image."""
+    """Return the panel of a spectrum, or one for each channel of an image."""
     if len(array.shape) == 1:
         return [_Panel(array.name, array.name, "spectrum", values, unit, axis)]
     images = as_images(values, array.shape)

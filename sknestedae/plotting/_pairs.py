@@ -190,7 +190,7 @@ class PairsDisplay:
         return self
 
     def _arrays(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-        """Give both as arrays of shape (n_samples, n_elements), and the shape of a row."""
+        """Return both as arrays of shape (n_samples, n_elements), and the shape of a row."""
         true, predicted = _read(self.y_true, "y_true"), _read(self.y_pred, "y_pred")
         if true.shape != predicted.shape:
             raise ValueError(
@@ -221,7 +221,7 @@ class PairsDisplay:
         return true.reshape(n_samples, -1), predicted.reshape(n_samples, -1), shape
 
     def _inputs(self, n_samples: int) -> np.ndarray | None:
-        """Give the inputs as an array of shape (n_samples, ...)."""
+        """Return the inputs as an array of shape (n_samples, ...)."""
         if self.inputs is None:
             return None
         inputs = _read(self.inputs, "inputs")
@@ -616,7 +616,7 @@ class PairsDisplay:
 
 
 def _read(values: Any, name: str) -> np.ndarray:
-    """Give arrays of all rows as floats, NaN where not measured."""
+    """Return arrays of all rows as floats, NaN where not measured."""
     values = stack_cells(values)
     try:
         if isinstance(values, pd.DataFrame | pd.Series):
@@ -627,7 +627,7 @@ def _read(values: Any, name: str) -> np.ndarray:
 
 
 def _numbers_of(labels: pd.Index) -> pd.Index | None:
-    """Give labels of columns that are numbers, of two levels the second ones."""
+    """Return labels of columns that are numbers, of two levels the second ones."""
     last = labels.get_level_values(-1).infer_objects()
     is_position = isinstance(labels, pd.RangeIndex)
     return last if pd.api.types.is_numeric_dtype(last) and not is_position else None

@@ -501,7 +501,7 @@ def _match_tables(
 
 
 def _labels_of(table: pd.DataFrame, chosen: list[int | ArrayColumns]) -> pd.Index:
-    """Give the labels of panels: those of columns, and names of arrays."""
+    """Return the labels of panels: those of columns, and names of arrays."""
     if not any(isinstance(what, ArrayColumns) for what in chosen):
         return table.columns[chosen]
     labels = [w.name if isinstance(w, ArrayColumns) else table.columns[w] for w in chosen]
@@ -607,7 +607,7 @@ def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, f
 
 
 def _agree(true: pd.Series, reconstructed: pd.Series) -> np.ndarray:
-    """Tell in which rows two columns have the same category."""
+    """Return in which rows two columns have the same category."""
     return np.array(
         [bool(a == b) for a, b in zip(true.to_numpy(), reconstructed.to_numpy(), strict=True)]
     )

@@ -60,13 +60,13 @@ class StructureValues(NamedTuple):
         return np.asarray(known.all(axis=1))
 
     def fields(self) -> list[slice]:
-        """Give where composition, radial density and size are in the values."""
+        """Return where composition, radial density and size are in the values."""
         n_elements, n_values = len(self.elements), self.given.shape[1]
         ends = [0, n_elements, n_values - 1, n_values]
         return [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
 
     def row_errors(self) -> np.ndarray:
-        """Give the error of each row, in which each field counts the same, by its spread."""
+        """Return the error of each row, in which each field counts the same, by its spread."""
         squares = np.zeros(len(self.given))
         for own in self.fields():
             spread = np.nansum(np.nanvar(self.given[self.measured, own], axis=0))
@@ -75,7 +75,7 @@ class StructureValues(NamedTuple):
         return np.sqrt(squares / len(self.fields()))
 
     def r2(self) -> float:
-        """Give the mean of the R² of the fields that vary; NaN where none does."""
+        """Return the mean of the R² of the fields that vary; NaN where none does."""
         found = [
             pooled_r2(self.given[self.measured, own], self.decoded[self.measured, own])
             for own in self.fields()
@@ -85,7 +85,7 @@ class StructureValues(NamedTuple):
 
 
 def has_structures(column: pd.Series) -> bool:
-    """Tell whether a column's cells hold structures of atoms."""
+    """Return whether a column's cells hold structures of atoms."""
     return column.dtype == object and any(is_structure(cell) for cell in column)
 
 
@@ -135,7 +135,7 @@ def _info_of(cell: Any) -> dict[str, Any] | None:
 
 
 def _composition(structure: Structure) -> dict[str, float]:
-    """Give the shares of the elements by their symbols."""
+    """Return the shares of the elements by their symbols."""
     numbers, counts = np.unique(structure.numbers, return_counts=True)
     shares = counts / counts.sum()
     return {symbol_of(z): float(share) for z, share in zip(numbers, shares, strict=True)}
@@ -159,7 +159,7 @@ def _values(
     symbols: list[str],
     geometry: Geometry,
 ) -> np.ndarray:
-    """Give the values of a structure, or of what was decoded beside it; NaN without one."""
+    """Return the values of a structure, or of what was decoded beside it; NaN without one."""
     if structure is None:
         return np.full(len(symbols) + geometry.n_radial + 1, np.nan)
     name = _size_name(structure)

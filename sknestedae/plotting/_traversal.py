@@ -256,14 +256,14 @@ class TraversalDisplay:
         return self
 
     def _title(self, panel: _Panel | _ArrayPanel) -> str:
-        """Give the title of a panel."""
+        """Return the title of a panel."""
         label = panel.label
         is_named = isinstance(self.X, pd.DataFrame) or not isinstance(label, Integral)
         name = name_of(label) if is_named else f"Column {label}"
         return f"Predicted {name}" if panel.is_target else name
 
     def _paths(self) -> tuple[dict[int, int], pd.DataFrame, pd.DataFrame]:
-        """Give the decoded column of each column, the data and the decoded table."""
+        """Return the decoded column of each column, the data and the decoded table."""
         decoded = flat_table(self.decoded)[0]
         table, back = pd.DataFrame(flat_table(self.X)[0]), pd.DataFrame(decoded)
         if len(back) != len(self.values):
@@ -280,7 +280,7 @@ class TraversalDisplay:
         return positions, table, back
 
     def _targets(self, max_columns: Any) -> Sequence[_Panel | _ArrayPanel]:
-        """Give the panel of each predicted target; of very many, those that move most."""
+        """Return the panel of each predicted target; of very many, those that move most."""
         if self.predictions is None:
             return []
         if not isinstance(self.predictions, pd.DataFrame):
@@ -305,7 +305,7 @@ class TraversalDisplay:
         return [panels[k] for k in np.argsort(size, kind="stable")[:max_columns]]
 
     def _columns(self, columns: Any, max_columns: Any) -> list[_Panel | _ArrayPanel]:
-        """Give the panel of each column or array to draw, and store how far all move."""
+        """Return the panel of each column or array to draw, and store how far all move."""
         positions, table, decoded = self._paths()
         positions = without_structures(table, positions)
         arrays = named_arrays(table, self.arrays, flat_table(self.X)[1])
@@ -488,7 +488,7 @@ class TraversalDisplay:
 
 
 def _check_latent(latent: Any, n_latents: int) -> int:
-    """Give the position of a latent, counted from the first."""
+    """Return the position of a latent, counted from the first."""
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
     if not is_index or not -n_latents <= int(latent) < n_latents:
         raise ValueError(
@@ -499,7 +499,7 @@ def _check_latent(latent: Any, n_latents: int) -> int:
 
 
 def _way(Z: np.ndarray, latent: int, at: Any, n_steps: Any, quantiles: Any) -> np.ndarray:
-    """Give latents of which one moves, of shape (n_steps, n_latents)."""
+    """Return latents of which one moves, of shape (n_steps, n_latents)."""
     if not isinstance(n_steps, Integral) or n_steps < 2:
         raise ValueError(f"The 'n_steps' parameter must be an int of at least 2, got {n_steps!r}.")
     ends = check_quantiles(quantiles)
@@ -511,7 +511,7 @@ def _way(Z: np.ndarray, latent: int, at: Any, n_steps: Any, quantiles: Any) -> n
 
 
 def _predicts(estimator: Any, X: pd.DataFrame | np.ndarray, predict: Any, caller: str) -> bool:
-    """Tell whether a prediction is to be drawn."""
+    """Return whether a prediction is to be drawn."""
     if predict not in (True, False, "auto"):
         raise ValueError(f"The 'predict' parameter must be a bool or 'auto', got {predict!r}.")
     if predict is True:
@@ -613,7 +613,7 @@ class _ArrayPanel(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Give the name of the array."""
+        """Return the name of the array."""
         return self.array.name
 
 
@@ -628,7 +628,7 @@ class _Panel(NamedTuple):
 
     @property
     def color(self) -> str:
-        """Give the colour of a line: targets stand out."""
+        """Return the colour of a line: targets stand out."""
         return PALETTE[1] if self.is_target else PALETTE[0]
 
 
@@ -639,7 +639,7 @@ def _holds_classes(column: pd.Series) -> bool:
 def _array_path(
     decoded: pd.DataFrame, positions: Mapping[int, int], array: ArrayColumns
 ) -> np.ndarray:
-    """Give an array's decoded values along the way, of shape (n_steps, n_values)."""
+    """Return an array's decoded values along the way, of shape (n_steps, n_values)."""
     return read_array(decoded, array._replace(columns=[positions[j] for j in array.columns]))
 
 
