@@ -45,7 +45,7 @@ check_sample_weight = _check_sample_weight
 
 
 class DocumentationLink:
-    """Makes the mark "?" in an estimator's HTML diagram a link to its page of the documentation.
+    """Link the mark "?" in an estimator's HTML diagram to its page of the documentation.
 
     It stands before scikit-learn's base class, which would link to a page of its own.
     """

@@ -82,7 +82,7 @@ def _versions(names: list[str]) -> dict[str, str]:
 
 
 def describe_devices() -> dict[str, str]:
-    """Say what torch can compute on, and with how many threads."""
+    """Describe the devices that torch can compute on, and the number of its threads."""
     import torch
 
     found = {"CPU threads of torch": str(torch.get_num_threads())}

@@ -232,7 +232,7 @@ def test_early_stopping_without_distinct_rows():
 def test_going_on_with_another_kind_of_fit():
     X, y = regression()
     sae = SupervisedAutoencoder(**TINY, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="fitted with y and can't go on without it"):
+    with pytest.raises(ValueError, match="fitted with y and cannot go on without it"):
         sae.fit(X)
     with pytest.raises(ValueError, match=r"y has 2 outputs, but the estimator was fitted with 1"):
         sae.fit(X, np.column_stack([y, y]))

@@ -1,4 +1,4 @@
-"""A chain as a sequence of named stages: its parameters, its parts, its latents, its files."""
+"""A chain as a sequence of named stages: parameters, parts, latents and stored state."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class BaseChain(  # type: ignore[call-arg]
 
     @property
     def _named_estimators(self) -> Any:
-        """Stages as pairs, which is how parameters by name are found; as they are if malformed."""
+        """Pairs (name, estimator), for parameters by name; the stages themselves if malformed."""
         try:
             return [(name, estimator) for name, estimator, _ in self.stages]
         except (TypeError, ValueError):
@@ -286,12 +286,12 @@ class BaseChain(  # type: ignore[call-arg]
 
     @property
     def _last_estimator(self) -> Any:
-        """The last stage's estimator; before ``fit``, the one that is to be cloned for it."""
+        """The last stage's estimator; before ``fit``, the one to clone for it."""
         return self._estimators[-1]
 
     @property
     def _estimators(self) -> list[Any]:
-        """The stages' estimators; before ``fit``, those that are to be cloned for them."""
+        """The stages' estimators; before ``fit``, those to clone for them."""
         if self.__sklearn_is_fitted__():
             return [estimator for _, estimator, _ in self.stages_]
         try:
@@ -306,19 +306,19 @@ class BaseChain(  # type: ignore[call-arg]
         return "_fitted" in vars(self)
 
     def _fitted_or_refuse(self, attribute: str) -> FittedChain:
-        """Give what was fitted, for an attribute that there is only then."""
+        """Return the fitted state, or raise an error for an attribute that needs it."""
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no {attribute} before fit.")
         return self._fitted
 
     @property
     def stages_(self) -> list[tuple[str, Any, list[int]]]:
-        """Name, fitted estimator and positions of the own columns of each stage."""
+        """The name, the fitted estimator and the positions of the own columns of each stage."""
         return [tuple(stage) for stage in self._fitted_or_refuse("stages_").stages]
 
     @property
     def targets_(self) -> dict[str, list[int]]:
-        """For each stage, which columns of y are its target."""
+        """The columns of y that are the target of each stage."""
         return self._fitted_or_refuse("targets_").targets
 
     @property
@@ -375,14 +375,14 @@ class BaseChain(  # type: ignore[call-arg]
     # -- in files
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return parameters and plain values alone, as a file that is safe to load needs them."""
+        """Return parameters and plain values alone, so that a stored file is safe to load."""
         state = dict(super().__getstate__())
         if self.__sklearn_is_fitted__():
             state["_fitted"] = self._fitted.to_state()
         return stamp(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore what ``__getstate__`` gave."""
+        """Restore the state of ``__getstate__``."""
         state = check_stamp(state, self)
         if "_fitted" in state:
             state["_fitted"] = FittedChain.from_state(state["_fitted"])

@@ -1,4 +1,4 @@
-"""How well fitted chains do on a table: scores of targets, of reconstructions, of single rows."""
+"""Scores of fitted chains: of targets, of reconstructions and of single rows."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def score_of_members(
 
 
 def score_rows(chains: list[FittedChain], table: StagedTable) -> np.ndarray:
-    """Tell how much rows are like those that were learnt from.
+    """Compute how likely rows are: a log density, low for rows unlike the training rows.
 
     Returns
     -------

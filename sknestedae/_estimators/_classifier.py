@@ -44,8 +44,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     An encoder maps a table to a few latents; a decoder maps them back to the table; a predictor
     maps them to the probabilities of classes. The three are trained together, so that the latents
-    keep what the table says, and what it says of the classes [1]_ [2]_. The prediction error is
-    the cross-entropy.
+    keep the information of the table, and above all that about the classes [1]_ [2]_. The
+    prediction error is the cross-entropy.
 
     Read more in the :ref:`User Guide <supervised_autoencoder>`.
 
@@ -95,7 +95,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         None: latents are points. A number: latents are normal densities, whose divergence from
         N(0, 1) has this weight (a variational autoencoder [3]_ [4]_); 1 is the evidence lower
         bound with a noise as large as a column's standard deviation. Smaller values reconstruct
-        better, larger ones give fewer latents that say something. See the
+        better, larger ones give fewer active latents. See the
         :ref:`User Guide <variational>`.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
@@ -123,8 +123,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         that it learns to do without; one block at least is left.
     initialization : str, default="xavier_uniform"
         How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
-        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
-        it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. Layers of a block other
+        than :class:`~sknestedae.blocks.DenseBlock` keep the weights that the block gave them.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
@@ -151,8 +151,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
         Callbacks of skorch, or (name, callback) pairs. They see a
-        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches. What
-        cannot work is refused before training: scores of batches or epochs
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
+        Callbacks that cannot work are refused before training: scores of batches or epochs
         (:class:`skorch.callbacks.EpochScoring`), :class:`skorch.callbacks.LRScheduler` unless
         ``learning_rate="constant"`` and in ``partial_fit``, and a monitor of ``valid_loss`` where
         no rows are held out. See the :ref:`User Guide <callbacks>`.
@@ -181,7 +181,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
     history_ : DataFrame
-        One row an epoch. ``train_loss`` is ``reconstruction_weight`` times
+        One row for each epoch. ``train_loss`` is ``reconstruction_weight`` times
         ``train_reconstruction`` plus ``prediction_weight`` times ``train_prediction``: means over
         the epoch's rows, each as it was learnt from, with dropout. ``valid_...`` are the same of
         held-out rows after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where
@@ -198,7 +198,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
     mean_ : ndarray of shape (n_features,)
-        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
+        With it, ``Z @ components_ + mean_`` is the plane nearest to the decoded columns.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 
@@ -431,7 +431,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Raises
         ------
         ValueError
-            If a spread is asked of one member.
+            If a spread is asked for, but there is only one member.
         """
         check_is_fitted(self)
         outputs = [softmax(m._predict(X), axis=1) for m in self.members_]

@@ -110,7 +110,7 @@ class DifferentiableChain:
         return HeadMean(head, target.scaled_bounds()).to(self.stages[k].device)
 
     def _find_dense(self, k: int) -> list[tuple[int, DenseValues]]:
-        """Return where the columns that a head takes stand: stage by stage, its own first."""
+        """Return the positions of the columns that a head takes: stage by stage, its own first."""
         if self.heads[k] is None:
             return []
         passed = self._passing[k]
@@ -178,7 +178,7 @@ class DifferentiableChain:
         return self.estimator._check_X(X, reset=False)
 
     def stack(self, X_list: list[Any]) -> pd.DataFrame:
-        """Make one table of a list of tables, one a scale."""
+        """Join a list of tables, one for each scale, to one table."""
         return self.estimator._fitted.table_list.stack(X_list).X
 
     def known_rows(self, X: Any) -> tuple[pd.DataFrame | np.ndarray, np.ndarray]:
@@ -222,7 +222,7 @@ class DifferentiableChain:
         return self.estimator.complete(table.take(rows).X), index
 
     def block_names(self) -> dict[tuple[int, str], str]:
-        """Name each block of each stage: by its own name, or behind the stage's where it must.
+        """Name each block of each stage: by its own name, behind the stage's if it is not unique.
 
         Returns
         -------
@@ -279,7 +279,7 @@ class DifferentiableChain:
     def forward(self, parts: Sequence[Batch]) -> list[StageOutputs]:
         """Send values up the chain; latents of the stage before are computed anew.
 
-        What was measured of a known material takes no part: it would be a jump at single points.
+        Measured values of known materials are not used: they would be jumps at single points.
 
         Parameters
         ----------
@@ -306,7 +306,7 @@ class DifferentiableChain:
         return outputs
 
     def _head_inputs(self, k: int, given: list[Batch], outputs: list[StageOutputs]) -> Tensor:
-        """Give what the Gaussian process of a stage takes, in double precision."""
+        """Return the inputs of a stage's Gaussian process, in double precision."""
         inputs = [
             values
             for j, dense in self._dense[k]
@@ -361,7 +361,7 @@ class DifferentiableChain:
     ) -> np.ndarray:
         """Return the covariance of a stage's function between inputs of its Gaussian process.
 
-        Without the uncertainty of what is passed.
+        Without the uncertainty of passed predictions.
 
         Parameters
         ----------
@@ -391,7 +391,7 @@ class DifferentiableChain:
         return target
 
     def _in_units(self, k: int, prediction: Tensor | None) -> Tensor:
-        """Give a stage's prediction as it is passed on: in the units of y, or as probabilities."""
+        """Return a stage's prediction as it is passed on: in the units of y, or probabilities."""
         target = self.stages[k].target
         assert prediction is not None
         prediction = prediction.double()

@@ -79,8 +79,8 @@ class NestedAutoencoder(BaseChain):
     A stage takes the latents of the stage before it beside the columns of its own scale,
     reconstructs both, and predicts its own target [1]_. Scales may have rows of their own: in the
     paper, crystals (properties of ions, band gap) are one table, and solar cells made of such
-    crystals (transport layers, efficiency) another. What a crystal's latents know of its band gap
-    then serves the solar cells.
+    crystals (transport layers, efficiency) another. The information about its band gap in a
+    crystal's latents then serves the solar cells.
 
     Read more in the :ref:`User Guide <nested_autoencoder>`.
 
@@ -104,9 +104,9 @@ class NestedAutoencoder(BaseChain):
     n_components : int, sequence of {int, None} or None, default=None
         Number of latents: of every stage, or one number per stage. None: as the estimators say.
     passthrough : bool or "auto", default="auto"
-        Whether a stage is given more of the stages before than latents: their columns, and the
-        prediction of the last one that has a target (of a material that was measured there, what
-        was measured). It goes to the stage's Gaussian process, not to its network, so that
+        Whether a stage has more inputs from the stages before than latents: their columns, and the
+        prediction of the last one that has a target (for a material that was measured there, the
+        measured value). They go to the stage's Gaussian process, not to its network, so that
         latents and reconstructions do not change. "auto": to each stage that has one, which are
         those with ``predictor="gaussian_process"`` or ``"auto"``. True: to all with a target; an
         error where a stage cannot take it. False: latents alone, as in [1]_; the stages that the
@@ -127,7 +127,7 @@ class NestedAutoencoder(BaseChain):
         "all": always the latter, so that the rows of later scales help an earlier stage to
         reconstruct. Rows without a target do not count in the prediction error.
     latents : {"last", "all"}, default="last"
-        What ``transform`` gives: the last stage's latents, or those of all stages side by side.
+        The output of ``transform``: the last stage's latents, or those of all stages side by side.
     refine_iter : int, default=0
         Number of epochs in which all stages are trained together, end to end, after each has been
         trained on its own. All stages must then be supervised autoencoders.
@@ -154,7 +154,7 @@ class NestedAutoencoder(BaseChain):
     named_stages_ : :class:`~sklearn.utils.Bunch`
         The fitted estimators by name; so does ``nae["name"]``.
     targets_ : dict of str to list of int
-        For each stage, which columns of y are its target.
+        The columns of y that are the target of each stage.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -308,7 +308,7 @@ default=None
         Raises
         ------
         ValueError
-            If tables, columns, targets and stages do not go together; the message names what.
+            If tables, columns, targets and stages do not fit together; the message says why.
         TypeError
             If a stage cannot transform or, with weights, not take them.
         """
@@ -353,7 +353,7 @@ default=None
         NoTargetError
             If the chain was fitted without y.
         ValueError
-            If a standard deviation is asked of one member without a Gaussian process.
+            If a standard deviation is asked for, but there is one member and no Gaussian process.
         """
         check_is_fitted(self)
         if is_scale_list(X):
@@ -432,7 +432,7 @@ default=None
 
     @isolated
     def inverse_transform(self, Z):
-        """Walk back down the chain, from latents to the columns of every scale.
+        """Decode latents down the chain to the columns of every scale.
 
         Parameters
         ----------
@@ -467,10 +467,11 @@ default=None
 
     @isolated
     def passed_on(self, X):
-        """Tell what each row is passed on from stage to stage, and what of it was measured.
+        """Return the predictions that stages pass on to later ones, and which were measured.
 
-        A later stage's Gaussian process is given the prediction of an earlier stage; or, of a
-        material that was measured there in ``fit``, what was measured (the mean, of several).
+        A later stage's Gaussian process has the prediction of an earlier stage as an input; or,
+        for a material that was measured there in ``fit``, the measured value (the mean, if
+        there are several).
 
         Parameters
         ----------
@@ -483,8 +484,8 @@ default=None
             With columns of two levels: the stage that passes on (with the number of an output, as
             in ``crystal[1]``, if it has several); and ``"value"``, in the units of y (of classes,
             their probabilities), ``"std"``, its standard deviation where a Gaussian process
-            predicts, else 0, and ``"measured"``, whether it was. Of an ensemble, the first
-            chain's. Without columns where nothing is passed on.
+            predicts, else 0, and ``"measured"``, whether it was measured. Of an ensemble, the
+            first chain's. Without columns where nothing is passed on.
 
         Examples
         --------
@@ -526,7 +527,7 @@ default=None
         tolerance : float or None, default=None
             Largest mismatch of a completion: the root mean square, over what a stage was given of
             a row, of the error with which its latents give it back, in standard deviations of
-            the column (of a category: one minus its probability). What is above it gives a
+            the column (of a category: one minus its probability). A completion above it gives a
             warning, and is no candidate. None: any.
 
         Returns
@@ -581,7 +582,7 @@ default=None
 
     @isolated
     def score_samples(self, X):
-        """Tell how much rows are like those that were learnt from.
+        """Compute how likely rows are: a log density, low for rows unlike the training rows.
 
         Parameters
         ----------
@@ -663,7 +664,7 @@ default=None
     # -- how it is fitted
 
     def _fit_members(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> None:
-        """Fit all chains of an ensemble, and take over what the first of them learnt."""
+        """Fit all chains of an ensemble, and store the first one's fitted state."""
         members = make_members(self)
         whole = strata = None
         if self.bootstrap:
@@ -744,7 +745,7 @@ default=None
     def _refine(
         self, stages: list[Stage], table: StagedTable, trained: TrainedStages
     ) -> pd.DataFrame:
-        """Train stages on in place, all of them together; give the history."""
+        """Train all stages on together, in place; return the history."""
         return refine_stages(
             stages,
             table,
@@ -755,7 +756,7 @@ default=None
         )
 
     def _configure(self, columns: dict[str, list[int]], target: StageTargets) -> list[Stage]:
-        """Return the stages that are to be fitted, with the chain's parameters."""
+        """Make the stages to fit, with the chain's parameters."""
         if self.stages is None:
             estimators = [self.estimator] * len(columns)
         else:
@@ -768,7 +769,7 @@ default=None
     # -- one table after fit
 
     def _decode(self, Z: Any) -> pd.DataFrame | np.ndarray:
-        """Check latents, and give the own columns of all stages."""
+        """Check latents, and decode them to the own columns of all stages."""
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
         n_latents, of_all = self._fitted.n_latents, self.latents == "all"
@@ -783,7 +784,7 @@ default=None
     def _complete(
         self, table: StagedTable, predict: Any, n_candidates: Any, tolerance: Any
     ) -> Any:
-        """Impute a table's missing values, or give its rows in several completions."""
+        """Impute a table's missing values, or return its rows in several completions."""
         fitted = self._fitted
         completer = ChainCompleter(fitted.stages)
         completer.check_cells(table)
@@ -818,7 +819,7 @@ default=None
 
 
 def std_of_scale(nae: NestedAutoencoder, X: Any, k: int) -> np.ndarray | None:
-    """Return the standard deviation of one stage's prediction, whatever the others know of theirs.
+    """Return the standard deviation of one stage's prediction, whether or not others have one.
 
     Parameters
     ----------

@@ -92,7 +92,7 @@ def predict_chains(
 
 
 def _check_stds(stds: list[Outputs], wanted: dict[str, list[int]]) -> None:
-    """Refuse the standard deviation of one chain that does not know that of any stage."""
+    """Refuse standard deviations of one chain without a Gaussian process."""
     if len(stds) == 1 and not stds[0]:
         raise ValueError(
             "return_std=True needs an ensemble or a Gaussian process: the chain's 'n_members' "
@@ -139,7 +139,7 @@ def outputs_of_members(
 
 
 def classes_of_targets(chain: FittedChain) -> dict[int, np.ndarray]:
-    """Return the classes of the columns of y that hold some, of shape (n_classes,) each."""
+    """Return the classes of the columns of y that hold classes, of shape (n_classes,) each."""
     return {
         j: stage.estimator.classes_
         for stage in chain.stages
@@ -149,7 +149,7 @@ def classes_of_targets(chain: FittedChain) -> dict[int, np.ndarray]:
 
 
 def join_outputs(columns: Outputs, is_1d: bool) -> np.ndarray:
-    """Make an array of predicted columns; one column has one dimension if it is to have."""
+    """Make an array of predicted columns; a single one has one dimension where y had."""
     if len(columns) == 1 and is_1d:
         return next(iter(columns.values()))
     if any(values.ndim > 1 for values in columns.values()):
@@ -234,7 +234,7 @@ def outputs_with_stds(
 def mean_of_members(
     outputs: list[Outputs], classes: dict[int, np.ndarray], stds: list[Outputs] | None = None
 ) -> tuple[Outputs, Outputs]:
-    """Return the members' mean and spread; of a class the one of the largest mean probability.
+    """Return the members' mean and spread; for classes, the one with the largest mean probability.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ def decode_stages(
     AttributeError
         If a stage has no ``inverse_transform``.
     ValueError
-        If a stage does not give back what it was given.
+        If a stage does not reconstruct as many columns as it was given.
     """
     given = np.split(Z, np.cumsum(n_latents)[:-1], axis=1) if of_all else None
     decoded: dict[int, pd.Series] = {}

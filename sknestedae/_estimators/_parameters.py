@@ -1,4 +1,4 @@
-"""The parameters of an autoencoder, and what is made of them: network, net and objective."""
+"""The parameters of an autoencoder, and the network, net and objective made from them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ._validation import check_batch_size, check_beta, check_block_weights, chec
 
 
 class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
-    """The parameters of an autoencoder for any kind of target, and what is made of them."""
+    """The parameters of an autoencoder for any kind of target, and all that is made from them."""
 
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -232,7 +232,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
     @property
     @abstractmethod
     def _loss_of_prediction(self) -> str:
-        """Error of a numeric target."""
+        """The loss of a numeric target."""
 
     @property
     def _block_of_target(self) -> Block | None:
@@ -241,7 +241,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
 
     @property
     def _bounds_of_target(self) -> Bounds:
-        """What a numeric target can be."""
+        """The bounds of a numeric target."""
         return None, None
 
     # -- what is made of the parameters
@@ -277,7 +277,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
     def _make_architecture(
         self, blocks: dict[str, Block], table: TableEncoder, target: Target | None
     ) -> dict[str, Any]:
-        """Gather what the network is built from; it stays with the fitted estimator."""
+        """Gather the arguments of the network; they stay with the fitted estimator."""
         sizes = check_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         mirrored = self.decoder_hidden_layer_sizes is None
         return {

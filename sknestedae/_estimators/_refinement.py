@@ -68,7 +68,7 @@ class ChainRows(torch.utils.data.Dataset):
 
 
 class ChainIterator:
-    """Give batches of all stages side by side; a stage of few rows begins anew.
+    """Iterator over batches of all stages side by side; a stage with few rows begins anew.
 
     An epoch ends when the stage with the most batches has given all of them.
 
@@ -186,7 +186,7 @@ class ChainNet(AutoencoderNet):
     """The net of all stages: the loop, callbacks and seeds of one stage's net."""
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> ChainNet:
-        """Make skorch's own, with a group of parameters for each stage."""
+        """Make skorch's optimizer, with a group of parameters for each stage."""
         # not one tensor for all parameters: each stage has a learning rate of its own
         self._tensors = list(self.module_.parameters())
         return NeuralNet.initialize_optimizer(self, triggered_directly)
@@ -235,7 +235,7 @@ def refine(
     is_frozen : list of bool
         Stages whose parameters stay as they are.
     data : list of StageData
-        What each stage was fitted on.
+        The data that each stage was fitted on.
     max_iter : int
         Number of epochs. The learning rates begin at those of the stages, and fall to 0.
     seed : int
@@ -312,7 +312,7 @@ def _callbacks(max_iter: int, verbose: int) -> list[tuple[str, Any]]:
 
 @contextmanager
 def shared_streams(chain: Chain) -> Iterator[None]:
-    """Let an encoder that is called for several stages in a step draw anew in each call."""
+    """Draw new noise in each call of an encoder that several stages call in one step."""
     streams = [part for part in chain.modules() if isinstance(part, RandomStream)]
     before = [stream.is_shared for stream in streams]
     for stream in streams:
@@ -326,7 +326,7 @@ def shared_streams(chain: Chain) -> Iterator[None]:
 
 @contextmanager
 def without_gradients(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Let the parameters of some modules be as they are while others are trained.
+    """Keep the parameters of some modules fixed while others are trained.
 
     Gradients still flow through these modules. Parameters that had none before have none after.
     """
@@ -346,7 +346,7 @@ def _learn_latents(
     parts: list[Batch],
     sample_weight: np.ndarray | None,
 ) -> None:
-    """Learn a stage's latents and errors anew, from rows with the latents before of today."""
+    """Compute a stage's latents and errors anew, with the present latents of the stage before."""
     with torch.no_grad():
         *_, rows = chain.iter_rows(parts)
         power = 0 if sample_weight is None else scale_weights(sample_weight)[1]

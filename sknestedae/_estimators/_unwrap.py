@@ -45,7 +45,7 @@ def unfrozen(estimator: Any) -> Any:
 
 
 def autoencoder_of(estimator: Any, caller: str, stage: str = "") -> BaseSupervisedAutoencoder:
-    """Give the supervised autoencoder that an estimator is, also a frozen one or one in a search.
+    """Return the supervised autoencoder in an estimator, such as a search or a frozen one.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def autoencoder_of(estimator: Any, caller: str, stage: str = "") -> BaseSupervis
 
 
 def names_of_latents(estimator: Any, n_latents: int) -> list[str]:
-    """Return the names of an estimator's output, or numbered ones where it has none."""
+    """Return the names of an estimator's outputs, or numbered names."""
     try:
         names = list(estimator.get_feature_names_out())
     except (AttributeError, NotImplementedError, ValueError):
@@ -171,7 +171,7 @@ def check_one_table(X: Any, caller: str, remedy: str) -> None:
     caller : str
         The function that the message names.
     remedy : str
-        What to pass in its place, as a sentence.
+        The input to pass instead, as a sentence.
 
     Raises
     ------
