@@ -315,7 +315,7 @@ def dipole_matrix(
 def _dipole_field(
     distance: NDArray[np.float64], wave: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """Give (n, n_energies, 2, 2) the fields in nm⁻³ of unit dipoles at distances (n, 2) in nm."""
+    """Return fields (n, n_energies, 2, 2) in nm⁻³ of unit dipoles at distances (n, 2) in nm."""
     r = np.hypot(*distance.T)[:, None, None, None]
     k = wave[:, None, None]
     along = (distance[:, :, None] * distance[:, None, :])[:, None] / r**2

@@ -1,4 +1,4 @@
-"""Candidates as tensors: from a table and back, their distances, and the sums they keep."""
+"""Candidates as tensors: from a table and back, and their distances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of candidates among all that a search has found: good ones, new, and distinct."""
+"""The choice of candidates among all that a search found: good, new and distinct ones."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def choose(
 
 
 class _Batch:
-    """Candidates that are chosen one after the other, each as if those before were measured.
+    """A batch of candidates, chosen one by one as if those before had been measured.
 
     A measurement is believed to give what is predicted: the mean stays, the standard deviation of
     all that depends on it falls, and the best known value rises.
@@ -96,7 +96,7 @@ class _Batch:
         self.others = losses.numpy() - sum(self._loss(i) for i in self.moments)
 
     def choose(self, points: np.ndarray, codes: np.ndarray, n_candidates: int) -> np.ndarray:
-        """Choose candidates; give their positions, of shape (n_chosen,).
+        """Choose candidates; return their positions, of shape (n_chosen,).
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class _Batch:
         return loss.numpy()
 
     def _believe(self, row: int) -> None:
-        """Take what is predicted of a candidate for a measurement."""
+        """Condition on a candidate, with its prediction as the measured value."""
         for i, moments in self.moments.items():
             covariance, noise = self.problem.covariance(i, moments, row)
             for before in self.explained[i]:

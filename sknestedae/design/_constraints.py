@@ -1,4 +1,4 @@
-"""Constraints on candidates: columns that are fixed, bounded, tied by a sum, or from a list."""
+"""Constraints on candidates: fixed values, bounds, sums, and libraries of allowed rows."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Constraints:
     Raises
     ------
     ValueError
-        If they contradict each other, or name a column or category that is not there; the message
-        has the numbers.
+        If they contradict each other, or name an unknown column or category; the message has
+        the numbers.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Constraints:
 
     @property
     def leaves_some_free(self) -> bool:
-        """Whether anything can be varied beside the rows of libraries."""
+        """Whether any column can vary besides the rows of libraries."""
         taken = {j for library in self.libraries for j in library.positions}
         return (
             any(self.low[j] < self.high[j] for j in self.columns.numeric if j not in taken)
@@ -264,7 +264,7 @@ class Constraints:
         self.sums.append((tied, total))
 
     def _close_infinite_ends(self, tied: list[int], total: float) -> None:
-        """Replace infinite ends within a sum by what the other columns leave.
+        """Replace infinite ends within a sum by the range that the other columns leave.
 
         The projection halves an interval, which must have two ends.
         """
@@ -308,7 +308,7 @@ class Constraints:
             self._add_library("library", arrays={own.name: read})
 
     def _stock_the_rest(self) -> None:
-        """Let blocks whose rows cannot be invented have those of the known rows."""
+        """Use the known rows as the library of blocks whose arrays cannot be generated."""
         taken = {name for library in self.libraries for name in library.arrays}
         for name, own in self.columns.arrays.items():
             if own.is_stocked and name not in taken:

@@ -1,4 +1,4 @@
-"""A library: the rows of which candidates have one, in some of their columns."""
+"""A library: a table of allowed rows; each candidate has one of them in some columns."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Library:
     values : dict of str to Tensor of shape (n_rows, n_values)
         Of the blocks of arrays, as the first member of an ensemble encodes them.
     first : dict of str to int
-        Of the blocks of arrays, what candidates call the first row: where it stands in the stock
-        of a block that has one, else 0.
+        Of the blocks of arrays, the number of the first row in candidates: its position in the
+        stock of a block that has one, else 0.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Library:
         return [self.columns.places[j] for j in self.numbers]
 
     def place(self, candidates: Candidates, rows: Tensor) -> Candidates:
-        """Give each candidate a row of the library.
+        """Set the library's columns of each candidate to a row of the library.
 
         Parameters
         ----------

@@ -41,7 +41,7 @@ class SearchProblem:
 
     The search goes through latents, but each loss is that of a row: latents are decoded to the
     columns of all scales, these are brought into the constraints, encoded again and predicted. A
-    candidate's latents are thus those of its row, and not those that the search is at.
+    candidate's latents are thus those of its row, which need not be those of the search.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class SearchProblem:
     known : Candidates
         Known rows.
     domain_weight : float
-        Weight of leaving the domain of the known rows, beside the losses of the objectives.
+        Weight of the penalty for leaving the domain of the known rows.
 
     Attributes
     ----------
@@ -161,7 +161,7 @@ class SearchProblem:
         return snapped._replace(arrays=arrays)
 
     def _rounded(self, name: str, values: Tensor) -> Tensor:
-        """Return the values of arrays as they are after a table, where that rounds them."""
+        """Round the values of arrays as a table does."""
         own = self.columns.arrays[name]
         if not own.is_rounded:
             return values
@@ -184,7 +184,7 @@ class SearchProblem:
     def predict(
         self, candidates: Candidates, outputs: list[StageOutputs] | None = None
     ) -> list[Tensor]:
-        """Return the mean prediction over members for each objective, of shape (n_candidates,).
+        """Return the members' mean prediction for each objective, of shape (n_candidates,).
 
         Members are those of an ensemble of chains, and those of a stage that is an ensemble.
 
@@ -288,10 +288,10 @@ class SearchProblem:
         return bool(has_members) or self.chains[0].has_process(objective)
 
     def loss(self, candidates: Candidates) -> Tensor:
-        """Sum the objectives' losses and the price of leaving the domain, of shape (n_rows,).
+        """Sum the objectives' losses and the penalty for leaving the domain, of shape (n_rows,).
 
-        The price of a stage is the fraction by which a squared Mahalanobis distance of its latents
-        is above the limit.
+        The penalty of a stage is the fraction by which a squared Mahalanobis distance of its
+        latents is above the limit.
         """
         total = torch.zeros(candidates.n_rows, dtype=torch.float64)
         outputs = self.chains[0].forward(candidates)
@@ -363,7 +363,7 @@ class SearchProblem:
         return every, losses
 
     def try_all(self) -> tuple[Candidates, Tensor]:
-        """Try each combination of rows of the libraries, beside which nothing is free."""
+        """Try each combination of rows of the libraries, if no other column is free."""
         candidates = self.decide_all(self.latents_of_known[:1])
         for library in self.constraints.libraries:
             each = np.repeat(np.arange(candidates.n_rows), len(library))
@@ -390,7 +390,7 @@ class SearchProblem:
 
     @torch.enable_grad()
     def descend(self, latents: Tensor, decided: Candidates | None = None) -> Tensor:
-        """Follow the gradient of the loss, by Adam in whitened latents; keep the best of each.
+        """Descend along the loss's gradient, by Adam in whitened latents; keep the best of each.
 
         Parameters
         ----------
@@ -422,7 +422,7 @@ class SearchProblem:
         return best
 
     def vary(self, candidates: Candidates, rng: np.random.RandomState) -> Candidates:
-        """Give each candidate every other category, column by column, and rows of the library.
+        """Vary the categories of each candidate, column by column, and its rows of the library.
 
         No gradient leads from one to the next, and the category that decoded latents come nearest
         to need not be the best.

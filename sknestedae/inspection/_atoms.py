@@ -1,4 +1,4 @@
-"""What each atom of a structure adds to a prediction."""
+"""Atom scores: the contribution of each atom of a structure to a prediction."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _DELETIONS_AT_ONCE = 256
 def atom_scores(estimator, X, *, output=None, block=None):
     """Score the atoms of structures: share of the prediction, attention, and deletion.
 
-    Three answers to the question of how much an atom matters. They differ, and only the first two
-    of the table's columns add up:
+    Three measures of how much an atom matters. They differ, and only the first two of the
+    table's columns add up:
 
-    - ``share``: what the atom adds to the prediction, where this is a mean over atoms, as of an
-      :class:`~sknestedae.blocks.AtomsBlock` with ``per_atom=True``. The shares of a structure
+    - ``share``: the atom's contribution to the prediction, where this is a mean over atoms, as of
+      an :class:`~sknestedae.blocks.AtomsBlock` with ``per_atom=True``. The shares of a structure
       sum to its prediction, exactly. Without ``per_atom`` there are none: NaN.
-    - ``attention``: how much of the network's attention, in the mean over its heads, the atom
-      has; 1 in all for a structure. It tells where the network looks, not what it concludes: an
-      atom that is looked at need not change the prediction.
-    - ``deletion``: by how much the prediction is larger with the atom than without it, all others
-      at their places. NaN where nothing is left, or an atom without neighbours.
+    - ``attention``: the atom's part of the network's attention, in the mean over its heads; 1 in
+      all for a structure. A large attention is no proof of a large effect: the atom need not
+      change the prediction.
+    - ``deletion``: the difference between the predictions with the atom and without it, all
+      others at their places. NaN where nothing is left, or an atom without neighbours.
 
     Read more in the :ref:`User Guide <atom_scores>`.
 
@@ -64,8 +64,8 @@ def atom_scores(estimator, X, *, output=None, block=None):
     X : array-like or DataFrame of shape (n_samples, n_features)
         The columns that were fitted.
     output : int, tuple of int, "mean" or class label, default=None
-        Which output of the prediction, as in :func:`integrated_gradients`. None: the only output;
-        the mean of several; of two classes the second one.
+        Output of the prediction to score, as in :func:`integrated_gradients`. None: the only
+        output; the mean of several; of two classes the second one.
     block : str, default=None
         Name of the block of the structures, behind its stage's name, as ``"device__crystal"``,
         where two stages have a block of that name. None: the only one of structures.
@@ -211,7 +211,9 @@ class _Task(NamedTuple):
         k, name = _block_of_structures(chain, block)
         if chain.stages[k].target is None:
             what = f"Stage {chain.names[k]!r}" if chain.names[k] else "The estimator"
-            raise NoTargetError(f"{what} was fitted without a target (y=None): nothing is shared.")
+            raise NoTargetError(
+                f"{what} was fitted without a target (y=None), so that atoms have no scores."
+            )
         table = chain.check(X)
         codec = chain.stages[k].table.codecs[name]
         column = chain.columns[k][codec.columns.positions[0]]
@@ -228,7 +230,7 @@ class _Task(NamedTuple):
 
     @classmethod
     def of_chain(cls, task: _Task, chain: DifferentiableChain) -> _Task:
-        """Return the same of another member of an ensemble."""
+        """Return the task for another member of an ensemble."""
         return task._replace(chain=chain)
 
     @property
@@ -249,12 +251,12 @@ class _Task(NamedTuple):
         return pd.DataFrame({"element": [symbol_of(z) for z in numbers]}, index=index)
 
     def rows(self, table: Any) -> Batch:
-        """Return rows as the stage of the structures is given them."""
+        """Return the rows as inputs of the stage of the structures."""
         *_, rows = self.chain.network.iter_rows(self.chain.encode(table))
         return rows
 
     def spread(self, values: np.ndarray, *, is_shared: bool) -> np.ndarray:
-        """Give what belongs to classes of equal atoms, of all structures, to each atom.
+        """Spread values of classes of equal atoms, of all structures, to each atom.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""How much each entry of a row adds to a latent or a prediction."""
+"""Attributions: the contribution of each entry of a row to a latent or a prediction."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def integrated_gradients(
     block=None,
     return_baseline=False,
 ):
-    r"""Divide a prediction, or a latent, among the entries of its row.
+    r"""Attribute a prediction, or a latent, to the entries of its row by integrated gradients.
 
     The attribution of an entry is the integral of the gradient along the straight line from a
     baseline to the row [1]_. It goes through the whole chain: a column of the first scale has its
-    part in the last stage's prediction. The attributions of a row sum to its output less that of
+    part in the last stage's prediction. The attributions of a row sum to its output minus that of
     the baseline.
 
     Read more in the :ref:`User Guide <interpretation>`.
@@ -64,11 +64,11 @@ def integrated_gradients(
         The columns that were fitted.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`, whose prediction
-        or latent is divided. None: the last.
+        or latent is explained. None: the last.
     latent : int, default=None
         Position of a latent; negative ones count from the last. None: the prediction.
     output : int, tuple of int, "mean" or class label, default=None
-        Which output is divided: the position among several outputs (of this stage); of a target
+        Output to explain: the position among several outputs (of this stage); of a target
         with more dimensions, a position along each; ``"mean"`` for the mean of all, such as of a
         spectrum. For a classifier the class. None: the only output; the second one of two classes.
     baselines : array-like or DataFrame of shape (1 or n_samples, n_features), default=None
@@ -77,7 +77,7 @@ def integrated_gradients(
     n_steps : int, default=50
         Number of points on each line.
     by : {"column", "entry", "block"}, default="column"
-        What has a column of the result. "column": each column of the table; the parts of an array
+        The columns of the result. "column": each column of the table; the parts of an array
         in a cell are summed. "entry": each number of such an array, too, as ``"spectrum[12]"`` or
         ``"image[3, 4]"``. "block": each block, all of its parts summed, behind its stage's name,
         as ``"device__image"``, where two stages have a block of that name.
@@ -104,12 +104,11 @@ def integrated_gradients(
     NotFittedError
         If the estimator is not fitted.
     NoTargetError
-        If a prediction is asked of a stage without a target.
+        If a prediction is asked for, but the stage has no target.
     TypeError
         If the estimator is of another kind, or X a list of tables.
     ValueError
-        If there is no such stage, latent, output, class or block, or the baselines do not go with
-        X.
+        If there is no such stage, latent, output, class or block, or the baselines do not fit X.
     ImportError
         If captum is not installed.
 
@@ -117,17 +116,16 @@ def integrated_gradients(
     --------
     atom_scores : What each atom of a structure adds. Here a structure is at both ends of the
         line, so that its own part is 0.
-    sklearn.inspection.permutation_importance : What a score loses without a column.
+    sklearn.inspection.permutation_importance : The loss of score when a column is permuted.
 
     Notes
     -----
-    For an ensemble, the mean over the members: for a number that divides the mean prediction, for
-    a class the mean log-odds. A latent is the first member's.
+    For an ensemble, the mean over the members: for a number the attributions sum to the mean
+    prediction, for a class to the mean log-odds. A latent is the first member's.
 
     The sum of a row, with its baseline's output, is its prediction up to the error of the
-    integral; in a chain, that of a row of which no measured value is passed on. Where that is not
-    small, raise `n_steps`: kinks, as of ``activation="relu"``, need
-    more.
+    integral; in a chain, that of a row for which no measured value is passed on. If the error is
+    not small, raise `n_steps`: kinks, as of ``activation="relu"``, need more.
 
     Attributions are about the model, not about the world. Columns that move together share their
     common part in whatever way the fit has divided it.
@@ -171,7 +169,7 @@ def integrated_gradients(
         raise ValueError(f"The 'n_steps' parameter must be a positive int, got {n_steps!r}.")
     if latent is not None and output is not None:
         raise ValueError(
-            f"Either a 'latent' or an 'output' can be divided, got {latent!r} and {output!r}."
+            f"Give either a 'latent' or an 'output' to explain, got {latent!r} and {output!r}."
         )
     if by not in ("column", "entry", "block"):
         raise ValueError(f"The 'by' parameter must be 'column', 'entry' or 'block', got {by!r}.")

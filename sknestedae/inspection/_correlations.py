@@ -1,4 +1,4 @@
-"""With which variables latents go."""
+"""Correlations between latents and known variables."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
     Latents of different fits are not the same: a latent has no sign of its own, and several may
     share the information about a variable. Then each correlates little, and only a regression on
-    all of them tells.
+    all of them shows the information.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def _variables(variables: Any) -> pd.DataFrame:
 
 
 def _spread_cells(column: pd.Series, label: Hashable) -> pd.DataFrame:
-    """Give each entry of the arrays in a column's cells as a column; NaN of a missing cell."""
+    """Make a column of each entry of the arrays in a column's cells; NaN for a missing cell."""
     cells = [read_cell(value) for value in cells_of(column)]
     shapes = {cell.shape for cell in cells if cell is not None}
     if len(shapes) > 1:

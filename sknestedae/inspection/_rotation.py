@@ -1,4 +1,4 @@
-"""By which angle images are turned."""
+"""Rotation angles of images."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def rotation_angles(estimator, X, *, block=None):
     Notes
     -----
     Only differences of angles mean something, and only between images with similar latents: where
-    the angle of 0 lies is for the decoder to choose, and it may choose another for another part of
-    the latent space. Of an image that looks the same after a turn by 180 degrees, the angle is
-    known modulo 180. Of an ensemble, the angles are the first member's.
+    the angle of 0 lies depends on the decoder, and it may be another for another part of the
+    latent space. Of an image that looks the same after a turn by 180 degrees, the angle is known
+    modulo 180. Of an ensemble, the angles are the first member's.
 
     Examples
     --------

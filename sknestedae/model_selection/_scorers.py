@@ -18,7 +18,7 @@ from .._tables._target import stack_target, target_frame
 
 
 def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
-    """Make a scorer of the target of one stage, where it was measured.
+    """Make a scorer for the target of one stage of a chain.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
 
 @public("sknestedae.model_selection")
 class StageScorer:
-    """Scorer of the target of one stage, as ``stage_scorer`` makes it.
+    """Scorer for the target of one stage, made by ``stage_scorer``.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class StageScorer:
 
 
 def translation_scorer(source, target):
-    """Make a scorer of the translation of one kind of data to another.
+    """Make a scorer for the translation of one kind of data to another.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def translation_scorer(source, target):
 
 @public("sknestedae.model_selection")
 class TranslationScorer:
-    """Scorer of translations between kinds of data, as ``translation_scorer`` makes it.
+    """Scorer for translations between kinds of data, made by ``translation_scorer``.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class TranslationScorer:
         return f"translation_scorer({self.source!r}, {self.target!r})"
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Score the translations of a fitted estimator; y is not looked at."""
+        """Score the translations of a fitted estimator; y is ignored."""
         dual = innermost(estimator)
         check_is_fitted(dual)
         if not hasattr(dual, "translation_score"):

@@ -31,13 +31,12 @@ from .._training._concurrent import run_concurrently
 
 @contextmanager
 def batched_training(n_jobs: int | None = None, *, working_memory: float | None = None):
-    """Let scikit-learn's functions train the networks of all their fits at once.
+    """Train the networks of all fits of scikit-learn's functions at once: a context manager.
 
     It serves any function that gives its fits to joblib, such as
     :func:`~sklearn.model_selection.learning_curve` or
     :class:`~sklearn.model_selection.HalvingGridSearchCV`. Networks that are trained at the same
-    time, of one shape, share the time of a step. What does not train a network of this package
-    runs as ever.
+    time, of one shape, share the time of a step. Other estimators run as ever.
 
     Parameters
     ----------
@@ -57,9 +56,9 @@ def batched_training(n_jobs: int | None = None, *, working_memory: float | None 
 
     Notes
     -----
-    All fits are under way at the same time, so that a time that is measured of one is that of all.
+    All fits are under way at the same time, so that the measured time of one is that of all.
     A :func:`joblib.parallel_config` with ``backend="dask"`` around sends the parts to the workers
-    of a cluster. Why a network is trained alone is told in the log "sknestedae".
+    of a cluster. The log "sknestedae" has the reason why a network is trained alone.
 
     Examples
     --------
@@ -160,7 +159,7 @@ class _Backend(ParallelBackendBase):
                     result.callback(result)
 
     def _run_parts(self, parts: list[list[Callable]]) -> list[list[tuple]]:
-        """Let each worker run a part; give the value and the error of each task."""
+        """Run a part in each worker; return the value and the error of each task."""
         client = getattr(self._around, "client", None)
         if client is not None:
             # Not through joblib: it waits without end for a part that dask has given up, and
@@ -184,7 +183,7 @@ class _Backend(ParallelBackendBase):
 def _run_part(
     tasks: Sequence[Callable], working_memory: float | None
 ) -> list[tuple[Any, BaseException | None]]:
-    """Run tasks concurrently; give the value and the error of each."""
+    """Run tasks concurrently; return the value and the error of each."""
     return [(done.value, done.error) for done in run_concurrently(tasks, working_memory)]
 
 
@@ -202,7 +201,7 @@ def _run_part(
 
 
 class _SharedArray(np.ndarray):
-    """An array that gives equal rows as one copy while that is in use.
+    """An array that returns equal rows as one copy while that is in use.
 
     The copy cannot be written to, as other fits see it, too.
     """
@@ -215,7 +214,7 @@ class _SharedArray(np.ndarray):
 
 
 class _SharedFrame(pd.DataFrame):
-    """A DataFrame that gives equal rows with the memory of one copy while that is in use."""
+    """A DataFrame that returns equal rows with the memory of one copy while that is in use."""
 
     def take(self, indices: Any, axis: Any = 0, **kwargs: Any) -> pd.DataFrame:
         plain = pd.DataFrame(self, copy=False)
@@ -247,7 +246,7 @@ def _taken(owner: Any, rows: np.ndarray, take: Callable[[], Any]) -> Any:
 
 
 def _share_rows(X: Any) -> Any:
-    """Let an array or a DataFrame give equal rows as one object; leave anything else."""
+    """Make an array or a DataFrame return equal rows as one object; leave anything else."""
     if type(X) is np.ndarray:
         return X.view(_SharedArray)
     if type(X) is pd.DataFrame:
@@ -260,7 +259,7 @@ def _share_rows(X: Any) -> Any:
 
 
 class _BatchedSearch(DocumentationLink):
-    """Base class of the searches: the fit of scikit-learn's, with networks trained at once."""
+    """Base class of the searches: scikit-learn's fit, with networks trained at once."""
 
     n_jobs: int | None
     working_memory: float | None
@@ -325,7 +324,7 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     :class:`~sknestedae.SupervisedAutoencoder`, its classifier, a
     :class:`~sknestedae.NestedAutoencoder`, which trains stage after stage, and a pipeline or any
     other estimator that has one of them in it. Candidates of one shape (number of latents, widths
-    of layers, activation, losses, batch size) are trained together; what else differs may differ.
+    of layers, activation, losses, batch size) are trained together; other parameters may differ.
     A network that several candidates have in common, such as the first stage where only parameters
     of the second are searched over, is trained once, if it has a ``random_state``.
 
@@ -343,9 +342,9 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
         Number of workers that share the candidates, each with its part of them at once. None: one,
         or those of the :func:`joblib.parallel_config` around.
     refit : bool, str or callable, default=True
-        Whether the best candidate is fitted to all rows, and by which score it is chosen.
+        Whether the best candidate is fitted to all rows, and the score that it is chosen by.
     cv : int, cross-validation generator or iterable, default=None
-        How rows are split; None: five folds.
+        Folds of the rows; None: five.
     verbose : int, default=0
         As in :class:`~sklearn.model_selection.GridSearchCV`.
     pre_dispatch : int or str, default="2*n_jobs"
@@ -353,7 +352,7 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     error_score : "raise" or float, default=np.nan
         Score of a candidate whose fit raises an error.
     return_train_score : bool, default=False
-        Whether ``cv_results_`` has the scores of the rows that were learnt from.
+        Whether ``cv_results_`` has the scores of the training rows.
     working_memory : float, default=None
         Bound of the memory in use at once for networks and tables that they do not share, in MiB
         and in each worker. None: that of :func:`sklearn.set_config`, 1024 MiB unless set. More
@@ -375,8 +374,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     -----
     The rows of a fold are one table for all fits on it. An estimator that writes into its X, such
     as a scaler with ``copy=False``, finds an array that cannot be written to. Of a DataFrame each
-    fit has a shallow copy; before pandas 3, what is written into its columns in place is seen by
-    the others.
+    fit has a shallow copy; before pandas 3, the others see changes of its columns in place.
 
     Examples
     --------
@@ -449,9 +447,9 @@ class BatchedRandomizedSearchCV(_BatchedSearch, RandomizedSearchCV):
         Number of workers that share the candidates, each with its part of them at once. None: one,
         or those of the :func:`joblib.parallel_config` around.
     refit : bool, str or callable, default=True
-        Whether the best candidate is fitted to all rows, and by which score it is chosen.
+        Whether the best candidate is fitted to all rows, and the score that it is chosen by.
     cv : int, cross-validation generator or iterable, default=None
-        How rows are split; None: five folds.
+        Folds of the rows; None: five.
     verbose : int, default=0
         As in :class:`~sklearn.model_selection.RandomizedSearchCV`.
     pre_dispatch : int or str, default="2*n_jobs"
@@ -461,7 +459,7 @@ class BatchedRandomizedSearchCV(_BatchedSearch, RandomizedSearchCV):
     error_score : "raise" or float, default=np.nan
         Score of a candidate whose fit raises an error.
     return_train_score : bool, default=False
-        Whether ``cv_results_`` has the scores of the rows that were learnt from.
+        Whether ``cv_results_`` has the scores of the training rows.
     working_memory : float, default=None
         Bound of the memory in use at once for networks and tables that they do not share, in MiB
         and in each worker. None: that of :func:`sklearn.set_config`, 1024 MiB unless set. More
