@@ -95,9 +95,9 @@ def entry_errors(output: Tensor, values: Tensor, layout: Layout, loss: str) -> T
 def cumulative_errors(output: Tensor, values: Tensor, loss: str) -> Tensor:
     """Return the errors of the cumulative distributions of spectra.
 
-    A spectrum is divided by its sum, and added up along its axis: the share of it that lies below
-    each channel. Channels are equally far from each other. The mean of the errors over channels is
-    the Wasserstein distance of order 1, with absolute errors, or the Cramér distance, with squared
+    A spectrum is divided by its sum, and added up along its axis: the share of it below each
+    channel. Channels are equally far from each other. The mean of the errors over channels is the
+    Wasserstein distance of order 1, with absolute errors, or the Cramér distance, with squared
     ones, on an axis of length 1.
 
     Parameters

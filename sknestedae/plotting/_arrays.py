@@ -1,4 +1,4 @@
-"""Columns of a table that are one array, such as a spectrum: found, read, and rows chosen."""
+"""Columns of a table that are one array, such as a spectrum: finding, reading, choosing rows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ArrayColumns(NamedTuple):
 
 
 def make_array(name: str, columns: list[int], shape: Sequence[int]) -> ArrayColumns:
-    """Make an array that is drawn by the number of its axes."""
+    """Describe an array that is drawn according to the number of its axes."""
     shape = tuple(int(n) for n in shape)
     return ArrayColumns(name, columns, shape, partial(_draw, shape))
 
@@ -127,7 +127,7 @@ def read_decoded(X: pd.DataFrame, array: ArrayColumns, given: np.ndarray) -> np.
     Parameters
     ----------
     X : DataFrame of shape (n_samples, n_columns)
-        What came back.
+        The decoded table.
     array : ArrayColumns
         With its columns in this table.
     given : ndarray of shape (n_samples, n_values)
@@ -269,7 +269,7 @@ def decoded_arrays(estimator: Any, X: Any, decoded: Any) -> dict[str, ArrayColum
     estimator : estimator
         Fitted.
     X, decoded : DataFrame or ndarray
-        The table, and what its latents were decoded to.
+        The table, and the table decoded from its latents.
     """
     table, back = pd.DataFrame(flat_table(X)[0]), flat_table(decoded)[0]
     return place_arrays(fitted_arrays(estimator), match_columns(table, back))
@@ -278,7 +278,7 @@ def decoded_arrays(estimator: Any, X: Any, decoded: Any) -> dict[str, ArrayColum
 def panels_of(
     X: pd.DataFrame, columns: Any, decoded: Iterable[int], arrays: list[ArrayColumns], word: str
 ) -> list[int | ArrayColumns]:
-    """Give what each panel shows: one column, or one array.
+    """List the content of each panel: one column, or one array.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ def panels_of(
         Positions of the columns that came back.
     arrays : list of ArrayColumns
     word : str
-        How the display says that a column came back, such as "decoded".
+        The display's word for a column that comes back, such as "decoded".
     """
     decoded = list(decoded)
     known = set(decoded)
@@ -340,7 +340,7 @@ def is_array_target(estimator: Any, predicted: np.ndarray) -> bool:
 
 
 def named_arrays(X: pd.DataFrame, arrays: Any, shape: tuple[int, ...]) -> list[ArrayColumns]:
-    """Return the arrays that a user named, or that the table itself shows.
+    """Return the arrays that a user named, or those in the cells of the table.
 
     Parameters
     ----------

@@ -46,9 +46,9 @@ class AtomsDisplay:
 
     Atoms are circles with their covalent radii, those in front on top of those behind. Of a
     crystal the cell is drawn, and atoms on its faces, edges and corners stand on all of them.
-    Several scores of one structure stand side by side: what an atom adds to a prediction, how much
-    attention it gets and what its deletion would change are three things. Scores that have both
-    signs are coloured around 0.
+    Several scores of one structure stand side by side: an atom's share of a prediction, its
+    attention and the effect of its deletion are three things. Scores that have both signs are
+    coloured around 0.
 
     It is recommended to use :func:`~sknestedae.plotting.AtomsDisplay.from_estimator` or
     :func:`~sknestedae.plotting.AtomsDisplay.from_scores` to create a display. All parameters are
@@ -59,9 +59,9 @@ class AtomsDisplay:
     structures : list of structures
         ``ase.Atoms``, or structures or molecules of pymatgen.
     scores : list of DataFrame of shape (n_atoms, n_scores)
-        Of each structure the scores of its atoms; NaN is grey.
+        Scores of the atoms of each structure; NaN is grey.
     names : list of str, default=None
-        Of the structures. None: there is no need to tell them apart.
+        Names of the structures. None: no names are drawn.
     units : dict, default=None
         Unit of each score, by name; those without a unit can be left out.
 
@@ -200,7 +200,7 @@ class AtomsDisplay:
         columns : str or list of str, default=None
             Scores to draw: "share", "attention" and "deletion". None: those that there are.
         output : int, tuple of int, "mean" or class label, default=None
-            Which output of the prediction is scored.
+            Output of the prediction that is scored.
         block : str, default=None
             Name of the block of the structures. None: the only one.
         units : dict, default=None
@@ -288,7 +288,7 @@ class AtomsDisplay:
         structures : structure or list of structures
             ``ase.Atoms``, or structures or molecules of pymatgen.
         scores : DataFrame of shape (n_atoms, n_scores), or array-like of shape (n_atoms,)
-            A row an atom, those of all structures behind each other, as
+            One row for each atom, those of all structures behind each other, as
             :func:`~sknestedae.inspection.atom_scores` gives them.
         columns : str or list of str, default=None
             Columns to draw. None: all columns of numbers in which there is any.
@@ -374,7 +374,7 @@ def _check_rows(rows: Any, n_samples: int) -> list[int]:
 
 
 def _say_row(label: Any) -> str:
-    """Name a row by its label; of a number, say what it is."""
+    """Name a row by its label; a number follows the word "row"."""
     return f"row {label}" if isinstance(label, Integral) else str(label)
 
 
@@ -387,13 +387,13 @@ def _structures_of(table: Any, caller: str) -> list[Any]:
     if len(found) != 1:
         raise ValueError(
             f"{caller} needs rows with one column of structures, got {len(found)} such columns. "
-            "Pass the structures, and what atom_scores gives, to from_scores."
+            "Pass the structures, and the result of atom_scores, to from_scores."
         )
     return frame.iloc[:, found[0]].tolist()
 
 
 def _score_table(scores: Any, n_atoms: int, columns: Any, label: str) -> pd.DataFrame:
-    """Return the scores to draw, one row an atom."""
+    """Return the scores to draw, one row for each atom."""
     table = scores if isinstance(scores, pd.DataFrame) else pd.DataFrame({label: scores})
     if len(table) != n_atoms:
         raise ValueError(
@@ -438,7 +438,7 @@ def _check_view(view: Any) -> tuple[float, float] | None:
 
 
 def view_axes(structure: Structure, view: tuple[float, float] | None) -> np.ndarray:
-    """Return the directions to the right, up, and towards the one who looks, in rows.
+    """Return the directions to the right, up, and towards the viewer, in rows.
 
     Parameters
     ----------
@@ -496,7 +496,7 @@ def with_images(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _full_cell(structure: Structure) -> np.ndarray:
-    """Give the vectors of the cell, with unit vectors at right angles to it where it has none."""
+    """Return the vectors of the cell, with unit vectors at right angles where it has none."""
     cell, periodic = structure.cell.copy(), structure.periodic
     if not periodic.all():
         cell[~periodic] = np.linalg.svd(cell[periodic])[2][int(periodic.sum()) :]
@@ -530,7 +530,7 @@ def _draw(
     show_cell: bool,
     circle_kwargs: dict[str, Any] | None,
 ) -> tuple[list[Any], list[int]]:
-    """Draw one structure; give its circles from the back to the front, and their atoms."""
+    """Draw one structure; return its circles from the back to the front, and their atoms."""
     from matplotlib.patches import Circle
 
     axes = view_axes(structure, view)

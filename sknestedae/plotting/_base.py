@@ -1,4 +1,4 @@
-"""Shared by the displays: colours and panels, labels, and the columns of a table to draw."""
+"""Helpers of the displays: colours and panels, labels, and the columns of a table to draw."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MISSING_COLOR = "0.8"
 def combine_styles(
     defaults: dict[str, Any], given: dict[str, Any] | None, artist: type[Artist]
 ) -> dict[str, Any]:
-    """Let a user's keywords win over ours, also where they are aliases, such as lw."""
+    """Merge keywords; a user's replace ours, also where they are aliases, such as lw."""
     from matplotlib.cbook import normalize_kwargs
 
     return {**normalize_kwargs(defaults, artist), **normalize_kwargs(given or {}, artist)}
@@ -51,7 +51,7 @@ def combine_styles(
 def combine_legend_styles(
     defaults: dict[str, Any], given: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Let a user's keywords of a legend win; ours anchor it only if the user does not place it."""
+    """Merge keywords of a legend; a user's replace ours, and its place our anchor."""
     given = given or {}
     if "loc" in given:
         defaults = {key: defaults[key] for key in defaults if key != "bbox_to_anchor"}
@@ -86,7 +86,7 @@ def category_style(k: int, size: float) -> dict[str, Any]:
     Parameters
     ----------
     k : int
-        Which category, from 0.
+        Number of the category, from 0.
     size : float
         Area of a circle, in square points.
     """
@@ -120,7 +120,7 @@ def make_axes(
     is_tidy: bool = False,
     has_grid: bool = False,
 ) -> np.ndarray:
-    """Return one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
+    """Return an axes for each panel, of shape (n_panels,): the ones passed or new ones.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def check_has(estimator: Any, names: Iterable[str], caller: str) -> None:
     if missing:
         raise TypeError(
             f"The 'estimator' parameter of {caller} must have {' and '.join(missing)}; "
-            f"{type(estimator).__name__} has not."
+            f"{type(estimator).__name__} does not."
         )
 
 
@@ -279,7 +279,7 @@ def has_prior(estimator: Any) -> bool:
 def decode_as(
     estimator: Any, Z: np.ndarray, X: pd.DataFrame | np.ndarray
 ) -> pd.DataFrame | np.ndarray:
-    """Decode latents to the columns of a table; of a chain, tell which columns come back.
+    """Decode latents to the columns of a table; of a chain, label the columns that come back.
 
     Returns
     -------
@@ -315,7 +315,7 @@ def decode_as(
 
 
 def check_quantiles(quantiles: Any) -> np.ndarray:
-    """Return the two quantiles that a way begins and ends at, of shape (2,)."""
+    """Return the first and the last quantile of a path, of shape (2,)."""
     ends = np.asarray(quantiles, dtype=float)
     if ends.shape != (2,) or not 0 <= ends[0] < ends[1] <= 1:
         raise ValueError(
@@ -326,7 +326,7 @@ def check_quantiles(quantiles: Any) -> np.ndarray:
 
 
 def spread_heights(n_samples: int) -> np.ndarray:
-    """Return points along a line heights between 0 and 1, evenly and always the same.
+    """Return heights between 0 and 1 for points along a line, evenly and always the same.
 
     Multiples of the golden ratio's inverse, less their integer part, fill the interval evenly
     for any number of points, and neighbours in the table are far from each other.
@@ -343,7 +343,7 @@ def names_of_principal_components(shares: ArrayLike) -> list[str]:
 
 
 def held_latents(Z: np.ndarray, at: Any) -> np.ndarray:
-    """Return the latents that are held where others move, of shape (n_latents,).
+    """Return the values of the latents that stay fixed while others move, of shape (n_latents,).
 
     Parameters
     ----------
@@ -402,7 +402,7 @@ def columns_to_draw(
     decoded : collection of int
         Positions of the columns that came back from the latents; others cannot be drawn.
     word : str
-        How the display says that a column came back, such as "decoded".
+        The display's word for a column that comes back, such as "decoded".
     """
     chosen = column_positions(X, columns, "columns")
     if not chosen:
@@ -417,7 +417,7 @@ def columns_to_draw(
 
 
 def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
-    """Give, for the position of each label that is found in the other, the position there."""
+    """Map the position of each label that both have to its position in the other."""
     labels = list(reconstructed)
     if reconstructed.nlevels == 2 and true.nlevels == 1:
         n_scales = Counter(feature for _, feature in labels)  # of one scale's plain table
@@ -469,7 +469,7 @@ def categorical_positions(
     X : DataFrame or ndarray of shape (n_samples, n_features)
         The table as it was given.
     true, decoded : DataFrame
-        The table and what came back.
+        The table and the decoded one.
     positions : dict of int to int
         For the position of each column of the table that came back, the one there.
     """

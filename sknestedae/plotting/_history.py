@@ -42,8 +42,9 @@ class HistoryDisplay:
     Parameters
     ----------
     history : DataFrame of shape (n_epochs, n_columns)
-        One row an epoch, with the epoch as index, and one column a term: ``train_loss``,
-        ``valid_loss``, ``train_reconstruction``, ..., and terms without such a prefix.
+        One row for each epoch, with the epoch as index, and one column for each term:
+        ``train_loss``, ``valid_loss``, ``train_reconstruction``, ..., and terms without such a
+        prefix.
     best_iter : int, default=None
         The epoch to mark as the best one.
 

@@ -1,4 +1,4 @@
-"""A table of several kinds of data, and what a dual autoencoder makes of each of them."""
+"""A table of several kinds of data, with the latents and translations of each kind."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Kinds(NamedTuple):
         return cls(dual, X, columns, {array.name: array for array in fitted_arrays(dual)})
 
     def check(self, name: Any, parameter: str) -> None:
-        """Refuse the name of a kind that is not there."""
+        """Refuse the name of an unknown kind."""
         if not isinstance(name, str) or name not in self.columns:
             raise ValueError(
                 f"The '{parameter}' parameter must name kinds of data, which are "

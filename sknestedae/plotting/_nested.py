@@ -41,7 +41,7 @@ class NestedDisplay:
     """Diagram of a chain of stages, from top to bottom.
 
     Each stage is a box with its name, its estimator and the loss that it ended with. From the
-    left come the stage's own columns, from above the latents of the stage before. What leaves is
+    left come the stage's own columns, from above the latents of the stage before. Its outputs are
     a narrower box of latents, and at the right the stage's target, where it has one.
 
     It is recommended to use :func:`~sknestedae.plotting.NestedDisplay.from_estimator` to create a
@@ -50,7 +50,7 @@ class NestedDisplay:
     Parameters
     ----------
     stages : DataFrame of shape (n_stages, n_properties)
-        One row a stage, with its name as index, and the columns ``estimator`` (what it is called),
+        One row for each stage, with its name as index, and the columns ``estimator`` (its name),
         ``n_columns``, ``columns`` (list of their names), ``n_latents``, ``target`` (its size in
         words, such as "1 output"; missing without one), ``target_names`` (list) and ``loss`` (when
         the losses are of, in words; missing without losses). The terms of the loss can follow:
@@ -235,7 +235,7 @@ def _describe_stages(estimator: Any, target_names: list[str] | None) -> pd.DataF
 
 
 def _describe_class(estimator: Any) -> str:
-    """Write what an estimator is, with what it is made of."""
+    """Describe an estimator by its class and the classes inside it."""
     kind = type(estimator).__name__
     if isinstance(estimator, FrozenEstimator):
         return f"{_describe_class(estimator.estimator)}, frozen"
