@@ -617,7 +617,7 @@ def test_targets_that_cannot_be_fitted(y, block, message):
 
 def test_rows_of_kinds_that_do_not_match():
     table = pd.DataFrame(SPECTRA, index=[f"a{i}" for i in range(20)])
-    with pytest.raises(ValueError, match="No row label of first, such as 'a0', is one of another"):
+    with pytest.raises(ValueError, match="No row label of first, such as 'a0', is in another"):
         stack_kinds(first=table, second=table.set_axis(range(20), axis=0))
     some = stack_kinds(first=table[:12], second=table[8:])  # the others are missing values
     assert some.shape == (20, 10)

@@ -1,4 +1,4 @@
-"""One array a row, such as a spectrum or an image: learnt, encoded as floats, and decoded.
+"""Codec for one array in each row, such as a spectrum or an image: encoded as floats and decoded.
 
 An array stands in a table as many columns of numbers, in C order, or as one column whose cells
 hold arrays. Nothing here knows of torch.
@@ -134,7 +134,7 @@ def find_shape(
 
 
 def check_shape(kind: str, shape: Any) -> tuple[int, ...]:
-    """Check the parameter ``shape``, and give it as a tuple of positive integers.
+    """Check the parameter ``shape``, and return it as a tuple of positive integers.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def shape_of_indices(indices: Sequence[tuple[int, ...]]) -> tuple[int, ...] | No
 
 
 class ArrayCodec(Codec):
-    """Encode one array a row as floats, and decode it.
+    """Encode one array in each row as floats, and decode it.
 
     Entries are centred, each by its mean, and divided by one standard deviation of all of them, or
     by one of their own. A missing entry becomes its mean.
@@ -269,7 +269,7 @@ class ArrayCodec(Codec):
 
     @property
     def layout(self) -> Layout:
-        """How the encoded values lie."""
+        """The layout of the encoded values."""
         return Layout(self.n_entries, (), self.shape, is_standardized=self.scale is not None)
 
     @property
@@ -291,7 +291,7 @@ class ArrayCodec(Codec):
     # -- fit
 
     def prepare(self, X: pd.DataFrame | np.ndarray) -> np.dtype:
-        """Look at the columns of a whole table, and find the shape of the arrays.
+        """Find the shape of the arrays in the columns of a whole table.
 
         Parameters
         ----------
@@ -408,7 +408,7 @@ class ArrayCodec(Codec):
             notice(
                 f"{self._column()} is the same in all rows to learn from: none of its "
                 f"{self.n_entries} {_NOUNS.get(self.kind, _NOUN)[1]} varies, so that nothing is "
-                "learnt of it.",
+                "learnt from it.",
                 ConstantBlockWarning,
             )
         return self
@@ -529,7 +529,7 @@ class ArrayCodec(Codec):
     # -- decode
 
     def decode(self, values: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
-        """Return the columns that decoded values stand for, in their own units.
+        """Decode values to columns in their own units.
 
         Parameters
         ----------
@@ -586,7 +586,7 @@ class ArrayCodec(Codec):
     # -- equal rows
 
     def digest(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give each row a number that follows from its array: equal ones have equal numbers.
+        """Compute a key of each row from its array: equal arrays have equal keys.
 
         Parameters
         ----------
@@ -602,7 +602,7 @@ class ArrayCodec(Codec):
     # -- in files
 
     def get_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values."""
+        """Return the fitted state as plain values."""
         return {
             "shape": list(self.shape),
             "dtype": self.dtype.name,
@@ -613,7 +613,7 @@ class ArrayCodec(Codec):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take over what ``get_state`` gave."""
+        """Restore the state of ``get_state``."""
         self.shape = tuple(state["shape"])
         self.dtype = np.dtype(state["dtype"])
         name = state["cell_dtype"]

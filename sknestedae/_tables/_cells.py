@@ -1,4 +1,4 @@
-"""Cells that hold arrays or structures of atoms: found, read, filled, compared.
+"""Cells that hold arrays or structures of atoms: finding, reading, filling, comparing.
 
 A column of such cells is one of objects. A cell holds an array or a list of numbers, such as a
 spectrum or an image a row, or a structure, or nothing where a row was not measured; inside of an
@@ -34,7 +34,7 @@ def holds_structures(column: pd.Series | np.ndarray) -> bool:
 
 
 def holds_cells(column: pd.Series | np.ndarray) -> bool:
-    """Tell whether the cells of a column hold arrays or structures of atoms, by its first one."""
+    """Return whether a column's cells hold arrays or structures of atoms, by its first one."""
     first = _first_cell(column)
     return is_array(first) or is_structure(first)
 
@@ -76,7 +76,7 @@ def _columns_that(
     X: pd.DataFrame | np.ndarray,
     columns: Sequence[int] | None,
 ) -> list[int]:
-    """Return the positions of the columns whose cells hold something."""
+    """Return the positions of the columns whose cells are of a kind."""
     if not isinstance(X, pd.DataFrame):
         if X.dtype.kind != "O" or X.ndim != 2:
             return []
@@ -145,7 +145,7 @@ def read_cell(value: Any) -> np.ndarray | None:
 
 
 def read_cells(cells: Iterable[Any], name: str) -> list[np.ndarray | None]:
-    """Return the arrays of cells, all of one shape; None of a cell that is missing.
+    """Return the arrays of cells, all of one shape; None for a missing cell.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def fill_cell(value: Any, completed: Any) -> Any:
 
 
 def cell_keys(column: pd.Series | np.ndarray) -> np.ndarray:
-    """Give each cell of a column a number that follows from its content.
+    """Compute a key of each cell of a column from its content.
 
     Arrays of equal shape and equal numbers have equal keys, whatever holds them: an array of
     float32 or of float64, or a list. An array without a measured entry is a missing cell. A

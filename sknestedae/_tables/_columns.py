@@ -1,4 +1,4 @@
-"""Columns of a table: numbers or categories, and which ones a parameter names."""
+"""Columns of a table: numbers or categories, and columns that a parameter names."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _read_column(column: pd.Series, name: str, dtype: np.dtype, advice: str) -> 
 
 
 def _words_of(column: pd.Series) -> pd.Series:
-    """Give what cannot count as a number in a categorical column; booleans can, as 0 and 1."""
+    """Return values that are no numbers in a categorical column; booleans count as 0 and 1."""
     values = column[column.notna()]
     if isinstance(column.dtype, pd.CategoricalDtype):
         return values
@@ -314,7 +314,7 @@ class _Labels:
         raise ValueError(f"{self.subject} names the column {key!r}; X has {self._known()}.")
 
     def _known(self) -> str:
-        """Say which columns there are; of many, the first levels or the first columns."""
+        """List the columns for a message; of many, the first levels or the first columns."""
         if self.labels is None:
             return f"{self.n_features} columns without names, which are known by position"
         if len(self.labels) <= _MOST_LABELS:
@@ -325,7 +325,7 @@ class _Labels:
 
 
 def _find(known: dict[Any, Any], key: Any) -> Any:
-    """Give what a key stands for; None if for nothing, as does one without a hash."""
+    """Return the value of a key; None if there is none, or the key cannot be hashed."""
     try:
         return known.get(key)
     except TypeError:
@@ -348,7 +348,7 @@ def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: boo
 
 
 def notice_doubt(column: pd.Series, label: str) -> None:
-    """Warn of a column of text that seems to be no category."""
+    """Warn about a column of text that seems to be no category."""
     said = doubt(column)
     if said is not None:
         notice(
@@ -361,9 +361,9 @@ def notice_doubt(column: pd.Series, label: str) -> None:
 def kinds_by_content(
     X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None
 ) -> list[int] | None:
-    """Return which columns are categorical, where some hold words beside numbers.
+    """Return which columns are categorical, where some mix words and numbers.
 
-    Of such a column, some rows may hold numbers alone; so what it is must be decided once, by the
+    Some rows of such a column may hold numbers alone; so its kind must be decided once, by the
     whole table.
 
     Parameters
@@ -394,7 +394,7 @@ def kinds_by_content(
 
 
 def mixes_kinds(column: pd.Series) -> bool:
-    """Return whether a column of objects holds numbers beside words or booleans."""
+    """Return whether a column of objects mixes numbers with words or booleans."""
     if not types.is_object_dtype(column.dtype):
         return False
     kinds = {type(value) for value in column[column.notna()]}

@@ -14,7 +14,7 @@ from ._input import arrow_dtype, arrow_spec, decimals
 
 
 def dtype_spec(dtype: Any) -> str | dict[str, Any]:
-    """Describe a dtype by its name, or by plain values where the name does not tell all.
+    """Describe a dtype by its name, or by plain values where the name is not enough.
 
     A file holds such a description: pickled dtypes depend on the version of pandas.
     """
@@ -56,12 +56,12 @@ def _dtype_of(spec: str | dict[str, Any]) -> Any:
 
 
 def with_dtype(column: np.ndarray, dtype: Any) -> pd.Series:
-    """Give a column of decoded values a dtype; integers by rounding, within their range."""
+    """Convert a column of decoded values to a dtype; integers by rounding, within their range."""
     return restore_dtype(column, dtype_spec(dtype))
 
 
 def restore_dtype(column: np.ndarray, spec: str | dict[str, Any]) -> pd.Series:
-    """Give a column of decoded values the dtype of a description; integers by rounding."""
+    """Convert a column of decoded values to a described dtype; integers by rounding."""
     dtype = _dtype_of(spec)
     if isinstance(dtype, pd.CategoricalDtype):
         return pd.Series(pd.Categorical(column, dtype=dtype))

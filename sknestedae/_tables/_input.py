@@ -1,8 +1,8 @@
-"""Every spelling of a table, a target or a missing entry, to one.
+"""Conversion of all kinds of tables, targets and missing entries to pandas or NumPy.
 
-Inside of the package a table is a DataFrame of pandas or an array of NumPy, and a missing entry is
-what ``pandas.isna`` finds. Whatever else holds a table comes through here first, so that columns
-with names never lose them. Nothing here knows of torch.
+Inside the package a table is a DataFrame of pandas or an array of NumPy, and a missing entry is an
+entry that ``pandas.isna`` finds. Every other kind of table is converted here first, so that
+columns with names never lose them. Nothing here knows of torch.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def read_table(X: Any, name: str = "X") -> Any:
         return X
     if sparse.issparse(X):
         raise TypeError(
-            f"{name} is a sparse {type(X).__name__}, but dense data is required. Let what made it "
-            "give dense arrays, such as OneHotEncoder(sparse_output=False), or pass "
+            f"{name} is a sparse {type(X).__name__}, but dense data is required. Set the step "
+            "that made it to dense output, such as OneHotEncoder(sparse_output=False), or pass "
             f"{name}.toarray()."
         )
     _refuse_other_tables(X, name)
@@ -87,7 +87,7 @@ def read_table(X: Any, name: str = "X") -> Any:
 
 
 def _refuse_data_sets_of_torch(X: Any, name: str) -> None:
-    """Refuse what torch trains on, and a table is not."""
+    """Refuse data sets and data loaders of torch."""
     if any(base.__module__.startswith("torch.utils.data") for base in type(X).__mro__):
         raise TypeError(
             f"{name} is a {type(X).__name__} of torch, but a table has all rows at once: pass one "
@@ -153,14 +153,14 @@ def _refuse_column_of_none(X: Any, name: str) -> None:
         return
     if len(X) and all(value is None for value in X):
         raise ValueError(
-            f"{name} is {len(X)} times None. A list of structures of atoms has one at least; rows "
-            "of which nothing was measured are a table, such as "
+            f"{name} is {len(X)} times None. A list of structures of atoms needs at least one; "
+            "rows without a measured structure are a table, such as "
             f"pd.DataFrame({{'structure': {name}}})."
         )
 
 
 def _refuse_other_tables(X: Any, name: str) -> None:
-    """Refuse what holds tables or named columns, and is none itself."""
+    """Refuse containers of tables or named columns, such as lists of tables and dicts."""
     if isinstance(X, list | tuple) and any(_is_table(table) for table in X):
         raise TypeError(
             f"{name} is a list of {len(X)} tables, but one table is needed here. A "
@@ -236,7 +236,7 @@ def _is_foreign(X: Any) -> bool:
 
 
 def to_pandas(X: Any, name: str = "X") -> Any:
-    """Give what has named columns as pandas holds it, and all else as it is."""
+    """Convert a frame with named columns to pandas; return all else as it is."""
     if X is None or isinstance(X, np.ndarray | list | tuple | pd.DataFrame | pd.Series):
         return X
     try:
@@ -281,7 +281,7 @@ def _kind_of(X: Any) -> str:
 
 
 def _column_to_pandas(column: Any, nw: Any) -> pd.Series:
-    """Give a column of another package the dtype of pandas that holds it without a loss."""
+    """Convert a column of another package to the dtype of pandas that holds it without loss."""
     dtype, has_nulls = column.dtype, column.null_count() > 0
     if dtype.is_float() or ((dtype.is_integer() or dtype == nw.Boolean) and not has_nulls):
         return pd.Series(np.array(column.to_numpy()))
@@ -325,7 +325,7 @@ def _nulls(column: Any) -> np.ndarray:
 
 
 def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
-    """Turn every missing entry of an array or a list into NaN, and refuse what is no value.
+    """Turn the missing entries of an array or a list into NaN, and refuse what is no value.
 
     Parameters
     ----------
@@ -402,7 +402,7 @@ def unmask(X: np.ma.MaskedArray) -> np.ndarray:
 
 
 def _as_objects(X: Any) -> np.ndarray:
-    """Give the elements of a list or an array; NumPy would make words of numbers beside words."""
+    """Return the elements of a list or an array; NumPy would turn numbers among words to words."""
     if isinstance(X, list | tuple) and not any(
         hasattr(x, "__len__") and not isinstance(x, str) for x in X
     ):
@@ -482,7 +482,7 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
 
 
 def check_same_rows(X: Any, **others: Any) -> None:
-    """Refuse that rows of X and, say, y have the same labels in another order.
+    """Refuse X and, for example, y whose rows have the same labels in another order.
 
     Labels are compared where both have some (as pandas has); all else goes by position.
 
@@ -536,7 +536,7 @@ def _row_labels(X: Any) -> pd.Index | None:
 
 
 def _label_keys(index: pd.Index) -> np.ndarray:
-    """Give each label a number, equal for equal labels."""
+    """Compute a key of each label, equal for equal labels."""
     # pandas hashes equal labels of several dtypes alike only as objects
     if index.nlevels == 1 and not types.is_integer_dtype(index.dtype):
         index = index.astype(object)
@@ -544,7 +544,7 @@ def _label_keys(index: pd.Index) -> np.ndarray:
 
 
 def _count_alike(first: pd.Index, second: pd.Index) -> bool:
-    """Return whether labels only count rows, of the table or of a larger one.
+    """Return whether labels only number the rows, of the table or of a larger one.
 
     The labels of a part, such as a fold, are in one order if those of the whole were.
     """
@@ -556,7 +556,7 @@ def _count_alike(first: pd.Index, second: pd.Index) -> bool:
 
 
 def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Read what a fit or a score is given, and see that the rows belong together.
+    """Read the data of a fit or a score, and check that the rows belong together.
 
     Returns
     -------
@@ -572,7 +572,7 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
 
 
 def label_rows(y: Any, X: Any) -> Any:
-    """Give y the row labels of X, so that parts of both are not compared anew by old ones."""
+    """Set the row labels of X on y, so that parts of both are not compared by old ones."""
     index = _row_labels(X)
     if index is None or _row_labels(y) is None or len(y) != len(index):
         return y
@@ -585,7 +585,7 @@ def label_rows(y: Any, X: Any) -> Any:
 
 @dataclass(frozen=True)
 class FrameKind:
-    """Which package a frame is of, and its columns' dtypes there, as plain values.
+    """The package of a frame, and its columns' dtypes there, as plain values.
 
     Parameters
     ----------
@@ -620,7 +620,7 @@ class FrameKind:
         return pyarrow.table(made)
 
     def _restore_numbers(self, frame: pd.DataFrame) -> Any:
-        """Make a frame of polars at once, where its columns have one dtype; else give None."""
+        """Make a frame of polars at once, if its columns have one dtype; else return None."""
         import polars
 
         columns = [str(label) for label in frame.columns]
@@ -648,7 +648,7 @@ class ArrayKind:
     shape: tuple[int, ...]
 
     def restore(self, table: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give rows of shape (n_samples, n_features) their own shape; or cells that hold them."""
+        """Reshape rows of (n_samples, n_features) to their own shape; or make cells of them."""
         if isinstance(table, pd.DataFrame):
             table = np.stack(table.iloc[:, 0].tolist()) if len(table) else np.empty(0)
         return table.reshape(len(table), *self.shape)
@@ -700,7 +700,7 @@ def kind_to_state(kind: TableKind) -> dict[str, Any] | None:
 
 
 def kind_from_state(state: dict[str, Any] | None) -> TableKind:
-    """Make a kind of what ``kind_to_state`` gave."""
+    """Make a kind from the state of ``kind_to_state``."""
     if state is None:
         return None
     return ArrayKind(tuple(state["shape"])) if "shape" in state else FrameKind(**state)
@@ -714,7 +714,7 @@ def give_back(table: Any, kind: TableKind) -> Any:
 
 
 def _polars_spec(dtype: Any) -> dict[str, Any]:
-    """Describe a dtype of polars by its name, and by what else it is made with."""
+    """Describe a dtype of polars by its name and its arguments."""
     spec: dict[str, Any] = {"name": getattr(dtype, "__name__", None) or type(dtype).__name__}
     if spec["name"] == "Enum":
         spec["categories"] = dtype.categories.to_list()
@@ -727,7 +727,7 @@ def _polars_spec(dtype: Any) -> dict[str, Any]:
 
 
 def _polars_dtype(spec: dict[str, Any]) -> Any:
-    """Make a dtype of polars of its description."""
+    """Make a dtype of polars from its description."""
     import polars
 
     settings = {key: value for key, value in spec.items() if key != "name"}

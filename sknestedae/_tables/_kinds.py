@@ -1,4 +1,4 @@
-"""Arrays and tables of several kinds, such as images and spectra, to one table.
+"""Conversion of arrays and tables of several kinds, such as images and spectra, to one table.
 
 The table has columns of two levels, ``(kind, feature)``. Nothing here knows of torch.
 """
@@ -39,10 +39,9 @@ class _Kind(NamedTuple):
 
 
 def stack_kinds(**kinds):
-    """Make one table of arrays and tables of several kinds, such as images and spectra.
+    """Stack arrays and tables of several kinds, such as images and spectra, to one table.
 
-    The result is what an estimator with ``blocks`` reads: the name of a kind stands for all its
-    columns.
+    An estimator with ``blocks`` reads the result: the name of a kind stands for all its columns.
 
     Parameters
     ----------
@@ -118,7 +117,7 @@ def stack_kinds(**kinds):
 
 
 def _read_kind(given: Any, name: str) -> _Kind:
-    """Read one kind of any spelling."""
+    """Read one kind from an array, a DataFrame or a column of arrays."""
     has_index = isinstance(given, pd.DataFrame | pd.Series)
     value = as_array(to_pandas(given, name))
     if isinstance(value, np.ma.MaskedArray):
@@ -232,7 +231,7 @@ def _common_index(kinds: dict[str, _Kind]) -> pd.Index:
 
 
 def _check_matched(indices: dict[str, pd.Index], counts: str) -> None:
-    """Refuse a kind of which no row is one of another kind."""
+    """Refuse a kind whose rows are in no other kind."""
     for name, index in indices.items():
         others = [other for key, other in indices.items() if key != name]
         shared = (
@@ -241,7 +240,7 @@ def _check_matched(indices: dict[str, pd.Index], counts: str) -> None:
         )
         if others and not any(shared):
             raise ValueError(
-                f"No row label of {name}, such as {index.tolist()[0]!r}, is one of another kind, "
+                f"No row label of {name}, such as {index.tolist()[0]!r}, is in another kind, "
                 f"such as {others[0].tolist()[0]!r}; rows are matched by their labels ({counts})."
             )
 
@@ -294,7 +293,7 @@ def _float_of(dtype: np.dtype) -> np.dtype:
 
 
 def _as_nullable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give integers and booleans of a DataFrame dtypes in which they can be missing."""
+    """Convert integers and booleans of a DataFrame to dtypes that can hold missing values."""
     dtypes: dict[int, Any] = {}
     for dtype, columns in dtype_groups(frame.dtypes).items():
         if dtype is None or dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""The labels of a table's columns, and how another table is brought to them.
+"""The labels of a table's columns, and the alignment of other tables to them.
 
 Labels of two levels are ``(scale, feature)``.
 """
@@ -70,7 +70,7 @@ class ColumnLabels:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> ColumnLabels:
-        """Make labels of what ``to_state`` gave."""
+        """Make labels from the state of ``to_state``."""
         return cls(**state)
 
     def name(self, j: int) -> str:
@@ -78,7 +78,7 @@ class ColumnLabels:
         return repr(self.labels[j]) if self.is_frame else f"{j}"
 
     def position(self, label: Any, parameter: str) -> int:
-        """Return the position of the one column with a label; of two levels, with such a feature.
+        """Return the position of the one column with a label, or with this second level.
 
         Raises
         ------
@@ -144,11 +144,11 @@ class ColumnLabels:
         return columns
 
     def name_columns_of(self, X: np.ndarray) -> pd.DataFrame:
-        """Make a DataFrame of an array that has as many columns."""
+        """Make a DataFrame from an array that has as many columns."""
         return pd.DataFrame(X).infer_objects().set_axis(self.index(), axis=1)
 
     def align(self, X: pd.DataFrame, stages: dict[str, list[int]]) -> pd.DataFrame:
-        """Give a DataFrame these columns, in this order, as far as stages need them.
+        """Align a DataFrame to these columns, in this order, as far as stages need them.
 
         Of two levels, features alone are found in their scale, and the order does not matter. The
         columns of a whole stage may be missing; then a warning is given. Other columns of one

@@ -18,7 +18,7 @@ DEFAULT_BLOCK = "table"
 @public("sknestedae.blocks")
 @dataclass(frozen=True)
 class Layout:
-    """How the last axis of a block's values is made up.
+    """The order of a block's values along the last axis: numbers, then one-hot groups.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Layout:
         return self.n_numeric + len(self.n_categories)
 
     def spread(self, columns: np.ndarray) -> np.ndarray:
-        """Repeat what belongs to a column for each of its values, along the last axis."""
+        """Repeat the entry of each column for each of its values, along the last axis."""
         widths = [1] * self.n_numeric + list(self.n_categories)
         return np.repeat(columns, widths, axis=-1)
 
@@ -133,12 +133,12 @@ class Ragged:
 
 @public("sknestedae.blocks")
 class Encoded(NamedTuple):
-    """The values of one block, and which of them were measured.
+    """The values of one block, and a mask of the measured entries.
 
-    ``values`` is an ndarray of shape (n_samples, layout.n_values): what comes back from the
-    decoder. ``measured`` is a bool ndarray of shape (n_samples, layout.n_columns), or None where
-    every entry was. ``ragged`` is what enters the encoder beside the values, by name, where rows
-    have several lengths.
+    ``values`` is an ndarray of shape (n_samples, layout.n_values), as the decoder returns them.
+    ``measured`` is a bool ndarray of shape (n_samples, layout.n_columns), or None where every
+    entry was. ``ragged`` has other inputs of the encoder, by name, where rows have several
+    lengths.
     """
 
     values: np.ndarray

@@ -1,4 +1,4 @@
-"""Missing values of a table: which they are, and how completed rows are put in their place.
+"""Missing values of a table: finding them, and filling them from completed rows.
 
 How a row is completed is up to the caller. Nothing here knows of torch.
 """
@@ -64,7 +64,7 @@ def complete_table(
     n_candidates: int | None,
     tolerance: float | None,
 ) -> pd.DataFrame | np.ndarray | Bunch:
-    """Complete a checked table; or give each of its rows in several completions.
+    """Complete a checked table; or return several completions of each row.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def give_back_filled(
 
 
 def check_search(n_candidates: int | None, tolerance: float | None) -> float:
-    """Check the parameters of a search for completions; give the tolerance as a number."""
+    """Check the parameters of a search for completions; return the tolerance as a number."""
     is_count = isinstance(n_candidates, Integral) and not isinstance(n_candidates, bool)
     if n_candidates is not None and not (is_count and n_candidates >= 1):
         raise ValueError(
@@ -309,7 +309,7 @@ def _fill_cells(
 def fill_candidates(
     X: pd.DataFrame | np.ndarray, completed: pd.DataFrame | np.ndarray, rows: np.ndarray
 ) -> tuple[pd.DataFrame | np.ndarray, np.ndarray, np.ndarray]:
-    """Complete each row in several ways; give complete rows once, as they are.
+    """Complete each row in several ways; return complete rows once, as they are.
 
     Parameters
     ----------

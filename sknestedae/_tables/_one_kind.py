@@ -1,4 +1,4 @@
-"""The data of one kind alone: to a table in which all other kinds are missing, and back."""
+"""Conversion of one kind's data to a table in which other kinds are missing, and back."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _stacked(cells: Any, parameter: str) -> np.ndarray:
 def table_of_kind(
     X: Any, name: str, encoder: TableEncoder, parameter: str = "X"
 ) -> pd.DataFrame | np.ndarray:
-    """Return a table with the columns of ``fit``, of which those of one kind alone are measured.
+    """Return a table with the columns of ``fit`` in which one kind alone is measured.
 
     Parameters
     ----------

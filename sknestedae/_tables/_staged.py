@@ -1,7 +1,8 @@
-"""A table as a chain sees it, read once: the columns of each stage, and what of a row is known.
+"""A table as a chain sees it, read once: each stage's columns, and each row's measured scales.
 
-Everything that a chain asks about a table, its rows and its target is asked here, so that a table
-does not travel through the folders of the package. Nothing here knows of torch, or of a network.
+All questions of a chain about a table, its rows and its target are answered here, so that a table
+does not travel through the folders of the package. Nothing here knows of torch, or of a
+network.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class StageLatents(NamedTuple):
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_latents)
-        Missing where nothing was measured of a row so far.
+        Missing for rows without a measured value so far.
     names : list of (str, str)
         Name of the stage and of the latent.
     """
@@ -55,7 +56,7 @@ class StagedTable:
     columns : dict of str to list of int
         Positions of the own columns of each stage, by its name.
     measured : ndarray of bool, shape (n_samples, n_stages), optional
-        At which scales something was measured of each row, where that is known already.
+        The scales at which each row has a measured value, where these are known already.
 
     Attributes
     ----------
@@ -136,7 +137,7 @@ class StagedTable:
         return len(self.X)
 
     def last_with(self, known: np.ndarray) -> np.ndarray:
-        """Return each row's last scale at which something is known, be it the target alone.
+        """Return the last scale at which each row has a known value, or a target alone.
 
         Parameters
         ----------
@@ -180,7 +181,7 @@ class StagedTable:
         return StageTargets(self.label(frame[rows]), is_1d, named)
 
     def label(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give a target of the same rows the row labels of the table, if it has any."""
+        """Set the row labels of the table, if it has any, on a target of the same rows."""
         return frame.set_axis(self.X.index) if isinstance(self.X, pd.DataFrame) else frame
 
     def own_columns(self, k: int) -> pd.DataFrame | np.ndarray:
@@ -224,7 +225,7 @@ class StagedTable:
         )
 
     def categorical_columns(self, k: int) -> list[int] | None:
-        """Return which of a stage's columns are categorical, where some rows would tell otherwise.
+        """Return which of a stage's columns are categorical, where part of the rows would mislead.
 
         Returns
         -------
@@ -235,7 +236,7 @@ class StagedTable:
         return kinds_by_content(self.X, list(self.columns.values())[k])
 
     def training_rows(self, known: np.ndarray, train_rows: str) -> list[np.ndarray]:
-        """Give the rows that each stage is trained on.
+        """Choose the rows that each stage is trained on.
 
         Parameters
         ----------
@@ -328,12 +329,12 @@ def find_columns(
 
 
 def _is_empty(columns: Any) -> bool:
-    """Return whether no columns were asked for, and not such that are not there."""
+    """Return whether the choice of columns is empty, rather than of unknown columns."""
     return isinstance(columns, list | tuple) and not columns
 
 
 class StageTargets(NamedTuple):
-    """A target, and which of its columns belong to which stage.
+    """A target, and the columns of it that belong to each stage.
 
     Parameters
     ----------
@@ -361,7 +362,7 @@ class StageTargets(NamedTuple):
         return column.to_numpy() if isinstance(column.dtype, np.dtype) else column
 
     def known(self, n_samples: int) -> np.ndarray:
-        """Return for which stages a row has a target; bool, of shape (n_samples, n_stages)."""
+        """Return whether each row has a target of each stage; bool, (n_samples, n_stages)."""
         if self.frame is None:
             return np.zeros((n_samples, len(self.columns)), dtype=bool)
         return measured_scales(self.frame, list(self.columns.values()))
@@ -379,7 +380,7 @@ class StageTargets(NamedTuple):
         return not holds_cells(column) and is_categorical(column, f"of y for stage {name!r}")
 
     def holds_scalars(self, name: str) -> bool:
-        """Return whether a stage has a target, and one of numbers or classes, not of arrays."""
+        """Return whether a stage has a target of numbers or classes, not of arrays."""
         if self.frame is None:
             return False
         return bool(self.columns[name]) and not any(
@@ -387,13 +388,13 @@ class StageTargets(NamedTuple):
         )
 
     def doubt_labels(self, name: str) -> None:
-        """Warn of labels that seem to be numbers, dates or names of rows."""
+        """Warn about labels that seem to be numbers, dates or names of rows."""
         assert self.frame is not None
         said = doubt(self.frame.iloc[:, self.columns[name][0]])
         if said is not None:
             notice(
-                f"The target of stage {name!r} {said}. As it stands, the stage learns to tell "
-                "classes; if that is meant, give it a SupervisedAutoencoderClassifier or the "
-                "target the dtype 'category'.",
+                f"The target of stage {name!r} {said}. As it stands, the stage learns to "
+                "predict classes; if that is meant, give it a SupervisedAutoencoderClassifier or "
+                "the target the dtype 'category'.",
                 TextColumnWarning,
             )

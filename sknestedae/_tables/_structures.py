@@ -1,4 +1,4 @@
-"""Structures of atoms, such as crystals and molecules: found, read, checked, given back.
+"""Structures of atoms, such as crystals and molecules: finding, reading, checking, converting.
 
 They are read by their attributes, so that neither ase nor pymatgen is needed: objects like
 ``ase.Atoms`` and pymatgen's ``Structure`` and ``Molecule``.
@@ -62,7 +62,7 @@ def _kind_of(value: Any) -> str | None:
 
 @lru_cache(maxsize=512)
 def _kind_of_class(kind: type) -> str | None:
-    """Tell what objects of a class are, by what the class has.
+    """Find the package of a class of structures by the attributes of the class.
 
     Classes are asked rather than objects: a DataFrame may have columns of these names, and a
     class needs to be asked once.
