@@ -1,4 +1,4 @@
-"""Structures of atoms: what enters, what comes back, and which known structure is the nearest."""
+"""Codec for structures of atoms: encoding, decoding, and the nearest known structure."""
 
 from __future__ import annotations
 
@@ -133,24 +133,24 @@ class AtomsCodec(Codec):
 
     @property
     def is_periodic(self) -> bool:
-        """Whether the structures repeat in any direction."""
+        """Whether the structures are periodic in any direction."""
         return self.n_directions > 0
 
     @property
     def geometry(self) -> Geometry:
-        """How surroundings are described."""
+        """The settings of the description of surroundings."""
         return self._geometries[self.is_periodic]
 
     @property
     def channels(self) -> Channels:
-        """What of a neighbour's element is told apart."""
+        """The channels that distinguish the elements of neighbours."""
         if len(self.elements) > _FEW_ELEMENTS:
             return Channels.of_properties()
         return Channels.of_elements(self.elements)
 
     @property
     def fields(self) -> dict[str, slice]:
-        """Where the shares of the elements, the radial density and the size are in the values."""
+        """The slices of the elements' shares, the radial density and the size in the values."""
         n_elements, n_radial = len(self.elements), self.geometry.n_radial
         return {
             "composition": slice(0, n_elements),
@@ -160,7 +160,7 @@ class AtomsCodec(Codec):
 
     @property
     def layout(self) -> Layout:
-        """How the encoded values lie."""
+        """The layout of the encoded values."""
         ragged: tuple[tuple[str, int], ...] = (("atoms", self.projection.shape[1]),)
         if self.geometry.message_cutoff:
             ragged += (("pairs", 2),)
@@ -190,7 +190,7 @@ class AtomsCodec(Codec):
     # -- fit
 
     def prepare(self, X: pd.DataFrame | np.ndarray) -> np.dtype:
-        """Look at the cells of a whole table.
+        """Inspect the cells of a whole table.
 
         Raises
         ------
@@ -262,7 +262,7 @@ class AtomsCodec(Codec):
     def _learn(
         self, some: list[tuple[int, Structure]], weight: np.ndarray, n_rows: int
     ) -> np.ndarray:
-        """Learn from some structures of a table; give the values that come back of each."""
+        """Learn from some structures of a table; return the values that come back for each."""
         n_kept = -(-_ENOUGH_ATOMS * len(some) // sum(len(s.numbers) for _, s in some))
         with_atoms = np.array(_evenly(len(some), n_kept))
         values = np.empty((len(some), self._n_values))
@@ -300,7 +300,7 @@ class AtomsCodec(Codec):
                 self.unit[own] = np.sqrt(len(self.fields) * total / len(self.mean))
 
     def _learn_directions(self, densities: np.ndarray, counts: np.ndarray) -> None:
-        """Standardise what is known of surroundings; of too much, the main directions."""
+        """Standardise features of surroundings; if there are too many, reduce them by PCA."""
         self.centre, covariance = moments(densities, counts)
         deviation = np.sqrt(covariance.diagonal())
         varies = deviation > 1e-4 * max(deviation.max(), 1e-12)
@@ -497,11 +497,11 @@ class AtomsCodec(Codec):
         return values
 
     def classes_of(self, structures: Sequence[Structure]) -> list[np.ndarray]:
-        """Tell which atoms of structures enter as one: the class of each, of shape (n_atoms,)."""
+        """Return the class of each atom, of shape (n_atoms,); atoms of a class enter as one."""
         return [own.classes for own in CACHE.find(structures, self.geometry, self.channels)]
 
     def can_describe(self, structure: Structure) -> bool:
-        """Return whether the surroundings of all atoms of a structure can be told."""
+        """Return whether the surroundings of all atoms of a structure can be described."""
         try:
             CACHE.find([structure], self.geometry, self.channels)
         except SurroundingsError:
@@ -529,7 +529,7 @@ class AtomsCodec(Codec):
         return [(list(self.columns.positions), cells)]
 
     def describe(self, values: np.ndarray) -> dict[str, Any]:
-        """Say in words and numbers what encoded values of one row stand for.
+        """Describe the encoded values of one row in words and numbers.
 
         Returns
         -------
@@ -557,13 +557,13 @@ class AtomsCodec(Codec):
 
     @property
     def size_name(self) -> str:
-        """What the size of a structure is called."""
+        """The name of the size of a structure."""
         return SIZES[self.n_directions]
 
     # -- what else stood in the table of fit
 
     def note_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Note elements that a table of ``fit`` has in no row that was learnt from."""
+        """Record elements that a table of ``fit`` has outside of the training rows."""
         present = _no_elements()
         for _, structure in self._measured(X, None):
             present[structure.numbers] = True
@@ -572,7 +572,7 @@ class AtomsCodec(Codec):
         self._unlearnt = np.flatnonzero(present)
 
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Warn of elements that were not in the table of ``fit``."""
+        """Warn about elements that were not in the table of ``fit``."""
         unseen = self._count_unseen()
         unseen.add(structure for _, structure in self._measured(X, None))
         self._notice_unseen(unseen, len(X))
@@ -597,7 +597,7 @@ class AtomsCodec(Codec):
     # -- in files
 
     def get_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values: of structures, arrays."""
+        """Return the fitted state as plain values: of structures, arrays."""
         return {
             "elements": self.elements,
             "unlearnt": self._unlearnt,
@@ -618,7 +618,7 @@ class AtomsCodec(Codec):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take what ``get_state`` gave."""
+        """Restore the state of ``get_state``."""
         for name in ("elements", "n_directions", "mean", "deviation", "unit", "centre"):
             setattr(self, name, state[name])
         self.projection, self.size = state["projection"], state["size"]
@@ -638,7 +638,7 @@ def _no_elements() -> np.ndarray:
 
 
 class _Unseen:
-    """Elements that are not among known ones, and how many structures have any.
+    """Elements that are not among known ones, and the number of structures with any.
 
     Parameters
     ----------
@@ -659,7 +659,7 @@ class _Unseen:
         self.n_structures = 0
 
     def add(self, structures: Iterable[Structure]) -> None:
-        """Look at some structures."""
+        """Find unknown elements in some structures."""
         for structure in structures:
             own = structure.numbers[self._is_new[structure.numbers]]
             self.n_structures += bool(len(own))
@@ -777,9 +777,9 @@ def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def measure(structure: Structure) -> float:
-    """Return the volume, area or length that the vectors of periodic directions span, in Angstrom.
+    """Return the volume, area or length of the cell's periodic vectors, in Angstrom.
 
-    Of nothing periodic it is 1.
+    It is 1 without periodic directions.
     """
     vectors = structure.cell[structure.periodic]
     return float(np.sqrt(np.linalg.det(vectors @ vectors.T)))

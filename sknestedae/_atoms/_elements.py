@@ -1,4 +1,4 @@
-"""Properties of the chemical elements: a table without gaps.
+"""Properties of the chemical elements: a table without missing values.
 
 Sources of the numbers:
 
@@ -201,7 +201,7 @@ def symbol_of(number: int) -> str:
 
 
 def _rows_of(numbers: np.ndarray) -> np.ndarray:
-    """Give the rows of the table for atomic numbers; beyond it, the nearest of the same group."""
+    """Return the rows of the table for atomic numbers; beyond it, the nearest of the group."""
     numbers = np.asarray(numbers, np.int64)
     return np.where(numbers > LAST_IN_TABLE, numbers - _ONE_PERIOD, numbers) - 1
 

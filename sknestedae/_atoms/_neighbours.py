@@ -1,4 +1,4 @@
-"""The neighbours of atoms within a cutoff, over all periodic images."""
+"""Neighbour lists of atoms within a cutoff, over all periodic images."""
 
 from __future__ import annotations
 

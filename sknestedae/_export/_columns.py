@@ -1,4 +1,4 @@
-"""Columns of a table as one tensor of numbers, and what the blocks of a network make of them."""
+"""Columns of a table as one tensor of numbers, and the codecs of blocks as torch modules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNKNOWN = -1.0
 
 @dataclass
 class TensorColumns:
-    """How the columns of a table stand in a tensor of numbers.
+    """The positions of a table's columns in a tensor of numbers.
 
     A number stands as it is, a category as its position among the categories, and a cell that
     holds an array as the entries of the array, in C order.
@@ -60,7 +60,7 @@ class TensorColumns:
         stages: dict[str, list[int]],
         tables: Sequence[TableEncoder],
     ) -> TensorColumns:
-        """Find out what the columns of a table hold.
+        """Find the positions and categories of a table's columns.
 
         Parameters
         ----------
@@ -98,11 +98,11 @@ class TensorColumns:
         return sorted({j for own in self.stages.values() for j in own})
 
     def width(self, j: int) -> int:
-        """Return how many numbers stand for a column that is used."""
+        """Return the number of tensor columns of a used column."""
         return prod(self.shapes.get(j, ()))
 
     def places(self, j: int) -> list[int]:
-        """Return where the numbers of a column stand in the tensor."""
+        """Return the positions of a column's numbers in the tensor."""
         start = sum(self.width(i) for i in self.used if i < j)
         return list(range(start, start + self.width(j)))
 
@@ -186,7 +186,7 @@ def _join(parts: list[Categories]) -> Categories:
 
 
 def refusal_of(codec: Codec) -> str | None:
-    """Tell why a module cannot do what a codec does to a table; None if it can."""
+    """Return the reason why a codec cannot be exported as a module; None if it can."""
     if type(codec).encode in (TabularCodec.encode, ArrayCodec.encode):
         return None
     return (
@@ -196,7 +196,7 @@ def refusal_of(codec: Codec) -> str | None:
 
 
 class BlockInput(nn.Module):
-    """The values of one block, of raw columns: what its codec does, in torch.
+    """The codec of one block in torch: from raw columns to the block's values.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ class BlockInput(nn.Module):
 
 
 class StageEncoder(nn.Module):
-    """The latents of one stage, of raw columns and the latents of the stage before.
+    """The encoder of one stage: from raw columns and the latents of the stage before.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class ExportedEncoder(nn.Module):
-    """The encoder of a fitted estimator, with its scaling, as ``export_encoder`` makes it.
+    """The encoder of a fitted estimator, with its scaling, made by ``export_encoder``.
 
     It takes the raw columns as one tensor, and gives the latents that ``transform`` gives.
 

@@ -25,7 +25,7 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def common_factors(error: np.ndarray, known: np.ndarray | None, weight: np.ndarray) -> np.ndarray:
-    r"""Find what errors of numbers have in common.
+    r"""Find the common factors of the errors of numbers (factor analysis).
 
     The correlations of :math:`p` errors are modelled as :math:`F F^\top` and a diagonal. A factor
     is an eigenvector of the sample's correlations whose eigenvalue is larger than those of
@@ -110,7 +110,7 @@ def _leading_correlations(
 
 
 def shrink_spikes(values: np.ndarray, ratio: float) -> np.ndarray:
-    r"""Return how much of eigenvalues of a sample's correlations is no noise.
+    r"""Shrink the eigenvalues of a sample's correlations by their share of noise.
 
     An eigenvalue :math:`\ell` of the truth, beside many of 1, gives in a sample the larger one
     :math:`\lambda = \ell (1 + \gamma / (\ell - 1))`; the sample's vector and the true one have the
@@ -205,7 +205,7 @@ class ErrorCovariance(NamedTuple):
         return self.noise + (self.factors**2).sum(dim=1)
 
     def of_measured(self, known: Tensor, scale: Tensor) -> MeasuredErrors:
-        """Return the covariance of what was measured of each row.
+        """Return the covariance of the measured entries of each row.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class ErrorCovariance(NamedTuple):
 
 
 class MeasuredErrors(NamedTuple):
-    r"""The covariance :math:`\Psi_m` of the errors that were measured, row by row.
+    r"""The covariance :math:`\Psi_m` of the errors of measured entries, row by row.
 
     With :math:`W`, the inverse of :math:`D` where something was measured and 0 elsewhere, its
     inverse is :math:`W - W F A^{-1} F^\top W` with :math:`A = I + F^\top W F`, by Woodbury's
@@ -264,8 +264,8 @@ class MeasuredErrors(NamedTuple):
     def gradient_and_hessian(self, error: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
         r"""Return :math:`J_m^\top \Psi_m^{-1} e_m` and :math:`J_m^\top \Psi_m^{-1} J_m`.
 
-        They are the gradient of half of the squared distance by what errors depend on, and the
-        Hessian where they depend on it linearly.
+        They are the gradient of half of the squared distance with respect to the variables of the
+        errors, and the Hessian where errors are linear in these.
 
         Parameters
         ----------
@@ -289,7 +289,7 @@ class MeasuredErrors(NamedTuple):
         return gradient / self.scale[:, None], hessian / self.scale[:, None, None]
 
     def expected(self, error: Tensor) -> Tensor:
-        r"""Return the errors to expect of numbers that were not measured.
+        r"""Return the expected errors of numbers that were not measured.
 
         It is :math:`F_o F_m^\top \Psi_m^{-1} e_m`, the mean of a normal density given a part of
         its variables.

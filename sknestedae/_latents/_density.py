@@ -87,8 +87,8 @@ class LatentStatistics:
     ) -> LatentStatistics:
         """Learn from rows, or some of them that are spread evenly where there are many.
 
-        Errors are decoded in chunks of about a MB, so that beside the rows next to nothing is in
-        memory.
+        Errors are decoded in chunks of about a MB, so that they take little memory beside the
+        rows.
         """
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
         n_rows = len(dataset)
@@ -186,7 +186,7 @@ class _ErrorMoments:
         self.n_rows = self.n_kept = 0
 
     def add(self, weight: np.ndarray, known: np.ndarray, error: np.ndarray) -> None:
-        """Add the next rows: their weights, what was measured of them, and their errors."""
+        """Add the next rows: their weights, masks of measured entries, and errors."""
         error = known * error
         self.squares += weight @ error**2
         self.measured += weight @ known
@@ -197,7 +197,7 @@ class _ErrorMoments:
         self.n_kept = to.stop
 
     def result(self, weight: np.ndarray, is_array: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean squares, and what errors have in common.
+        """Return the mean squares and the covariance of errors.
 
         Parameters
         ----------

@@ -55,8 +55,8 @@ class ObservationModel:
     r"""The likelihood of a row's measured entries, given the latents of a fitted network.
 
     Numbers are normal around the decoded ones, :math:`x \sim N(d(z), \Psi)`, with the covariance
-    of the errors of the training rows: their mean squares, and what errors have in common. A
-    category has the decoded probabilities. Entries that were not measured do not count.
+    of the errors of the training rows: their mean squares and correlations. A category has the
+    decoded probabilities. Entries that were not measured do not count.
 
     Everything but the network itself is on the CPU and in double precision.
 
@@ -162,7 +162,7 @@ class ObservationModel:
     def decode_with_jacobian(
         self, latents: Tensor, rows: Batch
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        r"""Decode, and give Jacobians, of shape (n_rows, layout.n_values, n_components).
+        r"""Decode, and return Jacobians, of shape (n_rows, layout.n_values, n_components).
 
         Rows do not mix in a decoder, so that one derivative in the direction of a latent gives
         those of all rows. It is taken backward twice, as torch's forward mode warns of its own
@@ -195,7 +195,7 @@ class ObservationModel:
         )
 
     def measured_errors(self, rows: Batch, scale: Tensor) -> MeasuredErrors:
-        """Return the covariance of the errors of what was measured of each row.
+        """Return the covariance of the errors of each row's measured entries.
 
         Parameters
         ----------
@@ -277,7 +277,7 @@ class ObservationModel:
     def expected_values(
         self, decoded: Mapping[str, Tensor], rows: Batch, errors: MeasuredErrors
     ) -> dict[str, Tensor]:
-        """Return decoded values, less the errors that those of measured numbers let expect.
+        """Return decoded values minus their expected errors, given those of measured numbers.
 
         Numbers that were measured, and categories, stay as they are decoded.
         """
@@ -329,7 +329,7 @@ class ObservationModel:
     def _squared_distances_by_pose(
         self, values: Tensor, rows: Batch, name: str, weight: Tensor
     ) -> Tensor:
-        """Do the same where each example takes the pose of each row."""
+        """Do the same with each example in the pose of each row."""
         distances = []
         for i in range(len(rows)):
             one = rows[[i] * len(values)]
@@ -339,26 +339,26 @@ class ObservationModel:
         return torch.stack(distances)
 
     def present_blocks(self, rows: Batch) -> Tensor:
-        """Return of which blocks any number was measured, of shape (n_rows, n_blocks)."""
+        """Return which blocks have a measured number, of shape (n_rows, n_blocks)."""
         like = self.errors.noise
         known = [known_numbers(rows, name, own, like) for name, own in self.layouts.items()]
         return torch.stack([own.any(dim=1) for own in known], dim=1)
 
     def measured_blocks(self, rows: Batch) -> Tensor:
-        """Return of which blocks anything was measured, of shape (n_rows, n_blocks)."""
+        """Return which blocks have a measured entry, of shape (n_rows, n_blocks)."""
         whole = torch.ones(len(rows), 1, dtype=torch.bool)  # a block without a missing value
         known = [rows.measured.get(name, whole).any(dim=1) for name in self.layouts]
         return torch.stack(known, dim=1)
 
     def decodes_all_of(self, present: Sequence[bool] | Tensor) -> bool:
-        """Return whether what is decoded of some blocks is all that enters their encoders."""
+        """Return whether the decoded values of some blocks are all inputs of their encoders."""
         layouts = zip(self.layouts.values(), present, strict=True)
         return not any(layout.ragged for layout, is_present in layouts if is_present)
 
     def as_rows(
         self, decoded: Mapping[str, Tensor], present: Sequence[bool], like: Batch | None = None
     ) -> Batch:
-        """Return decoded examples as rows of which some blocks were measured.
+        """Return decoded examples as rows in which some blocks are measured.
 
         Parameters
         ----------
@@ -398,7 +398,7 @@ class ObservationModel:
         return (difference**2).mean(dim=0)
 
     def expected_squared_distance(self, spacing: Tensor, rows: Batch) -> Tensor:
-        """Return the squared distance from the nearest example to expect of a row.
+        """Return the expected squared distance of a row from the nearest example.
 
         Parameters
         ----------
@@ -479,7 +479,7 @@ class ObservationModel:
         return np.hstack(numbers), np.hstack(codes)
 
     def hold(self, rows: Batch, codes: np.ndarray) -> Batch:
-        """Return rows with the categories that were not measured as if they had been.
+        """Return rows with missing categories filled as if they had been measured.
 
         Parameters
         ----------
@@ -538,7 +538,7 @@ class ObservationModel:
         return np.where(np.isnan(found), -np.inf, found)  # errors further away than numbers go
 
     def _surprise(self, latents: Latents) -> Tensor:
-        """Return how unlike those of training rows latents are, in nats, of shape (n_rows,)."""
+        """Return how far latents are from those of training rows, in nats, of shape (n_rows,)."""
         mean = latents.mean.cpu().double()
         if latents.log_variance is None:
             step = mean - self.mean
@@ -603,5 +603,5 @@ def invertible(covariance: Tensor) -> Tensor:
 
 
 def _least_square(share: float, units: np.ndarray) -> np.ndarray:
-    """Return the least variance of errors, of a share of each column's unit."""
+    """Return the least variance of errors, from a share of each column's unit."""
     return np.maximum((share * units) ** 2, _LEAST_SQUARE)

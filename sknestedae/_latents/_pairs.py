@@ -1,4 +1,4 @@
-"""Pairs of latents: what those from two blocks of one row have in common."""
+"""Pairs of latents: joint statistics of latents from two blocks of one row."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class PairMoments:
         return np.vstack([slopes, self.mean[n:] - self.mean[:n] @ slopes])
 
     def log_ratio(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        r"""Tell how much more probable pairs are as pairs than by chance.
+        r"""Compute how much more probable pairs are as pairs than by chance.
 
         .. math::
 
@@ -186,7 +186,7 @@ class PairStatistics:
         return cls(moments)
 
     def merge(self, other: PairStatistics) -> PairStatistics:
-        """Combine with what later rows of a stream tell."""
+        """Combine with the statistics of later rows of a stream."""
         moments = {**self.moments, **other.moments}
         for pair in self.moments.keys() & other.moments.keys():
             moments[pair] = self.moments[pair].merge(other.moments[pair])
@@ -200,7 +200,7 @@ class PairStatistics:
         return None if swapped is None else swapped.swapped()
 
     def set_maps(self, module: DualModule) -> None:
-        """Let a network with separated spaces know how they lie in that of its first block."""
+        """Set the maps to the space of the first block in a network with separated spaces."""
         first, *others = module.blocks
         to_common, from_common = {}, {}
         for name in others if module.is_separated else ():
@@ -216,7 +216,7 @@ class PairStatistics:
 
     @classmethod
     def from_state(cls, state: list[Mapping[str, Any]]) -> PairStatistics:
-        """Make the object of what ``to_state`` gave."""
+        """Make the object from the state of ``to_state``."""
         moments = {}
         for entry in state:
             own = dict(entry)
@@ -271,6 +271,6 @@ def shrinkage_of(Z: np.ndarray, weight: np.ndarray, correlation: np.ndarray) -> 
 
 
 def _deviations(covariance: np.ndarray) -> np.ndarray:
-    """Return standard deviations; 1 where there is none, as of a latent that is constant."""
+    """Return standard deviations; 1 for a constant latent."""
     variance = np.diag(covariance)
     return np.sqrt(np.where(variance > 0, variance, 1.0))

@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def rows_of_size(layouts: Mapping[str, Layout], n_bytes: int = CHUNK_BYTES) -> int:
-    """Return the number of rows whose decoded values take so many bytes, in double precision."""
+    """Return the number of rows whose decoded values fit into a number of bytes."""
     width = sum(layout.n_values for layout in layouts.values())
     return max(n_bytes // (8 * max(width, 1)), 1)
 
@@ -55,7 +55,7 @@ def known_numbers(rows: Batch, name: str, layout: Layout, like: Tensor) -> Tenso
 
 
 def known_groups(rows: Batch, name: str, layout: Layout) -> Iterator[Tensor]:
-    """Tell for each categorical column in which rows it is known, as 0 and 1."""
+    """Return the rows in which each categorical column is known, as 0 and 1."""
     measured = rows.measured.get(name)
     for k in range(len(layout.n_categories)):
         if measured is None:

@@ -38,7 +38,7 @@ class Bounded(nn.Module):
         self.register_buffer("high", torch.full((n_outputs,), 1.0), persistent=False)
 
     def set_bounds(self, low: Tensor, high: Tensor) -> None:
-        """Say where the bounds are.
+        """Set the bounds.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class Bounded(nn.Module):
 
 
 def bound(values: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
-    """Map numbers to what is within bounds, 0 to 0 where that is within them.
+    """Map numbers to values within bounds; 0 to 0, if 0 is within them.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def bound(values: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
 
 
 def offset(low: Tensor | None, high: Tensor | None) -> Tensor:
-    """Give what is added to numbers, so that 0 is mapped to 0, or to what is within the bounds.
+    """Return the shift of numbers that maps 0 to 0, or to a value within the bounds.
 
     Parameters
     ----------
@@ -109,13 +109,13 @@ def _distance(to_bound: Tensor) -> Tensor:
 
 
 def _inverse_softplus(values: Tensor) -> Tensor:
-    """Give what softplus maps to positive numbers."""
+    """Return the inverse of softplus for positive numbers."""
     values = values.clamp(min=_LEAST_DISTANCE)
     return values + torch.log(-torch.expm1(-values))
 
 
 def is_bounded(low: float | None, high: float | None) -> tuple[bool, bool]:
-    """Return which bounds there are: of None or infinity there is none."""
+    """Return which bounds exist: None or infinity is no bound."""
     return (
         low is not None and not math.isinf(low),
         high is not None and not math.isinf(high),

@@ -1,4 +1,4 @@
-"""Convolutions over an array a row, such as a spectrum or an image, and back to one."""
+"""Convolutions over one array for each row, such as a spectrum or an image, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRANSPOSED: dict[int, Callable[..., nn.Module]] = {1: nn.ConvTranspose1d, 2: nn
 
 
 class ConvolutionEncoder(nn.Module):
-    """Strided convolutions over an array a row, whose outputs stand beside the array itself.
+    """Strided convolutions over one array for each row, with the array itself among the outputs.
 
     Each convolution halves every side, rounded up. The array enters the next layer as well as it
     is, so that a linear function of it needs no convolution.
@@ -80,7 +80,7 @@ class ConvolutionEncoder(nn.Module):
         return torch.cat([values, arrays.flatten(1)], dim=-1)
 
     def _enter(self, values: Tensor, convolution: nn.Module) -> Tensor:
-        """Give what a first convolution makes of rows; its channels are last if they are lines."""
+        """Apply the first convolution to rows; its channels are last if they are lines."""
         if self.is_line:
             assert isinstance(convolution, nn.Conv1d)
             return convolve_line(values, convolution.weight[:, 0], convolution.bias)
@@ -117,7 +117,7 @@ class PoolOverSymmetries(nn.Module):
         self.n_outputs = n_outputs
 
     def forward(self, values: Tensor, missing: Tensor | None = None) -> Tensor:
-        """Give outputs of shape (n_samples, n_outputs); arguments as of ``ConvolutionEncoder``."""
+        """Return outputs of shape (n_samples, n_outputs), as ``ConvolutionEncoder`` does."""
         if self.training:
             return self._features(
                 self._one_copy(values), None if missing is None else self._one_copy(missing)
@@ -132,7 +132,7 @@ class PoolOverSymmetries(nn.Module):
         return self.activation(self.hidden(self.encoder(values, missing)))
 
     def _all_copies(self, flat: Tensor) -> Tensor:
-        """Return (n_copies * n_samples, n_values) of (n_samples, n_values)."""
+        """Make all copies: (n_copies * n_samples, n_values) from (n_samples, n_values)."""
         return torch.cat(symmetric_copies(flat.unflatten(-1, self.encoder.shape))).flatten(1)
 
     def _one_copy(self, flat: Tensor) -> Tensor:
@@ -193,7 +193,7 @@ class ConvolutionDecoder(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return flattened arrays, of shape (n_samples, n_values), of (n_samples, n_inputs)."""
+        """Decode (n_samples, n_inputs) to flattened arrays of shape (n_samples, n_values)."""
         arrays = self.activation(self.to_small(inputs)).unflatten(-1, self.small)
         *others, last = self.convolutions
         for convolution in others:

@@ -122,7 +122,7 @@ class RandomStream(nn.Module):
 
 
 class _Stream:
-    """What a stream has drawn; not in the module itself, where to set an attribute is slow.
+    """The numbers that a stream has drawn; not in the module, whose attributes are slow to set.
 
     Attributes
     ----------
@@ -175,7 +175,7 @@ class Dropout(RandomStream):
 
 
 class Clip(nn.Module):
-    """Numbers beyond a limit, on either side of zero, become the limit.
+    """Clip numbers to a limit on either side of zero.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ class LatentNoise(RandomStream):
 
 
 def n_steps_at_once(shape: Sequence[int], n_batches: int | None) -> int:
-    """Return for how many batches to draw at once, of so many if that is known."""
+    """Return the number of batches to draw random numbers for at once."""
     n_steps = max(_UNITS_AT_ONCE // math.prod(shape), 1)
     return n_steps if n_batches is None else min(n_steps, n_batches)
 

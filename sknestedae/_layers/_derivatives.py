@@ -1,7 +1,7 @@
 """Activations of NumPy arrays, and their derivatives in closed form.
 
 They stand beside torch's modules, which are the definition: a network of a few hundred units
-spends nine tenths of a step on the bookkeeping of automatic differentiation.
+spends nine tenths of a step on the overhead of automatic differentiation.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Gathered(NamedTuple):
 
 
 class RaggedTensors:
-    """Rows of several lengths: the entries of all of them, and which are a row's.
+    """Rows of several lengths: the entries of all of them, and the range of each row.
 
     Rows are taken without a copy of their entries, until ``gather`` makes one.
 
@@ -53,7 +53,7 @@ class RaggedTensors:
 
     @classmethod
     def from_arrays(cls, ragged: Ragged, device: torch.device) -> RaggedTensors:
-        """Make tensors of arrays; on the CPU they share the memory."""
+        """Make tensors from arrays; on the CPU they share the memory."""
         return cls(
             {name: to_tensor(column, device) for name, column in ragged.columns.items()},
             to_tensor(ragged.starts, device),

@@ -1,4 +1,4 @@
-"""Images that are turned by any angle: turning, the angle between two, a pose of their own.
+"""Rotation of images by any angle: turning, the angle between two, the canonical pose.
 
 Angles are in radians, counter-clockwise as an image is drawn, with its first row on top.
 """
@@ -44,7 +44,7 @@ def turn(images: Tensor, angles: Tensor) -> Tensor:
 
 
 def angles_between(decoded: Tensor, given: Tensor, known: Tensor | None) -> Tensor:
-    """Return the angles by which images are to be turned to be nearest to others.
+    """Return the angles that turn images nearest to other images.
 
     The squared error is that on the inscribed disc, in polar coordinates, where a turn is a shift:
     a Fourier transform gives it at all angles at once, so that no local minimum is taken for the
@@ -99,7 +99,7 @@ def turned_places(shape: tuple[int, ...]) -> Tensor:
 
 
 class CanonicalEncoder(nn.Module):
-    """An encoder of images that are turned to a pose of their own before.
+    """An encoder of images that are first turned to a canonical pose.
 
     The pose is the direction in which an image has most: its correlation with a ray from the
     centre is largest. It turns with the image, so that the encoder sees the same image, up to
@@ -119,7 +119,7 @@ class CanonicalEncoder(nn.Module):
         self.n_outputs = encoder.n_outputs
 
     def forward(self, values: Tensor, missing: Tensor | None = None) -> Tensor:
-        """Give outputs of shape (n_samples, n_outputs); arguments as of ``ConvolutionEncoder``."""
+        """Return outputs of shape (n_samples, n_outputs), as ``ConvolutionEncoder`` does."""
         angles = self.angles(values)
         if missing is not None:
             missing = self._turn_back(missing.to(values.dtype), angles)
@@ -165,7 +165,7 @@ def _rays(shape: tuple[int, ...], like: Tensor) -> Tensor:
 
 
 def _coordinates(side: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return how far right and up of the centre pixels are, each of shape (side * side,)."""
+    """Return the coordinates of pixels from the centre, right and up, of (side * side,) each."""
     steps = torch.arange(side, dtype=like.dtype, device=like.device) - (side - 1) / 2
     return steps.repeat(side), (-steps).repeat_interleave(side)
 

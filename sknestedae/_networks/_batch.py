@@ -49,7 +49,7 @@ class Batch:
         sample_weight: np.ndarray | None,
         device: torch.device,
     ) -> Batch:
-        """Make tensors of encoded arrays.
+        """Make tensors from encoded arrays.
 
         On the CPU they share the arrays' memory, elsewhere they are copies.
         """
@@ -102,7 +102,7 @@ class Batch:
     def _each_ragged(
         self, change: Callable[[RaggedTensors], RaggedTensors]
     ) -> dict[str, dict[str, RaggedTensors]]:
-        """Give what a function makes of all that has rows of several lengths."""
+        """Apply a function to each input that has rows of several lengths."""
         return {
             name: {part: change(own) for part, own in parts.items()}
             for name, parts in self.ragged.items()
@@ -153,7 +153,7 @@ class Batch:
         return joblib.hash([None if t is None else t.cpu().numpy() for t in self.tensors()])
 
     def presence(self, name: str) -> Tensor | None:
-        """Return in which rows anything of a block was measured, of shape (n_rows, 1).
+        """Return which rows have a measured value of a block, of shape (n_rows, 1).
 
         None if it is complete in all rows.
         """
@@ -161,12 +161,12 @@ class Batch:
         return None if measured is None else measured.any(dim=-1, keepdim=True)
 
     def has(self, name: str) -> np.ndarray:
-        """Tell in which rows anything of a block was measured, as an array of shape (n_rows,)."""
+        """Return which rows have a measured value of a block, as an array of shape (n_rows,)."""
         present = self.presence(name)
         return np.ones(len(self), bool) if present is None else present[:, 0].cpu().numpy()
 
     def shares(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """Give, for each block, one by the number of blocks of a row where it has it, else 0.
+        """Return the share of each block in a row: 1 / (number of its blocks), or 0 if missing.
 
         Each is of shape (n_rows, 1).
         """

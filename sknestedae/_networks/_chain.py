@@ -16,7 +16,7 @@ from ._batch import Batch
 
 @dataclass
 class LatentColumns:
-    """Where the latents of one stage stand in the values of the next.
+    """The positions of one stage's latents in the values of the next.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class LatentColumns:
 
 
 class Chain(nn.Module):
-    """The modules of all stages, and the way of a row through them.
+    """The modules of all stages, as one module that sends rows through them.
 
     Parameters
     ----------

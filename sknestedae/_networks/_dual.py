@@ -62,7 +62,7 @@ class DualModule(AutoencoderModule):
         return nn.ModuleDict({name: make() for name in self.blocks})
 
     def set_maps(self, to_common: Mapping[str, Tensor], from_common: Mapping[str, Tensor]) -> None:
-        """Say how the latents of each block but the first lie in the common space, and back.
+        """Set the linear maps between each block's latents, but the first's, and the common space.
 
         Each is of shape (n_components + 1, n_components): slopes, and behind them the offset.
         """
@@ -93,13 +93,13 @@ class DualModule(AutoencoderModule):
         return self.block_decoders[name](run(self.decoder[name], latents))
 
     def decode_block(self, name: str, latents: Tensor) -> Tensor:
-        """Return a block's values of latents in the common space."""
+        """Decode latents in the common space to a block's values."""
         return self.decode_own(name, moved(Latents(latents), self.map(name, "from")).mean)
 
     # -- all blocks
 
     def latents(self, rows: Batch) -> Latents:
-        """Give the mean of the latents over the blocks that each row has, and of their variances.
+        """Return the means, over the blocks that each row has, of latents and of variances.
 
         Rows without any block have latents of 0.
         """
@@ -144,7 +144,7 @@ class DualModule(AutoencoderModule):
 class DualOutputs:
     """The outputs of the dual network for a batch, as ``Outputs`` has them.
 
-    What the mean of the latents gives is computed when it is asked for; training does not ask.
+    The outputs from the mean of the latents are computed on request; training does not need them.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def _sum(tensors: list[Tensor]) -> Tensor:
 def make_module(architecture: Mapping[str, Any]) -> AutoencoderModule:
     """Build the network that an architecture is of.
 
-    It is a dual one if it says how spaces lie, and one of parts if a block has such.
+    It is a dual one if it has a setting for spaces, and one of parts if a block has parts.
     """
     if "is_separated" in architecture:
         return DualModule(**architecture)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class FlatParameters:
     """The parameters of a network, or of a stack of networks, laid into one tensor.
 
-    What an optimizer does for each tensor, it then does once. Penalised weights come first, those
-    of the encoder before the others, so that each penalty is on one slice.
+    An optimizer then works on one tensor instead of many. Penalised weights come first, those of
+    the encoder before the others, so that each penalty is on one slice.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class FlatParameters:
         self._lay(torch.cat(own, dim=-1))
 
     def _lay(self, values: Tensor) -> None:
-        """Let each parameter, and its gradient, be a view of its part."""
+        """Make each parameter, and its gradient, a view of its part."""
         self.values: Tensor = values
         self.gradients: Tensor = torch.zeros_like(values)
         if values.device.type == "cpu":
@@ -61,7 +61,7 @@ class FlatParameters:
         self.give_gradients()
 
     def give_gradients(self) -> None:
-        """Let the gradient of each parameter be a view of its part, whatever it was."""
+        """Make the gradient of each parameter a view of its part, whatever it was."""
         gradients = self.views(self.gradients)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient

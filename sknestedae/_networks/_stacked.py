@@ -56,7 +56,7 @@ class StackedLinear(nn.Module):
 
 
 class _Ahead:
-    """How many steps all networks of a stream take together; no attributes of a module.
+    """The number of steps that all networks of a stream take together; not a module's attributes.
 
     Attributes
     ----------

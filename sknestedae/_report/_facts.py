@@ -1,4 +1,4 @@
-"""Facts about the data and the scores, as numbers; the sentences about them stand elsewhere."""
+"""Facts about the data and the scores, as numbers; the sentences about them are elsewhere."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Comparison(NamedTuple):
 
     @property
     def verdict(self) -> int:
-        """1 where the model is better, -1 where it is worse, 0 where this cannot be told."""
+        """1 if the model is better, -1 if it is worse, 0 if the difference is not significant."""
         return judge(self.low, self.high)
 
 
@@ -134,7 +134,7 @@ def leading_metric(target: Target) -> str:
 
 
 def interval_of_gain(gains: ArrayLike, test_to_train: float) -> tuple[float, float]:
-    """Return the 95 % confidence interval of how much better one of two models is, from folds.
+    """Return the 95 % confidence interval of the gain of one model over another, from folds.
 
     It is that of the corrected resampled t-test of C. Nadeau and Y. Bengio, Machine Learning 52,
     239 (2003). Folds share rows to learn from, so that the differences of their scores depend on
@@ -165,7 +165,7 @@ def interval_of_gain(gains: ArrayLike, test_to_train: float) -> tuple[float, flo
 
 
 def judge(low: float, high: float) -> int:
-    """Tell from an interval of the gain whether a model is better, 1, or worse, -1, or neither."""
+    """Return 1 if the interval of the gain is above 0, -1 if below, else 0."""
     return int(low > 0) - int(high < 0)
 
 
@@ -181,7 +181,7 @@ def baselines_of(evaluation: Evaluation, target: Target) -> list[str]:
 
 
 def compare(evaluation: Evaluation, target: Target) -> list[Comparison]:
-    """Hold the model against each baseline, fold by fold; none where there is no score."""
+    """Compare the model with each baseline, fold by fold; none where there is no score."""
     metric = leading_metric(target)
     sign = 1 if HIGHER_IS_BETTER[metric] else -1
     own = scores_of(evaluation, target)[metric]
@@ -323,7 +323,7 @@ class Reliability(NamedTuple):
 
 
 def reliability(held_out: HeldOut) -> Reliability | None:
-    """Hold the probability of the predicted class against how often it is right."""
+    """Compare the probability of the predicted class with its accuracy."""
     if held_out.probability is None or not len(held_out.row):
         return None
     confidence = held_out.probability.max(axis=1)
@@ -436,7 +436,7 @@ def _array_row(
 
 
 def n_parameters(core: Any) -> list[tuple[str | None, int]]:
-    """Return the number of weights and biases of each stage that is a network of ours."""
+    """Return the number of weights and biases of each stage that is a network of this package."""
     found = []
     for name, estimator, _ in stages_of(core):
         net = getattr(core_of(estimator), "net_", None)
@@ -446,7 +446,7 @@ def n_parameters(core: Any) -> list[tuple[str | None, int]]:
 
 
 class Facts(NamedTuple):
-    """All that is found out about the targets, by their names.
+    """All facts about the targets, by their names.
 
     Parameters
     ----------
@@ -470,7 +470,7 @@ class Facts(NamedTuple):
 
 
 def find_facts(task: Task, evaluation: Evaluation) -> Facts:
-    """Find out all about each target."""
+    """Find all facts about each target."""
     facts = Facts({}, {}, {}, {}, {})
     if not task.targets:
         facts.replicates[None] = find_replicates(task, evaluation, None)

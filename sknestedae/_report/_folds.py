@@ -1,4 +1,4 @@
-"""The folds: rows that are held out, the model and its baselines on them, and their scores."""
+"""Cross-validation of the report: folds, held-out predictions, baselines and scores."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
 
 
 def make_splits(task: Task, cv: Any, rng: np.random.RandomState) -> tuple[list[Split], str]:
-    """Return the rows of each fold, and how they were chosen.
+    """Return the rows of each fold, and a description of their choice.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def make_splits(task: Task, cv: Any, rng: np.random.RandomState) -> tuple[list[S
 
 
 def _check_held_out(task: Task, splits: list[Split]) -> None:
-    """Refuse folds after which there is nothing to score a target on."""
+    """Refuse folds without a held-out value of a target to score."""
     held_out = np.unique(np.concatenate([test for _, test in splits]))
     for target in task.targets:
         if not target.known[held_out].any():
@@ -268,7 +268,7 @@ def _check_held_out(task: Task, splits: list[Split]) -> None:
 
 
 def _check_enough(task: Task, n_folds: int) -> None:
-    """Refuse more folds than there is something to deal out."""
+    """Refuse more folds than rows or groups."""
     if n_folds < 2:
         raise ValueError(f"The 'cv' parameter must be at least 2 folds, got {n_folds}.")
     counts = {"X has": (task.n_samples, "row")}
@@ -284,7 +284,7 @@ def _check_enough(task: Task, n_folds: int) -> None:
 
 
 def _choose_splitter(task: Task, n_folds: int, seed: int) -> tuple[Any, Any, str]:
-    """Choose what splits the rows, what it takes as y, and how to say so."""
+    """Choose the splitter of the rows, its y, and its description."""
     if task.groups is None:
         whole = ""
     else:
@@ -303,7 +303,7 @@ def _choose_splitter(task: Task, n_folds: int, seed: int) -> tuple[Any, Any, str
 
 
 def _strata(task: Task, n_folds: int) -> tuple[np.ndarray | None, str]:
-    """Return the strata of rows, of which each fold should have its share, and name them."""
+    """Return the strata of rows, and their name; each fold should have its share of them."""
     parts, by = [], []
     if task.has_own_rows:
         parts.append(task.scale)
@@ -429,7 +429,7 @@ def _pick(
 
 
 def _align(probability: np.ndarray, codes: list[int], n_classes: int) -> np.ndarray:
-    """Give a column to each class, also to those that a fold did not have."""
+    """Add a column for each class that a fold did not have."""
     aligned = np.zeros((len(probability), n_classes))
     aligned[:, codes] = np.asarray(probability, dtype=np.float64)
     return aligned / aligned.sum(axis=1, keepdims=True)
@@ -463,7 +463,7 @@ def metrics(
 def _note(
     scores: list[Score], target: Target, model: str, fold: int, values: dict[str, float]
 ) -> None:
-    """Note the scores of one model on one fold."""
+    """Record the scores of one model on one fold."""
     scores += [Score(target.name, model, metric, fold, value) for metric, value in values.items()]
 
 
@@ -474,7 +474,7 @@ def _note(
 def baselines(
     table: pd.DataFrame, target: Target, seed: int, n_outputs: int = 1
 ) -> dict[str, BaseEstimator]:
-    """Return the baselines of a target: models that anybody would try first.
+    """Return the baselines of a target: simple models to try first.
 
     Parameters
     ----------
@@ -539,7 +539,7 @@ def baselines_with_property(
 def _line_and_forest(
     table: pd.DataFrame, target: Target, seed: int, n_outputs: int
 ) -> tuple[BaseEstimator, BaseEstimator]:
-    """Give a linear model and a forest of a target; of very many columns, of their components."""
+    """Return a linear model and a forest; for very many columns, of their components."""
     settings = forest_settings(table, seed)
     if target.classes is not None:
         line: Any = LogisticRegression(max_iter=1000)

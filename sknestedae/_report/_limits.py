@@ -76,7 +76,7 @@ def with_unit_behind(value: float, unit: str) -> str:
 
 
 def say_verdicts(target: Target, comparisons: list[Comparison]) -> str:
-    """Write which baselines are better than the model; those come first."""
+    """Write the verdicts on baselines; those that are better than the model come first."""
     metric = comparisons[0].metric
     if comparisons[0].n_folds == 1:
         said = [f"{say_model(c.baseline)} ({say_comparison(c, target.unit)})" for c in comparisons]
@@ -93,7 +93,7 @@ def say_verdicts(target: Target, comparisons: list[Comparison]) -> str:
 
 
 def say_best(target: Target, comparisons: list[Comparison]) -> str:
-    """Write what the model is worth beside the best baseline."""
+    """Compare the model with the best baseline, in a sentence."""
     best = best_baseline(comparisons)
     if best is None:
         return NOTHING
@@ -108,7 +108,7 @@ def say_best(target: Target, comparisons: list[Comparison]) -> str:
 
 
 def say_same_information(comparisons: list[Comparison]) -> str:
-    """Write whether a baseline that has what the chain has is better; nothing without such."""
+    """Write whether a baseline with the chain's information is better; nothing without one."""
     own = [c for c in comparisons if c.baseline.startswith(AS_COLUMN)]
     if not own or own[0].n_folds == 1:
         return ""
@@ -127,7 +127,7 @@ def _beside(verdict: int) -> str:
 
 
 def count_verdicts(comparisons: list[Comparison]) -> str:
-    """Write for how many targets the model is better, not told apart, and worse."""
+    """Write for how many targets the model is better, equal within error, and worse."""
     told = [c.verdict for c in comparisons if c.n_folds > 1]
     parts = [
         f"{VERDICTS[verdict]} for {told.count(verdict)}"

@@ -44,7 +44,7 @@ def _data_uri(picture: Picture) -> str:
 
 
 def _plain(text: str) -> str:
-    """Write a text on one line, so that nothing of it is taken for a mark."""
+    """Write a text on one line, with Markdown's marks escaped."""
     return _MARKS.sub(r"\\\1", " ".join(text.split()))
 
 

@@ -168,7 +168,7 @@ def describe_model(task: Task) -> str:
 
 
 def _places(metric: str) -> int | None:
-    """Return the number of places of a score; that of an error follows from its size."""
+    """Return the number of decimal places of a score; that of an error depends on its size."""
     return None if metric == "MAE" else 3
 
 
@@ -284,7 +284,7 @@ def _class_targets(target: Target) -> Table:
 
 
 def _say_all_replicates(task: Task, replicates: dict[str | None, Replicates]) -> list[str]:
-    """Say for each target which rows occur more than once; of many targets, together."""
+    """List the rows that occur more than once, for each target or, of many, together."""
     said = {name: _say_replicates(found) for name, found in replicates.items()}
     if not task.has_many_targets:
         return [text if name is None else f"{name}: {text}" for name, text in said.items()]
@@ -300,7 +300,7 @@ def _say_all_replicates(task: Task, replicates: dict[str | None, Replicates]) ->
 
 
 def _say_columns(task: Task) -> list[str]:
-    """Say which columns tell nothing, or nothing that another one does not tell."""
+    """List columns without information, or with that of another column."""
     lines = []
     indices = [short(column.name, 40) for column in task.columns if counts_rows(task, column)]
     if indices:
@@ -434,7 +434,7 @@ def _parameters(estimator: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _predictors(task: Task, evaluation: Evaluation) -> list[Part]:
-    """Say what predicts at each stage, where some stage may have a Gaussian process."""
+    """Name the predictor of each stage, where some stage may have a Gaussian process."""
     words = {"gaussian_process": "Gaussian process", "network": "network"}
     rows, is_told = [], False
     for k, found in find_predictors(task.model).items():
@@ -519,7 +519,7 @@ def scores(task: Task, evaluation: Evaluation, facts: Facts) -> Section:
 
 
 def _say_many_outputs(task: Task) -> str:
-    """Explain what is done where a target is an array, or targets are many."""
+    """Explain the treatment of a target that is an array, or of many targets."""
     text = ""
     if any(target.shape for target in task.targets):
         text += (
@@ -539,7 +539,7 @@ def _say_many_outputs(task: Task) -> str:
 
 
 def _say_as_column(task: Task) -> str:
-    """Explain the baselines that have what a chain passes on."""
+    """Explain the baselines that have the information which a chain passes on."""
     earlier = {e.name: None for target in task.targets for e in earlier_targets(task, target)}
     if not earlier:
         return ""
@@ -696,7 +696,7 @@ def predictions(
 
 
 def _by_what_was_passed(target: Target, held_out: HeldOut) -> list[Part]:
-    """Count held-out rows by what the stage before passed on, and give the error of each kind."""
+    """Count held-out rows with a measured or predicted value passed on; with their errors."""
     if held_out.passed is None or np.isnan(held_out.passed).all() or target.shape:
         return []
     error = np.abs(held_out.truth - held_out.predicted)
@@ -728,7 +728,7 @@ def _targets_to_draw(task: Task, evaluation: Evaluation) -> list[int]:
 
 
 def calibration(task: Task, evaluation: Evaluation, facts: Facts) -> Section | None:
-    """Say how far probabilities, spreads and prediction intervals can be taken at their word."""
+    """Describe the calibration of probabilities, spreads and prediction intervals."""
     parts: list[Part] = []
     chosen = _targets_to_draw(task, evaluation)
     if len(chosen) < len(task.targets):

@@ -76,7 +76,7 @@ class Column:
 
     @property
     def measured(self) -> np.ndarray:
-        """Return where it was measured, of shape (n_samples,); of an array, some element."""
+        """Return whether it was measured, of shape (n_samples,); of an array, any element."""
         return self.values.notna().to_numpy()
 
     @property
@@ -121,13 +121,13 @@ class Target:
 
     @property
     def known(self) -> np.ndarray:
-        """Return where it is known, of shape (n_samples,); of an array, some element."""
+        """Return whether it is known, of shape (n_samples,); of an array, any element."""
         unknown = np.isnan(self.values)
         return ~(unknown.all(axis=1) if self.shape else unknown)
 
     @property
     def row_values(self) -> np.ndarray:
-        """One number a row, of shape (n_samples,): of an array the mean of its elements."""
+        """One number for each row, of shape (n_samples,): of an array the mean of its elements."""
         return row_means(self.values) if self.shape else self.values
 
     @property
@@ -198,7 +198,7 @@ class Task:
 
     @property
     def has_many_targets(self) -> bool:
-        """Return whether targets are spoken of together."""
+        """Return whether targets are so many that they are described together."""
         return len(self.targets) > FEW_TARGETS
 
     @property
@@ -366,7 +366,7 @@ def flat_target(y: Any) -> pd.DataFrame:
 
 
 def flat_cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[int], dict[int, tuple[int, ...]]]:
-    """Give each number of the arrays in cells a column of its own.
+    """Expand the arrays in cells to one column for each number.
 
     Parameters
     ----------
@@ -473,7 +473,7 @@ def _read_columns(
 
 
 def _decoded_positions(core: Any, n_columns: int) -> dict[int, int]:
-    """Return the place among the decoded columns of each column of X that comes back."""
+    """Return the position among the decoded columns of each column of X that comes back."""
     own = {j for _, _, columns in stages_of(core) for j in columns if j < n_columns}
     return {j: k for k, j in enumerate(sorted(own))}
 

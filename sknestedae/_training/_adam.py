@@ -1,4 +1,4 @@
-"""Adam on arrays: a step of torch's, without the cost of its call."""
+"""Adam on NumPy arrays: the same step as torch's, without the cost of its call."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Gradients of dense networks in closed form, on NumPy arrays of the parameters' own memory.
 
 torch's modules are the definition. Where a network is made of dense layers and is small, nine
-tenths of its step are the bookkeeping of automatic differentiation; the same products, written
-out, need none. All functions here hold for one network, whose arrays are of shape (n_samples,
+tenths of its step are the overhead of automatic differentiation; the same products, written out,
+have none. All functions here hold for one network, whose arrays are of shape (n_samples,
 n_values), and for a stack, with a first dimension over networks.
 """
 
@@ -192,7 +192,7 @@ class _Chain:
         return values
 
     def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
-        """Set the gradients of the parameters, and give that of the inputs if it is needed."""
+        """Set the gradients of the parameters, and return that of the inputs if it is needed."""
         found: np.ndarray | None = gradient
         for layer, has_own in self._backwards:
             if not (has_own or has_parameters_before or isinstance(layer, _Linear)):
@@ -283,7 +283,7 @@ _CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict)
 
 
 def _check_layer(layer: nn.Module) -> None:
-    """Refuse a layer of another kind, or one that would do more than its kind does."""
+    """Refuse a layer of another kind, or one with hooks or a forward of its own."""
     kind = type(layer)  # a subclass may compute something else
     is_activation = kind in DERIVATIVES and layer.extra_repr() == kind().extra_repr()
     if not (
@@ -311,7 +311,7 @@ def _has_hooks(parameter: nn.Parameter) -> bool:
 
 
 class _Snapshot:
-    """What the layers of a network are, to tell whether they still are.
+    """The layers of a network at one time, to detect later changes.
 
     A callback may change them in the middle of an epoch.
 
@@ -384,7 +384,7 @@ class Rows:
 
 @dataclass
 class _Decoded:
-    """A block's way back: its layers, and the term that compares what comes of it."""
+    """The decoder of a block: its layers, and the term of the loss for its outputs."""
 
     chain: _Chain
     slope: BlockSlope
@@ -452,7 +452,7 @@ class ClosedForm:
         )
 
     def is_current(self) -> bool:
-        """Return whether the network is still the one that this was made of."""
+        """Return whether the network is unchanged since this was made."""
         return self._snapshot.is_current()
 
     def prediction(self) -> Tensor | None:
@@ -461,7 +461,7 @@ class ClosedForm:
 
     @staticmethod
     def check(module: AutoencoderModule, objective: Objective) -> None:
-        """Refuse what has no closed form, before the parameters are laid into one array.
+        """Refuse networks without a closed form, before their parameters become one array.
 
         Raises
         ------
@@ -519,7 +519,7 @@ class ClosedForm:
     # -- a step
 
     def step(self, rows: Rows, factors: Mapping[str, Any]) -> Sums:
-        """Set the gradients of all parameters, and give the sum of each term's errors.
+        """Set the gradients of all parameters, and return the sum of each term's errors.
 
         Parameters
         ----------

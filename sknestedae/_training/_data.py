@@ -1,4 +1,4 @@
-"""Batches of a data set in memory, as torch's DataLoader gives them."""
+"""Batches of a data set in memory, in the place of torch's DataLoader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARRAY_COUNT = 4
 
 
 def rows_at_once(layouts: Iterable[Layout]) -> int:
-    """Return how many rows pass through the network at once where nothing is learnt from them.
+    """Return the number of rows that pass through the network at once outside of training.
 
     Parameters
     ----------

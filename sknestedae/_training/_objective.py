@@ -254,8 +254,8 @@ def divergence_weight(beta: float, layouts: Mapping[str, Layout]) -> float:
 
     The loss has the mean of squared errors where the evidence lower bound has half of their sum,
     in units of the variance of the noise. With this factor the loss is, at ``beta=1``, the
-    negative bound times ``2 / n_columns``: of one block, with a noise as large as what the block
-    is scaled by; of several, with the noise that their shares stand for.
+    negative bound times ``2 / n_columns``: for one block, with a noise as large as the block's
+    scale; for several, with a noise that follows from their shares.
     """
     return 2 * beta / sum(layout.n_columns for layout in layouts.values())
 

@@ -1,4 +1,4 @@
-"""The named terms of the objective: sums of errors of a batch, and which entries they are of."""
+"""The named terms of the objective: sums of a batch's errors, and the entries that they count."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class ReconstructionTerm:
         return sum_errors(self.block, decoded, given, self.layout, self.loss, known)
 
     def compared(self, outputs: Outputs, batch: Batch) -> list[Compared]:
-        """Give what is compared with what."""
+        """Return the pairs of decoded and given values."""
         given, measured = batch.values[self.block_name], batch.measured.get(self.block_name)
         if self.source is not None:
             outputs = outputs.sources[self.source]
@@ -153,7 +153,7 @@ class PredictionTerm:
         )
 
     def compared(self, outputs: Outputs, batch: Batch) -> list[Compared]:
-        """Give what is compared with what; nothing without a target."""
+        """Return the pairs of outputs and given values; none without a target."""
         if batch.target is None:
             return []
         parts = of_sources(outputs, batch, self.sources)
@@ -179,7 +179,7 @@ class PredictionTerm:
 
 @dataclass
 class CumulativeTerm:
-    """Errors of the cumulative distributions of spectra, beside the errors of their channels.
+    """Errors of the cumulative distributions of spectra, added to the errors of their channels.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class CumulativeTerm:
         )
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which rows are known in all channels, None if all are; and the number of these."""
+        """Return which rows are known in all channels, None if all; and the number of channels."""
         known, n_columns = self.base.entries(batch)
         return None if known is None else (known > 0).all(dim=-1, keepdim=True), n_columns
 
@@ -336,7 +336,7 @@ def weighted_sum(errors: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def add_up(sums: Any) -> Tensor | None:
-    """Add sums; None of none."""
+    """Add sums; None if there is none."""
     parts = list(sums)
     return sum(parts[1:], parts[0]) if parts else None
 
@@ -360,7 +360,7 @@ def with_mean(
 
 
 def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    """Give what holds in both; None is all."""
+    """Combine two masks by a logical and; None is all."""
     if first is None or second is None:
         return second if first is None else first
     return first & second

@@ -1,8 +1,8 @@
-"""Vectorized training: which networks are trained in one stack, and which alone.
+"""Vectorized training: the choice of networks that are trained in one stack, or alone.
 
-A small network spends nearly all of its time on what a step costs whatever its size. Networks of
-one shape share these costs: their parameters are stacked along a first dimension, and one step of
-the stack is a step of each.
+A small network spends nearly all of its time on the costs of a step that do not depend on its
+size. Networks of one shape share these costs: their parameters are stacked along a first
+dimension, and one step of the stack is a step of each.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _N_COPIES = 6
 def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None = None) -> None:
     """Train nets, those of one shape in a stack; each ends as if it had been trained alone.
 
-    What cannot be stacked is trained alone, with a reason in the log "sknestedae". An error ends
-    up in its job.
+    Networks that cannot be stacked are trained alone, with a reason in the log "sknestedae". An
+    error ends up in its job.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _content_key(job: TrainingJob) -> str:
 
 
 def _copy_result(source: TrainingJob, job: TrainingJob) -> None:
-    """Give a net the parameters, moments and history of an equal one."""
+    """Copy the parameters, moments and history of an equal net."""
     job.error = source.error
     job.net.module_.load_state_dict(source.net.module_.state_dict())
     job.net.module_.eval()
@@ -195,7 +195,7 @@ def bytes_per_network(job: TrainingJob) -> int:
 
 
 def _n_activations(job: TrainingJob) -> int:
-    """Count what goes into and comes out of all layers with weights, for the rows of a batch."""
+    """Count the inputs and outputs of all layers with weights, for the rows of a batch."""
     count = 0
 
     def add(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:

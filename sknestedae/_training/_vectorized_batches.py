@@ -42,7 +42,7 @@ class StackedBatches:
 
 
 class BatchSampler:
-    """Which rows the batches of a network hold: those of its own fit, in its order.
+    """The rows in the batches of a network: those of its own fit, in its order.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ class AutogradSteps:
         }
 
     def prepare(self, batches: StackedBatches) -> Any:
-        """Give what ``take`` needs of the batches of some steps."""
+        """Prepare the batches of some steps for ``take``."""
         return batches
 
     def take(self, batches: StackedBatches, own: int) -> None:
@@ -123,7 +123,7 @@ class AutogradSteps:
         return found
 
     def are_finite(self) -> np.ndarray:
-        """Tell whose parameters are all finite."""
+        """Return which networks have finite parameters."""
         with torch.no_grad():
             # (n_parameters, n_networks); one sum tells, as NaN and infinity remain in it
             squares = [p.reshape(len(p), -1).square().sum(dim=1) for p in self._parameters]
@@ -228,7 +228,7 @@ class ClosedFormSteps:
         }
 
     def prepare(self, batches: StackedBatches) -> Any:
-        """Give what ``take`` needs of the batches of some steps."""
+        """Prepare the batches of some steps for ``take``."""
         rows = self._closed_form.rows(batches.rows)
         share = batches.share.numpy()[..., None, None]
         return _Prepared(
@@ -262,7 +262,7 @@ class ClosedFormSteps:
         return found
 
     def are_finite(self) -> np.ndarray:
-        """Tell whose parameters are all finite."""
+        """Return which networks have finite parameters."""
         values = self._flat.arrays[0]
         with np.errstate(all="ignore"):
             return np.isfinite(np.einsum("kp,kp->k", values, values))

@@ -128,7 +128,7 @@ class VectorizedTraining:
                 for name, term in terms.items():
                     if term.shape != (len(self.jobs),) or not _agree(term[k], own[name]):
                         raise ValueError(
-                            "the stack of their modules does not give what each gives"
+                            "the stack of their modules does not give the outputs of each"
                         )
         first = self.jobs[0].net.module_
         if draws_from_torch(first, torch.device("cpu")):
@@ -190,7 +190,7 @@ class VectorizedTraining:
     # -- epochs
 
     def _end_epoch(self, ending: np.ndarray, epoch: np.ndarray) -> bool:
-        """Record and judge an epoch of some networks; tell whether some of them have ended.
+        """Record and judge an epoch of some networks; return whether some of them have ended.
 
         Parameters
         ----------
@@ -277,7 +277,7 @@ class VectorizedTraining:
     # -- networks that have ended
 
     def _leave(self, ended: np.ndarray) -> None:
-        """Give some networks back to their nets, and go on with the others."""
+        """Put some networks back into their nets, and go on with the others."""
         for k in ended:
             self._give_back(k)
         left = np.setdiff1d(np.arange(len(self.jobs)), ended)
