@@ -9,6 +9,7 @@ __all__ = [
     "DeviceWarning",
     "DivergenceError",
     "DivergenceWarning",
+    "EqualScoresWarning",
     "FewRowsWarning",
     "MaterialKeyWarning",
     "NoTargetError",
@@ -30,6 +31,10 @@ class DivergenceError(ValueError):
 
 class DivergenceWarning(UserWarning):
     """The loss became NaN or infinite; training stopped and the best epoch was kept."""
+
+
+class EqualScoresWarning(UserWarning):
+    """All candidates of a search have the same scores: a Gaussian process predicts for each."""
 
 
 class CollapsedLatentsWarning(UserWarning):

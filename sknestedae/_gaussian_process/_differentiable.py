@@ -49,14 +49,8 @@ def _bumps(centred: Tensor, centres: Tensor) -> Tensor:
     return values / (math.pi**0.25 * max(centred.shape[1], 1) ** 0.5)
 
 
-def _inverse_lengths(process: GaussianProcess) -> Tensor:
-    """Give what columns are multiplied by to be in units of their length scales."""
-    ones = np.ones_like(process.centre)
-    return torch.from_numpy(process.parameters.scale_columns(ones))
-
-
-class ProcessMean(nn.Module):
-    """The mean of a fitted Gaussian process, in double precision.
+class _Process(nn.Module):
+    """The parts of a fitted Gaussian process that its mean and its deviation share.
 
     Parameters
     ----------
@@ -65,30 +59,47 @@ class ProcessMean(nn.Module):
 
     inputs: Tensor
     inverse_lengths: Tensor
-    coefficients: Tensor
     centre: Tensor
     linear: Tensor
-    of_bumps: Tensor
     centres: Tensor
 
     def __init__(self, process: GaussianProcess) -> None:
         super().__init__()
         parameters = process.parameters
         linear = torch.as_tensor(parameters.linear, dtype=torch.float64)
+        inverse_lengths = parameters.scale_columns(np.ones_like(process.centre))
         self.register_buffer("inputs", torch.tensor(process.inputs))
-        self.register_buffer("coefficients", torch.tensor(process.coefficients))
+        self.register_buffer("inverse_lengths", torch.from_numpy(inverse_lengths))
         self.register_buffer("centre", torch.tensor(process.centre))
         # the linear terms of all blocks are one, with a variance for each column
         self.register_buffer("linear", linear.repeat_interleave(torch.tensor(process.widths)))
-        # what the bumps of a row are multiplied by, as the linear terms are one vector
-        self.register_buffer(
-            "of_bumps",
-            torch.from_numpy(parameters.additive * (process.coefficients @ bumps(process.inputs))),
-        )
         self.register_buffer("centres", torch.tensor(CENTRES))
-        self.register_buffer("inverse_lengths", _inverse_lengths(process))
-        self.smooth = parameters.smooth
+        self.smooth, self.additive = parameters.smooth, parameters.additive
         self.offset, self.scale = process.offset, process.scale
+
+    def _smooth_covariance(self, centred: Tensor) -> Tensor:
+        """Compute the Matérn term with each training row, of shape (n_samples, n_rows)."""
+        lengths = self.inverse_lengths
+        return self.smooth * _matern(centred * lengths, self.inputs * lengths)
+
+
+class ProcessMean(_Process):
+    """The mean of a fitted Gaussian process, in double precision.
+
+    Parameters
+    ----------
+    process : GaussianProcess
+    """
+
+    coefficients: Tensor
+    of_bumps: Tensor
+
+    def __init__(self, process: GaussianProcess) -> None:
+        super().__init__(process)
+        self.register_buffer("coefficients", torch.tensor(process.coefficients))
+        # the bumps of a row are multiplied by one vector, as the linear terms are
+        of_bumps = self.additive * (process.coefficients @ bumps(process.inputs))
+        self.register_buffer("of_bumps", torch.from_numpy(of_bumps))
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute the mean.
@@ -103,20 +114,13 @@ class ProcessMean(nn.Module):
             In float64.
         """
         centred = X - self.centre  # in float64, whatever X is
-        smooth = self.smooth * _matern(
-            centred * self.inverse_lengths, self.inputs * self.inverse_lengths
-        )
         # (x * variances) . sum of coefficients times rows: one vector for the linear terms
         slope = self.linear * (self.coefficients @ self.inputs)
-        value = smooth @ self.coefficients + centred @ slope + self._additive(centred)
-        return self.offset + self.scale * value
-
-    def _additive(self, centred: Tensor) -> Tensor:
-        """Compute the smooth functions of single columns, as ``bumps`` has them."""
-        return _bumps(centred, self.centres) @ self.of_bumps
+        value = self._smooth_covariance(centred) @ self.coefficients + centred @ slope
+        return self.offset + self.scale * (value + _bumps(centred, self.centres) @ self.of_bumps)
 
 
-class ProcessStd(nn.Module):
+class ProcessStd(_Process):
     """The standard deviation of the function of a fitted Gaussian process, in double precision.
 
     That of the function, without the noise of a measurement.
@@ -126,27 +130,13 @@ class ProcessStd(nn.Module):
     process : GaussianProcess
     """
 
-    inputs: Tensor
-    inverse_lengths: Tensor
     root: Tensor
-    centre: Tensor
-    linear: Tensor
     of_bumps: Tensor
-    centres: Tensor
 
     def __init__(self, process: GaussianProcess) -> None:
-        super().__init__()
-        parameters = process.parameters
-        linear = torch.as_tensor(parameters.linear, dtype=torch.float64)
-        self.register_buffer("inputs", torch.tensor(process.inputs))
+        super().__init__(process)
         self.register_buffer("root", torch.tensor(process.root_of_precision))
-        self.register_buffer("centre", torch.tensor(process.centre))
-        self.register_buffer("linear", linear.repeat_interleave(torch.tensor(process.widths)))
         self.register_buffer("of_bumps", torch.from_numpy(bumps(process.inputs)))
-        self.register_buffer("centres", torch.tensor(CENTRES))
-        self.register_buffer("inverse_lengths", _inverse_lengths(process))
-        self.smooth = parameters.smooth
-        self.additive, self.scale = parameters.additive, process.scale
 
     def forward(self, X: Tensor) -> Tensor:
         """Compute the standard deviation.
@@ -162,10 +152,7 @@ class ProcessStd(nn.Module):
         """
         centred = X - self.centre
         of_X = _bumps(centred, self.centres)
-        covariance = self.smooth * _matern(
-            centred * self.inverse_lengths, self.inputs * self.inverse_lengths
-        )
-        covariance = covariance + (centred * self.linear) @ self.inputs.T
+        covariance = self._smooth_covariance(centred) + (centred * self.linear) @ self.inputs.T
         covariance = covariance + self.additive * (of_X @ self.of_bumps.T)
         prior = self.smooth + (centred**2) @ self.linear + self.additive * (of_X**2).sum(dim=1)
         explained = ((covariance @ self.root.T) ** 2).sum(dim=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Hashable
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..plotting import (
     ReconstructionDisplay,
 )
 from ..plotting._arrays import ArrayColumns
-from ..plotting._base import PALETTE, colorbar_beside, core_of, count, shorten, with_unit
+from ..plotting._base import PALETTE, colorbar_beside, core_of, count, shorten, tidy, with_unit
 from ._content import Picture
 from ._facts import Intervals, Reliability
 from ._folds import Evaluation, HeldOut
@@ -42,6 +42,8 @@ _CSS_DPI = 96
 MAX_POINTS = 4000
 # Panels of a figure; more columns stand in the table alone.
 MAX_PANELS = 12
+
+_tidy = partial(tidy, has_grid=False)  # a report is read beside its tables
 
 
 def _plain_style(draw: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -91,12 +93,6 @@ def _save(figure: Figure, name: str, alt: str, caption: str) -> Picture:
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     width, height = (round(float(x) * _CSS_DPI) for x in figure.get_size_inches())
     return Picture(name, buffer.getvalue(), (width, height), alt, caption)
-
-
-def _tidy(ax: Axes) -> Axes:
-    """Take away the frame above and at the right."""
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax
 
 
 # ---------------------------------------------------------------------------------------------

@@ -158,7 +158,18 @@ class TableList:
         has_names = any(isinstance(read_table(table), pd.DataFrame) for table in X_list)
         same_rows = "auto" if has_names else self.same_rows
         # a scale without a column of its own was told by its target in fit
-        return stack(X_list, y_list, names[: len(X_list)], same_rows, needs_new=False)
+        stacked = stack(X_list, y_list, names[: len(X_list)], same_rows, needs_new=False)
+        return stacked._replace(X=self._with_fitted_labels(stacked.X))
+
+    def _with_fitted_labels(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Take the scales off the labels, where ``fit`` was given one table without them."""
+        if not self.labels.is_frame or self.labels.scales is not None:
+            return X
+        features = X.columns.droplevel(0)
+        if not features.is_unique or not set(features) <= set(self.labels.labels):
+            return X  # such as tables without names, which have positions there
+        order = [label for label in self.labels.labels if label in features]
+        return X.set_axis(features, axis=1)[order]
 
     def decoded_table(self, decoded: Any) -> Any:
         """Return decoded columns in the form of the last scale's table in the list."""

@@ -8,6 +8,8 @@ trained in one stack. The results are those of scikit-learn's functions.
 
 from __future__ import annotations
 
+import re
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -23,10 +25,11 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_vali
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
-from .._compat import DocumentationLink, Interval, fit_context
+from .._compat import DocumentationLink, Interval, fit_context, stack_level_of_caller
 from .._persistence import public
 from .._tables._scales import refuse_scale_list
 from .._training._concurrent import run_concurrently
+from ..exceptions import EqualScoresWarning
 
 
 @contextmanager
@@ -284,11 +287,18 @@ class _BatchedSearch(DocumentationLink):
         -------
         self : object
             The fitted search.
+
+        Warns
+        -----
+        EqualScoresWarning
+            If all candidates have the same scores, and a Gaussian process may be the reason.
         """
         refuse_scale_list(X)
         with batched_training(self.n_jobs, working_memory=self.working_memory):
             fit = super().fit  # type: ignore[misc]
-            return fit(_share_rows(X), _share_rows(y), **params)
+            fit(_share_rows(X), _share_rows(y), **params)
+        _warn_of_equal_scores(self)
+        return self
 
     @available_if(lambda search: hasattr(search.estimator, "transform"))
     def fit_transform(self, X, y=None, **params):
@@ -313,6 +323,34 @@ class _BatchedSearch(DocumentationLink):
         tags.target_tags = own.target_tags
         tags.input_tags = own.input_tags
         return tags
+
+
+def _warn_of_equal_scores(search: Any) -> None:
+    """Warn where no candidate scored differently, as where a Gaussian process predicts.
+
+    It does not depend on the network, so that a search over the network's hyperparameters is a
+    draw, which the first candidate wins.
+    """
+    results = search.cv_results_
+    settings = search.estimator.get_params()
+    processes = [
+        f"{key}={value!r}"
+        for key, value in settings.items()
+        if key.split("__")[-1] == "predictor" and value in ("auto", "gaussian_process")
+    ]
+    if len(results["params"]) < 2 or not processes:
+        return
+    scores = np.array([results[key] for key in results if re.match(r"split\d+_test_", key)])
+    if not np.allclose(scores, scores[:, :1], rtol=1e-9, atol=1e-12):  # NaN is not close, either
+        return
+    warnings.warn(
+        f"The {scores.shape[1]} candidates have the same scores, so that the first one is the "
+        f"best. With {processes[-1]} a Gaussian process predicts where few rows are labelled, and "
+        "it does not depend on the network's hyperparameters. To search over these, set the "
+        "'predictor' parameter to 'network'.",
+        EqualScoresWarning,
+        stacklevel=stack_level_of_caller(),
+    )
 
 
 @public("sknestedae.model_selection")
@@ -382,7 +420,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     >>> from sknestedae import SupervisedAutoencoder
     >>> from sknestedae.model_selection import BatchedGridSearchCV
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> sae = SupervisedAutoencoder(3, max_iter=20, random_state=0)
+    >>> sae = SupervisedAutoencoder(3, predictor="network", max_iter=20, random_state=0)
     >>> search = BatchedGridSearchCV(sae, {"alpha": [0.01, 0.1], "prediction_weight": [0.5, 1]})
     >>> search.fit(X, y).cv_results_["mean_test_score"].shape
     (4,)
@@ -484,7 +522,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     >>> from sknestedae import SupervisedAutoencoder
     >>> from sknestedae.model_selection import BatchedRandomizedSearchCV
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> sae = SupervisedAutoencoder(3, max_iter=20, random_state=0)
+    >>> sae = SupervisedAutoencoder(3, predictor="network", max_iter=20, random_state=0)
     >>> search = BatchedRandomizedSearchCV(
     ...     sae, {"alpha": loguniform(1e-4, 1)}, n_iter=4, random_state=0
     ... )

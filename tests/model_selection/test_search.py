@@ -40,6 +40,7 @@ from sknestedae import (
     stack_scales,
     stage_scorer,
 )
+from sknestedae.exceptions import EqualScoresWarning
 from sknestedae.model_selection import (
     BatchedGridSearchCV,
     BatchedRandomizedSearchCV,
@@ -184,8 +185,8 @@ def test_classifier_of_mixed_columns():
 def chain(**settings):
     return NestedAutoencoder(
         [
-            ("scale0", SupervisedAutoencoder(**SMALL), ["u0", "v0"]),
-            ("scale1", SupervisedAutoencoder(**SMALL), slice("u1", "v1")),
+            ("scale0", sae(**SMALL, random_state=None), ["u0", "v0"]),
+            ("scale1", sae(**SMALL, random_state=None), slice("u1", "v1")),
         ],
         random_state=0,
         **settings,
@@ -195,10 +196,10 @@ def chain(**settings):
 def test_a_stage_that_candidates_share_is_trained_once(stacks):
     X_list, y_list = two_scales()
     X, y = stack_scales(X_list, y_list)
-    nae = NestedAutoencoder(estimator=SupervisedAutoencoder(**SMALL), random_state=0)
+    nae = NestedAutoencoder(estimator=sae(**SMALL, random_state=None), random_state=0)
     found = nae.fit(X, y).stages_
     explicit = NestedAutoencoder(
-        [(name, SupervisedAutoencoder(**SMALL), columns) for name, _, columns in found],
+        [(name, sae(**SMALL, random_state=None), columns) for name, _, columns in found],
         random_state=0,
     )
     stacks.clear()
@@ -384,7 +385,7 @@ def test_little_memory_makes_parts(stacks):
 
 def test_a_list_of_tables_is_refused_whatever_the_number_of_folds():
     X_list, y_list = two_scales()
-    nae = NestedAutoencoder(estimator=SupervisedAutoencoder(**SMALL))
+    nae = NestedAutoencoder(estimator=sae(**SMALL, random_state=None))
     with pytest.raises(ValueError, match="stack_scales"):
         BatchedGridSearchCV(nae, {"n_components": [2]}).fit(X_list, y_list)
     with pytest.raises(ValueError, match="stack_scales"):
@@ -414,6 +415,25 @@ def test_messages_are_those_of_scikit_learn(capsys):
         return sorted(line.split(" total time")[0] for line in printed)
 
     assert lines(BatchedGridSearchCV) == lines(GridSearchCV)
+
+
+@pytest.mark.parametrize("predictor", ["auto", "gaussian_process"])
+def test_a_search_without_a_difference_is_told(predictor):
+    X, y = data()
+    pipe = make_pipeline(StandardScaler(), sae(**SMALL, predictor=predictor))
+    name = "supervisedautoencoder"
+    grid = {f"{name}__alpha": [0.001, 0.1]}
+    told = (
+        r"The 2 candidates have the same scores.*"
+        f"With {name}__predictor='{predictor}' a Gaussian process"
+    )
+    with pytest.warns(EqualScoresWarning, match=told) as warned:
+        BatchedGridSearchCV(pipe, grid, cv=FOLDS).fit(X, y)
+    assert warned[0].filename == __file__
+    for other in ({f"{name}__predictor": [predictor, "network"]}, {f"{name}__alpha": [0.1]}):
+        BatchedGridSearchCV(pipe, other, cv=FOLDS).fit(X, y)  # warnings are errors
+    pipe.set_params(**{f"{name}__predictor": "network"})
+    BatchedGridSearchCV(pipe, grid, cv=FOLDS).fit(X, y)
 
 
 def test_progress_is_one_bar(capsys):
