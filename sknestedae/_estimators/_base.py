@@ -222,7 +222,7 @@ class BaseSupervisedAutoencoder(
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted, in their order. NaN where not measured.
         return_std : bool, default=False
-            Whether to give the standard deviations of variational latents as well.
+            Whether to return the standard deviations of variational latents as well.
 
         Returns
         -------

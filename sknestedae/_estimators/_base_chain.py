@@ -118,7 +118,7 @@ class BaseChain(  # type: ignore[call-arg]
         Parameters
         ----------
         deep : bool, default=True
-            Whether to give also the stages by name and their parameters, such as
+            Whether to return also the stages by name and their parameters, such as
             ``crystal__n_components``.
 
         Returns

@@ -44,7 +44,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     An encoder maps a table to a few latents; a decoder maps them back to the table; a predictor
     maps them to the probabilities of classes. The three are trained together, so that the latents
-    keep the information of the table, and above all that about the classes [1]_ [2]_. The
+    keep the information of the table, and its information about the classes [1]_ [2]_. The
     prediction error is the cross-entropy.
 
     Read more in the :ref:`User Guide <supervised_autoencoder>`.
@@ -62,10 +62,10 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Widths of the predictor's hidden layers, from the latents to the target. With ``()`` a
         predicted number is linear in the latents.
     activation : str, default="silu"
-        Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
-        "selu", "gelu", "silu" or "softplus".
+        Activation of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu",
+        "elu", "selu", "gelu", "silu" or "softplus".
     latent_activation : str, default="identity"
-        Of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
+        Activation of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
     reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a reconstructed number, in standard deviations of its column. "huber" is
         quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
@@ -101,11 +101,11 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
-        Which columns are categorical. "from_dtype": a DataFrame's columns of categories, strings
-        or booleans; none of an array. None: none. Else names, indices or a mask of columns.
+        Categorical columns. "from_dtype": a DataFrame's columns of categories, strings or
+        booleans; none of an array. None: none. Else names, indices or a mask of columns.
     standardize : bool, default=True
         Whether numeric columns, and a numeric target, are centred and scaled to unit variance
-        inside, by the rows that are learnt from.
+        inside, with the statistics of the training rows.
     blocks : "auto", Block, list of (str, Block, columns) or None, default="auto"
         Kinds of data. A :class:`~sknestedae.blocks.Block`: the whole of X is one kind, and X may
         have more than two dimensions, such as (n_samples, height, width) of images. A list:
@@ -122,7 +122,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Probability that a whole block of a row is hidden from the encoder in a training step, so
         that it learns to do without; one block at least is left.
     initialization : str, default="xavier_uniform"
-        How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
+        Distribution of the initial weights of dense layers: "xavier_uniform", "xavier_normal",
         "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. Layers of a block other
         than :class:`~sknestedae.blocks.DenseBlock` keep the weights that the block gave them.
     batch_size : int or "auto", default="auto"
@@ -144,9 +144,9 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
-        Number of epochs without gain after which early stopping stops.
+        Number of epochs without improvement after which early stopping stops.
     tol : float, default=1e-4
-        A smaller fall of the loss is no gain.
+        Smallest decrease of the loss that counts as an improvement.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
@@ -332,8 +332,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch on the rows given, at a constant learning rate.
 
-        The first call learns columns, categories and scales, and later ones keep them; so its
-        rows should be typical of what is to come.
+        The first call learns columns, categories and scales, and later ones keep them; so its rows
+        should be typical of later rows.
 
         Parameters
         ----------
@@ -419,7 +419,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         X : array-like or DataFrame of shape (n_samples, n_features)
             As in ``predict``.
         return_std : bool, default=False
-            Whether to give the spread of an ensemble's members as well.
+            Whether to return the spread of an ensemble's members as well.
 
         Returns
         -------

@@ -53,9 +53,9 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     predictor_hidden_layer_sizes : int or sequence of int, default=()
         Those of the predictor.
     activation : str, default="silu"
-        Of the hidden layers, as in :class:`SupervisedAutoencoder`.
+        Activation of the hidden layers, as in :class:`SupervisedAutoencoder`.
     latent_activation : str, default="identity"
-        Of the latents; "identity" with ``beta``.
+        Activation of the latents; "identity" with ``beta``.
     reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a decoded number; a category's is the cross-entropy.
     prediction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
@@ -70,7 +70,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     dropout : float, default=0.0
         Probability that a hidden unit is left out in a training step.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
-        Which columns are categorical.
+        Categorical columns.
     standardize : bool, default=True
         Whether numbers are centred and scaled inside.
     block_weights : dict of str to float or None, default=None
@@ -80,11 +80,11 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     target_bounds : (float or None, float or None) or None, default=None
         Least and largest value that the target can have, in its own unit.
     initialization : str, default="xavier_uniform"
-        How the weights of dense layers are drawn.
+        Distribution of the initial weights of dense layers.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
-        How the learning rate changes.
+        Schedule of the learning rate.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch.
     max_iter : int, default=300
@@ -92,13 +92,13 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold rows out, and to stop when their loss has not fallen for long.
+        Whether to hold rows out, and to stop when their loss no longer falls.
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
-        Number of epochs without gain after which early stopping stops.
+        Number of epochs without improvement after which early stopping stops.
     tol : float, default=1e-4
-        A smaller fall of the loss is no gain.
+        Smallest decrease of the loss that counts as an improvement.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
@@ -279,7 +279,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
             The columns that were fitted, in their order. NaN where not measured. With ``block``,
             the kind's own columns or arrays.
         return_std : bool, default=False
-            Whether to give the standard deviation of an ensemble's members as well.
+            Whether to return the standard deviation of an ensemble's members as well.
         block : str or None, default=None
             The name of a kind: X has this one alone.
 
@@ -345,9 +345,9 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     predictor_hidden_layer_sizes : int or sequence of int, default=()
         Those of the predictor.
     activation : str, default="silu"
-        Of the hidden layers, as in :class:`SupervisedAutoencoderClassifier`.
+        Activation of the hidden layers, as in :class:`SupervisedAutoencoderClassifier`.
     latent_activation : str, default="identity"
-        Of the latents; "identity" with ``beta``.
+        Activation of the latents; "identity" with ``beta``.
     reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a decoded number; a category's is the cross-entropy.
     l1 : float, default=0.0
@@ -360,17 +360,17 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     dropout : float, default=0.0
         Probability that a hidden unit is left out in a training step.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
-        Which columns are categorical.
+        Categorical columns.
     standardize : bool, default=True
         Whether numbers are centred and scaled inside.
     block_weights : dict of str to float or None, default=None
         Shares of the kinds in the errors of what is decoded, by name. None: all count alike.
     initialization : str, default="xavier_uniform"
-        How the weights of dense layers are drawn.
+        Distribution of the initial weights of dense layers.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
-        How the learning rate changes.
+        Schedule of the learning rate.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch.
     max_iter : int, default=300
@@ -378,13 +378,13 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold rows out, and to stop when their loss has not fallen for long.
+        Whether to hold rows out, and to stop when their loss no longer falls.
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
-        Number of epochs without gain after which early stopping stops.
+        Number of epochs without improvement after which early stopping stops.
     tol : float, default=1e-4
-        A smaller fall of the loss is no gain.
+        Smallest decrease of the loss that counts as an improvement.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
@@ -576,7 +576,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
             The columns that were fitted, in their order. NaN where not measured. With ``block``,
             the kind's own columns or arrays.
         return_std : bool, default=False
-            Whether to give the spread of an ensemble's members as well.
+            Whether to return the spread of an ensemble's members as well.
         block : str or None, default=None
             The name of a kind: X has this one alone.
 

@@ -83,7 +83,7 @@ class DualMixin(BaseSupervisedAutoencoder):
             The columns that were fitted, in their order. NaN where not measured. With ``block``,
             the kind's own columns or arrays will do.
         return_std : bool, default=False
-            Whether to give the standard deviations of variational latents as well.
+            Whether to return the standard deviations of variational latents as well.
         block : str or None, default=None
             None: the mean of the latents over the kinds that a row has. The name of a kind: its
             latents alone.
@@ -237,7 +237,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         n_neighbors : int, default=5
             Number of rows to find.
         return_scores : bool, default=False
-            Whether to give the scores as well.
+            Whether to return the scores as well.
 
         Returns
         -------

@@ -332,7 +332,7 @@ default=None
             As in ``transform``. Of a list, each table gives the target of its own stage, or None
             where that has none.
         return_std : bool, default=False
-            Whether to give a standard deviation as well.
+            Whether to return a standard deviation as well.
 
         Returns
         -------
@@ -386,7 +386,7 @@ default=None
             As in ``predict``. Of a list, each table gives the probabilities of its own stage, or
             None where that has no classes.
         return_std : bool, default=False
-            Whether to give the spread of an ensemble's members as well.
+            Whether to return the spread of an ensemble's members as well.
 
         Returns
         -------

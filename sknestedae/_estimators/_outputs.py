@@ -54,7 +54,7 @@ def predict_chains(
     only_last : bool
         Whether a table of a list is asked for, which has the target of its own stage.
     return_std : bool
-        Whether to give the spread of the members as well.
+        Whether to return the spread of the members as well.
 
     Returns
     -------

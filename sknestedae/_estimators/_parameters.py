@@ -167,7 +167,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to give those of the blocks, too.
+            Whether to return those of the blocks, too.
 
         Returns
         -------

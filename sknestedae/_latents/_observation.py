@@ -131,7 +131,7 @@ class ObservationModel:
 
     @property
     def has_few_factors(self) -> bool:
-        """Whether fewer factors than numbers stand for the covariance: of arrays, or wide rows."""
+        """Whether the covariance has fewer factors than numbers, as for arrays and wide rows."""
         n_numeric, n_factors = self.statistics.factors.shape
         return n_factors < n_numeric
 

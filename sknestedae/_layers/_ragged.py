@@ -30,7 +30,7 @@ class Gathered(NamedTuple):
 
     @property
     def starts(self) -> Tensor:
-        """Where the entries of each row begin, of shape (n_rows,)."""
+        """The positions at which the entries of each row begin, of shape (n_rows,)."""
         return self.lengths.cumsum(0) - self.lengths
 
 

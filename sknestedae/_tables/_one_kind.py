@@ -160,7 +160,7 @@ def kind_of_table(
     encoder : TableEncoder
         Fitted.
     as_array : bool
-        Whether to give an array rather than a DataFrame: of a spectrum or an image, with its
+        Whether to return an array rather than a DataFrame: of a spectrum or an image, with its
         shape.
     """
     codec = encoder.codecs[name]

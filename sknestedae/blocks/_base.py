@@ -132,7 +132,7 @@ class Block(DocumentationLink, BaseEstimator, ABC):
         ----------
         layout : Layout
             The order of the values.
-            n_inputs : int
+        n_inputs : int
             Width of the common decoder's outputs.
 
         Returns

@@ -85,7 +85,7 @@ def integrated_gradients(
         Name of a block of arrays, as of ``by="block"``, whose parts are given in its shape, to be
         drawn as a line or an image.
     return_baseline : bool, default=False
-        Whether to give the outputs of the baselines as well.
+        Whether to return the outputs of the baselines as well.
 
     Returns
     -------
@@ -431,7 +431,7 @@ def _attribute(
 
 
 def _sum_categories(values: np.ndarray, layout: Layout) -> np.ndarray:
-    """Give the part of each entry: of a number its value's, of a category the sum of its group."""
+    """Return the part of each entry: of a number its own, of a category the sum of its group."""
     groups = [values[:, group].sum(axis=1, keepdims=True) for group in layout.groups()]
     return np.hstack([values[:, : layout.n_numeric], *groups])
 
