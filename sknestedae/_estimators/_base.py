@@ -322,8 +322,8 @@ class BaseSupervisedAutoencoder(
         tolerance : float or None, default=None
             Largest mismatch of a completion: the root mean square, over the measured columns of
             a row, of the error with which its latents give back what was measured, in standard
-            deviations of the column (of a category: one minus its probability). A completion
-            above it gives a warning, and is no candidate. None: any.
+            deviations of the column (of a category: one minus its probability). A completion above
+            it gives a warning, and is no candidate. None: any.
 
         Returns
         -------
@@ -335,8 +335,8 @@ class BaseSupervisedAutoencoder(
 
             - X : DataFrame or ndarray of shape (n_completions, n_features). The rows of X, each
               in up to ``n_candidates`` completions that differ by a category, or by 0.1 standard
-              deviations in a missing value; the more probable first. A row without missing
-              values once, as it is.
+              deviations in a missing value; the more probable first. A row without missing values
+              once, as it is.
             - row : ndarray of shape (n_completions,). Which row of X it completes, from 0.
             - mismatch : ndarray of shape (n_completions,).
             - prediction : ndarray of shape (n_completions,) or (n_completions, n_outputs).

@@ -95,8 +95,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         None: latents are points. A number: latents are normal densities, whose divergence from
         N(0, 1) has this weight (a variational autoencoder [3]_ [4]_); 1 is the evidence lower
         bound with a noise as large as a column's standard deviation. Smaller values reconstruct
-        better, larger ones give fewer active latents. See the
-        :ref:`User Guide <variational>`.
+        better, larger ones give fewer active latents. See the :ref:`User Guide <variational>`.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.

@@ -470,8 +470,8 @@ default=None
         """Return the predictions that stages pass on to later ones, and which were measured.
 
         A later stage's Gaussian process has the prediction of an earlier stage as an input; or,
-        for a material that was measured there in ``fit``, the measured value (the mean, if
-        there are several).
+        for a material that was measured there in ``fit``, the measured value (the mean, if there
+        are several).
 
         Parameters
         ----------

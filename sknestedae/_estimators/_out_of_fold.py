@@ -1,10 +1,9 @@
 """Out-of-fold predictions: what a stage predicts for its training rows without seeing them.
 
-A network overfits some of its rows. A later stage that learnt from such predictions, or
-from the measured values themselves, would trust them more than those of new rows deserve. So it is
-given predictions of networks that were trained without the row, as in scikit-learn's
-StackingRegressor. A Gaussian process needs none: its prediction of a new row is the mean of what
-would be measured.
+A network overfits some of its rows. A later stage that learnt from such predictions, or from the
+measured values themselves, would trust them more than those of new rows deserve. So it is given
+predictions of networks that were trained without the row, as in scikit-learn's StackingRegressor.
+A Gaussian process needs none: its prediction of a new row is the mean of what would be measured.
 """
 
 from __future__ import annotations

@@ -390,8 +390,8 @@ def check_training_rows(
 def all_or_nothing(*estimators: BaseEstimator) -> Iterator[None]:
     """Restore estimators if fitting fails.
 
-    A fit replaces the objects that are stored on an estimator, and changes nothing in place; so
-    it is enough to remember the objects from before.
+    A fit replaces the objects that are stored on an estimator, and changes nothing in place; so it
+    is enough to remember the objects from before.
     """
     before = [vars(estimator).copy() for estimator in estimators]
     try:

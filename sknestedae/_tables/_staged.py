@@ -1,8 +1,7 @@
 """A table as a chain sees it, read once: each stage's columns, and each row's measured scales.
 
 All questions of a chain about a table, its rows and its target are answered here, so that a table
-does not travel through the folders of the package. Nothing here knows of torch, or of a
-network.
+does not travel through the folders of the package. Nothing here knows of torch, or of a network.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class Constraints:
     Raises
     ------
     ValueError
-        If they contradict each other, or name an unknown column or category; the message has
-        the numbers.
+        If they contradict each other, or name an unknown column or category; the message has the
+        numbers.
     """
 
     def __init__(

@@ -153,8 +153,8 @@ def propose(
     Warns
     -----
     ToleranceWarning
-        If no candidate meets the target, or fewer distinct ones are found than wanted; the
-        message has the nearest prediction.
+        If no candidate meets the target, or fewer distinct ones are found than wanted; the message
+        has the nearest prediction.
     OutsideDomainWarning
         If all candidates lie outside of the domain that the known rows cover: each has a
         ``domain`` below 0.01. The message names parameters to change.

@@ -41,8 +41,8 @@ _DELETIONS_AT_ONCE = 256
 def atom_scores(estimator, X, *, output=None, block=None):
     """Score the atoms of structures: share of the prediction, attention, and deletion.
 
-    Three measures of how much an atom matters. They differ, and only the first two of the
-    table's columns add up:
+    Three measures of how much an atom matters. They differ, and only the first two of the table's
+    columns add up:
 
     - ``share``: the atom's contribution to the prediction, where this is a mean over atoms, as of
       an :class:`~sknestedae.blocks.AtomsBlock` with ``per_atom=True``. The shares of a structure

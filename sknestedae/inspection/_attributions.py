@@ -68,8 +68,8 @@ def integrated_gradients(
     latent : int, default=None
         Position of a latent; negative ones count from the last. None: the prediction.
     output : int, tuple of int, "mean" or class label, default=None
-        Output to explain: the position among several outputs (of this stage); of a target
-        with more dimensions, a position along each; ``"mean"`` for the mean of all, such as of a
+        Output to explain: the position among several outputs (of this stage); of a target with
+        more dimensions, a position along each; ``"mean"`` for the mean of all, such as of a
         spectrum. For a classifier the class. None: the only output; the second one of two classes.
     baselines : array-like or DataFrame of shape (1 or n_samples, n_features), default=None
         Rows with the columns of X that the lines begin at. None: the mean of each number, and the
@@ -77,8 +77,8 @@ def integrated_gradients(
     n_steps : int, default=50
         Number of points on each line.
     by : {"column", "entry", "block"}, default="column"
-        The columns of the result. "column": each column of the table; the parts of an array
-        in a cell are summed. "entry": each number of such an array, too, as ``"spectrum[12]"`` or
+        The columns of the result. "column": each column of the table; the parts of an array in a
+        cell are summed. "entry": each number of such an array, too, as ``"spectrum[12]"`` or
         ``"image[3, 4]"``. "block": each block, all of its parts summed, behind its stage's name,
         as ``"device__image"``, where two stages have a block of that name.
     block : str, default=None

@@ -52,8 +52,8 @@ def translation_scores(estimator, X, y=None):
     Notes
     -----
     The reconstruction of a kind shows how much its latents hold; a translation from another kind
-    is worse. The difference is variance of the kind that the other does not determine, or that
-    the network did not find; noise is in neither.
+    is worse. The difference is variance of the kind that the other does not determine, or that the
+    network did not find; noise is in neither.
 
     Examples
     --------

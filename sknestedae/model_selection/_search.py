@@ -59,9 +59,9 @@ def batched_training(n_jobs: int | None = None, *, working_memory: float | None 
 
     Notes
     -----
-    All fits are under way at the same time, so that the measured time of one is that of all.
-    A :func:`joblib.parallel_config` with ``backend="dask"`` around sends the parts to the workers
-    of a cluster. The log "sknestedae" has the reason why a network is trained alone.
+    All fits are under way at the same time, so that the measured time of one is that of all. A
+    :func:`joblib.parallel_config` with ``backend="dask"`` around sends the parts to the workers of
+    a cluster. The log "sknestedae" has the reason why a network is trained alone.
 
     Examples
     --------
@@ -362,8 +362,8 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     :class:`~sknestedae.SupervisedAutoencoder`, its classifier, a
     :class:`~sknestedae.NestedAutoencoder`, which trains stage after stage, and a pipeline or any
     other estimator that has one of them in it. Candidates of one shape (number of latents, widths
-    of layers, activation, losses, batch size) are trained together; other parameters may differ.
-    A network that several candidates have in common, such as the first stage where only parameters
+    of layers, activation, losses, batch size) are trained together; other parameters may differ. A
+    network that several candidates have in common, such as the first stage where only parameters
     of the second are searched over, is trained once, if it has a ``random_state``.
 
     Read more in the :ref:`User Guide <batched_training>`.
