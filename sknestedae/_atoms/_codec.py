@@ -235,7 +235,7 @@ class AtomsCodec(Codec):
         Raises
         ------
         ValueError
-            If no row to learn from has a structure, or the surroundings of one cannot be told.
+            If no training row has a structure, or the surroundings of one cannot be described.
         """
         self._dtype = np.dtype(dtype)
         # all are read once, and some of them again: not all are in memory at once

@@ -321,7 +321,7 @@ class BaseSupervisedAutoencoder(
             None: one completed table. Else up to so many distinct completions of each row.
         tolerance : float or None, default=None
             Largest mismatch of a completion: the root mean square, over the measured columns of
-            a row, of the error with which its latents give back what was measured, in standard
+            a row, of the error with which its latents reconstruct the measured values, in standard
             deviations of the column (of a category: one minus its probability). A completion above
             it gives a warning, and is no candidate. None: any.
 
@@ -538,7 +538,7 @@ class BaseSupervisedAutoencoder(
             Whether to run one epoch only, at a constant learning rate and from the optimizer's
             last state.
         passed : Passed or None
-            In a chain, what the stages before pass on to the predictor.
+            In a chain, the values that the stages before pass on to the predictor.
         """
         if resume and self._members:
             members_to_fit(self, resume=True)  # says that there were more

@@ -48,7 +48,7 @@ class TrainedStages(NamedTuple):
     rows : list of ndarray of int
         Which rows of the table each stage was trained on.
     data : list of StageData
-        What each was trained on.
+        The data that each was trained on.
     n_latents : list of int
         Of each stage.
     gathered : PassedRows

@@ -74,7 +74,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     standardize : bool, default=True
         Whether numbers are centred and scaled inside.
     block_weights : dict of str to float or None, default=None
-        Shares of the kinds in the errors of what is decoded, by name. None: all count alike.
+        Shares of the kinds in the errors of decoded values, by name. None: all count alike.
     target_block : Block or None, default=None
         Kind of a target that is an array, as in :class:`SupervisedAutoencoder`.
     target_bounds : (float or None, float or None) or None, default=None
@@ -364,7 +364,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     standardize : bool, default=True
         Whether numbers are centred and scaled inside.
     block_weights : dict of str to float or None, default=None
-        Shares of the kinds in the errors of what is decoded, by name. None: all count alike.
+        Shares of the kinds in the errors of decoded values, by name. None: all count alike.
     initialization : str, default="xavier_uniform"
         Distribution of the initial weights of dense layers.
     batch_size : int or "auto", default="auto"

@@ -1,7 +1,7 @@
 """The fitted state of an autoencoder, in one object: the network, its encoders, its latents.
 
-The estimators keep the public methods, the checks of what a user passes, and the units of what
-they give back. What lies between, from a checked table to arrays, is here.
+The estimators keep the public methods, the checks of a user's input, and the units of the results.
+The steps between, from a checked table to arrays, are here.
 """
 
 from __future__ import annotations

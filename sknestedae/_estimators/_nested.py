@@ -289,7 +289,7 @@ class NestedAutoencoder(BaseChain):
         X : array-like or DataFrame of shape (n_samples, n_features), or list of them
             One table, with NaN where a scale was not measured; or one table per scale, as
             :func:`stack_scales` takes them. A table with columns of two levels, (scale, feature),
-            tells its scales itself.
+            has the scales in its labels.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), list of them, or None, \
 default=None
             Target, missing where it is not known. One of one dimension belongs to the last
@@ -344,7 +344,7 @@ default=None
         y_std : ndarray of the same shape, or list of them
             Only with ``return_std=True``, as
             :meth:`SupervisedAutoencoder.predict` gives it: of Gaussian processes that of a new
-            measurement, with what the predictions that are passed on may be wrong by; of an
+            measurement, with the uncertainty of the predictions that are passed on; of an
             ensemble, that of the members' predictions; of a class, of its probability. NaN where
             one network predicts, beside a stage with a Gaussian process.
 
@@ -450,8 +450,8 @@ default=None
         Raises
         ------
         ValueError
-            If Z has not as many columns as there are latents, or a stage does not give back what
-            it was given.
+            If Z does not have one column for each latent, or a stage does not decode all of its
+            columns.
         AttributeError
             If a stage has no ``inverse_transform``.
         """
@@ -526,7 +526,7 @@ default=None
             last stage; of a list, each table's own stage.
         tolerance : float or None, default=None
             Largest mismatch of a completion: the root mean square, over what a stage was given of
-            a row, of the error with which its latents give it back, in standard deviations of
+            a row, of the error with which its latents reconstruct it, in standard deviations of
             the column (of a category: one minus its probability). A completion above it gives a
             warning, and is no candidate. None: any.
 

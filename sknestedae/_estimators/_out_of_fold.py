@@ -46,7 +46,7 @@ def learn_out_of_fold(
         Fitted.
     table : StagedTable
     data : StageData
-        What it was trained on.
+        The data that it was trained on.
     rows, later : ndarray of int
         The rows that it was trained on, and those that later stages are.
     given : Passed or None

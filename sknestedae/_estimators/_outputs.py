@@ -174,7 +174,7 @@ def predict_stages(
     Parameters
     ----------
     inputs : iterable of StageInput
-        The stages, each with what it is given.
+        The stages, each with its inputs.
     wanted : dict of str to list of int
         Columns of y, by stage.
     as_labels : bool
@@ -209,7 +209,7 @@ def outputs_with_stds(
     Parameters
     ----------
     inputs : iterable of StageInput
-        The stages, each with what it is given.
+        The stages, each with its inputs.
     wanted : dict of str to list of int
         Columns of y, by stage.
 

@@ -143,7 +143,7 @@ class AtomRound(nn.Module):
     Parameters
     ----------
     n_units : int
-        Width of what is known of an atom.
+        Width of the representation of an atom.
     n_gaussians, n_channels : int
         Of the messages between neighbours; ``n_gaussians=0`` for none.
     """
@@ -194,14 +194,14 @@ class AtomsEncoder(nn.Module):
     Parameters
     ----------
     n_features : int
-        Of what is known of an atom's surroundings.
+        Number of features of an atom's surroundings.
     properties : Tensor of shape (n_numbers, n_properties)
         Of each element, at its atomic number, so that row 0 is of none; standardised.
     n_units : int
-        Width of what is known of an atom.
+        Width of the representation of an atom.
     n_rounds, n_heads : int
     embedding : int
-        Width of what is learnt of each element, beside its properties.
+        Width of the learnt embedding of each element, beside its properties.
     n_gaussians, n_channels : int
         Of the messages between neighbours; ``n_gaussians=0`` for none.
     cutoff : float

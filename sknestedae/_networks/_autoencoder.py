@@ -64,7 +64,7 @@ def make_block_encoder(name: str, block: Block, layout: Layout) -> tuple[nn.Modu
     Raises
     ------
     ValueError
-        With the name of the block, its promise and what came instead.
+        With the name of the block, the expected and the found output.
     """
     made = _ask(name, block, "make_encoder", layout)
     parts = made if isinstance(made, tuple | list) else (made,)
@@ -162,7 +162,7 @@ class AutoencoderModule(nn.Module):
     target_block : Block or None, default=None
         Makes the last layer of the predictor; None for a linear one.
     target_bounds : (float or None, float or None), default=(None, None)
-        What the target can be, in its own units. ``set_target_bounds`` says where they are.
+        Bounds of the target, in its own units. ``set_target_bounds`` sets them in scaled units.
     block_dropout : float, default=0.0
         Probability that a block of a row is hidden from the encoder in training; of several
         blocks, one at least is left.
@@ -174,9 +174,9 @@ class AutoencoderModule(nn.Module):
     encoder_weights, weights : list of Parameter
         Weights that the L1 and the L2 penalty act on: no biases.
     block_widths : dict of str to int
-        Width of what each block's encoder gives.
+        Width of the outputs of each block's encoder.
     dense_layers : list of torch.nn.Linear
-        All but what blocks of other kinds than DenseBlock bring with them.
+        All but those in blocks of other kinds than DenseBlock.
     """
 
     # Whether all blocks together enter one encoder, which is told which of them are missing.

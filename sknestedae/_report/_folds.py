@@ -132,7 +132,7 @@ class Evaluation:
     messages : list of str
         Warnings that were given on the way.
     predictors : list of dict of int to Predictor
-        Of each fold, what predicts at a stage, by its position.
+        For each fold, the predictor of each stage, by its position.
     """
 
     splits: list[Split]

@@ -306,8 +306,8 @@ def _say_columns(task: Task) -> list[str]:
     if indices:
         lines.append(
             f"Only counting rows: {enumerate_words(indices)}. The values are consecutive whole "
-            "numbers, one a row. An index is no property: leave it out, as it tells nothing of a "
-            "new row."
+            "numbers, one in each row. An index is no property: leave it out, as it has no "
+            "information about a new row."
         )
     equal = [
         enumerate_words([short(column.name, 40) for column in columns])
@@ -317,7 +317,7 @@ def _say_columns(task: Task) -> list[str]:
         rest = len(equal) - _MOST_KINDS
         said = [*equal[:_MOST_KINDS], f"{rest} further sets"] if rest > 0 else equal
         lines.append(
-            f"Equal in all rows: {'; '.join(said)}. One column of them tells as much as all, and "
+            f"Equal in all rows: {'; '.join(said)}. One of them has the information of all, and "
             "together they count more often in the reconstruction."
         )
     return lines
@@ -331,7 +331,7 @@ def _say_replicates(found: Replicates) -> str:
     text += f"; {count(found.n_repeated, 'row')} occur more than once"
     if found.n_contradicting:
         text += f", of which {found.n_contradicting:,} have an equal row with another target"
-    return f"{text}. {percent(found.leak)} of the held-out rows are equal to a row learnt from."
+    return f"{text}. {percent(found.leak)} of the held-out rows are equal to a training row."
 
 
 def _columns(task: Task) -> Table:
@@ -452,7 +452,7 @@ def _predictors(task: Task, evaluation: Evaluation) -> list[Part]:
         )
     header = ("Of", "Predictor", "R² by leave-one-out", "In the folds")
     caption = (
-        "What predicts. Leave-one-out is of the Gaussian process, in the rows that it was fitted "
+        "The predictors. Leave-one-out is of the Gaussian process, in the rows that it was fitted "
         "to, and is no score of rows held out"
     )
     return [Table(caption, header, tuple(rows), n_text=2)] if is_told else []
@@ -547,13 +547,13 @@ def _say_as_column(task: Task) -> str:
     if task.key is not None:
         same = f"{short(task.key.name, 40)} is the same"
     return (
-        f" {AS_COLUMN.partition(' →')[0].capitalize()} is the trick in place of nesting, and has "
-        "the same information as the chain: beside the columns stands the property of an earlier "
-        f"scale ({enumerate_words([short(name, 40) for name in earlier])}). It is what was "
-        f"measured of a row learnt from of which {same}; where there is none, it is predicted by "
-        "an extra-trees forest fitted to that scale's rows learnt from. Of these, no row is told "
-        "its own value, as that of a new row would not be known: it is found, or predicted, from "
-        "the other four of five parts."
+        f" {AS_COLUMN.partition(' →')[0].capitalize()} is the usual alternative to nesting, and "
+        "has the same information as the chain: beside the columns stands the property of an "
+        f"earlier scale ({enumerate_words([short(name, 40) for name in earlier])}). It is the "
+        f"measured value of a training row if {same}; where there is none, it is predicted by "
+        "an extra-trees forest fitted to that scale's training rows. A training row does not "
+        "get its own value, as that of a new row would not be known: its value is found, or "
+        "predicted, from the other four of five parts."
     )
 
 
@@ -561,12 +561,12 @@ def _say_rule(task: Task) -> str:
     """Explain the rule by which a model is called better or worse."""
     metrics = enumerate_words(list(dict.fromkeys(map(leading_metric, task.targets))))
     return (
-        f"Better or worse is said on this page by one rule: the differences in {metrics} between "
+        f"This page says better or worse by one rule: the differences in {metrics} between "
         "this model and a baseline, on the same folds, are put to the corrected resampled t-test "
         "(C. Nadeau and Y. Bengio, Machine Learning 52, 239, 2003), two-sided at "
         f"{percent(LEVEL)}. It allows for folds that learn from the same rows. It does not allow "
-        "for the number of comparisons, it tells nothing from one fold, and models that are not "
-        "told apart need not be equal. The other scores have no part in it."
+        "for the number of comparisons, it cannot decide from one fold, and models that are not "
+        "told apart need not be equal. The other scores are not used."
     )
 
 
@@ -680,7 +680,7 @@ def predictions(
         found, note = facts.replicates[target.name], ""
         if found.leak > 0:
             note = (
-                f" {percent(found.leak)} of the held-out rows are equal to a row learnt from, so "
+                f" {percent(found.leak)} of the held-out rows are equal to a training row, so "
                 "that errors on new rows may be larger than those drawn."
             )
         if found.n_contradicting and target.classes is None:
@@ -712,7 +712,7 @@ def _by_what_was_passed(target: Target, held_out: HeldOut) -> list[Part]:
     )
     header = ("Passed on", "Rows held out", with_unit("MAE", target.unit))
     caption = (
-        f"{target.name}: rows by what the earlier scale passed on of their material. New rows are "
+        f"{target.name}: rows by the value that the earlier scale passed on. New rows are "
         "like those with a measured value only if the earlier scale has measured them"
     )
     return [Table(caption, header, rows)]

@@ -247,7 +247,7 @@ def standardize_measured(
     affine : tuple of ndarray of float64, shape (n_columns,), or None
         Mean and scale; None where numbers stay as they are.
     fill : ndarray of shape (n_columns,)
-        What a missing entry becomes.
+        Value of a missing entry.
     n_rows : int
         How many rows are taken at once.
     check : callable

@@ -334,7 +334,7 @@ class NumericTarget:
         What makes the codec of a target that is one array, such as a spectrum; by default all
         outputs are numbers by themselves.
     bounds : (float or None, float or None), default=(None, None)
-        What a number can be; another one is an error.
+        Bounds of a number; a value outside is an error.
 
     Attributes
     ----------

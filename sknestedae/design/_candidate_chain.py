@@ -56,7 +56,7 @@ class _BlockArrays(NamedTuple):
         Of the rows of a library, or of the stock, where the block has one; None where every entry
         was measured.
     ragged : dict of str to RaggedTensors
-        What enters beside the values of rows that have several lengths.
+        Other inputs, of rows that have several lengths.
     """
 
     name: str

@@ -66,8 +66,8 @@ def choose(
 class _Batch:
     """A batch of candidates, chosen one by one as if those before had been measured.
 
-    A measurement is believed to give what is predicted: the mean stays, the standard deviation of
-    all that depends on it falls, and the best known value rises.
+    A measurement is assumed to equal the prediction: the mean stays, the standard deviation of all
+    that depends on it falls, and the best known value rises.
 
     Parameters
     ----------

@@ -163,7 +163,7 @@ def propose(
     -----
     A prediction at a candidate that was chosen because of its prediction is too good on average,
     the more so the further it is from known rows. The spread, the distances and ``domain`` are
-    there to judge that; only experiments tell.
+    there to judge that; only experiments show the truth.
 
     Examples
     --------

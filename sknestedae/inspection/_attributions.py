@@ -114,8 +114,8 @@ def integrated_gradients(
 
     See Also
     --------
-    atom_scores : What each atom of a structure adds. Here a structure is at both ends of the
-        line, so that its own part is 0.
+    atom_scores : The contribution of each atom. Here a structure is at both ends of the line, so
+        that its own part is 0.
     sklearn.inspection.permutation_importance : The loss of score when a column is permuted.
 
     Notes
