@@ -92,7 +92,7 @@ class AtomsCodec(Codec):
     Attributes
     ----------
     elements : ndarray of int, shape (n_elements,)
-        Atomic numbers that were learnt from.
+        Atomic numbers in the training rows.
     n_directions : int
         In how many directions the structures repeat; 0 of molecules.
     mean, deviation, unit : ndarray of float64, shape (n_values,)
@@ -101,9 +101,9 @@ class AtomsCodec(Codec):
     projection : ndarray of shape (n_densities, n_kept)
         Of surroundings: ``(x - centre) @ projection`` is encoded.
     size : float
-        Mean number of atoms of the molecules that were learnt from; 1 of crystals.
+        Mean number of atoms of the molecules in the training rows; 1 for crystals.
     known : list of Structure
-        Up to 10,000 of those that were learnt from.
+        Up to 10,000 of the training rows' structures.
     known_values : ndarray of float32, shape (n_known, n_values)
         Theirs, encoded.
     """
@@ -786,7 +786,7 @@ def measure(structure: Structure) -> float:
 
 
 def _evenly(n: int, n_most: int) -> list[int]:
-    """Return up to so many positions that are spread evenly over all."""
+    """Return a number of positions, at most, that are spread evenly over all."""
     if n <= n_most:
         return list(range(n))
     return (np.arange(n_most) * n // n_most).tolist()

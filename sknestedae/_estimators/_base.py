@@ -318,7 +318,7 @@ class BaseSupervisedAutoencoder(
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted. NaN (or None, pd.NA) where not measured.
         n_candidates : int or None, default=None
-            None: one completed table. Else up to so many distinct completions of each row.
+            None: one completed table. Else the largest number of distinct completions of each row.
         tolerance : float or None, default=None
             Largest mismatch of a completion: the root mean square, over the measured columns of
             a row, of the error with which its latents reconstruct the measured values, in standard

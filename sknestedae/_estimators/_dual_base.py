@@ -81,7 +81,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted, in their order. NaN where not measured. With ``block``,
-            the kind's own columns or arrays will do.
+            the kind's own columns or arrays are enough.
         return_std : bool, default=False
             Whether to return the standard deviations of variational latents as well.
         block : str or None, default=None
@@ -294,8 +294,8 @@ class DualMixin(BaseSupervisedAutoencoder):
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted. NaN (or None, pd.NA) where not measured.
         n_candidates, tolerance
-            As in :meth:`SupervisedAutoencoder.complete`: with ``n_candidates``, up to so many
-            distinct completions of each row, such as several images for one spectrum.
+            As in :meth:`SupervisedAutoencoder.complete`: with ``n_candidates``, up to that number
+            of distinct completions of each row, such as several images for one spectrum.
         block : str or None, default=None
             The name of a kind: X has its own columns or arrays alone.
 

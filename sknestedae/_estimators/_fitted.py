@@ -248,7 +248,7 @@ class FittedAutoencoder(NetworkSetup):
 
     @property
     def n_active_components(self) -> int | None:
-        """The number of variational latents that have not collapsed; None of points."""
+        """The number of variational latents that have not collapsed; None for points."""
         if not self.is_variational:
             return None
         return int((np.diag(self.latent_statistics.covariance) > _ACTIVE).sum())

@@ -76,11 +76,11 @@ def _can_predict(nae: NestedAutoencoder) -> bool:
 class NestedAutoencoder(BaseChain):
     r"""Chain of autoencoders over scales, each on the latents of the one before.
 
-    A stage takes the latents of the stage before it beside the columns of its own scale,
-    reconstructs both, and predicts its own target [1]_. Scales may have rows of their own: in the
-    paper, crystals (properties of ions, band gap) are one table, and solar cells made of such
-    crystals (transport layers, efficiency) another. The information about its band gap in a
-    crystal's latents then serves the solar cells.
+    A stage takes the latents of the stage before it and the columns of its own scale, reconstructs
+    both, and predicts its own target [1]_. Scales may have rows of their own: in the paper,
+    crystals (properties of ions, band gap) are one table, and solar cells made of such crystals
+    (transport layers, efficiency) another. The information about its band gap in a crystal's
+    latents then serves the solar cells.
 
     Read more in the :ref:`User Guide <nested_autoencoder>`.
 
@@ -522,8 +522,8 @@ default=None
         X : array-like or DataFrame of shape (n_samples, n_features), or list of them
             As in ``transform``.
         n_candidates : int or None, default=None
-            None: completed tables. Else up to so many distinct completions of each row by the
-            last stage; of a list, each table's own stage.
+            None: completed tables. Else the largest number of distinct completions of each row by
+            the last stage; of a list, by each table's own stage.
         tolerance : float or None, default=None
             Largest mismatch of a completion: the root mean square, over what a stage was given of
             a row, of the error with which its latents reconstruct it, in standard deviations of
@@ -643,7 +643,7 @@ default=None
         Raises
         ------
         ValueError
-            If no target has a measured row, or y has not the columns that were fitted.
+            If no target has a measured row, or y does not have the columns that were fitted.
         """
         check_is_fitted(self)
         if is_scale_list(X):

@@ -145,7 +145,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
         "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
-        "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
+        "plateau" halves it after ``n_iter_no_change // 2`` epochs without a decrease of the loss.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
     max_iter : int, default=200
@@ -197,9 +197,9 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     history_ : DataFrame
         One row for each epoch. ``train_loss`` is ``reconstruction_weight`` times
         ``train_reconstruction`` plus ``prediction_weight`` times ``train_prediction``: means over
-        the epoch's rows, each as it was learnt from, with dropout. ``valid_...`` are the same of
-        held-out rows after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where
-        there are any; ``learning_rate`` is the epoch's.
+        the epoch's rows during training, with dropout. ``valid_...`` are the same of held-out rows
+        after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where there are any;
+        ``learning_rate`` is the epoch's.
     n_iter_ : int
         Number of epochs that were run.
     alpha_ : float

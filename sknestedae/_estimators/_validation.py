@@ -321,7 +321,7 @@ def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndar
 
 
 class TrainingRows(NamedTuple):
-    """The rows of a table that are learnt from: those with a positive weight.
+    """The training rows of a table: those with a positive weight.
 
     Parameters
     ----------

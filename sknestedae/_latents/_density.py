@@ -50,7 +50,7 @@ class LatentStatistics:
     Parameters
     ----------
     weight : float
-        Total weight of the rows that it was learnt from, divided by two to the ``power``.
+        Total weight of the training rows, divided by two to the ``power``.
     mean : ndarray of shape (n_components,)
     covariance : ndarray of shape (n_components, n_components)
     error : dict of str to ndarray of shape (layout.n_numeric,)
@@ -260,5 +260,5 @@ def _by_weight(weight: np.ndarray, n_wanted: int) -> np.ndarray:
 
 
 def evenly(n: int, n_wanted: int) -> np.ndarray:
-    """Return up to so many positions, evenly spread over n."""
+    """Return a number of positions, at most, evenly spread over n."""
     return np.linspace(0, n - 1, min(n, n_wanted)).round().astype(int)

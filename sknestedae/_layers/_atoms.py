@@ -35,7 +35,7 @@ class AtomSets(NamedTuple):
         Their surroundings, standardised.
     counts : Tensor of shape (n_atoms, 1)
         How many equal atoms each stands for: of a crystal, their share; of a molecule, by the mean
-        number of atoms of those that were learnt from.
+        number of atoms of the training rows.
     row : Tensor of int64, shape (n_atoms,)
         Which row each is of.
     totals : Tensor of shape (n_rows, 1)

@@ -84,10 +84,10 @@ def properties_as_columns(
     target : Target
         Of a later stage.
     learnt : ndarray of int
-        All rows that may be learnt from.
+        All rows that may be used for training.
     wanted : ndarray of int
-        Rows to give. Of those that are learnt from, no row is told its own value: a new row's
-        would not be known either.
+        Rows to give. Of the training rows, no row gets its own value: a new row's would not be
+        known either.
     seed : int
 
     Returns

@@ -40,7 +40,7 @@ class Replicates(NamedTuple):
     n_contradicting : int
         Rows that have an equal one with another target.
     leak : float
-        Share of held-out rows that have an equal one among those learnt from, over all folds.
+        Share of held-out rows that have an equal one among the training rows, over all folds.
     floor, ceiling : float
         Of numbers the mean absolute error, and R², of the best function of these columns there
         can be on these rows; of classes its accuracy twice. NaN without replicates.

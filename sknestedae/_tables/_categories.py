@@ -24,11 +24,11 @@ class Categories:
     label : str
         How a message names the column.
     values : ndarray of object, shape (n_categories,)
-        Distinct values in the rows that were learnt from, sorted.
+        Distinct values in the training rows, sorted.
     frequencies : ndarray of shape (n_categories,)
         Share of each in the weight of these rows.
     unlearnt : ndarray of object, shape (n_unlearnt,)
-        Distinct values that the table of ``fit`` held in no row that was learnt from.
+        Distinct values that the table of ``fit`` held outside of the training rows.
     is_mixed : bool
         Whether the whole table, of which that of ``fit`` may be a part, holds numbers beside words
         in this column. Then any rows of it may hold numbers alone, or words alone.

@@ -188,7 +188,7 @@ def read_target(y: Any, name: str = "y", *, cells: bool = False) -> Any:
     name : str
         In messages.
     cells : bool, default=False
-        Whether cells of a column may hold arrays, which whoever reads them looks into.
+        Whether cells of a column may hold arrays; these are checked where they are read.
 
     Raises
     ------
@@ -775,7 +775,7 @@ def _arrow_column(column: pd.Series, spec: dict[str, Any]) -> Any:
 
 
 def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
-    """Return the values of a column, None where missing; of a decimal with so many places."""
+    """Return the values of a column, None where missing; of a decimal with its places."""
     missing = column.isna().to_numpy()
     values = column.astype(object).tolist()
     if scale is not None:
@@ -785,7 +785,7 @@ def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
 
 
 def decimals(values: Any, scale: int) -> list[Any]:
-    """Return numbers as decimals with so many places, and None where there is no number."""
+    """Return numbers as decimals with a number of places, and None where there is no number."""
     step = Decimal(1).scaleb(-scale)
     return [None if pd.isna(v) else Decimal(str(v)).quantize(step) for v in values]
 

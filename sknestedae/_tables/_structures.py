@@ -106,7 +106,7 @@ def read_structure(value: Any) -> Structure:
     ValueError
         If it has no atoms, positions or a cell with missing or infinite numbers, an atom of no
         element, sites that several elements share, or a cell without a volume. The message
-        begins with what is wrong; whoever knows where it stands says so before.
+        begins with the fault; the caller puts the place before it.
     """
     kind = _kind_of(value)
     if kind is None:

@@ -34,7 +34,7 @@ class ImageBlock(ArrayBlock):
 
     Arrays of (n_samples, height, width) or (n_samples, channels, height, width), or cells that
     hold such arrays, enter through convolutions, and come back by a linear layer that convolutions
-    refine. Any height and width from 1 on will do. Channels stand first.
+    refine. Any height and width from 1 on is possible. Channels stand first.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ class SpectrumBlock(ArrayBlock):
 
     Columns of numbers in their order, or one column whose cells are arrays of one length, enter
     through convolutions along the axis, and come back by a linear layer that convolutions refine.
-    Any number of channels from 1 on will do.
+    Any number of channels from 1 on is possible.
 
     Parameters
     ----------

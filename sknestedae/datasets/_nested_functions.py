@@ -69,7 +69,7 @@ def nested_functions(z: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If `z` has not five columns, or is outside the domain of :math:`f_9`.
+        If `z` does not have five columns, or is outside the domain of :math:`f_9`.
 
     See Also
     --------

@@ -290,7 +290,7 @@ class GapKFold(BaseCrossValidator):
         ------
         ValueError
             If `groups` is None, has missing or infinite positions, or not the rows of X; if there
-            are not two folds or more for each axis, and as many for each; if an axis has not
+            are not two folds or more for each axis, and as many for each; if an axis does not have
             enough distinct positions; or if the gap leaves a fold without training rows.
         """
         gap = self.gap
