@@ -208,7 +208,7 @@ print("\nFraction of layers given back: ETL {:.3f}, HTL {:.3f}".format(*layers))
 # %%
 # On the perovskites the chain predicts gaps well and gives every layer back; but on new
 # compositions it predicts the efficiency about as well as one autoencoder that never saw a gap,
-# and gradient boosting a little better than both. The cells have the crystals' columns, and there
+# and as gradient boosting. The cells have the crystals' columns, and there
 # are plenty of cells: the gap adds little to what can be learnt from them directly. What remains
 # is most of all the scatter among cells that are alike. This is one split; :doc:`the benchmarks
 # </benchmarks>` have more of them, beside the published numbers. What the chain has to give here

@@ -216,7 +216,7 @@ print(hits.round(2).T.to_string())
 # %%
 # On the perovskites the first proposal is about as good as the commonest pair: layers hardly
 # follow from the crystal, as every laboratory has its habits. Further down the list the chain's
-# proposals are the better ones.
+# proposals are mostly the better ones.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(10, 3.8), layout="constrained", width_ratios=(1.2, 1)

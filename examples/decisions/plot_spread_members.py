@@ -37,7 +37,9 @@ y = truth(x) + rng.normal(0, NOISE, size=len(x))
 # An ensemble
 # -----------
 # ``n_members`` networks are trained at once; ``return_std`` asks for their spread beside their
-# mean. With ``bootstrap=True`` each of them sees rows of its own draw.
+# mean. With ``bootstrap=True`` each of them sees rows of its own draw. The hidden layer of the
+# predictor says that the network is to predict: with so few rows, a Gaussian process would do so
+# by default, and its standard deviation has the noise in it.
 
 ensemble = SupervisedAutoencoder(
     n_components=4,

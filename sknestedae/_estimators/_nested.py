@@ -344,9 +344,9 @@ default=None
         y_std : ndarray of the same shape, or list of them
             Only with ``return_std=True``, as
             :meth:`SupervisedAutoencoder.predict` gives it: of Gaussian processes that of a new
-            measurement, with the uncertainty of the predictions that are passed on; of an
-            ensemble, that of the members' predictions; of a class, of its probability. NaN where
-            one network predicts, beside a stage with a Gaussian process.
+            measurement, with the uncertainty of the predictions that are passed on; of an ensemble
+            of networks, that of the members' predictions; of a class, of its probability. NaN
+            where one network predicts, beside a stage with a Gaussian process.
 
         Raises
         ------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
+from threadpoolctl import ThreadpoolController
 
 from ._evidence import (
     DistinctRows,
@@ -171,11 +172,12 @@ class GaussianProcess:
             return precisions(own, covariance(own.X, own.X, widths, parameters), parameters.noise)
 
         searched = standardised(searched, centre, offset, scale)
-        parameters = most_probable(standardised(first, centre, offset, scale), widths)
-        # outliers that count as much as other rows make all noise large: once more without them
-        of_searched, _ = found(searched, parameters)
-        searched = searched.with_precisions(of_searched)
-        parameters = most_probable(searched, widths, parameters, with_relevances=True)
+        with _loaded_libraries().limit(limits=1, user_api="blas"):
+            parameters = most_probable(standardised(first, centre, offset, scale), widths)
+            # outliers that count as much as other rows make all noise large: once more without
+            of_searched, _ = found(searched, parameters)
+            searched = searched.with_precisions(of_searched)
+            parameters = most_probable(searched, widths, parameters, with_relevances=True)
         of_rows, spread = found(standardised(rows, centre, offset, scale), parameters)
         return cls(rows, widths, parameters, centre, offset, scale, of_rows, spread)
 
@@ -452,6 +454,16 @@ class GaussianProcesses:
             k, _, name = key.partition(".")
             own.setdefault(int(k), {})[name] = value
         return cls([GaussianProcess.from_state(own[k]) for k in sorted(own)])
+
+
+@cache
+def _loaded_libraries() -> ThreadpoolController:
+    """Return the libraries whose threads can be limited; to find them takes milliseconds.
+
+    A step of a search has microseconds of work for a thread of BLAS. Where other programs use the
+    processors, the threads of a step wait for each other much longer than that.
+    """
+    return ThreadpoolController()
 
 
 def checked_inputs(X: np.ndarray, widths: Sequence[int]) -> np.ndarray:

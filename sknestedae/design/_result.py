@@ -23,7 +23,7 @@ class Design:
         The estimator's predictions for them.
     prediction_std : ndarray of the same shape
         As ``predict(X, return_std=True)`` gives it: of Gaussian processes, that of a new
-        measurement; of an ensemble, the spread of its members. NaN of a network alone.
+        measurement; of an ensemble of networks, the spread of its members. NaN of a network alone.
     meets : ndarray of bool, shape (n_candidates,), or None
         Whether predictions meet the target: the values, ranges and classes in it. None where all
         of it is "max" and "min", which have nothing to meet.
