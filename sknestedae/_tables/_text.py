@@ -1,4 +1,4 @@
-"""Text that is no category: numbers, dates and names of rows, as files bring them."""
+"""Text that is no category: numbers, dates and names of rows, as in many files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _MISSING = {"", "-", "--", "?", "n/a", "na", "n.a.", "nan", "none", "null", "mis
 
 
 def doubt(column: pd.Series) -> str | None:
-    """Say why a column of text seems to be no category; None where nothing speaks against it.
+    """Return the reason why a column of text seems to be no category; None without one.
 
     Parameters
     ----------
@@ -93,14 +93,14 @@ def doubt(column: pd.Series) -> str | None:
     if len(values) >= _FEW_VALUES and n_rows < _ROWS_PER_VALUE * len(values):
         return (
             f"has {len(values)} values in {n_rows} rows, such as {_examples(said)}: it names rows "
-            "and tells nothing of new ones. Leave it out, or put properties in its place, such as "
-            "those of a compound for its formula"
+            "and has no information about new ones. Leave it out, or put properties in its place, "
+            "such as those of a compound for its formula"
         )
     return None
 
 
 def _as_numbers(said: list[str], words: list[str]) -> str | None:
-    """Say of words that read as numbers, with units or without, that they are no categories.
+    """Return the reason if words read as numbers, with units or without.
 
     ``words`` are all of them, those that say "missing" as well.
     """
@@ -134,7 +134,7 @@ def _as_numbers(said: list[str], words: list[str]) -> str | None:
 
 
 def _to_point(said: list[str]) -> str:
-    """Give the code that turns the commas in numbers to what pandas reads; "" without commas."""
+    """Return the code that turns the commas in numbers to what pandas reads; "" without commas."""
     commas = [word for word in said if "," in word]
     if not commas:
         return ""
@@ -147,13 +147,13 @@ def _to_point(said: list[str]) -> str:
 
 
 def _day_first(said: list[str]) -> str:
-    """Give the argument by which pandas reads 3.7.2024 as a day of July, if points part them."""
+    """Return the argument by which pandas reads 3.7.2024 as a day of July, if points part them."""
     dotted = [word for word in said if re.match(r"\s*\d{1,2}\.\d{1,2}\.\d", word)]
     return ", dayfirst=True" if dotted else ""
 
 
 def _twins(words: list[str]) -> list[str]:
-    """Give two words that differ by blanks alone, if there are such."""
+    """Return two words that differ by blanks alone, if there are any."""
     known: dict[str, str] = {}
     for word in words:
         twin = known.setdefault(" ".join(word.split()), word)
@@ -163,7 +163,7 @@ def _twins(words: list[str]) -> list[str]:
 
 
 def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
-    """Say of words beside at least as many numbers that they make categories of all.
+    """Return the reason if a few words among numbers turn all of them to categories.
 
     Words that read as numbers do so however many they are.
     """
@@ -185,7 +185,7 @@ def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
 
 
 def _share(pattern: re.Pattern, words: list[str]) -> float:
-    """Give the share of words that a pattern matches as a whole."""
+    """Return the share of words that a pattern matches as a whole."""
     return sum(pattern.fullmatch(word) is not None for word in words) / len(words)
 
 
@@ -194,7 +194,7 @@ def _examples(words: list[str]) -> str:
 
 
 def hint_of_spelling(unknown: Any, known: np.ndarray) -> str:
-    """Say whether an unknown word is a known one but for blanks or capitals; "" if it is none."""
+    """Return a hint if an unknown word is a known one but for blanks or capitals; else ""."""
     if not isinstance(unknown, str):
         return ""
     words = [word for word in known if isinstance(word, str)]
