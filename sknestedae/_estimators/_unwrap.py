@@ -65,7 +65,7 @@ def autoencoder_of(estimator: Any, caller: str, stage: str = "") -> BaseSupervis
         where = f", but stage {stage!r} is" if stage else ", got"
         raise TypeError(
             f"{caller} needs a supervised autoencoder or a chain of them{where} a "
-            f"{type(found).__name__}. Of a pipeline, pass the last step, and the table that it "
+            f"{type(found).__name__}. For a pipeline, pass the last step, and the table that it "
             "sees."
         )
     return found

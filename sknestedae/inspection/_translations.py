@@ -76,7 +76,7 @@ def translation_scores(estimator, X, y=None):
     check_is_fitted(dual)
     if not isinstance(dual, DualMixin):
         raise TypeError(
-            f"translation_scores needs a DualAutoencoder, got a {type(dual).__name__}. Of a "
+            f"translation_scores needs a DualAutoencoder, got a {type(dual).__name__}. For a "
             "pipeline, pass the last step, and the table that it sees."
         )
     X, y, _ = read_rows(X, y, None)
