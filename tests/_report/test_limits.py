@@ -229,7 +229,7 @@ def test_few_rows_of_a_class_are_told(X):
 
 
 def test_where_the_settings_come_from_is_told(X, y):
-    sae = SupervisedAutoencoder(**{**TINY, "random_state": None})
+    sae = SupervisedAutoencoder(**{**TINY, "predictor": "network", "random_state": None})
     search = BatchedGridSearchCV(sae, {"alpha": [0.01, 0.1, 1]}, cv=2).fit(X, y)
     said = "\n".join(report(search, X, y, cv=2, random_state=0).limits)
     assert "the best of 3 candidates of a search" in said
