@@ -95,6 +95,8 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         at most 2000 distinct rows are labelled, for at most 10 outputs, and its leave-one-out R²
         is above 0; else the network. The network, too, where ``predictor_hidden_layer_sizes`` or
         ``prediction_loss`` are not the defaults: these are settings of the network's predictor.
+        The Gaussian processes of an ensemble's members are all but the same without
+        ``bootstrap``; with it they differ, and each is less accurate.
     reconstruction_weight : float, default=1.0
         Weight of the mean reconstruction error in the objective.
     prediction_weight : float, default=1.0
