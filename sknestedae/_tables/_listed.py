@@ -65,6 +65,11 @@ def read_given(
     same_rows : bool or "auto"
         As in ``stack_scales``.
     """
+    if isinstance(X, dict) and any(isinstance(table, _TABLES) for table in X.values()):
+        raise TypeError(
+            f"X is a dict with {len(X)} entries. Pass a list of tables, in the order of the "
+            "scales: list(X.values())."
+        )
     if not is_scale_list(X):
         if isinstance(y, list | tuple) and any(isinstance(own, _TABLES) for own in y):
             raise TypeError(

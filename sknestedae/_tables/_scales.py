@@ -30,6 +30,13 @@ from ._target import target_frame
 
 # Of fewer values, nothing is said about a range.
 _FEW_VALUES = 5
+
+# What is said of names of columns in place of targets.
+_NAMES = (
+    "y is {}; it must be a list of a target for each scale, with a value for each row. A column "
+    "is passed as table['gap']; leave it out of X, then: table.drop(columns='gap')."
+)
+
 # Types that can hold a missing entry, by the kind of those that cannot.
 _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
@@ -377,6 +384,8 @@ def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
     """Give each scale's target, None where it has none."""
     if y_list is None:
         return [None] * len(names)
+    if isinstance(y_list, str):
+        raise ValueError(_NAMES.format(repr(y_list)))
     if isinstance(y_list, list | tuple):
         is_one = bool(y_list) and all(np.isscalar(value) or value is pd.NA for value in y_list)
     else:
@@ -398,9 +407,12 @@ def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
 
 def _target_table(y: Any, X: pd.DataFrame | np.ndarray, name: str) -> pd.DataFrame:
     """Give the target of one scale as a DataFrame, and refuse one of other rows than its table."""
+    given = y
     y = read_target(y, f"the target of scale {name!r}", cells=True)
     target, is_1d = target_frame(y)
     if len(target) != len(X):
+        if isinstance(given, list) and all(isinstance(value, str) for value in given):
+            raise ValueError(_NAMES.format(given))
         raise ValueError(
             f"The target of scale {name!r} has {len(target)} rows, but its table has {len(X)}."
         )

@@ -221,3 +221,11 @@ def test_tables_that_can_not_be_what_was_said():
         stack_scales([crystals()[["radius"]], crystals()[["count"]]], same_rows=False)
     with pytest.raises(ValueError, match=r"'same_rows' parameter must be True, False or 'auto'"):
         stack_scales([np.zeros((6, 2))], same_rows="own")
+
+
+@pytest.mark.parametrize("names", ["gap", ["gap", "efficiency"]])
+def test_names_in_place_of_targets_are_told_how_to_pass_columns(names):
+    first = crystals()
+    second = first.iloc[:3].assign(layer=list("aba"))
+    with pytest.raises(ValueError, match=r"y is .*'gap'.*for each scale.*table\['gap'\]"):
+        stack_scales([first, second], names)
