@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api import types
 
 from .._compat import stack_level_of_caller, tables_in_model_selection
-from ..exceptions import SameRowsWarning, UnitsWarning
+from ..exceptions import SameRowsWarning, UnitsWarning, UnmeasuredScaleWarning
 from ._input import (
     as_array,
     as_cells,
@@ -334,6 +334,45 @@ def doubt_units(stacked: StackedScales) -> None:
             UnitsWarning,
             stacklevel=stack_level_of_caller(),
         )
+
+
+def doubt_join(stacked: StackedScales) -> None:
+    """Warn about rows of a later scale that know nothing of an earlier one.
+
+    A join leaves such rows where a name finds no partner. A column by which they were joined is
+    there; but a word that is in no row of its own scale says nothing.
+
+    Parameters
+    ----------
+    stacked : StackedScales
+
+    Warns
+    -----
+    UnmeasuredScaleWarning
+    """
+    if stacked.same_rows:  # nothing was joined
+        return
+    for k, scale in enumerate(stacked.names[:-1]):
+        if scale not in stacked.X.columns.get_level_values(0):  # told by its target alone
+            continue
+        table = stacked.X[scale]
+        known = np.zeros(len(table), dtype=bool)
+        for j in range(table.shape[1]):
+            column = table.iloc[:, j]
+            is_known = column.notna().to_numpy()
+            if types.infer_dtype(column, skipna=True) in ("string", "categorical"):
+                is_known = is_known & column.isin(column.iloc[stacked.rows[k]]).to_numpy()
+            known |= is_known
+        for name, rows in zip(stacked.names[k + 1 :], stacked.rows[k + 1 :], strict=True):
+            unknown = np.flatnonzero(~known[rows])
+            if len(unknown):
+                warnings.warn(
+                    f"{len(unknown)} of {len(rows)} rows of scale {name!r}, such as row "
+                    f"{unknown[0]}, have no known value in the columns of scale {scale!r}. If a "
+                    "join left them, a name was not found: look for two spellings of it.",
+                    UnmeasuredScaleWarning,
+                    stacklevel=stack_level_of_caller(),
+                )
 
 
 def _central_range(values: np.ndarray) -> tuple[float, float]:
