@@ -165,7 +165,7 @@ def _as_numbers(said: list[str], words: list[str]) -> tuple[str, str] | None:
     if marked and len(marked) + len(plain) + len(with_unit) >= enough:
         return (
             "holds numbers as text, of which some have a limit, a range or an uncertainty, such "
-            f"as {_examples([*marked[:2], *plain[:1]])}",
+            f"as {_examples([*marked[:2], *(plain or with_unit)[:1]])}",
             "Say what each stands for, such as half of a detection limit, the middle of a range, "
             "or the number before the uncertainty, and convert the column to numbers",
         )
