@@ -437,8 +437,8 @@ def _of_reconstruction(task: Task, evaluation: Evaluation) -> Iterator[str]:
     if lost:
         yield (
             "Columns that come back from the latents no better than as their mean (R² not above "
-            f"0, on rows held out): {enumerate_words(lost)}. What inverse_transform gives for "
-            "them says nothing; more latents may keep them."
+            f"0, on rows held out): {enumerate_words(lost)}. Expect no more than the mean "
+            "from inverse_transform and complete there; more latents may keep them."
         )
     held, learnt = evaluation.reconstruction.mean()
     if np.isfinite(held) and 1 - held > 1.5 * (1 - learnt) and learnt - held > 0.02:

@@ -210,7 +210,7 @@ def test_columns_that_the_latents_lose_are_told():
     X["lost"] = rng.normal(size=80)  # independent of the others; one latent cannot keep both
     sae = SupervisedAutoencoder(1, max_iter=60, alpha=0.1, random_state=0)
     said = "\n".join(report(sae.fit(X, one), X, one, random_state=0).limits)
-    assert "no better than as their mean (R² not above 0, on rows held out): lost. What" in said
+    assert "no better than as their mean (R² not above 0, on rows held out): lost. Exp" in said
 
 
 def test_what_the_data_lack_is_told(X, y):
