@@ -37,8 +37,8 @@ devices = pd.read_csv(devices_file, sep=";")
 devices
 
 # %%
-# 2. What is wrong with them?
-# ---------------------------
+# 2. Look for faults in the files
+# -------------------------------
 # Fit a small estimator to each table as it is, and read its warnings. They name the columns that
 # would be misread, and each says what to do. Here we print where each of them begins.
 
@@ -150,8 +150,8 @@ display = NestedDisplay.from_estimator(chain)
 plt.show()
 
 # %%
-# 5. Is it any good?
-# ------------------
+# 5. Compare it with baselines
+# ----------------------------
 # A score on training rows says nothing. In a cross-validation each fold is the test set once. But
 # which rows go into a fold together? Many devices are made of one compound, and some are even
 # replicates of one recipe. If one of them is in the test set and its twin is a training row, the
@@ -254,8 +254,8 @@ ax.set(
 plt.show()
 
 # %%
-# 7. What does the model go by?
-# -----------------------------
+# 7. Feature importance
+# ---------------------
 # Feature importance, by permutation: by how much does the error grow when one column of the test
 # set is shuffled? The chain is that of the last fold, and the test set the compounds that it did
 # not see.
@@ -356,9 +356,9 @@ experiments[shown].round(2)  # and .to_csv("experiments.csv") for the laboratory
 # chosen because their prediction is high, so that the intervals may hold less often than they
 # promise.
 #
-# 10. Were they good experiments?
-# -------------------------------
-# Usually only the laboratory knows. Here the formula does.
+# 10. The proposed devices against the truth
+# ------------------------------------------
+# Usually only the laboratory knows the truth. Here the formula does.
 
 truth = solar_cell_formula(experiments)["efficiency"]
 best_so_far = y[1].max()

@@ -232,7 +232,7 @@ def test_early_stopping_without_distinct_rows():
 def test_going_on_with_another_kind_of_fit():
     X, y = regression()
     sae = SupervisedAutoencoder(**TINY, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="fitted with y and can't go on without it"):
+    with pytest.raises(ValueError, match="fitted with y and cannot go on without it"):
         sae.fit(X)
     with pytest.raises(ValueError, match=r"y has 2 outputs, but the estimator was fitted with 1"):
         sae.fit(X, np.column_stack([y, y]))
@@ -617,7 +617,7 @@ def test_targets_that_cannot_be_fitted(y, block, message):
 
 def test_rows_of_kinds_that_do_not_match():
     table = pd.DataFrame(SPECTRA, index=[f"a{i}" for i in range(20)])
-    with pytest.raises(ValueError, match="No row label of first, such as 'a0', is one of another"):
+    with pytest.raises(ValueError, match="No row label of first, such as 'a0', is in another"):
         stack_kinds(first=table, second=table.set_axis(range(20), axis=0))
     some = stack_kinds(first=table[:12], second=table[8:])  # the others are missing values
     assert some.shape == (20, 10)

@@ -1,4 +1,4 @@
-"""What users of torch and skorch pass by its name there, and what stands in its place here."""
+"""Names of parameters in torch and skorch, and the parameters to use here instead."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ _INSTEAD = {
 
 
 def names_instead(init: Init) -> Init:
-    """Let an ``__init__`` say what stands in the place of a parameter of torch or skorch.
+    """Make an ``__init__`` name the parameter to use instead of one of torch or skorch.
 
-    Python's own error would say that there is no such parameter, and no more.
+    Python's own error would only say that there is no such parameter.
     """
 
     @wraps(init)
@@ -73,7 +73,7 @@ def names_instead(init: Init) -> Init:
 
 
 def check_names(owner: type, names: Iterable[str], error: type[Exception]) -> None:
-    """Refuse names of parameters that torch or skorch has, unless they are some here.
+    """Refuse names of parameters of torch or skorch that are no parameters here.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def check_names(owner: type, names: Iterable[str], error: type[Exception]) -> No
 
 
 def with_page(error: ValueError, parameters: dict[str, Any]) -> ValueError:
-    """Let an error about a parameter name the page for users of torch, where it is about those.
+    """Add the page for users of torch to an error about a parameter, if the value is torch's.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def with_page(error: ValueError, parameters: dict[str, Any]) -> ValueError:
     Returns
     -------
     ValueError
-        The same one, where the value is neither of torch nor a function.
+        The same error, if the value is neither of torch nor a function.
     """
     found = re.match(r"The '(\w+)' parameter", str(error))
     value = parameters.get(found[1]) if found else None

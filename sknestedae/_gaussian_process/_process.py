@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
+from threadpoolctl import ThreadpoolController
 
 from ._evidence import (
     DistinctRows,
@@ -48,8 +49,8 @@ class GaussianProcess:
 
     The covariance is a Matérn 3/2 term with a length scale for each column, a linear term for each
     block of columns, smooth functions of single columns, and noise, which is larger where a row is
-    far from what the others say. Columns and target are centred, so that there is no constant
-    term.
+    far from the prediction of the others. Columns and target are centred, so that there is no
+    constant term.
 
     Attributes
     ----------
@@ -156,7 +157,7 @@ class GaussianProcess:
         offset: float,
         scale: float,
     ) -> GaussianProcess:
-        """Find the hyperparameters by some of the rows, and how precise each row is.
+        """Find the hyperparameters from some of the rows, and the precision of each row.
 
         Parameters
         ----------
@@ -171,11 +172,12 @@ class GaussianProcess:
             return precisions(own, covariance(own.X, own.X, widths, parameters), parameters.noise)
 
         searched = standardised(searched, centre, offset, scale)
-        parameters = most_probable(standardised(first, centre, offset, scale), widths)
-        # outliers that count as much as other rows make all noise large: once more without them
-        of_searched, _ = found(searched, parameters)
-        searched = searched.with_precisions(of_searched)
-        parameters = most_probable(searched, widths, parameters, with_relevances=True)
+        with _loaded_libraries().limit(limits=1, user_api="blas"):
+            parameters = most_probable(standardised(first, centre, offset, scale), widths)
+            # outliers that count as much as other rows make all noise large: once more without
+            of_searched, _ = found(searched, parameters)
+            searched = searched.with_precisions(of_searched)
+            parameters = most_probable(searched, widths, parameters, with_relevances=True)
         of_rows, spread = found(standardised(rows, centre, offset, scale), parameters)
         return cls(rows, widths, parameters, centre, offset, scale, of_rows, spread)
 
@@ -285,7 +287,7 @@ class GaussianProcess:
 
     @cached_property
     def coefficients(self) -> np.ndarray:
-        """What the covariance with each row is multiplied by in the mean, of shape (n_rows,)."""
+        """The coefficient of the covariance with each row in the mean, of shape (n_rows,)."""
         return cho_solve((self._factor, True), self._standardised.y, check_finite=False)
 
     @property
@@ -330,7 +332,7 @@ class GaussianProcess:
     # -- state
 
     def to_state(self) -> dict[str, Any]:
-        """Give all that it has learnt as arrays and numbers."""
+        """Return the fitted state as arrays and numbers."""
         parameters = self.parameters
         return {
             **self.rows._asdict(),
@@ -350,7 +352,7 @@ class GaussianProcess:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> GaussianProcess:
-        """Make one of what ``to_state`` gave."""
+        """Make a process from the state of ``to_state``."""
         return cls(
             rows=DistinctRows(*(np.asarray(state[name]) for name in DistinctRows._fields)),
             widths=tuple(np.asarray(state["widths"]).tolist()),
@@ -440,13 +442,13 @@ class GaussianProcesses:
         return np.array([process.leave_one_out_score() for process in self])
 
     def to_state(self) -> dict[str, Any]:
-        """Give all that they have learnt as arrays and numbers: ``"0.scale"`` is of the first."""
+        """Return the fitted state as arrays and numbers: ``"0.scale"`` is of the first process."""
         states = enumerate(process.to_state() for process in self)
         return {f"{k}.{name}": value for k, state in states for name, value in state.items()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> GaussianProcesses:
-        """Make them of what ``to_state`` gave."""
+        """Make the processes from the state of ``to_state``."""
         own: dict[int, dict[str, Any]] = {}
         for key, value in state.items():
             k, _, name = key.partition(".")
@@ -454,8 +456,18 @@ class GaussianProcesses:
         return cls([GaussianProcess.from_state(own[k]) for k in sorted(own)])
 
 
+@cache
+def _loaded_libraries() -> ThreadpoolController:
+    """Return the libraries whose threads can be limited; to find them takes milliseconds.
+
+    A step of a search has microseconds of work for a thread of BLAS. Where other programs use the
+    processors, the threads of a step wait for each other much longer than that.
+    """
+    return ThreadpoolController()
+
+
 def checked_inputs(X: np.ndarray, widths: Sequence[int]) -> np.ndarray:
-    """Give X in double precision, with as many columns as the blocks have, and finite."""
+    """Return X in double precision, with as many columns as the blocks have, and finite."""
     X = np.asarray(X, dtype=float)
     if X.ndim != 2 or X.shape[1] != sum(widths):
         raise ValueError(
@@ -468,7 +480,7 @@ def checked_inputs(X: np.ndarray, widths: Sequence[int]) -> np.ndarray:
 
 
 def location_and_scale(rows: DistinctRows) -> tuple[float, float, bool]:
-    """Give the weighted mean of the target, its scale, and whether it is constant.
+    """Return the weighted mean of the target, its scale, and whether it is constant.
 
     The scale is the weighted standard deviation. A constant target has none: of several rows, the
     scale is the spread that would be rounding; of a single row it is the target's own size, since
@@ -488,14 +500,14 @@ def location_and_scale(rows: DistinctRows) -> tuple[float, float, bool]:
 def standardised(
     rows: DistinctRows, centre: np.ndarray, offset: float, scale: float
 ) -> DistinctRows:
-    """Give rows with centred inputs and a standardised target."""
+    """Return rows with centred inputs and a standardised target."""
     return DistinctRows(
         rows.X - centre, (rows.y - offset) / scale, rows.weight, rows.within / scale**2
     )
 
 
 def drawn(rows: DistinctRows, n_most: int, rng: np.random.Generator) -> DistinctRows:
-    """Draw rows where there are more than so many."""
+    """Draw a number of rows, if there are more."""
     if len(rows.y) <= n_most:
         return rows
     return rows.take(rng.choice(len(rows.y), n_most, replace=False))

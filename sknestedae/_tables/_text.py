@@ -1,4 +1,4 @@
-"""Text that is no category: numbers, dates and names of rows, as files bring them."""
+"""Text that is no category: numbers, dates and names of rows, as in many files."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ _MISSING |= {"k.a.", "n.d.", "nd"}
 
 
 def doubt(column: pd.Series) -> str | None:
-    """Say why a column of text seems to be no category; None where nothing speaks against it.
+    """Return the reason why a column of text seems to be no category; None without one.
 
     Parameters
     ----------
@@ -118,14 +118,14 @@ def doubt(column: pd.Series) -> str | None:
     if len(values) >= _FEW_VALUES and n_rows < _ROWS_PER_VALUE * len(values):
         return (
             f"has {len(values)} values in {n_rows} rows, such as {_examples(said)}: it names rows "
-            "and tells nothing of new ones. Leave it out, or put properties in its place, such as "
-            "those of a compound for its formula"
+            "and has no information about new ones. Leave it out, or put properties in its place, "
+            "such as those of a compound for its formula"
         )
     return None
 
 
 def remedy_of_target(y: Any) -> str:
-    """Say how to convert a target of text that stands for numbers or dates; "" if it does not.
+    """Return how to convert a target of text that stands for numbers or dates; "" if it does not.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def remedy_of_target(y: Any) -> str:
 
 
 def _as_numbers(said: list[str], words: list[str]) -> tuple[str, str] | None:
-    """Say of words that read as numbers, with units or without, what they are and what to do.
+    """Return what words are that read as numbers, with units or without, and what to do.
 
     ``words`` are all of them, those that say "missing" as well.
     """
@@ -191,7 +191,7 @@ def _as_numbers(said: list[str], words: list[str]) -> tuple[str, str] | None:
 
 
 def _with_units(words: list[str], number: str, doubtful: str) -> tuple[str, str]:
-    """Say what to do with numbers that have a unit, or several; ``number`` is code."""
+    """Return what to do with numbers that have a unit, or several; ``number`` is code."""
     of_unit: dict[str, str] = {}
     for word in words:
         unit = _TAKE_UNIT.search(word)
@@ -211,7 +211,7 @@ def _with_units(words: list[str], number: str, doubtful: str) -> tuple[str, str]
 
 
 def _is_marked(word: str) -> bool:
-    """Whether a word is a number with a limit or an uncertainty, or a range that rises."""
+    """Return whether a word is a number with a limit or an uncertainty, or a range that rises."""
     if _MARKED.fullmatch(word):
         return True
     ends = _RANGE.fullmatch(word)
@@ -225,7 +225,7 @@ def _is_marked(word: str) -> bool:
 
 
 def _to_point(said: list[str]) -> tuple[str, str]:
-    """Give the code that turns numbers to what pandas reads, and words of doubt where it may err.
+    """Return the code that turns numbers to what pandas reads, and a doubt where it may err.
 
     Two of a sign in one number, or a sign before the other one, part thousands. A sign that is not
     before three digits is the decimal one, and so says what the other one is, in all words.
@@ -253,7 +253,7 @@ def _to_point(said: list[str]) -> tuple[str, str]:
 
 
 def _is_decimal(number: str, sign: str) -> bool:
-    """Whether a sign of a number, a point or comma, can only be its decimal one."""
+    """Return whether a sign of a number, a point or comma, can only be its decimal one."""
     other = "," if sign == "." else "."
     if number.count(sign) != 1 or number.rindex(sign) < number.rfind(other):
         return False
@@ -261,7 +261,7 @@ def _is_decimal(number: str, sign: str) -> bool:
 
 
 def _to_days(said: list[str]) -> str:
-    """Give the code that makes days of dates, and words of doubt where day and month may swap."""
+    """Return the code that makes days of dates, and a doubt where day and month may swap."""
     parted = [re.match(r"\s*(\d{1,2})([-/.])(\d{1,2})[-/.]\d", word) for word in said]
     found = [match for match in parted if match]
     day_first = any(int(match.group(1)) > 12 or match.group(2) == "." for match in found)
@@ -274,7 +274,7 @@ def _to_days(said: list[str]) -> str:
 
 
 def _twins(words: list[str]) -> str | None:
-    """Say of two words that differ by blanks or capitals alone that they may be one.
+    """Return the reason if two words differ by blanks or capitals alone.
 
     Words of one letter, and two symbols such as Co and CO, are left alone.
     """
@@ -299,7 +299,7 @@ def _twins(words: list[str]) -> str | None:
 
 
 def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
-    """Say of words beside at least as many numbers that they make categories of all.
+    """Return the reason if a few words among numbers turn all of them to categories.
 
     Words that read as numbers do so however many they are.
     """
@@ -321,7 +321,7 @@ def _beside_numbers(words: list[str], values: np.ndarray) -> str | None:
 
 
 def _share(pattern: re.Pattern, words: list[str]) -> float:
-    """Give the share of words that a pattern matches as a whole."""
+    """Return the share of words that a pattern matches as a whole."""
     return sum(pattern.fullmatch(word) is not None for word in words) / len(words)
 
 
@@ -330,7 +330,7 @@ def _examples(words: list[str]) -> str:
 
 
 def hint_of_spelling(unknown: Any, known: np.ndarray) -> str:
-    """Say whether an unknown word is a known one but for blanks or capitals; "" if it is none."""
+    """Return a hint if an unknown word is a known one but for blanks or capitals; else ""."""
     if not isinstance(unknown, str):
         return ""
     words = [word for word in known if isinstance(word, str)]

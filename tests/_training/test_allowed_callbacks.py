@@ -523,7 +523,7 @@ def test_no_file_is_loaded_where_training_goes_on(tmp_path):
     callback = LoadInitState(TrainEndCheckpoint(dirname=str(tmp_path)))  # there is none yet
     sae = make(callback, warm_start=True).fit(X, y)
     for fit in (sae.fit, sae.partial_fit):
-        with pytest.raises(ValueError, match="would replace what the last fit learnt"):
+        with pytest.raises(ValueError, match="would replace the parameters of the last fit"):
             fit(X, y)
 
 
