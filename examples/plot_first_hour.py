@@ -53,7 +53,7 @@ for table in (crystals, devices):
 
 # %%
 # Some things it cannot know: rows that are in the file twice, a number that stands for a missing
-# value, two spellings of one layer. Look for them yourself:
+# value, two spellings of one layer that differ by more than capitals. Look for them yourself:
 
 print("Repeated rows:", crystals.duplicated().sum(), devices.duplicated().sum())
 print(crystals["volume"].value_counts().head(3).to_dict())
@@ -79,8 +79,9 @@ spelling = {"Spiro OMeTAD": "spiro-OMeTAD", "spiro-ometad": "spiro-OMeTAD"}
 devices["HTL"] = devices["HTL"].replace(spelling).astype("category")
 
 # %%
-# Identifiers, dates and comments stay out of the tables that the model learns from. The formula is
-# a name, too: the shares of the ions say what the formula says, in numbers.
+# Identifiers, dates and comments stay out of the tables that the model learns from, and so does
+# what you will not choose in the next experiment, such as who was at the bench. The formula is a
+# name, too: the shares of the ions say what the formula says, in numbers.
 
 ions = ["FA", "MA", "Cs", "Sn", "I", "Br", "Cl"]
 crystal_columns = [*ions, "volume"]

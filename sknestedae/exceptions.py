@@ -70,7 +70,7 @@ class OutsideDomainWarning(UserWarning):
 
 
 class UnmeasuredScaleWarning(UserWarning):
-    """A table has none of the columns of a scale; they enter as not measured."""
+    """A table, or some rows of it, has no value of a scale; it enters as not measured."""
 
 
 class UnseenCategoryWarning(UserWarning):

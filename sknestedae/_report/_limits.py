@@ -20,6 +20,7 @@ from ._facts import (
     Replicates,
     best_baseline,
     n_parameters,
+    reconstruction_table,
     scores_of,
 )
 from ._folds import AS_COLUMN, HIGHER_IS_BETTER, LEARNT, Evaluation
@@ -176,7 +177,7 @@ def find_limits(task: Task, evaluation: Evaluation, facts: Facts) -> list[str]:
         if task.has_many_targets
         else [finding.said for finding in found]
     )
-    statements += _of_reconstruction(evaluation)
+    statements += _of_reconstruction(task, evaluation)
     statements += _of_columns(task)
     statements += _of_settings(task)
     statements += [
@@ -429,8 +430,16 @@ def _of_columns(task: Task) -> Iterator[str]:
         yield f"Columns with categories of fewer than 5 rows: {enumerate_words(rare)}."
 
 
-def _of_reconstruction(evaluation: Evaluation) -> Iterator[str]:
-    """Report a reconstruction of held-out rows that is far worse than that of training rows."""
+def _of_reconstruction(task: Task, evaluation: Evaluation) -> Iterator[str]:
+    """Report what the latents lose, and a reconstruction of held-out rows that is far worse."""
+    table = reconstruction_table(task, evaluation)
+    lost = [task.columns[j].name for j in table.index[table["r2"] <= 0]]
+    if lost:
+        yield (
+            "Columns that come back from the latents no better than as their mean (R² not above "
+            f"0, on rows held out): {enumerate_words(lost)}. Expect no more than the mean "
+            "from inverse_transform and complete there; more latents may keep them."
+        )
     held, learnt = evaluation.reconstruction.mean()
     if np.isfinite(held) and 1 - held > 1.5 * (1 - learnt) and learnt - held > 0.02:
         yield (

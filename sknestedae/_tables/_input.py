@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ def read_table(X: Any, name: str = "X") -> Any:
     ValueError
         If two columns have one name.
     """
+    if isinstance(X, str | Path):
+        raise TypeError(
+            f"{name} is {str(X)!r}; it must be a table. Read a file first, such as with "
+            f"pd.read_csv({str(X)!r})."
+        )
     _refuse_data_sets_of_torch(X, name)
     X = column_of_structures(to_pandas(X, name), name)
     if isinstance(X, pd.DataFrame):
@@ -193,8 +199,14 @@ def read_target(y: Any, name: str = "y", *, cells: bool = False) -> Any:
     Raises
     ------
     TypeError
-        If the values are neither numbers nor labels, such as dates.
+        If the values are neither numbers nor labels, such as dates, or if it is the name of a
+        column, which scikit-learn would count the letters of.
     """
+    if isinstance(y, str):
+        raise TypeError(
+            f"{name} is the text {y!r}; it must hold a value for each row. A column is passed as "
+            f"table[{y!r}]; if it is the target, leave it out of X: table.drop(columns={y!r})."
+        )
     y = to_pandas(y, name)
     if is_structure(y) or is_column_of_structures(y):
         raise TypeError(f"{name} holds structures of atoms, which can be columns of X alone.")

@@ -21,7 +21,14 @@ from ._input import (
 )
 from ._labels import ColumnLabels
 from ._missing import fill_missing
-from ._scales import StackedScales, doubt_units, is_scale_list, refuse_folded_lists, stack
+from ._scales import (
+    StackedScales,
+    doubt_join,
+    doubt_units,
+    is_scale_list,
+    refuse_folded_lists,
+    stack,
+)
 
 # A list that holds these is one of targets, and none of numbers or labels.
 _TABLES = (pd.Series, pd.DataFrame)
@@ -65,6 +72,11 @@ def read_given(
     same_rows : bool or "auto"
         As in ``stack_scales``.
     """
+    if isinstance(X, dict) and any(isinstance(table, _TABLES) for table in X.values()):
+        raise TypeError(
+            f"X is a dict with {len(X)} entries. Pass a list of tables, in the order of the "
+            "scales: list(X.values())."
+        )
     if not is_scale_list(X):
         if isinstance(y, list | tuple) and any(isinstance(own, _TABLES) for own in y):
             raise TypeError(
@@ -81,6 +93,7 @@ def read_given(
         sample_weight = stack_weights(sample_weight, stacked.rows, X)
     kinds = [table_kind(table) for table in X]
     doubt_units(stacked)
+    doubt_join(stacked)
     read = read_rows(stacked.X, stacked.y, sample_weight)
     return GivenTables(*read, kinds, stacked.same_rows, stacked.names)
 

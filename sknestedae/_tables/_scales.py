@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api import types
 
 from .._compat import stack_level_of_caller, tables_in_model_selection
-from ..exceptions import SameRowsWarning, UnitsWarning
+from ..exceptions import SameRowsWarning, UnitsWarning, UnmeasuredScaleWarning
 from ._input import (
     as_array,
     as_cells,
@@ -30,6 +30,13 @@ from ._target import target_frame
 
 # Of fewer values, nothing is said about a range.
 _FEW_VALUES = 5
+
+# What is said of names of columns in place of targets.
+_NAMES = (
+    "y is {}; it must be a list of a target for each scale, with a value for each row. A column "
+    "is passed as table['gap']; leave it out of X, then: table.drop(columns='gap')."
+)
+
 # Types that can hold a missing entry, by the kind of those that cannot.
 _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
@@ -329,6 +336,45 @@ def doubt_units(stacked: StackedScales) -> None:
         )
 
 
+def doubt_join(stacked: StackedScales) -> None:
+    """Warn about rows of a later scale that know nothing of an earlier one.
+
+    A join leaves such rows where a name finds no partner. A column by which they were joined is
+    there; but a word that is in no row of its own scale says nothing.
+
+    Parameters
+    ----------
+    stacked : StackedScales
+
+    Warns
+    -----
+    UnmeasuredScaleWarning
+    """
+    if stacked.same_rows:  # nothing was joined
+        return
+    for k, scale in enumerate(stacked.names[:-1]):
+        if scale not in stacked.X.columns.get_level_values(0):  # told by its target alone
+            continue
+        table = stacked.X[scale]
+        known = np.zeros(len(table), dtype=bool)
+        for j in range(table.shape[1]):
+            column = table.iloc[:, j]
+            is_known = column.notna().to_numpy()
+            if types.infer_dtype(column, skipna=True) in ("string", "categorical"):
+                is_known = is_known & column.isin(column.iloc[stacked.rows[k]]).to_numpy()
+            known |= is_known
+        for name, rows in zip(stacked.names[k + 1 :], stacked.rows[k + 1 :], strict=True):
+            unknown = np.flatnonzero(~known[rows])
+            if len(unknown):
+                warnings.warn(
+                    f"{len(unknown)} of {len(rows)} rows of scale {name!r}, such as row "
+                    f"{unknown[0]}, have no known value in the columns of scale {scale!r}. If a "
+                    "join left them, a name was not found: look for two spellings of it.",
+                    UnmeasuredScaleWarning,
+                    stacklevel=stack_level_of_caller(),
+                )
+
+
 def _central_range(values: np.ndarray) -> tuple[float, float]:
     """Return the quantiles of 5 and 95 %; infinite for too few values."""
     known = values[np.isfinite(values)]
@@ -377,6 +423,8 @@ def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
     """Return each scale's target, None where it has none."""
     if y_list is None:
         return [None] * len(names)
+    if isinstance(y_list, str):
+        raise ValueError(_NAMES.format(repr(y_list)))
     if isinstance(y_list, list | tuple):
         is_one = bool(y_list) and all(np.isscalar(value) or value is pd.NA for value in y_list)
     else:
@@ -398,9 +446,12 @@ def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
 
 def _target_table(y: Any, X: pd.DataFrame | np.ndarray, name: str) -> pd.DataFrame:
     """Return the target of one scale as a DataFrame, and refuse one of other rows."""
+    given = y
     y = read_target(y, f"the target of scale {name!r}", cells=True)
     target, is_1d = target_frame(y)
     if len(target) != len(X):
+        if isinstance(given, list) and all(isinstance(value, str) for value in given):
+            raise ValueError(_NAMES.format(given))
         raise ValueError(
             f"The target of scale {name!r} has {len(target)} rows, but its table has {len(X)}."
         )

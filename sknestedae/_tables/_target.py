@@ -24,10 +24,17 @@ from ._dtypes import clip_to_float
 from ._input import as_cells, read_target
 from ._labels import ColumnLabels
 from ._layout import Encoded, Layout
+from ._text import remedy_of_target
 from ._weights import scale_weights
 
 # An error that is so many times the largest true value is as bad as any: its square is a number.
 _HUGE = 2.0**400
+
+# What a target of words is told that do not read as numbers.
+_NUMBERS = (
+    " If some of its text stands for numbers, convert it, such as with "
+    "pd.to_numeric(y, errors='coerce')."
+)
 
 # Of more columns than this a message shows some.
 _MANY = 12
@@ -195,13 +202,17 @@ def read_numbers(y: Any, *, allow_nd: bool = False) -> np.ndarray:
             input_name="y",
         )
     except ValueError as error:
+        if "infinity" in str(error):
+            raise ValueError(
+                f"{error} A target must be finite, or NaN where it was not measured; the "
+                "logarithm of zero is not finite."
+            ) from error
         if "could not convert" not in str(error):
             raise
         raise ValueError(
             f"y must hold numbers: {error}. For classes there are "
-            "SupervisedAutoencoderClassifier and DualAutoencoderClassifier. If its text stands "
-            "for numbers, convert it, such as with pd.to_numeric(y.str.replace(',', '.'), "
-            "errors='coerce'); a missing target is an unlabelled row."
+            "SupervisedAutoencoderClassifier and DualAutoencoderClassifier."
+            f"{remedy_of_target(given) or _NUMBERS} A missing target is an unlabelled row."
         ) from error
 
 

@@ -373,7 +373,8 @@ class Constraints:
         """Return which of the library's values of a column keep its bounds, of shape (n_rows,)."""
         if values.isna().any():
             raise ValueError(
-                f"The 'library' parameter has missing values in column {self.columns.name(j)}."
+                f"The 'library' parameter has missing values in column {self.columns.name(j)}. "
+                "Fill them first, such as with the estimator's complete, or drop the rows."
             )
         if j in self.allowed:
             return self.allowed[j][self._codes(j, values)]
