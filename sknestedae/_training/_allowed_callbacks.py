@@ -271,7 +271,9 @@ def check_begun(callback: Callback, net: NeuralNet) -> None:
     if isinstance(callback, of_skorch.ParamMapper):
         _check_patterns(callback, net)
     schedule = getattr(callback, "lr_scheduler_", None)
-    if isinstance(callback, of_skorch.LRScheduler) and schedule.optimizer is not net.optimizer_:
+    if not isinstance(callback, of_skorch.LRScheduler) or schedule is None:
+        return
+    if schedule.optimizer is not net.optimizer_:
         raise ValueError(
             f"The 'callbacks' parameter has the callback {type(callback).__name__} before one "
             "that puts another optimizer in the place of Adam, so that the rate of the other one "
