@@ -55,6 +55,7 @@ from ._validation import (
     check_spread,
     check_table,
     check_training_rows,
+    has_blocks_of_users,
     warn_of_collapse,
 )
 
@@ -548,7 +549,8 @@ class BaseSupervisedAutoencoder(
         train([job])  # beside others, where fits run side by side
         remedy = (
             f"Lower learning_rate_init (it is {self.learning_rate_init}), keep "
-            "standardize=True, or look for extreme values in the data."
+            "standardize=True, or look for extreme values in the data"
+            + (" or in what your own block gives." if has_blocks_of_users(self.blocks) else ".")
         )
         best_iter = check_divergence(job.net, "The loss", remedy)
         goes_on = incremental and resume  # a part of a stream adds to what was learnt before

@@ -12,12 +12,14 @@ from .._training._allowed_callbacks import TORCH_PAGE
 
 Init = TypeVar("Init", bound=Callable[..., None])
 
+_CLIPPING = "use callbacks, with GradientNormClipping of skorch"
 _EPOCHS = "use max_iter"
 _LATENTS = "use n_components"
 _LOSS = (
     "use reconstruction_loss and, of a regressor, prediction_loss; a Block may have errors of "
     "its own"
 )
+_LOGGER = "use callbacks, with a logger of skorch"
 _MODULE = "use blocks, with a Block that makes modules of your own"
 _ROWS = "use batch_size and shuffle; rows come from X, and their weights from sample_weight of fit"
 _SCHEDULE = (
@@ -25,12 +27,19 @@ _SCHEDULE = (
     "takes the schedules of torch"
 )
 
+_OPTIMIZER = (
+    "the optimizer is Adam; learning_rate_init and learning_rate set its rate, alpha is the "
+    "penalty on weights, and a callback can put another optimizer in its place"
+)
+_PRECISION = (
+    "numbers are float32 where all of X are, such as X.astype('float32'), and float64 where not"
+)
+
 # For names of other packages, alone or before two underscores: what to use here.
 _INSTEAD = {
-    "optimizer": (
-        "the optimizer is Adam; learning_rate_init and learning_rate set its rate, alpha is the "
-        "penalty on weights, and a callback can put another optimizer in its place"
-    ),
+    "optimizer": _OPTIMIZER,
+    "momentum": _OPTIMIZER,
+    "betas": _OPTIMIZER,
     "lr": "use learning_rate_init",
     "weight_decay": "use alpha",
     "criterion": _LOSS,
@@ -52,6 +61,16 @@ _INSTEAD = {
     "iterator_valid": _ROWS,
     "dataset": _ROWS,
     "sampler": _ROWS,
+    "num_workers": _ROWS,
+    "accelerator": "use device",
+    "dtype": _PRECISION,
+    "precision": _PRECISION,
+    "amp": _PRECISION,
+    "gradient_clip_val": _CLIPPING,
+    "max_grad_norm": _CLIPPING,
+    "callback": "use callbacks, a list",
+    "logger": _LOGGER,
+    "warmup": _SCHEDULE,
     "latent_dim": _LATENTS,
     "n_latents": _LATENTS,
     "seed": "use random_state",

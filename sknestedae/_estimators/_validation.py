@@ -89,6 +89,16 @@ def own_blocks(blocks: Any, n_columns: int) -> Any:
     return [(WHOLE_BLOCK, blocks, slice(0, n_columns))] if is_whole else blocks
 
 
+def has_blocks_of_users(blocks: Any) -> bool:
+    """Tell whether some block of the parameter ``blocks`` is not of a class of this package."""
+    entries = blocks if isinstance(blocks, list) else [(None, blocks, None)]
+    package = __name__.partition(".")[0]
+    return any(
+        isinstance(block, Block) and type(block).__module__.partition(".")[0] != package
+        for _, block, _ in entries
+    )
+
+
 def check_block_names(names: list) -> None:
     """Refuse names of blocks that are not distinct, or that cannot name a part of a network."""
     usable = all(isinstance(name, str) and name.isidentifier() for name in names)

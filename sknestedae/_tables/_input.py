@@ -475,8 +475,9 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
         advice = "Convert it first, such as a date to a number of days."
         if all(issubclass(kind, _ARRAYS) for kind in others):
             advice = (
-                "Arrays, such as spectra or images, are columns of X that blocks name, or the y "
-                "of a SupervisedAutoencoder with a target_block."
+                "Arrays, such as spectra or images, are columns of X for a SpectrumBlock, an "
+                "ImageBlock or an ArrayBlock of your own in blocks, or the y of a "
+                "SupervisedAutoencoder with a target_block."
             )
         elif all(is_structure_type(kind) for kind in others):
             advice = (

@@ -378,7 +378,9 @@ class NumericTarget:
         elif y.shape[1] != self.layout.n_numeric:
             raise ValueError(
                 f"y has {y.shape[1]} outputs, but the estimator was fitted with "
-                f"{self.layout.n_numeric}."
+                f"{self.layout.n_numeric}. Training that goes on keeps its outputs; for others, "
+                "begin a new fit with the weights of the encoder, as 'For torch users' in the "
+                "user guide shows."
             )
         elif len(shape) > 1 and shape != (self.cell_shape or self.layout.shape):
             raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from skorch import NeuralNet
 from skorch import callbacks as of_skorch
 from skorch.callbacks import Callback
 from skorch.callbacks.scoring import ScoringBase
@@ -255,3 +256,38 @@ def check_monitored(callback: Callback, row: Mapping[str, object]) -> None:
             f"monitors {name!r}. The history does not hold it, but {known}. A callback that "
             "records it must come before."
         )
+
+
+def check_begun(callback: Callback, net: NeuralNet) -> None:
+    """Refuse a callback that would do nothing, as is known where training begins.
+
+    Parameters
+    ----------
+    callback : Callback
+        One of ``net.callbacks_``, all of which have begun.
+    net : NeuralNet
+        Initialized.
+    """
+    if isinstance(callback, of_skorch.ParamMapper):
+        _check_patterns(callback, net)
+    schedule = getattr(callback, "lr_scheduler_", None)
+    if not isinstance(callback, of_skorch.LRScheduler) or schedule is None:
+        return
+    if schedule.optimizer is not net.optimizer_:
+        raise ValueError(
+            f"The 'callbacks' parameter has the callback {type(callback).__name__} before one "
+            "that puts another optimizer in the place of Adam, so that the rate of the other one "
+            "would stay as it is. Let the callback with the optimizer stand before."
+        )
+
+
+def _check_patterns(callback: of_skorch.ParamMapper, net: NeuralNet) -> None:
+    """Refuse a pattern that no parameter's name matches; skorch would go on without a word."""
+    parameters = list(callback.named_parameters(net))
+    for pattern in callback.patterns:
+        if not any(True for _ in callback.filter_parameters([pattern], parameters)):
+            raise ValueError(
+                f"The 'callbacks' parameter has the callback {type(callback).__name__} with the "
+                f"pattern {pattern!r}, which matches no parameter of the network. Its parameters "
+                f"are {[name for name, _ in parameters]}."
+            )

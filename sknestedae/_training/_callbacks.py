@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Freezer, Unfreezer
 
 from ._schedules import BestEpochs, LearningRates
 
@@ -159,3 +160,27 @@ class LearningRate(Callback):
 
 # The callbacks of this package; any other is a user's.
 OWN_CALLBACKS = (BestEpoch, LearningRate, Progress)
+
+
+def catch_up(net: NeuralNet) -> None:
+    """Freeze and unfreeze what was to be by epochs that are over, where training goes on.
+
+    skorch's callbacks do so at the beginning of one epoch, the first by default. Where a fit goes
+    on from a later one, or a file is loaded, they would never do it.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        Whose training begins, with the history of the epochs before.
+    """
+    overdue = []
+    for _, callback in net.callbacks_:
+        # skorch makes a function of a number, and knows both as ``at``
+        if isinstance(callback, Freezer | Unfreezer) and isinstance(callback.at, partial):
+            epoch = callback.at.keywords.get("epoch")
+            if epoch is not None and epoch <= len(net.history):
+                overdue.append((epoch, callback))
+    for _, callback in sorted(overdue, key=lambda pair: pair[0]):
+        names = callback.named_parameters(net)
+        for _, parameter in callback.filter_parameters(callback.patterns, names):
+            callback.fn(parameter)

@@ -20,8 +20,8 @@ from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch, Subset
 from .._networks._flat import FlatParameters
 from ._adam import make_step
-from ._allowed_callbacks import check_monitored
-from ._callbacks import OWN_CALLBACKS, StopTraining
+from ._allowed_callbacks import check_begun, check_monitored
+from ._callbacks import OWN_CALLBACKS, StopTraining, catch_up
 from ._closed_form import ClosedForm, Unsupported
 from ._data import CHUNK_ROWS, TensorIterator
 from ._schedules import warmth
@@ -83,6 +83,9 @@ class AutoencoderNet(NeuralNet):
                 callback.on_train_begin(self, **kwargs)
             finally:
                 self.history = history
+        for _, callback in self.callbacks_:
+            check_begun(callback, self)
+        catch_up(self)
 
     def load_params(self, *args: Any, **kwargs: Any) -> None:
         """Load parameters, moments and history as skorch does, but no learning rate.

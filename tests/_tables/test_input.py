@@ -502,7 +502,8 @@ def test_arrays_in_an_array_of_objects_are_left_to_blocks():
     assert np.isnan(read[1, 1])
     for spell in (np.asarray, pd.DataFrame):
         with pytest.raises(
-            TypeError, match=r"Column 1 holds ndarray; .* columns of X that blocks name"
+            TypeError,
+            match=r"Column 1 holds ndarray; .* for a SpectrumBlock, .* an ArrayBlock of your own",
         ):
             SupervisedAutoencoder(**TINY, blocks=None).fit(spell(X))
     with pytest.raises(TypeError, match="y holds ndarray"):
