@@ -243,8 +243,8 @@ def main() -> None:
         "the one that a new material asks."
     )
     report.text(
-        "The autoencoders: of crystals with 12 latents and of devices with 18, 200 epochs (the "
-        "chain's first stage: 300) and `alpha=0.001` in all of them; a chain that makes its own "
+        "The autoencoders: of crystals with 12 latents and of devices with 18, 200 epochs and "
+        "`alpha=0.001` in all of them; a chain that makes its own "
         'stages has `alpha="auto"` in the second one. '
         "The chain learns its first stage on the crystals alone (own) or also on the devices' "
         "columns (all). Widths of the search for latents were chosen on one split of the devices, "
@@ -257,7 +257,9 @@ def main() -> None:
         "IterativeImputer with a linear model (its default) in 10 rounds, or with 20 extremely "
         "randomised trees in 5 rounds, and a classifier of such trees for each category. The "
         "linear one learns of one-hot categories that they add up to one, which is of no help "
-        "where all of them are missing: it gives the most frequent."
+        "where all of them are missing: it gives the most frequent. Where the layers alone are "
+        "known, many rows are equally near, and it depends on the order of the rows which of them "
+        "count as neighbours: there the errors of KNNImputer are partly chance."
     )
     data = perovskites()
     crystals, devices = data.crystals.astype(float), data.devices

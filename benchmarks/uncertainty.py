@@ -1,4 +1,4 @@
-"""How far to trust a prediction: calibrated intervals, spread of members, rows out of domain."""
+"""How far to trust a prediction: calibrated intervals, deviations, rows out of domain."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ N_MEMBERS = 10
 OURS = "ensemble"
 OURS_BY_SPREAD = "ensemble, by spread"
 BY_SEED = "ensemble without bootstrap"
+OF_NETWORKS = "ensemble of networks"
 
 
 @dataclass(frozen=True)
@@ -235,12 +236,14 @@ def normal(case: Case, test, mean: np.ndarray, spread: np.ndarray) -> Judged:
 
 
 def spreads(case: Case, seed: int, train, test) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Give mean and spread on the held-out rows: of ensembles, a forest, a Gaussian process."""
+    """Give mean and deviation on the held-out rows: of ensembles, a forest, a Gaussian process."""
     X, y, X_test = case.X.iloc[train], case.y[train], case.X.iloc[test]
     ours = ensemble(case, seed)
     found = {OURS: ours.fit(X, y).predict(X_test, return_std=True)}
     ours.set_params(bootstrap=False)  # members that differ by their seeds alone
     found[BY_SEED] = ours.fit(X, y).predict(X_test, return_std=True)
+    networks = ensemble(case, seed).set_params(predictor="network")
+    found[OF_NETWORKS] = networks.fit(X, y).predict(X_test, return_std=True)
     to_numbers = encoded(case.X).fit(X)
     forest = RandomForestRegressor(200, random_state=seed).fit(to_numbers.transform(X), y)
     trees = [tree.predict(to_numbers.transform(X_test)) for tree in forest.estimators_]
@@ -554,7 +557,7 @@ def scores_of_rows(domain: Domain, train: np.ndarray, seed: int) -> dict[str, np
         "`score_samples`, ensemble": model.score_samples(X),
         "`score_samples`, one member": single.score_samples(X),
         **variants(single, X, train),
-        "spread of members": -model.predict(X, return_std=True)[1],
+        "standard deviation, ensemble": -model.predict(X, return_std=True)[1],
     }
     to_numbers = encoded(X).fit(X.iloc[train])
     inputs = to_numbers.transform(X)
@@ -626,14 +629,22 @@ def explain(report: Report) -> None:
         "widths and errors are in the target's units. The ensemble is "
         f"`SupervisedAutoencoder(n_members={N_MEMBERS}, bootstrap=True)` with 100 epochs, 50 for "
         "the efficiency and the digits. The chain is `NestedAutoencoder` on a first stage that "
-        "is fitted to the first scale, with 300 epochs, and frozen; its second stage has as many "
-        "epochs as the ensemble. All have `alpha=0.001`; a chain that makes its own stages has "
-        '`alpha="auto"` in the second one. '
+        "is fitted to the first scale, with 200 epochs, and frozen; its second stage has as many "
+        "epochs as the ensemble. Regressors have the default penalty, `alpha=0.001`, and "
+        'classifiers theirs, `alpha="auto"`. '
         "Calibrated ones are MAPIE's `CrossConformalRegressor` with five folds of the "
         "training rows, of rows or of groups; by spread, with its `StdConformityScore`. The "
-        "others are mean ± 1.645 standard deviations: of members, of 200 trees, or of a "
-        "Gaussian process with its noise, which is left out where there are more than 1000 "
-        "rows."
+        "others are mean ± 1.645 standard deviations: of an ensemble, of 200 trees, or of a "
+        "Gaussian process of scikit-learn with its noise, which is left out where there are more "
+        "than 1000 rows."
+    )
+    report.text(
+        'The ensemble and the chain have the default predictor, `"auto"`, which in all of these '
+        "tables is a Gaussian process. The standard deviation of the ensemble, or its spread, is "
+        "then that of its members' processes, with their noise, together with the deviation of "
+        "the members' predictions. Without bootstrap the members have nearly the same process. "
+        'The ensemble of networks is the ensemble with `predictor="network"`: its standard '
+        "deviation is that of the members' predictions alone, in which there is no noise."
     )
     report.text(
         "Groups of the band gap are crystals with the same metals in the same shares; those "

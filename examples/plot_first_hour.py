@@ -37,8 +37,8 @@ devices = pd.read_csv(devices_file, sep=";")
 devices
 
 # %%
-# 2. What is wrong with them?
-# ---------------------------
+# 2. Look for faults in the files
+# -------------------------------
 # Fit a small estimator to each table as it is, and read its warnings. They name the columns that
 # would be misread, and each says what to do. Here we print where each of them begins.
 
@@ -53,7 +53,7 @@ for table in (crystals, devices):
 
 # %%
 # Some things it cannot know: rows that are in the file twice, a number that stands for a missing
-# value, two spellings of one layer. Look for them yourself:
+# value, two spellings of one layer that differ by more than capitals. Look for them yourself:
 
 print("Repeated rows:", crystals.duplicated().sum(), devices.duplicated().sum())
 print(crystals["volume"].value_counts().head(3).to_dict())
@@ -79,8 +79,9 @@ spelling = {"Spiro OMeTAD": "spiro-OMeTAD", "spiro-ometad": "spiro-OMeTAD"}
 devices["HTL"] = devices["HTL"].replace(spelling).astype("category")
 
 # %%
-# Identifiers, dates and comments stay out of the tables that the model learns from. The formula is
-# a name, too: the shares of the ions say what the formula says, in numbers.
+# Identifiers, dates and comments stay out of the tables that the model learns from, and so does
+# what you will not choose in the next experiment, such as who was at the bench. The formula is a
+# name, too: the shares of the ions say what the formula says, in numbers.
 
 ions = ["FA", "MA", "Cs", "Sn", "I", "Br", "Cl"]
 crystal_columns = [*ions, "volume"]
@@ -149,8 +150,8 @@ display = NestedDisplay.from_estimator(chain)
 plt.show()
 
 # %%
-# 5. Is it any good?
-# ------------------
+# 5. Compare it with baselines
+# ----------------------------
 # A score on training rows says nothing. In a cross-validation each fold is the test set once. But
 # which rows go into a fold together? Many devices are made of one compound, and some are even
 # replicates of one recipe. If one of them is in the test set and its twin is a training row, the
@@ -253,8 +254,8 @@ ax.set(
 plt.show()
 
 # %%
-# 7. What does the model go by?
-# -----------------------------
+# 7. Feature importance
+# ---------------------
 # Feature importance, by permutation: by how much does the error grow when one column of the test
 # set is shuffled? The chain is that of the last fold, and the test set the compounds that it did
 # not see.
@@ -355,9 +356,9 @@ experiments[shown].round(2)  # and .to_csv("experiments.csv") for the laboratory
 # chosen because their prediction is high, so that the intervals may hold less often than they
 # promise.
 #
-# 10. Were they good experiments?
-# -------------------------------
-# Usually only the laboratory knows. Here the formula does.
+# 10. The proposed devices against the truth
+# ------------------------------------------
+# Usually only the laboratory knows the truth. Here the formula does.
 
 truth = solar_cell_formula(experiments)["efficiency"]
 best_so_far = y[1].max()

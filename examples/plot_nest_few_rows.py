@@ -1,12 +1,12 @@
 """
-===============================
-Nest where the target is scarce
-===============================
+=====================================================
+Transfer learning: nesting where the target is scarce
+=====================================================
 
-A property that is cheap to compute is known of hundreds of rows; the target, which needs an
-experiment, of a few dozen other ones. A nested autoencoder learns the property at the first scale,
-and the target on top of it. We measure what that is worth, against models that see the few rows
-alone, and against a plain model that knows both scales as the chain does.
+Hundreds of rows have a property that is cheap to compute. A few dozen other rows have the target,
+which needs an experiment. A nested autoencoder learns the property at the first scale, and the
+target at the second. We compare it with models that see the few rows alone, and with a plain model
+that knows both scales as the chain does.
 
 All data is made on the spot. As a script, this page prints its table and saves its figure in the
 folder ``figures``.
@@ -172,7 +172,7 @@ ax.set(
     yscale="log",
     xlabel="Labelled rows at the second scale",
     ylabel="Unexplained variance of new rows",
-    title="What 600 rows of a first scale are worth, and to whom",
+    title="With and without 600 rows of the first scale",
 )
 ax.set_xticks(SIZES, labels=SIZES)
 ax.set_yticks([0.03, 0.1, 0.3, 1], labels=["0.03", "0.1", "0.3", "1"])
@@ -198,7 +198,7 @@ print(f"The figure is saved as {folder / 'nest_few_rows.png'}")
 # Whoever knows the first scale is ahead of all who do not: what pays are its 600 labelled rows,
 # and a property which the target contains. The chain is also ahead of the plain model with the
 # same information: its second stage gets the predicted property, too, beside all columns, and a
-# Gaussian process learns from both what is linear and what is not. The target is all but linear in
+# Gaussian process learns the linear and the other parts from both. The target is all but linear in
 # the property, so that ridge with the predicted property is a strong rival: keep it as the
 # yardstick on data of your own. Where both scales have many rows, or the property says little of
 # the target, there is little to gain: see :ref:`the perovskites

@@ -1,11 +1,11 @@
 """
-============================================
-Unfold thirteen functions onto two variables
-============================================
+==================================================================
+Supervised latents beside PCA: thirteen functions of two variables
+==================================================================
 
-Thirteen columns follow from two variables that we pretend not to know. A supervised autoencoder
-is to find a plane on which these two variables can be read off with a ruler. Principal component
-analysis (PCA) and an autoencoder without a target have the same number of latents to do it with.
+Thirteen columns are functions of two variables, which we hide. A supervised autoencoder is to find
+a plane on which these two variables can be read off with a ruler. Principal component analysis
+(PCA) and an autoencoder without a target get the same number of latents.
 
 All data is made on the spot. As a script, this page prints its table and saves its figure in the
 folder ``figures``.
@@ -61,8 +61,8 @@ for name, model in models.items():
     model.fit(X_train, y_train if name == "Supervised autoencoder" else None)
 
 # %%
-# What is kept, and what can be read off
-# --------------------------------------
+# Reconstruction, and variables read off the latents
+# --------------------------------------------------
 # All scores are R² of the held-out rows: 1 is perfect, 0 is no better than the mean. To be fair,
 # the same two predictors are trained on the latents of each model, a linear one and a small neural
 # network, whatever predictor the model has of its own.

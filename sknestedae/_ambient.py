@@ -63,7 +63,7 @@ class _Precision(NamedTuple):
 
     @classmethod
     def read(cls) -> _Precision:
-        """Give the precision that is set; all that round to no fewer digits are the same."""
+        """Return the precision that is set; all that round to no fewer digits are the same."""
         try:
             common = torch.get_float32_matmul_precision()
         except RuntimeError:
@@ -201,7 +201,7 @@ let_go = _PROCESS.let_go
 
 
 def _thread_contexts() -> list[AbstractContextManager]:
-    """Give contexts that turn off the modes of this thread; as a rule none is needed.
+    """Return contexts that turn off the modes of this thread; as a rule none is needed.
 
     A default device is a Python function around each call of torch, so that it is not set where
     it is the CPU already.
@@ -223,7 +223,7 @@ def _thread_contexts() -> list[AbstractContextManager]:
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """Let torch be inside as it is in a new process; leave it outside as it was.
+    """Keep torch at the settings of a new process inside, and restore the user's settings after.
 
     These are the default dtype and device, gradients, inference mode, autocast, the precision of
     float32 products, and whether a module that is converted gets new parameters. For the
@@ -248,9 +248,9 @@ def plain_torch() -> Iterator[None]:
 
 
 def isolated(function: F) -> F:
-    """Let a call depend on none of the settings around it, and read tensors as arrays.
+    """Make a call independent of the settings around it, and read tensors as arrays.
 
-    What the call notices of its data is said at its end, once.
+    Warnings about the data are given at the end of the call, each once.
 
     It stands below decorators of scikit-learn: ``set_output`` and ``fit_context`` are to see
     what the user has set.
@@ -259,7 +259,7 @@ def isolated(function: F) -> F:
 
 
 def isolated_but_output(function: F) -> F:
-    """Do so, but for ``transform_output``: for what calls a user's estimator as a whole.
+    """Do the same as ``isolated``, but keep ``transform_output``: for calls of a user's estimator.
 
     A pipeline that was fitted with ``set_config(transform_output="pandas")`` passes named columns
     to its last step, and must do so here too.
@@ -281,7 +281,7 @@ def _isolate(function: F, plain: dict[str, object]) -> F:
 
 
 def _config(plain: dict[str, object]) -> AbstractContextManager:
-    """Set scikit-learn's configuration, where it is another."""
+    """Set scikit-learn's configuration, where it differs."""
     config = get_config()
     changed = {key: value for key, value in plain.items() if config.get(key, value) != value}
     return config_context(**changed) if changed else nullcontext()

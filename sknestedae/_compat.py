@@ -45,7 +45,7 @@ check_sample_weight = _check_sample_weight
 
 
 class DocumentationLink:
-    """Makes the mark "?" in an estimator's HTML diagram a link to its page of the documentation.
+    """Link the mark "?" in an estimator's HTML diagram to its page of the documentation.
 
     It stands before scikit-learn's base class, which would link to a page of its own.
     """
@@ -55,7 +55,7 @@ class DocumentationLink:
 
 
 def tables_in_model_selection() -> Iterator[Any]:
-    """Give the X of each function of ``sklearn.model_selection`` that is running above us.
+    """Yield the X of each function of ``sklearn.model_selection`` that is running above us.
 
     Those functions cut X into folds before an estimator sees it, and an estimator cannot tell a
     fold of a list from a list. Their frames are the one place where the whole X can be seen.
@@ -71,7 +71,7 @@ def tables_in_model_selection() -> Iterator[Any]:
 
 
 def stack_level_of_caller() -> int:
-    """Give the ``stacklevel`` of a warning that is to point at the user's own line.
+    """Return the ``stacklevel`` of a warning that is to point at the user's own line.
 
     Between the two there can be wrappers of scikit-learn, more or fewer of them.
     """

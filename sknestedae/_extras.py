@@ -1,10 +1,10 @@
-"""Optional packages: one wording for what to install where one is missing."""
+"""The error where an optional package is missing: one wording, with the command to install it."""
 
 from __future__ import annotations
 
 
 def missing_package(use: str, package: str, extra: str) -> ImportError:
-    """Say which package is missing, and both ways to install it.
+    """Make the error that names the missing package, and both ways to install it.
 
     Parameters
     ----------

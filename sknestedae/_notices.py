@@ -44,7 +44,7 @@ def notice(text: str, category: type[Warning], key: Hashable = None, weight: int
 
 @contextmanager
 def noticing(subject: str) -> Iterator[None]:
-    """Let notices of the calls inside begin with what they are about, such as "In y"."""
+    """Begin the notices of the calls inside with their subject, such as "In y"."""
     before = getattr(_LOCAL, "subject", None)
     _LOCAL.subject = subject
     try:
@@ -54,7 +54,7 @@ def noticing(subject: str) -> Iterator[None]:
 
 
 def current() -> Found | None:
-    """Give the notices of the public call that is running; None without one."""
+    """Return the notices of the public call that is running; None without one."""
     return getattr(_LOCAL, "found", None)
 
 

@@ -1,4 +1,4 @@
-"""What a stored estimator holds: plain values and names of public classes, under a number.
+"""The format of stored estimators: plain values and names of public classes, with a number.
 
 A file must outlive the folders that its estimators were made in. So a state has numbers, strings,
 arrays, and lists and dicts of these; all else is made anew from them.
@@ -20,7 +20,7 @@ T = TypeVar("T", bound=type | Callable)
 
 
 def public(module: str) -> Callable[[T], T]:
-    """Give a class the address where users import it, which is what a file holds of it."""
+    """Set the module of a class to the address where users import it, which a file holds."""
 
     def set_module(named: T) -> T:
         named.__module__ = module

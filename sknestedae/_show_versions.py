@@ -71,7 +71,7 @@ def show_versions() -> None:
 
 
 def _versions(names: list[str]) -> dict[str, str]:
-    """Give the versions that are installed, without an import."""
+    """Return the versions that are installed, without an import."""
     found = {}
     for name in names:
         try:
@@ -82,7 +82,7 @@ def _versions(names: list[str]) -> dict[str, str]:
 
 
 def describe_devices() -> dict[str, str]:
-    """Say what torch can compute on, and with how many threads."""
+    """Describe the devices that torch can compute on, and the number of its threads."""
     import torch
 
     found = {"CPU threads of torch": str(torch.get_num_threads())}

@@ -38,11 +38,11 @@ class EqualScoresWarning(UserWarning):
 
 
 class CollapsedLatentsWarning(UserWarning):
-    """Some variational latents are the same for all rows, and say nothing of them."""
+    """Some variational latents are the same for all rows: they have collapsed to their prior."""
 
 
 class NoTargetError(NotFittedError):
-    """A prediction was asked of an autoencoder that was fitted without a target."""
+    """A prediction was asked for, but the estimator was fitted without a target."""
 
 
 class StateFormatError(ValueError):
@@ -50,7 +50,7 @@ class StateFormatError(ValueError):
 
 
 class FewRowsWarning(UserWarning):
-    """A stage has hardly any rows of its own scale beside many of later ones, or one label."""
+    """A stage has few rows of its own scale and many of later ones, or only one label."""
 
 
 class MaterialKeyWarning(UserWarning):
@@ -58,7 +58,7 @@ class MaterialKeyWarning(UserWarning):
 
 
 class UnitsWarning(UserWarning):
-    """A column has another range at a later scale, as if it had another unit there."""
+    """A column has another range at a later scale, as if its unit were another one there."""
 
 
 class ToleranceWarning(UserWarning):
@@ -70,7 +70,7 @@ class OutsideDomainWarning(UserWarning):
 
 
 class UnmeasuredScaleWarning(UserWarning):
-    """A table has none of the columns of a scale; they enter as not measured."""
+    """A table, or some rows of it, has no value of a scale; it enters as not measured."""
 
 
 class UnseenCategoryWarning(UserWarning):
@@ -86,7 +86,7 @@ class SameRowsWarning(UserWarning):
 
 
 class ConstantBlockWarning(UserWarning):
-    """A spectrum or an image is the same in all rows, so that nothing is learnt of it."""
+    """A spectrum or an image is the same in all rows, so that nothing is learnt from it."""
 
 
 class ChannelOrderWarning(UserWarning):
@@ -94,7 +94,7 @@ class ChannelOrderWarning(UserWarning):
 
 
 class TextColumnWarning(UserWarning):
-    """A column of text seems to hold numbers, dates or names of rows, and no categories."""
+    """A column of text seems to hold numbers, dates or names of rows, not categories."""
 
 
 class DeviceWarning(UserWarning):

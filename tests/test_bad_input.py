@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
+from torch import nn
 
 from sknestedae import (
     NestedAutoencoder,
@@ -19,7 +20,7 @@ from sknestedae import (
     SupervisedAutoencoderClassifier,
     stack_kinds,
 )
-from sknestedae.blocks import ImageBlock, SpectrumBlock
+from sknestedae.blocks import DenseBlock, ImageBlock, SpectrumBlock
 from sknestedae.exceptions import (
     ChannelOrderWarning,
     ConstantBlockWarning,
@@ -244,9 +245,9 @@ def test_early_stopping_without_distinct_rows():
 def test_going_on_with_another_kind_of_fit():
     X, y = regression()
     sae = SupervisedAutoencoder(**TINY, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="fitted with y and can't go on without it"):
+    with pytest.raises(ValueError, match="fitted with y and cannot go on without it"):
         sae.fit(X)
-    with pytest.raises(ValueError, match=r"y has 2 outputs, but the estimator was fitted with 1"):
+    with pytest.raises(ValueError, match=r"y has 2 outputs, .* fitted with 1\. .* a new fit"):
         sae.fit(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match=r"X has 3 features, but .* is expecting 4"):
         sae.fit(X[:, :3], y)
@@ -286,6 +287,29 @@ def test_divergence_in_the_first_epoch():
         sae.fit(X, y)
     with pytest.raises(NotFittedError):
         sae.predict(X)
+
+
+class NothingBlock(DenseBlock):
+    """Its encoder gives no numbers."""
+
+    def make_encoder(self, layout):
+        encoder, n_outputs = super().make_encoder(layout)
+        return nn.Sequential(encoder, Nothing()), n_outputs
+
+
+class Nothing(nn.Module):
+    def forward(self, values):
+        return values * np.nan
+
+
+@pytest.mark.parametrize("as_list", [True, False])
+def test_divergence_by_a_block_of_a_user(as_list):
+    X, y = regression()
+    blocks = [("mine", NothingBlock(), slice(2))] if as_list else NothingBlock()
+    with pytest.raises(DivergenceError, match="in the data or in what your own block gives"):
+        SupervisedAutoencoder(**TINY, blocks=blocks).fit(X, y)
+    with pytest.raises(DivergenceError, match=r"in the data\.$"):
+        SupervisedAutoencoder(**TINY, blocks=DenseBlock(), callbacks=[Spoil(1)]).fit(X, y)
 
 
 def test_learning_rate_that_is_far_too_high():
@@ -629,7 +653,7 @@ def test_targets_that_cannot_be_fitted(y, block, message):
 
 def test_rows_of_kinds_that_do_not_match():
     table = pd.DataFrame(SPECTRA, index=[f"a{i}" for i in range(20)])
-    with pytest.raises(ValueError, match="No row label of first, such as 'a0', is one of another"):
+    with pytest.raises(ValueError, match="No row label of first, such as 'a0', is in another"):
         stack_kinds(first=table, second=table.set_axis(range(20), axis=0))
     some = stack_kinds(first=table[:12], second=table[8:])  # the others are missing values
     assert some.shape == (20, 10)

@@ -11,7 +11,11 @@ import sknestedae
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-THEIRS = ["The feature names should match", "Input y contains NaN"]  # scikit-learn's own
+THEIRS = [  # of scikit-learn and pandas
+    "The feature names should match",
+    "Input y contains NaN",
+    "'utf-8' codec can't decode",
+]
 
 
 def read(name):

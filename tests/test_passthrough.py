@@ -419,7 +419,7 @@ def test_a_doubtful_key_gives_a_warning():
     tables, targets = two_tables()
     named = with_formulas(tables)
     named[1]["formula"] = "other " + named[1]["formula"]
-    with pytest.warns(MaterialKeyWarning, match=r"of no row of stage 'scale1' .* in all 15 rows"):
+    with pytest.warns(MaterialKeyWarning, match=r"No row of stage 'scale1' .* in all 15 rows"):
         fit(named, targets, key="formula")
     named = with_formulas(tables)
     named[0]["formula"] = ["m36", "m36", *named[0]["formula"][2:]]

@@ -1,11 +1,12 @@
 """
-================================================
-Interpret a chain: what drives a gap, and a cell
-================================================
+========================================================
+Feature importance in a chain: band gaps and solar cells
+========================================================
 
-A chain has learnt the band gaps of crystals and the efficiencies of solar cells. What of an ion
-decides the gap? We ask in two ways, which agree. Does the same decide the efficiency? Here the
-answer hangs on what a cell is compared with. In the end we walk along a latent.
+A chain has learnt the band gaps of crystals and the efficiencies of solar cells. Which properties
+of the ions drive the gap? Permutation importance and integrated gradients agree. Do the same ones
+drive the efficiency? The answer depends on the baseline of a cell. In the end we walk along a
+latent.
 """
 
 # %%
@@ -109,8 +110,8 @@ for name, (true, predicted) in errors.items():
     print(f"  {name}: {mean_absolute_error(true, predicted):.2f}, of a constant {baseline:.2f}")
 
 # %%
-# What the gap hangs on
-# ---------------------
+# Feature importance for the band gap
+# -----------------------------------
 # *Integrated gradients* divide each prediction, less that of a mean crystal, among the columns of
 # its row. *Permutation importance*, scikit-learn's, tells by how much the error grows when a
 # column is shuffled. Both are in the unit of the gap.
@@ -176,8 +177,8 @@ of_gap = by_ion(attributions)
 print(of_gap.round(2).to_frame(f"part in the gap{IN_EV}").to_string())
 
 # %%
-# What the efficiency hangs on, and compared with what
-# ----------------------------------------------------
+# Feature importance for the efficiency, and its baseline
+# -------------------------------------------------------
 # The same for cells, through both stages. A mean crystal, which no cell is made of, is a poor
 # thing to compare a cell with: the chain has never seen such a cell, and what it predicts of one
 # means little. A cell of the commonest composition is a better one.
@@ -203,8 +204,8 @@ ax.set(xlabel=f"Mean part in the predicted efficiency{IN_PERCENT}")
 ax.legend(frameon=False)
 
 # %%
-# Along a latent
-# --------------
+# Traversal of a latent
+# ---------------------
 # Of all latents of a crystal, the one that goes with the gap most closely; and what changes along
 # it, while the others stay at their medians. A line that stays flat in its grey band, which holds
 # 90 % of the crystals, does not move. Latents share what they know: one may go with the gap
@@ -224,8 +225,8 @@ display = TraversalDisplay.from_estimator(
 )
 
 # %%
-# In numbers
-# ----------
+# Table of the importances
+# ------------------------
 
 summary = pd.DataFrame(
     {

@@ -1,7 +1,7 @@
 """
-=============================================
-Nest the thirteen functions, and score fairly
-=============================================
+===========================================================
+Reconstruction by a chain: thirteen functions on two scales
+===========================================================
 
 Does a nested autoencoder reconstruct better than a single one? The paper's Figure 2 says so, for
 thirteen functions on two scales, clean and noisy [1]_. We make the comparison again, and score it
@@ -175,7 +175,7 @@ figure.suptitle("The order of single and nested depends on the score")
 # clean functions. On the noisy ones the nested autoencoder stays ahead, with an error below that
 # of the noise-free functions: part of what it reproduces is noise. From the functions themselves
 # both are equally far, within the spread of the seeds. So whether nesting reconstructs better
-# depends on what is asked; that it predicts better from few rows is :ref:`another matter
+# depends on the score; that it predicts better from few rows is :ref:`another matter
 # <sphx_glr_auto_examples_plot_nest_few_rows.py>`.
 #
 # .. rubric:: References

@@ -1,7 +1,7 @@
 """
-=======================================
-Nest crystals and the cells around them
-=======================================
+==============================================
+A chain of perovskite crystals and solar cells
+==============================================
 
 The chain of the paper on its own data [1]_: the first stage learns crystals and their band gaps,
 the second takes the latents of a crystal beside the layers of a solar cell and learns the cell's
@@ -47,8 +47,8 @@ print(f"{len(data.crystals)} crystals, {len(data.devices)} cells")
 print(f"{data.devices.duplicated().sum()} cells have the very columns of another one")
 
 # %%
-# What is held out
-# ----------------
+# Held-out rows
+# -------------
 # ``stack_scales`` makes one table of the two, and ``ScaleKFold`` deals each one's rows into five
 # folds. Cells of one composition stay together: most are replicates, and in folds of single rows
 # nearly all held-out inputs would be known from training. Nearly half of the cells are MAPbI3; we
@@ -98,7 +98,7 @@ if "MAPbI_3" in set(data.crystal_formula):
 # Predicted against true (the paper's Figure 3)
 # ---------------------------------------------
 # Each scale's held-out rows. Points of alike cells lie in a row, as one prediction serves them
-# all: what is left of the error there is the scatter of the measurements.
+# all: the rest of the error there is the scatter of the measurements.
 
 predicted = pd.DataFrame(nae.predict(X_test), X_test.index, y_test.columns)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
@@ -177,8 +177,8 @@ for what, panels in shown:
     figure.suptitle(f"{len(kinds)} kinds of cells in the plane of two latents: {what}")
 
 # %%
-# What the nesting was worth
-# --------------------------
+# The gain by nesting
+# -------------------
 # The same held-out rows, and models that know one scale alone: an autoencoder of all 17 columns of
 # the cells, with the settings of the second stage; gradient boosting; and the median.
 
@@ -208,7 +208,7 @@ print("\nFraction of layers given back: ETL {:.3f}, HTL {:.3f}".format(*layers))
 # %%
 # On the perovskites the chain predicts gaps well and gives every layer back; but on new
 # compositions it predicts the efficiency about as well as one autoencoder that never saw a gap,
-# and gradient boosting a little better than both. The cells have the crystals' columns, and there
+# and as gradient boosting. The cells have the crystals' columns, and there
 # are plenty of cells: the gap adds little to what can be learnt from them directly. What remains
 # is most of all the scatter among cells that are alike. This is one split; :doc:`the benchmarks
 # </benchmarks>` have more of them, beside the published numbers. What the chain has to give here

@@ -1,12 +1,12 @@
 """
-==========================================
-Complete tables: entries, and whole scales
-==========================================
+=============================================
+Imputation: missing values and missing scales
+=============================================
 
-Tables have missing values. What is missing of a crystal follows nearly from what is known, and the
-latents of an autoencoder find it; so do good imputers. A whole scale may be missing, too: of a
-crystal nobody has built a solar cell. Which layers would go with it, and what would the cell be
-worth? A chain proposes several answers; how far to trust them we ask of cells that it never saw.
+Tables have missing values. Those of a crystal follow nearly from its measured values: an
+autoencoder imputes them, and so do good imputers. A whole scale may be missing, too: nobody has
+built a solar cell of a crystal. Which layers would go with it, and which efficiency would the
+cell have? A chain proposes several answers. We test them on cells that it never saw.
 """
 
 # %%
@@ -128,7 +128,7 @@ right.set_yticks(place, by_column.index)
 right.set(xlabel="Mean absolute error (standard deviations), half hidden", xscale="log")
 right.grid(axis="y", color="0.9")
 right.set_axisbelow(True)
-figure.suptitle(f"What was hidden of {len(test)} held-out crystals")
+figure.suptitle(f"Imputation of {len(test)} held-out crystals")
 
 # %%
 # A scale that is wholly missing
@@ -138,8 +138,8 @@ figure.suptitle(f"What was hidden of {len(test)} held-out crystals")
 # the latents of the crystal beside the layers. Where the layers are not known, it searches for
 # latents of its own that give the crystal's latents back: ``mismatch`` says how nearly, in
 # standard deviations. There are several such places: it begins at training cells that agree with
-# what is known and differ in their layers, those first that are commonest. Five chains that differ
-# by their seeds tell how sure the efficiency is, which ``target_bounds`` keeps above 0.
+# the known values and differ in their layers, those first that are commonest. Five chains that
+# differ by their seeds tell how sure the efficiency is, which ``target_bounds`` keeps above 0.
 
 X, y = stack_scales([crystals, data.devices], [data.gap, data.pce], names=["crystal", "device"])
 is_device = X.index.get_level_values("scale") == "device"
@@ -216,7 +216,7 @@ print(hits.round(2).T.to_string())
 # %%
 # On the perovskites the first proposal is about as good as the commonest pair: layers hardly
 # follow from the crystal, as every laboratory has its habits. Further down the list the chain's
-# proposals are the better ones.
+# proposals are mostly the better ones.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(10, 3.8), layout="constrained", width_ratios=(1.2, 1)

@@ -1,12 +1,12 @@
 """
-=============================================
-Design cells: which to build, what to expect
-=============================================
+=============================
+Inverse design of solar cells
+=============================
 
 Which crystals, between which layers, should make efficient solar cells? A chain that has learnt
-crystals and cells is asked for its best. First it may only name kinds of cells that have been
-built, but that it has never seen, so that the list can be held against measurements and against
-simpler ways to make one. Then it names kinds that nobody has built.
+crystals and cells proposes them. At first it chooses among cells that were built, but that it has
+never seen. So its list can be compared with measurements, and with simpler ways to make a list.
+Then it proposes cells that nobody has built.
 """
 
 # %%
@@ -211,7 +211,7 @@ print(f"Cells of the ten in their interval: {np.concatenate(inside).mean():.0%}"
 # One split says little, so we take three, and other ways to name ten of the held-out kinds: those
 # that gradient boosting predicts to be best; the composition's mean plus what its layers add on
 # average; and those whose composition has had the best single cell, whatever its layers. Each way
-# promises something; what is found is the mean efficiency of the ten kinds. A list cannot be
+# promises something; the result is the mean efficiency of the ten kinds. A list cannot be
 # better than the ten that are best in truth, which no one knows before.
 
 
@@ -268,8 +268,8 @@ ax.set_axisbelow(True)
 ax.legend(loc="upper left", frameon=False)
 
 # %%
-# What to build next
-# ------------------
+# Proposals of new cells
+# ----------------------
 # Now the chain learns from all cells, and the library is the known crystals: each with any layers.
 # Kinds that are known are no candidates. Read such a list before you build from it. A maximum is
 # sought wherever the chain predicts one, also where it knows little: ``domain`` is the share of

@@ -1,7 +1,7 @@
 """
-=============================================================
-Bayesian optimisation: which experiments to make next
-=============================================================
+===========================================
+Bayesian optimisation: the next experiments
+===========================================
 
 You can measure three samples a week, and want the best one soon. The best prediction alone
 misleads: where nothing was measured yet, something better may be. The expected improvement weighs

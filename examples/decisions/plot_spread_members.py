@@ -1,11 +1,11 @@
 """
-=================================
-Where members of an ensemble part
-=================================
+=========================
+The spread of an ensemble
+=========================
 
-Five networks that differ only by their seeds agree where there are data, and part where there are
-none. This example draws the spread of such an ensemble over a range without data, and shows what
-the spread does not tell: the noise of the target.
+Five networks that differ only by their seeds agree where there are data, and differ where there
+are none. This example draws the spread of such an ensemble over a range without data. It also
+shows that the spread does not contain the noise of the target.
 """
 
 # %%
@@ -37,7 +37,9 @@ y = truth(x) + rng.normal(0, NOISE, size=len(x))
 # An ensemble
 # -----------
 # ``n_members`` networks are trained at once; ``return_std`` asks for their spread beside their
-# mean. With ``bootstrap=True`` each of them sees rows of its own draw.
+# mean. With ``bootstrap=True`` each of them sees rows of its own draw. The hidden layer of the
+# predictor says that the network is to predict: with so few rows, a Gaussian process would do so
+# by default, and its standard deviation has the noise in it.
 
 ensemble = SupervisedAutoencoder(
     n_components=4,

@@ -1,12 +1,12 @@
 """
-===========================================
-Write a report that tells what is not known
-===========================================
+===================================================
+A report on a model, with and without grouped folds
+===================================================
 
-A model goes to a colleague with a page that describes it and says how far to trust it. ``report``
-writes that page from the fitted estimator and its data. Here it is written twice, of solar cells
-many of which are alike: once with folds of single rows, once with folds of whole compositions. The
-page finds out by itself which of the two flatters.
+``report`` writes a page on a fitted estimator and its data for a colleague: scores, baselines and
+limits. Here it is written twice for solar cells, many of which are replicates: once with folds of
+single rows, once with folds of whole compositions. The page itself warns of the folds whose scores
+are too good.
 """
 
 # %%

@@ -1,7 +1,7 @@
 """
-=====================================================
-Read the latents of a mixed table with missing values
-=====================================================
+============================================
+Latents of a mixed table with missing values
+============================================
 
 A table of solar cells: numbers that describe the crystal, two categories that name the layers
 around it, and an efficiency to predict. We take every tenth number away, fit two latents, and look
@@ -72,8 +72,8 @@ sae.fit(X.iloc[train], y.iloc[train])
 HistoryDisplay.from_estimator(sae, terms=["reconstruction", "prediction"])
 
 # %%
-# What they say
-# -------------
+# The latents, coloured by columns
+# --------------------------------
 # The held-out rows, coloured by the target and by a category of the table. Rare compositions lie
 # far out, as they do in the table; the crowd is where most cells are.
 
@@ -81,8 +81,8 @@ LatentDisplay.from_estimator(sae, X.iloc[test], color=y.iloc[test], color_unit=u
 LatentDisplay.from_estimator(sae, X.iloc[test], color=categorical[0])
 
 # %%
-# What they give back
-# -------------------
+# Reconstruction
+# --------------
 # So many columns cannot pass through two latents unharmed. Some do well; others are the price.
 
 ReconstructionDisplay.from_estimator(

@@ -1,7 +1,7 @@
 """
-==========================
-Search on several machines
-==========================
+=========================================
+Hyperparameter search on several machines
+=========================================
 
 A search trains many networks, and none of them needs to know of the others. So they can be shared
 among the workers of a cluster. Each worker here takes one part of the search, and trains the
@@ -16,7 +16,8 @@ change for several machines, and for several GPUs.
 # ----------
 # Two parameters of a supervised autoencoder are searched over a grid: ``alpha``, the penalty on
 # its weights, and ``prediction_weight``, which says how much the prediction counts beside the
-# reconstruction.
+# reconstruction. Both say how a network learns, so the network has to predict: the default takes a
+# Gaussian process for so few rows, which depends on neither.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,7 +35,9 @@ torch.set_num_threads(1)  # enough for networks as small as these
 
 X, y = load_diabetes(return_X_y=True, as_frame=True)
 search = BatchedGridSearchCV(
-    SupervisedAutoencoder(3, max_iter=10, learning_rate_init=0.01, random_state=0),
+    SupervisedAutoencoder(
+        3, predictor="network", max_iter=10, learning_rate_init=0.01, random_state=0
+    ),
     {"alpha": [0.01, 0.03, 0.1, 0.3, 1], "prediction_weight": [0.1, 0.3, 1, 3, 10]},
     cv=KFold(3, shuffle=True, random_state=0),
     refit=False,

@@ -1,7 +1,7 @@
 """
-============================
-Search the number of latents
-============================
+=====================================
+Grid search for the number of latents
+=====================================
 
 How many latents does a table need? A grid search answers by cross-validation, here for two tables
 of which the answer is known: the same thirteen functions, once of two variables that move

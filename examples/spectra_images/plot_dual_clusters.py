@@ -1,13 +1,13 @@
 """
-======================================
-Images and spectra in one latent space
-======================================
+========================================
+A dual autoencoder of images and spectra
+========================================
 
-An image shows the structure of a thing, a spectrum a property of it. What does one know of the
-other? A *dual variational autoencoder* [1]_ has an encoder and a decoder for each kind of data,
-and one latent space that both share. So it predicts spectra from images and images from spectra,
-and it shows what each kind knows of the other. We try it on simulated clusters of
-metal particles, where the truth is known.
+An image shows a structure, a spectrum a property of it. How much does one tell of the other? A
+*dual variational autoencoder* [1]_ has an encoder and a decoder for each kind of data, and one
+latent space that both share. So it predicts spectra from images and images from spectra, and it
+shows what each kind knows of the other. We try it on simulated clusters of metal particles, where
+the truth is known.
 """
 
 # %%
@@ -90,8 +90,8 @@ plt.show()
 # particles are far from the others. Two and three particles overlap in these two components of
 # eight latents; the others tell more, as the next tables show.
 #
-# What structure and property know
-# --------------------------------
+# Agreement of the latents of image and spectrum
+# ----------------------------------------------
 # Here is each latent on test pairs: its standard deviation as the encoders give it, the
 # difference between its values from image and spectrum (root mean square), and their correlation.
 
@@ -384,8 +384,7 @@ plt.show()
 # %%
 # From the right to the left there are more particles, and the peak of the spectrum becomes higher
 # and wider. Upwards, particles are larger. Many places of the plane are empty, such as those
-# between the single particles and the others: what is decoded there is a mixture that does not
-# exist.
+# between the single particles and the others: they are decoded to mixtures that do not exist.
 #
 # .. rubric:: References
 #

@@ -1,7 +1,7 @@
 """
-=================================
-From an image patch to a spectrum
-=================================
+===============================================
+im2spec: predict a spectrum from an image patch
+===============================================
 
 A scanning probe takes an image quickly, and a spectrum at each pixel slowly. Does the image around
 a pixel tell its spectrum? Models of patches and spectra are known as im2spec [1]_. We make one for
@@ -69,7 +69,7 @@ print(f"{len(patches)} patches of {SIZE} by {SIZE} pixels, spectra of {spectra.s
 # ----------------
 # Patches of neighbouring pixels share most of their pixels, and their spectra are alike. In a
 # random split nearly every test patch has such a twin among the training patches. ``GapKFold``
-# holds out a slab of the map, and leaves out of training what is nearer to it than a patch is
+# holds out a slab of the map, and leaves out of training all that is nearer to it than a patch is
 # wide. Four folds are four directions: the slab is at the top, the bottom, the left, the right.
 
 folds = list(GapKFold(4, gap=SIZE - 1, test_size=8).split(patches, groups=positions))
@@ -130,13 +130,13 @@ for ax in display.axes_:
         ax.axhline(row, color="#D55E00", linewidth=1.5, linestyle="--")
 
 # %%
-# The other way
-# -------------
+# spec2im: from a spectrum to a patch
+# -----------------------------------
 # *spec2im* is the same with the kinds exchanged: the patch from the spectrum in its middle. A
-# spectrum cannot tell how the patch around it lies, so there is no symmetry to use, and what is
-# predicted is a mean over the patches that there may be, a blurred one. The pixel in the middle is
-# a channel of the spectrum: a linear model reads it off, and is better there. Over the whole patch
-# the network is ahead.
+# spectrum cannot tell how the patch around it lies, so there is no symmetry to use, and the
+# prediction is a mean over the patches that there may be, a blurred one. The pixel in the middle
+# is a channel of the spectrum: a linear model reads it off, and is better there. Over the whole
+# patch the network is ahead.
 
 spec2im = SupervisedAutoencoder(
     16,

@@ -113,8 +113,8 @@ print("readable: share of the images; commonest: the digit that most of these ar
 print(pd.DataFrame(reference).T.to_string(float_format="{:.2f}".format))
 
 # %%
-# What ``beta`` does
-# ------------------
+# The effect of ``beta``
+# ----------------------
 # The same network with other weights, and with ``beta=None``, where latents are points. R² is that
 # of reconstructed test images; the divergence from N(0, 1) is in nats an image; a latent is
 # active if its mean depends on the image; the standard deviation of the latents over the training
@@ -145,8 +145,8 @@ print(table.to_string(float_format="{:.2f}".format))
 draw([models[beta].inverse_transform(Z[:12]) for beta in betas], [f"beta={b}" for b in betas])
 
 # %%
-# - With ``beta=None`` the latents spread far wider than N(0, 1). What is drawn from it lies near
-#   their middle, and decodes to a grey blot. The reader finds a digit in a third of the blots,
+# - With ``beta=None`` the latents spread far wider than N(0, 1). Samples from it lie near
+#   their middle, and decode to grey blots. The reader finds a digit in a third of the blots,
 #   and 98 % of these digits are an 8.
 # - With ``beta=0.01`` the strokes are dark, but nearly all readable samples are an 8 again: the
 #   latents are still spread too wide.
@@ -173,8 +173,8 @@ ManifoldDisplay.from_estimator(
 plt.show()
 
 # %%
-# Along one latent
-# ----------------
+# Traversal of one latent
+# -----------------------
 # With eight latents one looks at one after another. In the middle column is a test image, as it
 # is decoded. In each row one of its latents changes, from -2 on the left to +2 on the right.
 

@@ -1,10 +1,10 @@
 """
-=======================================
-Shapes, whatever way they were turned
-=======================================
+====================================
+Rotation-invariant latents of images
+====================================
 
-Particles lie on a support as they fell. Of an image of one, the angle is the first thing that an
-autoencoder learns, although it is the least interesting. With ``invariance="rotation"`` the
+Particles lie on a support at any angle. The angle is the first thing that an autoencoder learns
+from their images, although it is the least interesting. With ``invariance="rotation"`` the
 latents are about the shape alone, and the angle is a number beside them.
 """
 
@@ -61,8 +61,8 @@ def make_particles(kind, n_samples, seed, angles=None):
 
 
 # %%
-# How much two latents hold
-# -------------------------
+# Reconstruction from two latents
+# -------------------------------
 # R² of the reconstruction of images that were not learnt from. It compares each with the decoded
 # image in the best pose that the invariance allows. Beside it, R² of the two numbers of the shape
 # as linear functions of the latents.
@@ -110,8 +110,8 @@ for kind, period in (("rods", 180), ("bent rods", 360)):
     )
 
 # %%
-# Given images, and what the decoder draws
-# ----------------------------------------
+# Given and decoded images
+# ------------------------
 # All decoded particles have one pose. Turned by their angles, they are the given ones.
 
 images, *_ = make_particles("bent rods", 8, seed=3)

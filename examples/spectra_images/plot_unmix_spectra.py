@@ -1,11 +1,11 @@
 """
-==============================
-Unmix spectra, and label a few
-==============================
+================================================
+Unmixing of spectra, and classes from few labels
+================================================
 
 A map with a spectrum at each pixel is unmixed into a few components, mostly by linear methods.
-What do latents give beside them? And where each spectrum has a kind, but few were labelled: how
-far do few labels go, and can clusters of latents stand in for them?
+Are latents better? Then each spectrum has a class, and few are labelled: how far do few labels
+go, and can clusters of latents replace them?
 """
 
 # %%
@@ -112,8 +112,8 @@ for k in range(3, 13):
 print(f"PCA with {k} components: RMSE {error:.4f}")
 
 # %%
-# Where they are
-# --------------
+# Maps of the components
+# ----------------------
 # The three maps of each method, of all pixels. Those of PCA and NMF come in an order of their own,
 # and NMF's are not negative. Latents have no order and no sign, and any turned set would do as
 # well. So read the map as a whole, and no latent as a substance.
@@ -123,8 +123,8 @@ names = [f"{name}, {k + 1}" for name in methods for k in range(3)]
 LatentMapDisplay.from_values(values, positions, names=names, n_cols=3)
 
 # %%
-# What they stand for
-# -------------------
+# Mean spectra of the components
+# ------------------------------
 # Of each component, two pictures. Above, its spectrum, ``components_``: for the autoencoder this
 # is the slope of the decoded spectrum by a latent, an average over the map. Below, the mean
 # spectrum of the 5 % of all pixels that have the most of it: measured spectra, which no method can

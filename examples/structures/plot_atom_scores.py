@@ -1,12 +1,12 @@
 """
-=================================
-Ask which atoms make a prediction
-=================================
+======================================
+Contributions of atoms to a prediction
+======================================
 
 A network predicts a property of a molecule. Which atoms are the reason? Three scores answer: the
 atom's share of the prediction, the attention that the network pays to it, and the change when it
-is deleted. We compute all three for atomisation energies, see that they are not the same, and ask
-them last where the right answer is known.
+is deleted. We compute all three for atomisation energies, see that they differ, and test them on
+simulated crystals, where the right answer is known.
 """
 
 # %%
@@ -107,8 +107,8 @@ AtomsDisplay.from_estimator(
 )
 
 # %%
-# Do they agree?
-# --------------
+# Agreement of the scores
+# -----------------------
 # The atoms of each molecule are ranked by each score. Were the scores three words for one thing,
 # all rank correlations would be near 1.
 
@@ -125,8 +125,8 @@ gap = max(
 print(f"\nLargest difference of summed shares and prediction: {gap:.0e} eV")
 
 # %%
-# Do the networks agree?
-# ----------------------
+# Agreement of the networks
+# -------------------------
 # The three networks predict alike. A reason that lies in the molecule, and not in the seed, must
 # be alike as well.
 
@@ -159,8 +159,8 @@ AtomsDisplay.from_scores(
 )
 
 # %%
-# Where the answer is known
-# -------------------------
+# Simulated crystals with known contributions
+# -------------------------------------------
 # In the simulated crystals of ``make_crystals`` each atom vibrates at a frequency of its own. The
 # same atoms are scored by two networks. One learns the mean frequency of a crystal, a single
 # number; the other its whole density of states. An atom's frequency is the number of atoms times
@@ -221,8 +221,8 @@ for ax, column, title in zip(
 axes[0].set_ylabel("Frequency by the network (cm⁻¹)")
 
 # %%
-# What to take from it
-# --------------------
+# Conclusions
+# -----------
 # Attention is where the network looks. Networks that predict alike look at different atoms, and
 # where they look says little about what changes the prediction: attention alone is no reason.
 # Deletion asks the model itself, and the networks agree. But a molecule without one of its atoms

@@ -1,12 +1,12 @@
 """
-================================
-Split a trajectory without leaks
-================================
+===============================================
+Data leakage in a molecular dynamics trajectory
+===============================================
 
 Frames of a molecular dynamics run are not independent: the next frame is almost the last one. A
 random split puts one of the two into the training set and the other into the test set, and the
 test error is that of a copy. We make a trajectory of C60, predict a gap of levels from its frames,
-and see that a random split is not only too kind: it puts the models in the wrong order.
+and see that a random split is not only too kind: it ranks the models in the wrong order.
 """
 
 # %%
@@ -122,11 +122,11 @@ axes[0].set(xlim=(-55, N_FRAMES + 5))
 axes[0].legend(loc="lower left", fontsize="small")
 axes[1].axhline(0, color="0.6", linewidth=0.8)
 axes[1].plot(lags, correlation, "o-", color="#0072B2", markersize=3)
-axes[1].set(xlabel="Lag (fs)", ylabel="Autocorrelation", title="How soon it forgets")
+axes[1].set(xlabel="Lag (fs)", ylabel="Autocorrelation", title="Memory of the trajectory")
 
 # %%
-# A look at the leak
-# ------------------
+# Distances to the nearest training frame
+# ---------------------------------------
 # For each test frame, the training frame that is nearest in all distances between atoms. In the
 # random split this is mostly the frame just before or after.
 
@@ -200,8 +200,8 @@ ax.set(xlim=(0, end), xlabel="MAE of the gap (meV)", title="The same models, two
 ax.legend(title="Split", loc="upper right")
 
 # %%
-# What to take from it
-# --------------------
+# Conclusions
+# -----------
 # By the random split, trees and a linear model of bonds predict the gap far better than the
 # network. By the blocks they have learnt this trajectory and nothing else: they are no better than
 # the mean, or much worse. The network, which knows that atoms have no order, is the worst of the
@@ -209,7 +209,7 @@ ax.legend(title="Split", loc="upper right")
 # a trajectory. But only the blocks say so.
 #
 # The same holds for relaxations, for slices of a film and for pixels of a map: for all that comes
-# in an order in which neighbours are alike. What is near a held-out frame must leave the training
+# in an order in which neighbours are alike. Frames near a held-out frame must leave the training
 # set as well. How near, the autocorrelation tells, and the look at the nearest training frame.
 #
 # .. rubric:: References

@@ -1,12 +1,12 @@
 """
-==================================
-Nest heat capacities on vibrations
-==================================
+=============================================
+A chain of phonon spectra and heat capacities
+=============================================
 
-Densities of states are known of hundreds of crystals; a measured property, at some temperature,
-of forty samples of other crystals. A chain learns structures and their vibrations at its first
-scale, and the samples on top of it. We hold it against models that see the samples alone, and
-against trees that know both scales as the chain does.
+Hundreds of crystals have a density of states. Forty samples of other crystals have a measured
+property, each at some temperature. A chain learns structures and their vibrations at its first
+scale, and the samples at its second. We compare it with models that see the samples alone, and
+with trees that know both scales as the chain does.
 """
 
 # %%
@@ -121,8 +121,8 @@ def fit_chain(crystal_stage, samples, capacity):
 
 
 # %%
-# The rivals
-# ----------
+# Other models
+# ------------
 # One autoencoder of structures and temperatures sees the samples alone, for half of the default
 # number of epochs, which is enough for so few rows. So do trees, which get
 # numbers made by hand in place of structures. Two more know the first scale: trees that learn the
@@ -208,8 +208,8 @@ axes[0].set_ylabel("Predicted heat capacity (k per atom)")
 figure.colorbar(points, ax=axes, label="Temperature (K)", shrink=0.8)
 
 # %%
-# What the latents know
-# ---------------------
+# The latents
+# -----------
 # The same new crystals in the two principal components of the latents, coloured by the mean
 # frequency of their own density of states: the higher it is, the hotter a crystal must be before
 # its vibrations are excited, as with the frequency of Debye's model. No frequency was a column.

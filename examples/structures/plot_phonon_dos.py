@@ -1,12 +1,12 @@
 """
-==================================
-Predict the vibrations of crystals
-==================================
+==================================================
+Phonon densities of states from crystal structures
+==================================================
 
-A crystal's phonon density of states tells at which frequencies its atoms vibrate, and from it
-follow heat capacity and other properties. To compute it from first principles is costly. Here
-structures of atoms are a column of a table, the density of states is the target, and the network
-is held against trees that see the same crystals as numbers made by hand.
+A crystal's phonon density of states tells at which frequencies its atoms vibrate. Heat capacity
+and other properties follow from it. To compute it from first principles is costly. Here
+structures of atoms are a column of a table, and the density of states is the target. The network
+is compared with trees that get features made by hand.
 """
 
 # %%
@@ -193,8 +193,8 @@ for ax, name in zip(axes, list(predicted)[:2], strict=True):
 axes[0].set_ylabel("Predicted mean frequency (cm⁻¹)")
 
 # %%
-# What the latents keep of a crystal
-# ----------------------------------
+# Reconstruction from the latents
+# -------------------------------
 # Beside the prediction, the autoencoder gives back from its 32 latents the shares of the elements,
 # the radial density and the volume per atom. These name the nearest crystal of the training set;
 # positions are never invented. "Composition right" counts rows where this crystal has exactly the

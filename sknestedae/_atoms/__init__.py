@@ -1,1 +1,1 @@
-"""Atoms and their surroundings, as numbers that rotation, shift and order do not change."""
+"""Atoms and their surroundings as features invariant to rotation, translation and order."""

@@ -1,4 +1,4 @@
-"""Structures of atoms: what enters, what comes back, and which known structure is the nearest."""
+"""Codec for structures of atoms: encoding, decoding, and the nearest known structure."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class AtomsCodec(Codec):
     Attributes
     ----------
     elements : ndarray of int, shape (n_elements,)
-        Atomic numbers that were learnt from.
+        Atomic numbers in the training rows.
     n_directions : int
         In how many directions the structures repeat; 0 of molecules.
     mean, deviation, unit : ndarray of float64, shape (n_values,)
@@ -101,9 +101,9 @@ class AtomsCodec(Codec):
     projection : ndarray of shape (n_densities, n_kept)
         Of surroundings: ``(x - centre) @ projection`` is encoded.
     size : float
-        Mean number of atoms of the molecules that were learnt from; 1 of crystals.
+        Mean number of atoms of the molecules in the training rows; 1 for crystals.
     known : list of Structure
-        Up to 10,000 of those that were learnt from.
+        Up to 10,000 of the training rows' structures.
     known_values : ndarray of float32, shape (n_known, n_values)
         Theirs, encoded.
     """
@@ -133,24 +133,24 @@ class AtomsCodec(Codec):
 
     @property
     def is_periodic(self) -> bool:
-        """Whether the structures repeat in any direction."""
+        """Whether the structures are periodic in any direction."""
         return self.n_directions > 0
 
     @property
     def geometry(self) -> Geometry:
-        """How surroundings are described."""
+        """The settings of the description of surroundings."""
         return self._geometries[self.is_periodic]
 
     @property
     def channels(self) -> Channels:
-        """What of a neighbour's element is told apart."""
+        """The channels that distinguish the elements of neighbours."""
         if len(self.elements) > _FEW_ELEMENTS:
             return Channels.of_properties()
         return Channels.of_elements(self.elements)
 
     @property
     def fields(self) -> dict[str, slice]:
-        """Where the shares of the elements, the radial density and the size are in the values."""
+        """The slices of the elements' shares, the radial density and the size in the values."""
         n_elements, n_radial = len(self.elements), self.geometry.n_radial
         return {
             "composition": slice(0, n_elements),
@@ -160,7 +160,7 @@ class AtomsCodec(Codec):
 
     @property
     def layout(self) -> Layout:
-        """How the encoded values lie."""
+        """The layout of the encoded values."""
         ragged: tuple[tuple[str, int], ...] = (("atoms", self.projection.shape[1]),)
         if self.geometry.message_cutoff:
             ragged += (("pairs", 2),)
@@ -176,21 +176,21 @@ class AtomsCodec(Codec):
         return True
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that numbers are encoded with."""
+        """Return the mean and the scale that numbers are encoded with."""
         return self.mean, self.unit
 
     def encoded_scale(self) -> np.ndarray:
-        """Give the standard deviation of each number as it is encoded."""
+        """Return the standard deviation of each number as it is encoded."""
         return np.where(self.deviation > 0, self.deviation / self.unit, 1.0)
 
     def missing_row(self) -> np.ndarray:
-        """Give the encoded values of a row that was not measured: the means."""
+        """Return the encoded values of a row that was not measured: the means."""
         return np.zeros(self._n_values, dtype=self._dtype)
 
     # -- fit
 
     def prepare(self, X: pd.DataFrame | np.ndarray) -> np.dtype:
-        """Look at the cells of a whole table.
+        """Inspect the cells of a whole table.
 
         Raises
         ------
@@ -235,7 +235,7 @@ class AtomsCodec(Codec):
         Raises
         ------
         ValueError
-            If no row to learn from has a structure, or the surroundings of one cannot be told.
+            If no training row has a structure, or the surroundings of one cannot be described.
         """
         self._dtype = np.dtype(dtype)
         # all are read once, and some of them again: not all are in memory at once
@@ -262,7 +262,7 @@ class AtomsCodec(Codec):
     def _learn(
         self, some: list[tuple[int, Structure]], weight: np.ndarray, n_rows: int
     ) -> np.ndarray:
-        """Learn from some structures of a table; give the values that come back of each."""
+        """Learn from some structures of a table; return the values that come back for each."""
         n_kept = -(-_ENOUGH_ATOMS * len(some) // sum(len(s.numbers) for _, s in some))
         with_atoms = np.array(_evenly(len(some), n_kept))
         values = np.empty((len(some), self._n_values))
@@ -300,7 +300,7 @@ class AtomsCodec(Codec):
                 self.unit[own] = np.sqrt(len(self.fields) * total / len(self.mean))
 
     def _learn_directions(self, densities: np.ndarray, counts: np.ndarray) -> None:
-        """Standardise what is known of surroundings; of too much, the main directions."""
+        """Standardise features of surroundings; if there are too many, reduce them by PCA."""
         self.centre, covariance = moments(densities, counts)
         deviation = np.sqrt(covariance.diagonal())
         varies = deviation > 1e-4 * max(deviation.max(), 1e-12)
@@ -323,7 +323,7 @@ class AtomsCodec(Codec):
     def _structures(
         self, X: pd.DataFrame | np.ndarray, rows: np.ndarray | None
     ) -> Iterator[tuple[int, Structure | None]]:
-        """Give rows with their structures, None where missing."""
+        """Yield rows with their structures, None where missing."""
         cells = cells_of(take_column(X, self.columns.positions[0]))
         for row in range(len(cells)) if rows is None else rows.tolist():
             yield row, self._read(cells[row], row)
@@ -351,7 +351,7 @@ class AtomsCodec(Codec):
     def _measured(
         self, X: pd.DataFrame | np.ndarray, rows: np.ndarray | None
     ) -> Iterator[tuple[int, Structure]]:
-        """Give the rows that have a structure, with it."""
+        """Yield the rows that have a structure, with it."""
         for row, structure in self._structures(X, rows):
             if structure is not None:
                 yield row, structure
@@ -362,7 +362,7 @@ class AtomsCodec(Codec):
         geometry: Geometry,
         current: CachePass,
     ) -> Iterator[tuple[list[tuple[int, Structure]], list[Surroundings]]]:
-        """Give structures with the surroundings of their atoms, some hundred at a time.
+        """Yield structures with the surroundings of their atoms, some hundred at a time.
 
         Parameters
         ----------
@@ -402,7 +402,7 @@ class AtomsCodec(Codec):
             pass
 
     def _of_kind(self, X: pd.DataFrame | np.ndarray) -> Iterator[tuple[int, Structure]]:
-        """Give the rows that have a structure, with it, which is of the kind of ``fit``."""
+        """Yield the rows that have a structure, with it, which is of the kind of ``fit``."""
         for row, structure in self._measured(X, None):
             self._check_kind(row, structure)
             yield row, structure
@@ -462,7 +462,7 @@ class AtomsCodec(Codec):
     def _columns_of_atoms(
         self, structures: Sequence[Structure], found: Sequence[Surroundings]
     ) -> dict[str, np.ndarray]:
-        """Give the atoms of structures behind each other, equal ones of a structure once."""
+        """Return the atoms of structures behind each other, equal ones of a structure once."""
         none = np.zeros((0, len(self.centre)), np.float32)
         densities = np.concatenate([none, *(own.densities for own in found)]).astype(self._dtype)
         densities -= self.centre.astype(self._dtype)
@@ -486,7 +486,7 @@ class AtomsCodec(Codec):
     def _values(
         self, structures: Sequence[Structure], found: Sequence[Surroundings]
     ) -> np.ndarray:
-        """Give the values that come back: shares of elements, radial density, size."""
+        """Return the values that come back: shares of elements, radial density, size."""
         values = np.zeros((len(structures), self._n_values))
         for own, structure in zip(values, structures, strict=True):
             n_atoms = len(structure.numbers)
@@ -497,11 +497,11 @@ class AtomsCodec(Codec):
         return values
 
     def classes_of(self, structures: Sequence[Structure]) -> list[np.ndarray]:
-        """Tell which atoms of structures enter as one: the class of each, of shape (n_atoms,)."""
+        """Return the class of each atom, of shape (n_atoms,); atoms of a class enter as one."""
         return [own.classes for own in CACHE.find(structures, self.geometry, self.channels)]
 
     def can_describe(self, structure: Structure) -> bool:
-        """Tell whether the surroundings of all atoms of a structure can be told."""
+        """Return whether the surroundings of all atoms of a structure can be described."""
         try:
             CACHE.find([structure], self.geometry, self.channels)
         except SurroundingsError:
@@ -511,7 +511,7 @@ class AtomsCodec(Codec):
     # -- decode
 
     def decode(self, values: np.ndarray) -> list[Piece]:
-        """Give the known structure that decoded values are nearest to, as ``ase.Atoms``.
+        """Return the known structure that decoded values are nearest to, as ``ase.Atoms``.
 
         Its ``info`` has ``mismatch``, the root mean square difference of the values in standard
         deviations of each field; and what was decoded: ``composition``, a dict of shares of
@@ -529,7 +529,7 @@ class AtomsCodec(Codec):
         return [(list(self.columns.positions), cells)]
 
     def describe(self, values: np.ndarray) -> dict[str, Any]:
-        """Say in words and numbers what encoded values of one row stand for.
+        """Describe the encoded values of one row in words and numbers.
 
         Returns
         -------
@@ -557,13 +557,13 @@ class AtomsCodec(Codec):
 
     @property
     def size_name(self) -> str:
-        """What the size of a structure is called."""
+        """The name of the size of a structure."""
         return SIZES[self.n_directions]
 
     # -- what else stood in the table of fit
 
     def note_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Note elements that a table of ``fit`` has in no row that was learnt from."""
+        """Record elements that a table of ``fit`` has outside of the training rows."""
         present = _no_elements()
         for _, structure in self._measured(X, None):
             present[structure.numbers] = True
@@ -572,7 +572,7 @@ class AtomsCodec(Codec):
         self._unlearnt = np.flatnonzero(present)
 
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Warn of elements that were not in the table of ``fit``."""
+        """Warn about elements that were not in the table of ``fit``."""
         unseen = self._count_unseen()
         unseen.add(structure for _, structure in self._measured(X, None))
         self._notice_unseen(unseen, len(X))
@@ -597,7 +597,7 @@ class AtomsCodec(Codec):
     # -- in files
 
     def get_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values: of structures, arrays."""
+        """Return the fitted state as plain values: of structures, arrays."""
         return {
             "elements": self.elements,
             "unlearnt": self._unlearnt,
@@ -618,7 +618,7 @@ class AtomsCodec(Codec):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take what ``get_state`` gave."""
+        """Restore the state of ``get_state``."""
         for name in ("elements", "n_directions", "mean", "deviation", "unit", "centre"):
             setattr(self, name, state[name])
         self.projection, self.size = state["projection"], state["size"]
@@ -633,12 +633,12 @@ class AtomsCodec(Codec):
 
 
 def _no_elements() -> np.ndarray:
-    """Give marks of atomic numbers, none of them set."""
+    """Return marks of atomic numbers, none of them set."""
     return np.zeros(LAST_ELEMENT + 1, dtype=bool)
 
 
 class _Unseen:
-    """Elements that are not among known ones, and how many structures have any.
+    """Elements that are not among known ones, and the number of structures with any.
 
     Parameters
     ----------
@@ -659,7 +659,7 @@ class _Unseen:
         self.n_structures = 0
 
     def add(self, structures: Iterable[Structure]) -> None:
-        """Look at some structures."""
+        """Find unknown elements in some structures."""
         for structure in structures:
             own = structure.numbers[self._is_new[structure.numbers]]
             self.n_structures += bool(len(own))
@@ -691,7 +691,7 @@ class _Growing:
         self._length = stop
 
     def array(self) -> np.ndarray:
-        """Give the array, to which nothing is added from then on."""
+        """Return the array, to which nothing is added from then on."""
         assert self._array is not None
         self._resize(self._length)
         return self._array
@@ -725,13 +725,13 @@ class _Entries:
         self._n_entries += sum(lengths)
 
     def ragged(self) -> Ragged:
-        """Give all of them."""
+        """Return all of them."""
         columns = {name: own.array() for name, own in self._columns.items()}
         return Ragged(columns, self._starts, self._lengths)
 
 
 def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarray]:
-    """Give the pairs of neighbours of structures behind each other, in few bytes.
+    """Return the pairs of neighbours of structures behind each other, in few bytes.
 
     Atoms are counted in their own structure, and equal ones are one: a byte is enough for all but
     large structures.
@@ -746,13 +746,13 @@ def _columns_of_pairs(edges: list[Edges], dtype: np.dtype) -> dict[str, np.ndarr
 
 
 def _small(counts: np.ndarray) -> np.ndarray:
-    """Give counts, 0 or more, in the smallest type that holds all of them and that torch has."""
+    """Return counts, 0 or more, in the smallest type that holds all of them and that torch has."""
     most = counts.max(initial=0)
     return counts.astype(next(k for k in _SMALL if most <= np.iinfo(k).max), copy=False)
 
 
 def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the mean and the covariance of rows that count by a weight, in double precision.
+    """Return the mean and the covariance of rows that count by a weight, in double precision.
 
     Some rows at a time: all of them in this precision would take several times their memory.
 
@@ -777,16 +777,16 @@ def moments(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def measure(structure: Structure) -> float:
-    """Give the volume, area or length that the vectors of periodic directions span, in Angstrom.
+    """Return the volume, area or length of the cell's periodic vectors, in Angstrom.
 
-    Of nothing periodic it is 1.
+    It is 1 without periodic directions.
     """
     vectors = structure.cell[structure.periodic]
     return float(np.sqrt(np.linalg.det(vectors @ vectors.T)))
 
 
 def _evenly(n: int, n_most: int) -> list[int]:
-    """Give up to so many positions that are spread evenly over all."""
+    """Return a number of positions, at most, that are spread evenly over all."""
     if n <= n_most:
         return list(range(n))
     return (np.arange(n_most) * n // n_most).tolist()

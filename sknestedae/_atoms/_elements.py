@@ -1,4 +1,4 @@
-"""Properties of the chemical elements: a table without gaps.
+"""Properties of the chemical elements: a table without missing values.
 
 Sources of the numbers:
 
@@ -159,7 +159,7 @@ _NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86, 118)
 
 
 def _place(number: int) -> tuple[float, ...]:
-    """Give valence electrons, period, group, and the filled shares of s, p, d, f shells.
+    """Return valence electrons, period, group, and the filled shares of s, p, d, f shells.
 
     The shells are those that fill in the element's period. An element of the f block counts as
     one of group 3, with three valence electrons; others have as many as their group says.
@@ -196,18 +196,18 @@ _STANDARDISED.setflags(write=False)
 
 
 def symbol_of(number: int) -> str:
-    """Give the symbol of an element by its atomic number, 1 to 118."""
+    """Return the symbol of an element by its atomic number, 1 to 118."""
     return (*SYMBOLS, *_HEAVY)[number - 1]
 
 
 def _rows_of(numbers: np.ndarray) -> np.ndarray:
-    """Give the rows of the table for atomic numbers; beyond it, the nearest of the same group."""
+    """Return the rows of the table for atomic numbers; beyond it, the nearest of the group."""
     numbers = np.asarray(numbers, np.int64)
     return np.where(numbers > LAST_IN_TABLE, numbers - _ONE_PERIOD, numbers) - 1
 
 
 def element_values(numbers: np.ndarray) -> np.ndarray:
-    """Give the properties of elements, in the units that `PROPERTIES` says.
+    """Return the properties of elements, in the units that `PROPERTIES` says.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def element_values(numbers: np.ndarray) -> np.ndarray:
 
 
 def element_properties(numbers: np.ndarray) -> np.ndarray:
-    """Give the properties of elements, each with mean 0 and variance 1 over the table.
+    """Return the properties of elements, each with mean 0 and variance 1 over the table.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The neighbours of atoms within a cutoff, over all periodic images."""
+"""Neighbour lists of atoms within a cutoff, over all periodic images."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def neighbours(structure: Structure, cutoff: float, use_vesin: bool | None = Non
 
 
 def _reduced_cell(cell: np.ndarray) -> np.ndarray:
-    """Give short vectors of the same lattice, shape (n_periodic, 3).
+    """Return short vectors of the same lattice, shape (n_periodic, 3).
 
     Of a skewed cell, far more images would have to be looked at. The vectors are reduced in pairs
     (Lagrange and Gauss), and the longest by both others, until none becomes shorter.
@@ -120,7 +120,7 @@ def _of_crystal(positions: np.ndarray, cell: np.ndarray, cutoff: float) -> Neigh
 
 
 def _near(home: np.ndarray, points: np.ndarray, atoms: np.ndarray, cutoff: float) -> Neighbours:
-    """Give the pairs of atoms at home and of points, which are images of atoms, within a cutoff.
+    """Return the pairs of atoms at home and of points, which are images of atoms, within a cutoff.
 
     An atom at its own place is no neighbour of itself.
     """
@@ -146,7 +146,7 @@ def _near(home: np.ndarray, points: np.ndarray, atoms: np.ndarray, cutoff: float
 
 @lru_cache(maxsize=1)
 def _vesin() -> Any:
-    """Give the module vesin, or None where it is not installed; asked once, as it takes time."""
+    """Return the module vesin, or None where it is not installed; asked once, as it takes time."""
     try:
         import vesin
     except ImportError:

@@ -1,4 +1,4 @@
-"""The surroundings of atoms: densities of neighbours that no rotation, shift or order changes.
+"""The surroundings of atoms: densities of neighbours, invariant to rotation, shift and order.
 
 Around an atom, each neighbour at distance d adds, to each radial function, a Gaussian of d times a
 smooth cutoff over d. Channels weight the neighbours by their element. The angular power spectrum
@@ -56,7 +56,7 @@ _SHARE_ASIDE = 2
 
 @dataclass(frozen=True)
 class Geometry:
-    """What is measured around an atom.
+    """The settings of the densities around an atom: cutoffs, radial functions, degrees.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class Geometry:
         return _centres(self.cutoff, self.n_radial)[0]
 
     def n_features(self, n_channels: int) -> int:
-        """Give the number of densities of an atom."""
+        """Return the number of densities of an atom."""
         n_products = n_channels * self.n_angular_radial
         n_pairs = n_products * (n_products + 1) // 2
         return n_channels * self.n_radial + self.n_angular * n_pairs
@@ -137,7 +137,7 @@ class Channels:
 
     @classmethod
     def of_properties(cls) -> Channels:
-        """Give channels of properties: 1, weight, radius, electronegativity, valence.
+        """Return channels of properties: 1, weight, radius, electronegativity, valence.
 
         Each has the mean 1 over the elements of the table.
         """
@@ -149,7 +149,7 @@ class Channels:
 
     @classmethod
     def of_elements(cls, numbers: Sequence[int] | np.ndarray) -> Channels:
-        """Give one channel for each of some elements, in ascending order.
+        """Return one channel for each of some elements, in ascending order.
 
         An element that is not among them is shared out over them: the softmax of minus the
         squared distance of its properties to theirs.
@@ -244,25 +244,25 @@ class SurroundingsError(ValueError):
 
 
 def smooth_cutoff(distances: np.ndarray, cutoff: float) -> np.ndarray:
-    """Give half a cosine that falls from 1 at distance 0 to 0 at the cutoff and beyond."""
+    """Compute half a cosine that falls from 1 at distance 0 to 0 at the cutoff and beyond."""
     return 0.5 + 0.5 * np.cos(np.pi * np.minimum(distances / cutoff, 1.0))
 
 
 def gaussians(distances: np.ndarray, cutoff: float, n_functions: int) -> np.ndarray:
-    """Give Gaussians of distances, shape (n_distances, n_functions)."""
+    """Return Gaussians of distances, shape (n_distances, n_functions)."""
     centres, width = _centres(cutoff, n_functions)
     scaled = (distances[:, None] - centres) / width
     return np.exp(-0.5 * scaled * scaled)
 
 
 def _centres(cutoff: float, n_functions: int) -> tuple[np.ndarray, float]:
-    """Give the centres of Gaussians, and their standard deviation, in Angstrom."""
+    """Return the centres of Gaussians, and their standard deviation, in Angstrom."""
     centres = np.linspace(NEAREST_GAUSSIAN, cutoff, n_functions)
     return centres, (cutoff - NEAREST_GAUSSIAN) / max(n_functions - 1, 1)
 
 
 def harmonics(units: np.ndarray, degree: int) -> np.ndarray:
-    """Give the real spherical harmonics of unit vectors up to a degree.
+    """Return the real spherical harmonics of unit vectors up to a degree.
 
     Parameters
     ----------
@@ -322,7 +322,7 @@ def surroundings_of(
 def _chunks(
     structures: Sequence[Structure], reach: float
 ) -> Iterator[tuple[list[Structure], list[Neighbours]]]:
-    """Give structures with their neighbours, several at once where they are small."""
+    """Yield structures with their neighbours, several at once where they are small."""
     chunk: list[Structure] = []
     pairs: list[Neighbours] = []
     n_pairs = 0
@@ -363,7 +363,7 @@ class _Chunk:
         self.distances = np.concatenate([found.distances for found in pairs])
 
     def describe(self) -> list[Surroundings]:
-        """Give what is around the atoms of each structure."""
+        """Compute the surroundings of the atoms of each structure."""
         self._check_neighbours()
         radial, total = self._radial()
         blocks = [(radial, self._radial_tolerance(radial))]
@@ -425,7 +425,7 @@ class _Chunk:
     def _sums(
         self, values_of: Callable[[np.ndarray], np.ndarray], n_values: int, near: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Sum what pairs have over the neighbours of each atom.
+        """Sum the contributions of pairs over the neighbours of each atom.
 
         First over neighbours of one element, of which there are few, then over elements with
         the weights of each channel.
@@ -471,7 +471,7 @@ class _Chunk:
         return by_channel, _sum_groups(by_element, rows, starts)
 
     def _radial(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the radial densities, shape (n_atoms, n_channels * n_radial), and the total."""
+        """Return the radial densities, shape (n_atoms, n_channels * n_radial), and the total."""
         cutoff, n_radial = self.geometry.cutoff, self.geometry.n_radial
 
         def values_of(pairs: np.ndarray) -> np.ndarray:
@@ -484,7 +484,7 @@ class _Chunk:
         return by_channel.reshape(len(by_channel), -1), total
 
     def _radial_tolerance(self, radial: np.ndarray) -> np.ndarray:
-        """Give how far each atom's densities change where distances do by the resolution.
+        """Return the change of each atom's densities if distances change by the resolution.
 
         The slope of a Gaussian is at most its height over its standard deviation; where it is
         the steepest, the one beside it is large. So the largest density stands for the height.
@@ -493,7 +493,7 @@ class _Chunk:
         return _RESOLUTION / width * radial.max(axis=1, initial=0.0)
 
     def _angular(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the power spectrum of each atom, before the root, and its tolerance.
+        """Return the power spectrum of each atom, before the root, and its tolerance.
 
         It is a product of two sums, whose slope has twice that of the Gaussians and of the
         harmonics; these turn by the degree over the distance, which is an Angstrom or more.
@@ -526,7 +526,7 @@ class _Chunk:
         return np.concatenate(spectra, axis=1), tolerance
 
     def _edges(self, classes: np.ndarray) -> Edges:
-        """Give the pairs of classes within the cutoff of messages, in the order of classes."""
+        """Return the pairs of classes within the cutoff of messages, in the order of classes."""
         cutoff = self.geometry.message_cutoff
         source, target = classes[self.source], classes[self.target]
         near = np.flatnonzero((self.distances < cutoff) & (source <= target))
@@ -548,7 +548,7 @@ class _Chunk:
 
 
 def _firsts(is_new: np.ndarray) -> np.ndarray:
-    """Give where groups begin, from whether an entry differs from the one before it."""
+    """Return where groups begin, from whether an entry differs from the one before it."""
     return np.concatenate([[0], np.flatnonzero(is_new) + 1])
 
 
@@ -572,14 +572,14 @@ def _sum_groups(
 
 
 def _root(sums: np.ndarray) -> np.ndarray:
-    """Give the square root, with the sign of what it is of."""
+    """Return the square root of the absolute values, with their signs."""
     return np.copysign(np.sqrt(np.abs(sums)), sums)
 
 
 def _means(
     sums: np.ndarray, order: np.ndarray, firsts: np.ndarray, members: np.ndarray
 ) -> np.ndarray:
-    """Give the mean over the members of each class, in single precision."""
+    """Return the mean over the members of each class, in single precision."""
     means = sums.astype(np.float32)[order[firsts]]
     several = np.flatnonzero(members > 1)
     if len(several):
@@ -592,7 +592,7 @@ def _means(
 def _in_groups(
     order: np.ndarray, firsts: np.ndarray, sizes: np.ndarray, chosen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the atoms of chosen groups, in their order, and where among them each group begins."""
+    """Return the atoms of chosen groups, in their order, and the start of each group."""
     own = sizes[chosen]
     starts = np.cumsum(own) - own
     within = np.arange(own.sum()) - np.repeat(starts, own)
@@ -655,7 +655,7 @@ def _classes(
 def _are_wide(
     sums: np.ndarray, tolerance: np.ndarray, atoms: np.ndarray, starts: np.ndarray
 ) -> np.ndarray:
-    """Tell of which groups of atoms any entry differs by more than the tolerance."""
+    """Return which groups of atoms have an entry that differs by more than the tolerance."""
     values = sums[atoms]
     highest = np.maximum.reduceat(values, starts, axis=0)
     width = highest - np.minimum.reduceat(values, starts, axis=0)
@@ -699,7 +699,7 @@ def _split(
 
 
 class CachePass:
-    """One pass over many structures: its number, and how much memory all of it would take.
+    """One pass over many structures: its number, and the memory that all of them would take.
 
     Parameters
     ----------
@@ -715,7 +715,7 @@ class CachePass:
         self._n_found = self._n_bytes = 0
 
     def count(self, found: Iterable[Surroundings]) -> None:
-        """Count what was found of some of the structures."""
+        """Count the found surroundings of some structures."""
         for one in found:
             self._n_found += 1
             self._n_bytes += one.n_bytes
@@ -727,7 +727,7 @@ class CachePass:
 
 
 class SurroundingsCache:
-    """Surroundings that were found before, up to a number of bytes.
+    """A cache of surroundings, up to a number of bytes.
 
     Those of earlier passes make room, the ones used least recently first. Those of the same pass
     never do: where it is larger than the memory, its first part stays, and the next pass over the
@@ -768,7 +768,7 @@ class SurroundingsCache:
         channels: Channels,
         current: CachePass | None = None,
     ) -> list[Surroundings]:
-        """Give the surroundings of structures, as `surroundings_of` does; do not change them.
+        """Return the surroundings of structures, as `surroundings_of` does; do not change them.
 
         Parameters
         ----------
@@ -799,7 +799,7 @@ class SurroundingsCache:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Keep what this thread finds apart, and forget it in the end.
+        """Keep the surroundings that this thread finds apart, and forget them in the end.
 
         For structures that are asked for again soon, and never later.
         """
@@ -816,7 +816,7 @@ class SurroundingsCache:
             self.n_bytes = 0
 
     def _known(self, keys: Iterable[_Key], current: CachePass) -> dict[_Key, Surroundings]:
-        """Give what was found before, and is of this pass from now on."""
+        """Return cached surroundings, and mark them as used in this pass."""
         known: dict[_Key, Surroundings] = {}
         with self._lock:
             for key in keys:
@@ -833,7 +833,7 @@ class SurroundingsCache:
                     self.n_bytes += found.n_bytes
 
     def _make_room(self, n_bytes: int, current: CachePass) -> bool:
-        """Drop what earlier passes used; tell whether there is room for so many bytes."""
+        """Drop entries of earlier passes; return whether there is room for a number of bytes."""
         if n_bytes > self.max_bytes:
             return False
         while self.n_bytes + n_bytes > self.max_bytes:

@@ -1,1 +1,1 @@
-"""Estimators, and what a fit gives them: ensembles, chains, refinement, completion."""
+"""Estimators and their fitted state: ensembles, chains, refinement, completion."""

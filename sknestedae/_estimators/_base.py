@@ -55,6 +55,7 @@ from ._validation import (
     check_spread,
     check_table,
     check_training_rows,
+    has_blocks_of_users,
     warn_of_collapse,
 )
 
@@ -63,7 +64,7 @@ _MANY_ROWS = 10_000
 
 
 def _is_variational(autoencoder: BaseSupervisedAutoencoder) -> bool:
-    """Tell whether there is a ``sample``."""
+    """Return whether the estimator has the method ``sample``."""
     if autoencoder.beta is None:
         raise AttributeError(
             "The 'beta' parameter is None: latents are points without a prior to draw them from. "
@@ -106,7 +107,7 @@ class BaseSupervisedAutoencoder(
 ):
     """Base class of the regressor and the classifier, for any kind of target.
 
-    A fit stores all that it gave as one FittedAutoencoder; the public attributes are parts of it.
+    A fit stores its result as one FittedAutoencoder; the public attributes are parts of it.
     """
 
     _takes_unlabelled_rows = True
@@ -161,11 +162,11 @@ class BaseSupervisedAutoencoder(
     @property
     @isolated
     def components_(self) -> np.ndarray:
-        """Change of the decoded columns with each latent, as a decomposition has it.
+        """The change of the decoded columns with each latent, as in scikit-learn's decompositions.
 
         The decoder need not be linear: these are the slopes of the least-squares plane through
         the decoded columns of the training rows' latents, or of 1000 of them. With ``mean_``,
-        ``Z @ components_ + mean_`` is that plane, the best linear account of what is decoded.
+        ``Z @ components_ + mean_`` is that plane, the best linear approximation of the decoder.
 
         Returns
         -------
@@ -178,11 +179,11 @@ class BaseSupervisedAutoencoder(
     @property
     @isolated
     def mean_(self) -> np.ndarray:
-        """Columns that the plane of ``components_`` has at latents of 0.
+        """The decoded columns at latents of 0, on the plane of ``components_``.
 
         Named as in :class:`~sklearn.decomposition.PCA`, whose latents have the mean 0. Those of an
-        autoencoder need not: then this is not the mean of the columns, but what makes
-        ``Z @ components_ + mean_`` the best linear account of what is decoded.
+        autoencoder need not: then this is not the mean of the columns, but the intercept with
+        which ``Z @ components_ + mean_`` is the best linear approximation of the decoder.
 
         Returns
         -------
@@ -193,7 +194,7 @@ class BaseSupervisedAutoencoder(
         return self._decoded_plane("mean_")[1][0]
 
     def _decoded_plane(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Give slopes and intercept of the plane, each as rows of the form of X."""
+        """Return slopes and intercept of the plane, each as rows of the form of X."""
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no {name} before fit.")
         slopes, intercept = self._fitted.decoded_plane()
@@ -215,14 +216,14 @@ class BaseSupervisedAutoencoder(
 
     @isolated
     def transform(self, X, return_std=False):
-        """Give the latents of X.
+        """Return the latents of X.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted, in their order. NaN where not measured.
         return_std : bool, default=False
-            Whether to give the standard deviations of variational latents as well.
+            Whether to return the standard deviations of variational latents as well.
 
         Returns
         -------
@@ -230,13 +231,13 @@ class BaseSupervisedAutoencoder(
             Latents, without unit: the means of variational ones. Of an ensemble, those of the
             first member.
         Z_std : ndarray of shape (n_samples, n_components)
-            Only with ``return_std=True``: how well the encoder knows the latents of a row. They
-            are 1 where it knows nothing, as in the prior.
+            Only with ``return_std=True``: the encoder's uncertainty about the latents of a row.
+            They are 1 where it knows nothing, as in the prior.
 
         Raises
         ------
         ValueError
-            If standard deviations are asked of latents that are points.
+            If standard deviations are asked for, but ``beta`` is None: latents are points.
         """
         check_is_fitted(self)
         if return_std:
@@ -281,7 +282,7 @@ class BaseSupervisedAutoencoder(
 
     @isolated
     def inverse_transform(self, Z):
-        """Give the table that latents stand for.
+        """Decode latents to a table in the units of the columns.
 
         Parameters
         ----------
@@ -318,12 +319,12 @@ class BaseSupervisedAutoencoder(
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted. NaN (or None, pd.NA) where not measured.
         n_candidates : int or None, default=None
-            None: one completed table. Else up to so many distinct completions of each row.
+            None: one completed table. Else the largest number of distinct completions of each row.
         tolerance : float or None, default=None
             Largest mismatch of a completion: the root mean square, over the measured columns of
-            a row, of the error with which its latents give back what was measured, in standard
-            deviations of the column (of a category: one minus its probability). What is above it
-            gives a warning, and is no candidate. None: any.
+            a row, of the error with which its latents reconstruct the measured values, in standard
+            deviations of the column (of a category: one minus its probability). A completion above
+            it gives a warning, and is no candidate. None: any.
 
         Returns
         -------
@@ -335,8 +336,8 @@ class BaseSupervisedAutoencoder(
 
             - X : DataFrame or ndarray of shape (n_completions, n_features). The rows of X, each
               in up to ``n_candidates`` completions that differ by a category, or by 0.1 standard
-              deviations in what was not measured; the more probable first. A row without missing
-              values once, as it is.
+              deviations in a missing value; the more probable first. A row without missing values
+              once, as it is.
             - row : ndarray of shape (n_completions,). Which row of X it completes, from 0.
             - mismatch : ndarray of shape (n_completions,).
             - prediction : ndarray of shape (n_completions,) or (n_completions, n_outputs).
@@ -372,7 +373,7 @@ class BaseSupervisedAutoencoder(
 
     @isolated
     def score_samples(self, X):
-        """Tell how much rows are like those that were learnt from.
+        """Compute how likely rows are: a log density, low for rows unlike the training rows.
 
         Parameters
         ----------
@@ -382,11 +383,11 @@ class BaseSupervisedAutoencoder(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Logarithm of a probability density, but for a constant: the higher, the more alike. It
+            Logarithm of a probability density, up to a constant: the higher, the more alike. It
             has two parts: how far the latents are from those of the training rows, as half of a
-            squared Mahalanobis distance, and how badly the row is reconstructed, beside the
-            errors of the training rows, and with what these have in common (their covariance). Of
-            an ensemble, the members' median.
+            squared Mahalanobis distance, and how large the errors of its reconstruction are,
+            compared with the variances and covariances of the training rows' errors. Of an
+            ensemble, the members' median.
 
         Notes
         -----
@@ -412,10 +413,10 @@ class BaseSupervisedAutoencoder(
 
     @abstractmethod
     def _make_target(self, y: Any) -> Target | None:
-        """Give an encoder for a target that was not seen before, None for no target."""
+        """Return an encoder for a target that was not seen before, None for no target."""
 
     def _choose_blocks(self, X: pd.DataFrame | np.ndarray) -> list[tuple[str, Block, Any]]:
-        """Give the blocks of a table, each with its name and its columns."""
+        """Choose the blocks of a table, each with its name and its columns."""
         return check_blocks(self.blocks, X)
 
     def _check_kinds(
@@ -439,7 +440,7 @@ class BaseSupervisedAutoencoder(
         """
 
     def _rows_of_an_epoch(self, rows: Batch, learnt: np.ndarray | None) -> np.ndarray | None:
-        """Give the rows of an epoch, of which some may come more than once; None for all, once.
+        """Return the rows of an epoch, of which some may come more than once; None for all, once.
 
         Parameters
         ----------
@@ -452,13 +453,13 @@ class BaseSupervisedAutoencoder(
     def _weigh_classes(
         self, X: Any, y: Any, sample_weight: Any, target: Target | None
     ) -> np.ndarray | None:
-        """Give the weights of rows, which a classifier multiplies with those of their classes."""
+        """Return the weights of rows; a classifier multiplies them with those of their classes."""
         return sample_weight
 
     def _choose_head(
         self, fitted: FittedAutoencoder, data: TrainingData, passed: Passed | None
     ) -> Head | None:
-        """Give what predicts in place of the network; None where the network does."""
+        """Fit a predictor in place of the network's; None where the network predicts."""
         return None
 
     # -- fitting
@@ -466,7 +467,7 @@ class BaseSupervisedAutoencoder(
     @fit_context(prefer_skip_nested_validation=True)
     @isolated
     def _fit_beside(self, X, y=None, sample_weight=None, passed: Passed | None = None):
-        """Fit as ``fit`` says; in a chain, beside what the stages before pass on."""
+        """Fit as ``fit`` does; in a chain, with the values that the stages before pass on."""
         with all_or_nothing(self):
             resume = self.warm_start and self.__sklearn_is_fitted__()
             if self.n_members > 1:
@@ -487,7 +488,7 @@ class BaseSupervisedAutoencoder(
         passed: Passed | None = None,
         **parameters: Any,
     ) -> BaseSupervisedAutoencoder:
-        """Fit all members of an ensemble, and take over what the first of them learnt."""
+        """Fit all members of an ensemble, and store the first one's fitted state."""
         kind = self._fitted.frame_kind if resume else table_kind(X)
         whole, y, sample_weight = read_rows(X, y, sample_weight)
         members = members_to_fit(self, resume=resume)
@@ -524,7 +525,7 @@ class BaseSupervisedAutoencoder(
         incremental: bool = False,
         passed: Passed | None = None,
     ) -> BaseSupervisedAutoencoder:
-        """Fit one network anew, or go on from the parameters there are.
+        """Fit one network anew, or continue from its present parameters.
 
         Parameters
         ----------
@@ -538,7 +539,7 @@ class BaseSupervisedAutoencoder(
             Whether to run one epoch only, at a constant learning rate and from the optimizer's
             last state.
         passed : Passed or None
-            In a chain, what the stages before pass on to the predictor.
+            In a chain, the values that the stages before pass on to the predictor.
         """
         if resume and self._members:
             members_to_fit(self, resume=True)  # says that there were more
@@ -548,7 +549,8 @@ class BaseSupervisedAutoencoder(
         train([job])  # beside others, where fits run side by side
         remedy = (
             f"Lower learning_rate_init (it is {self.learning_rate_init}), keep "
-            "standardize=True, or look for extreme values in the data."
+            "standardize=True, or look for extreme values in the data"
+            + (" or in what your own block gives." if has_blocks_of_users(self.blocks) else ".")
         )
         best_iter = check_divergence(job.net, "The loss", remedy)
         goes_on = incremental and resume  # a part of a stream adds to what was learnt before
@@ -570,7 +572,7 @@ class BaseSupervisedAutoencoder(
         return self
 
     def _refit_head(self, X, y, sample_weight, passed: Passed | None) -> None:
-        """Fit what predicts in place of the network anew, to a table that has changed."""
+        """Fit the predictor in place of the network's anew, to a table that has changed."""
         data = self._read(X, y, sample_weight, self._fitted.target, reset=False, needs_label=False)
         self._fitted.head = self._choose_head(self._fitted, data, passed)
 
@@ -637,7 +639,7 @@ class BaseSupervisedAutoencoder(
     def _read(
         self, X, y, sample_weight, target: Target | None, *, reset: bool, needs_label: bool
     ) -> TrainingData:
-        """Check what ``fit`` was given, and leave rows of weight 0 out."""
+        """Check the data of ``fit``, and leave rows of weight 0 out."""
         X, y, sample_weight = read_rows(X, y, sample_weight)
         kind = table_kind(X)
         whole = self._check_X(X, reset=reset)
@@ -659,7 +661,7 @@ class BaseSupervisedAutoencoder(
         *,
         resume: bool,
     ) -> NetworkSetup:
-        """Learn columns and scales from rows that are not held out; or keep to those there are.
+        """Fit the encoders of columns and target to the training rows; or keep the old ones.
 
         Parameters
         ----------
@@ -693,7 +695,7 @@ class BaseSupervisedAutoencoder(
         return NetworkSetup(table, target, architecture, settings, seed, kind)
 
     def _store(self, fitted: FittedAutoencoder, members: Sequence[Any] = ()) -> None:
-        """Take over what a fit gave: of an ensemble, the first member's."""
+        """Store the result of a fit: of an ensemble, the first member's."""
         self._fitted = fitted
         self._members = list(members)
         self.net_ = fitted.net
@@ -713,19 +715,19 @@ class BaseSupervisedAutoencoder(
         return check_table(self, X, self.categorical_features, fitted)
 
     def _target_of(self, y, *, resume: bool) -> Target | None:
-        """Give the encoder of y: the fitted one to go on with, else a new one."""
+        """Return the encoder of y: the fitted one to go on with, else a new one."""
         if not resume:
             return self._make_target(y)
         target = self._fitted.target
         if (y is None) != (target is None):
             was, now = ("without", "with") if target is None else ("with", "without")
-            raise ValueError(f"The estimator was fitted {was} y and can't go on {now} it.")
+            raise ValueError(f"The estimator was fitted {was} y and cannot go on {now} it.")
         return target
 
     # -- what subclasses and scikit-learn's mixins ask for
 
     def _predict(self, X, passed: Passed | None = None) -> np.ndarray:
-        """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
+        """Return the predictor's outputs, of shape (n_samples, n_outputs), in scaled units."""
         check_is_fitted(self)
         if self._fitted.target is None:
             raise NoTargetError(
@@ -735,7 +737,7 @@ class BaseSupervisedAutoencoder(
         return self._fitted.predict(self._check_X(X, reset=False), passed)
 
     def _reconstruction_score(self, X, sample_weight=None) -> float:
-        """Give R² of the reconstruction, over all measured entries in scaled units."""
+        """Return R² of the reconstruction, over all measured entries in scaled units."""
         check_is_fitted(self)
         X, _, sample_weight = read_rows(X, None, sample_weight)
         if sample_weight is not None:
@@ -750,7 +752,7 @@ class BaseSupervisedAutoencoder(
     # -- state
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give parameters and plain values: what was fitted is made anew from them."""
+        """Return parameters and plain values, from which the fitted state is made anew."""
         state = dict(super().__getstate__())
         if self.__sklearn_is_fitted__():
             for name in ("net_", "history_", "n_iter_", "best_iter_", "alpha_"):
@@ -760,7 +762,7 @@ class BaseSupervisedAutoencoder(
         return stamp(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild what was fitted, on the CPU if its device is not there."""
+        """Rebuild the fitted state, on the CPU if its device is not there."""
         state = check_stamp(state, self)
         fitted, members = state.pop("_fitted", None), state.pop("_members", None)
         super().__setstate__(state)

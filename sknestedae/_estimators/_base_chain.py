@@ -1,4 +1,4 @@
-"""A chain as a sequence of named stages: its parameters, its parts, its latents, its files."""
+"""A chain as a sequence of named stages: parameters, parts, latents and stored state."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class OneTableTransformer(TransformerMixin):
 
     @isolated
     def transform(self, X: Any) -> np.ndarray:
-        """Give the latents of one table, of shape (n_samples, n_latents)."""
+        """Return the latents of one table, of shape (n_samples, n_latents)."""
         check_is_fitted(self)
         return latents_of_chain(self._fitted, self._read(X), of_all=self.latents == "all")
 
@@ -55,7 +55,7 @@ class OneTableTransformer(TransformerMixin):
         return self._check_array(X, reset=reset)
 
     def _check_array(self, X: Any, *, reset: bool) -> np.ndarray:
-        """Give an array of floats; of objects, where it holds words, or structures of atoms."""
+        """Return an array of floats; of objects, where it holds words, or structures of atoms."""
         settings = {"reset": reset, "ensure_all_finite": False}
         has_cells = isinstance(X, np.ndarray) and bool(cell_columns(X))
         try:
@@ -99,7 +99,7 @@ class BaseChain(  # type: ignore[call-arg]
 
     @property
     def _named_estimators(self) -> Any:
-        """Stages as pairs, which is how parameters by name are found; as they are if malformed."""
+        """Pairs (name, estimator), for parameters by name; the stages themselves if malformed."""
         try:
             return [(name, estimator) for name, estimator, _ in self.stages]
         except (TypeError, ValueError):
@@ -118,7 +118,7 @@ class BaseChain(  # type: ignore[call-arg]
         Parameters
         ----------
         deep : bool, default=True
-            Whether to give also the stages by name and their parameters, such as
+            Whether to return also the stages by name and their parameters, such as
             ``crystal__n_components``.
 
         Returns
@@ -158,7 +158,7 @@ class BaseChain(  # type: ignore[call-arg]
             yield self[: k + 1], stacked.X.iloc[rows]
 
     def transform(self, X):
-        """Give the latents of X.
+        """Return the latents of X.
 
         Parameters
         ----------
@@ -225,11 +225,11 @@ class BaseChain(  # type: ignore[call-arg]
     # -- the chain as a sequence
 
     def __len__(self) -> int:
-        """Give the number of stages."""
+        """Return the number of stages."""
         return len(self._stage_list)
 
     def __getitem__(self, key: str | int | slice) -> Any:
-        """Give a stage's estimator by name or position, or the first stages as a chain.
+        """Return a stage's estimator by name or position, or the first stages as a chain.
 
         ``nae["crystal"]`` is fitted where the chain is. ``nae[:2]`` is a chain of the first two
         stages, which shares them with this one.
@@ -260,7 +260,7 @@ class BaseChain(  # type: ignore[call-arg]
         return list(self.stages)
 
     def _first(self, n_stages: int) -> Any:
-        """Give a chain of the first stages."""
+        """Return a chain of the first stages."""
         if not n_stages:
             raise ValueError("A part of a chain has at least one stage.")
         if not self.__sklearn_is_fitted__():
@@ -274,7 +274,7 @@ class BaseChain(  # type: ignore[call-arg]
         return part
 
     def _with_last_estimator(self, estimator: Any) -> Any:
-        """Give a fitted chain, of one member, whose last stage has another fitted estimator.
+        """Return a fitted chain, of one member, whose last stage has another fitted estimator.
 
         Such as another member of a stage which is an ensemble itself: the latents that it is given
         stay those of the first members.
@@ -286,12 +286,12 @@ class BaseChain(  # type: ignore[call-arg]
 
     @property
     def _last_estimator(self) -> Any:
-        """The last stage's estimator; before ``fit``, the one that is to be cloned for it."""
+        """The last stage's estimator; before ``fit``, the one to clone for it."""
         return self._estimators[-1]
 
     @property
     def _estimators(self) -> list[Any]:
-        """The stages' estimators; before ``fit``, those that are to be cloned for them."""
+        """The stages' estimators; before ``fit``, those to clone for them."""
         if self.__sklearn_is_fitted__():
             return [estimator for _, estimator, _ in self.stages_]
         try:
@@ -306,19 +306,19 @@ class BaseChain(  # type: ignore[call-arg]
         return "_fitted" in vars(self)
 
     def _fitted_or_refuse(self, attribute: str) -> FittedChain:
-        """Give what was fitted, for an attribute that there is only then."""
+        """Return the fitted state, or raise an error for an attribute that needs it."""
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no {attribute} before fit.")
         return self._fitted
 
     @property
     def stages_(self) -> list[tuple[str, Any, list[int]]]:
-        """Name, fitted estimator and positions of the own columns of each stage."""
+        """The name, the fitted estimator and the positions of the own columns of each stage."""
         return [tuple(stage) for stage in self._fitted_or_refuse("stages_").stages]
 
     @property
     def targets_(self) -> dict[str, list[int]]:
-        """For each stage, which columns of y are its target."""
+        """The columns of y that are the target of each stage."""
         return self._fitted_or_refuse("targets_").targets
 
     @property
@@ -375,14 +375,14 @@ class BaseChain(  # type: ignore[call-arg]
     # -- in files
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give parameters and plain values alone, as a file that is safe to load needs them."""
+        """Return parameters and plain values alone, so that a stored file is safe to load."""
         state = dict(super().__getstate__())
         if self.__sklearn_is_fitted__():
             state["_fitted"] = self._fitted.to_state()
         return stamp(state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore what ``__getstate__`` gave."""
+        """Restore the state of ``__getstate__``."""
         state = check_stamp(state, self)
         if "_fitted" in state:
             state["_fitted"] = FittedChain.from_state(state["_fitted"])

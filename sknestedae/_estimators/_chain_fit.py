@@ -48,11 +48,11 @@ class TrainedStages(NamedTuple):
     rows : list of ndarray of int
         Which rows of the table each stage was trained on.
     data : list of StageData
-        What each was trained on.
+        The data that each was trained on.
     n_latents : list of int
         Of each stage.
     gathered : PassedRows
-        What they passed on; its plan knows what was measured.
+        The values that they passed on; its plan knows what was measured.
     """
 
     rows: list[np.ndarray]
@@ -78,14 +78,14 @@ def configure_stages(
     Parameters
     ----------
     estimators : list of {estimator, None}
-        Of each stage; None where the target tells which.
+        Of each stage; None where the target decides.
     columns : dict of str to list of int
         Positions of the own columns of each stage.
     target : StageTargets
     n_components : int, sequence of {int, None}, or None
         As the chain has it.
     parameters : dict of str to object
-        What goes to every stage which has such a parameter, unless None.
+        Parameters that are set on every stage that has them, unless None.
     passthrough : bool or "auto"
         As the chain has it.
 
@@ -115,7 +115,7 @@ def configure_stages(
 def default_estimator(
     name: str, target: StageTargets, *, is_first: bool, passthrough: bool | str
 ) -> SupervisedAutoencoder | SupervisedAutoencoderClassifier:
-    """Give the estimator of a stage for which none was named."""
+    """Return the default estimator of a stage, which depends on its target."""
     holds_labels = target.holds_labels(name)
     if holds_labels:
         target.doubt_labels(name)
@@ -130,7 +130,7 @@ def default_estimator(
 
 
 def strata_of_scales(table: StagedTable, target: StageTargets, stages: list[Stage]) -> np.ndarray:
-    """Say which rows are of a kind, that a bootstrap draw must keep as many of.
+    """Return the stratum of each row; a bootstrap draw takes as many rows of each as it has.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def train_stages(
     train_rows : "own" or "all"
         As the chain has it.
     passing : list of {PassedOn, None}
-        What each stage's predictor is given; what was measured is not known yet.
+        The inputs of each stage's predictor; measured values are not known yet.
 
     Raises
     ------
@@ -229,7 +229,7 @@ def train_stages(
 
 
 def _set_columns(stage: Stage, k: int, whole: StagedTable) -> None:
-    """Tell an estimator the kinds of its columns, and the blocks of those that are no latents."""
+    """Set which columns of an estimator are categorical, and the blocks of its own columns."""
     # the whole table says which columns are categorical, and not the rows of a scale alone
     categorical = whole.categorical_columns(k) if reads_kinds(stage.estimator) else None
     if categorical is not None:
@@ -249,7 +249,7 @@ def refine_stages(
 ) -> pd.DataFrame:
     """Train fitted stages on in place, all of them together.
 
-    A Gaussian process whose stage is passed something is then fitted anew.
+    A Gaussian process that takes values of earlier stages is then fitted anew.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How well fitted chains do on a table: scores of targets, of reconstructions, of single rows."""
+"""Scores of fitted chains: of targets, of reconstructions and of single rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._unwrap import innermost, unfrozen
 def score_reconstruction(
     chain: FittedChain, table: StagedTable, sample_weight: np.ndarray | None
 ) -> float:
-    """Give the mean R² of the stages' reconstructions: own columns, and the latents before.
+    """Return the mean R² of the stages' reconstructions: own columns, and the latents before.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def score_targets(
     target: StageTargets,
     sample_weight: np.ndarray | None,
 ) -> float:
-    """Give the mean score of the stages with a known target.
+    """Return the mean score of the stages with a known target.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def score_stages(
     target: StageTargets,
     sample_weight: np.ndarray | None,
 ) -> list[float]:
-    """Give the score of each stage with a known target, as its own estimator has it."""
+    """Return the score of each stage with a known target, as its own estimator has it."""
     scores = []
     for stage, own, passed in chain.iter_inputs(table):
         rows = np.flatnonzero(target.known_of(stage.name))
@@ -146,7 +146,7 @@ def score_of_members(
 
 
 def score_rows(chains: list[FittedChain], table: StagedTable) -> np.ndarray:
-    """Tell how much rows are like those that were learnt from.
+    """Compute how likely rows are: a log density, low for rows unlike the training rows.
 
     Returns
     -------

@@ -44,8 +44,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     An encoder maps a table to a few latents; a decoder maps them back to the table; a predictor
     maps them to the probabilities of classes. The three are trained together, so that the latents
-    keep what the table says, and what it says of the classes [1]_ [2]_. The prediction error is
-    the cross-entropy.
+    keep the information of the table, and its information about the classes [1]_ [2]_. The
+    prediction error is the cross-entropy.
 
     Read more in the :ref:`User Guide <supervised_autoencoder>`.
 
@@ -62,10 +62,10 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Widths of the predictor's hidden layers, from the latents to the target. With ``()`` a
         predicted number is linear in the latents.
     activation : str, default="silu"
-        Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
-        "selu", "gelu", "silu" or "softplus".
+        Activation of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu",
+        "elu", "selu", "gelu", "silu" or "softplus".
     latent_activation : str, default="identity"
-        Of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
+        Activation of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
     reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a reconstructed number, in standard deviations of its column. "huber" is
         quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
@@ -95,17 +95,16 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         None: latents are points. A number: latents are normal densities, whose divergence from
         N(0, 1) has this weight (a variational autoencoder [3]_ [4]_); 1 is the evidence lower
         bound with a noise as large as a column's standard deviation. Smaller values reconstruct
-        better, larger ones give fewer latents that say something. See the
-        :ref:`User Guide <variational>`.
+        better, larger ones give fewer active latents. See the :ref:`User Guide <variational>`.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
-        Which columns are categorical. "from_dtype": a DataFrame's columns of categories, strings
-        or booleans; none of an array. None: none. Else names, indices or a mask of columns.
+        Categorical columns. "from_dtype": a DataFrame's columns of categories, strings or
+        booleans; none of an array. None: none. Else names, indices or a mask of columns.
     standardize : bool, default=True
         Whether numeric columns, and a numeric target, are centred and scaled to unit variance
-        inside, by the rows that are learnt from.
+        inside, with the statistics of the training rows.
     blocks : "auto", Block, list of (str, Block, columns) or None, default="auto"
         Kinds of data. A :class:`~sknestedae.blocks.Block`: the whole of X is one kind, and X may
         have more than two dimensions, such as (n_samples, height, width) of images. A list:
@@ -122,14 +121,14 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Probability that a whole block of a row is hidden from the encoder in a training step, so
         that it learns to do without; one block at least is left.
     initialization : str, default="xavier_uniform"
-        How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
-        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
-        it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
+        Distribution of the initial weights of dense layers: "xavier_uniform", "xavier_normal",
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. Layers of a block other
+        than :class:`~sknestedae.blocks.DenseBlock` keep the weights that the block gave them.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
         "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
-        "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
+        "plateau" halves it after ``n_iter_no_change // 2`` epochs without a decrease of the loss.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
     max_iter : int, default=200
@@ -144,15 +143,15 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
-        Number of epochs without gain after which early stopping stops.
+        Number of epochs without improvement after which early stopping stops.
     tol : float, default=1e-4
-        A smaller fall of the loss is no gain.
+        Smallest decrease of the loss that counts as an improvement.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
         Callbacks of skorch, or (name, callback) pairs. They see a
-        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches. What
-        cannot work is refused before training: scores of batches or epochs
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
+        Callbacks that cannot work are refused before training: scores of batches or epochs
         (:class:`skorch.callbacks.EpochScoring`), :class:`skorch.callbacks.LRScheduler` unless
         ``learning_rate="constant"`` and in ``partial_fit``, and a monitor of ``valid_loss`` where
         no rows are held out. See the :ref:`User Guide <callbacks>`.
@@ -181,11 +180,11 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
     history_ : DataFrame
-        One row an epoch. ``train_loss`` is ``reconstruction_weight`` times
+        One row for each epoch. ``train_loss`` is ``reconstruction_weight`` times
         ``train_reconstruction`` plus ``prediction_weight`` times ``train_prediction``: means over
-        the epoch's rows, each as it was learnt from, with dropout. ``valid_...`` are the same of
-        held-out rows after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where
-        there are any; ``learning_rate`` is the epoch's.
+        the epoch's rows during training, with dropout. ``valid_...`` are the same of held-out rows
+        after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where there are any;
+        ``learning_rate`` is the epoch's.
     n_iter_ : int
         Number of epochs that were run.
     alpha_ : float
@@ -198,7 +197,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
     mean_ : ndarray of shape (n_features,)
-        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
+        With it, ``Z @ components_ + mean_`` is the plane nearest to the decoded columns.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 
@@ -332,8 +331,8 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch on the rows given, at a constant learning rate.
 
-        The first call learns columns, categories and scales, and later ones keep them; so its
-        rows should be typical of what is to come.
+        The first call learns columns, categories and scales, and later ones keep them; so its rows
+        should be typical of later rows.
 
         Parameters
         ----------
@@ -412,14 +411,14 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     @isolated
     def predict_proba(self, X, return_std=False):
-        """Give the probabilities of classes.
+        """Return the probabilities of classes.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             As in ``predict``.
         return_std : bool, default=False
-            Whether to give the spread of an ensemble's members as well.
+            Whether to return the spread of an ensemble's members as well.
 
         Returns
         -------
@@ -431,7 +430,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
         Raises
         ------
         ValueError
-            If a spread is asked of one member.
+            If a spread is asked for, but there is only one member.
         """
         check_is_fitted(self)
         outputs = [softmax(m._predict(X), axis=1) for m in self.members_]
@@ -439,7 +438,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     @isolated
     def predict_log_proba(self, X):
-        """Give the logarithms of the probabilities of classes.
+        """Return the logarithms of the probabilities of classes.
 
         They are exact where a probability is too small for a float, and its logarithm would be
         minus infinity.
@@ -459,7 +458,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     @isolated
     def score(self, X, y=None, sample_weight=None):
-        """Give the accuracy, or R² of the reconstruction where no classes are given.
+        """Return the accuracy, or R² of the reconstruction where no classes are given.
 
         Parameters
         ----------

@@ -25,7 +25,7 @@ from ._unwrap import autoencoder_of
 
 
 class ChainCompleter:
-    """Complete rows of a chain's table.
+    """Impute the missing values in rows of a chain's table.
 
     The latents of all stages up to a row's last measured scale are searched for at once, so that
     values measured at a later scale serve the earlier ones. Later stages follow from the latents
@@ -54,7 +54,7 @@ class ChainCompleter:
         ]
 
     def check_cells(self, table: StagedTable) -> None:
-        """Refuse cells that do not hold what those of ``fit`` held, in any row."""
+        """Refuse cells of another kind than those of ``fit``, in any row."""
         for k, (stage, model) in enumerate(zip(self.stages, self.models, strict=True)):
             with naming(stage.name):
                 model.table.check_cells(table.own_columns(k))
@@ -113,14 +113,14 @@ class ChainCompleter:
         )
 
     def _is_incomplete(self, X: pd.DataFrame | np.ndarray, stages: range) -> np.ndarray:
-        """Tell which rows lack an own column of some stages."""
+        """Return which rows lack an own column of some stages."""
         own = [j for k in stages for j in self.stages[k].columns]
         return np.any(missing_entries(X)[:, own], axis=1)
 
     def batches(
         self, table: StagedTable, stages: range, latents: StageLatents | None
     ) -> list[Batch]:
-        """Give rows as some stages see them: the first with latents before, if it has any.
+        """Return rows as some stages see them: the first with latents before, if it has any.
 
         The latents that the others see are missing: the search is for them.
         """

@@ -1,4 +1,4 @@
-"""The diagram of a chain in notebooks: what each stage is given, and what it gives."""
+"""The diagram of a chain in notebooks: the inputs and the outputs of each stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Label = tuple[str, str]
 
 
 def diagram_of(estimators: Sequence[Any], labels: Sequence[Label]) -> VisualBlock:
-    """Give the diagram of a chain, one stage below the other."""
+    """Return the diagram of a chain, one stage below the other."""
     # a block around each stage, as a block's name is drawn and a single estimator's is not
     blocks = [VisualBlock("serial", [e], dash_wrapped=False) for e in estimators]
     return VisualBlock(
@@ -32,7 +32,7 @@ def label_each_scale() -> Label:
 
 
 def label_stages(stages: Sequence[tuple[str, Any, Any]]) -> list[Label]:
-    """Label the stages of a chain that was not fitted: which columns they have is not known."""
+    """Label the stages of a chain that was not fitted, whose columns are not known."""
     labels, before = [], ""
     for name, _, columns in stages:
         labels.append((f"{name}: {before}own columns", f"own columns: {columns!r}"))
@@ -60,13 +60,13 @@ def label_fitted_stages(chain: FittedChain) -> list[Label]:
         passed = chain.passing[k]
         if passed is not None and any(heads_of(stage)):
             label += f"; passed on: {_describe_passed(chain, passed)}"
-            details += "\nwhat is passed on goes to the Gaussian process alone"
+            details += "\nonly the Gaussian process takes what is passed on"
         labels.append((label, details))
     return labels
 
 
 def _describe_passed(chain: FittedChain, passed: PassedOn) -> str:
-    """Write what a stage's Gaussian process is given of the stages before."""
+    """Describe the inputs that a stage's Gaussian process has from the stages before."""
     found = []
     if passed.source is not None:
         found.append(f"prediction of {chain.stages[passed.source].name}")

@@ -101,7 +101,7 @@ class DifferentiableChain:
         return len(self.stages)
 
     def _make_head(self, k: int) -> HeadMean | None:
-        """Give the Gaussian process that predicts in place of a stage's network, if any does."""
+        """Return the Gaussian process that predicts in place of a stage's network, if any does."""
         head, target = self.stages[k].head, self.stages[k].target
         # frozen, a stage may have been passed what this chain does not pass on
         if head is None or bool(head.n_passed) != (self._passing[k] is not None):
@@ -110,7 +110,7 @@ class DifferentiableChain:
         return HeadMean(head, target.scaled_bounds()).to(self.stages[k].device)
 
     def _find_dense(self, k: int) -> list[tuple[int, DenseValues]]:
-        """Give where the columns that a head takes stand: stage by stage, its own first."""
+        """Return the positions of the columns that a head takes: stage by stage, its own first."""
         if self.heads[k] is None:
             return []
         passed = self._passing[k]
@@ -123,15 +123,15 @@ class DifferentiableChain:
     # -- parts of it
 
     def up_to(self, k: int) -> DifferentiableChain:
-        """Give the chain that ends in a stage."""
+        """Return the chain that ends in a stage."""
         return DifferentiableChain(self.estimator[: k + 1], self.caller)
 
     def members(self) -> list[DifferentiableChain]:
-        """Give the chains of an ensemble's members; of no ensemble, one chain alone."""
+        """Return the chains of an ensemble's members; of no ensemble, one chain alone."""
         return [DifferentiableChain(member, self.caller) for member in self.estimator.members_]
 
     def members_of_stage(self, k: int) -> list[DifferentiableChain]:
-        """Give chains that end in each member of a stage which is an ensemble itself.
+        """Return chains that end in each member of a stage which is an ensemble itself.
 
         The latents that it is given are those of the first members, whichever member is the last.
         A single autoencoder, which is no stage, has its members in ``members``.
@@ -156,7 +156,7 @@ class DifferentiableChain:
         return self.column_labels.is_frame
 
     def labels(self) -> pd.Index:
-        """Give the labels of the columns that were fitted; for an array, the positions."""
+        """Return the labels of the columns that were fitted; for an array, the positions."""
         return self.column_labels.index()
 
     @property
@@ -178,11 +178,11 @@ class DifferentiableChain:
         return self.estimator._check_X(X, reset=False)
 
     def stack(self, X_list: list[Any]) -> pd.DataFrame:
-        """Make one table of a list of tables, one a scale."""
+        """Join a list of tables, one for each scale, to one table."""
         return self.estimator._fitted.table_list.stack(X_list).X
 
     def known_rows(self, X: Any) -> tuple[pd.DataFrame | np.ndarray, np.ndarray]:
-        """Give the rows of the last scale without missing values, and their index.
+        """Return the rows of the last scale without missing values, and their index.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class DifferentiableChain:
         return self.estimator.complete(table.take(rows).X), index
 
     def block_names(self) -> dict[tuple[int, str], str]:
-        """Name each block of each stage: by its own name, or behind the stage's where it must.
+        """Name each block of each stage: by its own name, behind the stage's if it is not unique.
 
         Returns
         -------
@@ -238,7 +238,7 @@ class DifferentiableChain:
         }
 
     def columns_of_entries(self, k: int) -> dict[str, np.ndarray]:
-        """Tell which column of X each entry of a stage's blocks belongs to; -1 for latents.
+        """Return which column of X each entry of a stage's blocks belongs to; -1 for latents.
 
         Returns
         -------
@@ -251,7 +251,7 @@ class DifferentiableChain:
         return {name: position[codec.entry_columns] for name, codec in table.codecs.items()}
 
     def columns_of_values(self, k: int) -> dict[str, np.ndarray]:
-        """Tell which column of X each value of a stage's blocks belongs to; -1 for latents.
+        """Return which column of X each value of a stage's blocks belongs to; -1 for latents.
 
         Returns
         -------
@@ -265,7 +265,7 @@ class DifferentiableChain:
     # -- up and down the chain
 
     def encode(self, X: Any) -> list[Batch]:
-        """Give the values of a table as each stage sees them, the latents before included."""
+        """Return the values of a table as each stage sees them, the latents before included."""
         if isinstance(self.estimator, NestedAutoencoder):
             table = self.estimator._read(X)
             tables = [own for _, own in self.estimator._fitted.iter_stages(table)]
@@ -279,7 +279,7 @@ class DifferentiableChain:
     def forward(self, parts: Sequence[Batch]) -> list[StageOutputs]:
         """Send values up the chain; latents of the stage before are computed anew.
 
-        What was measured of a known material takes no part: it would be a jump at single points.
+        Measured values of known materials are not used: they would be jumps at single points.
 
         Parameters
         ----------
@@ -306,7 +306,7 @@ class DifferentiableChain:
         return outputs
 
     def _head_inputs(self, k: int, given: list[Batch], outputs: list[StageOutputs]) -> Tensor:
-        """Give what the Gaussian process of a stage takes, in double precision."""
+        """Return the inputs of a stage's Gaussian process, in double precision."""
         inputs = [
             values
             for j, dense in self._dense[k]
@@ -318,7 +318,7 @@ class DifferentiableChain:
         return torch.cat([own.cpu() for own in inputs], dim=1)
 
     def std(self, k: int, output: int, outputs: Sequence[StageOutputs]) -> Tensor | None:
-        """Give the standard deviation of the function that predicts an output of a stage.
+        """Return the standard deviation of the function that predicts an output of a stage.
 
         The noise of a measurement is not in it. The uncertainty of a passed prediction is, as far
         as the mean depends on it.
@@ -359,9 +359,9 @@ class DifferentiableChain:
     def covariance(
         self, k: int, output: int, inputs: np.ndarray, others: np.ndarray
     ) -> np.ndarray:
-        """Give the covariance of a stage's function between inputs of its Gaussian process.
+        """Return the covariance of a stage's function between inputs of its Gaussian process.
 
-        Without the uncertainty of what is passed.
+        Without the uncertainty of passed predictions.
 
         Parameters
         ----------
@@ -381,7 +381,7 @@ class DifferentiableChain:
         return head.processes[output].covariance(*scaled)
 
     def noise_variance(self, k: int, output: int) -> float:
-        """Give the variance of a measurement about a stage's function, in scaled units."""
+        """Return the variance of a measurement about a stage's function, in scaled units."""
         head = self.stages[k].head
         return 0.0 if head is None else head.processes[output].noise_variance
 
@@ -391,7 +391,7 @@ class DifferentiableChain:
         return target
 
     def _in_units(self, k: int, prediction: Tensor | None) -> Tensor:
-        """Give a stage's prediction as it is passed on: in the units of y, or as probabilities."""
+        """Return a stage's prediction as it is passed on: in the units of y, or probabilities."""
         target = self.stages[k].target
         assert prediction is not None
         prediction = prediction.double()

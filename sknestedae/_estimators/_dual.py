@@ -14,7 +14,7 @@ from ._torch_words import names_instead
 
 @public("sknestedae")
 class DualAutoencoder(DualMixin, SupervisedAutoencoder):
-    r"""Autoencoders of several kinds of data, such as images and spectra, with one latent space.
+    r"""Autoencoder for several kinds of data, such as images and spectra, with one latent space.
 
     Each kind of data has an encoder and a decoder of its own; all meet in one latent space
     [1]_. They are trained to reconstruct each kind from itself, to translate it to the others, and
@@ -28,11 +28,11 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     n_components : int, default=16
         Number of latents.
     blocks : "auto" or list of (str, Block, columns), default="auto"
-        The kinds of data, two or more: for each its name, how it is read, and its columns (names,
+        The kinds of data, two or more: for each its name, its block, and its columns (names,
         indices or a slice; of columns of two levels, a first level). All other columns share a
         :class:`~sknestedae.blocks.DenseBlock`, the kind ``"table"``. "auto": of columns of two
         levels, as :func:`~sknestedae.stack_kinds` gives them, each first level is a kind: an
-        image where the second level tells rows and columns of pixels, else a
+        image where the second level has rows and columns of pixels, else a
         :class:`~sknestedae.blocks.DenseBlock`; a column whose cells hold arrays is a kind as well.
     alignment : float or "separated", default=0.3
         Weight of the squared distances between the latents of a row from its kinds. "separated"
@@ -47,15 +47,15 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         Weight of the mean error of the prediction, from the latents of each kind and from their
         mean.
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Widths of the hidden layers of each encoder, behind what its block brings with it.
+        Widths of the hidden layers of each encoder, behind the layers of its block.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
         Those of each decoder; None for the mirror image of the encoder.
     predictor_hidden_layer_sizes : int or sequence of int, default=()
         Those of the predictor.
     activation : str, default="silu"
-        Of the hidden layers, as in :class:`SupervisedAutoencoder`.
+        Activation of the hidden layers, as in :class:`SupervisedAutoencoder`.
     latent_activation : str, default="identity"
-        Of the latents; "identity" with ``beta``.
+        Activation of the latents; "identity" with ``beta``.
     reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a decoded number; a category's is the cross-entropy.
     prediction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
@@ -70,21 +70,21 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     dropout : float, default=0.0
         Probability that a hidden unit is left out in a training step.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
-        Which columns are categorical.
+        Categorical columns.
     standardize : bool, default=True
         Whether numbers are centred and scaled inside.
     block_weights : dict of str to float or None, default=None
-        Shares of the kinds in the errors of what is decoded, by name. None: all count alike.
+        Shares of the kinds in the errors of decoded values, by name. None: all count alike.
     target_block : Block or None, default=None
         Kind of a target that is an array, as in :class:`SupervisedAutoencoder`.
     target_bounds : (float or None, float or None) or None, default=None
-        What a target can be.
+        Least and largest value that the target can have, in its own unit.
     initialization : str, default="xavier_uniform"
-        How the weights of dense layers are drawn.
+        Distribution of the initial weights of dense layers.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
-        How the learning rate changes.
+        Schedule of the learning rate.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch.
     max_iter : int, default=300
@@ -92,13 +92,13 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold rows out, and to stop when their loss has not fallen for long.
+        Whether to hold rows out, and to stop when their loss no longer falls.
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
-        Number of epochs without gain after which early stopping stops.
+        Number of epochs without improvement after which early stopping stops.
     tol : float, default=1e-4
-        A smaller fall of the loss is no gain.
+        Smallest decrease of the loss that counts as an improvement.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
@@ -124,7 +124,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
     history_ : DataFrame
-        One row an epoch, with the mean of each term: ``train_reconstruction__image``,
+        One row for each epoch, with the mean of each term: ``train_reconstruction__image``,
         ``train_translation__image__spectrum``, ``train_alignment``, ``train_divergence`` (in nats
         a row), ``train_prediction``, and of all kinds together ``train_reconstruction`` and
         ``train_translation``; those of ``valid_`` of held-out rows.
@@ -139,7 +139,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
     mean_ : ndarray of shape (n_features,)
-        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
+        With it, ``Z @ components_ + mean_`` is the plane nearest to the decoded columns.
     predictor_ : str
         "network".
     members_ : list of estimators
@@ -279,7 +279,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
             The columns that were fitted, in their order. NaN where not measured. With ``block``,
             the kind's own columns or arrays.
         return_std : bool, default=False
-            Whether to give the standard deviation of an ensemble's members as well.
+            Whether to return the standard deviation of an ensemble's members as well.
         block : str or None, default=None
             The name of a kind: X has this one alone.
 
@@ -295,7 +295,8 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
         NoTargetError
             If the estimator was fitted without y.
         ValueError
-            If a standard deviation is asked of one network, or a row has none of the kinds.
+            If a standard deviation is asked for, but there is only one network, or a row has none
+            of the kinds.
         """
         check_no_kind(return_std)
         return super().predict(self._whole_table(X, block), return_std=return_std)
@@ -303,7 +304,7 @@ class DualAutoencoder(DualMixin, SupervisedAutoencoder):
 
 @public("sknestedae")
 class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
-    r"""Dual autoencoder whose latents also predict classes.
+    r"""Autoencoder for several kinds of data whose latents also predict classes.
 
     Each kind of data has an encoder and a decoder of its own; all meet in one latent space
     [1]_. They are trained to reconstruct each kind from itself, to translate it to the others, and
@@ -317,11 +318,11 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     n_components : int, default=16
         Number of latents.
     blocks : "auto" or list of (str, Block, columns), default="auto"
-        The kinds of data, two or more: for each its name, how it is read, and its columns (names,
+        The kinds of data, two or more: for each its name, its block, and its columns (names,
         indices or a slice; of columns of two levels, a first level). All other columns share a
         :class:`~sknestedae.blocks.DenseBlock`, the kind ``"table"``. "auto": of columns of two
         levels, as :func:`~sknestedae.stack_kinds` gives them, each first level is a kind: an
-        image where the second level tells rows and columns of pixels, else a
+        image where the second level has rows and columns of pixels, else a
         :class:`~sknestedae.blocks.DenseBlock`; a column whose cells hold arrays is a kind as well.
     alignment : float or "separated", default=0.3
         Weight of the squared distances between the latents of a row from its kinds. "separated"
@@ -338,15 +339,15 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in :class:`SupervisedAutoencoderClassifier`.
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Widths of the hidden layers of each encoder, behind what its block brings with it.
+        Widths of the hidden layers of each encoder, behind the layers of its block.
     decoder_hidden_layer_sizes : int, sequence of int or None, default=None
         Those of each decoder; None for the mirror image of the encoder.
     predictor_hidden_layer_sizes : int or sequence of int, default=()
         Those of the predictor.
     activation : str, default="silu"
-        Of the hidden layers, as in :class:`SupervisedAutoencoderClassifier`.
+        Activation of the hidden layers, as in :class:`SupervisedAutoencoderClassifier`.
     latent_activation : str, default="identity"
-        Of the latents; "identity" with ``beta``.
+        Activation of the latents; "identity" with ``beta``.
     reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a decoded number; a category's is the cross-entropy.
     l1 : float, default=0.0
@@ -359,17 +360,17 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     dropout : float, default=0.0
         Probability that a hidden unit is left out in a training step.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
-        Which columns are categorical.
+        Categorical columns.
     standardize : bool, default=True
         Whether numbers are centred and scaled inside.
     block_weights : dict of str to float or None, default=None
-        Shares of the kinds in the errors of what is decoded, by name. None: all count alike.
+        Shares of the kinds in the errors of decoded values, by name. None: all count alike.
     initialization : str, default="xavier_uniform"
-        How the weights of dense layers are drawn.
+        Distribution of the initial weights of dense layers.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
-        How the learning rate changes.
+        Schedule of the learning rate.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch.
     max_iter : int, default=300
@@ -377,13 +378,13 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     shuffle : bool, default=True
         Whether rows come in a new order in each epoch.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold rows out, and to stop when their loss has not fallen for long.
+        Whether to hold rows out, and to stop when their loss no longer falls.
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
-        Number of epochs without gain after which early stopping stops.
+        Number of epochs without improvement after which early stopping stops.
     tol : float, default=1e-4
-        A smaller fall of the loss is no gain.
+        Smallest decrease of the loss that counts as an improvement.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
@@ -411,7 +412,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
     history_ : DataFrame
-        One row an epoch, with the mean of each term: ``train_reconstruction__image``,
+        One row for each epoch, with the mean of each term: ``train_reconstruction__image``,
         ``train_translation__image__spectrum``, ``train_alignment``, ``train_divergence`` (in nats
         a row), ``train_prediction``, and of all kinds together ``train_reconstruction`` and
         ``train_translation``; those of ``valid_`` of held-out rows.
@@ -426,7 +427,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
     mean_ : ndarray of shape (n_features,)
-        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
+        With it, ``Z @ components_ + mean_`` is the plane nearest to the decoded columns.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
     n_active_components_ : int
@@ -567,7 +568,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
 
     @isolated
     def predict_proba(self, X, return_std=False, *, block=None):
-        """Give the probabilities of classes, from any of the kinds.
+        """Return the probabilities of classes, from any of the kinds.
 
         Parameters
         ----------
@@ -575,7 +576,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
             The columns that were fitted, in their order. NaN where not measured. With ``block``,
             the kind's own columns or arrays.
         return_std : bool, default=False
-            Whether to give the spread of an ensemble's members as well.
+            Whether to return the spread of an ensemble's members as well.
         block : str or None, default=None
             The name of a kind: X has this one alone.
 
@@ -591,7 +592,7 @@ class DualAutoencoderClassifier(DualMixin, SupervisedAutoencoderClassifier):
 
     @isolated
     def predict_log_proba(self, X, *, block=None):
-        """Give the logarithms of the probabilities of classes, from any of the kinds.
+        """Return the logarithms of the probabilities of classes, from any of the kinds.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Dual autoencoders: several kinds of data of the same things in one latent space."""
+"""Base of the dual autoencoders: several kinds of data of the same rows in one latent space."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _PAIRS_AT_ONCE = 1 << 22
 
 
 class DualMixin(BaseSupervisedAutoencoder):
-    """What makes a supervised autoencoder a dual one: an encoder for each kind of data.
+    """Mixin that gives a supervised autoencoder one encoder for each kind of data.
 
     Tables, training, completion, scores, ensembles and files are those of the base class.
     """
@@ -75,15 +75,15 @@ class DualMixin(BaseSupervisedAutoencoder):
 
     @isolated
     def transform(self, X, return_std=False, *, block=None):
-        """Give the latents of X.
+        """Return the latents of X.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted, in their order. NaN where not measured. With ``block``,
-            the kind's own columns or arrays will do.
+            the kind's own columns or arrays are enough.
         return_std : bool, default=False
-            Whether to give the standard deviations of variational latents as well.
+            Whether to return the standard deviations of variational latents as well.
         block : str or None, default=None
             None: the mean of the latents over the kinds that a row has. The name of a kind: its
             latents alone.
@@ -94,15 +94,15 @@ class DualMixin(BaseSupervisedAutoencoder):
             Latents, without unit: the means of variational ones. Of an ensemble, those of the
             first member.
         Z_std : ndarray of shape (n_samples, n_components)
-            Only with ``return_std=True``: how well the encoder of a kind knows its own latents, of
-            several kinds the root of the mean variance. It does not tell what one kind leaves
-            open of another: for that, compare ``transform`` of both.
+            Only with ``return_std=True``: the uncertainty of the encoder of a kind about its own
+            latents, of several kinds the root of the mean variance. It does not include what one
+            kind leaves open about another: for that, compare ``transform`` of both.
 
         Raises
         ------
         ValueError
             If a row has none of the kinds, or not the one that is asked for; if there is no such
-            kind; or if standard deviations are asked of latents that are points.
+            kind; or if standard deviations are asked for, but ``beta`` is None.
         """
         check_is_fitted(self)
         check_no_kind(return_std)
@@ -130,7 +130,7 @@ class DualMixin(BaseSupervisedAutoencoder):
             Names of kinds. The same name twice gives the reconstruction, from the latents of this
             kind alone.
         average_poses : bool, default=True
-            Of a target whose latents do not tell its pose, such as an image with an
+            For a target whose latents do not hold its pose, such as an image with an
             ``invariance``: whether to average over the poses, which has the smallest expected
             squared error. If not, it comes in one pose.
 
@@ -168,7 +168,7 @@ class DualMixin(BaseSupervisedAutoencoder):
 
     @isolated
     def translation_score(self, X, source, target, sample_weight=None):
-        """Give R² of the translation of one kind to another, over the rows that have both.
+        """Return R² of the translation of one kind to another, over the rows that have both.
 
         Parameters
         ----------
@@ -218,9 +218,9 @@ class DualMixin(BaseSupervisedAutoencoder):
     def retrieve(self, X, source, library, *, target=None, n_neighbors=5, return_scores=False):
         """Find the rows of a library that most probably belong to the rows of X.
 
-        Such as the images, of a library, of what some spectra were measured of. Latents from two
-        kinds of one row are taken as jointly normal, with the moments of the training pairs; the
-        score of a pair is how much more probable its latents are together than by chance.
+        For example, the images in a library that show the samples of some spectra. Latents from
+        two kinds of one row are taken as jointly normal, with the moments of the training pairs;
+        the score of a pair is how much more probable its latents are together than by chance.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         n_neighbors : int, default=5
             Number of rows to find.
         return_scores : bool, default=False
-            Whether to give the scores as well.
+            Whether to return the scores as well.
 
         Returns
         -------
@@ -294,8 +294,8 @@ class DualMixin(BaseSupervisedAutoencoder):
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted. NaN (or None, pd.NA) where not measured.
         n_candidates, tolerance
-            As in :meth:`SupervisedAutoencoder.complete`: with ``n_candidates``, up to so many
-            distinct completions of each row, such as several images that a spectrum may be of.
+            As in :meth:`SupervisedAutoencoder.complete`: with ``n_candidates``, up to that number
+            of distinct completions of each row, such as several images for one spectrum.
         block : str or None, default=None
             The name of a kind: X has its own columns or arrays alone.
 
@@ -318,7 +318,7 @@ class DualMixin(BaseSupervisedAutoencoder):
     # -- one kind
 
     def _whole_table(self, X: Any, block: Any) -> Any:
-        """Give X, or where it holds one kind alone a table in which all others are missing."""
+        """Return X; if it holds one kind alone, a table in which all others are missing."""
         check_is_fitted(self)
         if block is None:
             self._check_whole(X)
@@ -327,7 +327,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         return table_of_kind(X, block, self._fitted.table)
 
     def _check_whole(self, X: Any) -> None:
-        """Refuse the arrays of one kind, where it is not said that they are."""
+        """Refuse the arrays of one kind that are passed without its name."""
         table = self._fitted.table
         shape: tuple[int, ...] = tuple(getattr(X, "shape", ()))
         if len(shape) < 2 or (len(shape) == 2 and shape[1] == table.n_features):
@@ -342,7 +342,7 @@ class DualMixin(BaseSupervisedAutoencoder):
                 )
 
     def _check_kind(self, name: Any, parameter: str) -> None:
-        """Refuse the name of a kind that is not there."""
+        """Refuse the name of an unknown kind."""
         kinds = list(self._fitted.layouts)
         if not isinstance(name, str) or name not in kinds:  # an array has no one truth value
             raise ValueError(
@@ -358,7 +358,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         return encoded
 
     def _translated(self, X: Any, source: str, target: str, average_poses: bool) -> np.ndarray:
-        """Give the values of one kind from another, as the first member's codec has them."""
+        """Return the values of one kind from another, as the first member's codec has them."""
         self._check_kind(target, "target")
         block, codec = self._fitted.blocks[target], self._fitted.table.codecs[target]
         parts: list[Tensor] = []
@@ -379,19 +379,19 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _latents_to_match(
         self, X: Any, source: str, library: Any, target: str
     ) -> tuple[PairMoments, np.ndarray, np.ndarray]:
-        """Give the moments of two kinds, and the latents of X and of a library in these."""
+        """Return the moments of two kinds, and the latents of X and of a library in these."""
         fitted = self._fitted
         assert fitted.pairs is not None
         moments = fitted.pairs.of(source, target)
         if moments is None:
             raise ValueError(
-                f"No row of fit had both kinds, {source!r} and {target!r}: nothing tells which "
-                "belong together."
+                f"No row of fit had both kinds, {source!r} and {target!r}: rows of one cannot "
+                "be matched with rows of the other."
             )
         if not moments.covariance.any():  # all of the library would have one score
             raise ValueError(
                 f"All rows of fit that had both kinds, {source!r} and {target!r}, are equal, or "
-                "there was one alone: nothing tells which belong together. Fit with more of them."
+                "there was only one: rows cannot be matched. Fit with more of them."
             )
         Z = fitted.apply(_own_latents(source), self._encode_kind(X, source, "source"))
         others = self._encode_kind(library, target, "target", "library")
@@ -404,7 +404,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         return isinstance(self.alignment, str)
 
     def _choose_blocks(self, X: pd.DataFrame | np.ndarray) -> list[tuple[str, Block, Any]]:
-        """Give the blocks; of columns of two levels, each first level is one."""
+        """Return the blocks; of columns of two levels, each first level is one."""
         columns = scale_columns(X)
         if columns is None or not isinstance(self.blocks, str):
             return super()._choose_blocks(X)
@@ -426,7 +426,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         *,
         needs_partners: bool,
     ) -> None:
-        """Refuse one kind alone, rows of none, and kinds that no row has beside another."""
+        """Refuse one kind alone, rows without a kind, and kinds that never occur with another."""
         names = list(setup.layouts)
         if len(names) < 2:
             raise ValueError(
@@ -438,15 +438,15 @@ class DualMixin(BaseSupervisedAutoencoder):
         n_kinds = np.sum(list(known.values()), axis=0)
         if not n_kinds.all():
             raise ValueError(
-                f"Nothing of any kind was measured of {(n_kinds == 0).sum()} rows of X; drop "
-                "them, of a DataFrame with X.dropna(how='all')."
+                f"{(n_kinds == 0).sum()} rows of X have no measured value of any kind; drop "
+                "them, from a DataFrame with X.dropna(how='all')."
             )
         if needs_partners:
             self._check_partners(known, learnt)
             self._check_labels(rows, known[names[0]], learnt, names[0])
 
     def _rows_of_an_epoch(self, rows: Batch, learnt: np.ndarray | None) -> np.ndarray | None:
-        """Give the rows of an epoch: those of several kinds more than once, if they are few.
+        """Choose the rows of an epoch: those with several kinds more than once, if they are few.
 
         They alone tell what the kinds have in common. A step sees a third of them at least.
         """
@@ -463,7 +463,7 @@ class DualMixin(BaseSupervisedAutoencoder):
         return np.concatenate([index, np.tile(shared, n_times - 1)])
 
     def _check_partners(self, known: dict[str, np.ndarray], learnt: np.ndarray | slice) -> None:
-        """Refuse kinds that no row has beside another.
+        """Refuse kinds that no row has together with another.
 
         Parameters
         ----------
@@ -480,13 +480,13 @@ class DualMixin(BaseSupervisedAutoencoder):
             other = f"the kind {first!r}" if self._is_separated else "another kind"
             raise ValueError(
                 f"No row of {_name_of_rows(learnt)} has the kind {alone[0]!r} and {other} as "
-                f"well: nothing tells how they belong together.{self._hint_of_draws()}"
+                f"well: their relation cannot be learnt.{self._hint_of_draws()}"
             )
 
     def _check_labels(
         self, rows: Batch, has_first: np.ndarray, learnt: np.ndarray | slice, first: str
     ) -> None:
-        """Refuse labels of which none is of a row with the first kind, where spaces are separated.
+        """Refuse labels without any on a row with the first kind, where spaces are separated.
 
         Each output of a target needs one.
         """
@@ -549,7 +549,7 @@ class DualMixin(BaseSupervisedAutoencoder):
     def _array_terms(
         self, setup: NetworkSetup, shares: dict[str, float]
     ) -> tuple[list[Term], dict[str, dict[str, float]]]:
-        """Give the terms of decoded kinds, and the shares of their means over all kinds."""
+        """Return the terms of decoded kinds, and the shares of their means over all kinds."""
         names = list(setup.layouts)
 
         def term(name: str, source: str, target: str, weight: float) -> ReconstructionTerm:
@@ -587,7 +587,7 @@ class DualMixin(BaseSupervisedAutoencoder):
 
 
 def _name_of_rows(learnt: np.ndarray | slice) -> str:
-    """Name the rows that are learnt from: all, or those that are not held out."""
+    """Describe the training rows in a message: all, or those that are not held out."""
     return "X" if isinstance(learnt, slice) else "X that is not held out"
 
 
@@ -601,7 +601,7 @@ def check_no_kind(return_std: Any) -> None:
 
 
 def kinds_present(dual: DualMixin, X: Any) -> dict[str, np.ndarray]:
-    """Tell which rows of a table have which kinds, each of shape (n_samples,).
+    """Return which rows of a table have which kinds, each of shape (n_samples,).
 
     Parameters
     ----------
@@ -650,7 +650,7 @@ def _translation(source: str, target: str) -> Any:
 
 
 def recoded(values: np.ndarray, codec: Codec, other: Codec) -> np.ndarray:
-    """Give values of one codec as another one has them, of the same columns.
+    """Convert values of one codec to those of another one for the same columns.
 
     Members of an ensemble may have learnt other scales, and other categories.
 
@@ -682,7 +682,7 @@ def recoded(values: np.ndarray, codec: Codec, other: Codec) -> np.ndarray:
 
 
 def mean_of_values(parts: list[np.ndarray], layout: Layout) -> np.ndarray:
-    """Give mean numbers, and logarithms of mean probabilities, of several members.
+    """Return mean numbers, and logarithms of mean probabilities, of several members.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Ensembles: members that differ by their seeds, and by the rows that they see if asked."""
+"""Ensembles: members that differ by their seeds and, with ``bootstrap``, by their rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ._head import Passed
 
 
 def make_members(estimator: BaseEstimator) -> list[BaseEstimator]:
-    """Give the members of an ensemble, not fitted; the first is the one without others."""
+    """Make the members of an ensemble, not fitted; the first is the single estimator."""
     members = [clone(estimator).set_params(n_members=1) for _ in range(estimator.n_members)]
     rng = check_random_state(estimator.random_state)
     seeds = rng.randint(2**31 - 1, size=estimator.n_members - 1)
@@ -52,9 +52,9 @@ def fit_members(
         None: each member sees all rows. Else each sees rows drawn with replacement, as many from
         each stratum as it has.
     method : str
-        Which one fits a member.
+        The name of the method that fits a member.
     passed : Passed or None
-        In a chain, what the stages before pass on.
+        In a chain, the values that the stages before pass on.
     **parameters
         Of the method.
     """
@@ -77,7 +77,7 @@ def fit_members(
 
 
 def members_to_fit(estimator: BaseEstimator, *, resume: bool) -> list[BaseEstimator]:
-    """Give the members of an ensemble: new ones, or those that are to go on.
+    """Return the members of an ensemble to fit: new ones, or those to train on.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def members_to_fit(estimator: BaseEstimator, *, resume: bool) -> list[BaseEstima
 
 
 def share_parameters(estimator: BaseEstimator, members: list[BaseEstimator]) -> None:
-    """Give members the parameters of their ensemble; of the seeds, the first has its seed."""
+    """Set the parameters of an ensemble on its members; the first one has its seed."""
     parameters = estimator.get_params(deep=False)
     del parameters["n_members"]
     first, *others = members
@@ -107,7 +107,7 @@ def share_parameters(estimator: BaseEstimator, members: list[BaseEstimator]) -> 
 
 
 def hold_kinds(members: list[BaseEstimator], X: Any, *, resume: bool) -> None:
-    """Let the whole table say what a column is, and not the rows that a member draws.
+    """Read the kinds of the columns from the whole table, not from the rows that a member draws.
 
     Of objects, a draw may miss all words, or all of some kind.
 
@@ -131,7 +131,7 @@ def hold_kinds(members: list[BaseEstimator], X: Any, *, resume: bool) -> None:
 
 
 def members_of(estimator: BaseEstimator) -> list[BaseEstimator]:
-    """Give the fitted members of an ensemble, or the one estimator alone.
+    """Return the fitted members of an ensemble, or the one estimator alone.
 
     An ensemble holds all of its members, and the attributes of the first one as its own.
     """
@@ -143,7 +143,7 @@ def mean_and_spread(
     return_std: bool,
     stds: Sequence[np.ndarray | None] = (),
 ) -> Any:
-    """Give the members' mean and, if asked, their standard deviation (of a sample).
+    """Return the members' mean and, if asked, their standard deviation (of a sample).
 
     Parameters
     ----------
@@ -151,13 +151,13 @@ def mean_and_spread(
         Of each member.
     return_std : bool
     stds : list of {ndarray, None}, optional
-        The standard deviation of each member's values; None of a member without one. The variance
+        The standard deviation of each member's values; None for a member without one. The variance
         is then the mean of theirs, plus that of the members' values.
 
     Raises
     ------
     ValueError
-        If a standard deviation is asked of one member without one.
+        If there is one member, and it has no standard deviation.
     """
     if not return_std:
         return values[0] if len(values) == 1 else _moments(values)[0]
@@ -178,7 +178,7 @@ def mean_and_spread(
 
 
 def log_mean(logs: list[np.ndarray]) -> np.ndarray:
-    """Give the logarithm of the members' mean, of the logarithms that each has.
+    """Compute the logarithm of the members' mean from their logarithms.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def log_mean(logs: list[np.ndarray]) -> np.ndarray:
 
 
 def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and standard deviation of the largest and the smallest numbers as of others."""
+    """Compute mean and standard deviation without overflow or underflow."""
     _, power = np.frexp(np.max(np.abs(values), axis=0))
     scaled = np.ldexp(values, -power)
     mean, spread = np.mean(scaled, axis=0), np.std(scaled, axis=0, ddof=1)
@@ -197,7 +197,7 @@ def _moments(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def strata_of_rows(X: Any, y: Any, is_class: bool) -> np.ndarray:
-    """Say which rows a draw must keep as many of: of a class, or with a number known.
+    """Return the stratum of each row for a bootstrap: its class, or whether a number is known.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def strata_of_rows(X: Any, y: Any, is_class: bool) -> np.ndarray:
 
 
 def strata_of(y: pd.DataFrame, is_class: Sequence[bool]) -> np.ndarray:
-    """Say which rows of a target are of a kind: of one class, or with any number known.
+    """Return the stratum of each row of a target: its class, or whether any number is known.
 
     Parameters
     ----------

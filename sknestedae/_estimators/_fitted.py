@@ -1,7 +1,7 @@
 """The fitted state of an autoencoder, in one object: the network, its encoders, its latents.
 
-The estimators keep the public methods, the checks of what a user passes, and the units of what
-they give back. What lies between, from a checked table to arrays, is here.
+The estimators keep the public methods, the checks of a user's input, and the units of the results.
+The steps between, from a checked table to arrays, are here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ModuleFunction = Callable[[AutoencoderModule, Batch], Tensor]
 
 @dataclass
 class NetworkSetup:
-    """Encoders of the data, and the plan of the network: all that is known before the training.
+    """The encoders of the data and the settings of the network: all that is known before training.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class NetworkSetup:
 
     @property
     def layouts(self) -> dict[str, Layout]:
-        """How the values of each block are laid out."""
+        """The layout of each block's values."""
         return self.table.layouts
 
     @property
@@ -117,7 +117,7 @@ class NetworkSetup:
 
     @property
     def rows_at_once(self) -> int:
-        """How many rows pass through the network at once."""
+        """The number of rows that pass through the network at once."""
         targets = [] if self.target is None else [self.target.layout]
         return rows_at_once([*self.layouts.values(), *targets])
 
@@ -154,7 +154,7 @@ class NetworkSetup:
         Parameters
         ----------
         initialization : str or None
-            How the weights of dense layers are drawn; None where they are to be loaded.
+            The distribution of initial weights of dense layers; None where they are to be loaded.
         """
         cpu = torch.device("cpu")  # where the parameters are drawn: the same on every device
         with forked_rng(cpu):
@@ -191,9 +191,9 @@ class FittedAutoencoder(NetworkSetup):
     best_iter : int
         Number of the epoch whose parameters were kept.
     pairs : PairStatistics or None
-        What latents from different blocks have in common; None of one encoder for all blocks.
+        The joint statistics of latents from different blocks; None for one encoder of all blocks.
     head : Head or None
-        What predicts in place of the network; None where the network does.
+        The predictor in place of the network's; None where the network predicts.
     """
 
     net: AutoencoderNet
@@ -213,7 +213,7 @@ class FittedAutoencoder(NetworkSetup):
         best_iter: int,
         pairs: PairStatistics | None = None,
     ) -> FittedAutoencoder:
-        """Add what the training gave to what was known before it."""
+        """Join the setup and the results of the training."""
         known = {field.name: getattr(setup, field.name) for field in fields(NetworkSetup)}
         return cls(
             **known,
@@ -233,7 +233,7 @@ class FittedAutoencoder(NetworkSetup):
 
     @property
     def device(self) -> torch.device:
-        """Where the module's parameters are."""
+        """The device of the module's parameters."""
         return next(self.module.parameters()).device
 
     @property
@@ -248,7 +248,7 @@ class FittedAutoencoder(NetworkSetup):
 
     @property
     def n_active_components(self) -> int | None:
-        """The number of variational latents that have not collapsed; None of points."""
+        """The number of variational latents that have not collapsed; None for points."""
         if not self.is_variational:
             return None
         return int((np.diag(self.latent_statistics.covariance) > _ACTIVE).sum())
@@ -256,7 +256,7 @@ class FittedAutoencoder(NetworkSetup):
     # -- from a checked table
 
     def encode(self, X: pd.DataFrame | np.ndarray) -> dict[str, Encoded]:
-        """Give the blocks of a table that was checked: with the columns that were fitted.
+        """Return the blocks of a table that was checked: with the columns that were fitted.
 
         Raises
         ------
@@ -275,19 +275,19 @@ class FittedAutoencoder(NetworkSetup):
             self.encode(X)
 
     def batch(self, X: pd.DataFrame | np.ndarray) -> Batch:
-        """Give the encoded rows of a checked table as tensors on the module's device."""
+        """Return the encoded rows of a checked table as tensors on the module's device."""
         return Batch.from_arrays(self.encode(X), None, None, self.device)
 
     def latents(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give the latents of a checked table, of shape (n_samples, n_components)."""
+        """Return the latents of a checked table, of shape (n_samples, n_components)."""
         return self.apply(_encode, self.encode(X))
 
     def latent_std(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give the standard deviations of variational latents of a checked table's rows."""
+        """Return the standard deviations of variational latents of a checked table's rows."""
         return self.apply(_latent_std, self.encode(X))
 
     def predict(self, X: pd.DataFrame | np.ndarray, passed: Passed | None = None) -> np.ndarray:
-        """Give the predictor's outputs, of shape (n_samples, n_outputs), in scaled units.
+        """Return the predictor's outputs, of shape (n_samples, n_outputs), in scaled units.
 
         The network predicts where there is no head, or what the head needs is not passed on: a
         stage of a chain that is asked alone.
@@ -297,7 +297,7 @@ class FittedAutoencoder(NetworkSetup):
         X : DataFrame or ndarray of shape (n_samples, n_features)
             Checked.
         passed : Passed or None
-            In a chain, what the stages before pass on.
+            In a chain, the values that the stages before pass on.
         """
         blocks = self.encode(X)
         if self.head is None or not self.head.takes(passed):
@@ -309,25 +309,25 @@ class FittedAutoencoder(NetworkSetup):
     def predict_std(
         self, X: pd.DataFrame | np.ndarray, passed: Passed | None = None
     ) -> np.ndarray | None:
-        """Give the standard deviation of predictions in scaled units; None where not known."""
+        """Return the standard deviation of predictions in scaled units; None where not known."""
         if self.head is None or not self.head.takes(passed):
             return None
         return self.head.std(self.dense.gather(self.encode(X)), passed)
 
     @property
     def dense(self) -> DenseValues:
-        """Where the values that the head takes stand among those that enter the network."""
+        """The positions of the head's inputs among the values that enter the network."""
         assert self.head is not None
         return DenseValues.of(self.table, np.arange(self.head.n_columns))
 
     def scores(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give the logarithms of densities of a checked table's rows, of shape (n_samples,)."""
+        """Return the logarithms of densities of a checked table's rows, of shape (n_samples,)."""
         return self.observation_model().scores(self.encode(X))
 
     def reconstruction_score(
         self, X: pd.DataFrame | np.ndarray, sample_weight: np.ndarray | None
     ) -> float:
-        """Give R² of the reconstruction of a checked table, as ``reconstruction_r2`` has it."""
+        """Return R² of the reconstruction of a checked table, as ``reconstruction_r2`` has it."""
         blocks = self.encode(X)
         decoded = self.decode(self.apply(_encode, blocks))
         decoded = self.align(decoded, blocks)
@@ -360,7 +360,7 @@ class FittedAutoencoder(NetworkSetup):
         return np.concatenate([to_array(chunk) for chunk in chunks])
 
     def decode(self, Z: np.ndarray) -> dict[str, np.ndarray]:
-        """Give each block's values, of shape (n_samples, layout.n_values), of latents.
+        """Decode latents to each block's values, of shape (n_samples, layout.n_values).
 
         Parameters
         ----------
@@ -378,7 +378,7 @@ class FittedAutoencoder(NetworkSetup):
         return decoded
 
     def decoded_plane(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the least-squares plane through the decoded columns of the examples' latents.
+        """Return the least-squares plane through the decoded columns of the examples' latents.
 
         Returns
         -------
@@ -391,7 +391,7 @@ class FittedAutoencoder(NetworkSetup):
             If a column does not hold numbers.
         """
         if self.table.keeps_objects:
-            raise AttributeError("components_ and mean_ are of tables of numbers alone.")
+            raise AttributeError("components_ and mean_ exist only for tables of numbers.")
         Z = self.latent_statistics.examples
         decoded = self.table.inverse_transform(self.decode(Z.astype(self.table.dtype)))
         return least_squares_plane(Z, np.asarray(decoded, dtype=np.float64))
@@ -408,14 +408,14 @@ class FittedAutoencoder(NetworkSetup):
     # -- latents and errors of the training rows
 
     def observation_model(self) -> ObservationModel:
-        """Give the model that tells how likely measured entries are, given latents."""
+        """Return the likelihood model of measured entries, given latents."""
         bounds = RANGES.get(self.architecture["latent_activation"], (-np.inf, np.inf))
         return ObservationModel(
             self.module, self.table, self.latent_statistics, bounds, self.device
         )
 
     def learn_latents(self, rows: Subset, power: int) -> None:
-        """Learn latents and errors anew, of a network that was trained on.
+        """Compute latents and errors anew after further training.
 
         Parameters
         ----------
@@ -430,7 +430,7 @@ class FittedAutoencoder(NetworkSetup):
     # -- in files
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values, arrays and blocks; all else is made anew from them."""
+        """Return plain values, arrays and blocks, from which all else is made anew."""
         architecture = dict(self.architecture)
         del architecture["layouts"], architecture["target_layout"]  # known of table and target
         return {
@@ -453,14 +453,14 @@ class FittedAutoencoder(NetworkSetup):
     def from_state(
         cls, state: dict[str, Any], make_net: Callable[[NetworkSetup, float], AutoencoderNet]
     ) -> FittedAutoencoder:
-        """Make the object of what ``to_state`` gave.
+        """Make the object from the state of ``to_state``.
 
         Parameters
         ----------
         state : dict
         make_net : callable
-            From what the network is built from and the strength of the L2 penalty to a net that
-            was initialized, but not trained.
+            A function of the network's setup and the strength of the L2 penalty. It returns a net
+            that was initialized, but not trained.
         """
         architecture = state["architecture"]
         makers = {name: block.make_codec for name, block in architecture["blocks"].items()}
@@ -501,7 +501,7 @@ def learn_pairs(
     *,
     power: int,
 ) -> PairStatistics | None:
-    """Learn what latents from different blocks have in common, and let the network know.
+    """Learn the joint statistics of latents from different blocks, and store them in the network.
 
     Parameters
     ----------
@@ -528,7 +528,7 @@ def learn_pairs(
 def check_rows_measured(
     blocks: Mapping[str, Encoded], name: str | None = None, parameter: str = "X"
 ) -> None:
-    """Refuse rows of which nothing was measured, or nothing of one block.
+    """Refuse rows without any measured value, or without any of one block.
 
     Parameters
     ----------
@@ -543,9 +543,8 @@ def check_rows_measured(
     if len(absent):
         what = "of any kind" if name is None else f"of the kind {name!r}"
         raise ValueError(
-            f"Nothing {what} was measured of {len(absent)} rows, the first of them row "
-            f"{absent[0]} (from 0); a row has latents where something was. Drop them from "
-            f"{parameter}."
+            f"{len(absent)} row(s) have no measured value {what}, the first of them row "
+            f"{absent[0]} (from 0), so that they have no latents. Drop them from {parameter}."
         )
 
 
@@ -572,21 +571,21 @@ def settings_to_keep(standardize: bool, categorical_features: Any, blocks: Any) 
 
 
 def _plain(value: Any) -> Any:
-    """Give a block as plain values, which can be compared and stored; all else as it is."""
+    """Return a block as plain values, which can be compared and stored; all else as it is."""
     return [type(value).__name__, repr(value)] if isinstance(value, Block) else value
 
 
 def _plain_columns(columns: Any) -> Any:
-    """Give what names columns as plain values."""
+    """Return the names or indices of columns as plain values."""
     if isinstance(columns, slice):
         return ["slice", columns.start, columns.stop, columns.step]
     return np.asarray(columns).tolist()
 
 
 def fitted_part(estimator: BaseEstimator) -> FittedAutoencoder:
-    """Give the fitted network and encoders of a supervised autoencoder; of an ensemble, its first.
+    """Return the fitted network and encoders of an autoencoder, or of an ensemble's first member.
 
-    Other folders reach what lies behind the public methods by this function alone.
+    Other folders reach the fitted state behind the public methods by this function alone.
 
     Parameters
     ----------
@@ -624,7 +623,7 @@ def _predict(module: AutoencoderModule, rows: Batch) -> Tensor:
 
 
 def least_squares_plane(Z: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the least-squares plane through values: ``Z @ slopes + intercept`` is nearest to them.
+    """Return the least-squares plane ``Z @ slopes + intercept`` through values.
 
     Parameters
     ----------
@@ -650,7 +649,7 @@ def reconstruction_r2(
     shares: Mapping[str, float],
     sample_weight: np.ndarray | None = None,
 ) -> float:
-    """Give R² of a reconstruction, over all measured entries in scaled units.
+    """Return R² of a reconstruction, over all measured entries in scaled units.
 
     The squared errors of a block's columns are pooled, and so are their squared deviations from
     the mean: a categorical column counts with its one-hot values against its probabilities. Of
@@ -698,7 +697,7 @@ def reconstruction_r2(
 
 
 def _with_probabilities(decoded: np.ndarray, layout: Layout) -> np.ndarray:
-    """Give a block's decoded values with the probabilities of categories for their logits."""
+    """Replace the logits of categories in a block's decoded values by probabilities."""
     if not layout.n_categories:
         return decoded
     output = np.array(decoded)

@@ -26,7 +26,7 @@ class FittedChain:
     stages : list of Stage
         With fitted estimators.
     targets : dict of str to list of int
-        For each stage, which columns of y are its target.
+        The columns of y that are the target of each stage.
     y_is_1d : bool
         Whether predictions of one target have one dimension, as the y that was fitted.
     n_latents : list of int
@@ -38,7 +38,7 @@ class FittedChain:
     same_rows : bool
         Whether the tables of a list describe the same rows.
     passing : list of {PassedOn, None}
-        What each stage's predictor is given of the stages before.
+        The inputs that each stage's predictor has from the stages before.
     refine_history : DataFrame or None
         Of the training of all stages together; None where there was none.
     """
@@ -60,19 +60,19 @@ class FittedChain:
 
     @property
     def table_list(self) -> TableList:
-        """The list of tables that stands for the one table."""
+        """The list of tables that is equivalent to the one table."""
         return TableList(self.columns, self.labels, self.frame_kinds, self.same_rows)
 
     def staged(self, X: pd.DataFrame | np.ndarray) -> StagedTable:
-        """Give a checked table as the stages see it."""
+        """Return a checked table as the stages see it."""
         return StagedTable(X, self.labels, self.columns)
 
     def iter_stages(self, table: StagedTable) -> Iterator[tuple[Stage, Any]]:
-        """Send a table up the chain; give each stage with its table."""
+        """Send a table up the chain; yield each stage with its table."""
         return iter_stages(table, self.stages)
 
     def iter_inputs(self, table: StagedTable, *, with_std: bool = False) -> Iterator[StageInput]:
-        """Do the same; give also what the stages before pass on to the stage's predictor.
+        """Do the same; yield also the values that the stages before pass on to each predictor.
 
         The standard deviations of passed predictions take as long as all else: ``with_std`` asks
         for them.
@@ -81,7 +81,7 @@ class FittedChain:
         return iter_inputs(self.stages, gathered)
 
     def first(self, n_stages: int) -> FittedChain:
-        """Give the chain of the first stages; it has the same table, of which it needs a part."""
+        """Return the chain of the first stages; it has the same table, and needs a part of it."""
         stages = self.stages[:n_stages]
         targets = {stage.name: self.targets[stage.name] for stage in stages}
         n_left, n_outputs = (sum(map(len, own.values())) for own in (targets, self.targets))
@@ -98,14 +98,14 @@ class FittedChain:
         )
 
     def with_last_estimator(self, estimator: Any) -> FittedChain:
-        """Give a chain whose last stage has another fitted estimator."""
+        """Return a chain whose last stage has another fitted estimator."""
         last = self.stages[-1]._replace(estimator=estimator)
         return replace(self, stages=[*self.stages[:-1], last])
 
     # -- in files
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values, and the estimators of the stages."""
+        """Return plain values, and the estimators of the stages."""
         history = self.refine_history
         return {
             **vars(self),
@@ -118,7 +118,7 @@ class FittedChain:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> FittedChain:
-        """Make a chain of what ``to_state`` gave."""
+        """Make a chain from the state of ``to_state``."""
         history = state["refine_history"]
         if history is not None:
             history = pd.DataFrame(history)

@@ -1,7 +1,7 @@
 """The predictor for few rows: a Gaussian process of a table's columns, beside the network.
 
 The network keeps encoder, decoder and latents. The Gaussian process takes the columns as they
-enter the network, and in a chain what the stages before pass on.
+enter the network, and in a chain the values that the stages before pass on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FARTHEST = 1e100
 
 
 class Passed(NamedTuple):
-    """What the stages before pass on to the predictor of a stage, row by row.
+    """The columns and predictions that a stage's predictor has from the stages before, row by row.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Passed(NamedTuple):
     n_own : int
         Number of the stage's own columns, behind which the latents stand in its table.
     unit : ndarray of shape (n_predictions,) or None, default=None
-        Of predictions that are one array, such as a spectrum: what they are divided by. None
+        Of predictions that are one array, such as a spectrum: the number they are divided by. None
         where each is divided by its own standard deviation.
     """
 
@@ -58,16 +58,16 @@ class Passed(NamedTuple):
 
     @property
     def n_predictions(self) -> int:
-        """How many of the last values are predictions."""
+        """The number of predictions, which are the last values."""
         return self.std.shape[1]
 
     def take(self, rows: Any) -> Passed:
-        """Give some rows."""
+        """Return some rows."""
         return self._replace(values=self.values[rows], std=self.std[rows])
 
 
 class DenseValues(NamedTuple):
-    """Where numbers and categories stand among the values that enter a network.
+    """The positions of numbers and categories among the values that enter a network.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class DenseValues(NamedTuple):
 
     @classmethod
     def of(cls, table: TableEncoder, columns: Any) -> DenseValues:
-        """Find the values of some columns, by their positions in the table; arrays have none."""
+        """Find the values of some columns by their positions in the table; arrays have none."""
         positions, is_number, owners = {}, [], []
         for name, codec in table.codecs.items():
             if codec.layout.shape or codec.has_cells:
@@ -99,13 +99,13 @@ class DenseValues(NamedTuple):
         return cls(positions, np.concatenate(is_number), np.concatenate(owners))
 
     def gather(self, blocks: dict[str, Encoded]) -> np.ndarray:
-        """Give the values side by side, of shape (n_samples, n_values), in double precision."""
+        """Return the values side by side, of shape (n_samples, n_values), in double precision."""
         parts = [blocks[name].values[:, own] for name, own in self.positions.items()]
         n_samples = len(next(iter(blocks.values())).values)
         return np.hstack([np.empty((n_samples, 0)), *parts])  # in double precision
 
     def gather_tensors(self, values: dict[str, Tensor]) -> list[Tensor]:
-        """Give the values of each block, in double precision."""
+        """Return the values of each block, in double precision."""
         return [
             values[name][:, torch.from_numpy(own)].double() for name, own in self.positions.items()
         ]
@@ -113,16 +113,16 @@ class DenseValues(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Gaussian processes of the columns of a table and of what is passed on.
+    """Gaussian processes of a table's columns and of the values that earlier stages pass on.
 
     Parameters
     ----------
     processes : GaussianProcesses
         Of each output, in the scaled units of the target.
     n_columns : int
-        How many of the table's first columns are inputs.
+        The number of the table's first columns that are inputs.
     n_passed, n_predictions : int
-        How many inputs are passed on by stages before, and how many of these are predictions.
+        The number of inputs that stages before pass on, and of the predictions among these.
     centre, scale : ndarray of shape (n_inputs,)
         By which inputs are scaled: own values, then passed ones.
     """
@@ -158,7 +158,7 @@ class Head:
         sample_weight : ndarray of shape (n_samples,) or None
         passed : Passed or None
         n_columns : int
-            How many of the table's first columns are inputs.
+            The number of the table's first columns that are inputs.
         seed : int
             Of rows that are drawn, where there are too many.
 
@@ -198,7 +198,7 @@ class Head:
         return float(np.mean(self.processes.leave_one_out_score()))
 
     def takes(self, passed: Passed | None) -> bool:
-        """Tell whether it is given what it was fitted with: alone, a stage is passed nothing."""
+        """Return whether the inputs are those of the fit: alone, a stage is passed nothing."""
         return (passed is not None) == bool(self.n_passed)
 
     def mean(self, own: np.ndarray, passed: Passed | None) -> np.ndarray:
@@ -206,7 +206,7 @@ class Head:
         return self.processes.mean(self._inputs(own, passed))
 
     def std(self, own: np.ndarray, passed: Passed | None) -> np.ndarray:
-        """Give the standard deviation of a new measurement, of shape (n_samples, n_outputs).
+        """Return the standard deviation of a new measurement, of shape (n_samples, n_outputs).
 
         The uncertainty of a passed prediction is in it, as far as the mean depends on it.
         """
@@ -232,12 +232,12 @@ class Head:
     # -- in files
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         return {**vars(self), "processes": self.processes.to_state()}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Head:
-        """Make a head of what ``to_state`` gave."""
+        """Make a head from the state of ``to_state``."""
         processes = GaussianProcesses.from_state(state["processes"])
         return cls(**{**state, "processes": processes})
 
@@ -273,7 +273,7 @@ class HeadMean(nn.Module):
 def _affine(
     values: np.ndarray, is_number: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give mean and scale of inputs; those of one-hot groups, and constant ones, stay."""
+    """Return mean and scale of inputs; those of one-hot groups, and constant ones, stay."""
     mean = np.average(values, axis=0, weights=sample_weight)
     square = np.average((values - mean) ** 2, axis=0, weights=sample_weight)
     scale = np.sqrt(square)
@@ -296,7 +296,7 @@ def choose_head(
     passed: Passed | None,
     seed: int,
 ) -> Head | None:
-    """Fit a Gaussian process, if it is asked for, or if the rows speak for it.
+    """Fit a Gaussian process, if it is asked for, or if "auto" prefers it for these rows.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ def choose_head(
     X : DataFrame or ndarray of shape (n_samples, n_features)
         Checked.
     codes : ndarray of shape (n_samples, n_outputs)
-        What ``target.read`` gave.
+        The result of ``target.read``.
     sample_weight : ndarray of shape (n_samples,) or None
     passed : Passed or None
     seed : int
@@ -368,7 +368,7 @@ def _first_array(table: TableEncoder, target: NumericTarget) -> str | None:
 def _has_many_rows(
     X: pd.DataFrame | np.ndarray, n_columns: int, y: np.ndarray, passed: Passed | None
 ) -> bool:
-    """Tell whether more distinct rows are labelled than a Gaussian process is fitted to."""
+    """Return whether more distinct rows are labelled than a Gaussian process is fitted to."""
     labelled = np.flatnonzero(~np.isnan(y).all(axis=1))
     if len(labelled) <= MOST_ROWS:
         return False

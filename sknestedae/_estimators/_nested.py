@@ -76,11 +76,11 @@ def _can_predict(nae: NestedAutoencoder) -> bool:
 class NestedAutoencoder(BaseChain):
     r"""Chain of autoencoders over scales, each on the latents of the one before.
 
-    A stage takes the latents of the stage before it beside the columns of its own scale,
-    reconstructs both, and predicts its own target [1]_. Scales may have rows of their own: in the
-    paper, crystals (properties of ions, band gap) are one table, and solar cells made of such
-    crystals (transport layers, efficiency) another. What a crystal's latents know of its band gap
-    then serves the solar cells.
+    A stage takes the latents of the stage before it and the columns of its own scale, reconstructs
+    both, and predicts its own target [1]_. Scales may have rows of their own: in the paper,
+    crystals (properties of ions, band gap) are one table, and solar cells made of such crystals
+    (transport layers, efficiency) another. The information about its band gap in a crystal's
+    latents then serves the solar cells.
 
     Read more in the :ref:`User Guide <nested_autoencoder>`.
 
@@ -104,9 +104,9 @@ class NestedAutoencoder(BaseChain):
     n_components : int, sequence of {int, None} or None, default=None
         Number of latents: of every stage, or one number per stage. None: as the estimators say.
     passthrough : bool or "auto", default="auto"
-        Whether a stage is given more of the stages before than latents: their columns, and the
-        prediction of the last one that has a target (of a material that was measured there, what
-        was measured). It goes to the stage's Gaussian process, not to its network, so that
+        Whether a stage has more inputs from the stages before than latents: their columns, and the
+        prediction of the last one that has a target (for a material that was measured there, the
+        measured value). They go to the stage's Gaussian process, not to its network, so that
         latents and reconstructions do not change. "auto": to each stage that has one, which are
         those with ``predictor="gaussian_process"`` or ``"auto"``. True: to all with a target; an
         error where a stage cannot take it. False: latents alone, as in [1]_; the stages that the
@@ -127,7 +127,7 @@ class NestedAutoencoder(BaseChain):
         "all": always the latter, so that the rows of later scales help an earlier stage to
         reconstruct. Rows without a target do not count in the prediction error.
     latents : {"last", "all"}, default="last"
-        What ``transform`` gives: the last stage's latents, or those of all stages side by side.
+        The output of ``transform``: the last stage's latents, or those of all stages side by side.
     refine_iter : int, default=0
         Number of epochs in which all stages are trained together, end to end, after each has been
         trained on its own. All stages must then be supervised autoencoders.
@@ -154,7 +154,7 @@ class NestedAutoencoder(BaseChain):
     named_stages_ : :class:`~sklearn.utils.Bunch`
         The fitted estimators by name; so does ``nae["name"]``.
     targets_ : dict of str to list of int
-        For each stage, which columns of y are its target.
+        The columns of y that are the target of each stage.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -289,7 +289,7 @@ class NestedAutoencoder(BaseChain):
         X : array-like or DataFrame of shape (n_samples, n_features), or list of them
             One table, with NaN where a scale was not measured; or one table per scale, as
             :func:`stack_scales` takes them. A table with columns of two levels, (scale, feature),
-            tells its scales itself.
+            has the scales in its labels.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), list of them, or None, \
 default=None
             Target, missing where it is not known. One of one dimension belongs to the last
@@ -308,7 +308,7 @@ default=None
         Raises
         ------
         ValueError
-            If tables, columns, targets and stages do not go together; the message names what.
+            If tables, columns, targets and stages do not fit together; the message says why.
         TypeError
             If a stage cannot transform or, with weights, not take them.
         """
@@ -332,7 +332,7 @@ default=None
             As in ``transform``. Of a list, each table gives the target of its own stage, or None
             where that has none.
         return_std : bool, default=False
-            Whether to give a standard deviation as well.
+            Whether to return a standard deviation as well.
 
         Returns
         -------
@@ -344,16 +344,16 @@ default=None
         y_std : ndarray of the same shape, or list of them
             Only with ``return_std=True``, as
             :meth:`SupervisedAutoencoder.predict` gives it: of Gaussian processes that of a new
-            measurement, with what the predictions that are passed on may be wrong by; of an
-            ensemble, that of the members' predictions; of a class, of its probability. NaN where
-            one network predicts, beside a stage with a Gaussian process.
+            measurement, with the uncertainty of the predictions that are passed on; of an ensemble
+            of networks, that of the members' predictions; of a class, of its probability. NaN
+            where one network predicts, beside a stage with a Gaussian process.
 
         Raises
         ------
         NoTargetError
             If the chain was fitted without y.
         ValueError
-            If a standard deviation is asked of one member without a Gaussian process.
+            If a standard deviation is asked for, but there is one member and no Gaussian process.
         """
         check_is_fitted(self)
         if is_scale_list(X):
@@ -378,7 +378,7 @@ default=None
     @available_if(_has_classifier_last)
     @isolated
     def predict_proba(self, X, return_std=False):
-        """Give the probabilities of the last stage's classes.
+        """Return the probabilities of the last stage's classes.
 
         Parameters
         ----------
@@ -386,7 +386,7 @@ default=None
             As in ``predict``. Of a list, each table gives the probabilities of its own stage, or
             None where that has no classes.
         return_std : bool, default=False
-            Whether to give the spread of an ensemble's members as well.
+            Whether to return the spread of an ensemble's members as well.
 
         Returns
         -------
@@ -410,7 +410,7 @@ default=None
     @available_if(_has_classifier_last)
     @isolated
     def predict_log_proba(self, X):
-        """Give the logarithms of the probabilities of the last stage's classes.
+        """Return the logarithms of the probabilities of the last stage's classes.
 
         Parameters
         ----------
@@ -432,7 +432,7 @@ default=None
 
     @isolated
     def inverse_transform(self, Z):
-        """Walk back down the chain, from latents to the columns of every scale.
+        """Decode latents down the chain to the columns of every scale.
 
         Parameters
         ----------
@@ -450,8 +450,8 @@ default=None
         Raises
         ------
         ValueError
-            If Z has not as many columns as there are latents, or a stage does not give back what
-            it was given.
+            If Z does not have one column for each latent, or a stage does not decode all of its
+            columns.
         AttributeError
             If a stage has no ``inverse_transform``.
         """
@@ -467,10 +467,11 @@ default=None
 
     @isolated
     def passed_on(self, X):
-        """Tell what each row is passed on from stage to stage, and what of it was measured.
+        """Return the predictions that stages pass on to later ones, and which were measured.
 
-        A later stage's Gaussian process is given the prediction of an earlier stage; or, of a
-        material that was measured there in ``fit``, what was measured (the mean, of several).
+        A later stage's Gaussian process has the prediction of an earlier stage as an input; or,
+        for a material that was measured there in ``fit``, the measured value (the mean, if there
+        are several).
 
         Parameters
         ----------
@@ -483,8 +484,8 @@ default=None
             With columns of two levels: the stage that passes on (with the number of an output, as
             in ``crystal[1]``, if it has several); and ``"value"``, in the units of y (of classes,
             their probabilities), ``"std"``, its standard deviation where a Gaussian process
-            predicts, else 0, and ``"measured"``, whether it was. Of an ensemble, the first
-            chain's. Without columns where nothing is passed on.
+            predicts, else 0, and ``"measured"``, whether it was measured. Of an ensemble, the
+            first chain's. Without columns where nothing is passed on.
 
         Examples
         --------
@@ -521,12 +522,12 @@ default=None
         X : array-like or DataFrame of shape (n_samples, n_features), or list of them
             As in ``transform``.
         n_candidates : int or None, default=None
-            None: completed tables. Else up to so many distinct completions of each row by the
-            last stage; of a list, each table's own stage.
+            None: completed tables. Else the largest number of distinct completions of each row by
+            the last stage; of a list, by each table's own stage.
         tolerance : float or None, default=None
             Largest mismatch of a completion: the root mean square, over what a stage was given of
-            a row, of the error with which its latents give it back, in standard deviations of
-            the column (of a category: one minus its probability). What is above it gives a
+            a row, of the error with which its latents reconstruct it, in standard deviations of
+            the column (of a category: one minus its probability). A completion above it gives a
             warning, and is no candidate. None: any.
 
         Returns
@@ -581,7 +582,7 @@ default=None
 
     @isolated
     def score_samples(self, X):
-        """Tell how much rows are like those that were learnt from.
+        """Compute how likely rows are: a log density, low for rows unlike the training rows.
 
         Parameters
         ----------
@@ -620,7 +621,7 @@ default=None
 
     @isolated
     def score(self, X, y=None, sample_weight=None):
-        """Give the mean score of the targets, or of the reconstructions where none is given.
+        """Return the mean score of the targets, or of the reconstructions where none is given.
 
         Parameters
         ----------
@@ -642,7 +643,7 @@ default=None
         Raises
         ------
         ValueError
-            If no target has a measured row, or y has not the columns that were fitted.
+            If no target has a measured row, or y does not have the columns that were fitted.
         """
         check_is_fitted(self)
         if is_scale_list(X):
@@ -663,7 +664,7 @@ default=None
     # -- how it is fitted
 
     def _fit_members(self, X: Any, y: Any, sample_weight: Any, **given: Any) -> None:
-        """Fit all chains of an ensemble, and take over what the first of them learnt."""
+        """Fit all chains of an ensemble, and store the first one's fitted state."""
         members = make_members(self)
         whole = strata = None
         if self.bootstrap:
@@ -744,7 +745,7 @@ default=None
     def _refine(
         self, stages: list[Stage], table: StagedTable, trained: TrainedStages
     ) -> pd.DataFrame:
-        """Train stages on in place, all of them together; give the history."""
+        """Train all stages on together, in place; return the history."""
         return refine_stages(
             stages,
             table,
@@ -755,7 +756,7 @@ default=None
         )
 
     def _configure(self, columns: dict[str, list[int]], target: StageTargets) -> list[Stage]:
-        """Give the stages that are to be fitted, with the chain's parameters."""
+        """Make the stages to fit, with the chain's parameters."""
         if self.stages is None:
             estimators = [self.estimator] * len(columns)
         else:
@@ -768,7 +769,7 @@ default=None
     # -- one table after fit
 
     def _decode(self, Z: Any) -> pd.DataFrame | np.ndarray:
-        """Check latents, and give the own columns of all stages."""
+        """Check latents, and decode them to the own columns of all stages."""
         index = Z.index if isinstance(Z, pd.DataFrame) else None
         Z = check_array(Z, dtype=[np.float64, np.float32], input_name="Z")
         n_latents, of_all = self._fitted.n_latents, self.latents == "all"
@@ -783,7 +784,7 @@ default=None
     def _complete(
         self, table: StagedTable, predict: Any, n_candidates: Any, tolerance: Any
     ) -> Any:
-        """Impute a table's missing values, or give its rows in several completions."""
+        """Impute a table's missing values, or return its rows in several completions."""
         fitted = self._fitted
         completer = ChainCompleter(fitted.stages)
         completer.check_cells(table)
@@ -818,7 +819,7 @@ default=None
 
 
 def std_of_scale(nae: NestedAutoencoder, X: Any, k: int) -> np.ndarray | None:
-    """Give the standard deviation of one stage's prediction, whatever the others know of theirs.
+    """Return the standard deviation of one stage's prediction, whether or not others have one.
 
     Parameters
     ----------

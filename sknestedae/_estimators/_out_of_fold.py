@@ -1,10 +1,9 @@
-"""What a stage would predict of its own training rows, had it not seen them.
+"""Out-of-fold predictions: what a stage predicts for its training rows without seeing them.
 
-A network has learnt some of its rows by heart. A later stage that learnt from such predictions, or
-from the measured values themselves, would trust them more than those of new rows deserve. So it is
-given predictions of networks that were trained without the row, as in scikit-learn's
-StackingRegressor. A Gaussian process needs none: its prediction of a new row is the mean of what
-would be measured.
+A network overfits some of its rows. A later stage that learnt from such predictions, or from the
+measured values themselves, would trust them more than those of new rows deserve. So it is given
+predictions of networks that were trained without the row, as in scikit-learn's StackingRegressor.
+A Gaussian process needs none: its prediction of a new row is the mean of what would be measured.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def learn_out_of_fold(
     given: Passed | None,
     passed: PassedOn,
 ) -> MeasuredValues | None:
-    """Predict, out of fold, what a fitted stage passes on of the rows that it was trained on.
+    """Predict, out of fold, the targets that a fitted stage passes on for its training rows.
 
     Parameters
     ----------
@@ -47,13 +46,13 @@ def learn_out_of_fold(
         Fitted.
     table : StagedTable
     data : StageData
-        What it was trained on.
+        The data that it was trained on.
     rows, later : ndarray of int
         The rows that it was trained on, and those that later stages are.
     given : Passed or None
-        What it was given beside its table, of its rows.
+        The values of earlier stages that it had beside its table, for its rows.
     passed : PassedOn
-        What a later stage is given of it.
+        The values of it that a later stage has.
 
     Returns
     -------

@@ -25,7 +25,7 @@ Outputs = dict[int, np.ndarray]
 
 
 def latents_of_chain(chain: FittedChain, table: StagedTable, *, of_all: bool) -> np.ndarray:
-    """Give the latents of the last stage, or those of all stages side by side.
+    """Return the latents of the last stage, or those of all stages side by side.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def predict_chains(
     only_last : bool
         Whether a table of a list is asked for, which has the target of its own stage.
     return_std : bool
-        Whether to give the spread of the members as well.
+        Whether to return the spread of the members as well.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def predict_chains(
 
 
 def _check_stds(stds: list[Outputs], wanted: dict[str, list[int]]) -> None:
-    """Refuse the standard deviation of one chain that does not know that of any stage."""
+    """Refuse standard deviations of one chain without a Gaussian process."""
     if len(stds) == 1 and not stds[0]:
         raise ValueError(
             "return_std=True needs an ensemble or a Gaussian process: the chain's 'n_members' "
@@ -104,7 +104,7 @@ def _check_stds(stds: list[Outputs], wanted: dict[str, list[int]]) -> None:
 def predict_proba_chains(
     chains: list[FittedChain], table: StagedTable, *, return_std: bool
 ) -> Any:
-    """Give the probabilities of the last stage's classes: the members' mean, and their spread.
+    """Return the probabilities of the last stage's classes: the members' mean, and their spread.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def predict_proba_chains(
 
 
 def predict_log_proba_chains(chains: list[FittedChain], table: StagedTable) -> np.ndarray:
-    """Give the logarithms of the probabilities of the last stage's classes, of all members.
+    """Return the logarithms of the probabilities of the last stage's classes, of all members.
 
     Returns
     -------
@@ -134,12 +134,12 @@ def predict_log_proba_chains(chains: list[FittedChain], table: StagedTable) -> n
 def outputs_of_members(
     chains: list[FittedChain], table: StagedTable, wanted: dict[str, list[int]]
 ) -> list[Outputs]:
-    """Give each member's prediction of each wanted column of y, classes as probabilities."""
+    """Return each member's prediction of each wanted column of y, classes as probabilities."""
     return [predict_stages(chain.iter_inputs(table), wanted, as_labels=False) for chain in chains]
 
 
 def classes_of_targets(chain: FittedChain) -> dict[int, np.ndarray]:
-    """Give the classes of the columns of y that hold some, of shape (n_classes,) each."""
+    """Return the classes of the columns of y that hold classes, of shape (n_classes,) each."""
     return {
         j: stage.estimator.classes_
         for stage in chain.stages
@@ -149,7 +149,7 @@ def classes_of_targets(chain: FittedChain) -> dict[int, np.ndarray]:
 
 
 def join_outputs(columns: Outputs, is_1d: bool) -> np.ndarray:
-    """Make an array of predicted columns; one column has one dimension if it is to have."""
+    """Make an array of predicted columns; a single one has one dimension where y had."""
     if len(columns) == 1 and is_1d:
         return next(iter(columns.values()))
     if any(values.ndim > 1 for values in columns.values()):
@@ -158,7 +158,7 @@ def join_outputs(columns: Outputs, is_1d: bool) -> np.ndarray:
 
 
 def _in_cells(values: np.ndarray) -> np.ndarray:
-    """Give an array a row as an array of objects, of shape (n_samples,); all else as it is."""
+    """Return an array a row as an array of objects, of shape (n_samples,); all else as it is."""
     if values.ndim == 1:
         return values
     cells = np.empty(len(values), dtype=object)
@@ -169,12 +169,12 @@ def _in_cells(values: np.ndarray) -> np.ndarray:
 def predict_stages(
     inputs: Iterable[StageInput], wanted: dict[str, list[int]], *, as_labels: bool
 ) -> Outputs:
-    """Give the prediction of each wanted column of y.
+    """Return the prediction of each wanted column of y.
 
     Parameters
     ----------
     inputs : iterable of StageInput
-        The stages, each with what it is given.
+        The stages, each with its inputs.
     wanted : dict of str to list of int
         Columns of y, by stage.
     as_labels : bool
@@ -195,7 +195,7 @@ def predict_stages(
 
 
 def _by_column(values: np.ndarray, columns: list[int]) -> Outputs:
-    """Give a stage's prediction by columns of y; arrays and probabilities belong to one."""
+    """Return a stage's prediction by columns of y; arrays and probabilities belong to one."""
     if len(columns) == 1 and values[:1].size > 1:
         return {columns[0]: values}
     return dict(zip(columns, values.reshape(len(values), -1).T, strict=True))
@@ -204,12 +204,12 @@ def _by_column(values: np.ndarray, columns: list[int]) -> Outputs:
 def outputs_with_stds(
     inputs: Iterable[StageInput], wanted: dict[str, list[int]]
 ) -> tuple[Outputs, Outputs]:
-    """Give the predictions of the wanted columns of y, and standard deviations beside them.
+    """Return the predictions of the wanted columns of y, and standard deviations beside them.
 
     Parameters
     ----------
     inputs : iterable of StageInput
-        The stages, each with what it is given.
+        The stages, each with its inputs.
     wanted : dict of str to list of int
         Columns of y, by stage.
 
@@ -234,7 +234,7 @@ def outputs_with_stds(
 def mean_of_members(
     outputs: list[Outputs], classes: dict[int, np.ndarray], stds: list[Outputs] | None = None
 ) -> tuple[Outputs, Outputs]:
-    """Give the members' mean and spread; of a class the one of the largest mean probability.
+    """Return the members' mean and spread; for classes, the one with the largest mean probability.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def mean_of_members(
 def decode_chain(
     chain: FittedChain, Z: np.ndarray, index: pd.Index | None, *, of_all: bool
 ) -> pd.DataFrame | np.ndarray:
-    """Give the own columns of all stages, in the order of ``fit``.
+    """Return the own columns of all stages, in the order of ``fit``.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def decode_chain(
 def decode_stages(
     stages: list[Stage], Z: np.ndarray, n_latents: list[int], *, of_all: bool
 ) -> dict[int, pd.Series]:
-    """Give the own columns of all stages, by position in X.
+    """Return the own columns of all stages, by position in X.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ def decode_stages(
     AttributeError
         If a stage has no ``inverse_transform``.
     ValueError
-        If a stage does not give back what it was given.
+        If a stage does not reconstruct as many columns as it was given.
     """
     given = np.split(Z, np.cumsum(n_latents)[:-1], axis=1) if of_all else None
     decoded: dict[int, pd.Series] = {}

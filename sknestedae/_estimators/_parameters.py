@@ -1,4 +1,4 @@
-"""The parameters of an autoencoder, and what is made of them: network, net and objective."""
+"""The parameters of an autoencoder, and the network, net and objective made from them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ._validation import check_batch_size, check_beta, check_block_weights, chec
 
 
 class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
-    """The parameters of an autoencoder for any kind of target, and what is made of them."""
+    """The parameters of an autoencoder for any kind of target, and all that is made from them."""
 
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -162,12 +162,12 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
     # -- parameters
 
     def get_params(self, deep=True):
-        """Give the parameters; with those of blocks, such as ``blocks__image__kernel_size``.
+        """Return the parameters; with those of blocks, such as ``blocks__image__kernel_size``.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to give those of the blocks, too.
+            Whether to return those of the blocks, too.
 
         Returns
         -------
@@ -222,7 +222,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
             raise with_page(error, self.get_params(deep=False)) from None
 
     def _named_blocks(self) -> dict[str, Block]:
-        """Give the blocks of a list of them by their names."""
+        """Return the blocks of a list of them by their names."""
         entries = self.blocks if isinstance(self.blocks, list) else []
         triples = [entry for entry in entries if isinstance(entry, tuple) and len(entry) == 3]
         return {name: block for name, block, _ in triples if isinstance(block, Block)}
@@ -232,7 +232,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
     @property
     @abstractmethod
     def _loss_of_prediction(self) -> str:
-        """Error of a numeric target."""
+        """The loss of a numeric target."""
 
     @property
     def _block_of_target(self) -> Block | None:
@@ -241,7 +241,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
 
     @property
     def _bounds_of_target(self) -> Bounds:
-        """What a numeric target can be."""
+        """The bounds of a numeric target."""
         return None, None
 
     # -- what is made of the parameters
@@ -255,7 +255,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
         *,
         incremental: bool,
     ) -> float:
-        """Give the strength of the L2 penalty; a part of a stream is one of many rows.
+        """Return the strength of the L2 penalty; a part of a stream is one of many rows.
 
         Parameters
         ----------
@@ -277,7 +277,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
     def _make_architecture(
         self, blocks: dict[str, Block], table: TableEncoder, target: Target | None
     ) -> dict[str, Any]:
-        """Gather what the network is built from; it stays with the fitted estimator."""
+        """Gather the arguments of the network; they stay with the fitted estimator."""
         sizes = check_layer_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         mirrored = self.decoder_hidden_layer_sizes is None
         return {
@@ -352,7 +352,7 @@ class NetworkParameters(DocumentationLink, BaseEstimator, metaclass=ABCMeta):
         return net.initialize()
 
     def _make_callbacks(self, fit: FitSettings | None, max_iter: int) -> list:
-        """Give a user's callbacks, with those of the package around them."""
+        """Return a user's callbacks, with those of the package around them."""
         if fit is None:
             return [("_best_epoch", BestEpoch("train_loss", self.tol, None))]
         monitor = "valid_loss" if fit.holds_out else "train_loss"

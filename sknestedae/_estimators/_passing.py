@@ -1,4 +1,4 @@
-"""What a stage passes on beside its latents: its columns, and what it predicts or was measured.
+"""The columns, and the predicted or measured targets, that a stage passes on beside its latents.
 
 It goes to the predictor of a later stage, where that is a Gaussian process, and to nothing else:
 latents, decoders and completion are those of the paper.
@@ -37,7 +37,7 @@ from ._unwrap import innermost, unfrozen
 
 
 class StageInput(NamedTuple):
-    """A stage with what it is given.
+    """A stage with its inputs: its table, and the values that earlier stages pass on.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class StageInput(NamedTuple):
     table : DataFrame or ndarray of shape (n_samples, n_columns)
         Its own columns, and the latents of the stage before.
     passed : Passed or None
-        What its predictor is given beside them.
+        The values of earlier stages that its predictor has beside them.
     """
 
     stage: Stage
@@ -55,20 +55,20 @@ class StageInput(NamedTuple):
 
 @dataclass(frozen=True)
 class PassedOn:
-    """What a stage's predictor is given of the stages before it.
+    """The columns and the prediction that a stage's predictor has from the stages before it.
 
     Parameters
     ----------
     columns : dict of int to list of int
-        By position of an earlier stage, which of its own columns.
+        Positions of its own columns, by position of an earlier stage.
     source : int or None
         Position of the stage whose prediction is passed on.
     identity : list of int
-        Columns of X by which a material is known again that was measured at that stage.
+        Columns of X that identify a material, to find its measured value at that stage.
     by_key : bool
         Whether this is one column that names materials.
     measured : MeasuredValues or None
-        What was measured there; None before it is known, and without a source.
+        The values measured there; None before they are known, and without a source.
     """
 
     columns: dict[int, list[int]]
@@ -78,13 +78,13 @@ class PassedOn:
     measured: MeasuredValues | None = None
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         measured = None if self.measured is None else self.measured.to_state()
         return {**vars(self), "measured": measured}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> PassedOn:
-        """Make one of what ``to_state`` gave."""
+        """Make the object from the state of ``to_state``."""
         measured = state["measured"]
         measured = None if measured is None else MeasuredValues(**measured)
         return cls(**{**state, "measured": measured})
@@ -100,7 +100,7 @@ def plan_passing(
     passthrough: bool | str,
     key: int | None,
 ) -> list[PassedOn | None]:
-    """Say what each stage's predictor is given; None where it is given nothing.
+    """Plan the values that each stage's predictor has from the stages before; None for none.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _can_take(estimator: Any) -> bool:
 
 
 def check_frozen(stage: Stage, passed: Passed | None) -> None:
-    """Refuse to pass on to a stage that is frozen what it was not fitted with."""
+    """Refuse to pass values on to a frozen stage that was fitted with others."""
     if not isinstance(stage.estimator, FrozenEstimator) or passed is None:
         return
     head, n_passed = fitted_part(unfrozen(stage.estimator)).head, passed.values.shape[1]
@@ -164,14 +164,14 @@ def _cannot_take(stage: Stage) -> str:
     if isinstance(estimator, SupervisedAutoencoder):
         what = "has predictor='network'"
     return (
-        "The 'passthrough' parameter is True, but what is passed on goes to a Gaussian process, "
-        f"and stage {stage.name!r} {what}: give it a SupervisedAutoencoder with "
+        "The 'passthrough' parameter is True, but only a Gaussian process takes the values that "
+        f"are passed on, and stage {stage.name!r} {what}: give it a SupervisedAutoencoder with "
         "predictor='gaussian_process' or 'auto'."
     )
 
 
 def _passed_to(stages: list[Stage], k: int, source: int | None, key: int | None) -> PassedOn:
-    """Say what one stage is given: each column once, and not those that it has itself."""
+    """Plan the values that one stage has: each column once, and not its own ones."""
     taken, columns = set(stages[k].columns), {}
     for j, earlier in enumerate(stages[:k]):
         if isinstance(_autoencoder_in(earlier), BaseSupervisedAutoencoder):
@@ -187,7 +187,7 @@ def _passed_to(stages: list[Stage], k: int, source: int | None, key: int | None)
 
 
 def _autoencoder_in(stage: Stage) -> Any:
-    """Give what a stage consists of, out of its search or frozen estimator."""
+    """Return the autoencoder of a stage, out of its search or frozen estimator."""
     found = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
     # before the fit, a search (which can refit) has no best estimator yet
     return found.estimator if hasattr(found, "refit") else found
@@ -198,7 +198,7 @@ def _autoencoder_in(stage: Stage) -> Any:
 
 
 class PassedRows:
-    """Gather what is passed on, stage by stage, while rows go up the chain.
+    """The values that are passed on, gathered stage by stage while rows go up the chain.
 
     Parameters
     ----------
@@ -208,10 +208,10 @@ class PassedRows:
     with_std : bool, default=False
         Whether standard deviations are gathered, too. They take as long as all else.
     known : dict of int to ndarray of shape (n_samples, n_outputs), optional
-        In training, what was measured of the rows themselves, by stage; NaN where nothing was.
+        In training, the measured targets of the rows themselves, by stage; NaN where missing.
     unseen : dict of int to MeasuredValues, optional
-        In training, predictions out of fold, by stage. They stand for all that is known of a row,
-        since what is known of new rows is no better.
+        In training, out-of-fold predictions, by stage. They replace all known values of a row,
+        since those of new rows are no better.
 
     Attributes
     ----------
@@ -245,7 +245,7 @@ class PassedRows:
         self._units: dict[int, np.ndarray | None] = {}
 
     def of_rows(self, rows: np.ndarray) -> PassedRows:
-        """Give one of some rows that knows the same, and has gathered nothing yet."""
+        """Return a new object for some rows, with the same plan and nothing gathered yet."""
         known = {k: values[rows] for k, values in self.known.items()}
         return PassedRows(self.table.take(rows), self.plan, known=known, unseen=self.unseen)
 
@@ -256,15 +256,15 @@ class PassedRows:
         unseen: MeasuredValues | None,
         rows_of: list[np.ndarray],
     ) -> None:
-        """Take in what was measured at a stage, before what it passes on is added.
+        """Store the measured targets of a stage, before the values that it passes on are added.
 
         Parameters
         ----------
         k : int
         known : ndarray of shape (n_samples, n_outputs)
-            What was measured of the rows themselves; NaN where nothing was.
+            Measured targets of the rows themselves; NaN where missing.
         unseen : MeasuredValues or None
-            Predictions out of fold, where they are needed.
+            Out-of-fold predictions, where they are needed.
         rows_of : list of ndarray of int
             The rows that each stage is trained on.
         """
@@ -274,7 +274,7 @@ class PassedRows:
             self.unseen[k] = unseen
 
     def to(self, k: int, stage: Stage, rows: Any = slice(None)) -> Passed | None:
-        """Give what a stage's predictor is given beside its table, of some rows."""
+        """Return the inputs that a stage's predictor has beside its table, for some rows."""
         own = self.plan[k]
         if own is None:
             return None
@@ -291,7 +291,7 @@ class PassedRows:
         return Passed(np.hstack(values), np.concatenate(is_number), std, n_own, unit).take(rows)
 
     def add(self, k: int, stage: Stage, own: Any, rows: Any = slice(None)) -> None:
-        """Take in what a fitted stage passes on, of some rows.
+        """Add the values that a fitted stage passes on, for some rows.
 
         Parameters
         ----------
@@ -317,7 +317,7 @@ class PassedRows:
     def _add_columns(
         self, k: int, stage: Stage, own: Any, rows: Any, columns: dict[int, list[int]]
     ) -> None:
-        """Take in some of a stage's own columns, by the later stages that are given them."""
+        """Add some of a stage's own columns to the later stages that have them as inputs."""
         estimator = _autoencoder_in(stage)
         fitted = fitted_part(estimator)
         checked = estimator._check_X(as_fitted(stage.estimator, own), reset=False)
@@ -330,7 +330,7 @@ class PassedRows:
     def _add_predictions(
         self, k: int, stage: Stage, own: Any, rows: Any, passed: PassedOn
     ) -> None:
-        """Take in a stage's predictions, or what was measured."""
+        """Add a stage's predictions, or its measured targets."""
         beside = self.to(k, stage, rows)
         if self.with_std:
             found, of_found = predict_with_std(stage, own, beside)
@@ -357,7 +357,7 @@ class PassedRows:
         self.stds[k] = self._spread(np.where(is_measured, 0.0, std), rows)
 
     def _spread(self, values: np.ndarray, rows: Any) -> np.ndarray:
-        """Give values of some rows as those of all; of the others NaN, or False."""
+        """Spread values of some rows to all rows, with NaN, or False, for the others."""
         if isinstance(rows, slice):
             return values
         empty = False if values.dtype == bool else np.nan
@@ -367,7 +367,7 @@ class PassedRows:
 
 
 def _unit_of_array(stage: Stage) -> np.ndarray | None:
-    """Give what the target of a fitted stage is divided by, where it is one array; else None."""
+    """Return the number that a stage's target is divided by, if it is one array; else None."""
     estimator = _autoencoder_in(stage)
     if not isinstance(estimator, SupervisedAutoencoder):
         return None
@@ -378,7 +378,7 @@ def _unit_of_array(stage: Stage) -> np.ndarray | None:
 
 
 def iter_inputs(stages: list[Stage], gathered: PassedRows) -> Iterator[StageInput]:
-    """Send a table through fitted stages; give each with its table and what it is passed.
+    """Send a table through fitted stages; yield each with its table and the values passed to it.
 
     Parameters
     ----------
@@ -399,7 +399,7 @@ def iter_inputs(stages: list[Stage], gathered: PassedRows) -> Iterator[StageInpu
 def describe_passed(
     table: StagedTable, stages: list[Stage], plan: list[PassedOn | None]
 ) -> pd.DataFrame:
-    """Say of each row what predictions are passed on, and which of them were measured.
+    """Make the table of the predictions that are passed on, and whether they were measured.
 
     Returns
     -------
@@ -432,7 +432,7 @@ def learn_measured(
     known: np.ndarray,
     rows_of: list[np.ndarray],
 ) -> list[PassedOn | None]:
-    """Give a plan that knows what was measured at a stage, where the stage passes this on.
+    """Return the plan with the measured targets of a stage, if the stage passes them on.
 
     Parameters
     ----------
@@ -452,7 +452,7 @@ def learn_measured(
     Warns
     -----
     MaterialKeyWarning
-        If a key finds nothing that was measured, or rows that differ.
+        If a key finds no measured row, or rows that differ.
     """
     learnt = list(plan)
     rows = np.flatnonzero(~np.isnan(known).all(axis=1))
@@ -485,14 +485,14 @@ def _doubt_key(
     rows : ndarray of int
         Those with a known target at the first.
     found : ndarray of shape (n_rows, n_outputs)
-        What was measured of the rows that the later stage is trained on; NaN of unknown ones.
+        Measured targets of the rows that the later stage is trained on; NaN if unknown.
     """
     key, names = table.labels.name(passed.identity[0]), list(table.columns)
     if np.isnan(found).all():
         notice(
-            f"The key {key} of no row of stage {names[later]!r} is that of a row with a known "
-            f"target of stage {names[k]!r}: what is passed on is predicted in all "
-            f"{len(found)} rows.",
+            f"No row of stage {names[later]!r} shares its value of the key {key} with a row of "
+            f"stage {names[k]!r} that has a known target: a prediction is passed on in all "
+            f"{len(found)} rows, never a measured value.",
             MaterialKeyWarning,
         )
     keys, is_whole = material_keys(take_columns(table.X, passed.identity, rows))
@@ -508,7 +508,7 @@ def _doubt_key(
 
 
 def measured_targets(stage: Stage, target: StageTargets) -> np.ndarray:
-    """Give a stage's target as a prediction of it would be; NaN where it was not measured.
+    """Return a stage's target in the form of its prediction; NaN where it was not measured.
 
     Returns
     -------
@@ -538,11 +538,11 @@ def measured_targets(stage: Stage, target: StageTargets) -> np.ndarray:
 
 
 def as_columns(values: np.ndarray) -> np.ndarray:
-    """Give predictions of one dimension as a column."""
+    """Return predictions of one dimension as a column."""
     return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
 
 
 def take_columns(X: pd.DataFrame | np.ndarray, columns: list[int], rows: Any) -> Any:
-    """Give some columns of some rows of a table."""
+    """Return some columns of some rows of a table."""
     part = X.iloc[:, columns] if isinstance(X, pd.DataFrame) else X[:, columns]
     return part if isinstance(rows, slice) else take_rows(part, rows)

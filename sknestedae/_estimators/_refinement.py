@@ -68,7 +68,7 @@ class ChainRows(torch.utils.data.Dataset):
 
 
 class ChainIterator:
-    """Give batches of all stages side by side; a stage of few rows begins anew.
+    """Iterator over batches of all stages side by side; a stage with few rows begins anew.
 
     An epoch ends when the stage with the most batches has given all of them.
 
@@ -132,7 +132,7 @@ class ChainObjective(nn.Module):
         return ChainTotals(len(dataset), stages)
 
     def factors(self, totals: ChainTotals) -> list[dict[str, float]]:
-        """Give the factor of each term's sum, stage by stage."""
+        """Return the factor of each term's sum, stage by stage."""
         return [
             objective.factors(stage)
             for objective, stage in zip(self.objectives, totals.stages, strict=True)
@@ -147,7 +147,7 @@ class ChainObjective(nn.Module):
                 objective.add_penalty_gradients(stage)  # type: ignore[arg-type]
 
     def penalty_terms(self, module: Chain) -> dict[str, Tensor]:
-        """Give the penalties of all stages that learn."""
+        """Return the penalties of all stages that learn."""
         return {
             f"{name}__{term}": value
             for name, objective, stage, frozen in zip(
@@ -158,7 +158,7 @@ class ChainObjective(nn.Module):
         }
 
     def epoch_terms(self, sums: Mapping[str, Tensor], totals: ChainTotals) -> dict[str, float]:
-        """Give each stage's means and their weighted sum, and as ``loss`` the sum of all."""
+        """Return each stage's means and their weighted sum, and as ``loss`` the sum of all."""
         terms: dict[str, float] = {"loss": 0.0}
         for name, objective, stage in zip(self.names, self.objectives, totals.stages, strict=True):
             prefix = f"{name}__"
@@ -186,13 +186,13 @@ class ChainNet(AutoencoderNet):
     """The net of all stages: the loop, callbacks and seeds of one stage's net."""
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> ChainNet:
-        """Make skorch's own, with a group of parameters for each stage."""
+        """Make skorch's optimizer, with a group of parameters for each stage."""
         # not one tensor for all parameters: each stage has a learning rate of its own
         self._tensors = list(self.module_.parameters())
         return NeuralNet.initialize_optimizer(self, triggered_directly)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Give batches of all stages side by side."""
+        """Return batches of all stages side by side."""
         return ChainIterator(dataset, self._order)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
@@ -235,7 +235,7 @@ def refine(
     is_frozen : list of bool
         Stages whose parameters stay as they are.
     data : list of StageData
-        What each stage was fitted on.
+        The data that each stage was fitted on.
     max_iter : int
         Number of epochs. The learning rates begin at those of the stages, and fall to 0.
     seed : int
@@ -300,7 +300,7 @@ def refine(
 
 
 def _callbacks(max_iter: int, verbose: int) -> list[tuple[str, Any]]:
-    """Give the callbacks of the net: the epoch of the lowest loss is kept."""
+    """Return the callbacks of the net: the epoch of the lowest loss is kept."""
     callbacks: list[tuple[str, Any]] = [
         ("_best_epoch", BestEpoch("train_loss", 0.0, None)),
         ("_learning_rate", LearningRate("cosine", max_iter, "train_loss", 1)),
@@ -312,7 +312,7 @@ def _callbacks(max_iter: int, verbose: int) -> list[tuple[str, Any]]:
 
 @contextmanager
 def shared_streams(chain: Chain) -> Iterator[None]:
-    """Let an encoder that is called for several stages in a step draw anew in each call."""
+    """Draw new noise in each call of an encoder that several stages call in one step."""
     streams = [part for part in chain.modules() if isinstance(part, RandomStream)]
     before = [stream.is_shared for stream in streams]
     for stream in streams:
@@ -326,7 +326,7 @@ def shared_streams(chain: Chain) -> Iterator[None]:
 
 @contextmanager
 def without_gradients(modules: Sequence[nn.Module]) -> Iterator[None]:
-    """Let the parameters of some modules be as they are while others are trained.
+    """Keep the parameters of some modules fixed while others are trained.
 
     Gradients still flow through these modules. Parameters that had none before have none after.
     """
@@ -346,7 +346,7 @@ def _learn_latents(
     parts: list[Batch],
     sample_weight: np.ndarray | None,
 ) -> None:
-    """Learn a stage's latents and errors anew, from rows with the latents before of today."""
+    """Compute a stage's latents and errors anew, with the present latents of the stage before."""
     with torch.no_grad():
         *_, rows = chain.iter_rows(parts)
         power = 0 if sample_weight is None else scale_weights(sample_weight)[1]

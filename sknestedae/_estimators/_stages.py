@@ -43,7 +43,7 @@ class Stage(NamedTuple):
 
 
 def check_stages(stages: list, parameters: Collection[str]) -> list[str]:
-    """Check the parameter ``stages``, whatever the data, and give the names.
+    """Check the parameter ``stages`` without the data, and return the names.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def check_stages(stages: list, parameters: Collection[str]) -> list[str]:
     for name, estimator, _ in stages:
         if not (hasattr(estimator, "fit") and hasattr(estimator, "transform")):
             raise TypeError(
-                f"The estimator of stage {name!r} must have fit and transform; {estimator!r} has "
-                "not."
+                f"The estimator of stage {name!r} must have the methods fit and transform, which "
+                f"{estimator!r} lacks."
             )
     return names
 
@@ -80,7 +80,7 @@ def check_stages(stages: list, parameters: Collection[str]) -> list[str]:
 
 @contextmanager
 def naming(stage: str) -> Iterator[None]:
-    """Say of an error which stage it comes from."""
+    """Add the name of the stage to the message of an error."""
     try:
         yield
     except (ValueError, TypeError) as error:
@@ -102,7 +102,7 @@ def set_stage_params(estimator: Any, values: dict[str, Any]) -> None:
 
 
 def reads_kinds(estimator: Any) -> bool:
-    """Tell whether an estimator reads from its columns which of them are categorical."""
+    """Return whether an estimator reads from its columns which of them are categorical."""
     if not isinstance(estimator, BaseSupervisedAutoencoder):
         return False
     chosen = estimator.categorical_features
@@ -151,7 +151,7 @@ def fit_stage(estimator: Any, data: StageData, passed: Passed | None = None) -> 
     estimator : estimator
     data : StageData
     passed : Passed or None
-        What its predictor is given beside the table; only a supervised autoencoder takes it.
+        Inputs of its predictor beside the table; only a supervised autoencoder has such.
     """
     (table,), y, weight = data
     if isinstance(estimator, FrozenEstimator):
@@ -177,7 +177,7 @@ def fit_stage(estimator: Any, data: StageData, passed: Passed | None = None) -> 
 
 
 def as_fitted(estimator: Any, table: pd.DataFrame | np.ndarray) -> pd.DataFrame | np.ndarray:
-    """Give a frozen estimator an array, if that is what it was fitted with."""
+    """Convert the table of a frozen estimator to an array, if it was fitted with one."""
     if not isinstance(estimator, FrozenEstimator) or not isinstance(table, pd.DataFrame):
         return table
     return table if hasattr(estimator, "feature_names_in_") else table.to_numpy()
@@ -190,7 +190,7 @@ def predict_stage(
     *,
     as_labels: bool,
 ) -> np.ndarray:
-    """Give a stage's prediction, of shape (n_samples,) or (n_samples, n_outputs).
+    """Return a stage's prediction, of shape (n_samples,) or (n_samples, n_outputs).
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def predict_stage(
     table : DataFrame or ndarray
         The stage's own.
     passed : Passed or None
-        What its predictor is given beside it.
+        Inputs of its predictor beside it.
     as_labels : bool
         Whether a class is given as its label; else as the probabilities of all classes, of shape
         (n_samples, n_classes).
@@ -215,7 +215,7 @@ def predict_stage(
 
 
 def heads_of(stage: Stage) -> list[Head | None]:
-    """Give the head of each member of a fitted stage; None of a network that predicts alone."""
+    """Return the head of each member of a fitted stage; None of a network that predicts alone."""
     estimator = unfrozen(innermost(unfrozen(stage.estimator), steps=False))
     if not isinstance(estimator, BaseSupervisedAutoencoder):
         return [None]
@@ -225,7 +225,7 @@ def heads_of(stage: Stage) -> list[Head | None]:
 def predict_with_std(
     stage: Stage, table: pd.DataFrame | np.ndarray, passed: Passed | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Give a stage's prediction, and its standard deviation where a Gaussian process predicts.
+    """Return a stage's prediction, and its standard deviation where a Gaussian process predicts.
 
     The spread of an ensemble's members alone is not that of the error.
 
@@ -247,7 +247,7 @@ def predict_with_std(
 
 
 def transform_stage(estimator: Any, table: pd.DataFrame | np.ndarray) -> np.ndarray:
-    """Give an estimator's output as an array of shape (n_samples, n_latents)."""
+    """Return an estimator's output as an array of shape (n_samples, n_latents)."""
     Z = estimator.transform(as_fitted(estimator, table))
     Z = np.asarray(Z.toarray() if hasattr(Z, "toarray") else Z)
     if Z.ndim != 2:
@@ -259,7 +259,7 @@ def transform_stage(estimator: Any, table: pd.DataFrame | np.ndarray) -> np.ndar
 
 
 def encode_stage(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Give the latents for the next stage: missing where nothing was measured of a row so far."""
+    """Return the latents for the next stage: NaN for rows without a measured value so far."""
     if seen.all():
         return transform_stage(estimator, table)
     # of rows without anything measured there are no latents, but for their number
@@ -271,7 +271,7 @@ def encode_stage(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndar
 
 
 def encode_alike(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Encode rows that are learnt from: equal rows get equal latents, to the last bit.
+    """Encode training rows: equal rows get exactly equal latents.
 
     A matrix product may round equal rows differently. The next stage tells replicates, which
     early stopping must not part, by their equal content.
@@ -285,7 +285,7 @@ def encode_alike(estimator: Any, table: pd.DataFrame | np.ndarray, seen: np.ndar
 
 
 def latents_of(stage: Stage, values: np.ndarray) -> StageLatents:
-    """Give a stage's latents with their names, as the next stage takes them."""
+    """Return a stage's latents with their names, for the next stage."""
     names = names_of_latents(stage.estimator, values.shape[1])
     return StageLatents(values, [(stage.name, name) for name in names])
 
@@ -293,7 +293,7 @@ def latents_of(stage: Stage, values: np.ndarray) -> StageLatents:
 def iter_stages(
     table: StagedTable, stages: list[Stage]
 ) -> Iterator[tuple[Stage, pd.DataFrame | np.ndarray]]:
-    """Send a table through fitted stages; give each stage with its table."""
+    """Send a table through fitted stages; yield each stage with its table."""
     latents = None
     for k, stage in enumerate(stages):
         own = table.stage(k, latents)

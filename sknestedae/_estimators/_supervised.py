@@ -36,7 +36,7 @@ _WEIGHTS = (1e-12, 1e12)
 
 
 def _trains_in_parts(sae: SupervisedAutoencoder) -> bool:
-    """Tell whether there is a ``partial_fit``."""
+    """Return whether the estimator has the method ``partial_fit``."""
     if sae.predictor == "gaussian_process":
         raise AttributeError(
             "The 'predictor' parameter is 'gaussian_process', which needs all rows at once; "
@@ -50,8 +50,9 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     r"""Autoencoder whose latents also predict numbers.
 
     An encoder maps a table to a few latents; a decoder maps them back to the table; a predictor
-    maps them to a target. The three are trained together, so that the latents keep what the table
-    says, and what it says of the target [1]_ [2]_. Without a target it is a plain autoencoder.
+    maps them to a target. The three are trained together, so that the latents keep the information
+    of the table, and its information about the target [1]_ [2]_. Without a target it is a plain
+    autoencoder.
 
     Read more in the :ref:`User Guide <supervised_autoencoder>`.
 
@@ -68,17 +69,17 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Widths of the predictor's hidden layers, from the latents to the target. With ``()`` a
         predicted number is linear in the latents.
     activation : str, default="silu"
-        Of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
-        "selu", "gelu", "silu" or "softplus".
+        Activation of the hidden layers: "identity", "logistic", "tanh", "relu", "leaky_relu",
+        "elu", "selu", "gelu", "silu" or "softplus".
     latent_activation : str, default="identity"
-        Of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
+        Activation of the latents; the same choices. "tanh" bounds them by -1 and 1, as in [1]_.
     reconstruction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a reconstructed number, in standard deviations of its column. "huber" is
         quadratic up to 1 and linear beyond. A category's error is the cross-entropy.
     prediction_loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Error of a predicted number, in standard deviations of the target.
     target_block : Block or None, default=None
-        Kind of a target that is one array a row, such as a spectrum: y is then (n_samples,
+        Kind of a target that is one array for each row, such as a spectrum: y is then (n_samples,
         n_channels), has more dimensions, or is a column whose cells hold the arrays; the block
         makes the predictor's last layer. A prediction is compared with y as it stands: an
         ``invariance`` of the block turns none. None: each output is a number by itself.
@@ -86,14 +87,16 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Least and largest value that the target can have, in its own unit, such as ``(0, None)``
         of an efficiency. The network's last layer keeps to them. A target outside is an error.
     predictor : {"network", "gaussian_process", "auto"}, default="auto"
-        What predicts the target. "network": a part of the network, from the latents.
-        "gaussian_process": a Gaussian process of the columns (in a chain, of what is passed on,
-        too), which is better where few rows are labelled; the network is trained as before, and
-        keeps encoder, decoder and latents. It takes numbers and categories as they enter the
-        network, and 2000 distinct rows at most. "auto": a Gaussian process where at most 2000
-        distinct rows are labelled, for at most 10 outputs, and its leave-one-out R² is above 0;
-        else the network. The network, too, where ``predictor_hidden_layer_sizes`` or
-        ``prediction_loss`` are not the defaults: they say how it is to predict.
+        The predictor of the target. "network": a part of the network, from the latents.
+        "gaussian_process": a Gaussian process of the columns (in a chain, also of the values that
+        earlier stages pass on), which is better where few rows are labelled; the network is
+        trained as before, and keeps encoder, decoder and latents. It takes numbers and categories
+        as they enter the network, and 2000 distinct rows at most. "auto": a Gaussian process where
+        at most 2000 distinct rows are labelled, for at most 10 outputs, and its leave-one-out R²
+        is above 0; else the network. The network, too, where ``predictor_hidden_layer_sizes`` or
+        ``prediction_loss`` are not the defaults: these are settings of the network's predictor.
+        The Gaussian processes of an ensemble's members are all but the same without
+        ``bootstrap``; with it they differ, and each is less accurate.
     reconstruction_weight : float, default=1.0
         Weight of the mean reconstruction error in the objective.
     prediction_weight : float, default=1.0
@@ -111,17 +114,16 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         None: latents are points. A number: latents are normal densities, whose divergence from
         N(0, 1) has this weight (a variational autoencoder [3]_ [4]_); 1 is the evidence lower
         bound with a noise as large as a column's standard deviation. Smaller values reconstruct
-        better, larger ones give fewer latents that say something. See the
-        :ref:`User Guide <variational>`.
+        better, larger ones give fewer active latents. See the :ref:`User Guide <variational>`.
     dropout : float, default=0.0
         Probability that a hidden unit (of encoder, decoder or predictor; never a latent) is left
         out in a training step.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
-        Which columns are categorical. "from_dtype": a DataFrame's columns of categories, strings
-        or booleans; none of an array. None: none. Else names, indices or a mask of columns.
+        Categorical columns. "from_dtype": a DataFrame's columns of categories, strings or
+        booleans; none of an array. None: none. Else names, indices or a mask of columns.
     standardize : bool, default=True
         Whether numeric columns, and a numeric target, are centred and scaled to unit variance
-        inside, by the rows that are learnt from.
+        inside, with the statistics of the training rows.
     blocks : "auto", Block, list of (str, Block, columns) or None, default="auto"
         Kinds of data. A :class:`~sknestedae.blocks.Block`: the whole of X is one kind, and X may
         have more than two dimensions, such as (n_samples, height, width) of images. A list:
@@ -138,14 +140,14 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         Probability that a whole block of a row is hidden from the encoder in a training step, so
         that it learns to do without; one block at least is left.
     initialization : str, default="xavier_uniform"
-        How the weights of dense layers are drawn: "xavier_uniform", "xavier_normal",
-        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. What a block brings with
-        it that is no :class:`~sknestedae.blocks.DenseBlock` stays as the block made it.
+        Distribution of the initial weights of dense layers: "xavier_uniform", "xavier_normal",
+        "kaiming_uniform" or "kaiming_normal". Their biases begin at 0. Layers of a block other
+        than :class:`~sknestedae.blocks.DenseBlock` keep the weights that the block gave them.
     batch_size : int or "auto", default="auto"
         Number of rows in a training step. "auto" grows with the number of rows, from 32 to 1024.
     learning_rate : {"constant", "cosine", "plateau"}, default="cosine"
         "cosine" lets the learning rate fall to 0 along half a cosine in ``max_iter`` epochs;
-        "plateau" halves it when the loss has not fallen in ``n_iter_no_change // 2`` epochs.
+        "plateau" halves it after ``n_iter_no_change // 2`` epochs without a decrease of the loss.
     learning_rate_init : float, default=3e-3
         Learning rate of the first epoch. The optimizer is Adam.
     max_iter : int, default=200
@@ -160,15 +162,15 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     validation_fraction : float, default=0.1
         Fraction of the distinct rows that early stopping holds out.
     n_iter_no_change : int, default=20
-        Number of epochs without gain after which early stopping stops.
+        Number of epochs without improvement after which early stopping stops.
     tol : float, default=1e-4
-        A smaller fall of the loss is no gain.
+        Smallest decrease of the loss that counts as an improvement.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters, columns and scales of the last fit.
     callbacks : list or None, default=None
         Callbacks of skorch, or (name, callback) pairs. They see a
-        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches. What
-        cannot work is refused before training: scores of batches or epochs
+        :class:`skorch.net.NeuralNet` and its history, which holds epochs but not batches.
+        Callbacks that cannot work are refused before training: scores of batches or epochs
         (:class:`skorch.callbacks.EpochScoring`), :class:`skorch.callbacks.LRScheduler` unless
         ``learning_rate="constant"`` and in ``partial_fit``, and a monitor of ``valid_loss`` where
         no rows are held out. See the :ref:`User Guide <callbacks>`.
@@ -195,17 +197,17 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where all are strings.
     history_ : DataFrame
-        One row an epoch. ``train_loss`` is ``reconstruction_weight`` times
+        One row for each epoch. ``train_loss`` is ``reconstruction_weight`` times
         ``train_reconstruction`` plus ``prediction_weight`` times ``train_prediction``: means over
-        the epoch's rows, each as it was learnt from, with dropout. ``valid_...`` are the same of
-        held-out rows after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where
-        there are any; ``learning_rate`` is the epoch's.
+        the epoch's rows during training, with dropout. ``valid_...`` are the same of held-out rows
+        after the epoch, without dropout. ``l1`` and ``l2`` are the penalties, where there are any;
+        ``learning_rate`` is the epoch's.
     n_iter_ : int
         Number of epochs that were run.
     alpha_ : float
         Strength of the L2 penalty that was used.
     predictor_ : {"network", "gaussian_process"}
-        What predicts.
+        The predictor that is used.
     leave_one_out_score_ : float
         R² of the Gaussian process where each distinct row is predicted from all others; only if
         there is one.
@@ -217,7 +219,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
     components_ : ndarray of shape (n_components, n_features)
         Slopes of the decoded columns by latents, of tables of numbers alone.
     mean_ : ndarray of shape (n_features,)
-        With it, ``Z @ components_ + mean_`` is the plane that is nearest to what is decoded.
+        With it, ``Z @ components_ + mean_`` is the plane nearest to the decoded columns.
     members_ : list of estimators
         The fitted members of an ensemble, the first one included; without one, the estimator.
 
@@ -366,7 +368,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
 
         It trains a network, which then predicts: with ``predictor="gaussian_process"`` there is
         no such method. The first call learns columns, categories and scales, and later ones keep
-        them; so its rows should be typical of what is to come.
+        them; so its rows should be typical of later rows.
 
         Parameters
         ----------
@@ -404,7 +406,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         X : array-like or DataFrame of shape (n_samples, n_features)
             The columns that were fitted, in their order. NaN where not measured.
         return_std : bool, default=False
-            Whether to give a standard deviation as well.
+            Whether to return a standard deviation as well.
 
         Returns
         -------
@@ -413,20 +415,20 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         y_std : ndarray of the same shape
             Only with ``return_std=True``. Of a Gaussian process, the standard deviation of a new
             measurement, its noise included. Of an ensemble of networks, that of the members'
-            predictions: it tells how far they agree, not how large the error is. Of an ensemble
-            of Gaussian processes, both together.
+            predictions: it shows how far they agree, not how large the error is. Of an ensemble of
+            Gaussian processes, both together.
 
         Raises
         ------
         NoTargetError
             If the estimator was fitted without y.
         ValueError
-            If a standard deviation is asked of one network.
+            If a standard deviation is asked for, but there is only one network.
         """
         return self._predict_beside(X, None, return_std=return_std)
 
     def _predict_beside(self, X, passed: Passed | None, *, return_std: bool = False) -> Any:
-        """Predict as ``predict`` says; in a chain, beside what the stages before pass on."""
+        """Predict as ``predict`` does; in a chain, with the values that are passed on."""
         check_is_fitted(self)
         outputs = [(member, member._predict(X, passed)) for member in self.members_]
         decoded = [member._fitted.target.decode(own) for member, own in outputs]
@@ -436,7 +438,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         return mean_and_spread(decoded, return_std, stds)
 
     def _prediction_std(self, X, passed: Passed | None) -> np.ndarray | None:
-        """Give the standard deviation of predictions in the units of y; None where not known."""
+        """Return the standard deviation of predictions in the units of y; None where not known."""
         std = self._fitted.predict_std(self._check_X(X, reset=False), passed)
         if std is None:
             return None
@@ -447,7 +449,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
 
     @isolated
     def score(self, X, y=None, sample_weight=None):
-        """Give R² of the prediction, or of the reconstruction where no target is given.
+        """Return R² of the prediction, or of the reconstruction where no target is given.
 
         Parameters
         ----------
@@ -475,7 +477,7 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         return self._score_beside(X, y, sample_weight, None)
 
     def _score_beside(self, X, y, sample_weight, passed: Passed | None) -> float:
-        """Score a prediction as ``score`` says; in a chain, beside what is passed on."""
+        """Score a prediction as ``score`` does; in a chain, with the values that are passed on."""
         X, y, sample_weight = read_rows(X, y, sample_weight)
         prediction = self._predict_beside(X, passed)
         prediction = prediction.reshape(len(prediction), -1)
@@ -529,14 +531,14 @@ class SupervisedAutoencoder(RegressorMixin, BaseSupervisedAutoencoder):
         )
 
     def _describes_network_predictor(self) -> bool:
-        """Tell whether a parameter says how the network is to predict."""
+        """Return whether a setting of the network's predictor is not the default."""
         return len(np.atleast_1d(self.predictor_hidden_layer_sizes)) > 0 or (
             self.prediction_loss != "squared_error"
         )
 
     @property
     def predictor_(self) -> str:
-        """What predicts: "network" or "gaussian_process"."""
+        """The predictor: "network" or "gaussian_process"."""
         if not self.__sklearn_is_fitted__():
             raise AttributeError(f"This {type(self).__name__} has no predictor_ before fit.")
         return "network" if self._fitted.head is None else "gaussian_process"

@@ -1,4 +1,4 @@
-"""What users of torch and skorch pass by its name there, and what stands in its place here."""
+"""Names of parameters in torch and skorch, and the parameters to use here instead."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from .._training._allowed_callbacks import TORCH_PAGE
 
 Init = TypeVar("Init", bound=Callable[..., None])
 
+_CLIPPING = "use callbacks, with GradientNormClipping of skorch"
 _EPOCHS = "use max_iter"
 _LATENTS = "use n_components"
 _LOSS = (
     "use reconstruction_loss and, of a regressor, prediction_loss; a Block may have errors of "
     "its own"
 )
+_LOGGER = "use callbacks, with a logger of skorch"
 _MODULE = "use blocks, with a Block that makes modules of your own"
 _ROWS = "use batch_size and shuffle; rows come from X, and their weights from sample_weight of fit"
 _SCHEDULE = (
@@ -25,12 +27,19 @@ _SCHEDULE = (
     "takes the schedules of torch"
 )
 
+_OPTIMIZER = (
+    "the optimizer is Adam; learning_rate_init and learning_rate set its rate, alpha is the "
+    "penalty on weights, and a callback can put another optimizer in its place"
+)
+_PRECISION = (
+    "numbers are float32 where all of X are, such as X.astype('float32'), and float64 where not"
+)
+
 # For names of other packages, alone or before two underscores: what to use here.
 _INSTEAD = {
-    "optimizer": (
-        "the optimizer is Adam; learning_rate_init and learning_rate set its rate, alpha is the "
-        "penalty on weights, and a callback can put another optimizer in its place"
-    ),
+    "optimizer": _OPTIMIZER,
+    "momentum": _OPTIMIZER,
+    "betas": _OPTIMIZER,
     "lr": "use learning_rate_init",
     "weight_decay": "use alpha",
     "criterion": _LOSS,
@@ -52,6 +61,16 @@ _INSTEAD = {
     "iterator_valid": _ROWS,
     "dataset": _ROWS,
     "sampler": _ROWS,
+    "num_workers": _ROWS,
+    "accelerator": "use device",
+    "dtype": _PRECISION,
+    "precision": _PRECISION,
+    "amp": _PRECISION,
+    "gradient_clip_val": _CLIPPING,
+    "max_grad_norm": _CLIPPING,
+    "callback": "use callbacks, a list",
+    "logger": _LOGGER,
+    "warmup": _SCHEDULE,
     "latent_dim": _LATENTS,
     "n_latents": _LATENTS,
     "seed": "use random_state",
@@ -59,9 +78,9 @@ _INSTEAD = {
 
 
 def names_instead(init: Init) -> Init:
-    """Let an ``__init__`` say what stands in the place of a parameter of torch or skorch.
+    """Make an ``__init__`` name the parameter to use instead of one of torch or skorch.
 
-    Python's own error would say that there is no such parameter, and no more.
+    Python's own error would only say that there is no such parameter.
     """
 
     @wraps(init)
@@ -73,7 +92,7 @@ def names_instead(init: Init) -> Init:
 
 
 def check_names(owner: type, names: Iterable[str], error: type[Exception]) -> None:
-    """Refuse names of parameters that torch or skorch has, unless they are some here.
+    """Refuse names of parameters of torch or skorch that are no parameters here.
 
     Parameters
     ----------
@@ -91,7 +110,7 @@ def check_names(owner: type, names: Iterable[str], error: type[Exception]) -> No
 
 
 def with_page(error: ValueError, parameters: dict[str, Any]) -> ValueError:
-    """Let an error about a parameter name the page for users of torch, where it is about those.
+    """Add the page for users of torch to an error about a parameter, if the value is torch's.
 
     Parameters
     ----------
@@ -103,7 +122,7 @@ def with_page(error: ValueError, parameters: dict[str, Any]) -> ValueError:
     Returns
     -------
     ValueError
-        The same one, where the value is neither of torch nor a function.
+        The same error, if the value is neither of torch nor a function.
     """
     found = re.match(r"The '(\w+)' parameter", str(error))
     value = parameters.get(found[1]) if found else None

@@ -14,7 +14,7 @@ from ._base import BaseSupervisedAutoencoder
 
 
 def innermost(estimator: Any, *, steps: bool = True) -> Any:
-    """Give the best estimator of a search, or the last one of a pipeline.
+    """Return the best estimator of a search, or the last one of a pipeline.
 
     Searches and pipelines may be nested in each other.
 
@@ -40,12 +40,12 @@ def innermost(estimator: Any, *, steps: bool = True) -> Any:
 
 
 def unfrozen(estimator: Any) -> Any:
-    """Give the estimator in a frozen one; any other as it is."""
+    """Return the estimator in a frozen one; any other as it is."""
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
 def autoencoder_of(estimator: Any, caller: str, stage: str = "") -> BaseSupervisedAutoencoder:
-    """Give the supervised autoencoder that an estimator is, also a frozen one or one in a search.
+    """Return the supervised autoencoder in an estimator, such as a search or a frozen one.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ def autoencoder_of(estimator: Any, caller: str, stage: str = "") -> BaseSupervis
         where = f", but stage {stage!r} is" if stage else ", got"
         raise TypeError(
             f"{caller} needs a supervised autoencoder or a chain of them{where} a "
-            f"{type(found).__name__}. Of a pipeline, pass the last step, and the table that it "
+            f"{type(found).__name__}. For a pipeline, pass the last step, and the table that it "
             "sees."
         )
     return found
 
 
 def names_of_latents(estimator: Any, n_latents: int) -> list[str]:
-    """Give the names of an estimator's output, or numbered ones where it has none."""
+    """Return the names of an estimator's outputs, or numbered names."""
     try:
         names = list(estimator.get_feature_names_out())
     except (AttributeError, NotImplementedError, ValueError):
@@ -81,7 +81,7 @@ def names_of_latents(estimator: Any, n_latents: int) -> list[str]:
 
 
 def up_to_stage(estimator: Any, stage: str | int) -> Pipeline:
-    """Give a fitted chain up to one of its stages, behind the steps that stand before it.
+    """Return a fitted chain up to one of its stages, behind the steps that stand before it.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def up_to_stage(estimator: Any, stage: str | int) -> Pipeline:
 
 
 def steps_before(estimator: Any) -> list[Any]:
-    """Give the steps that a table goes through before it comes to the innermost estimator.
+    """Return the steps that a table goes through before it comes to the innermost estimator.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def steps_before(estimator: Any) -> list[Any]:
 
 
 def stage_position(estimator: Any, stage: str | int) -> int:
-    """Give the position of a stage in a chain.
+    """Return the position of a stage in a chain.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def check_one_table(X: Any, caller: str, remedy: str) -> None:
     caller : str
         The function that the message names.
     remedy : str
-        What to pass in its place, as a sentence.
+        The input to pass instead, as a sentence.
 
     Raises
     ------

@@ -43,7 +43,7 @@ WHOLE_BLOCK = "X"
 
 
 def check_layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:
-    """Give widths of hidden layers as a tuple of positive integers."""
+    """Return widths of hidden layers as a tuple of positive integers."""
     sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
     if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(
@@ -54,13 +54,13 @@ def check_layer_sizes(sizes: Any, parameter: str) -> tuple[int, ...]:
 
 
 def check_blocks(blocks: Any, X: Any) -> list[tuple[str, Block, Any]]:
-    """Check the parameter ``blocks``; give a list of (name, block, columns).
+    """Check the parameter ``blocks``; return a list of (name, block, columns).
 
     Parameters
     ----------
     blocks : "auto", None, Block or list of (name, Block, columns)
     X : DataFrame or ndarray of shape (n_samples, n_features)
-        Whose columns "auto" looks at: a column of arrays becomes a block of its own.
+        For "auto": each column of arrays becomes a block of its own.
     """
     if isinstance(blocks, str):
         return _blocks_of_cells(X)
@@ -81,12 +81,22 @@ def check_blocks(blocks: Any, X: Any) -> list[tuple[str, Block, Any]]:
 
 
 def own_blocks(blocks: Any, n_columns: int) -> Any:
-    """Give the parameter ``blocks`` of a stage that takes latents behind its own columns.
+    """Return the parameter ``blocks`` of a stage that takes latents behind its own columns.
 
     A block of all columns is one of its own columns, as the latents are numbers by themselves.
     """
     is_whole = isinstance(blocks, Block)
     return [(WHOLE_BLOCK, blocks, slice(0, n_columns))] if is_whole else blocks
+
+
+def has_blocks_of_users(blocks: Any) -> bool:
+    """Tell whether some block of the parameter ``blocks`` is not of a class of this package."""
+    entries = blocks if isinstance(blocks, list) else [(None, blocks, None)]
+    package = __name__.partition(".")[0]
+    return any(
+        isinstance(block, Block) and type(block).__module__.partition(".")[0] != package
+        for _, block, _ in entries
+    )
 
 
 def check_block_names(names: list) -> None:
@@ -104,7 +114,7 @@ def check_block_names(names: list) -> None:
 
 
 def _blocks_of_cells(X: Any) -> list[tuple[str, Block, Any]]:
-    """Give a block to each column of a table whose cells hold arrays or structures of atoms."""
+    """Make a block for each column of a table whose cells hold arrays or structures of atoms."""
     found: list[tuple[str, Block, Any]] = []
     is_frame = isinstance(X, pd.DataFrame)
     # cells of an array are read as they are only where they hold structures
@@ -123,7 +133,7 @@ def _blocks_of_cells(X: Any) -> list[tuple[str, Block, Any]]:
 
 
 def _block_of_cells(column: pd.Series | np.ndarray) -> Block:
-    """Give the kind of a column whose cells hold arrays or structures of atoms."""
+    """Return the kind of a column whose cells hold arrays or structures of atoms."""
     if holds_structures(column):
         return AtomsBlock()
     arrays = (read_cell(cell) for cell in cells_of(column))
@@ -132,7 +142,7 @@ def _block_of_cells(column: pd.Series | np.ndarray) -> Block:
 
 
 def check_block_weights(weights: Any, names: Sequence[str]) -> dict[str, float]:
-    """Give each block's share of the reconstruction error, of the parameter ``block_weights``."""
+    """Return each block's share of the reconstruction error, by ``block_weights``."""
     if weights is None:
         return dict.fromkeys(names, 1 / len(names))
     unknown = [name for name in weights if name not in names]
@@ -150,7 +160,7 @@ def check_block_weights(weights: Any, names: Sequence[str]) -> dict[str, float]:
 
 
 def check_beta(beta: float | None, latent_activation: str) -> bool:
-    """Tell whether latents are variational; those have the whole line, as their prior has."""
+    """Return whether latents are variational; then they must be unbounded, as their prior is."""
     if beta is not None and latent_activation != "identity":
         raise ValueError(
             "The 'latent_activation' parameter must be 'identity' with variational latents "
@@ -169,7 +179,7 @@ def check_spread(is_variational: bool) -> None:
 
 
 def check_target_bounds(bounds: Any) -> tuple[float | None, float | None]:
-    """Check the parameter ``target_bounds``; give (low, high), None where there is no bound."""
+    """Check the parameter ``target_bounds``; return (low, high), None where there is no bound."""
     if bounds is None:
         return None, None
     is_pair = isinstance(bounds, tuple | list) and len(bounds) == 2
@@ -191,7 +201,7 @@ def check_target_bounds(bounds: Any) -> tuple[float | None, float | None]:
 
 
 def check_batch_size(batch_size: int, n_samples: int, *, warns: bool) -> int:
-    """Give a batch size that is not above the number of rows."""
+    """Return a batch size that is not above the number of rows."""
     if batch_size <= n_samples:
         return batch_size
     if warns:
@@ -270,7 +280,7 @@ def check_table(
 
 
 def _has_atoms(blocks: Any) -> bool:
-    """Tell whether a block of the parameter is of structures; what else it holds may be wrong."""
+    """Return whether a block of the parameter is for structures; the rest of it may be wrong."""
     entries = blocks if isinstance(blocks, list) else [blocks]
     parts = [part for own in entries for part in (own if isinstance(own, tuple) else [own])]
     return any(isinstance(part, AtomsBlock) for part in parts)
@@ -289,7 +299,7 @@ def _refuse_words_beside_structures(X: Any) -> None:
 
 
 def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndarray:
-    """Give an array of rows of any shape as one of two dimensions, where a block takes all of it.
+    """Flatten an array of rows of any shape to two dimensions, if a block takes all of it.
 
     Integers of at most 16 bits, such as pixels, become float32, which holds them.
 
@@ -309,8 +319,8 @@ def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndar
     if not isinstance(blocks, Block):
         raise ValueError(
             f"Found array with dim {X.ndim}, but a table has 2: X has the shape {X.shape}. Rows "
-            "that are arrays need a block that takes all of X, such as blocks=ImageBlock(); of "
-            "several kinds of arrays, stack_kinds makes one table."
+            "that are arrays need a block that takes all of X, such as blocks=ImageBlock(); for "
+            "several kinds of arrays, make one table with stack_kinds."
         )
     shape = X.shape[1:]
     if fitted is not None:
@@ -324,7 +334,7 @@ def _flatten(X: np.ndarray, blocks: Any, fitted: TableEncoder | None) -> np.ndar
 
 
 class TrainingRows(NamedTuple):
-    """The rows of a table that are learnt from: those with a positive weight.
+    """The training rows of a table: those with a positive weight.
 
     Parameters
     ----------
@@ -342,7 +352,7 @@ class TrainingRows(NamedTuple):
     kept: np.ndarray | slice
 
     def of(self, y: Any) -> Any:
-        """Give these rows of something that has as many as the whole table; None of None."""
+        """Return these rows of an object with as many rows as the whole table; None for None."""
         if y is None or isinstance(self.kept, slice):
             return y
         return safe_indexing(y, np.flatnonzero(self.kept))
@@ -362,7 +372,7 @@ def check_training_rows(
     sample_weight : array-like of shape (n_samples,) or None
     scale : bool, default=False
         Whether to divide weights by a power of two, as ``scale_weights`` does; a row that weighs
-        next to nothing beside the others then is one of weight 0.
+        next to nothing compared with the others then is one of weight 0.
 
     Raises
     ------
@@ -391,10 +401,10 @@ def check_training_rows(
 
 @contextmanager
 def all_or_nothing(*estimators: BaseEstimator) -> Iterator[None]:
-    """Leave estimators as they were if fitting does not come to its end.
+    """Restore estimators if fitting fails.
 
-    What a fit stores on an estimator replaces what was there, and changes nothing in place; so
-    it is enough to remember which objects there were.
+    A fit replaces the objects that are stored on an estimator, and changes nothing in place; so it
+    is enough to remember the objects from before.
     """
     before = [vars(estimator).copy() for estimator in estimators]
     try:
@@ -407,12 +417,12 @@ def all_or_nothing(*estimators: BaseEstimator) -> Iterator[None]:
 
 
 def warn_of_collapse(n_active: int | None, n_components: int, beta: float | None) -> None:
-    """Tell of variational latents that say nothing of a row."""
+    """Warn about variational latents that are the same for all rows."""
     if n_active is None or n_active == n_components:
         return
     warnings.warn(
         f"{n_components - n_active} of {n_components} latents have collapsed to their prior: "
-        "their means hardly differ from row to row. More latents than the data fill do no harm; "
+        "their means hardly differ from row to row. More latents than the data need do no harm; "
         f"to use more of them, train longer or lower 'beta' (it is {beta}).",
         CollapsedLatentsWarning,
         stacklevel=stack_level_of_caller(),
@@ -420,14 +430,14 @@ def warn_of_collapse(n_active: int | None, n_components: int, beta: float | None
 
 
 def check_divergence(net: NeuralNet, subject: str, remedy: str) -> int:
-    """Give the number of a trained net's best epoch; tell if the training diverged after it.
+    """Return the number of a trained net's best epoch; warn if the training diverged after it.
 
     Parameters
     ----------
     net : NeuralNet
         With the callback ``_best_epoch``.
     subject, remedy : str
-        Begin and end of the message, such as "The loss" and what may help.
+        Begin and end of the message, such as "The loss" and a remedy.
 
     Raises
     ------

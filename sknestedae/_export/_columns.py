@@ -1,4 +1,4 @@
-"""Columns of a table as one tensor of numbers, and what the blocks of a network make of them."""
+"""Columns of a table as one tensor of numbers, and the codecs of blocks as torch modules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNKNOWN = -1.0
 
 @dataclass
 class TensorColumns:
-    """How the columns of a table stand in a tensor of numbers.
+    """The positions of a table's columns in a tensor of numbers.
 
     A number stands as it is, a category as its position among the categories, and a cell that
     holds an array as the entries of the array, in C order.
@@ -60,7 +60,7 @@ class TensorColumns:
         stages: dict[str, list[int]],
         tables: Sequence[TableEncoder],
     ) -> TensorColumns:
-        """Find out what the columns of a table hold.
+        """Find the positions and categories of a table's columns.
 
         Parameters
         ----------
@@ -98,11 +98,11 @@ class TensorColumns:
         return sorted({j for own in self.stages.values() for j in own})
 
     def width(self, j: int) -> int:
-        """Give how many numbers stand for a column that is used."""
+        """Return the number of tensor columns of a used column."""
         return prod(self.shapes.get(j, ()))
 
     def places(self, j: int) -> list[int]:
-        """Give where the numbers of a column stand in the tensor."""
+        """Return the positions of a column's numbers in the tensor."""
         start = sum(self.width(i) for i in self.used if i < j)
         return list(range(start, start + self.width(j)))
 
@@ -115,12 +115,12 @@ class TensorColumns:
         return names
 
     def categories_by_name(self) -> dict[Hashable, list[Any]]:
-        """Give the categories of each categorical column, in the order of their codes."""
+        """Return the categories of each categorical column, in the order of their codes."""
         labels = self.labels.index().tolist()
         return {labels[j]: own.values.tolist() for j, own in sorted(self.categories.items())}
 
     def read(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give a table as numbers, of shape (n_samples, n_inputs).
+        """Return a table as numbers, of shape (n_samples, n_inputs).
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class TensorColumns:
         return np.hstack([self._read_column(X, j) for j in self.used])
 
     def _read_column(self, X: pd.DataFrame | np.ndarray, j: int) -> np.ndarray:
-        """Give a column as numbers, of shape (n_samples, width)."""
+        """Return a column as numbers, of shape (n_samples, width)."""
         if j in self.categories:
             return self._read_categories(take_column(X, j), self.categories[j])
         if j in self.shapes:
@@ -180,13 +180,13 @@ class TensorColumns:
 
 
 def _join(parts: list[Categories]) -> Categories:
-    """Give the categories of a column that several stages have, each once."""
+    """Return the categories of a column that several stages have, each once."""
     values = pd.unique(np.concatenate([part.values for part in parts]))
     return replace(parts[0], values=values, frequencies=np.full(len(values), 1 / len(values)))
 
 
 def refusal_of(codec: Codec) -> str | None:
-    """Tell why a module cannot do what a codec does to a table; None if it can."""
+    """Return the reason why a codec cannot be exported as a module; None if it can."""
     if type(codec).encode in (TabularCodec.encode, ArrayCodec.encode):
         return None
     return (
@@ -196,7 +196,7 @@ def refusal_of(codec: Codec) -> str | None:
 
 
 class BlockInput(nn.Module):
-    """The values of one block, of raw columns: what its codec does, in torch.
+    """The codec of one block in torch: from raw columns to the block's values.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ class BlockInput(nn.Module):
             self.register_buffer(f"fill_{k}", torch.tensor(fill[group], dtype=torch.float64))
 
     def forward(self, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the values, (n_samples, n_values), and which entries were measured.
+        """Return the values, (n_samples, n_values), and which entries were measured.
 
         Parameters
         ----------
@@ -252,7 +252,7 @@ class BlockInput(nn.Module):
 
 
 class StageEncoder(nn.Module):
-    """The latents of one stage, of raw columns and the latents of the stage before.
+    """The encoder of one stage: from raw columns and the latents of the stage before.
 
     Parameters
     ----------
@@ -293,7 +293,7 @@ class StageEncoder(nn.Module):
         self.network = module
 
     def forward(self, table: Tensor) -> Tensor:
-        """Give the latents, (n_samples, n_components), of the stage's own table."""
+        """Return the latents, (n_samples, n_components), of the stage's own table."""
         blocks: Mapping[str, tuple[Tensor, Tensor]] = {
             name: own(table) for name, own in self.inputs.items()
         }

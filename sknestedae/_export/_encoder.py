@@ -19,7 +19,7 @@ _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class ExportedEncoder(nn.Module):
-    """The encoder of a fitted estimator, with its scaling, as ``export_encoder`` makes it.
+    """The encoder of a fitted estimator, with its scaling, made by ``export_encoder``.
 
     It takes the raw columns as one tensor, and gives the latents that ``transform`` gives.
 
@@ -59,7 +59,7 @@ class ExportedEncoder(nn.Module):
 
     @isolated
     def to_tensor(self, X):
-        """Give a table as the tensor that the module takes.
+        """Return a table as the tensor that the module takes.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class ExportedEncoder(nn.Module):
         return torch.from_numpy(self._columns.read(read_table(X)))
 
     def forward(self, X: Tensor) -> Tensor:
-        """Give the latents.
+        """Return the latents.
 
         Parameters
         ----------
@@ -110,13 +110,13 @@ class ExportedEncoder(nn.Module):
         return torch.cat(found, dim=1) if self.gives_all else found[-1]
 
     def _dtype(self) -> torch.dtype:
-        """Give the type in which columns are scaled: double precision, unless it was changed."""
+        """Return the type in which columns are scaled: double precision, unless it was changed."""
         return next(b.dtype for b in self.buffers() if b.is_floating_point())
 
 
 @isolated
 def export_encoder(estimator, *, dtype=None):
-    """Give the encoder of a fitted estimator, with its scaling, as a torch module.
+    """Return the encoder of a fitted estimator, with its scaling, as a torch module.
 
     The module takes raw columns as a tensor, scales them, fills missing values and encodes
     categories as the estimator does, and gives the latents of ``transform``, to rounding. It

@@ -1,4 +1,4 @@
-"""A fitted Gaussian process as torch modules, with gradients by its inputs: mean and std."""
+"""A fitted Gaussian process as torch modules, differentiable in its inputs: mean and std."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _bumps(centred: Tensor, centres: Tensor) -> Tensor:
 
 
 class _Process(nn.Module):
-    """The parts of a fitted Gaussian process that its mean and its deviation share.
+    """The parts of a fitted Gaussian process that its mean and its standard deviation share.
 
     Parameters
     ----------

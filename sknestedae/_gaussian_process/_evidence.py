@@ -53,11 +53,11 @@ class DistinctRows(NamedTuple):
     within: np.ndarray
 
     def with_precisions(self, precisions: np.ndarray) -> DistinctRows:
-        """Let rows count by their precisions: weights and sums of squares are multiplied."""
+        """Multiply weights and sums of squares of rows by their precisions."""
         return self._replace(weight=self.weight * precisions, within=self.within * precisions)
 
     def take(self, indices: np.ndarray) -> DistinctRows:
-        """Give some of the rows."""
+        """Return some of the rows."""
         return DistinctRows(*(values[indices] for values in self))
 
 
@@ -108,7 +108,7 @@ def merge_rows(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -
 
 
 def equal_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the position of one row of each kind, and the kind of each row."""
+    """Return the position of one row of each kind, and the kind of each row."""
     if not X.size:
         return np.arange(min(len(X), 1)), np.zeros(len(X), dtype=int)
     keys = np.ascontiguousarray(X).view(np.dtype((np.void, X.shape[1] * X.itemsize))).ravel()
@@ -117,12 +117,12 @@ def equal_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prior_of(widths: Sequence[int], with_relevances: bool = False) -> Prior:
-    """Give weak priors, for standardised inputs and a target of unit variance.
+    """Return weak priors, for standardised inputs and a target of unit variance.
 
     The length scale is around the typical distance of rows, which grows as the square root of
     the number of columns. A linear term has, a priori, about the target's variance in all, and
-    the additive term a twentieth: it comes to the fore where rows speak for it. The columns are
-    equally relevant, unless rows tell them apart.
+    the additive term a twentieth: it grows where the data support it. The columns are equally
+    relevant, unless the data show otherwise.
     """
     n_columns, n_relevances = max(sum(widths), 1), sum(widths) if with_relevances else 0
     linear = [-np.log(max(width, 1)) for width in widths]
@@ -132,7 +132,7 @@ def prior_of(widths: Sequence[int], with_relevances: bool = False) -> Prior:
 
 
 def factor(K: np.ndarray) -> np.ndarray:
-    """Give the lower Cholesky factor of a kernel matrix, with as little jitter as it needs.
+    """Return the lower Cholesky factor of a kernel matrix, with as little jitter as it needs.
 
     Parameters
     ----------
@@ -160,13 +160,13 @@ def factor(K: np.ndarray) -> np.ndarray:
 
 
 def inverse(lower: np.ndarray) -> np.ndarray:
-    """Give the inverse of a matrix from its Cholesky factor: the lower triangle, zero above it."""
+    """Compute the inverse of a matrix from its Cholesky factor: the lower triangle, else zero."""
     result, _ = dpotri(lower, lower=1)
     return result
 
 
 def diagonal_of_inverse(lower: np.ndarray) -> np.ndarray:
-    """Give the diagonal of the inverse, of shape (n_rows,), from the Cholesky factor."""
+    """Return the diagonal of the inverse, of shape (n_rows,), from the Cholesky factor."""
     result, _ = dtrtri(lower, lower=1)
     return np.einsum("ij,ij->j", result, result)
 
@@ -177,7 +177,7 @@ def negative_log_posterior(
     """Compute the negative log posterior density of the hyperparameters, but for a constant.
 
     A row of weight w counts as w equal rows. Their likelihood is that of their mean, with the
-    variance noise / w, times what the spread among them says of the noise.
+    variance noise / w, times the likelihood of the noise given the spread among them.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def negative_log_posterior(
 
 
 def precisions(rows: DistinctRows, K: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
-    """Compute how precise each row is, relative to the others, where noise has heavy tails.
+    """Compute the relative precision of each row, for noise with heavy tails (Student's t).
 
     Student's t is a normal density whose precision is drawn from a gamma density. Given the
     function, the mean of that precision has a closed form, and given the precisions the function

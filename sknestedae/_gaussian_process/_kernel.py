@@ -48,17 +48,17 @@ class Hyperparameters:
         return cls(smooth, length, noise, tuple(linear), additive, relevances)
 
     def to_log(self) -> np.ndarray:
-        """Give their logarithms, in the order of ``from_log``."""
+        """Return their logarithms, in the order of ``from_log``."""
         first, last = (self.smooth, self.length, *self.linear), (*self.relevances, self.noise)
         return np.log([*first, self.additive, *last])
 
     def scale_columns(self, X: np.ndarray) -> np.ndarray:
-        """Give columns in units of their length scales, of shape (n_rows, n_columns)."""
+        """Return columns in units of their length scales, of shape (n_rows, n_columns)."""
         return X * (np.array(self.relevances or 1.0) / self.length)
 
 
 def blocks_of(X: np.ndarray, widths: Sequence[int]) -> Iterator[np.ndarray]:
-    """Give the columns of each block, which stand side by side."""
+    """Yield the columns of each block, which stand side by side."""
     end = 0
     for width in widths:
         end += width
@@ -185,7 +185,7 @@ class KernelOfRows:
     def with_gradient(
         self, log_parameters: np.ndarray
     ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """Compute the covariance without noise, and how to find gradients by its parameters.
+        """Compute the covariance without noise, and a function for gradients in its parameters.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class KernelOfRows:
 
 
 def trace_of_product(lower_triangle: np.ndarray, D: np.ndarray) -> float:
-    """Give the trace of the product of two symmetric matrices, the first zero above the diagonal.
+    """Compute the trace of the product of two symmetric matrices, the first lower triangular.
 
     The first is in Fortran's order, as LAPACK gives it; the second is read in its own order.
     """
@@ -237,7 +237,7 @@ def trace_of_product(lower_triangle: np.ndarray, D: np.ndarray) -> float:
 
 
 def trace_by_column(triangle: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Give what the smooth term adds to a gradient, by the logarithm of each column's relevance.
+    """Compute the smooth term of a gradient in the logarithm of each column's relevance.
 
     The derivative of (1 + r) exp(-r), with r² the sum over columns of squared differences
     (a_j - b_j)², by the logarithm of what column j is multiplied by is -exp(-r) (a_j - b_j)². It

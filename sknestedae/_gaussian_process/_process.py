@@ -52,8 +52,8 @@ class GaussianProcess:
 
     The covariance is a Matérn 3/2 term with a length scale for each column, a linear term for each
     block of columns, smooth functions of single columns, and noise, which is larger where a row is
-    far from what the others say. Columns and target are centred, so that there is no constant
-    term.
+    far from the prediction of the others. Columns and target are centred, so that there is no
+    constant term.
 
     Attributes
     ----------
@@ -160,7 +160,7 @@ class GaussianProcess:
         offset: float,
         scale: float,
     ) -> GaussianProcess:
-        """Find the hyperparameters by some of the rows, and how precise each row is.
+        """Find the hyperparameters from some of the rows, and the precision of each row.
 
         Parameters
         ----------
@@ -292,7 +292,7 @@ class GaussianProcess:
 
     @cached_property
     def coefficients(self) -> np.ndarray:
-        """What the covariance with each row is multiplied by in the mean, of shape (n_rows,)."""
+        """The coefficient of the covariance with each row in the mean, of shape (n_rows,)."""
         return cho_solve((self._factor, True), self._standardised.y, check_finite=False)
 
     @property
@@ -338,7 +338,7 @@ class GaussianProcess:
     # -- state
 
     def to_state(self) -> dict[str, Any]:
-        """Give all that it has learnt as arrays and numbers."""
+        """Return the fitted state as arrays and numbers."""
         parameters = self.parameters
         return {
             **self.rows._asdict(),
@@ -358,7 +358,7 @@ class GaussianProcess:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> GaussianProcess:
-        """Make one of what ``to_state`` gave."""
+        """Make a process from the state of ``to_state``."""
         return cls(
             rows=DistinctRows(*(np.asarray(state[name]) for name in DistinctRows._fields)),
             widths=tuple(np.asarray(state["widths"]).tolist()),
@@ -448,13 +448,13 @@ class GaussianProcesses:
         return np.array([process.leave_one_out_score() for process in self])
 
     def to_state(self) -> dict[str, Any]:
-        """Give all that they have learnt as arrays and numbers: ``"0.scale"`` is of the first."""
+        """Return the fitted state as arrays and numbers: ``"0.scale"`` is of the first process."""
         states = enumerate(process.to_state() for process in self)
         return {f"{k}.{name}": value for k, state in states for name, value in state.items()}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> GaussianProcesses:
-        """Make them of what ``to_state`` gave."""
+        """Make the processes from the state of ``to_state``."""
         own: dict[int, dict[str, Any]] = {}
         for key, value in state.items():
             k, _, name = key.partition(".")
@@ -463,7 +463,7 @@ class GaussianProcesses:
 
 
 def checked_inputs(X: np.ndarray, widths: Sequence[int]) -> np.ndarray:
-    """Give X in double precision, with as many columns as the blocks have, and finite."""
+    """Return X in double precision, with as many columns as the blocks have, and finite."""
     X = np.asarray(X, dtype=float)
     if X.ndim != 2 or X.shape[1] != sum(widths):
         raise ValueError(
@@ -476,7 +476,7 @@ def checked_inputs(X: np.ndarray, widths: Sequence[int]) -> np.ndarray:
 
 
 def location_and_scale(rows: DistinctRows) -> tuple[float, float, bool]:
-    """Give the weighted mean of the target, its scale, and whether it is constant.
+    """Return the weighted mean of the target, its scale, and whether it is constant.
 
     The scale is the weighted standard deviation. A constant target has none: of several rows, the
     scale is the spread that would be rounding; of a single row it is the target's own size, since
@@ -496,14 +496,14 @@ def location_and_scale(rows: DistinctRows) -> tuple[float, float, bool]:
 def standardised(
     rows: DistinctRows, centre: np.ndarray, offset: float, scale: float
 ) -> DistinctRows:
-    """Give rows with centred inputs and a standardised target."""
+    """Return rows with centred inputs and a standardised target."""
     return DistinctRows(
         rows.X - centre, (rows.y - offset) / scale, rows.weight, rows.within / scale**2
     )
 
 
 def drawn(rows: DistinctRows, n_most: int, rng: np.random.Generator) -> DistinctRows:
-    """Draw rows where there are more than so many."""
+    """Draw a number of rows, if there are more."""
     if len(rows.y) <= n_most:
         return rows
     return rows.take(rng.choice(len(rows.y), n_most, replace=False))

@@ -25,7 +25,7 @@ _TINY = np.finfo(np.float64).tiny
 
 
 def common_factors(error: np.ndarray, known: np.ndarray | None, weight: np.ndarray) -> np.ndarray:
-    r"""Find what errors of numbers have in common.
+    r"""Find the common factors of the errors of numbers (factor analysis).
 
     The correlations of :math:`p` errors are modelled as :math:`F F^\top` and a diagonal. A factor
     is an eigenvector of the sample's correlations whose eigenvalue is larger than those of
@@ -69,7 +69,7 @@ def common_factors(error: np.ndarray, known: np.ndarray | None, weight: np.ndarr
 def _leading_correlations(
     error: np.ndarray, known: np.ndarray | None, share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Give the largest eigenvalues of a sample's correlations, with their vectors.
+    """Return the largest eigenvalues of a sample's correlations, with their vectors.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def _leading_correlations(
 
 
 def shrink_spikes(values: np.ndarray, ratio: float) -> np.ndarray:
-    r"""Give how much of eigenvalues of a sample's correlations is no noise.
+    r"""Shrink the eigenvalues of a sample's correlations by their share of noise.
 
     An eigenvalue :math:`\ell` of the truth, beside many of 1, gives in a sample the larger one
     :math:`\lambda = \ell (1 + \gamma / (\ell - 1))`; the sample's vector and the true one have the
@@ -161,7 +161,7 @@ def factors_of(products: np.ndarray, squares: np.ndarray) -> np.ndarray:
 def merge_factors(
     first: np.ndarray, second: np.ndarray, shares: tuple[float, float], squares: np.ndarray
 ) -> np.ndarray:
-    r"""Give the common factors of two parts of a stream together.
+    r"""Return the common factors of two parts of a stream together.
 
     The mean of both parts' :math:`F F^\top` has as many factors as both together. The strongest
     are kept: as many as a part has, or may have.
@@ -205,7 +205,7 @@ class ErrorCovariance(NamedTuple):
         return self.noise + (self.factors**2).sum(dim=1)
 
     def of_measured(self, known: Tensor, scale: Tensor) -> MeasuredErrors:
-        """Give the covariance of what was measured of each row.
+        """Return the covariance of the measured entries of each row.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class ErrorCovariance(NamedTuple):
 
 
 class MeasuredErrors(NamedTuple):
-    r"""The covariance :math:`\Psi_m` of the errors that were measured, row by row.
+    r"""The covariance :math:`\Psi_m` of the errors of measured entries, row by row.
 
     With :math:`W`, the inverse of :math:`D` where something was measured and 0 elsewhere, its
     inverse is :math:`W - W F A^{-1} F^\top W` with :math:`A = I + F^\top W F`, by Woodbury's
@@ -239,12 +239,12 @@ class MeasuredErrors(NamedTuple):
     scale: Tensor
 
     def take(self, rows: Tensor) -> MeasuredErrors:
-        """Give some of the rows."""
+        """Return some of the rows."""
         root = self.root if len(self.root) == 1 else self.root[rows]
         return MeasuredErrors(self.factors, self.weight[rows], root, self.scale[rows])
 
     def squared_distance(self, error: Tensor) -> Tensor:
-        r"""Give the squared Mahalanobis distance :math:`e_m^\top \Psi_m^{-1} e_m`.
+        r"""Return the squared Mahalanobis distance :math:`e_m^\top \Psi_m^{-1} e_m`.
 
         Parameters
         ----------
@@ -262,10 +262,10 @@ class MeasuredErrors(NamedTuple):
         return total / self.scale
 
     def gradient_and_hessian(self, error: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Give :math:`J_m^\top \Psi_m^{-1} e_m` and :math:`J_m^\top \Psi_m^{-1} J_m`.
+        r"""Return :math:`J_m^\top \Psi_m^{-1} e_m` and :math:`J_m^\top \Psi_m^{-1} J_m`.
 
-        They are the gradient of half of the squared distance by what errors depend on, and the
-        Hessian where they depend on it linearly.
+        They are the gradient of half of the squared distance with respect to the variables of the
+        errors, and the Hessian where errors are linear in these.
 
         Parameters
         ----------
@@ -289,7 +289,7 @@ class MeasuredErrors(NamedTuple):
         return gradient / self.scale[:, None], hessian / self.scale[:, None, None]
 
     def expected(self, error: Tensor) -> Tensor:
-        r"""Give the errors to expect of numbers that were not measured.
+        r"""Return the expected errors of numbers that were not measured.
 
         It is :math:`F_o F_m^\top \Psi_m^{-1} e_m`, the mean of a normal density given a part of
         its variables.
@@ -303,5 +303,5 @@ class MeasuredErrors(NamedTuple):
         return is_open * (self._scores(self.weight * error) @ self.factors.T)
 
     def _scores(self, weighted: Tensor) -> Tensor:
-        """Give the scores of the factors, of shape (n_rows, n_factors), by weighted errors."""
+        """Return the scores of the factors, of shape (n_rows, n_factors), by weighted errors."""
         return torch.cholesky_solve((weighted @ self.factors)[:, :, None], self.root)[:, :, 0]

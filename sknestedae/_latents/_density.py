@@ -50,7 +50,7 @@ class LatentStatistics:
     Parameters
     ----------
     weight : float
-        Total weight of the rows that it was learnt from, divided by two to the ``power``.
+        Total weight of the training rows, divided by two to the ``power``.
     mean : ndarray of shape (n_components,)
     covariance : ndarray of shape (n_components, n_components)
     error : dict of str to ndarray of shape (layout.n_numeric,)
@@ -87,8 +87,8 @@ class LatentStatistics:
     ) -> LatentStatistics:
         """Learn from rows, or some of them that are spread evenly where there are many.
 
-        Errors are decoded in chunks of about a MB, so that beside the rows next to nothing is in
-        memory.
+        Errors are decoded in chunks of about a MB, so that they take little memory beside the
+        rows.
         """
         index = torch.arange(len(dataset)) if dataset.index is None else dataset.index
         n_rows = len(dataset)
@@ -160,7 +160,7 @@ class LatentStatistics:
         )
 
     def regular_covariance(self) -> np.ndarray:
-        """Give a covariance that can be inverted, also where a latent is constant."""
+        """Return a covariance that can be inverted, also where a latent is constant."""
         spread = np.trace(self.covariance) / len(self.mean)
         if spread < np.finfo(np.float64).eps:  # all are: any unit is as good
             spread = 1.0
@@ -186,7 +186,7 @@ class _ErrorMoments:
         self.n_rows = self.n_kept = 0
 
     def add(self, weight: np.ndarray, known: np.ndarray, error: np.ndarray) -> None:
-        """Add the next rows: their weights, what was measured of them, and their errors."""
+        """Add the next rows: their weights, masks of measured entries, and errors."""
         error = known * error
         self.squares += weight @ error**2
         self.measured += weight @ known
@@ -197,7 +197,7 @@ class _ErrorMoments:
         self.n_kept = to.stop
 
     def result(self, weight: np.ndarray, is_array: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean squares, and what errors have in common.
+        """Return the mean squares and the covariance of errors.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class _ErrorMoments:
 def _products(
     error: np.ndarray, known: np.ndarray, weight: np.ndarray, squares: np.ndarray
 ) -> np.ndarray:
-    """Give the mean products of errors, shrunk towards independence.
+    """Return the mean products of errors, shrunk towards independence.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def _products(
 
 
 def _by_weight(weight: np.ndarray, n_wanted: int) -> np.ndarray:
-    """Give positions of examples that stand for weighted rows; heavy ones more than once.
+    """Return positions of examples that stand for weighted rows; heavy ones more than once.
 
     Of rows that weigh alike, each once at most.
     """
@@ -260,5 +260,5 @@ def _by_weight(weight: np.ndarray, n_wanted: int) -> np.ndarray:
 
 
 def evenly(n: int, n_wanted: int) -> np.ndarray:
-    """Give up to so many positions, evenly spread over n."""
+    """Return a number of positions, at most, evenly spread over n."""
     return np.linspace(0, n - 1, min(n, n_wanted)).round().astype(int)

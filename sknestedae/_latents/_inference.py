@@ -13,10 +13,10 @@ The negative log posterior density of one stage is, but for a constant,
          - \sum_{c\ \text{measured}} \log p_c(z)
 
 The first term is the prior, the others are the negative log-likelihood. The mode is searched for
-by Levenberg and Marquardt's method: Newton's, with the Gauss-Newton approximation of the Hessian
-and a damping that grows where a step does not help. Where errors of numbers have something in
-common, the sum over them is a squared distance by their covariance, and a number that was not
-measured is the decoded one, less the error that those of the measured ones let expect.
+by the Levenberg-Marquardt method: Newton's, with the Gauss-Newton approximation of the Hessian and
+a damping that grows where a step does not help. Where errors of numbers are correlated, the sum
+over them is a Mahalanobis distance, and a number that was not measured is the decoded one minus
+its expected error, given the errors of the measured ones.
 
 Latents are not normal over all of a table, but nearly so among rows that are alike. The prior is
 therefore the mixture of the training rows' latents, and it is brought to one normal density for
@@ -81,7 +81,7 @@ _N_BEST = 300
 
 
 class RowDensities(NamedTuple):
-    """What the posterior densities of rows are made of, beside their values.
+    """The parameters of the posterior densities of rows, apart from their values.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class RowDensities(NamedTuple):
     errors: list[MeasuredErrors]
 
     def take(self, rows: Tensor) -> RowDensities:
-        """Give those of some rows."""
+        """Return those of some rows."""
         errors = [own.take(rows) for own in self.errors]
         return RowDensities(self.mean[rows], self.precision[rows], errors)
 
@@ -168,7 +168,7 @@ class PosteriorModeSearch:
         self._encoding_errors: dict[tuple[bool, ...], Tensor] = {}
 
     def _row_bytes(self) -> int:
-        """Give the size of the derivatives of a row, and of the matrices of its errors."""
+        """Return the size of the derivatives of a row, and of the matrices of its errors."""
         entries = 0
         for model in self.models:
             n_values = sum(layout.n_values for layout in model.layouts.values())
@@ -194,7 +194,7 @@ class PosteriorModeSearch:
         return torch.cat(every, dim=1), decoded
 
     def densities(self, parts: Sequence[Batch]) -> tuple[RowDensities, Tensor]:
-        """Give what rows are searched with, and the posterior weights of the examples.
+        """Return the densities for the search of rows, and the posterior weights of the examples.
 
         Parameters
         ----------
@@ -215,7 +215,7 @@ class PosteriorModeSearch:
     def _with_encoded(
         self, rows: Batch, mean: Tensor, precision: Tensor, scale: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Multiply priors by what the encoder makes of rows of which whole blocks are missing.
+        """Multiply priors by the encoder's density for rows with missing blocks.
 
         A network that was trained with ``block_dropout`` tells latents from the other blocks. How
         well it does is seen on the examples, and the errors of a row are larger by its scale. It
@@ -239,7 +239,7 @@ class PosteriorModeSearch:
         return mean, precision
 
     def _encoding_error(self, present: tuple[bool, ...], like: Batch) -> Tensor:
-        """Give mean products of the errors of latents that are encoded from some blocks alone."""
+        """Return the mean products of errors of latents that are encoded from some blocks only."""
         if present not in self._encoding_errors:
             (model,), (decoded,) = self.models, self.examples[1]
             values = {n: v.to(model.dtype) for n, v in decoded.items()}
@@ -250,22 +250,22 @@ class PosteriorModeSearch:
         return self._encoding_errors[present]
 
     def _errors(self, parts: Sequence[Batch], scale: Tensor) -> list[MeasuredErrors]:
-        """Give the covariance of the errors of what is given at each stage."""
+        """Return the covariance of the errors of each stage's measured entries."""
         any_latents = torch.zeros(len(parts[0]), self.slices[-1].stop, dtype=torch.float64)
         stages = zip(self.models, self._with_latents(any_latents, parts), strict=True)
         return [model.measured_errors(rows, scale) for model, rows in stages]
 
     def weigh_examples(self, parts: Sequence[Batch]) -> tuple[Tensor, Tensor]:
-        r"""Give the posterior weights of the examples, and the scale of each row's errors.
+        r"""Return the posterior weights of the examples, and the scale of each row's errors.
 
         All examples have one prior weight, so that their posterior weights are their likelihoods
         by the sum of them, the evidence.
 
-        The errors of training rows are those of rows that the network knows. It knows less of a
-        row the further away it is: to first order its error grows as the distance. So where rows
-        are arrays, the variance is :math:`1 + (d / d_0)^2` times that of the training rows, with
-        the distance :math:`d` from the nearest example, and :math:`d_0` that of an example from
-        the next. Rows of a few columns are mostly near others, and have 1.
+        The errors of training rows are those of rows that the network has seen. Errors grow with
+        the distance of a row from these: to first order linearly. So where rows are arrays, the
+        variance is :math:`1 + (d / d_0)^2` times that of the training rows, with the distance
+        :math:`d` from the nearest example, and :math:`d_0` that of an example from the next. Rows
+        of a few columns are mostly near others, and have 1.
 
         Returns
         -------
@@ -286,7 +286,7 @@ class PosteriorModeSearch:
         return torch.softmax(-torch.stack(losses).sum(dim=0), dim=1), scale
 
     def _relative_distance(self, distances: Tensor, parts: Sequence[Batch]) -> Tensor:
-        """Compare squared distances from the nearest example with those that are to be expected.
+        """Compare squared distances from the nearest example with their expected values.
 
         Parameters
         ----------
@@ -311,7 +311,7 @@ class PosteriorModeSearch:
         return found.nan_to_num(0.0).clamp(max=_LARGEST_SCALE)
 
     def _spacing(self, present: tuple[bool, ...]) -> list[Tensor]:
-        """Give the mean squares by which numbers of an example differ from those of the nearest.
+        """Return the mean squares by which numbers of an example differ from those of the nearest.
 
         Parameters
         ----------
@@ -346,7 +346,7 @@ class PosteriorModeSearch:
         return self._spacings[present]
 
     def local_prior(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the normal density with the mean and covariance of the weighted examples.
+        """Return the normal density with the mean and covariance of the weighted examples.
 
         Parameters
         ----------
@@ -377,7 +377,7 @@ class PosteriorModeSearch:
     def negative_log_posterior(
         self, latents: Tensor, parts: Sequence[Batch], densities: RowDensities
     ) -> Tensor:
-        """Give the negative log posterior densities of rows, of shape (n_rows,)."""
+        """Return the negative log posterior densities of rows, of shape (n_rows,)."""
         step = latents[:, self.slices[-1]] - densities.mean
         total = torch.einsum("ni,nij,nj->n", step, densities.precision, step) / 2
         for k, rows in enumerate(self._with_latents(latents, parts)):
@@ -387,7 +387,7 @@ class PosteriorModeSearch:
         return total
 
     def _with_latents(self, latents: Tensor, parts: Sequence[Batch]) -> list[Batch]:
-        """Give rows as each stage sees them, with the latents before as if these were measured.
+        """Return rows as each stage sees them, with the latents before as if these were measured.
 
         They are numbers of the later stage's table, normal around what it decodes.
         """
@@ -404,7 +404,7 @@ class PosteriorModeSearch:
     def gradient_and_hessian(
         self, latents: Tensor, parts: Sequence[Batch], densities: RowDensities
     ) -> tuple[Tensor, Tensor]:
-        """Give the gradient of the negative log posterior, and its Gauss-Newton Hessian.
+        """Return the gradient of the negative log posterior, and its Gauss-Newton Hessian.
 
         Gauss and Newton leave the decoder's second derivatives out, so that the Hessian is
         positive definite: of a number it is the outer product of the Jacobian's row, by the
@@ -436,7 +436,7 @@ class PosteriorModeSearch:
         return gradient, hessian
 
     def _slopes(self, k: int) -> Tensor:
-        """Give derivatives of the errors of stage k by the latents before.
+        """Return derivatives of the errors of stage k with respect to the latents before.
 
         Returns
         -------
@@ -493,7 +493,7 @@ class PosteriorModeSearch:
         return latents
 
     def _bound(self, latents: Tensor) -> Tensor:
-        """Move latents to where their activation can bring them."""
+        """Clip latents to the range of their activation."""
         parts = zip(self.models, self.slices, strict=True)
         return torch.cat([latents[:, own].clamp(*model.bounds) for model, own in parts], dim=1)
 
@@ -501,7 +501,7 @@ class PosteriorModeSearch:
     def find(
         self, parts: Sequence[Batch], search: CompletionSearch | None = None
     ) -> PosteriorModes:
-        """Find the posterior mode of each row, or several as a search wants them.
+        """Find the posterior mode of each row, or several candidates for a search.
 
         Parameters
         ----------
@@ -519,7 +519,7 @@ class PosteriorModeSearch:
         return _concatenate(found)
 
     def _modes(self, parts: Sequence[Batch]) -> PosteriorModes:
-        """Give the posterior mode of each row, and its decoded values.
+        """Return the posterior mode of each row, and its decoded values.
 
         A category has the weighted mean of the examples' probabilities, its posterior in the
         mixture: no one point of the latents stands for an uncertain category.
@@ -550,13 +550,13 @@ class PosteriorModeSearch:
         parts: Sequence[Batch],
         densities: RowDensities,
     ) -> list[dict[str, Tensor]]:
-        """Take expected errors from what is decoded at each stage."""
+        """Subtract expected errors from the decoded values of each stage."""
         given = self._with_latents(latents, parts)
         stages = zip(self.models, decoded, given, densities.errors, strict=True)
         return [model.expected_values(v, rows, errors) for model, v, rows, errors in stages]
 
     def _mismatch(self, decoded: list[dict[str, Tensor]], parts: Sequence[Batch]) -> np.ndarray:
-        """Give the root mean square of the errors of all measured columns, of shape (n_rows,)."""
+        """Return the root mean square error over all measured columns, of shape (n_rows,)."""
         sums = [
             model.mismatch(values, rows)
             for model, values, rows in zip(self.models, decoded, parts, strict=True)
@@ -572,7 +572,7 @@ class PosteriorModeSearch:
         mismatch: np.ndarray,
         nearest: np.ndarray,
     ) -> PosteriorModes:
-        """Bring what was found to arrays."""
+        """Convert the result to arrays."""
         arrays = [{name: to_array(values) for name, values in part.items()} for part in decoded]
         return PosteriorModes(
             rows, to_array(latents[:, self.slices[-1]]), arrays, mismatch, nearest
@@ -581,7 +581,7 @@ class PosteriorModeSearch:
     def _candidates(
         self, parts: Sequence[Batch], n_candidates: int, tolerance: float
     ) -> PosteriorModes:
-        """Give several modes of each row that differ in entries that were not measured.
+        """Return several modes of each row that differ in missing entries.
 
         Each search begins at an example, has a prior around it, and holds its categories as if
         they were measured. The examples differ in open entries; those come first that, with
@@ -626,7 +626,7 @@ class PosteriorModeSearch:
         return self._as_modes(index[kept], latents[kept], held_values, mismatch[kept], nearest)
 
     def _is_open(self, parts: Sequence[Batch]) -> tuple[np.ndarray, np.ndarray]:
-        """Tell which numbers and categories of the tables' own columns were not measured.
+        """Return which numbers and categories of the tables' own columns were not measured.
 
         Latents between the stages are none of a table's own columns.
         """
@@ -645,13 +645,13 @@ class PosteriorModeSearch:
         return np.hstack(numbers), np.hstack(codes)
 
     def _points(self, decoded: Sequence[Mapping[str, Tensor]]) -> tuple[np.ndarray, np.ndarray]:
-        """Give the decoded numbers and codes of all stages, side by side."""
+        """Return the decoded numbers and codes of all stages, side by side."""
         points = [model.points(v) for model, v in zip(self.models, decoded, strict=True)]
         numbers, codes = zip(*points, strict=True)
         return np.hstack(numbers), np.hstack(codes)
 
     def _split_codes(self, codes: np.ndarray) -> list[np.ndarray]:
-        """Give the codes of each stage."""
+        """Return the codes of each stage."""
         counts = [
             sum(len(layout.n_categories) for layout in model.layouts.values())
             for model in self.models
@@ -661,7 +661,7 @@ class PosteriorModeSearch:
     def _decoded_as_held(
         self, decoded: list[dict[str, Tensor]], held: list[Batch], kept: np.ndarray
     ) -> list[dict[str, Tensor]]:
-        """Give decoded values with the categories that were held."""
+        """Return decoded values with the categories that were held."""
         chosen = []
         for model, values, rows in zip(self.models, decoded, held, strict=True):
             own = {name: v[kept].clone() for name, v in values.items()}
@@ -690,7 +690,7 @@ def _concatenate(found: Sequence[PosteriorModes]) -> PosteriorModes:
 def weightiest(
     numbers: np.ndarray, codes: np.ndarray, weights: np.ndarray, n_wanted: int
 ) -> np.ndarray:
-    """Choose examples that differ, those first that with all that are alike weigh most.
+    """Choose examples that differ, by the total weight of each with all that are alike.
 
     Parameters
     ----------
@@ -718,7 +718,7 @@ def weightiest(
 
 
 def _all_alike(numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Tell which of all pairs of rows are not distinct, of shape (n_rows, n_rows)."""
+    """Return which of all pairs of rows are not distinct, of shape (n_rows, n_rows)."""
     n_rows, n_numbers = numbers.shape
     alike = np.full((n_rows, n_rows), True)
     for column in codes.T:
@@ -737,7 +737,7 @@ def _all_alike(numbers: np.ndarray, codes: np.ndarray) -> np.ndarray:
 def _are_alike(
     numbers: np.ndarray, codes: np.ndarray, rows: np.ndarray | list[int], other: int
 ) -> np.ndarray:
-    """Tell which rows are not distinct from another one."""
+    """Return which rows are not distinct from another one."""
     step = numbers[rows] - numbers[other]
     distance = np.sqrt((step**2).mean(axis=1)) if step.shape[1] else np.zeros(len(step))
     return (codes[rows] == codes[other]).all(axis=1) & (distance <= DISTINCT)

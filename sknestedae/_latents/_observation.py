@@ -55,8 +55,8 @@ class ObservationModel:
     r"""The likelihood of a row's measured entries, given the latents of a fitted network.
 
     Numbers are normal around the decoded ones, :math:`x \sim N(d(z), \Psi)`, with the covariance
-    of the errors of the training rows: their mean squares, and what errors have in common. A
-    category has the decoded probabilities. Entries that were not measured do not count.
+    of the errors of the training rows: their mean squares and correlations. A category has the
+    decoded probabilities. Entries that were not measured do not count.
 
     Everything but the network itself is on the CPU and in double precision.
 
@@ -123,7 +123,7 @@ class ObservationModel:
                 self.posed.add(name)
 
     def _errors(self) -> ErrorCovariance:
-        """Give the covariance of the errors, with the least variances."""
+        """Return the covariance of the errors, with the least variances."""
         factors = torch.from_numpy(self.statistics.factors)
         variance = joined(list(self.variance.values()), 0)
         noise = torch.maximum(variance - (factors**2).sum(dim=1), _LEAST_NOISE * variance)
@@ -131,20 +131,20 @@ class ObservationModel:
 
     @property
     def has_few_factors(self) -> bool:
-        """Whether fewer factors than numbers stand for the covariance: of arrays, or wide rows."""
+        """Whether the covariance has fewer factors than numbers, as for arrays and wide rows."""
         n_numeric, n_factors = self.statistics.factors.shape
         return n_factors < n_numeric
 
     def rows(self, blocks: Mapping[str, Encoded]) -> Batch:
-        """Give encoded rows as tensors on the CPU."""
+        """Return encoded rows as tensors on the CPU."""
         return Batch.from_arrays(blocks, None, None, torch.device("cpu"))
 
     def encode(self, rows: Batch) -> Tensor:
-        """Give the latents of rows, of shape (n_rows, n_components)."""
+        """Return the latents of rows, of shape (n_rows, n_components)."""
         return self.module.encode(rows.to(self.device)).cpu().double()
 
     def decode(self, latents: Tensor, rows: Batch | None = None) -> dict[str, Tensor]:
-        """Give each block's values, of shape (n_rows, layout.n_values).
+        """Return each block's values, of shape (n_rows, layout.n_values).
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class ObservationModel:
     def decode_with_jacobian(
         self, latents: Tensor, rows: Batch
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        r"""Decode, and give Jacobians, of shape (n_rows, layout.n_values, n_components).
+        r"""Decode, and return Jacobians, of shape (n_rows, layout.n_values, n_components).
 
         Rows do not mix in a decoder, so that one derivative in the direction of a latent gives
         those of all rows. It is taken backward twice, as torch's forward mode warns of its own
@@ -195,7 +195,7 @@ class ObservationModel:
         )
 
     def measured_errors(self, rows: Batch, scale: Tensor) -> MeasuredErrors:
-        """Give the covariance of the errors of what was measured of each row.
+        """Return the covariance of the errors of each row's measured entries.
 
         Parameters
         ----------
@@ -210,7 +210,7 @@ class ObservationModel:
     def negative_log_likelihood(
         self, decoded: Mapping[str, Tensor], rows: Batch, errors: MeasuredErrors
     ) -> Tensor:
-        """Give the negative log-likelihood of rows, of shape (n_rows,), but for a constant.
+        """Return the negative log-likelihood of rows, of shape (n_rows,), but for a constant.
 
         Parameters
         ----------
@@ -235,7 +235,7 @@ class ObservationModel:
         errors: MeasuredErrors,
         others: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Give the gradient of the negative log-likelihood, and its Gauss-Newton Hessian.
+        """Return the gradient of the negative log-likelihood, and its Gauss-Newton Hessian.
 
         Parameters
         ----------
@@ -277,7 +277,7 @@ class ObservationModel:
     def expected_values(
         self, decoded: Mapping[str, Tensor], rows: Batch, errors: MeasuredErrors
     ) -> dict[str, Tensor]:
-        """Give decoded values, less the errors that those of measured numbers let expect.
+        """Return decoded values minus their expected errors, given those of measured numbers.
 
         Numbers that were measured, and categories, stay as they are decoded.
         """
@@ -293,7 +293,7 @@ class ObservationModel:
     # -- examples
 
     def squared_distances_of_examples(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
-        """Give the squared distance of each row's numbers from those of many decoded examples.
+        """Return the squared distance of each row's numbers from those of many decoded examples.
 
         A difference is in units of the variance of the number, which is larger here by the width
         of an example, as it stands for rows around it.
@@ -323,13 +323,13 @@ class ObservationModel:
         return total
 
     def _width(self, name: str) -> Tensor:
-        """Give the variances of a block's numbers, of rows around an example."""
+        """Return the variances of a block's numbers, of rows around an example."""
         return self.variance[name] + _WIDTH * torch.from_numpy(self.units[name]) ** 2
 
     def _squared_distances_by_pose(
         self, values: Tensor, rows: Batch, name: str, weight: Tensor
     ) -> Tensor:
-        """Do the same where each example takes the pose of each row."""
+        """Do the same with each example in the pose of each row."""
         distances = []
         for i in range(len(rows)):
             one = rows[[i] * len(values)]
@@ -339,26 +339,26 @@ class ObservationModel:
         return torch.stack(distances)
 
     def present_blocks(self, rows: Batch) -> Tensor:
-        """Tell of which blocks any number was measured, of shape (n_rows, n_blocks)."""
+        """Return which blocks have a measured number, of shape (n_rows, n_blocks)."""
         like = self.errors.noise
         known = [known_numbers(rows, name, own, like) for name, own in self.layouts.items()]
         return torch.stack([own.any(dim=1) for own in known], dim=1)
 
     def measured_blocks(self, rows: Batch) -> Tensor:
-        """Tell of which blocks anything was measured, of shape (n_rows, n_blocks)."""
+        """Return which blocks have a measured entry, of shape (n_rows, n_blocks)."""
         whole = torch.ones(len(rows), 1, dtype=torch.bool)  # a block without a missing value
         known = [rows.measured.get(name, whole).any(dim=1) for name in self.layouts]
         return torch.stack(known, dim=1)
 
     def decodes_all_of(self, present: Sequence[bool] | Tensor) -> bool:
-        """Tell whether what is decoded of some blocks is all that enters their encoders."""
+        """Return whether the decoded values of some blocks are all inputs of their encoders."""
         layouts = zip(self.layouts.values(), present, strict=True)
         return not any(layout.ragged for layout, is_present in layouts if is_present)
 
     def as_rows(
         self, decoded: Mapping[str, Tensor], present: Sequence[bool], like: Batch | None = None
     ) -> Batch:
-        """Give decoded examples as rows of which some blocks were measured.
+        """Return decoded examples as rows in which some blocks are measured.
 
         Parameters
         ----------
@@ -380,7 +380,7 @@ class ObservationModel:
         return Batch(dict(decoded), measured, ragged=ragged)
 
     def spacing(self, decoded: Mapping[str, Tensor], some: Tensor, nearest: Tensor) -> Tensor:
-        """Give the mean squares by which numbers of some examples differ from those of others.
+        """Return the mean squares by which numbers of some examples differ from those of others.
 
         Parameters
         ----------
@@ -398,7 +398,7 @@ class ObservationModel:
         return (difference**2).mean(dim=0)
 
     def expected_squared_distance(self, spacing: Tensor, rows: Batch) -> Tensor:
-        """Give the squared distance from the nearest example to expect of a row.
+        """Return the expected squared distance of a row from the nearest example.
 
         Parameters
         ----------
@@ -416,7 +416,7 @@ class ObservationModel:
         return joined(known, 1) @ ((spacing + self.errors.variance) / width)
 
     def categories_of_examples(self, decoded: Mapping[str, Tensor], rows: Batch) -> Tensor:
-        """Give the negative log-likelihood of each row's categories for each of many examples.
+        """Return the negative log-likelihood of each row's categories for each of many examples.
 
         Returns
         -------
@@ -453,7 +453,7 @@ class ObservationModel:
         return total, count
 
     def points(self, decoded: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
-        """Give decoded numbers, in standard deviations, and codes of categories.
+        """Return decoded numbers, in standard deviations, and codes of categories.
 
         Returns
         -------
@@ -468,7 +468,7 @@ class ObservationModel:
         return np.hstack(numbers), np.array(codes, dtype=int).reshape(len(codes), n_rows).T
 
     def is_open(self, rows: Batch) -> tuple[np.ndarray, np.ndarray]:
-        """Tell which numbers and categories were not measured, in the shapes of ``points``."""
+        """Return which numbers and categories were not measured, in the shapes of ``points``."""
         numbers, codes = [], []
         for name, layout in self.layouts.items():
             measured = rows.measured.get(name)
@@ -479,7 +479,7 @@ class ObservationModel:
         return np.hstack(numbers), np.hstack(codes)
 
     def hold(self, rows: Batch, codes: np.ndarray) -> Batch:
-        """Give rows with the categories that were not measured as if they had been.
+        """Return rows with missing categories filled as if they had been measured.
 
         Parameters
         ----------
@@ -504,7 +504,7 @@ class ObservationModel:
 
     @torch.no_grad()
     def scores(self, blocks: Mapping[str, Encoded]) -> np.ndarray:
-        r"""Give the log densities of rows at their encoded latents, of shape (n_samples,).
+        r"""Return the log densities of rows at their encoded latents, of shape (n_samples,).
 
         .. math::
 
@@ -538,7 +538,7 @@ class ObservationModel:
         return np.where(np.isnan(found), -np.inf, found)  # errors further away than numbers go
 
     def _surprise(self, latents: Latents) -> Tensor:
-        """Give how unlike those of training rows latents are, in nats, of shape (n_rows,)."""
+        """Return how far latents are from those of training rows, in nats, of shape (n_rows,)."""
         mean = latents.mean.cpu().double()
         if latents.log_variance is None:
             step = mean - self.mean
@@ -555,7 +555,7 @@ class ObservationModel:
         return invertible(torch.from_numpy(covariance))
 
     def _correlated_negative_log_likelihood(self, known: Tensor, error: Tensor) -> Tensor:
-        """Give the negative log-likelihood of correlated numbers, of shape (n_rows,).
+        """Return the negative log-likelihood of correlated numbers, of shape (n_rows,).
 
         It is half of their squared Mahalanobis distance; of a row with missing values, by the
         covariance of its measured columns.
@@ -582,7 +582,7 @@ class ObservationModel:
 
 
 def invertible(covariance: Tensor) -> Tensor:
-    """Give a covariance as it is, or where rounding made it singular, one that is not.
+    """Return a covariance as it is, or where rounding made it singular, one that is not.
 
     Parameters
     ----------
@@ -603,5 +603,5 @@ def invertible(covariance: Tensor) -> Tensor:
 
 
 def _least_square(share: float, units: np.ndarray) -> np.ndarray:
-    """Give the least variance of errors, of a share of each column's unit."""
+    """Return the least variance of errors, from a share of each column's unit."""
     return np.maximum((share * units) ** 2, _LEAST_SQUARE)

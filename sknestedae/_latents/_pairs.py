@@ -1,4 +1,4 @@
-"""Pairs of latents: what those from two blocks of one row have in common."""
+"""Pairs of latents: joint statistics of latents from two blocks of one row."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ class PairMoments:
         return PairMoments(weight, self.mean + b * step, covariance, shrinkage, power)
 
     def swapped(self) -> PairMoments:
-        """Give the moments with the second block first."""
+        """Return the moments with the second block first."""
         n = len(self.mean) // 2
         order = np.r_[n : 2 * n, :n]
         covariance = self.covariance[np.ix_(order, order)]
         return replace(self, mean=self.mean[order], covariance=covariance)
 
     def regular_covariance(self) -> np.ndarray:
-        """Give the covariance with its correlations shrunk, so that it can be inverted."""
+        """Return the covariance with its correlations shrunk, so that it can be inverted."""
         unit = _deviations(self.covariance)
         diagonal = np.diag(unit**2)
         return (1 - self.shrinkage) * self.covariance + self.shrinkage * diagonal
 
     def map(self) -> np.ndarray:
-        """Give the linear map from the first block's latents to the expected second ones.
+        """Return the linear map from the first block's latents to the expected second ones.
 
         The shrunk correlations make it a ridge regression.
 
@@ -104,7 +104,7 @@ class PairMoments:
         return np.vstack([slopes, self.mean[n:] - self.mean[:n] @ slopes])
 
     def log_ratio(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        r"""Tell how much more probable pairs are as pairs than by chance.
+        r"""Compute how much more probable pairs are as pairs than by chance.
 
         .. math::
 
@@ -186,21 +186,21 @@ class PairStatistics:
         return cls(moments)
 
     def merge(self, other: PairStatistics) -> PairStatistics:
-        """Combine with what later rows of a stream tell."""
+        """Combine with the statistics of later rows of a stream."""
         moments = {**self.moments, **other.moments}
         for pair in self.moments.keys() & other.moments.keys():
             moments[pair] = self.moments[pair].merge(other.moments[pair])
         return PairStatistics(moments)
 
     def of(self, first: str, second: str) -> PairMoments | None:
-        """Give the moments of two blocks, the first of them first; None without a pair."""
+        """Return the moments of two blocks, the first of them first; None without a pair."""
         if (first, second) in self.moments:
             return self.moments[first, second]
         swapped = self.moments.get((second, first))
         return None if swapped is None else swapped.swapped()
 
     def set_maps(self, module: DualModule) -> None:
-        """Let a network with separated spaces know how they lie in that of its first block."""
+        """Set the maps to the space of the first block in a network with separated spaces."""
         first, *others = module.blocks
         to_common, from_common = {}, {}
         for name in others if module.is_separated else ():
@@ -211,12 +211,12 @@ class PairStatistics:
         module.set_maps(to_common, from_common)
 
     def to_state(self) -> list[dict[str, Any]]:
-        """Give plain values and arrays."""
+        """Return plain values and arrays."""
         return [{"pair": list(pair), **vars(own)} for pair, own in self.moments.items()]
 
     @classmethod
     def from_state(cls, state: list[Mapping[str, Any]]) -> PairStatistics:
-        """Make the object of what ``to_state`` gave."""
+        """Make the object from the state of ``to_state``."""
         moments = {}
         for entry in state:
             own = dict(entry)
@@ -228,7 +228,7 @@ class PairStatistics:
 def _latents_of_kinds(
     module: DualModule, dataset: Subset
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Give the latents of rows from each block, in its own space, and the weights of the rows.
+    """Return the latents of rows from each block, in its own space, and the weights of the rows.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def _latents_of_kinds(
 
 
 def shrinkage_of(Z: np.ndarray, weight: np.ndarray, correlation: np.ndarray) -> float:
-    """Give the shrinkage of correlations that Ledoit and Wolf (2004) estimate.
+    """Return the shrinkage of correlations that Ledoit and Wolf (2004) estimate.
 
     The number of rows that their error falls with is that of the distinct ones: weights may be
     of any size, and a row of weight 2 is the same as two equal ones.
@@ -271,6 +271,6 @@ def shrinkage_of(Z: np.ndarray, weight: np.ndarray, correlation: np.ndarray) -> 
 
 
 def _deviations(covariance: np.ndarray) -> np.ndarray:
-    """Give standard deviations; 1 where there is none, as of a latent that is constant."""
+    """Return standard deviations; 1 for a constant latent."""
     variance = np.diag(covariance)
     return np.sqrt(np.where(variance > 0, variance, 1.0))

@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def rows_of_size(layouts: Mapping[str, Layout], n_bytes: int = CHUNK_BYTES) -> int:
-    """Give the number of rows whose decoded values take so many bytes, in double precision."""
+    """Return the number of rows whose decoded values fit into a number of bytes."""
     width = sum(layout.n_values for layout in layouts.values())
     return max(n_bytes // (8 * max(width, 1)), 1)
 
@@ -24,7 +24,7 @@ def rows_of_size(layouts: Mapping[str, Layout], n_bytes: int = CHUNK_BYTES) -> i
 def all_errors(
     decoded: Mapping[str, Tensor], rows: Batch, layouts: Mapping[str, Layout]
 ) -> tuple[Tensor, Tensor]:
-    """Give which numbers of all blocks were measured, as 0 and 1, and their errors."""
+    """Return which numbers of all blocks were measured, as 0 and 1, and their errors."""
     known, errors = zip(
         *(numeric_errors(decoded[name], rows, name, layout) for name, layout in layouts.items()),
         strict=True,
@@ -40,14 +40,14 @@ def joined(parts: Sequence[Tensor], dim: int) -> Tensor:
 def numeric_errors(
     decoded: Tensor, rows: Batch, name: str, layout: Layout
 ) -> tuple[Tensor, Tensor]:
-    """Give which numbers of a block were measured, as 0 and 1, and their errors."""
+    """Return which numbers of a block were measured, as 0 and 1, and their errors."""
     n = layout.n_numeric
     error = decoded[:, :n] - rows.values[name][:, :n]
     return known_numbers(rows, name, layout, error), error
 
 
 def known_numbers(rows: Batch, name: str, layout: Layout, like: Tensor) -> Tensor:
-    """Tell which numbers of a block were measured, as 0 and 1 of the type of another tensor."""
+    """Return which numbers of a block were measured, as 0 and 1 of the type of another tensor."""
     measured = rows.measured.get(name)
     if measured is None:
         return like.new_ones(len(rows), layout.n_numeric)
@@ -55,7 +55,7 @@ def known_numbers(rows: Batch, name: str, layout: Layout, like: Tensor) -> Tenso
 
 
 def known_groups(rows: Batch, name: str, layout: Layout) -> Iterator[Tensor]:
-    """Tell for each categorical column in which rows it is known, as 0 and 1."""
+    """Return the rows in which each categorical column is known, as 0 and 1."""
     measured = rows.measured.get(name)
     for k in range(len(layout.n_categories)):
         if measured is None:

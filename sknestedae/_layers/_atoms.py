@@ -1,4 +1,4 @@
-"""The network over a set of atoms: the same for any order of them, and for any number."""
+"""The network over a set of atoms: invariant to their order, for any number of atoms."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AtomSets(NamedTuple):
         Their surroundings, standardised.
     counts : Tensor of shape (n_atoms, 1)
         How many equal atoms each stands for: of a crystal, their share; of a molecule, by the mean
-        number of atoms of those that were learnt from.
+        number of atoms of the training rows.
     row : Tensor of int64, shape (n_atoms,)
         Which row each is of.
     totals : Tensor of shape (n_rows, 1)
@@ -50,7 +50,7 @@ class AtomSets(NamedTuple):
 
     @classmethod
     def of(cls, atoms: Gathered) -> AtomSets:
-        """Take what the codec of structures gives."""
+        """Make the sets from the outputs of the codec of structures."""
         columns, row = atoms.columns, atoms.row
         counts = columns["counts"][:, None]
         totals = row_sum(counts, row, len(atoms.lengths))
@@ -67,7 +67,7 @@ class AtomSets(NamedTuple):
 
 
 class Pairs:
-    """Which atoms of a row are neighbours, and Gaussians of their distances.
+    """The neighbour list: pairs of atoms of a row, and Gaussians of their distances.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Pairs:
         self.places = atoms.row * n_most + within
 
     def gather(self, sent: Tensor) -> Tensor:
-        """Sum what the neighbours of each atom send, by Gaussians of their distance.
+        """Sum the messages of each atom's neighbours, by Gaussians of their distance.
 
         Parameters
         ----------
@@ -138,12 +138,12 @@ class Pairs:
 
 
 class AtomRound(nn.Module):
-    """A round: each atom learns of the mean over its set, and of what its neighbours send.
+    """A round of message passing: atoms get the mean over their set, and neighbours' messages.
 
     Parameters
     ----------
     n_units : int
-        Width of what is known of an atom.
+        Width of the representation of an atom.
     n_gaussians, n_channels : int
         Of the messages between neighbours; ``n_gaussians=0`` for none.
     """
@@ -159,7 +159,7 @@ class AtomRound(nn.Module):
             self.hear = nn.Linear(n_gaussians * n_channels, n_units, bias=False)
 
     def forward(self, units: Tensor, atoms: AtomSets, pairs: Pairs | None) -> Tensor:
-        """Give (n_atoms, n_units) of the same."""
+        """Update the representations of atoms; of shape (n_atoms, n_units)."""
         common = self.common(atoms.mean(units))[atoms.row]
         heard = self.own(units) + common
         if pairs is not None and self.send is not None and self.hear is not None:
@@ -168,7 +168,7 @@ class AtomRound(nn.Module):
 
 
 class PartOutputs(NamedTuple):
-    """What an encoder gives of the parts of rows, such as atoms.
+    """The outputs of an encoder for the parts of rows, such as atoms.
 
     Parameters
     ----------
@@ -185,23 +185,23 @@ class PartOutputs(NamedTuple):
 
 
 class AtomsEncoder(nn.Module):
-    """Turn sets of atoms into vectors of one length.
+    """Encode sets of atoms as vectors of one length.
 
-    Each atom enters by its element and its surroundings. After some rounds, in which atoms learn
-    of each other, the set is what an attention with several heads chooses of its atoms, their
-    mean, and their sum, beside its composition.
+    Each atom enters by its element and its surroundings. After some rounds, in which atoms
+    exchange messages, the set is represented by an attention pooling with several heads, the mean
+    and the sum of its atoms, and its composition.
 
     Parameters
     ----------
     n_features : int
-        Of what is known of an atom's surroundings.
+        Number of features of an atom's surroundings.
     properties : Tensor of shape (n_numbers, n_properties)
         Of each element, at its atomic number, so that row 0 is of none; standardised.
     n_units : int
-        Width of what is known of an atom.
+        Width of the representation of an atom.
     n_rounds, n_heads : int
     embedding : int
-        Width of what is learnt of each element, beside its properties.
+        Width of the learnt embedding of each element, beside its properties.
     n_gaussians, n_channels : int
         Of the messages between neighbours; ``n_gaussians=0`` for none.
     cutoff : float
@@ -253,7 +253,7 @@ class AtomsEncoder(nn.Module):
     def forward(
         self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
     ) -> Tensor:
-        """Give the outputs of rows, of shape (n_rows, n_outputs); 0 of a row that is missing.
+        """Return the outputs of rows, of shape (n_rows, n_outputs); 0 for a missing row.
 
         Parameters
         ----------
@@ -275,7 +275,7 @@ class AtomsEncoder(nn.Module):
     def parts(
         self, values: Tensor, missing: Tensor | None, ragged: Mapping[str, RaggedTensors]
     ) -> PartOutputs:
-        """Give the outputs of each atom: what is known of it, and of its set.
+        """Return the outputs of each atom: its own representation, and that of its set.
 
         A row without atoms has one part. Its outputs are 0, as are those of all atoms of a row
         that is missing.
@@ -309,7 +309,7 @@ class AtomsEncoder(nn.Module):
         return PartOutputs(outputs, row, share)
 
     def units(self, ragged: Mapping[str, RaggedTensors]) -> tuple[Tensor, AtomSets]:
-        """Give what is known of each atom, of shape (n_atoms, n_units), and the sets of atoms."""
+        """Return the representation of each atom, of shape (n_atoms, n_units), and the sets."""
         gathered = ragged["atoms"].gather()
         atoms = AtomSets.of(gathered)
         pairs = None
@@ -321,18 +321,18 @@ class AtomsEncoder(nn.Module):
         return units, atoms
 
     def elements(self, atoms: AtomSets) -> Tensor:
-        """Give what is known of the element of each atom, of shape (n_atoms, embedding)."""
+        """Return the embedding of each atom's element, of shape (n_atoms, embedding)."""
         return self.describe(self.properties[atoms.numbers]) + self.embed(atoms.numbers)
 
     def attention(self, units: Tensor, atoms: AtomSets) -> Tensor:
-        """Give how much each head attends to each atom, of shape (n_atoms, n_heads).
+        """Return how much each head attends to each atom, of shape (n_atoms, n_heads).
 
         Its sum over the atoms of a row is 1.
         """
         return row_softmax(self.score(units), atoms.counts, atoms.row, len(atoms.totals))
 
     def pool(self, units: Tensor, atoms: AtomSets) -> Tensor:
-        """Give what is known of each set, of shape (n_rows, n_outputs); 0 without atoms."""
+        """Return the representation of each set, of shape (n_rows, n_outputs); 0 without atoms."""
         n_rows = len(atoms.totals)
         chosen = self.choose(units).unflatten(1, (self.score.out_features, -1))
         chosen = (chosen * self.attention(units, atoms)[:, :, None]).flatten(1)
@@ -347,7 +347,7 @@ class AtomsEncoder(nn.Module):
 def _in_chunks(
     values: Tensor, ragged: Mapping[str, RaggedTensors]
 ) -> Iterator[tuple[Tensor, dict[str, RaggedTensors]]]:
-    """Give rows some hundred at a time."""
+    """Yield rows some hundred at a time."""
     for start in range(0, len(values), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         yield values[rows], {name: own[rows] for name, own in ragged.items()}

@@ -38,7 +38,7 @@ class Bounded(nn.Module):
         self.register_buffer("high", torch.full((n_outputs,), 1.0), persistent=False)
 
     def set_bounds(self, low: Tensor, high: Tensor) -> None:
-        """Say where the bounds are.
+        """Set the bounds.
 
         Parameters
         ----------
@@ -51,18 +51,18 @@ class Bounded(nn.Module):
             self.high = high.to(self.high)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Give outputs within the bounds, of the shape (..., n_samples, n_outputs) of values."""
+        """Return outputs within the bounds, of the shape (..., n_samples, n_outputs) of values."""
         return bound(
             values, self.low if self.has_low else None, self.high if self.has_high else None
         )
 
     def extra_repr(self) -> str:
-        """Give the bounds there are, for the module's repr."""
+        """Return the bounds there are, for the module's repr."""
         return f"has_low={self.has_low}, has_high={self.has_high}"
 
 
 def bound(values: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
-    """Map numbers to what is within bounds, 0 to 0 where that is within them.
+    """Map numbers to values within bounds; 0 to 0, if 0 is within them.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def bound(values: Tensor, low: Tensor | None, high: Tensor | None) -> Tensor:
 
 
 def offset(low: Tensor | None, high: Tensor | None) -> Tensor:
-    """Give what is added to numbers, so that 0 is mapped to 0, or to what is within the bounds.
+    """Return the shift of numbers that maps 0 to 0, or to a value within the bounds.
 
     Parameters
     ----------
@@ -104,18 +104,18 @@ def offset(low: Tensor | None, high: Tensor | None) -> Tensor:
 
 
 def _distance(to_bound: Tensor) -> Tensor:
-    """Give how far from a bound an input of 0 is mapped: 1 where 0 is beyond the bound."""
+    """Return how far from a bound an input of 0 is mapped: 1 where 0 is beyond the bound."""
     return torch.where(to_bound < 0, 1.0, to_bound)
 
 
 def _inverse_softplus(values: Tensor) -> Tensor:
-    """Give what softplus maps to positive numbers."""
+    """Return the inverse of softplus for positive numbers."""
     values = values.clamp(min=_LEAST_DISTANCE)
     return values + torch.log(-torch.expm1(-values))
 
 
 def is_bounded(low: float | None, high: float | None) -> tuple[bool, bool]:
-    """Tell which bounds there are: of None or infinity there is none."""
+    """Return which bounds exist: None or infinity is no bound."""
     return (
         low is not None and not math.isinf(low),
         high is not None and not math.isinf(high),

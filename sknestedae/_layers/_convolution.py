@@ -1,4 +1,4 @@
-"""Convolutions over an array a row, such as a spectrum or an image, and back to one."""
+"""Convolutions over one array for each row, such as a spectrum or an image, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRANSPOSED: dict[int, Callable[..., nn.Module]] = {1: nn.ConvTranspose1d, 2: nn
 
 
 class ConvolutionEncoder(nn.Module):
-    """Strided convolutions over an array a row, whose outputs stand beside the array itself.
+    """Strided convolutions over one array for each row, with the array itself among the outputs.
 
     Each convolution halves every side, rounded up. The array enters the next layer as well as it
     is, so that a linear function of it needs no convolution.
@@ -59,7 +59,7 @@ class ConvolutionEncoder(nn.Module):
         self.n_outputs = math.prod(shape) + sizes[-1] * math.prod(side)
 
     def forward(self, values: Tensor, missing: Tensor | None = None) -> Tensor:
-        """Give outputs of shape (n_samples, n_outputs).
+        """Return outputs of shape (n_samples, n_outputs).
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class ConvolutionEncoder(nn.Module):
         return torch.cat([values, arrays.flatten(1)], dim=-1)
 
     def _enter(self, values: Tensor, convolution: nn.Module) -> Tensor:
-        """Give what a first convolution makes of rows; its channels are last if they are lines."""
+        """Apply the first convolution to rows; its channels are last if they are lines."""
         if self.is_line:
             assert isinstance(convolution, nn.Conv1d)
             return convolve_line(values, convolution.weight[:, 0], convolution.bias)
@@ -117,7 +117,7 @@ class PoolOverSymmetries(nn.Module):
         self.n_outputs = n_outputs
 
     def forward(self, values: Tensor, missing: Tensor | None = None) -> Tensor:
-        """Give outputs of shape (n_samples, n_outputs); arguments as of ``ConvolutionEncoder``."""
+        """Return outputs of shape (n_samples, n_outputs), as ``ConvolutionEncoder`` does."""
         if self.training:
             return self._features(
                 self._one_copy(values), None if missing is None else self._one_copy(missing)
@@ -132,11 +132,11 @@ class PoolOverSymmetries(nn.Module):
         return self.activation(self.hidden(self.encoder(values, missing)))
 
     def _all_copies(self, flat: Tensor) -> Tensor:
-        """Give (n_copies * n_samples, n_values) of (n_samples, n_values)."""
+        """Make all copies: (n_copies * n_samples, n_values) from (n_samples, n_values)."""
         return torch.cat(symmetric_copies(flat.unflatten(-1, self.encoder.shape))).flatten(1)
 
     def _one_copy(self, flat: Tensor) -> Tensor:
-        """Give a copy of each image: of the first one the first, of the next one the next."""
+        """Return a copy of each image: of the first one the first, of the next one the next."""
         return copies_by_place(flat.unflatten(-1, self.encoder.shape)).flatten(1)
 
 
@@ -193,7 +193,7 @@ class ConvolutionDecoder(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give flattened arrays, of shape (n_samples, n_values), of (n_samples, n_inputs)."""
+        """Decode (n_samples, n_inputs) to flattened arrays of shape (n_samples, n_values)."""
         arrays = self.activation(self.to_small(inputs)).unflatten(-1, self.small)
         *others, last = self.convolutions
         for convolution in others:
@@ -258,7 +258,7 @@ def spread_line(arrays: Tensor, weight: Tensor) -> Tensor:
 
 
 def halved(side: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the sides of an array after a convolution with stride 2: half of each, rounded up."""
+    """Return the sides of an array after a convolution with stride 2: half of each, rounded up."""
     return tuple(-(-n // 2) for n in side)
 
 
@@ -275,13 +275,13 @@ def count_symmetries(shape: Sequence[int]) -> int:
 
 
 def symmetric_copy(images: Tensor, k: int) -> Tensor:
-    """Give a mirrored or turned copy of images (..., height, width); number 0 is the image."""
+    """Return a mirrored or turned copy of images (..., height, width); number 0 is the image."""
     copy = images.flip(_MIRRORS[k % len(_MIRRORS)])
     return copy if k < len(_MIRRORS) else copy.transpose(-2, -1)
 
 
 def symmetric_copies(images: Tensor) -> list[Tensor]:
-    """Give all mirrored and turned copies of images that have their shape.
+    """Return all mirrored and turned copies of images that have their shape.
 
     Parameters
     ----------
@@ -296,7 +296,7 @@ def symmetric_copies(images: Tensor) -> list[Tensor]:
 
 
 def copies_by_place(images: Tensor) -> Tensor:
-    """Give one mirrored or turned copy of each image, all kinds of copies in turn.
+    """Return one mirrored or turned copy of each image, all kinds of copies in turn.
 
     Parameters
     ----------

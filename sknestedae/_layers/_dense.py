@@ -87,13 +87,13 @@ class RandomStream(nn.Module):
         stream.step = 0 if stream.drawn is None else len(stream.drawn)
 
     def take(self, like: Tensor) -> Tensor:
-        """Give the next numbers, one for each unit of (n_samples, n_units)."""
+        """Return the next numbers, one for each unit of (n_samples, n_units)."""
         step = self._next(like)
         assert self._stream.drawn is not None
         return self._stream.drawn[step, : len(like)]
 
     def take_array(self, like: np.ndarray) -> np.ndarray:
-        """Give the next numbers as an array, for an array."""
+        """Return the next numbers as an array, for an array."""
         stream = self._stream
         array = stream.array
         has_any = array is not None and stream.step < len(array) and not self.is_shared
@@ -122,7 +122,7 @@ class RandomStream(nn.Module):
 
 
 class _Stream:
-    """What a stream has drawn; not in the module itself, where to set an attribute is slow.
+    """The numbers that a stream has drawn; not in the module, whose attributes are slow to set.
 
     Attributes
     ----------
@@ -170,12 +170,12 @@ class Dropout(RandomStream):
         return values * self.take(values)
 
     def extra_repr(self) -> str:
-        """Give the parameter, for the module's repr."""
+        """Return the parameter, for the module's repr."""
         return f"p={self.p}"
 
 
 class Clip(nn.Module):
-    """Numbers beyond a limit, on either side of zero, become the limit.
+    """Clip numbers to a limit on either side of zero.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class Clip(nn.Module):
         return values.clamp(-self.limit, self.limit)
 
     def extra_repr(self) -> str:
-        """Give the parameter, for the module's repr."""
+        """Return the parameter, for the module's repr."""
         return f"limit={self.limit:g}"
 
 
@@ -208,7 +208,7 @@ class LatentNoise(RandomStream):
         out.normal_(generator=generator)
 
     def forward(self, mean: Tensor, log_variance: Tensor) -> Tensor:
-        """Give latents of (n_samples, n_components): drawn in training, else the means."""
+        """Return latents of (n_samples, n_components): drawn in training, else the means."""
         if not self.training:
             return mean
         noise = self.take(mean) if mean.device.type == "cpu" else torch.randn_like(mean)
@@ -216,7 +216,7 @@ class LatentNoise(RandomStream):
 
 
 def n_steps_at_once(shape: Sequence[int], n_batches: int | None) -> int:
-    """Give for how many batches to draw at once, of so many if that is known."""
+    """Return the number of batches to draw random numbers for at once."""
     n_steps = max(_UNITS_AT_ONCE // math.prod(shape), 1)
     return n_steps if n_batches is None else min(n_steps, n_batches)
 

@@ -1,7 +1,7 @@
 """Activations of NumPy arrays, and their derivatives in closed form.
 
 They stand beside torch's modules, which are the definition: a network of a few hundred units
-spends nine tenths of a step on the bookkeeping of automatic differentiation.
+spends nine tenths of a step on the overhead of automatic differentiation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Derivative(NamedTuple):
 
 
 def _logistic_of(values: np.ndarray) -> np.ndarray:
-    """Give 1 / (1 + exp(-values)), as a new array."""
+    """Return 1 / (1 + exp(-values)), as a new array."""
     found = np.negative(values)
     np.exp(found, out=found)
     found += 1.0

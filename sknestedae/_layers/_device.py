@@ -1,4 +1,4 @@
-"""Devices, forked seeding, and the way between NumPy arrays and tensors."""
+"""Devices, seeds of forked generators, and conversion between NumPy arrays and tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..exceptions import DeviceWarning
 
 
 def resolve_device(device: str) -> torch.device:
-    """Give the torch device that a ``device`` parameter names.
+    """Return the torch device that a ``device`` parameter names.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def available_device(device: str) -> torch.device:
-    """Give the device that ``device`` names, or the CPU with a warning where it is not there.
+    """Return the device that ``device`` names, or the CPU with a warning where it is not there.
 
     A model that was fitted on a GPU is loaded through this on a machine without one.
     """
@@ -63,13 +63,13 @@ _HELD = threading.local()  # how often by this thread
 
 
 def holds_generators() -> bool:
-    """Tell whether this thread is inside of ``forked_rng``."""
+    """Return whether this thread is inside of ``forked_rng``."""
     return getattr(_HELD, "count", 0) > 0
 
 
 @contextmanager
 def forked_rng(device: torch.device) -> Iterator[None]:
-    """Let torch's generators be seeded inside; leave them outside as they were.
+    """Fork torch's generators: they can be seeded inside, and are restored after.
 
     One thread at a time.
     """
@@ -112,15 +112,15 @@ def derive_seed(*numbers: int) -> int:
 
 
 def torch_dtype(dtype: np.dtype) -> torch.dtype:
-    """Give the dtype of torch that holds the numbers of one of NumPy."""
+    """Return the dtype of torch for a dtype of NumPy."""
     return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def to_tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Give a tensor of an array; on the CPU it shares the memory, if that may be written to."""
+    """Make a tensor from an array; on the CPU it shares the memory, if that is writeable."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
 
 
 def to_array(tensor: torch.Tensor) -> np.ndarray:
-    """Give a NumPy array of its own of a tensor on any device."""
+    """Copy a tensor on any device to a NumPy array."""
     return tensor.detach().to("cpu", copy=True).numpy()

@@ -30,12 +30,12 @@ class Gathered(NamedTuple):
 
     @property
     def starts(self) -> Tensor:
-        """Where the entries of each row begin, of shape (n_rows,)."""
+        """The positions at which the entries of each row begin, of shape (n_rows,)."""
         return self.lengths.cumsum(0) - self.lengths
 
 
 class RaggedTensors:
-    """Rows of several lengths: the entries of all of them, and which are a row's.
+    """Rows of several lengths: the entries of all of them, and the range of each row.
 
     Rows are taken without a copy of their entries, until ``gather`` makes one.
 
@@ -53,7 +53,7 @@ class RaggedTensors:
 
     @classmethod
     def from_arrays(cls, ragged: Ragged, device: torch.device) -> RaggedTensors:
-        """Make tensors of arrays; on the CPU they share the memory."""
+        """Make tensors from arrays; on the CPU they share the memory."""
         return cls(
             {name: to_tensor(column, device) for name, column in ragged.columns.items()},
             to_tensor(ragged.starts, device),
@@ -64,11 +64,11 @@ class RaggedTensors:
         return len(self.lengths)
 
     def __getitem__(self, rows: int | slice | list[int] | Tensor) -> RaggedTensors:
-        """Give some rows, in any order and number of times."""
+        """Return some rows, in any order and number of times."""
         return RaggedTensors(self.columns, self.starts[rows], self.lengths[rows])
 
     def gather(self) -> Gathered:
-        """Give the entries of these rows alone, in the order of the rows."""
+        """Return the entries of these rows alone, in the order of the rows."""
         row = torch.repeat_interleave(self.lengths)
         ends = self.lengths.cumsum(0)
         within = torch.arange(len(row), device=row.device) - (ends - self.lengths)[row]
@@ -77,18 +77,18 @@ class RaggedTensors:
         return Gathered(columns, row, self.lengths)
 
     def compact(self) -> RaggedTensors:
-        """Give the same rows, with no entries of others in memory."""
+        """Return the same rows, with no entries of others in memory."""
         columns, _, lengths = self.gather()
         return RaggedTensors(columns, lengths.cumsum(0) - lengths, lengths)
 
     def without_entries(self, n_rows: int) -> RaggedTensors:
-        """Give rows of this kind that have no entries, such as those of a missing block."""
+        """Return rows of this kind that have no entries, such as those of a missing block."""
         none = self.lengths.new_zeros(n_rows)
         columns = {name: column[:0] for name, column in self.columns.items()}
         return RaggedTensors(columns, none, none)
 
     def to(self, device: torch.device) -> RaggedTensors:
-        """Give the rows on a device; themselves where they are there."""
+        """Return the rows on a device; themselves where they are there."""
         if device == self.lengths.device:
             return self
         own = self.compact()
@@ -96,7 +96,7 @@ class RaggedTensors:
         return RaggedTensors(columns, own.starts.to(device), own.lengths.to(device))
 
     def tensors(self) -> list[Tensor]:
-        """Give all tensors in a fixed order."""
+        """Return all tensors in a fixed order."""
         return [*self.columns.values(), self.starts, self.lengths]
 
 
@@ -121,7 +121,7 @@ def row_sum(values: Tensor, row: Tensor, n_rows: int) -> Tensor:
 
 
 def row_softmax(scores: Tensor, weight: Tensor, row: Tensor, n_rows: int) -> Tensor:
-    """Give softmax over the entries of each row, in which an entry counts by its weight.
+    """Return softmax over the entries of each row, in which an entry counts by its weight.
 
     An entry of weight 2 is the same as two equal entries of weight 1, together.
 

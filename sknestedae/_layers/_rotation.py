@@ -1,4 +1,4 @@
-"""Images that are turned by any angle: turning, the angle between two, a pose of their own.
+"""Rotation of images by any angle: turning, the angle between two, the canonical pose.
 
 Angles are in radians, counter-clockwise as an image is drawn, with its first row on top.
 """
@@ -44,7 +44,7 @@ def turn(images: Tensor, angles: Tensor) -> Tensor:
 
 
 def angles_between(decoded: Tensor, given: Tensor, known: Tensor | None) -> Tensor:
-    """Give the angles by which images are to be turned to be nearest to others.
+    """Return the angles that turn images nearest to other images.
 
     The squared error is that on the inscribed disc, in polar coordinates, where a turn is a shift:
     a Fourier transform gives it at all angles at once, so that no local minimum is taken for the
@@ -74,7 +74,7 @@ def angles_between(decoded: Tensor, given: Tensor, known: Tensor | None) -> Tens
 
 
 def turned_places(shape: tuple[int, ...]) -> Tensor:
-    """Tell where the pixels of turned copies stand in a square image, to the nearest pixel.
+    """Return where the pixels of turned copies stand in a square image, to the nearest pixel.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def turned_places(shape: tuple[int, ...]) -> Tensor:
 
 
 class CanonicalEncoder(nn.Module):
-    """An encoder of images that are turned to a pose of their own before.
+    """An encoder of images that are first turned to a canonical pose.
 
     The pose is the direction in which an image has most: its correlation with a ray from the
     centre is largest. It turns with the image, so that the encoder sees the same image, up to
@@ -119,14 +119,14 @@ class CanonicalEncoder(nn.Module):
         self.n_outputs = encoder.n_outputs
 
     def forward(self, values: Tensor, missing: Tensor | None = None) -> Tensor:
-        """Give outputs of shape (n_samples, n_outputs); arguments as of ``ConvolutionEncoder``."""
+        """Return outputs of shape (n_samples, n_outputs), as ``ConvolutionEncoder`` does."""
         angles = self.angles(values)
         if missing is not None:
             missing = self._turn_back(missing.to(values.dtype), angles)
         return self.encoder(self._turn_back(values, angles), missing)
 
     def angles(self, values: Tensor) -> Tensor:
-        """Give the angles that images stand at, of shape (n_samples,)."""
+        """Return the angles that images stand at, of shape (n_samples,)."""
         return _highest(values @ _rays(self.encoder.shape, values).T)
 
     def _turn_back(self, values: Tensor, angles: Tensor) -> Tensor:
@@ -165,30 +165,30 @@ def _rays(shape: tuple[int, ...], like: Tensor) -> Tensor:
 
 
 def _coordinates(side: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Give how far right and up of the centre pixels are, each of shape (side * side,)."""
+    """Return the coordinates of pixels from the centre, right and up, of (side * side,) each."""
     steps = torch.arange(side, dtype=like.dtype, device=like.device) - (side - 1) / 2
     return steps.repeat(side), (-steps).repeat_interleave(side)
 
 
 def _distance(right: Tensor, up: Tensor) -> Tensor:
-    """Give the distance from the centre; ONNX has no ``torch.hypot``."""
+    """Return the distance from the centre; ONNX has no ``torch.hypot``."""
     return (right.square() + up.square()).sqrt()
 
 
 def _all_around(n_angles: int, like: Tensor) -> Tensor:
-    """Give angles in equal steps, from 0 on; of shape (n_angles,)."""
+    """Return angles in equal steps, from 0 on; of shape (n_angles,)."""
     steps = torch.arange(n_angles, dtype=like.dtype, device=like.device)
     return steps * (2 * math.pi / n_angles)
 
 
 def _radii(side: int, like: Tensor) -> Tensor:
-    """Give the radii of rings, up to the inscribed disc's edge; of shape (ceil(side / 2),)."""
+    """Return the radii of rings, up to the inscribed disc's edge; of shape (ceil(side / 2),)."""
     first = 0.5 if side % 2 == 0 else 0.0
     return torch.arange(-(-side // 2), dtype=like.dtype, device=like.device) + first
 
 
 def _polar(images: Tensor) -> Tensor:
-    """Give images in polar coordinates, of shape (..., channels, n_rings, n_angles)."""
+    """Return images in polar coordinates, of shape (..., channels, n_rings, n_angles)."""
     side = images.shape[-1]
     n_angles = max(32, 4 * side)  # more than pixels of the outermost ring
     angle = _all_around(n_angles, images)
@@ -198,7 +198,7 @@ def _polar(images: Tensor) -> Tensor:
 
 
 def _sample(images: Tensor, right: Tensor, up: Tensor) -> Tensor:
-    """Give images at places, linear between pixels, and beyond the edge as the edge is.
+    """Return images at places, linear between pixels, and beyond the edge as the edge is.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def _sample(images: Tensor, right: Tensor, up: Tensor) -> Tensor:
 
 
 def _highest(scores: Tensor) -> Tensor:
-    """Give the angles at which scores, all around in equal steps, are largest.
+    """Return the angles at which scores, all around in equal steps, are largest.
 
     Parameters
     ----------

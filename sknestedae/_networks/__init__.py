@@ -1,1 +1,1 @@
-"""Networks, and the tensors that they are given."""
+"""Networks, and tensors of their inputs."""

@@ -32,8 +32,8 @@ class Outputs(NamedTuple):
     ``blocks`` holds one tensor of shape (n_samples, layout.n_values) a block; ``prediction`` is of
     shape (n_samples, n_outputs), or None without a predictor; ``log_variance`` is of the shape of
     the latents, or None where they are points. With an encoder for each block, ``sources`` holds
-    what the latents of each give. Where rows are predicted from their parts,
-    ``prediction_of_latents`` is what the latents of the whole row alone predict.
+    the outputs from the latents of each. Where rows are predicted from their parts,
+    ``prediction_of_latents`` is the prediction from the latents of the whole row.
     """
 
     latents: Tensor
@@ -59,12 +59,12 @@ class Latents(NamedTuple):
 
 
 def make_block_encoder(name: str, block: Block, layout: Layout) -> tuple[nn.Module, int]:
-    """Let a block make its encoder, with the width of what it gives, and check both.
+    """Make the encoder of a block, with the width of its outputs, and check both.
 
     Raises
     ------
     ValueError
-        With the name of the block, its promise and what came instead.
+        With the name of the block, the expected and the found output.
     """
     made = _ask(name, block, "make_encoder", layout)
     parts = made if isinstance(made, tuple | list) else (made,)
@@ -84,7 +84,7 @@ def make_block_encoder(name: str, block: Block, layout: Layout) -> tuple[nn.Modu
 
 
 def make_block_decoder(name: str, block: Block, layout: Layout, n_inputs: int) -> nn.Module:
-    """Let a block make its decoder, and check it as ``make_block_encoder`` does."""
+    """Make the decoder of a block, and check it as ``make_block_encoder`` does."""
     made = _ask(name, block, "make_decoder", layout, n_inputs)
     if not isinstance(made, nn.Module):
         raise ValueError(
@@ -114,7 +114,7 @@ def _check_widths(
     n_promised: int,
     missing: Tensor | None = None,
 ) -> None:
-    """Send two rows through a module of a block, and compare with what the block promised."""
+    """Check the outputs of a block's module for two rows."""
     # a subclass of DenseBlock may make anything; of rows of several lengths, none are at hand
     if type(block) is DenseBlock or (block.reads_ragged and method == "make_encoder"):
         return
@@ -162,7 +162,7 @@ class AutoencoderModule(nn.Module):
     target_block : Block or None, default=None
         Makes the last layer of the predictor; None for a linear one.
     target_bounds : (float or None, float or None), default=(None, None)
-        What the target can be, in its own units. ``set_target_bounds`` says where they are.
+        Bounds of the target, in its own units. ``set_target_bounds`` sets them in scaled units.
     block_dropout : float, default=0.0
         Probability that a block of a row is hidden from the encoder in training; of several
         blocks, one at least is left.
@@ -174,9 +174,9 @@ class AutoencoderModule(nn.Module):
     encoder_weights, weights : list of Parameter
         Weights that the L1 and the L2 penalty act on: no biases.
     block_widths : dict of str to int
-        Width of what each block's encoder gives.
+        Width of the outputs of each block's encoder.
     dense_layers : list of torch.nn.Linear
-        All but what blocks of other kinds than DenseBlock bring with them.
+        All but those in blocks of other kinds than DenseBlock.
     """
 
     # Whether all blocks together enter one encoder, which is told which of them are missing.
@@ -288,42 +288,42 @@ class AutoencoderModule(nn.Module):
     def _make_encoders(
         self, make: Callable[[int], nn.Sequential], widths: Mapping[str, int]
     ) -> nn.Module:
-        """Make what turns the outputs of the blocks' encoders, of some widths, into latents."""
+        """Make the common encoder, from the outputs of the blocks' encoders to latents."""
         return make(sum(widths.values()))
 
     def _make_decoders(self, make: Callable[[], nn.Sequential]) -> nn.Module:
-        """Make what turns latents into the inputs of the blocks' decoders."""
+        """Make the common decoder, from latents to the inputs of the blocks' decoders."""
         return make()
 
     def encoder_alone(self) -> AutoencoderModule:
-        """Give a copy that can encode, without the layers behind the latents."""
+        """Return a copy that can encode, without the layers behind the latents."""
         copy = deepcopy(self)
         copy.decoder, copy.block_decoders, copy.predictor = nn.Identity(), nn.ModuleDict(), None
         copy.dense_layers, copy.weights = [], []  # these would hold the layers all the same
         return copy
 
     def set_target_bounds(self, low: Tensor, high: Tensor) -> None:
-        """Say where the bounds of the target are, in scaled units; of shape (n_outputs,)."""
+        """Set the bounds of the target, in scaled units; of shape (n_outputs,)."""
         for layer in self.predictor.modules() if self.predictor is not None else ():
             if isinstance(layer, Bounded):
                 layer.set_bounds(low, high)
 
     def encode(self, rows: Batch) -> Tensor:
-        """Give the latents of rows, (n_samples, n_components); of densities, the means."""
+        """Return the latents of rows, (n_samples, n_components); of densities, the means."""
         return self.latents(rows).mean
 
     def latents(self, rows: Batch) -> Latents:
-        """Give the latents of rows, or their densities."""
+        """Return the latents of rows, or their densities."""
         return split_latents(self._encoded(rows), self.noise is not None)
 
     def draw(self, latents: Latents) -> Tensor:
-        """Give latents of shape (n_samples, n_components): in training, drawn of densities."""
+        """Return latents of shape (n_samples, n_components): in training, drawn from densities."""
         if self.noise is None:
             return latents.mean
         return self.noise(*latents)
 
     def _encoded(self, rows: Batch) -> Tensor:
-        """Give what the encoder gives, of shape (n_samples, n_latents)."""
+        """Return the outputs of the encoder, of shape (n_samples, n_latents)."""
         rows = self._visible(rows)
         inputs = [
             self.encode_block(name, own, rows.measured.get(name), rows.ragged.get(name))
@@ -332,20 +332,20 @@ class AutoencoderModule(nn.Module):
         return self._encode_joined(inputs, self.absent_of(rows))
 
     def _visible(self, rows: Batch) -> Batch:
-        """Give rows as the encoder sees them: in training, some blocks may be hidden."""
+        """Return rows as the encoder sees them: in training, some blocks may be hidden."""
         if self.block_dropout is None or not self.training:
             return rows
         values, measured = self._hide_blocks(rows.values, rows.measured)
         return replace(rows, values=values, measured=measured)
 
     def absent_of(self, rows: Batch) -> Tensor | None:
-        """Tell which blocks of each row were not measured; None where nothing is to be told."""
+        """Return which blocks of each row were not measured; None if the encoder takes no mask."""
         if self.absence is None or not rows.measured:
             return None
         return self._absent(rows.values, rows.measured)
 
     def _encode_joined(self, inputs: Sequence[Tensor], absent: Tensor | None) -> Tensor:
-        """Give what the common encoder makes of the outputs of the blocks' encoders."""
+        """Apply the common encoder to the outputs of the blocks' encoders."""
         joined = inputs[0] if len(inputs) == 1 else torch.cat(list(inputs), dim=-1)
         if absent is None or self.absence is None:
             return self.encoder(joined)
@@ -362,7 +362,7 @@ class AutoencoderModule(nn.Module):
         measured: Tensor | None,
         ragged: Mapping[str, RaggedTensors] | None = None,
     ) -> Tensor:
-        """Give what the encoder of a block makes of its values, of shape (n_samples, width)."""
+        """Apply the encoder of a block to its values; of shape (n_samples, width)."""
         encoder, block = self.block_encoders[name], self.blocks[name]
         missing = None if measured is None else ~measured
         if block.reads_ragged:
@@ -370,7 +370,7 @@ class AutoencoderModule(nn.Module):
         return encoder(values, missing) if block.reads_missing else encoder(values)
 
     def _absent(self, values: Mapping[str, Tensor], measured: Mapping[str, Tensor]) -> Tensor:
-        """Tell which blocks of each row were not measured, of shape (n_samples, n_blocks)."""
+        """Return which blocks of each row were not measured, of shape (n_samples, n_blocks)."""
         like = next(iter(values.values()))
         flags = [
             like.new_zeros(like.shape[:-1])
@@ -383,7 +383,7 @@ class AutoencoderModule(nn.Module):
     def _hide_blocks(
         self, values: Mapping[str, Tensor], measured: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Hide some blocks of some rows, at random: as if nothing of them had been measured.
+        """Hide some blocks of some rows, at random, as if they had not been measured.
 
         Of the blocks that a row has, one at least is left.
         """
@@ -406,13 +406,13 @@ class AutoencoderModule(nn.Module):
         return hidden_values, hidden_measured
 
     def set_missing_rows(self, rows: Mapping[str, Tensor]) -> None:
-        """Say what stands for a block that was not measured, of shape (layout.n_values,) each."""
+        """Set the values that replace a missing block, of shape (layout.n_values,) each."""
         for name, row in rows.items() if self.block_dropout is not None else ():
             buffer = getattr(self, f"missing_{name}")
             setattr(self, f"missing_{name}", row.to(buffer))
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
-        """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
+        """Decode latents to each block's values, of shape (n_samples, layout.n_values)."""
         hidden = run(self.decoder, latents)
         return {name: decoder(hidden) for name, decoder in self.block_decoders.items()}
 
@@ -428,11 +428,11 @@ class AutoencoderModule(nn.Module):
         }
 
     def predict(self, latents: Tensor) -> Tensor | None:
-        """Give the prediction, of shape (n_samples, n_outputs), of latents."""
+        """Predict from latents; of shape (n_samples, n_outputs)."""
         return None if self.predictor is None else self.predictor(latents)
 
     def encode_and_predict(self, rows: Batch) -> tuple[Tensor, Tensor | None]:
-        """Give the latents of rows and their predictions, None without a target."""
+        """Return the latents of rows and their predictions, None without a target."""
         latents = self.encode(rows)
         return latents, self.predict(latents)
 
@@ -450,7 +450,7 @@ def run(layers: nn.Module, values: Tensor) -> Tensor:
 
 
 def split_latents(encoded: Tensor, is_variational: bool) -> Latents:
-    """Give means and log variances of what an encoder gives, of shape (n_samples, n_latents)."""
+    """Split an encoder's outputs, (n_samples, n_latents), into means and log variances."""
     if not is_variational:
         return Latents(encoded)
     mean, log_variance = encoded.chunk(2, dim=-1)
@@ -475,7 +475,7 @@ _PLAIN = (
 
 
 def draws_from_torch(module: nn.Module, device: torch.device) -> bool:
-    """Tell whether a module may draw from torch's own generators in training."""
+    """Return whether a module may draw from torch's own generators in training."""
     plain = {*_PLAIN, *ACTIVATIONS.values()}
     return device.type != "cpu" or any(
         type(part) not in plain and not isinstance(part, AutoencoderModule)

@@ -61,7 +61,7 @@ class Batch:
         sample_weight: np.ndarray | None,
         device: torch.device,
     ) -> Batch:
-        """Make tensors of encoded arrays.
+        """Make tensors from encoded arrays.
 
         On the CPU they share the arrays' memory, elsewhere they are copies.
         """
@@ -97,7 +97,7 @@ class Batch:
         return len(next(iter(self.values.values())))
 
     def __getitem__(self, rows: int | slice | list[int] | Tensor) -> Batch:
-        """Give the rows of a slice (a view) or of an index tensor (a copy)."""
+        """Return the rows of a slice (a view) or of an index tensor (a copy)."""
 
         def take(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else take_rows(tensor, rows)
@@ -114,7 +114,7 @@ class Batch:
     def _each_ragged(
         self, change: Callable[[RaggedTensors], RaggedTensors]
     ) -> dict[str, dict[str, RaggedTensors]]:
-        """Give what a function makes of all that has rows of several lengths."""
+        """Apply a function to each input that has rows of several lengths."""
         return {
             name: {part: change(own) for part, own in parts.items()}
             for name, parts in self.ragged.items()
@@ -126,7 +126,7 @@ class Batch:
         return next(iter(self.values.values())).device
 
     def to(self, device: torch.device) -> Batch:
-        """Give the rows on a device; themselves where they are there."""
+        """Return the rows on a device; themselves where they are there."""
         if device == self.device:
             return self
 
@@ -143,7 +143,7 @@ class Batch:
         )
 
     def tensors(self) -> list[Tensor | None]:
-        """Give all tensors in a fixed order."""
+        """Return all tensors in a fixed order."""
         measured = [self.measured.get(name) for name in self.values]
         ragged = [t for parts in self.ragged.values() for r in parts.values() for t in r.tensors()]
         return [
@@ -161,11 +161,11 @@ class Batch:
         return sum(t.nbytes for t in self.tensors() if t is not None)
 
     def key(self) -> str:
-        """Give a hash of the content."""
+        """Return a hash of the content."""
         return joblib.hash([None if t is None else t.cpu().numpy() for t in self.tensors()])
 
     def presence(self, name: str) -> Tensor | None:
-        """Tell in which rows anything of a block was measured, of shape (n_rows, 1).
+        """Return which rows have a measured value of a block, of shape (n_rows, 1).
 
         None if it is complete in all rows.
         """
@@ -173,12 +173,12 @@ class Batch:
         return None if measured is None else measured.any(dim=-1, keepdim=True)
 
     def has(self, name: str) -> np.ndarray:
-        """Tell in which rows anything of a block was measured, as an array of shape (n_rows,)."""
+        """Return which rows have a measured value of a block, as an array of shape (n_rows,)."""
         present = self.presence(name)
         return np.ones(len(self), bool) if present is None else present[:, 0].cpu().numpy()
 
     def shares(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """Give, for each block, one by the number of blocks of a row where it has it, else 0.
+        """Return the share of each block in a row: 1 / (number of its blocks), or 0 if missing.
 
         Each is of shape (n_rows, 1).
         """

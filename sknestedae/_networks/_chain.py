@@ -16,7 +16,7 @@ from ._batch import Batch
 
 @dataclass
 class LatentColumns:
-    """Where the latents of one stage stand in the values of the next.
+    """The positions of one stage's latents in the values of the next.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class LatentColumns:
         return cls(block, torch.tensor(index, device=device), mean, scale)
 
     def put(self, rows: Batch, latents: Tensor) -> Batch:
-        """Give a stage's rows with these latents, where a row has any."""
+        """Return a stage's rows with these latents, where a row has any."""
         values = rows.values[self.block]
         scaled = (latents.to(values.dtype) - self.mean) / self.scale
         measured = rows.measured.get(self.block)
@@ -62,12 +62,12 @@ class LatentColumns:
         return replace(rows, values={**rows.values, self.block: placed})
 
     def get(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Give the latents that a stage's values, such as decoded ones, hold."""
+        """Return the latents that a stage's values, such as decoded ones, hold."""
         return values[self.block].index_select(1, self.index) * self.scale + self.mean
 
 
 class Chain(nn.Module):
-    """The modules of all stages, and the way of a row through them.
+    """The modules of all stages, as one module that sends rows through them.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Chain(nn.Module):
         return self.stages[len(parts) - 1](rows), rows
 
     def iter_rows(self, parts: Sequence[Batch]) -> Iterator[Batch]:
-        """Give the rows as each stage is given them, of all up to the rows' own stage."""
+        """Yield the rows as each stage is given them, of all up to the rows' own stage."""
         given = parts[0]
         yield given
         for k, rows in enumerate(parts[1:]):

@@ -62,7 +62,7 @@ class DualModule(AutoencoderModule):
         return nn.ModuleDict({name: make() for name in self.blocks})
 
     def set_maps(self, to_common: Mapping[str, Tensor], from_common: Mapping[str, Tensor]) -> None:
-        """Say how the latents of each block but the first lie in the common space, and back.
+        """Set the linear maps between each block's latents, but the first's, and the common space.
 
         Each is of shape (n_components + 1, n_components): slopes, and behind them the offset.
         """
@@ -72,41 +72,41 @@ class DualModule(AutoencoderModule):
                 setattr(self, f"{kind}_common_{name}", matrix.to(buffer))
 
     def map(self, name: str, direction: str) -> Tensor | None:
-        """Give the map of a block's latents "to" the common space or "from" it; None if same."""
+        """Return the map of a block's latents "to" the common space or "from" it; None if same."""
         return getattr(self, f"{direction}_common_{name}", None)
 
     # -- one block
 
     def latents_of(self, rows: Batch, name: str) -> Latents:
-        """Give the latents of rows from one block alone, in the space of its own."""
+        """Return the latents of rows from one block alone, in the space of its own."""
         values = self.encode_block(
             name, rows.values[name], rows.measured.get(name), rows.ragged.get(name)
         )
         return split_latents(self.encoder[name](values), self.noise is not None)
 
     def common_latents_of(self, rows: Batch, name: str) -> Latents:
-        """Give the latents of rows from one block alone, in the common space."""
+        """Return the latents of rows from one block alone, in the common space."""
         return moved(self.latents_of(rows, name), self.map(name, "to"))
 
     def decode_own(self, name: str, latents: Tensor) -> Tensor:
-        """Give a block's values, (n_samples, layout.n_values), of latents in its own space."""
+        """Return a block's values, (n_samples, layout.n_values), of latents in its own space."""
         return self.block_decoders[name](run(self.decoder[name], latents))
 
     def decode_block(self, name: str, latents: Tensor) -> Tensor:
-        """Give a block's values of latents in the common space."""
+        """Decode latents in the common space to a block's values."""
         return self.decode_own(name, moved(Latents(latents), self.map(name, "from")).mean)
 
     # -- all blocks
 
     def latents(self, rows: Batch) -> Latents:
-        """Give the mean of the latents over the blocks that each row has, and of their variances.
+        """Return the means, over the blocks that each row has, of latents and of variances.
 
         Rows without any block have latents of 0.
         """
         return self.mean_of({name: self.latents_of(rows, name) for name in self.blocks}, rows)
 
     def mean_of(self, found: Mapping[str, Latents], rows: Batch) -> Latents:
-        """Give the mean, over the blocks of each row, of the latents from each block."""
+        """Return the mean, over the blocks of each row, of the latents from each block."""
         shares = rows.shares(list(found))
         common = {name: moved(own, self.map(name, "to")) for name, own in found.items()}
         mean = _sum([shares[name] * own.mean for name, own in common.items()])
@@ -120,7 +120,7 @@ class DualModule(AutoencoderModule):
         return Latents(mean, _sum(variances).clamp(min=torch.finfo(mean.dtype).tiny).log())
 
     def decode(self, latents: Tensor) -> dict[str, Tensor]:
-        """Give each block's values, of shape (n_samples, layout.n_values), of latents."""
+        """Return each block's values, of shape (n_samples, layout.n_values), of latents."""
         return {name: self.decode_block(name, latents) for name in self.blocks}
 
     def forward(self, rows: Batch) -> Outputs:
@@ -144,7 +144,7 @@ class DualModule(AutoencoderModule):
 class DualOutputs:
     """The outputs of the dual network for a batch, as ``Outputs`` has them.
 
-    What the mean of the latents gives is computed when it is asked for; training does not ask.
+    The outputs from the mean of the latents are computed on request; training does not need them.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class DualOutputs:
 
 
 def moved(latents: Latents, map_: Tensor | None) -> Latents:
-    """Give latents, moved by slopes and an offset; variances as of independent latents."""
+    """Return latents, moved by slopes and an offset; variances as of independent latents."""
     if map_ is None:
         return latents
     slopes, offset = map_[:-1], map_[-1]
@@ -210,7 +210,7 @@ def _sum(tensors: list[Tensor]) -> Tensor:
 def make_module(architecture: Mapping[str, Any]) -> AutoencoderModule:
     """Build the network that an architecture is of.
 
-    It is a dual one if it says how spaces lie, and one of parts if a block has such.
+    It is a dual one if it has a setting for spaces, and one of parts if a block has parts.
     """
     if "is_separated" in architecture:
         return DualModule(**architecture)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class FlatParameters:
     """The parameters of a network, or of a stack of networks, laid into one tensor.
 
-    What an optimizer does for each tensor, it then does once. Penalised weights come first, those
-    of the encoder before the others, so that each penalty is on one slice.
+    An optimizer then works on one tensor instead of many. Penalised weights come first, those of
+    the encoder before the others, so that each penalty is on one slice.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class FlatParameters:
         self._lay(torch.cat(own, dim=-1))
 
     def _lay(self, values: Tensor) -> None:
-        """Let each parameter, and its gradient, be a view of its part."""
+        """Make each parameter, and its gradient, a view of its part."""
         self.values: Tensor = values
         self.gradients: Tensor = torch.zeros_like(values)
         if values.device.type == "cpu":
@@ -61,7 +61,7 @@ class FlatParameters:
         self.give_gradients()
 
     def give_gradients(self) -> None:
-        """Let the gradient of each parameter be a view of its part, whatever it was."""
+        """Make the gradient of each parameter a view of its part, whatever it was."""
         gradients = self.views(self.gradients)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -69,13 +69,13 @@ class FlatParameters:
             self._one.grad = self.gradients
 
     def as_one(self) -> nn.Parameter:
-        """Give all of a network as one parameter of the same memory, for an optimizer."""
+        """Return all of a network as one parameter of the same memory, for an optimizer."""
         self._one = nn.Parameter(self.values)
         self._one.grad = self.gradients
         return self._one
 
     def views(self, flat: Tensor) -> list[Tensor]:
-        """Give the part of each parameter in a tensor of the shape of ``values``, as a view."""
+        """Return the part of each parameter in a tensor of the shape of ``values``, as a view."""
         lead = flat.shape[:-1]
         shapes = [parameter.shape[len(lead) :] for parameter in self.parameters]
         parts = flat.split([shape.numel() for shape in shapes], dim=-1)
@@ -104,7 +104,7 @@ class FlatParameters:
             own += l1 * np.sign(values[..., : self.n_encoder_weights])
 
     def holds(self) -> bool:
-        """Tell whether all parameters are still where they were laid, and are to be trained."""
+        """Return whether all parameters are still where they were laid, and are to be trained."""
         return all(
             parameter.requires_grad and (parameter.data_ptr(), parameter.stride()) == place
             for parameter, place in zip(self.parameters, self._places, strict=True)

@@ -42,10 +42,10 @@ class Parts(NamedTuple):
 class PartsModule(AutoencoderModule):
     """A supervised autoencoder whose rows are made of parts.
 
-    The common encoder takes each part beside what is known of the whole row, and the latents of a
-    row are the mean over its parts. So is its prediction, and the share of each part in it is
-    exact. The latents of the row are to predict the same: other stages, a search of latents and
-    the decoder know nothing else.
+    The common encoder takes each part together with the inputs of the whole row, and the latents
+    of a row are the mean over its parts. So is its prediction, and the share of each part in it is
+    exact. The latents of the row must predict the same: other stages, a search of latents and the
+    decoder know nothing else.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ class PartsModule(AutoencoderModule):
         names = blocks_of_parts(self.blocks)
         if len(names) > 1:
             raise ValueError(
-                f"per_atom=True can be of one block, whose parts then make up a row; the blocks "
-                f"{names} have it."
+                f"per_atom=True is possible for one block, whose parts then make up a row; the "
+                f"blocks {names} have it."
             )
         self.of_parts = names[0]
         for layer in self.modules():
@@ -72,7 +72,7 @@ class PartsModule(AutoencoderModule):
                 layer.is_shared = True
 
     def parts(self, rows: Batch) -> Parts:
-        """Give the latents of the parts of rows."""
+        """Return the latents of the parts of rows."""
         rows = self._visible(rows)
         name = self.of_parts
         known = rows.measured.get(name)
@@ -93,11 +93,11 @@ class PartsModule(AutoencoderModule):
         return Parts(latents, found.row, found.share, len(rows))
 
     def latents(self, rows: Batch) -> Latents:
-        """Give the mean of the latents over the parts of each row, and of their variances."""
+        """Return the mean of the latents over the parts of each row, and of their variances."""
         return _mean_latents(self.parts(rows))
 
     def encode_and_predict(self, rows: Batch) -> tuple[Tensor, Tensor | None]:
-        """Give the latents of rows, and the mean over parts of their predictions."""
+        """Return the latents of rows, and the mean over parts of their predictions."""
         parts = self.parts(rows)
         of_parts = self.predict(parts.latents.mean)
         prediction = None if of_parts is None else parts.mean(of_parts)

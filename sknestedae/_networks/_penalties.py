@@ -19,7 +19,7 @@ def l2_penalty(weights: Sequence[Tensor]) -> Tensor:
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    r"""Give the divergence of latents' densities from their prior, of each latent, in nats.
+    r"""Return the divergence of each latent's density from its prior, in nats.
 
     The Kullback-Leibler divergence of :math:`N(\mu, \sigma^2)` from :math:`N(0, 1)` (Kingma and
     Welling 2013, appendix B).
@@ -41,8 +41,8 @@ def add_penalty_gradients(
 ) -> None:
     """Add the gradients of both penalties, times their strengths, to those of the weights.
 
-    They are known without a graph: an absolute value's is the sign, half a square's the weight.
-    Frozen weights get none.
+    They are known in closed form: that of an absolute value is the sign, of half a square the
+    weight. Frozen weights get none.
 
     Parameters
     ----------

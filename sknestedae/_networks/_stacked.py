@@ -44,7 +44,7 @@ class StackedLinear(nn.Module):
         )
 
     def forward(self, values: Tensor) -> Tensor:
-        """Give outputs of shape (n_networks, n_samples, n_outputs)."""
+        """Return outputs of shape (n_networks, n_samples, n_outputs)."""
         if self.weight.shape[1] == 1:  # one output: products of vectors, which bmm is slow at
             # (n_networks, n_samples, n_inputs) * (n_networks, 1, n_inputs)
             outputs = (values * self.weight).sum(dim=-1, keepdim=True)
@@ -56,7 +56,7 @@ class StackedLinear(nn.Module):
 
 
 class _Ahead:
-    """How many steps all networks of a stream take together; no attributes of a module.
+    """The number of steps that all networks of a stream take together; not a module's attributes.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class StackedStream(nn.Module):
             self._drawn = self._drawn[networks]
 
     def take(self, like: Tensor) -> Tensor:
-        """Give the next numbers, one for each of (n_networks, n_samples, n_units)."""
+        """Return the next numbers, one for each of (n_networks, n_samples, n_units)."""
         ahead = self._ahead
         if not ahead.n_left:
             self._draw(like)
@@ -122,7 +122,7 @@ class StackedStream(nn.Module):
         return drawn
 
     def take_array(self, like: np.ndarray) -> np.ndarray:
-        """Give the next numbers as an array, for an array."""
+        """Return the next numbers as an array, for an array."""
         return self.take(torch.from_numpy(like)).numpy()
 
     def _draw(self, like: Tensor) -> None:
@@ -218,7 +218,7 @@ class StackedModule(nn.Module):
             owner.register_parameter(name, stack_parameters(parameters))
 
     def forward(self, values: Tensor, missing: Tensor | None = None) -> Tensor:
-        """Give the outputs of each network's module for its own (n_samples, n_inputs).
+        """Return the outputs of each network's module for its own (n_samples, n_inputs).
 
         ``missing`` is the second argument of modules that are told what is missing.
         """
@@ -232,7 +232,7 @@ class StackedModule(nn.Module):
 
 
 def _parameter_places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
-    """Give each parameter with the module that owns it and its name there."""
+    """Return each parameter with the module that owns it and its name there."""
     return [
         (owner, name, parameter)
         for owner in module.modules()

@@ -1,4 +1,4 @@
-"""A model card of a fitted estimator: data, settings, scores, and how far to trust it."""
+"""A model card of a fitted estimator: data, settings, scores and limits."""
 
 from ._report import Report, report
 

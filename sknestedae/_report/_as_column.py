@@ -1,7 +1,7 @@
-"""The trick that people use in place of nesting: an earlier property as one more column.
+"""The usual alternative to nesting: a predicted earlier property as one more column.
 
-The property of an earlier scale is predicted by a forest of trees and put beside the columns; of a
-material that was measured there, what was measured. What a chain passes on is the same.
+The property of an earlier scale is predicted by a forest of trees and put beside the columns; for
+a material that was measured there, the measured value. A chain passes the same on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Source(NamedTuple):
 
 
 def prepared(table: pd.DataFrame) -> ColumnTransformer:
-    """Give what makes numbers of a table: imputed by means and standardised, or one-hot."""
+    """Return a transformer of a table to numbers: imputed and standardised, or one-hot."""
     is_text = [isinstance(dtype, pd.CategoricalDtype) for dtype in table.dtypes]
     texts = list(table.columns[is_text])
     numbers = list(table.columns[~np.array(is_text, dtype=bool)])
@@ -59,13 +59,13 @@ def prepared(table: pd.DataFrame) -> ColumnTransformer:
 
 
 def forest_settings(table: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Give the settings of a forest of extra trees; in a wide table it looks at some columns."""
+    """Return the settings of a forest of extra trees; in a wide table it looks at some columns."""
     is_wide = table.shape[1] > WIDEST_BOOSTED
     return {"random_state": seed, "max_features": "sqrt" if is_wide else 1.0}
 
 
 def earlier_targets(task: Task, target: Target) -> list[Target]:
-    """Give the targets of earlier stages that can stand as a column: plain numbers."""
+    """Return the targets of earlier stages that can stand as a column: plain numbers."""
     return [
         earlier
         for earlier in task.targets
@@ -76,7 +76,7 @@ def earlier_targets(task: Task, target: Target) -> list[Target]:
 def properties_as_columns(
     task: Task, target: Target, learnt: np.ndarray, wanted: np.ndarray, seed: int
 ) -> pd.DataFrame | None:
-    """Give the properties of earlier scales of some rows, as anybody would without a chain.
+    """Return the earlier scales' properties of some rows, as one would without a chain.
 
     Parameters
     ----------
@@ -84,10 +84,10 @@ def properties_as_columns(
     target : Target
         Of a later stage.
     learnt : ndarray of int
-        All rows that may be learnt from.
+        All rows that may be used for training.
     wanted : ndarray of int
-        Rows to give. Of those that are learnt from, no row is told its own value: a new row's
-        would not be known either.
+        Rows to give. Of the training rows, no row gets its own value: a new row's would not be
+        known either.
     seed : int
 
     Returns
@@ -115,7 +115,7 @@ def properties_as_columns(
 
 
 def _sources(task: Task, target: Target) -> Iterator[_Source]:
-    """Give the earlier properties, those of one scale that are known in the same rows together."""
+    """Return the earlier properties; those known in the same rows of one scale together."""
     alike: dict[tuple[int, bytes], list[Target]] = {}
     for earlier in earlier_targets(task, target):
         alike.setdefault((earlier.stage, earlier.known.tobytes()), []).append(earlier)
@@ -131,7 +131,7 @@ def _sources(task: Task, target: Target) -> Iterator[_Source]:
 def _parts(
     rows: np.ndarray, groups: np.ndarray | None, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Split rows, whole groups of them; of a single one, nothing is left to learn from."""
+    """Split rows by whole groups; a single group leaves no training rows."""
     own = None if groups is None else groups[rows]
     n = len(rows) if own is None else len(np.unique(own))
     if n < 2:
@@ -142,7 +142,7 @@ def _parts(
 
 
 def _find(source: _Source, learnt: np.ndarray, asked: np.ndarray, seed: int) -> np.ndarray:
-    """Give what was measured of materials that are known, and predict all others."""
+    """Return the measured values of known materials, and predict all others."""
     if not len(asked):
         return np.empty((0, source.values.shape[1]))
     y = source.values[learnt]

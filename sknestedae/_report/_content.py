@@ -131,7 +131,7 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def plain_number(value: float) -> str:
-    """Write a measured number, such as an end of a range, without zeros that say nothing."""
+    """Write a measured number, such as an end of a range, without trailing zeros."""
     if value is None or not np.isfinite(value):
         return NOTHING
     return _minus(f"{value:.6g}" if abs(value) < 1e6 else f"{value:.4g}")
@@ -178,7 +178,7 @@ def enumerate_words(words: Sequence[str], most: int = 6) -> str:
 
 
 def package_version() -> str:
-    """Give the version of this package, which stands where it is put together."""
+    """Return the version of this package."""
     return str(sys.modules[__name__.partition(".")[0]].__version__)
 
 

@@ -1,4 +1,4 @@
-"""Facts about the data and the scores, as numbers; the sentences about them stand elsewhere."""
+"""Facts about the data and the scores, as numbers; the sentences about them are elsewhere."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Replicates(NamedTuple):
     n_contradicting : int
         Rows that have an equal one with another target.
     leak : float
-        Share of held-out rows that have an equal one among those learnt from, over all folds.
+        Share of held-out rows that have an equal one among the training rows, over all folds.
     floor, ceiling : float
         Of numbers the mean absolute error, and R², of the best function of these columns there
         can be on these rows; of classes its accuracy twice. NaN without replicates.
@@ -118,12 +118,12 @@ class Comparison(NamedTuple):
 
     @property
     def verdict(self) -> int:
-        """1 where the model is better, -1 where it is worse, 0 where this cannot be told."""
+        """1 if the model is better, -1 if it is worse, 0 if the difference is not significant."""
         return judge(self.low, self.high)
 
 
 def leading_metric(target: Target) -> str:
-    """Give the metric that decides which of two models is better.
+    """Return the metric that decides which of two models is better.
 
     Of numbers the mean absolute error: a fold has it even if its target is constant, and the
     median, the simplest baseline, has the least of all constants. Of classes the balanced
@@ -134,7 +134,7 @@ def leading_metric(target: Target) -> str:
 
 
 def interval_of_gain(gains: ArrayLike, test_to_train: float) -> tuple[float, float]:
-    """Give the 95 % confidence interval of how much better one of two models is, from folds.
+    """Return the 95 % confidence interval of the gain of one model over another, from folds.
 
     It is that of the corrected resampled t-test of C. Nadeau and Y. Bengio, Machine Learning 52,
     239 (2003). Folds share rows to learn from, so that the differences of their scores depend on
@@ -165,23 +165,23 @@ def interval_of_gain(gains: ArrayLike, test_to_train: float) -> tuple[float, flo
 
 
 def judge(low: float, high: float) -> int:
-    """Tell from an interval of the gain whether a model is better, 1, or worse, -1, or neither."""
+    """Return 1 if the interval of the gain is above 0, -1 if below, else 0."""
     return int(low > 0) - int(high < 0)
 
 
 def scores_of(evaluation: Evaluation, target: Target, model: str = MODEL) -> dict[str, pd.Series]:
-    """Give the scores of a model by metric; a series over folds each."""
+    """Return the scores of a model by metric; a series over folds each."""
     return evaluation.by_model.get((target.name, model), {})
 
 
 def baselines_of(evaluation: Evaluation, target: Target) -> list[str]:
-    """Give the names of the baselines, from the simplest on."""
+    """Return the names of the baselines, from the simplest on."""
     names = [model for name, model in evaluation.by_model if name == target.name]
     return [name for name in names if name not in (MODEL, LEARNT)]
 
 
 def compare(evaluation: Evaluation, target: Target) -> list[Comparison]:
-    """Hold the model against each baseline, fold by fold; none where there is no score."""
+    """Compare the model with each baseline, fold by fold; none where there is no score."""
     metric = leading_metric(target)
     sign = 1 if HIGHER_IS_BETTER[metric] else -1
     own = scores_of(evaluation, target)[metric]
@@ -215,7 +215,7 @@ def compare(evaluation: Evaluation, target: Target) -> list[Comparison]:
 
 
 def best_baseline(comparisons: list[Comparison]) -> Comparison | None:
-    """Give the comparison with the best of the baselines, if there is one."""
+    """Return the comparison with the best of the baselines, if there is one."""
     if not comparisons:
         return None
     sign = 1 if HIGHER_IS_BETTER[comparisons[0].metric] else -1
@@ -223,7 +223,7 @@ def best_baseline(comparisons: list[Comparison]) -> Comparison | None:
 
 
 def worth(evaluation: Evaluation, target: Target) -> float:
-    """Give a score that is 0 for a constant and 1 for the truth, whatever the target."""
+    """Return a score that is 0 for a constant and 1 for the truth, whatever the target."""
     own = scores_of(evaluation, target)
     if target.classes is None:
         return float(own["R²"].mean())
@@ -323,7 +323,7 @@ class Reliability(NamedTuple):
 
 
 def reliability(held_out: HeldOut) -> Reliability | None:
-    """Hold the probability of the predicted class against how often it is right."""
+    """Compare the probability of the predicted class with its accuracy."""
     if held_out.probability is None or not len(held_out.row):
         return None
     confidence = held_out.probability.max(axis=1)
@@ -337,7 +337,7 @@ def reliability(held_out: HeldOut) -> Reliability | None:
 
 
 def counts_rows(task: Task, column: Column) -> bool:
-    """Tell whether a column has the values of an index: n consecutive integers, one a row.
+    """Return whether a column has the values of an index: n consecutive integers, one a row.
 
     Their order does not matter. Where scales have rows of their own, each may count on its own.
     """
@@ -359,7 +359,7 @@ def counts_rows(task: Task, column: Column) -> bool:
 
 
 def equal_columns(task: Task) -> list[list[Column]]:
-    """Give columns that are equal in all rows, and missing in the same ones, together.
+    """Return columns that are equal in all rows, and missing in the same ones, together.
 
     Arrays are compared as a whole: many pixels of an image may always be the same.
     """
@@ -378,7 +378,7 @@ def equal_columns(task: Task) -> list[list[Column]]:
 
 
 def reconstruction_table(task: Task, evaluation: Evaluation) -> pd.DataFrame:
-    """Give errors of the reconstruction of each column, while its rows were held out.
+    """Return errors of the reconstruction of each column, while its rows were held out.
 
     Returns
     -------
@@ -417,7 +417,7 @@ def reconstruction_table(task: Task, evaluation: Evaluation) -> pd.DataFrame:
 def _array_row(
     true: np.ndarray, decoded: np.ndarray, by_pca: np.ndarray | None
 ) -> dict[str, float] | None:
-    """Give the errors of an array's reconstruction, over all its elements; None without any.
+    """Return the errors of an array's reconstruction, over all its elements; None without any.
 
     Parameters
     ----------
@@ -436,7 +436,7 @@ def _array_row(
 
 
 def n_parameters(core: Any) -> list[tuple[str | None, int]]:
-    """Give the number of weights and biases of each stage that is a network of ours."""
+    """Return the number of weights and biases of each stage that is a network of this package."""
     found = []
     for name, estimator, _ in stages_of(core):
         net = getattr(core_of(estimator), "net_", None)
@@ -446,7 +446,7 @@ def n_parameters(core: Any) -> list[tuple[str | None, int]]:
 
 
 class Facts(NamedTuple):
-    """All that is found out about the targets, by their names.
+    """All facts about the targets, by their names.
 
     Parameters
     ----------
@@ -470,7 +470,7 @@ class Facts(NamedTuple):
 
 
 def find_facts(task: Task, evaluation: Evaluation) -> Facts:
-    """Find out all about each target."""
+    """Find all facts about each target."""
     facts = Facts({}, {}, {}, {}, {})
     if not task.targets:
         facts.replicates[None] = find_replicates(task, evaluation, None)

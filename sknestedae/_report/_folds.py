@@ -1,4 +1,4 @@
-"""The folds: rows that are held out, the model and its baselines on them, and their scores."""
+"""Cross-validation of the report: folds, held-out predictions, baselines and scores."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Evaluation:
     messages : list of str
         Warnings that were given on the way.
     predictors : list of dict of int to Predictor
-        Of each fold, what predicts at a stage, by its position.
+        For each fold, the predictor of each stage, by its position.
     """
 
     splits: list[Split]
@@ -146,7 +146,7 @@ class Evaluation:
     predictors: list[dict[int, Predictor]] = field(default_factory=list)
 
     def has_process(self, target: Target) -> bool:
-        """Tell whether a Gaussian process predicts a target, be it in some folds alone."""
+        """Return whether a Gaussian process predicts a target, be it in some folds alone."""
         return any(target.stage in own and own[target.stage].is_process for own in self.predictors)
 
     @cached_property
@@ -201,7 +201,7 @@ def _no_score(estimator: Any, X: Any, y: Any = None) -> float:
 
 
 def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Give each warning once; those of other kinds are none of the report's."""
+    """Return each warning once; those of other kinds are none of the report's."""
     texts: dict[str, int] = {}
     for warning in caught:
         if issubclass(warning.category, UserWarning):
@@ -219,7 +219,7 @@ def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
 
 
 def make_splits(task: Task, cv: Any, rng: np.random.RandomState) -> tuple[list[Split], str]:
-    """Give the rows of each fold, and how they were chosen.
+    """Return the rows of each fold, and a description of their choice.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def make_splits(task: Task, cv: Any, rng: np.random.RandomState) -> tuple[list[S
 
 
 def _check_held_out(task: Task, splits: list[Split]) -> None:
-    """Refuse folds after which there is nothing to score a target on."""
+    """Refuse folds without a held-out value of a target to score."""
     held_out = np.unique(np.concatenate([test for _, test in splits]))
     for target in task.targets:
         if not target.known[held_out].any():
@@ -268,7 +268,7 @@ def _check_held_out(task: Task, splits: list[Split]) -> None:
 
 
 def _check_enough(task: Task, n_folds: int) -> None:
-    """Refuse more folds than there is something to deal out."""
+    """Refuse more folds than rows or groups."""
     if n_folds < 2:
         raise ValueError(f"The 'cv' parameter must be at least 2 folds, got {n_folds}.")
     counts = {"X has": (task.n_samples, "row")}
@@ -284,7 +284,7 @@ def _check_enough(task: Task, n_folds: int) -> None:
 
 
 def _choose_splitter(task: Task, n_folds: int, seed: int) -> tuple[Any, Any, str]:
-    """Choose what splits the rows, what it takes as y, and how to say so."""
+    """Choose the splitter of the rows, its y, and its description."""
     if task.groups is None:
         whole = ""
     else:
@@ -303,7 +303,7 @@ def _choose_splitter(task: Task, n_folds: int, seed: int) -> tuple[Any, Any, str
 
 
 def _strata(task: Task, n_folds: int) -> tuple[np.ndarray | None, str]:
-    """Give the strata of rows, of which each fold should have its share, and name them."""
+    """Return the strata of rows, and their name; each fold should have its share of them."""
     parts, by = [], []
     if task.has_own_rows:
         parts.append(task.scale)
@@ -378,7 +378,7 @@ def _join(parts: list[HeldOut]) -> HeldOut:
 
 
 def _std_to_ask(task: Task, target: Target, estimator: Any, name: str) -> int | None:
-    """Give the stage whose standard deviation is asked; of an ensemble all, and None of none."""
+    """Return the stage whose standard deviation is asked; of an ensemble all, and None of none."""
     if target.classes is not None:
         return None
     if task.is_ensemble:
@@ -429,7 +429,7 @@ def _pick(
 
 
 def _align(probability: np.ndarray, codes: list[int], n_classes: int) -> np.ndarray:
-    """Give a column to each class, also to those that a fold did not have."""
+    """Add a column for each class that a fold did not have."""
     aligned = np.zeros((len(probability), n_classes))
     aligned[:, codes] = np.asarray(probability, dtype=np.float64)
     return aligned / aligned.sum(axis=1, keepdims=True)
@@ -463,7 +463,7 @@ def metrics(
 def _note(
     scores: list[Score], target: Target, model: str, fold: int, values: dict[str, float]
 ) -> None:
-    """Note the scores of one model on one fold."""
+    """Record the scores of one model on one fold."""
     scores += [Score(target.name, model, metric, fold, value) for metric, value in values.items()]
 
 
@@ -474,7 +474,7 @@ def _note(
 def baselines(
     table: pd.DataFrame, target: Target, seed: int, n_outputs: int = 1
 ) -> dict[str, BaseEstimator]:
-    """Give the baselines of a target: models that anybody would try first.
+    """Return the baselines of a target: simple models to try first.
 
     Parameters
     ----------
@@ -520,7 +520,7 @@ def baselines(
 def baselines_with_property(
     table: pd.DataFrame, target: Target, seed: int, n_outputs: int = 1
 ) -> dict[str, BaseEstimator]:
-    """Give the baselines that have earlier properties among their columns.
+    """Return the baselines that have earlier properties among their columns.
 
     Parameters
     ----------
@@ -539,7 +539,7 @@ def baselines_with_property(
 def _line_and_forest(
     table: pd.DataFrame, target: Target, seed: int, n_outputs: int
 ) -> tuple[BaseEstimator, BaseEstimator]:
-    """Give a linear model and a forest of a target; of very many columns, of their components."""
+    """Return a linear model and a forest; for very many columns, of their components."""
     settings = forest_settings(table, seed)
     if target.classes is not None:
         line: Any = LogisticRegression(max_iter=1000)
@@ -648,7 +648,7 @@ def _fill_with_means(y: np.ndarray) -> np.ndarray:
 
 
 def _score_reconstruction(task: Task, splits: list[Split], estimators: list[Any]) -> pd.DataFrame:
-    """Give R² of the reconstruction of each fold, of rows held out and of rows learnt from."""
+    """Return R² of the reconstruction of each fold, of rows held out and of rows learnt from."""
     return pd.DataFrame(
         [
             [_reconstruction_score(e, safe_indexing(task.X, part)) for part in (test, train)]
@@ -659,7 +659,7 @@ def _score_reconstruction(task: Task, splits: list[Split], estimators: list[Any]
 
 
 def _reconstruction_score(estimator: Any, X: pd.DataFrame | np.ndarray) -> float:
-    """Give R² of the reconstruction; NaN where no stage is an autoencoder."""
+    """Return R² of the reconstruction; NaN where no stage is an autoencoder."""
     try:
         return float(estimator.score(X))
     except ValueError:
@@ -681,7 +681,7 @@ def _decode_held_out(
 
 
 def _empty(task: Task, j: int) -> np.ndarray:
-    """Give a column without values, for what the folds will give back."""
+    """Return a column without values, for what the folds will give back."""
     elements = task.columns[j].elements
     if elements is not None:
         return np.full(elements.shape, np.nan)
@@ -690,7 +690,7 @@ def _empty(task: Task, j: int) -> np.ndarray:
 
 
 def _decode(task: Task, estimator: Any, rows: np.ndarray) -> dict[int, np.ndarray]:
-    """Give the reconstruction of each column that comes back, by its position in the task.
+    """Return the reconstruction of each column that comes back, by its position in the task.
 
     Parameters
     ----------
@@ -730,7 +730,7 @@ def _decode(task: Task, estimator: Any, rows: np.ndarray) -> dict[int, np.ndarra
 
 
 def _can_decode(task: Task, estimator: Any) -> bool:
-    """Tell whether each stage can decode."""
+    """Return whether each stage can decode."""
     stages = stages_of(task.core)
     has_all = all(hasattr(stage, "inverse_transform") for _, stage, _ in stages)
     return has_all and hasattr(estimator, "inverse_transform")

@@ -1,4 +1,4 @@
-"""A page as HTML that needs nothing beside it."""
+"""A page as one self-contained HTML document."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def to_html(page: Page) -> str:
 
 
 def in_frame(html: str, title: str) -> str:
-    """Give a page a frame of its own within another, so that neither's style meets the other."""
+    """Put a page into an iframe within another, so that their styles do not mix."""
     # without a base of its own, a link to a section would load the outer page into the frame
     html = html.replace("<head>", '<head>\n<base href="about:srcdoc">', 1)
     return (

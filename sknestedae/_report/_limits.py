@@ -20,6 +20,7 @@ from ._facts import (
     Replicates,
     best_baseline,
     n_parameters,
+    reconstruction_table,
     scores_of,
 )
 from ._folds import AS_COLUMN, HIGHER_IS_BETTER, LEARNT, Evaluation
@@ -76,7 +77,7 @@ def with_unit_behind(value: float, unit: str) -> str:
 
 
 def say_verdicts(target: Target, comparisons: list[Comparison]) -> str:
-    """Write which baselines are better than the model; those come first."""
+    """Write the verdicts on baselines; those that are better than the model come first."""
     metric = comparisons[0].metric
     if comparisons[0].n_folds == 1:
         said = [f"{say_model(c.baseline)} ({say_comparison(c, target.unit)})" for c in comparisons]
@@ -93,7 +94,7 @@ def say_verdicts(target: Target, comparisons: list[Comparison]) -> str:
 
 
 def say_best(target: Target, comparisons: list[Comparison]) -> str:
-    """Write what the model is worth beside the best baseline."""
+    """Compare the model with the best baseline, in a sentence."""
     best = best_baseline(comparisons)
     if best is None:
         return NOTHING
@@ -108,7 +109,7 @@ def say_best(target: Target, comparisons: list[Comparison]) -> str:
 
 
 def say_same_information(comparisons: list[Comparison]) -> str:
-    """Write whether a baseline that has what the chain has is better; nothing without such."""
+    """Write whether a baseline with the chain's information is better; nothing without one."""
     own = [c for c in comparisons if c.baseline.startswith(AS_COLUMN)]
     if not own or own[0].n_folds == 1:
         return ""
@@ -127,7 +128,7 @@ def _beside(verdict: int) -> str:
 
 
 def count_verdicts(comparisons: list[Comparison]) -> str:
-    """Write for how many targets the model is better, not told apart, and worse."""
+    """Write for how many targets the model is better, equal within error, and worse."""
     told = [c.verdict for c in comparisons if c.n_folds > 1]
     parts = [
         f"{VERDICTS[verdict]} for {told.count(verdict)}"
@@ -159,7 +160,7 @@ class Finding(NamedTuple):
 
 
 def find_limits(task: Task, evaluation: Evaluation, facts: Facts) -> list[str]:
-    """Give all statements, those on the scores first."""
+    """Return all statements, those on the scores first."""
     found: list[Finding] = []
     for target in task.targets:
         found += _of_baselines(target, facts.comparisons[target.name])
@@ -176,7 +177,7 @@ def find_limits(task: Task, evaluation: Evaluation, facts: Facts) -> list[str]:
         if task.has_many_targets
         else [finding.said for finding in found]
     )
-    statements += _of_reconstruction(evaluation)
+    statements += _of_reconstruction(task, evaluation)
     statements += _of_columns(task)
     statements += _of_settings(task)
     statements += [
@@ -247,7 +248,7 @@ def _of_baselines(target: Target, comparisons: list[Comparison]) -> Iterator[Fin
 
 
 def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[Finding]:
-    """Say which rows are equal across folds, and what bound rows with several targets set."""
+    """Report rows that are equal across folds, and the bound by rows with several targets."""
     where = "" if name is None else f"{name}: "
     if found.leak > 0:
         remedy = (
@@ -257,10 +258,10 @@ def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[
         )
         said = (
             f"{where}{percent(found.leak)} of the held-out rows are equal, in all columns, to a "
-            "row learnt from: the scores tell more of rows that are known than of new ones. "
+            "training row: the scores are about known rows more than about new ones. "
             f"{remedy}"
         )
-        alike = "some rows held out are equal, in all columns, to a row learnt from"
+        alike = "some rows held out are equal, in all columns, to a training row"
         yield Finding(name or "", said, alike, found.leak)
     if found.n_contradicting:
         target = next(t for t in task.targets if t.name == name)
@@ -280,7 +281,7 @@ def _of_replicates(task: Task, name: str | None, found: Replicates) -> Iterator[
 
 
 def _of_overfitting(task: Task, evaluation: Evaluation, target: Target) -> Iterator[Finding]:
-    """Say whether errors on rows held out are far above those on rows learnt from."""
+    """Report overfitting: errors on held-out rows far above those on training rows."""
     if evaluation.has_process(target):
         return  # it goes through the points that it learnt from, and may be right between them
     own, learnt = (scores_of(evaluation, target, m) for m in ("this model", LEARNT))
@@ -341,7 +342,7 @@ def _of_folds(evaluation: Evaluation, target: Target) -> Iterator[Finding]:
 def _of_calibration(
     target: Target, by_spread: Intervals | None, curve: Reliability | None, is_process: bool
 ) -> Iterator[Finding]:
-    """Say whether an ensemble, a Gaussian process, or probabilities of classes are too sure."""
+    """Report standard deviations or probabilities of classes that are too sure."""
     if by_spread is not None and by_spread.actual[1] < by_spread.nominal[1] - 0.05:
         alike = "the members agree more than they are right"
         if is_process:
@@ -352,7 +353,7 @@ def _of_calibration(
             f"{_prefix(target)}{alike}: "
             f"{percent(by_spread.actual[1])} of the held-out {what} lie within ± 2 standard "
             f"deviations {of}, where {percent(by_spread.nominal[1])} would be if the "
-            "spread told the error."
+            "spread were the size of the error."
         )
         yield Finding(target.name, said, alike, -float(by_spread.actual[1]))
     if curve is not None and abs(curve.excess) > 0.05:
@@ -378,7 +379,7 @@ def _of_target(target: Target, task: Task) -> Iterator[Finding]:
         n = int((~target.known[own]).sum())
         said = (
             f"{_prefix(target)}the target is missing in {n:,} of {own.sum():,} rows "
-            f"({percent(missing)}); the scores tell nothing of those."
+            f"({percent(missing)}); the scores say nothing about those."
         )
         yield Finding(target.name, said, "the target is missing in some rows", missing)
     if target.classes is None:
@@ -429,12 +430,20 @@ def _of_columns(task: Task) -> Iterator[str]:
         yield f"Columns with categories of fewer than 5 rows: {enumerate_words(rare)}."
 
 
-def _of_reconstruction(evaluation: Evaluation) -> Iterator[str]:
-    """Say whether the reconstruction of rows held out is far worse than of rows learnt from."""
+def _of_reconstruction(task: Task, evaluation: Evaluation) -> Iterator[str]:
+    """Report what the latents lose, and a reconstruction of held-out rows that is far worse."""
+    table = reconstruction_table(task, evaluation)
+    lost = [task.columns[j].name for j in table.index[table["r2"] <= 0]]
+    if lost:
+        yield (
+            "Columns that come back from the latents no better than as their mean (R² not above "
+            f"0, on rows held out): {enumerate_words(lost)}. Expect no more than the mean "
+            "from inverse_transform and complete there; more latents may keep them."
+        )
     held, learnt = evaluation.reconstruction.mean()
     if np.isfinite(held) and 1 - held > 1.5 * (1 - learnt) and learnt - held > 0.02:
         yield (
-            "The latents keep the rows learnt from better than others: R² of the reconstruction "
+            "The latents keep the training rows better than others: R² of the reconstruction "
             f"{fixed(learnt)} there, {fixed(held)} on rows held out."
         )
 
@@ -444,7 +453,7 @@ def _of_reconstruction(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _of_settings(task: Task) -> Iterator[str]:
-    """Name settings that limit what the scores tell, or whether another fit would repeat them."""
+    """Name settings that limit the meaning of the scores, or that another fit repeats them."""
     n_distinct = len(np.unique(row_keys(task.frame())))
     sizes = n_parameters(task.core)
     n_weights = sum(n for _, n in sizes)
@@ -481,6 +490,6 @@ def _of_settings(task: Task) -> Iterator[str]:
         )
     ranges = "Rows outside the ranges and categories listed under Data are extrapolation"
     yield (
-        f"{ranges}, and so are rows of another origin than these: nothing on this page tells how "
-        "wrong the model is there."
+        f"{ranges}, and so are rows of another origin than these: no number on this page is about "
+        "the model's errors there."
     )

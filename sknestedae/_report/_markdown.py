@@ -35,7 +35,7 @@ def to_markdown(page: Page, address: Callable[[Picture], str] | None = None) -> 
 
 
 def _anchor(title: str) -> str:
-    """Give the address that GitHub gives a heading."""
+    """Return the address that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
@@ -44,7 +44,7 @@ def _data_uri(picture: Picture) -> str:
 
 
 def _plain(text: str) -> str:
-    """Write a text on one line, so that nothing of it is taken for a mark."""
+    """Write a text on one line, with Markdown's marks escaped."""
     return _MARKS.sub(r"\\\1", " ".join(text.split()))
 
 
@@ -54,7 +54,7 @@ def _line(text: str) -> str:
 
 
 def _write(part: Part, address: Callable[[Picture], str]) -> list[str]:
-    """Give the blocks of a part."""
+    """Return the blocks of a part."""
     match part:
         case Text(text):
             return [_line(text)]

@@ -1,4 +1,4 @@
-"""What predicts at each stage, what it is passed on, and how wrong it says that it may be."""
+"""The predictor of each stage, the values passed on to it, and its standard deviation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._task import Target, Task, stages_of
 
 
 class Predictor(NamedTuple):
-    """What predicts the target of a stage.
+    """The predictor of a stage's target: a network or a Gaussian process.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ class Predictor(NamedTuple):
 
     @property
     def is_process(self) -> bool:
-        """Tell whether it is a Gaussian process."""
+        """Return whether it is a Gaussian process."""
         return self.kind == "gaussian_process"
 
 
 def find_predictors(estimator: Any) -> dict[int, Predictor]:
-    """Give what predicts at each stage, by its position; of stages that can have either.
+    """Return the predictor of each stage, by its position, for stages that can have either.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def find_predictors(estimator: Any) -> dict[int, Predictor]:
 
 
 def std_of_process(estimator: Any, stage: int, X: Any) -> np.ndarray | None:
-    """Give the standard deviation of a stage's Gaussian process, of shape (n_samples, n_outputs).
+    """Return the standard deviation of a stage's process, of shape (n_samples, n_outputs).
 
     None where it does not give one, as in a stage that is a pipeline.
     """
@@ -69,7 +69,7 @@ def std_of_process(estimator: Any, stage: int, X: Any) -> np.ndarray | None:
 def measured_or_predicted(
     task: Task, target: Target, estimator: Any, rows: np.ndarray
 ) -> np.ndarray | None:
-    """Tell what a target's predictor was passed on of some rows.
+    """Return whether the values passed on to a target's predictor were measured or predicted.
 
     Returns
     -------

@@ -134,13 +134,13 @@ def report(
     units=None,
     random_state=None,
 ):
-    """Write a model card of a fitted estimator, which says how far it can be trusted.
+    """Write a model card of a fitted estimator: data, settings, honest scores and limits.
 
     The page describes data and settings, and shows training, latents, predictions, calibration
     and reconstruction. Its scores are honest ones: the settings are fitted anew in each fold, all
-    folds at once, and stand beside baselines on the same folds. Of a chain, one of them has what
-    the chain has: the property of an earlier scale, measured or predicted by trees, as a column.
-    Statements against the model follow from the numbers.
+    folds at once, and compared with baselines on the same folds. For a chain, one baseline has the
+    same information: the property of an earlier scale, measured or predicted by trees, as a
+    column. Statements against the model follow from the numbers.
 
     Read more in the :ref:`User Guide <report>`.
 

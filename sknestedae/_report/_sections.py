@@ -87,7 +87,7 @@ _MOST_KINDS = 6
 
 
 def glance(task: Task, evaluation: Evaluation, facts: Facts, n_limits: int) -> Section:
-    """Give the facts that a reader wants first."""
+    """Return the facts that a reader wants first."""
     n_stages = f", {count(len(task.stage_names), 'stage')}" if task.stage_names else ""
     members = len(task.core.members_)
     of_members = f", an ensemble of {members}" if members > 1 else ""
@@ -117,7 +117,7 @@ def glance(task: Task, evaluation: Evaluation, facts: Facts, n_limits: int) -> S
 def _glance_at_many(
     task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
 ) -> list[tuple[str, str]]:
-    """Give the scores of many targets in a line for each kind, and their verdicts in another."""
+    """Return the scores of many targets in a line for each kind, and their verdicts in another."""
     rows = []
     for metric, is_number in (("R²", True), ("balanced accuracy", False)):
         means = pd.Series(
@@ -168,12 +168,12 @@ def describe_model(task: Task) -> str:
 
 
 def _places(metric: str) -> int | None:
-    """Give the number of places of a score; that of an error follows from its size."""
+    """Return the number of decimal places of a score; that of an error depends on its size."""
     return None if metric == "MAE" else 3
 
 
 def _unit_of(metric: str, target: Target) -> str:
-    """Give the unit of a score: an error has that of the target, all others none."""
+    """Return the unit of a score: an error has that of the target, all others none."""
     return target.unit if metric == "MAE" else ""
 
 
@@ -241,7 +241,7 @@ def say_shape(shape: tuple[int, ...]) -> str:
 
 
 def _measured_values(column: Column) -> np.ndarray:
-    """Tell which values were measured, of shape (n_samples,); of an array, which elements."""
+    """Return which values were measured, of shape (n_samples,); of an array, which elements."""
     return column.measured if column.elements is None else ~np.isnan(column.elements)
 
 
@@ -284,7 +284,7 @@ def _class_targets(target: Target) -> Table:
 
 
 def _say_all_replicates(task: Task, replicates: dict[str | None, Replicates]) -> list[str]:
-    """Say for each target which rows occur more than once; of many targets, together."""
+    """List the rows that occur more than once, for each target or, of many, together."""
     said = {name: _say_replicates(found) for name, found in replicates.items()}
     if not task.has_many_targets:
         return [text if name is None else f"{name}: {text}" for name, text in said.items()]
@@ -300,14 +300,14 @@ def _say_all_replicates(task: Task, replicates: dict[str | None, Replicates]) ->
 
 
 def _say_columns(task: Task) -> list[str]:
-    """Say which columns tell nothing, or nothing that another one does not tell."""
+    """List columns without information, or with that of another column."""
     lines = []
     indices = [short(column.name, 40) for column in task.columns if counts_rows(task, column)]
     if indices:
         lines.append(
             f"Only counting rows: {enumerate_words(indices)}. The values are consecutive whole "
-            "numbers, one a row. An index is no property: leave it out, as it tells nothing of a "
-            "new row."
+            "numbers, one in each row. An index is no property: leave it out, as it has no "
+            "information about a new row."
         )
     equal = [
         enumerate_words([short(column.name, 40) for column in columns])
@@ -317,7 +317,7 @@ def _say_columns(task: Task) -> list[str]:
         rest = len(equal) - _MOST_KINDS
         said = [*equal[:_MOST_KINDS], f"{rest} further sets"] if rest > 0 else equal
         lines.append(
-            f"Equal in all rows: {'; '.join(said)}. One column of them tells as much as all, and "
+            f"Equal in all rows: {'; '.join(said)}. One of them has the information of all, and "
             "together they count more often in the reconstruction."
         )
     return lines
@@ -331,7 +331,7 @@ def _say_replicates(found: Replicates) -> str:
     text += f"; {count(found.n_repeated, 'row')} occur more than once"
     if found.n_contradicting:
         text += f", of which {found.n_contradicting:,} have an equal row with another target"
-    return f"{text}. {percent(found.leak)} of the held-out rows are equal to a row learnt from."
+    return f"{text}. {percent(found.leak)} of the held-out rows are equal to a training row."
 
 
 def _columns(task: Task) -> Table:
@@ -411,7 +411,7 @@ def settings(task: Task, evaluation: Evaluation) -> Section:
 
 
 def _described(task: Task) -> list[tuple[str, Any]]:
-    """Give all estimators that have settings, by name: steps, the chain, its stages."""
+    """Return all estimators that have settings, by name: steps, the chain, its stages."""
     found = [(f"step {type(step).__name__}", step) for step in steps_before(task.model)]
     found.append((type(task.core).__name__, task.core))
     for name, estimator, _ in stages_of(task.core) if task.stage_names else []:
@@ -422,7 +422,7 @@ def _described(task: Task) -> list[tuple[str, Any]]:
 
 
 def _parameters(estimator: Any) -> list[tuple[str, Any, Any]]:
-    """Give name, value and default of each parameter."""
+    """Return name, value and default of each parameter."""
     if not hasattr(estimator, "get_params"):  # such as "passthrough"
         return []
     signature = inspect.signature(type(estimator).__init__).parameters
@@ -434,7 +434,7 @@ def _parameters(estimator: Any) -> list[tuple[str, Any, Any]]:
 
 
 def _predictors(task: Task, evaluation: Evaluation) -> list[Part]:
-    """Say what predicts at each stage, where some stage may have a Gaussian process."""
+    """Name the predictor of each stage, where some stage may have a Gaussian process."""
     words = {"gaussian_process": "Gaussian process", "network": "network"}
     rows, is_told = [], False
     for k, found in find_predictors(task.model).items():
@@ -452,7 +452,7 @@ def _predictors(task: Task, evaluation: Evaluation) -> list[Part]:
         )
     header = ("Of", "Predictor", "R² by leave-one-out", "In the folds")
     caption = (
-        "What predicts. Leave-one-out is of the Gaussian process, in the rows that it was fitted "
+        "The predictors. Leave-one-out is of the Gaussian process, in the rows that it was fitted "
         "to, and is no score of rows held out"
     )
     return [Table(caption, header, tuple(rows), n_text=2)] if is_told else []
@@ -484,7 +484,7 @@ def _versions() -> str:
 
 
 def scores(task: Task, evaluation: Evaluation, facts: Facts) -> Section:
-    """Give the scores of model and baselines, and the verdicts that follow from them."""
+    """Return the scores of model and baselines, and the verdicts that follow from them."""
     how = f"{evaluation.how}. In each fold the settings above are fitted anew to the other rows."
     rest = (
         "Baselines are fitted to the same rows as far as their target is known, with the columns "
@@ -519,7 +519,7 @@ def scores(task: Task, evaluation: Evaluation, facts: Facts) -> Section:
 
 
 def _say_many_outputs(task: Task) -> str:
-    """Explain what is done where a target is an array, or targets are many."""
+    """Explain the treatment of a target that is an array, or of many targets."""
     text = ""
     if any(target.shape for target in task.targets):
         text += (
@@ -539,7 +539,7 @@ def _say_many_outputs(task: Task) -> str:
 
 
 def _say_as_column(task: Task) -> str:
-    """Explain the baselines that have what a chain passes on."""
+    """Explain the baselines that have the information which a chain passes on."""
     earlier = {e.name: None for target in task.targets for e in earlier_targets(task, target)}
     if not earlier:
         return ""
@@ -547,13 +547,13 @@ def _say_as_column(task: Task) -> str:
     if task.key is not None:
         same = f"{short(task.key.name, 40)} is the same"
     return (
-        f" {AS_COLUMN.partition(' →')[0].capitalize()} is the trick in place of nesting, and has "
-        "the same information as the chain: beside the columns stands the property of an earlier "
-        f"scale ({enumerate_words([short(name, 40) for name in earlier])}). It is what was "
-        f"measured of a row learnt from of which {same}; where there is none, it is predicted by "
-        "an extra-trees forest fitted to that scale's rows learnt from. Of these, no row is told "
-        "its own value, as that of a new row would not be known: it is found, or predicted, from "
-        "the other four of five parts."
+        f" {AS_COLUMN.partition(' →')[0].capitalize()} is the usual alternative to nesting, and "
+        "has the same information as the chain: beside the columns stands the property of an "
+        f"earlier scale ({enumerate_words([short(name, 40) for name in earlier])}). It is the "
+        f"measured value of a training row if {same}; where there is none, it is predicted by "
+        "an extra-trees forest fitted to that scale's training rows. A training row does not "
+        "get its own value, as that of a new row would not be known: its value is found, or "
+        "predicted, from the other four of five parts."
     )
 
 
@@ -561,19 +561,19 @@ def _say_rule(task: Task) -> str:
     """Explain the rule by which a model is called better or worse."""
     metrics = enumerate_words(list(dict.fromkeys(map(leading_metric, task.targets))))
     return (
-        f"Better or worse is said on this page by one rule: the differences in {metrics} between "
+        f"This page says better or worse by one rule: the differences in {metrics} between "
         "this model and a baseline, on the same folds, are put to the corrected resampled t-test "
         "(C. Nadeau and Y. Bengio, Machine Learning 52, 239, 2003), two-sided at "
         f"{percent(LEVEL)}. It allows for folds that learn from the same rows. It does not allow "
-        "for the number of comparisons, it tells nothing from one fold, and models that are not "
-        "told apart need not be equal. The other scores have no part in it."
+        "for the number of comparisons, it cannot decide from one fold, and models that are not "
+        "told apart need not be equal. The other scores are not used."
     )
 
 
 def _scores_of_many(
     task: Task, evaluation: Evaluation, comparisons: dict[str, list[Comparison]]
 ) -> list[Part]:
-    """Give a row for each target, and count the verdicts on each baseline."""
+    """Return a row for each target, and count the verdicts on each baseline."""
     parts: list[Part] = []
     for kind in ("numbers", "classes"):
         targets = [t for t in task.targets if (t.classes is None) == (kind == "numbers")]
@@ -614,7 +614,7 @@ def _folds_header(n_folds: int) -> list[str]:
 def _scores_of_target(
     evaluation: Evaluation, target: Target, comparisons: list[Comparison]
 ) -> list[Part]:
-    """Give a table of means, the verdicts, and each fold folded away."""
+    """Return a table of means, the verdicts, and each fold folded away."""
     names = [MODEL, *baselines_of(evaluation, target), LEARNT]
     by_model = {name: scores_of(evaluation, target, name) for name in names}
     found = list(by_model[MODEL])
@@ -680,7 +680,7 @@ def predictions(
         found, note = facts.replicates[target.name], ""
         if found.leak > 0:
             note = (
-                f" {percent(found.leak)} of the held-out rows are equal to a row learnt from, so "
+                f" {percent(found.leak)} of the held-out rows are equal to a training row, so "
                 "that errors on new rows may be larger than those drawn."
             )
         if found.n_contradicting and target.classes is None:
@@ -696,7 +696,7 @@ def predictions(
 
 
 def _by_what_was_passed(target: Target, held_out: HeldOut) -> list[Part]:
-    """Count held-out rows by what the stage before passed on, and give the error of each kind."""
+    """Count held-out rows with a measured or predicted value passed on; with their errors."""
     if held_out.passed is None or np.isnan(held_out.passed).all() or target.shape:
         return []
     error = np.abs(held_out.truth - held_out.predicted)
@@ -712,14 +712,14 @@ def _by_what_was_passed(target: Target, held_out: HeldOut) -> list[Part]:
     )
     header = ("Passed on", "Rows held out", with_unit("MAE", target.unit))
     caption = (
-        f"{target.name}: rows by what the earlier scale passed on of their material. New rows are "
+        f"{target.name}: rows by the value that the earlier scale passed on. New rows are "
         "like those with a measured value only if the earlier scale has measured them"
     )
     return [Table(caption, header, rows)]
 
 
 def _targets_to_draw(task: Task, evaluation: Evaluation) -> list[int]:
-    """Give the positions of targets that have figures: all or, of very many, the worst."""
+    """Return the positions of targets that have figures: all or, of very many, the worst."""
     positions = list(range(len(task.targets)))
     if len(positions) <= MAX_PANELS:
         return positions
@@ -728,7 +728,7 @@ def _targets_to_draw(task: Task, evaluation: Evaluation) -> list[int]:
 
 
 def calibration(task: Task, evaluation: Evaluation, facts: Facts) -> Section | None:
-    """Say how far probabilities, spreads and prediction intervals can be taken at their word."""
+    """Describe the calibration of probabilities, spreads and prediction intervals."""
     parts: list[Part] = []
     chosen = _targets_to_draw(task, evaluation)
     if len(chosen) < len(task.targets):
@@ -774,7 +774,7 @@ def calibration(task: Task, evaluation: Evaluation, facts: Facts) -> Section | N
 
 
 def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> list[Part]:
-    """Give one prediction interval of each target that is a number."""
+    """Return one prediction interval of each target that is a number."""
     rows, level = [], len(NOMINAL) // 2
     for target in task.targets:
         found = by_residual[target.name]
@@ -790,7 +790,7 @@ def _intervals_of_many(task: Task, by_residual: dict[str, Intervals | None]) -> 
 
 
 def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
-    """Give nominal and actual shares of rows within prediction intervals, and half-widths."""
+    """Return nominal and actual shares of rows within prediction intervals, and half-widths."""
     unit = f" ({target.unit})" if target.unit else ""
     rows = []
     for k, (nominal, actual, half) in enumerate(zip(*intervals[:3], strict=True)):
@@ -808,7 +808,7 @@ def _interval_table(target: Target, intervals: Intervals, kind: str) -> Table:
 
 
 def reconstruction(task: Task, evaluation: Evaluation) -> Section | None:
-    """Give the error of each column's reconstruction."""
+    """Return the error of each column's reconstruction."""
     table = reconstruction_table(task, evaluation)
     if not len(table):
         return None

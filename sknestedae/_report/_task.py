@@ -76,7 +76,7 @@ class Column:
 
     @property
     def measured(self) -> np.ndarray:
-        """Tell where it was measured, of shape (n_samples,); of an array, some element."""
+        """Return whether it was measured, of shape (n_samples,); of an array, any element."""
         return self.values.notna().to_numpy()
 
     @property
@@ -121,13 +121,13 @@ class Target:
 
     @property
     def known(self) -> np.ndarray:
-        """Tell where it is known, of shape (n_samples,); of an array, some element."""
+        """Return whether it is known, of shape (n_samples,); of an array, any element."""
         unknown = np.isnan(self.values)
         return ~(unknown.all(axis=1) if self.shape else unknown)
 
     @property
     def row_values(self) -> np.ndarray:
-        """One number a row, of shape (n_samples,): of an array the mean of its elements."""
+        """One number for each row, of shape (n_samples,): of an array the mean of its elements."""
         return row_means(self.values) if self.shape else self.values
 
     @property
@@ -136,7 +136,7 @@ class Target:
         return with_unit(self.name, self.unit)
 
     def pick(self, predicted: pd.DataFrame) -> np.ndarray:
-        """Give its predictions among all columns of y, as ``values`` holds the truth."""
+        """Return its predictions among all columns of y, as ``values`` holds the truth."""
         own = predicted.iloc[:, list(self.outputs)]
         if self.shape:
             return own.to_numpy(dtype=np.float64)
@@ -193,26 +193,26 @@ class Task:
 
     @property
     def has_own_rows(self) -> bool:
-        """Tell whether scales have rows of their own."""
+        """Return whether scales have rows of their own."""
         return len(np.unique(self.scale)) > 1
 
     @property
     def has_many_targets(self) -> bool:
-        """Tell whether targets are spoken of together."""
+        """Return whether targets are so many that they are described together."""
         return len(self.targets) > FEW_TARGETS
 
     @property
     def is_ensemble(self) -> bool:
-        """Tell whether the model itself, and not a part of it, gives a spread."""
+        """Return whether the model itself, and not a part of it, gives a spread."""
         return len(self.core.members_) > 1 and not _has_search(self.model)
 
     def own_rows(self, target: Target) -> np.ndarray:
-        """Tell which rows are of a target's scale, or all where scales share rows."""
+        """Return which rows are of a target's scale, or all where scales share rows."""
         own = self.scale == target.stage
         return own if self.has_own_rows and own.any() else np.ones(self.n_samples, dtype=bool)
 
     def frame(self, last_stage: int | None = None, *, merge_rare: bool = True) -> pd.DataFrame:
-        """Give the columns up to a stage, named "x0" and so on; floats, or categories of text.
+        """Return the columns up to a stage, named "x0" and so on; floats, or categories of text.
 
         An array has a column for each element. Of a categorical column with very many categories
         the rarest are one, unless rows are to be told apart.
@@ -291,14 +291,14 @@ def _check_fitted(estimator: Any) -> None:
 
 
 def _has_search(model: Any) -> bool:
-    """Tell whether a pipeline ends in a search."""
+    """Return whether a pipeline ends in a search."""
     while isinstance(model, Pipeline):
         model = model[-1]
     return hasattr(model, "best_estimator_")
 
 
 def stages_of(core: Any) -> list[tuple[str | None, Any, list[int]]]:
-    """Give name, estimator and own columns of each stage; of one scale, the estimator itself."""
+    """Return name, estimator and own columns of each stage; of one scale, the estimator itself."""
     if hasattr(core, "stages_"):
         return core.stages_
     return [(None, core, list(range(core.n_features_in_)))]
@@ -365,12 +365,12 @@ def _one_table(
 
 
 def flat_target(y: Any) -> pd.DataFrame:
-    """Give a target as a DataFrame of its columns; arrays are flattened."""
+    """Return a target as a DataFrame of its columns; arrays are flattened."""
     return flat_cells(target_frame(flat_table(y)[0])[0])[0]
 
 
 def flat_cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[int], dict[int, tuple[int, ...]]]:
-    """Give each number of the arrays in cells a column of its own.
+    """Expand the arrays in cells to one column for each number.
 
     Parameters
     ----------
@@ -402,7 +402,7 @@ def flat_cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[int], dict[int, 
 
 
 def row_means(values: np.ndarray) -> np.ndarray:
-    """Give the mean of each row's measured elements; NaN where there is none.
+    """Return the mean of each row's measured elements; NaN where there is none.
 
     Parameters
     ----------
@@ -477,13 +477,13 @@ def _read_columns(
 
 
 def _decoded_positions(core: Any, n_columns: int) -> dict[int, int]:
-    """Give the place among the decoded columns of each column of X that comes back."""
+    """Return the position among the decoded columns of each column of X that comes back."""
     own = {j for _, _, columns in stages_of(core) for j in columns if j < n_columns}
     return {j: k for k, j in enumerate(sorted(own))}
 
 
 def _fitted_categories(core: Any) -> set[int]:
-    """Give the positions of the columns that an estimator took as categories."""
+    """Return the positions of the columns that an estimator took as categories."""
     found = set()
     for _, stage, own in stages_of(core):
         estimator = unfrozen(stage)
@@ -495,7 +495,7 @@ def _fitted_categories(core: Any) -> set[int]:
 
 
 def _stage_of_columns(core: Any, X: pd.DataFrame | np.ndarray, has_steps: bool) -> list[int]:
-    """Give the position of the first stage that has each column; -1 where none has it."""
+    """Return the position of the first stage that has each column; -1 where none has it."""
     n_columns = X.shape[1]
     if not hasattr(core, "stages_"):
         return [0] * n_columns
@@ -513,7 +513,7 @@ def _stage_of_columns(core: Any, X: pd.DataFrame | np.ndarray, has_steps: bool) 
 
 
 def _key_position(core: Any, X: pd.DataFrame | np.ndarray, has_steps: bool) -> int | None:
-    """Give the position of the column that names materials.
+    """Return the position of the column that names materials.
 
     None without one, and where steps before the chain may have made it.
     """
@@ -527,7 +527,7 @@ def _key_position(core: Any, X: pd.DataFrame | np.ndarray, has_steps: bool) -> i
 
 
 def _as_text(values: pd.Series) -> pd.Series:
-    """Give a column as categories of text, NaN where missing."""
+    """Return a column as categories of text, NaN where missing."""
     texts = values.astype(object).where(values.notna(), None)
     return pd.Series(
         pd.Categorical([None if text is None else label_text(text) for text in texts])
@@ -551,7 +551,7 @@ def label_text(value: Any) -> str:
 
 
 def _unit_of(label: Hashable, units: Mapping[Hashable, str]) -> str:
-    """Give the unit of a column, which may be named by its feature alone."""
+    """Return the unit of a column, which may be named by its feature alone."""
     keys = [label, name_of(label), *([label[-1]] if isinstance(label, tuple) else [])]
     return next((str(units[key]) for key in keys if key in units), "")
 
@@ -614,7 +614,7 @@ def _read_targets(core: Any, y: Any, units: Mapping[Hashable, str]) -> list[Targ
 
 
 def _array_shape(estimator: Any, n_outputs: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the shape of a target that is one array; ``()`` where its columns are by themselves.
+    """Return the shape of a target that is one array; ``()`` where its columns are by themselves.
 
     Parameters
     ----------
@@ -637,7 +637,7 @@ def _array_shape(estimator: Any, n_outputs: int, shape: tuple[int, ...]) -> tupl
 def _encode_classes(
     values: pd.Series, fitted: list[Any], name: str
 ) -> tuple[list[str], dict[Hashable, int], np.ndarray]:
-    """Give the names of the classes that a target has, their positions, and each row's.
+    """Return the names of the classes that a target has, their positions, and each row's.
 
     Raises
     ------

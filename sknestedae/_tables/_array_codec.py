@@ -1,4 +1,4 @@
-"""One array a row, such as a spectrum or an image: learnt, encoded as floats, and decoded.
+"""Codec for one array in each row, such as a spectrum or an image: encoded as floats and decoded.
 
 An array stands in a table as many columns of numbers, in C order, or as one column whose cells
 hold arrays. Nothing here knows of torch.
@@ -134,7 +134,7 @@ def find_shape(
 
 
 def check_shape(kind: str, shape: Any) -> tuple[int, ...]:
-    """Check the parameter ``shape``, and give it as a tuple of positive integers.
+    """Check the parameter ``shape``, and return it as a tuple of positive integers.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def check_shape(kind: str, shape: Any) -> tuple[int, ...]:
 
 
 def looks_like_channels_last(shape: Sequence[int]) -> bool:
-    """Tell whether the shape of an image can hardly be (channels, height, width).
+    """Return whether the shape of an image can hardly be (channels, height, width).
 
     It is so where the last axis alone is as short as that of channels.
     """
@@ -182,7 +182,7 @@ def indices_of_labels(labels: Sequence[Any]) -> list[tuple[int, ...]] | None:
 
 
 def shape_of_indices(indices: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
-    """Give the shape of the array whose entries have these indices, in C order.
+    """Return the shape of the array whose entries have these indices, in C order.
 
     The indices of an axis may be some of many, such as those of a part of an image.
 
@@ -200,7 +200,7 @@ def shape_of_indices(indices: Sequence[tuple[int, ...]]) -> tuple[int, ...] | No
 
 
 class ArrayCodec(Codec):
-    """Encode one array a row as floats, and decode it.
+    """Encode one array in each row as floats, and decode it.
 
     Entries are centred, each by its mean, and divided by one standard deviation of all of them, or
     by one of their own. A missing entry becomes its mean.
@@ -269,7 +269,7 @@ class ArrayCodec(Codec):
 
     @property
     def layout(self) -> Layout:
-        """How the encoded values lie."""
+        """The layout of the encoded values."""
         return Layout(self.n_entries, (), self.shape, is_standardized=self.scale is not None)
 
     @property
@@ -291,7 +291,7 @@ class ArrayCodec(Codec):
     # -- fit
 
     def prepare(self, X: pd.DataFrame | np.ndarray) -> np.dtype:
-        """Look at the columns of a whole table, and find the shape of the arrays.
+        """Find the shape of the arrays in the columns of a whole table.
 
         Parameters
         ----------
@@ -331,7 +331,7 @@ class ArrayCodec(Codec):
         return np.dtype("float32" if all(map(_is_small, dtypes)) else "float64")
 
     def _look_at_cells(self, cells: np.ndarray) -> tuple[list[np.dtype], tuple[int, ...]]:
-        """Give the dtypes and the one shape of the arrays in the cells of a column."""
+        """Return the dtypes and the one shape of the arrays in the cells of a column."""
         dtypes, shape, first = set(), None, 0
         for row, cell in enumerate(cells):
             array = self._read_cell(cell, row)
@@ -408,7 +408,7 @@ class ArrayCodec(Codec):
             notice(
                 f"{self._column()} is the same in all rows to learn from: none of its "
                 f"{self.n_entries} {_NOUNS.get(self.kind, _NOUN)[1]} varies, so that nothing is "
-                "learnt of it.",
+                "learnt from it.",
                 ConstantBlockWarning,
             )
         return self
@@ -418,7 +418,7 @@ class ArrayCodec(Codec):
     def _chunks(
         self, X: pd.DataFrame | np.ndarray, rows: np.ndarray | None
     ) -> Iterator[tuple[slice | np.ndarray, np.ndarray]]:
-        """Give rows, and their numbers of shape (n_rows, n_entries); some after others."""
+        """Yield rows, and their numbers of shape (n_rows, n_entries); some after others."""
         n_rows = len(X) if rows is None else len(rows)
         for chunk in gen_batches(n_rows, chunk_rows(self.n_entries)):
             chosen = chunk if rows is None else rows[chunk]
@@ -489,13 +489,13 @@ class ArrayCodec(Codec):
             )
 
     def _column(self) -> str:
-        """Give the beginning of a message: the kind, and the column whose cells hold arrays."""
+        """Return the beginning of a message: the kind, and the column whose cells hold arrays."""
         if len(self.columns.positions) > 1:
             return f"The {self.kind}"
         return f"The {self.kind} in column {self.columns.labels.name(self.columns.positions[0])}"
 
     def _entry(self, k: int) -> str:
-        """Give an entry's name in a message: its indices, and its column."""
+        """Return an entry's name in a message: its indices, and its column."""
         index = tuple(int(i) for i in np.unravel_index(int(k), self.shape))
         name = f"{_NOUNS.get(self.kind, _NOUN)[0]} {index[0] if len(index) == 1 else index}"
         if len(self.columns.positions) == 1:
@@ -529,7 +529,7 @@ class ArrayCodec(Codec):
     # -- decode
 
     def decode(self, values: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
-        """Give the columns that decoded values stand for, in their own units.
+        """Decode values to columns in their own units.
 
         Parameters
         ----------
@@ -558,7 +558,7 @@ class ArrayCodec(Codec):
     # -- what encoded values mean
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that entries are standardised with.
+        """Return the mean and the scale that entries are standardised with.
 
         Returns
         -------
@@ -572,7 +572,7 @@ class ArrayCodec(Codec):
         return self.mean, np.where(self.deviation == 0, 1.0, self.deviation)
 
     def encoded_scale(self) -> np.ndarray:
-        """Give the standard deviation of each entry as it is encoded, of shape (n_entries,).
+        """Return the standard deviation of each entry as it is encoded, of shape (n_entries,).
 
         One for all entries, unless each is scaled by its own: a pixel at the edge that hardly
         changes is no finer a measure than the others.
@@ -580,13 +580,13 @@ class ArrayCodec(Codec):
         return np.full_like(self.mean, self.unit if self.scale is None else 1.0)
 
     def missing_row(self) -> np.ndarray:
-        """Give the encoded values of a row that was not measured, of shape (n_entries,)."""
+        """Return the encoded values of a row that was not measured, of shape (n_entries,)."""
         return self.mean if self.scale is None else np.zeros_like(self.mean)
 
     # -- equal rows
 
     def digest(self, X: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give each row a number that follows from its array: equal ones have equal numbers.
+        """Compute a key of each row from its array: equal arrays have equal keys.
 
         Parameters
         ----------
@@ -602,7 +602,7 @@ class ArrayCodec(Codec):
     # -- in files
 
     def get_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values."""
+        """Return the fitted state as plain values."""
         return {
             "shape": list(self.shape),
             "dtype": self.dtype.name,
@@ -613,7 +613,7 @@ class ArrayCodec(Codec):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take over what ``get_state`` gave."""
+        """Restore the state of ``get_state``."""
         self.shape = tuple(state["shape"])
         self.dtype = np.dtype(state["dtype"])
         name = state["cell_dtype"]
@@ -624,7 +624,7 @@ class ArrayCodec(Codec):
 
 
 def _is_small(dtype: Any) -> bool:
-    """Tell whether float32 holds every number of a dtype, of NumPy or of pandas."""
+    """Return whether float32 holds every number of a dtype, of NumPy or of pandas."""
     plain = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
     if not isinstance(plain, np.dtype):
         return False
@@ -635,7 +635,7 @@ def _is_small(dtype: Any) -> bool:
 def pool_copies(
     mean: np.ndarray, deviation: np.ndarray, n_measured: np.ndarray, places: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give means and deviations of arrays and their copies together.
+    """Return means and deviations of arrays and their copies together.
 
     Parameters
     ----------

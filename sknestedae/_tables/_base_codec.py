@@ -23,7 +23,7 @@ Piece = tuple[list[int], np.ndarray]
 @public("sknestedae.blocks")
 @dataclass(frozen=True)
 class BlockColumns:
-    r"""Which columns of a table are a block's, and what a user said of them.
+    r"""The columns of a block in a table, with the user's settings for them.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class BlockColumns:
 
 @public("sknestedae.blocks")
 class Codec(ABC):
-    """The fitted half of a kind of data: what its columns hold, as arrays of floats, and back.
+    """The fitted half of a kind of data: it encodes columns as arrays of floats, and decodes them.
 
     A codec is given whole tables, and reads its own columns of them. What it learns are plain
     values. It knows nothing of torch.
@@ -84,7 +84,7 @@ class Codec(ABC):
 
     @abstractmethod
     def prepare(self, X: pd.DataFrame | np.ndarray) -> np.dtype | None:
-        """Look at what the columns of a whole table hold, before anything is learnt.
+        """Inspect the columns of a whole table, before the fit.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Codec(ABC):
     @property
     @abstractmethod
     def layout(self) -> Layout:
-        """How the encoded values lie."""
+        """The layout of the encoded values."""
 
     @property
     def has_cells(self) -> bool:
@@ -136,7 +136,7 @@ class Codec(ABC):
 
     @abstractmethod
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that numbers are encoded with: ``(x - mean) / scale``.
+        """Return the mean and the scale that numbers are encoded with: ``(x - mean) / scale``.
 
         Returns
         -------
@@ -146,14 +146,14 @@ class Codec(ABC):
 
     @abstractmethod
     def encoded_scale(self) -> np.ndarray:
-        """Give the standard deviation of each number as it is encoded, of shape (n_numeric,).
+        """Return the standard deviation of each number as it is encoded, of shape (n_numeric,).
 
         Errors of numbers are counted in it, such as the mismatch of a completed row.
         """
 
     @abstractmethod
     def missing_row(self) -> np.ndarray:
-        """Give the encoded values of a row that was not measured, of shape (n_values,)."""
+        """Return the encoded values of a row that was not measured, of shape (n_values,)."""
 
     # -- to arrays and back
 
@@ -173,7 +173,7 @@ class Codec(ABC):
 
     @abstractmethod
     def decode(self, values: np.ndarray) -> list[Piece]:
-        """Give the columns that values stand for, in their own units.
+        """Decode values to columns in their own units.
 
         Parameters
         ----------
@@ -188,13 +188,13 @@ class Codec(ABC):
     # -- what else stood in the table of fit
 
     def note_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:  # noqa: B027
-        """Note values that a table of ``fit`` has in no row that was learnt from."""
+        """Record values that a table of ``fit`` has outside of the training rows."""
 
     def note_mixed(self, X: pd.DataFrame | np.ndarray) -> None:  # noqa: B027
-        """Note which columns of a whole table hold numbers beside words; of its first, or all."""
+        """Record which columns of a whole table mix numbers and words; of its first, or all."""
 
     def check_cells(self, X: pd.DataFrame | np.ndarray) -> None:  # noqa: B027
-        """Refuse cells that do not hold what those of ``fit`` held: arrays of one shape."""
+        """Refuse cells of another kind than those of ``fit``: arrays of one shape."""
 
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:  # noqa: B027
         """Warn of values that were not in the table of ``fit``."""
@@ -203,11 +203,11 @@ class Codec(ABC):
 
     @abstractmethod
     def get_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values: numbers, strings, arrays, lists of them."""
+        """Return the fitted state as plain values: numbers, strings, arrays, lists of them."""
 
     @abstractmethod
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take what ``get_state`` gave, in the place of ``prepare`` and ``fit``."""
+        """Restore the state of ``get_state``, instead of ``prepare`` and ``fit``."""
 
 
 # Makes the codec of a block that has these columns.

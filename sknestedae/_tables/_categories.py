@@ -1,4 +1,4 @@
-"""The categories of one column: learnt, encoded as a one-hot group, and decoded."""
+"""The categories of one column: found, encoded as a one-hot group, and decoded."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ._text import hint_of_spelling
 
 @dataclass
 class Categories:
-    """The categories of one column, and what else its table was seen to hold there.
+    """The categories of one column, and the values that its whole table holds there.
 
     Parameters
     ----------
     label : str
         How a message names the column.
     values : ndarray of object, shape (n_categories,)
-        Distinct values in the rows that were learnt from, sorted.
+        Distinct values in the training rows, sorted.
     frequencies : ndarray of shape (n_categories,)
         Share of each in the weight of these rows.
     unlearnt : ndarray of object, shape (n_unlearnt,)
-        Distinct values that the table of ``fit`` held in no row that was learnt from.
+        Distinct values that the table of ``fit`` held outside of the training rows.
     is_mixed : bool
         Whether the whole table, of which that of ``fit`` may be a part, holds numbers beside words
         in this column. Then any rows of it may hold numbers alone, or words alone.
@@ -73,19 +73,19 @@ class Categories:
         return cls(label, values, total[order] / total.sum(), distinct[total == 0])
 
     def find(self, values: np.ndarray) -> np.ndarray:
-        """Give the position of each value among the categories; -1 where it is none."""
+        """Return the position of each value among the categories; -1 where it is none."""
         return _positions(values, self.values)
 
     def note_values(self, values: np.ndarray) -> None:
-        """Note the distinct values of a whole table, of which own rows were a part."""
+        """Record the distinct values of a whole table that includes the training rows."""
         self.unlearnt = values[self.find(values) < 0]
 
     def note_column(self, column: pd.Series | np.ndarray) -> None:
-        """Note the distinct values of a whole table's column."""
+        """Record the distinct values of a whole table's column."""
         self.note_values(factorize(column, self.label)[1])
 
     def note_kinds(self, column: pd.Series | np.ndarray) -> None:
-        """Note whether a whole table's column holds numbers beside words."""
+        """Record whether a whole table's column mixes numbers and words."""
         self.is_mixed |= isinstance(column, pd.Series) and mixes_kinds(column)
 
     def encode(self, column: pd.Series | np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -114,7 +114,7 @@ class Categories:
         return known
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """Give each row's category with the largest value.
+        """Return each row's category with the largest value.
 
         Parameters
         ----------
@@ -127,12 +127,12 @@ class Categories:
         return self.values[values.argmax(axis=1)]
 
     def notice_unseen(self, column: pd.Series | np.ndarray) -> None:
-        """Warn of values that were not in the table of ``fit``."""
+        """Warn about values that were not in the table of ``fit``."""
         codes, distinct = factorize(column, self.label)
         self._warn_of_unseen(codes, distinct, self.find(distinct))
 
     def _warn_of_unseen(self, codes: np.ndarray, distinct: np.ndarray, lookup: np.ndarray) -> None:
-        """Warn of distinct values that are not found, and were not in the table of ``fit``."""
+        """Warn about distinct values that were not in the table of ``fit``."""
         unknown = distinct[lookup < 0]
         if not len(unknown):  # the usual case, which is to cost nothing
             return
@@ -163,12 +163,12 @@ class Categories:
             )
 
     def to_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values."""
+        """Return the fitted state as plain values."""
         return dict(vars(self))
 
 
 def share_values(parts: Sequence[Categories]) -> None:
-    """Share the values that parts of one column saw, so that none of them is unseen to another."""
+    """Share the values of parts of one column, so that no part takes them for unseen."""
     seen = [value for part in parts for value in (*part.values, *part.unlearnt)]
     every = pd.unique(np.array(seen, dtype=object))
     for part in parts:
@@ -176,7 +176,7 @@ def share_values(parts: Sequence[Categories]) -> None:
 
 
 def _positions(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Give the position of each value among some that are distinct; -1 where it is none of them.
+    """Return the position of each value among some that are distinct; -1 where it is none of them.
 
     Parameters
     ----------

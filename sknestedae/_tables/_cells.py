@@ -1,4 +1,4 @@
-"""Cells that hold arrays or structures of atoms: found, read, filled, compared.
+"""Cells that hold arrays or structures of atoms: finding, reading, filling, comparing.
 
 A column of such cells is one of objects. A cell holds an array or a list of numbers, such as a
 spectrum or an image a row, or a structure, or nothing where a row was not measured; inside of an
@@ -24,23 +24,23 @@ _NOTHING = 0
 
 
 def holds_arrays(column: pd.Series | np.ndarray) -> bool:
-    """Tell whether the cells of a column hold arrays: its first one that is not missing does."""
+    """Return whether the cells of a column hold arrays: its first one that is not missing does."""
     return is_array(_first_cell(column))
 
 
 def holds_structures(column: pd.Series | np.ndarray) -> bool:
-    """Tell whether the cells of a column hold structures of atoms, by its first one."""
+    """Return whether the cells of a column hold structures of atoms, by its first one."""
     return is_structure(_first_cell(column))
 
 
 def holds_cells(column: pd.Series | np.ndarray) -> bool:
-    """Tell whether the cells of a column hold arrays or structures of atoms, by its first one."""
+    """Return whether a column's cells hold arrays or structures of atoms, by its first one."""
     first = _first_cell(column)
     return is_array(first) or is_structure(first)
 
 
 def _first_cell(column: pd.Series | np.ndarray) -> Any:
-    """Give the first cell that is not missing of a column that may hold more than numbers."""
+    """Return the first cell that is not missing of a column that may hold more than numbers."""
     is_object = isinstance(column.dtype, np.dtype) and column.dtype.kind == "O"
     is_list = isinstance(column.dtype, pd.ArrowDtype) and "list" in str(column.dtype)
     if not (is_object or is_list):
@@ -49,7 +49,7 @@ def _first_cell(column: pd.Series | np.ndarray) -> Any:
 
 
 def cell_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None) -> list[int]:
-    """Give the positions of a table's columns whose cells hold arrays or structures of atoms.
+    """Return the positions of a table's columns whose cells hold arrays or structures of atoms.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def cell_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = N
 
 
 def array_columns(X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None) -> list[int]:
-    """Give the positions of a table's columns whose cells hold arrays.
+    """Return the positions of a table's columns whose cells hold arrays.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _columns_that(
     X: pd.DataFrame | np.ndarray,
     columns: Sequence[int] | None,
 ) -> list[int]:
-    """Give the positions of the columns whose cells hold something."""
+    """Return the positions of the columns whose cells are of a kind."""
     if not isinstance(X, pd.DataFrame):
         if X.dtype.kind != "O" or X.ndim != 2:
             return []
@@ -94,20 +94,20 @@ def _is_plain(dtype: Any) -> bool:
 
 
 def cells_of(column: pd.Series | np.ndarray) -> np.ndarray:
-    """Give the cells of a column, as an ndarray of object, shape (n_samples,)."""
+    """Return the cells of a column, as an ndarray of object, shape (n_samples,)."""
     if isinstance(column, pd.Series):
         return column.to_numpy(dtype=object)
     return np.asarray(column, dtype=object)
 
 
 def is_nothing(value: Any) -> bool:
-    """Tell whether a cell is missing as a whole."""
+    """Return whether a cell is missing as a whole."""
     is_number = isinstance(value, float | np.floating | Decimal)
     return value is None or value is pd.NA or value is pd.NaT or (is_number and value != value)
 
 
 def read_cell(value: Any) -> np.ndarray | None:
-    """Give the numbers of a cell.
+    """Return the numbers of a cell.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def read_cell(value: Any) -> np.ndarray | None:
 
 
 def read_cells(cells: Iterable[Any], name: str) -> list[np.ndarray | None]:
-    """Give the arrays of cells, all of one shape; None of a cell that is missing.
+    """Return the arrays of cells, all of one shape; None for a missing cell.
 
     Parameters
     ----------
@@ -179,19 +179,19 @@ def read_cells(cells: Iterable[Any], name: str) -> list[np.ndarray | None]:
 
 
 def is_missing_in_part(value: Any) -> bool:
-    """Tell whether a cell is missing, or an entry of its array is."""
+    """Return whether a cell is missing, or an entry of its array is."""
     array = read_cell(value)
     return array is None or bool(array.dtype.kind == "f" and np.isnan(array).any())
 
 
 def is_measured_in_part(value: Any) -> bool:
-    """Tell whether any entry of a cell's array was measured."""
+    """Return whether any entry of a cell's array was measured."""
     array = read_cell(value)
     return array is not None and not (array.dtype.kind == "f" and bool(np.isnan(array).all()))
 
 
 def fill_cell(value: Any, completed: Any) -> Any:
-    """Give a cell with its missing entries taken from another one; measured ones stay.
+    """Return a cell with its missing entries taken from another one; measured ones stay.
 
     A structure of atoms is measured as a whole, or missing.
 
@@ -224,7 +224,7 @@ def fill_cell(value: Any, completed: Any) -> Any:
 
 
 def cell_keys(column: pd.Series | np.ndarray) -> np.ndarray:
-    """Give each cell of a column a number that follows from its content.
+    """Compute a key of each cell of a column from its content.
 
     Arrays of equal shape and equal numbers have equal keys, whatever holds them: an array of
     float32 or of float64, or a list. An array without a measured entry is a missing cell. A

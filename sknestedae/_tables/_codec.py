@@ -1,7 +1,7 @@
-"""Numbers and categories of one block: learnt, encoded as one array of floats, and decoded.
+"""Codec for numbers and categories of one block: encoded as an array of floats and decoded.
 
 A codec is the fitted half of a kind of data. It is given a whole table, reads its own columns of
-it, and gives one array with what was measured of it. Nothing here knows of torch.
+it, and returns one array with a mask of the measured entries. Nothing here knows of torch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class TabularCodec(Codec):
 
     @property
     def layout(self) -> Layout:
-        """How the encoded values lie."""
+        """The layout of the encoded values."""
         return Layout(
             len(self.numeric),
             tuple(len(self.categories[j].values) for j in self.categorical),
@@ -72,7 +72,7 @@ class TabularCodec(Codec):
     # -- fit
 
     def prepare(self, X: pd.DataFrame | np.ndarray) -> np.dtype | None:
-        """Tell numbers from categories, in a whole table.
+        """Find which columns are numbers and which are categories, in a whole table.
 
         Raises
         ------
@@ -207,7 +207,7 @@ class TabularCodec(Codec):
     # -- decode
 
     def decode(self, values: np.ndarray) -> list[Piece]:
-        """Give the columns that values stand for, in their own units.
+        """Decode values to columns in their own units.
 
         Parameters
         ----------
@@ -227,7 +227,7 @@ class TabularCodec(Codec):
     # -- what encoded values mean
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that numbers are standardised with.
+        """Return the mean and the scale that numbers are standardised with.
 
         Returns
         -------
@@ -239,36 +239,36 @@ class TabularCodec(Codec):
         return self.mean, self.scale
 
     def encoded_scale(self) -> np.ndarray:
-        """Give the standard deviation of each number as it is encoded, of shape (n_numeric,)."""
+        """Return the standard deviation of each number as it is encoded, of shape (n_numeric,)."""
         return np.ones_like(self.scale) if self.standardize else self.scale
 
     def missing_row(self) -> np.ndarray:
-        """Give the encoded values of a row that was not measured, of shape (n_values,)."""
+        """Return the encoded values of a row that was not measured, of shape (n_values,)."""
         means = np.zeros_like(self.mean) if self.standardize else self.mean
         return np.concatenate([means, *(c.frequencies for c in self.categories.values())])
 
     # -- what else stood in the table of fit
 
     def note_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Note categories that a table of ``fit`` has in no row that was learnt from."""
+        """Record categories that a table of ``fit`` has outside of the training rows."""
         for j, categories in self.categories.items():
             categories.note_column(take_column(X, j))
 
     def note_mixed(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Note which columns of a whole table hold numbers beside words; of its first, or all."""
+        """Record which columns of a whole table mix numbers and words; of its first, or all."""
         for j, categories in self.categories.items():
             if j < X.shape[1]:
                 categories.note_kinds(take_column(X, j))
 
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Warn of values that were not in the table of ``fit``."""
+        """Warn about values that were not in the table of ``fit``."""
         for j, categories in self.categories.items():
             categories.notice_unseen(take_column(X, j))
 
     # -- in files
 
     def get_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values."""
+        """Return the fitted state as plain values."""
         return {
             "numeric": self.numeric,
             "categorical": self.categorical,
@@ -279,7 +279,7 @@ class TabularCodec(Codec):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take what ``get_state`` gave."""
+        """Restore the state of ``get_state``."""
         self.numeric, self.categorical = state["numeric"], state["categorical"]
         self.dtype = np.dtype(state["dtype"])
         self.mean, self.scale = state["mean"], state["scale"]
@@ -288,7 +288,7 @@ class TabularCodec(Codec):
 
 
 def _float_dtype(X: pd.DataFrame | np.ndarray, numeric: list[int]) -> np.dtype | None:
-    """Give float32 where single precision holds every number, else float64; None without any."""
+    """Return float32 where single precision holds every number, else float64; None without any."""
     if not isinstance(X, pd.DataFrame):
         dtypes = [X.dtype]
     elif numeric:

@@ -1,4 +1,4 @@
-"""Columns of a table: numbers or categories, and which ones a parameter names."""
+"""Columns of a table: numbers or categories, and columns that a parameter names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MOST_LABELS = 20
 
 
 def is_categorical(column: pd.Series, label: str) -> bool:
-    """Tell whether a DataFrame's column holds categories rather than numbers.
+    """Return whether a DataFrame's column holds categories rather than numbers.
 
     Raises
     ------
@@ -45,17 +45,17 @@ def is_categorical(column: pd.Series, label: str) -> bool:
 
 
 def chunk_rows(n_columns: int) -> int:
-    """Give the number of rows of a wide table that are looked at together."""
+    """Return the number of rows of a wide table that are looked at together."""
     return min(CHUNK_ROWS, max(1, _CHUNK_VALUES // max(n_columns, 1)))
 
 
 def take_column(X: pd.DataFrame | np.ndarray, j: int) -> pd.Series | np.ndarray:
-    """Give one column of a table, by its position."""
+    """Return one column of a table, by its position."""
     return X.iloc[:, j] if isinstance(X, pd.DataFrame) else X[:, j]
 
 
 def categorical_mask(X: pd.DataFrame, columns: Sequence[int], labels: ColumnLabels) -> np.ndarray:
-    """Tell which of some columns hold categories rather than numbers.
+    """Return which of some columns hold categories rather than numbers.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def _read_column(column: pd.Series, name: str, dtype: np.dtype, advice: str) -> 
 
 
 def _words_of(column: pd.Series) -> pd.Series:
-    """Give what cannot count as a number in a categorical column; booleans can, as 0 and 1."""
+    """Return values that are no numbers in a categorical column; booleans count as 0 and 1."""
     values = column[column.notna()]
     if isinstance(column.dtype, pd.CategoricalDtype):
         return values
@@ -188,7 +188,7 @@ def _words_of(column: pd.Series) -> pd.Series:
 
 
 def factorize(column: pd.Series | np.ndarray, label: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give the codes (-1 where missing) and the distinct values of a column."""
+    """Return the codes (-1 where missing) and the distinct values of a column."""
     try:
         codes, distinct = pd.factorize(column)
     except TypeError as error:
@@ -219,7 +219,7 @@ def sort_categories(categories: np.ndarray) -> np.ndarray:
 def resolve_columns(
     columns: Any, labels: list | None, n_features: int, subject: str
 ) -> np.ndarray:
-    """Give the positions of columns.
+    """Return the positions of columns.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ class _Labels:
                     self.second.setdefault(label[1], []).append(j)
 
     def positions(self, key: Any) -> list[int]:
-        """Give the positions of the columns that one name or index stands for."""
+        """Return the positions of the columns that one name or index stands for."""
         whole, first, second = (
             _find(known, key) for known in (self.whole, self.first, self.second)
         )
@@ -314,7 +314,7 @@ class _Labels:
         raise ValueError(f"{self.subject} names the column {key!r}; X has {self._known()}.")
 
     def _known(self) -> str:
-        """Say which columns there are; of many, the first levels or the first columns."""
+        """List the columns for a message; of many, the first levels or the first columns."""
         if self.labels is None:
             return f"{self.n_features} columns without names, which are known by position"
         if len(self.labels) <= _MOST_LABELS:
@@ -325,7 +325,7 @@ class _Labels:
 
 
 def _find(known: dict[Any, Any], key: Any) -> Any:
-    """Give what a key stands for; None if for nothing, as does one without a hash."""
+    """Return the value of a key; None if there is none, or the key cannot be hashed."""
     try:
         return known.get(key)
     except TypeError:
@@ -333,7 +333,7 @@ def _find(known: dict[Any, Any], key: Any) -> Any:
 
 
 def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: bool) -> bool:
-    """Tell whether X keeps its columns' own types, rather than being read as an array of floats.
+    """Return whether X keeps its columns' own types, rather than being read as an array of floats.
 
     A DataFrame does; and an array of objects, where some of its columns are named as categorical,
     or were found to be so in ``fit``, or have cells that hold arrays or structures of atoms.
@@ -348,7 +348,7 @@ def keeps_column_types(X: Any, categorical_features: Any, fitted_categories: boo
 
 
 def notice_doubt(column: pd.Series, label: str) -> None:
-    """Warn of a column of text that seems to be no category."""
+    """Warn about a column of text that seems to be no category."""
     said = doubt(column)
     if said is not None:
         notice(
@@ -361,9 +361,9 @@ def notice_doubt(column: pd.Series, label: str) -> None:
 def kinds_by_content(
     X: pd.DataFrame | np.ndarray, columns: Sequence[int] | None = None
 ) -> list[int] | None:
-    """Tell which columns are categorical, where some hold words beside numbers.
+    """Return which columns are categorical, where some mix words and numbers.
 
-    Of such a column, some rows may hold numbers alone; so what it is must be decided once, by the
+    Some rows of such a column may hold numbers alone; so its kind must be decided once, by the
     whole table.
 
     Parameters
@@ -394,7 +394,7 @@ def kinds_by_content(
 
 
 def mixes_kinds(column: pd.Series) -> bool:
-    """Tell whether a column of objects holds numbers beside words or booleans."""
+    """Return whether a column of objects mixes numbers with words or booleans."""
     if not types.is_object_dtype(column.dtype):
         return False
     kinds = {type(value) for value in column[column.notna()]}

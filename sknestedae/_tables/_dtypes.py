@@ -14,7 +14,7 @@ from ._input import arrow_dtype, arrow_spec, decimals
 
 
 def dtype_spec(dtype: Any) -> str | dict[str, Any]:
-    """Describe a dtype by its name, or by plain values where the name does not tell all.
+    """Describe a dtype by its name, or by plain values where the name is not enough.
 
     A file holds such a description: pickled dtypes depend on the version of pandas.
     """
@@ -41,7 +41,7 @@ def dtype_spec(dtype: Any) -> str | dict[str, Any]:
 
 
 def _dtype_of(spec: str | dict[str, Any]) -> Any:
-    """Give the dtype that was described."""
+    """Return the dtype that was described."""
     if not isinstance(spec, dict):
         return types.pandas_dtype(spec)
     if "arrow" in spec:
@@ -56,12 +56,12 @@ def _dtype_of(spec: str | dict[str, Any]) -> Any:
 
 
 def with_dtype(column: np.ndarray, dtype: Any) -> pd.Series:
-    """Give a column of decoded values a dtype; integers by rounding, within their range."""
+    """Convert a column of decoded values to a dtype; integers by rounding, within their range."""
     return restore_dtype(column, dtype_spec(dtype))
 
 
 def restore_dtype(column: np.ndarray, spec: str | dict[str, Any]) -> pd.Series:
-    """Give a column of decoded values the dtype of a description; integers by rounding."""
+    """Convert a column of decoded values to a described dtype; integers by rounding."""
     dtype = _dtype_of(spec)
     if isinstance(dtype, pd.CategoricalDtype):
         return pd.Series(pd.Categorical(column, dtype=dtype))
@@ -116,7 +116,7 @@ def clip_to_float(column: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def all_numbers(column: np.ndarray) -> bool:
-    """Tell whether every element of an array of objects is a number."""
+    """Return whether every element of an array of objects is a number."""
     return all(isinstance(value, Number) for value in column)
 
 
@@ -147,7 +147,7 @@ def dtype_groups(dtypes: Iterable[Any]) -> dict[np.dtype | None, list[int]]:
 
 
 def selector(positions: Sequence[int]) -> slice | list[int]:
-    """Give positions as a slice where they follow each other: it makes a view, not a copy."""
+    """Return positions as a slice where they follow each other: it makes a view, not a copy."""
     positions = list(positions)
     if not positions or positions != list(range(positions[0], positions[0] + len(positions))):
         return positions
@@ -197,7 +197,7 @@ def frame_of(
 
 
 def _plain_dtypes(specs: list[Any], values: np.dtype) -> list[np.dtype | None]:
-    """Give the dtypes of plain numbers among descriptions; None of others, and of objects."""
+    """Return the dtypes of plain numbers among descriptions; None of others, and of objects."""
     if values.kind == "O":
         return [None] * len(specs)
     known: dict[str, np.dtype | None] = {}

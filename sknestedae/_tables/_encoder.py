@@ -24,7 +24,7 @@ from ._layout import DEFAULT_BLOCK, Encoded, Layout
 
 
 def share_unlearnt(tables: Sequence[TableEncoder]) -> None:
-    """Let encoders that learnt from parts of one table know what the other parts held."""
+    """Share the values of all parts of one table among the encoders of the parts."""
     for name, codec in tables[0].codecs.items():
         for j in codec.categorical:
             share_values([table.codecs[name].categories[j] for table in tables])
@@ -88,7 +88,7 @@ class TableEncoder:
 
     @property
     def layouts(self) -> dict[str, Layout]:
-        """How each block's values lie."""
+        """The layout of each block's values."""
         return {name: codec.layout for name, codec in self.codecs.items()}
 
     @property
@@ -106,7 +106,7 @@ class TableEncoder:
         return any(codec.categorical or codec.has_cells for codec in self.codecs.values())
 
     def affine(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that numbers are standardised with.
+        """Return the mean and the scale that numbers are standardised with.
 
         A number ``x`` of a table is encoded as ``(x - mean) / scale``.
 
@@ -167,7 +167,7 @@ class TableEncoder:
         return BlockColumns(own, self.column_labels, self.standardize, chosen, self.cell_shape)
 
     def _chosen_categories(self) -> tuple[int, ...] | None:
-        """Give the positions of the columns that a user called categorical; None by dtype."""
+        """Return the positions of the columns that a user chose as categorical; None by dtype."""
         chosen = self.categorical_features
         if isinstance(chosen, str) and chosen == "from_dtype":
             return None
@@ -176,12 +176,12 @@ class TableEncoder:
         return tuple(self._resolve_columns(chosen, "categorical_features").tolist())
 
     def _resolve_columns(self, columns: Any, parameter: str) -> np.ndarray:
-        """Give the positions of columns that are named, indexed or masked."""
+        """Return the positions of columns that are named, indexed or masked."""
         labels = self.column_labels.labels if self.column_labels.is_frame else None
         return resolve_columns(columns, labels, self.n_features, f"The '{parameter}' parameter")
 
     def _assign_blocks(self) -> dict[str, list[int]]:
-        """Give the positions of each block's columns, in the order of the table."""
+        """Return the positions of each block's columns, in the order of the table."""
         owner: dict[int, str] = {}
         for name, _, columns in self.blocks:
             positions = self._resolve_columns(columns, "blocks")
@@ -223,7 +223,7 @@ class TableEncoder:
         return encoded
 
     def check_cells(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Refuse cells that do not hold what those of ``fit`` held, in any row of a table."""
+        """Refuse cells of another kind than those of ``fit``, in any row of a table."""
         for name, codec in self.codecs.items():
             with _naming(name):
                 codec.check_cells(X)
@@ -231,7 +231,7 @@ class TableEncoder:
     def inverse_transform(
         self, decoded: dict[str, np.ndarray], index: pd.Index | None = None
     ) -> pd.DataFrame | np.ndarray:
-        """Give the table that decoded values stand for.
+        """Decode values to a table.
 
         Parameters
         ----------
@@ -265,13 +265,13 @@ class TableEncoder:
     # -- what else stood in the table of fit
 
     def know_unlearnt(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Note categories that a table of ``fit`` has in no row that was learnt from."""
+        """Record categories that a table of ``fit`` has outside of the training rows."""
         for codec in self.codecs.values():
             codec.note_mixed(X)
             codec.note_unlearnt(X)
 
     def know_mixed(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Note in which columns a whole table, of which this one was a part, mixes kinds.
+        """Record the columns in which a whole table, which includes this one, mixes kinds.
 
         Any rows of such a column may hold numbers alone, or words alone.
 
@@ -284,14 +284,14 @@ class TableEncoder:
             codec.note_mixed(X)
 
     def notice_unseen(self, X: pd.DataFrame | np.ndarray) -> None:
-        """Warn of values that were not in the table of ``fit``, of all rows of a table."""
+        """Warn about values that were not in the table of ``fit``, in all rows of a table."""
         for codec in self.codecs.values():
             codec.notice_unseen(X)
 
     # -- in files
 
     def to_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values."""
+        """Return the fitted state as plain values."""
         return {
             "standardize": self.standardize,
             "cell_shape": self.cell_shape,
@@ -306,7 +306,7 @@ class TableEncoder:
     def from_state(
         cls, state: dict[str, Any], makers: Mapping[str, MakeCodec] | None = None
     ) -> TableEncoder:
-        """Make an encoder of what ``to_state`` gave, without the columns it was asked for.
+        """Make an encoder from the state of ``to_state``, without the user's choice of columns.
 
         Parameters
         ----------
@@ -329,7 +329,7 @@ class TableEncoder:
 
 
 def _common_dtype(dtypes: Sequence[np.dtype | None]) -> np.dtype:
-    """Give float32 where it holds the numbers of all blocks that have any, else float64."""
+    """Return float32 where it holds the numbers of all blocks that have any, else float64."""
     found = [dtype for dtype in dtypes if dtype is not None]
     is_small = bool(found) and all(dtype == np.float32 for dtype in found)
     return np.dtype("float32" if is_small else "float64")
@@ -337,7 +337,7 @@ def _common_dtype(dtypes: Sequence[np.dtype | None]) -> np.dtype:
 
 @contextmanager
 def _naming(block: str) -> Iterator[None]:
-    """Let an error and a warning say which block they are about, unless it is that of numbers."""
+    """Add the name of the block to an error or a warning, unless it is that of numbers."""
     if block == DEFAULT_BLOCK:
         yield
         return

@@ -1,8 +1,8 @@
-"""Every spelling of a table, a target or a missing entry, to one.
+"""Conversion of all kinds of tables, targets and missing entries to pandas or NumPy.
 
-Inside of the package a table is a DataFrame of pandas or an array of NumPy, and a missing entry is
-what ``pandas.isna`` finds. Whatever else holds a table comes through here first, so that columns
-with names never lose them. Nothing here knows of torch.
+Inside the package a table is a DataFrame of pandas or an array of NumPy, and a missing entry is an
+entry that ``pandas.isna`` finds. Every other kind of table is converted here first, so that
+columns with names never lose them. Nothing here knows of torch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ def read_table(X: Any, name: str = "X") -> Any:
     ValueError
         If two columns have one name.
     """
+    if isinstance(X, str | Path):
+        raise TypeError(
+            f"{name} is {str(X)!r}; it must be a table. Read a file first, such as with "
+            f"pd.read_csv({str(X)!r})."
+        )
     _refuse_data_sets_of_torch(X, name)
     X = column_of_structures(to_pandas(X, name), name)
     if isinstance(X, pd.DataFrame):
@@ -78,8 +84,8 @@ def read_table(X: Any, name: str = "X") -> Any:
         return X
     if sparse.issparse(X):
         raise TypeError(
-            f"{name} is a sparse {type(X).__name__}, but dense data is required. Let what made it "
-            "give dense arrays, such as OneHotEncoder(sparse_output=False), or pass "
+            f"{name} is a sparse {type(X).__name__}, but dense data is required. Set the step "
+            "that made it to dense output, such as OneHotEncoder(sparse_output=False), or pass "
             f"{name}.toarray()."
         )
     _refuse_other_tables(X, name)
@@ -87,7 +93,7 @@ def read_table(X: Any, name: str = "X") -> Any:
 
 
 def _refuse_data_sets_of_torch(X: Any, name: str) -> None:
-    """Refuse what torch trains on, and a table is not."""
+    """Refuse data sets and data loaders of torch."""
     if any(base.__module__.startswith("torch.utils.data") for base in type(X).__mro__):
         raise TypeError(
             f"{name} is a {type(X).__name__} of torch, but a table has all rows at once: pass one "
@@ -97,14 +103,14 @@ def _refuse_data_sets_of_torch(X: Any, name: str) -> None:
 
 
 def is_column_of_structures(X: Any) -> bool:
-    """Tell whether a list, an array or a Series is a column in which structures of atoms are."""
+    """Return whether a list, an array or a Series is a column in which structures of atoms are."""
     if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1):
         return X.dtype == object and _has_structure(X)
     return isinstance(X, list | tuple) and not is_structure(X) and _has_structure(X)
 
 
 def column_of_structures(X: Any, name: str) -> Any:
-    """Give a list, an array or a Series of structures of atoms as a table of one column.
+    """Return a list, an array or a Series of structures of atoms as a table of one column.
 
     All else stays as it is. One structure alone is refused, and so are a list of rows with
     structures, which NumPy would look into, and a column that is all missing and has no kind.
@@ -127,7 +133,7 @@ def column_of_structures(X: Any, name: str) -> Any:
 
 
 def _has_structure(values: Any) -> bool:
-    """Tell whether any of some values is a structure of atoms."""
+    """Return whether any of some values is a structure of atoms."""
     return any(is_structure(value) for value in values)
 
 
@@ -153,14 +159,14 @@ def _refuse_column_of_none(X: Any, name: str) -> None:
         return
     if len(X) and all(value is None for value in X):
         raise ValueError(
-            f"{name} is {len(X)} times None. A list of structures of atoms has one at least; rows "
-            "of which nothing was measured are a table, such as "
+            f"{name} is {len(X)} times None. A list of structures of atoms needs at least one; "
+            "rows without a measured structure are a table, such as "
             f"pd.DataFrame({{'structure': {name}}})."
         )
 
 
 def _refuse_other_tables(X: Any, name: str) -> None:
-    """Refuse what holds tables or named columns, and is none itself."""
+    """Refuse containers of tables or named columns, such as lists of tables and dicts."""
     if isinstance(X, list | tuple) and any(_is_table(table) for table in X):
         raise TypeError(
             f"{name} is a list of {len(X)} tables, but one table is needed here. A "
@@ -188,13 +194,19 @@ def read_target(y: Any, name: str = "y", *, cells: bool = False) -> Any:
     name : str
         In messages.
     cells : bool, default=False
-        Whether cells of a column may hold arrays, which whoever reads them looks into.
+        Whether cells of a column may hold arrays; these are checked where they are read.
 
     Raises
     ------
     TypeError
-        If the values are neither numbers nor labels, such as dates.
+        If the values are neither numbers nor labels, such as dates, or if it is the name of a
+        column, which scikit-learn would count the letters of.
     """
+    if isinstance(y, str):
+        raise TypeError(
+            f"{name} is the text {y!r}; it must hold a value for each row. A column is passed as "
+            f"table[{y!r}]; if it is the target, leave it out of X: table.drop(columns={y!r})."
+        )
     y = to_pandas(y, name)
     if is_structure(y) or is_column_of_structures(y):
         raise TypeError(f"{name} holds structures of atoms, which can be columns of X alone.")
@@ -220,7 +232,7 @@ def _check_values(column: pd.Series, name: str, cells: bool) -> None:
 
 
 def n_dims(table: Any) -> int:
-    """Give the number of dimensions of a table of any kind; of a list, by its first element."""
+    """Return the number of dimensions of a table of any kind; of a list, by its first element."""
     if isinstance(table, list | tuple):
         return 1 + (n_dims(table[0]) if table else 0)
     if hasattr(table, "ndim"):
@@ -236,7 +248,7 @@ def _is_foreign(X: Any) -> bool:
 
 
 def to_pandas(X: Any, name: str = "X") -> Any:
-    """Give what has named columns as pandas holds it, and all else as it is."""
+    """Convert a frame with named columns to pandas; return all else as it is."""
     if X is None or isinstance(X, np.ndarray | list | tuple | pd.DataFrame | pd.Series):
         return X
     try:
@@ -264,7 +276,7 @@ def to_pandas(X: Any, name: str = "X") -> Any:
 
 
 def _numbers_to_pandas(frame: Any) -> pd.DataFrame | None:
-    """Give a frame whose columns have one dtype of numbers at once; None of any other."""
+    """Return a frame whose columns have one dtype of numbers at once; None of any other."""
     dtypes = list(frame.schema.values())
     if len(dtypes) < 2 or not (dtypes[0].is_float() or dtypes[0].is_integer()):
         return None
@@ -281,7 +293,7 @@ def _kind_of(X: Any) -> str:
 
 
 def _column_to_pandas(column: Any, nw: Any) -> pd.Series:
-    """Give a column of another package the dtype of pandas that holds it without a loss."""
+    """Convert a column of another package to the dtype of pandas that holds it without loss."""
     dtype, has_nulls = column.dtype, column.null_count() > 0
     if dtype.is_float() or ((dtype.is_integer() or dtype == nw.Boolean) and not has_nulls):
         return pd.Series(np.array(column.to_numpy()))
@@ -306,7 +318,7 @@ def _column_to_pandas(column: Any, nw: Any) -> pd.Series:
 
 
 def _cells_of_lists(column: Any) -> np.ndarray:
-    """Give a column of lists as arrays, in the dtype of the lists' numbers; NaN for a null."""
+    """Return a column of lists as arrays, in the dtype of the lists' numbers; NaN for a null."""
     cells = np.empty(len(column), dtype=object)
     nulls = _nulls(column)
     for i, values in enumerate(column.to_numpy()):
@@ -325,7 +337,7 @@ def _nulls(column: Any) -> np.ndarray:
 
 
 def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
-    """Turn every missing entry of an array or a list into NaN, and refuse what is no value.
+    """Turn the missing entries of an array or a list into NaN, and refuse what is no value.
 
     Parameters
     ----------
@@ -360,7 +372,7 @@ def _read_array(X: Any, name: str, *, cells: bool = False) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """Give a tensor as an array, also one of a list; leave all else as it is.
+    """Return a tensor as an array, also one of a list; leave all else as it is.
 
     Parameters
     ----------
@@ -387,14 +399,14 @@ def as_array(value: Any) -> Any:
 
 
 def is_array(value: Any) -> bool:
-    """Tell whether a cell holds an array, rather than a number, a word or nothing."""
+    """Return whether a cell holds an array, rather than a number, a word or nothing."""
     if isinstance(value, _ARRAYS):
         return not is_structure(value)  # which may be a named tuple
     return as_array(value) is not value
 
 
 def unmask(X: np.ma.MaskedArray) -> np.ndarray:
-    """Give a masked array as one with NaN where it is masked."""
+    """Return a masked array as one with NaN where it is masked."""
     if not np.ma.is_masked(X):
         return np.asarray(X)
     dtype = X.dtype if X.dtype.kind == "f" else np.float64 if X.dtype.kind in "biu" else object
@@ -402,7 +414,7 @@ def unmask(X: np.ma.MaskedArray) -> np.ndarray:
 
 
 def _as_objects(X: Any) -> np.ndarray:
-    """Give the elements of a list or an array; NumPy would make words of numbers beside words."""
+    """Return the elements of a list or an array; NumPy would turn numbers among words to words."""
     if isinstance(X, list | tuple) and not any(
         hasattr(x, "__len__") and not isinstance(x, str) for x in X
     ):
@@ -417,7 +429,7 @@ def _as_objects(X: Any) -> np.ndarray:
 
 
 def holds_categories(column: pd.Series, subject: str) -> bool:
-    """Tell whether a column holds categories rather than numbers.
+    """Return whether a column holds categories rather than numbers.
 
     Categories, booleans and strings are categorical; so are objects, if they are not all numbers.
 
@@ -463,8 +475,9 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
         advice = "Convert it first, such as a date to a number of days."
         if all(issubclass(kind, _ARRAYS) for kind in others):
             advice = (
-                "Arrays, such as spectra or images, are columns of X that blocks name, or the y "
-                "of a SupervisedAutoencoder with a target_block."
+                "Arrays, such as spectra or images, are columns of X for a SpectrumBlock, an "
+                "ImageBlock or an ArrayBlock of your own in blocks, or the y of a "
+                "SupervisedAutoencoder with a target_block."
             )
         elif all(is_structure_type(kind) for kind in others):
             advice = (
@@ -482,7 +495,7 @@ def _refuse_others(kinds: set[type], subject: str) -> None:
 
 
 def check_same_rows(X: Any, **others: Any) -> None:
-    """Refuse that rows of X and, say, y have the same labels in another order.
+    """Refuse X and, for example, y whose rows have the same labels in another order.
 
     Labels are compared where both have some (as pandas has); all else goes by position.
 
@@ -536,7 +549,7 @@ def _row_labels(X: Any) -> pd.Index | None:
 
 
 def _label_keys(index: pd.Index) -> np.ndarray:
-    """Give each label a number, equal for equal labels."""
+    """Compute a key of each label, equal for equal labels."""
     # pandas hashes equal labels of several dtypes alike only as objects
     if index.nlevels == 1 and not types.is_integer_dtype(index.dtype):
         index = index.astype(object)
@@ -544,7 +557,7 @@ def _label_keys(index: pd.Index) -> np.ndarray:
 
 
 def _count_alike(first: pd.Index, second: pd.Index) -> bool:
-    """Tell whether labels only count rows, of the table or of a larger one.
+    """Return whether labels only number the rows, of the table or of a larger one.
 
     The labels of a part, such as a fold, are in one order if those of the whole were.
     """
@@ -556,7 +569,7 @@ def _count_alike(first: pd.Index, second: pd.Index) -> bool:
 
 
 def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-    """Read what a fit or a score is given, and see that the rows belong together.
+    """Read the data of a fit or a score, and check that the rows belong together.
 
     Returns
     -------
@@ -572,7 +585,7 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
 
 
 def label_rows(y: Any, X: Any) -> Any:
-    """Give y the row labels of X, so that parts of both are not compared anew by old ones."""
+    """Set the row labels of X on y, so that parts of both are not compared by old ones."""
     index = _row_labels(X)
     if index is None or _row_labels(y) is None or len(y) != len(index):
         return y
@@ -585,7 +598,7 @@ def label_rows(y: Any, X: Any) -> Any:
 
 @dataclass(frozen=True)
 class FrameKind:
-    """Which package a frame is of, and its columns' dtypes there, as plain values.
+    """The package of a frame, and its columns' dtypes there, as plain values.
 
     Parameters
     ----------
@@ -620,7 +633,7 @@ class FrameKind:
         return pyarrow.table(made)
 
     def _restore_numbers(self, frame: pd.DataFrame) -> Any:
-        """Make a frame of polars at once, where its columns have one dtype; else give None."""
+        """Make a frame of polars at once, if its columns have one dtype; else return None."""
         import polars
 
         columns = [str(label) for label in frame.columns]
@@ -648,14 +661,14 @@ class ArrayKind:
     shape: tuple[int, ...]
 
     def restore(self, table: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give rows of shape (n_samples, n_features) their own shape; or cells that hold them."""
+        """Reshape rows of (n_samples, n_features) to their own shape; or make cells of them."""
         if isinstance(table, pd.DataFrame):
             table = np.stack(table.iloc[:, 0].tolist()) if len(table) else np.empty(0)
         return table.reshape(len(table), *self.shape)
 
 
 def as_cells(X: Any, label: str = "x0") -> Any:
-    """Give an array of more than two dimensions as a DataFrame of one column.
+    """Return an array of more than two dimensions as a DataFrame of one column.
 
     A chain deals columns out to its stages, and an array a row is one thing.
 
@@ -695,26 +708,26 @@ def table_kind(X: Any) -> TableKind:
 
 
 def kind_to_state(kind: TableKind) -> dict[str, Any] | None:
-    """Give a kind as plain values."""
+    """Return a kind as plain values."""
     return None if kind is None else dict(vars(kind))
 
 
 def kind_from_state(state: dict[str, Any] | None) -> TableKind:
-    """Make a kind of what ``kind_to_state`` gave."""
+    """Make a kind from the state of ``kind_to_state``."""
     if state is None:
         return None
     return ArrayKind(tuple(state["shape"])) if "shape" in state else FrameKind(**state)
 
 
 def give_back(table: Any, kind: TableKind) -> Any:
-    """Give a table of pandas or NumPy as the kind of frame or array that came in."""
+    """Return a table of pandas or NumPy as the kind of frame or array that came in."""
     if isinstance(kind, ArrayKind) or (kind is not None and isinstance(table, pd.DataFrame)):
         return kind.restore(table)
     return table
 
 
 def _polars_spec(dtype: Any) -> dict[str, Any]:
-    """Describe a dtype of polars by its name, and by what else it is made with."""
+    """Describe a dtype of polars by its name and its arguments."""
     spec: dict[str, Any] = {"name": getattr(dtype, "__name__", None) or type(dtype).__name__}
     if spec["name"] == "Enum":
         spec["categories"] = dtype.categories.to_list()
@@ -727,7 +740,7 @@ def _polars_spec(dtype: Any) -> dict[str, Any]:
 
 
 def _polars_dtype(spec: dict[str, Any]) -> Any:
-    """Make a dtype of polars of its description."""
+    """Make a dtype of polars from its description."""
     import polars
 
     settings = {key: value for key, value in spec.items() if key != "name"}
@@ -775,7 +788,7 @@ def _arrow_column(column: pd.Series, spec: dict[str, Any]) -> Any:
 
 
 def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
-    """Give the values of a column, None where missing; of a decimal with so many places."""
+    """Return the values of a column, None where missing; of a decimal with its places."""
     missing = column.isna().to_numpy()
     values = column.astype(object).tolist()
     if scale is not None:
@@ -785,7 +798,7 @@ def _plain_values(column: pd.Series, scale: int | None) -> list[Any]:
 
 
 def decimals(values: Any, scale: int) -> list[Any]:
-    """Give numbers as decimals with so many places, and None where there is no number."""
+    """Return numbers as decimals with a number of places, and None where there is no number."""
     step = Decimal(1).scaleb(-scale)
     return [None if pd.isna(v) else Decimal(str(v)).quantize(step) for v in values]
 
@@ -798,7 +811,7 @@ def arrow_spec(dtype: Any) -> str:
 
 
 def arrow_dtype(spec: str) -> Any:
-    """Give the type of pyarrow that ``arrow_spec`` described."""
+    """Return the type of pyarrow that ``arrow_spec`` described."""
     import pyarrow
 
     return pyarrow.ipc.read_schema(pyarrow.py_buffer(bytes.fromhex(spec))).field(0).type

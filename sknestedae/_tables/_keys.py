@@ -1,4 +1,4 @@
-"""Numbers that follow from content, to tell whether two things are equal."""
+"""Keys: hashes of content, to find equal rows and cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays and tables of several kinds, such as images and spectra, to one table.
+"""Conversion of arrays and tables of several kinds, such as images and spectra, to one table.
 
 The table has columns of two levels, ``(kind, feature)``. Nothing here knows of torch.
 """
@@ -39,10 +39,9 @@ class _Kind(NamedTuple):
 
 
 def stack_kinds(**kinds):
-    """Make one table of arrays and tables of several kinds, such as images and spectra.
+    """Stack arrays and tables of several kinds, such as images and spectra, to one table.
 
-    The result is what an estimator with ``blocks`` reads: the name of a kind stands for all its
-    columns.
+    An estimator with ``blocks`` reads the result: the name of a kind stands for all its columns.
 
     Parameters
     ----------
@@ -118,7 +117,7 @@ def stack_kinds(**kinds):
 
 
 def _read_kind(given: Any, name: str) -> _Kind:
-    """Read one kind of any spelling."""
+    """Read one kind from an array, a DataFrame or a column of arrays."""
     has_index = isinstance(given, pd.DataFrame | pd.Series)
     value = as_array(to_pandas(given, name))
     if isinstance(value, np.ma.MaskedArray):
@@ -150,7 +149,7 @@ def _read_kind(given: Any, name: str) -> _Kind:
 
 
 def _from_array(value: Any, name: str) -> tuple[pd.DataFrame | np.ndarray, list[Any]]:
-    """Give an array, or a list of rows, with one row for each sample; and labels."""
+    """Return an array, or a list of rows, with one row for each sample; and labels."""
     if isinstance(value, list | tuple) and any(v is None or is_structure(v) for v in value):
         cells = np.empty(len(value), dtype=object)
         cells[:] = value
@@ -173,7 +172,7 @@ def _from_array(value: Any, name: str) -> tuple[pd.DataFrame | np.ndarray, list[
 
 
 def _from_cells(cells: np.ndarray, name: str) -> tuple[np.ndarray, list[Any]]:
-    """Give the arrays of a column's cells as rows of one array; and labels."""
+    """Return the arrays of a column's cells as rows of one array; and labels."""
     arrays = read_cells(cells, name)
     whole = [array for array in arrays if array is not None]
     shape = whole[0].shape
@@ -196,7 +195,7 @@ def _labels_of(shape: tuple[int, ...]) -> list[Any]:
 
 
 def _common_index(kinds: dict[str, _Kind]) -> pd.Index:
-    """Give the row labels of the table, and refuse kinds whose rows cannot be matched."""
+    """Return the row labels of the table, and refuse kinds whose rows cannot be matched."""
     n_rows = {name: len(kind.columns) for name, kind in kinds.items()}
     indices = {
         name: kind.row_labels for name, kind in kinds.items() if kind.row_labels is not None
@@ -232,7 +231,7 @@ def _common_index(kinds: dict[str, _Kind]) -> pd.Index:
 
 
 def _check_matched(indices: dict[str, pd.Index], counts: str) -> None:
-    """Refuse a kind of which no row is one of another kind."""
+    """Refuse a kind whose rows are in no other kind."""
     for name, index in indices.items():
         others = [other for key, other in indices.items() if key != name]
         shared = (
@@ -241,13 +240,13 @@ def _check_matched(indices: dict[str, pd.Index], counts: str) -> None:
         )
         if others and not any(shared):
             raise ValueError(
-                f"No row label of {name}, such as {index.tolist()[0]!r}, is one of another kind, "
+                f"No row label of {name}, such as {index.tolist()[0]!r}, is in another kind, "
                 f"such as {others[0].tolist()[0]!r}; rows are matched by their labels ({counts})."
             )
 
 
 def _rows_of(kind: _Kind, index: pd.Index) -> pd.DataFrame:
-    """Give the columns of a kind for all rows of the table; missing where it has none."""
+    """Return the columns of a kind for all rows of the table; missing where it has none."""
     columns, own = kind.columns, kind.row_labels
     position = np.arange(len(index)) if own is None else own.get_indexer(index)
     found = position >= 0
@@ -275,7 +274,7 @@ def _reindex(frame: pd.DataFrame, position: np.ndarray, index: pd.Index) -> pd.D
 
 
 def _is_pixel(dtype: Any) -> bool:
-    """Tell whether numbers are floats, or integers that are as well stored as float32."""
+    """Return whether numbers are floats, or integers that are as well stored as float32."""
     is_plain = isinstance(dtype, np.dtype)
     return is_plain and (dtype.kind == "f" or (dtype.kind in "iu" and dtype.itemsize <= 2))
 
@@ -289,12 +288,12 @@ def _spread(rows: np.ndarray, position: np.ndarray, found: np.ndarray) -> np.nda
 
 
 def _float_of(dtype: np.dtype) -> np.dtype:
-    """Give the smaller dtype of floats that holds integers or booleans without loss."""
+    """Return the smaller dtype of floats that holds integers or booleans without loss."""
     return np.dtype("float32" if dtype.itemsize <= 2 else "float64")
 
 
 def _as_nullable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give integers and booleans of a DataFrame dtypes in which they can be missing."""
+    """Convert integers and booleans of a DataFrame to dtypes that can hold missing values."""
     dtypes: dict[int, Any] = {}
     for dtype, columns in dtype_groups(frame.dtypes).items():
         if dtype is None or dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""The labels of a table's columns, and how another table is brought to them.
+"""The labels of a table's columns, and the alignment of other tables to them.
 
 Labels of two levels are ``(scale, feature)``.
 """
@@ -20,7 +20,7 @@ from ..exceptions import UnmeasuredScaleWarning
 
 
 def scale_columns(X: Any) -> dict[str, list[int]] | None:
-    """Give the scales of a table with columns of two levels, and the positions of their columns.
+    """Return the scales of a table with columns of two levels, and the positions of their columns.
 
     They come in the order of their first columns. None for any other table.
     """
@@ -65,20 +65,20 @@ class ColumnLabels:
         return cls(X.shape[1], True, X.columns.tolist(), list(X.columns.names), scales)
 
     def to_state(self) -> dict[str, Any]:
-        """Give the labels as plain values."""
+        """Return the labels as plain values."""
         return dict(vars(self))
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> ColumnLabels:
-        """Make labels of what ``to_state`` gave."""
+        """Make labels from the state of ``to_state``."""
         return cls(**state)
 
     def name(self, j: int) -> str:
-        """Give a column's label or position, for a message."""
+        """Return a column's label or position, for a message."""
         return repr(self.labels[j]) if self.is_frame else f"{j}"
 
     def position(self, label: Any, parameter: str) -> int:
-        """Give the position of the one column with a label; of two levels, with such a feature.
+        """Return the position of the one column with a label, or with this second level.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class ColumnLabels:
         return found[0]
 
     def index(self) -> pd.Index:
-        """Give the labels as a DataFrame has them; for an array, the positions."""
+        """Return the labels as a DataFrame has them; for an array, the positions."""
         if not self.is_frame:
             return pd.RangeIndex(self.n_columns)
         if self.scales is not None:
@@ -121,7 +121,7 @@ class ColumnLabels:
             )
 
     def features(self, positions: list[int]) -> list[Any]:
-        """Give the labels of some columns without their scale.
+        """Return the labels of some columns without their scale.
 
         With it, where labels would be the same, or strings beside others, which scikit-learn
         takes for a mistake: such as the numbers of a spectrum beside the names of a table.
@@ -135,7 +135,7 @@ class ColumnLabels:
         return features if of_one_kind and len(set(features)) == len(features) else labels
 
     def scale_columns(self) -> dict[str, list[int]] | None:
-        """Give the positions of each scale's columns; None without a second level."""
+        """Return the positions of each scale's columns; None without a second level."""
         if self.scales is None:
             return None
         columns: dict[str, list[int]] = {scale: [] for scale in self.scales}
@@ -144,11 +144,11 @@ class ColumnLabels:
         return columns
 
     def name_columns_of(self, X: np.ndarray) -> pd.DataFrame:
-        """Make a DataFrame of an array that has as many columns."""
+        """Make a DataFrame from an array that has as many columns."""
         return pd.DataFrame(X).infer_objects().set_axis(self.index(), axis=1)
 
     def align(self, X: pd.DataFrame, stages: dict[str, list[int]]) -> pd.DataFrame:
-        """Give a DataFrame these columns, in this order, as far as stages need them.
+        """Align a DataFrame to these columns, in this order, as far as stages need them.
 
         Of two levels, features alone are found in their scale, and the order does not matter. The
         columns of a whole stage may be missing; then a warning is given. Other columns of one
@@ -199,7 +199,7 @@ class ColumnLabels:
         return X.set_axis(self.index(), axis=1)
 
     def _full_labels(self, X: pd.DataFrame) -> list[Any]:
-        """Give the labels of X, with its scale where a label is a feature of one scale alone."""
+        """Return the labels of X, with its scale where a label is a feature of one scale alone."""
         if self.scales is None or X.columns.nlevels > 1:
             return X.columns.tolist()
         of_feature: dict[Any, Any] = {}  # None where several scales have the feature

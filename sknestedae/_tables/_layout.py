@@ -18,7 +18,7 @@ DEFAULT_BLOCK = "table"
 @public("sknestedae.blocks")
 @dataclass(frozen=True)
 class Layout:
-    """How the last axis of a block's values is made up.
+    """The order of a block's values along the last axis: numbers, then one-hot groups.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ class Layout:
         return self.n_numeric + len(self.n_categories)
 
     def spread(self, columns: np.ndarray) -> np.ndarray:
-        """Repeat what belongs to a column for each of its values, along the last axis."""
+        """Repeat the entry of each column for each of its values, along the last axis."""
         widths = [1] * self.n_numeric + list(self.n_categories)
         return np.repeat(columns, widths, axis=-1)
 
     def groups(self) -> Iterator[slice]:
-        """Give the slice of each categorical column's one-hot group."""
+        """Yield the slice of each categorical column's one-hot group."""
         start = self.n_numeric
         for width in self.n_categories:
             yield slice(start, start + width)
@@ -127,18 +127,18 @@ class Ragged:
         return len(self.lengths)
 
     def take(self, rows: np.ndarray) -> Ragged:
-        """Give some rows; the entries themselves are shared."""
+        """Return some rows; the entries themselves are shared."""
         return Ragged(self.columns, self.starts[rows], self.lengths[rows])
 
 
 @public("sknestedae.blocks")
 class Encoded(NamedTuple):
-    """The values of one block, and which of them were measured.
+    """The values of one block, and a mask of the measured entries.
 
-    ``values`` is an ndarray of shape (n_samples, layout.n_values): what comes back from the
-    decoder. ``measured`` is a bool ndarray of shape (n_samples, layout.n_columns), or None where
-    every entry was. ``ragged`` is what enters the encoder beside the values, by name, where rows
-    have several lengths.
+    ``values`` is an ndarray of shape (n_samples, layout.n_values), as the decoder returns them.
+    ``measured`` is a bool ndarray of shape (n_samples, layout.n_columns), or None where every
+    entry was. ``ragged`` has other inputs of the encoder, by name, where rows have several
+    lengths.
     """
 
     values: np.ndarray
@@ -146,13 +146,13 @@ class Encoded(NamedTuple):
     ragged: Mapping[str, Ragged] = MappingProxyType({})
 
     def present(self) -> np.ndarray:
-        """Tell in which rows any entry was measured, of shape (n_samples,)."""
+        """Return in which rows any entry was measured, of shape (n_samples,)."""
         if self.measured is None:
             return np.ones(len(self.values), dtype=bool)
         return np.asarray(self.measured.any(axis=1))
 
     def take(self, rows: np.ndarray) -> Encoded:
-        """Give some rows."""
+        """Return some rows."""
         measured = None if self.measured is None else self.measured[rows]
         ragged = {name: own.take(rows) for name, own in self.ragged.items()}
         return Encoded(self.values[rows], measured, ragged)

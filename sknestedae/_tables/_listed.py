@@ -1,4 +1,4 @@
-"""A list of tables, one a scale: read as one table, and made again of that table's parts."""
+"""A list of tables, one for each scale: read as one table, and restored from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from ._input import (
 )
 from ._labels import ColumnLabels
 from ._missing import fill_missing
-from ._scales import StackedScales, doubt_units, is_scale_list, refuse_folded_lists, stack
+from ._scales import (
+    StackedScales,
+    doubt_join,
+    doubt_units,
+    is_scale_list,
+    refuse_folded_lists,
+    stack,
+)
 
 # A list that holds these is one of targets, and none of numbers or labels.
 _TABLES = (pd.Series, pd.DataFrame)
@@ -54,7 +61,7 @@ class GivenTables(NamedTuple):
 def read_given(
     X: Any, y: Any, sample_weight: Any, names: list[str] | None, same_rows: bool | str
 ) -> GivenTables:
-    """Read what ``fit`` was given: one table, or one table a scale.
+    """Read the data of ``fit``: one table, or one table for each scale.
 
     Parameters
     ----------
@@ -65,11 +72,16 @@ def read_given(
     same_rows : bool or "auto"
         As in ``stack_scales``.
     """
+    if isinstance(X, dict) and any(isinstance(table, _TABLES) for table in X.values()):
+        raise TypeError(
+            f"X is a dict with {len(X)} entries. Pass a list of tables, in the order of the "
+            "scales: list(X.values())."
+        )
     if not is_scale_list(X):
         if isinstance(y, list | tuple) and any(isinstance(own, _TABLES) for own in y):
             raise TypeError(
                 f"y is a list of {len(y)} targets, but X is one table. Pass a list of tables, one "
-                "a scale; or, beside one table, one y with a column for each target."
+                "for each scale; or, with one table, one y with a column for each target."
             )
         read, y, sample_weight = read_rows(X, y, sample_weight)
         return GivenTables(as_cells(read), y, sample_weight, [table_kind(X)], None, None)
@@ -81,12 +93,13 @@ def read_given(
         sample_weight = stack_weights(sample_weight, stacked.rows, X)
     kinds = [table_kind(table) for table in X]
     doubt_units(stacked)
+    doubt_join(stacked)
     read = read_rows(stacked.X, stacked.y, sample_weight)
     return GivenTables(*read, kinds, stacked.same_rows, stacked.names)
 
 
 def check_n_tables(X_list: Any, names: list[str], *, may_be_fewer: bool) -> None:
-    """Refuse a list that has not one table a stage; if it may be shorter, later ones lack."""
+    """Refuse a list without one table for each stage; it may be shorter if so asked."""
     if len(X_list) > len(names) or (len(X_list) < len(names) and not may_be_fewer):
         raise ValueError(
             f"X is a list of {len(X_list)} tables, but there are {len(names)} stages: "
@@ -128,7 +141,7 @@ def stack_weights(sample_weight: Any, rows: list[np.ndarray], X_list: Any) -> An
 
 @dataclass(frozen=True)
 class TableList:
-    """The list of tables that stands for the table of a fitted chain.
+    """The list of tables that is equivalent to the table of a fitted chain.
 
     Parameters
     ----------
@@ -149,7 +162,7 @@ class TableList:
     same_rows: bool
 
     def stack(self, X_list: Any, y_list: Any = None) -> StackedScales:
-        """Make one table of a list, of which the tables of later scales may lack."""
+        """Make one table of a list; the tables of later scales may be missing."""
         names = self.labels.scales or list(self.columns)
         if set(names) < set(self.columns):  # those without a column of their own stand in no label
             names = list(self.columns)
@@ -158,10 +171,21 @@ class TableList:
         has_names = any(isinstance(read_table(table), pd.DataFrame) for table in X_list)
         same_rows = "auto" if has_names else self.same_rows
         # a scale without a column of its own was told by its target in fit
-        return stack(X_list, y_list, names[: len(X_list)], same_rows, needs_new=False)
+        stacked = stack(X_list, y_list, names[: len(X_list)], same_rows, needs_new=False)
+        return stacked._replace(X=self._with_fitted_labels(stacked.X))
+
+    def _with_fitted_labels(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Take the scales off the labels, where ``fit`` was given one table without them."""
+        if not self.labels.is_frame or self.labels.scales is not None:
+            return X
+        features = X.columns.droplevel(0)
+        if not features.is_unique or not set(features) <= set(self.labels.labels):
+            return X  # such as tables without names, which have positions there
+        order = [label for label in self.labels.labels if label in features]
+        return X.set_axis(features, axis=1)[order]
 
     def decoded_table(self, decoded: Any) -> Any:
-        """Give decoded columns of all stages as the last scale's table stood in the list."""
+        """Return decoded columns in the form of the last scale's table in the list."""
         if not self.labels.is_frame:
             return decoded
         if self.same_rows:  # such a table has its own columns alone
@@ -172,7 +196,7 @@ class TableList:
         return give_back(decoded, kinds.get(len(self.columns) - 1))
 
     def completed_table(self, completed: pd.DataFrame, given: Any, rows: Any) -> Any:
-        """Give completed rows the form of the last scale's table that was given in a list.
+        """Convert completed rows to the form of the last scale's table in the list.
 
         Parameters
         ----------
@@ -195,7 +219,7 @@ class TableList:
         return give_back(fill_missing(given, completed.reindex(columns=given.columns)), kind)
 
     def _columns_of_table(self) -> list[int]:
-        """Give the columns that the last table has, those that are of no stage, as a key, too."""
+        """Return the columns of the last table, with those of no stage, such as a key."""
         names = list(self.columns)[-1:] if self.same_rows else list(self.columns)
         listed = {j for name in names for j in self.columns[name]}
         if self.labels.scales is not None:
@@ -204,5 +228,5 @@ class TableList:
 
     @property
     def _own_columns(self) -> list[int]:
-        """Give the own columns of the last stage."""
+        """Return the own columns of the last stage."""
         return list(self.columns.values())[-1]

@@ -1,7 +1,7 @@
-"""Values that were measured at an earlier scale, found again by what a row is.
+"""Values measured at an earlier scale, found again by the content or the key of a row.
 
-A row is known where its columns equal those of a row that was learnt from, or where a column that
-names materials, such as a formula, holds the same.
+A row is known if its columns equal those of a training row, or if a column that names materials,
+such as a formula, has the same value.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EXACT = 2**53
 
 @dataclass(frozen=True)
 class MeasuredValues:
-    """The mean of what was measured of each material.
+    """The mean of the measured values of each material.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class MeasuredValues:
 
     @classmethod
     def of(cls, rows: pd.DataFrame | np.ndarray, values: np.ndarray) -> MeasuredValues:
-        """Learn what was measured.
+        """Learn the measured values.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class MeasuredValues:
         return cls(found, means)
 
     def find(self, rows: pd.DataFrame | np.ndarray) -> np.ndarray:
-        """Give what was measured of other rows, NaN of those that are not known.
+        """Return the measured values of other rows, NaN for unknown ones.
 
         Parameters
         ----------
@@ -80,12 +80,12 @@ class MeasuredValues:
         return found
 
     def to_state(self) -> dict[str, Any]:
-        """Give plain values."""
+        """Return plain values."""
         return dict(vars(self))
 
 
 def material_keys(rows: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give each row a number that follows from its content, and whether nothing of it is missing.
+    """Compute a key of each row from its content, and whether it has no missing entry.
 
     A number counts by its value, whatever its type: 1, 1.0 and True are the same. A row with a
     missing entry may be many materials, and is never taken for a known one.
@@ -103,7 +103,7 @@ def material_keys(rows: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarr
 def count_mixed(materials: np.ndarray, rows: pd.DataFrame | np.ndarray) -> int:
     """Count the materials of which two rows differ in a column that both have measured.
 
-    A gap in one of two replicates does not make two materials of them.
+    A missing value in one of two replicates does not make two materials of them.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def count_mixed(materials: np.ndarray, rows: pd.DataFrame | np.ndarray) -> int:
 
 
 def _cells_as_keys(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give each cell a number that follows from its content; columns go by position."""
+    """Compute a key of each cell from its content; columns go by position."""
     arrays = set(cell_columns(frame))
     columns = {
         j: (cell_keys if j in arrays else _keys_by_value)(frame.iloc[:, j])
@@ -132,7 +132,7 @@ def _cells_as_keys(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keys_by_value(column: pd.Series) -> np.ndarray:
-    """Give each cell a number that follows from its value, whatever stands in other cells.
+    """Compute a key of each cell from its value, independent of other cells.
 
     A number counts as a float, and all else as its word.
     """
@@ -149,14 +149,14 @@ def _keys_by_value(column: pd.Series) -> np.ndarray:
 
 
 def _is_float(cell: Any) -> bool:
-    """Tell whether a cell holds a number that is a float; identifiers may have more digits."""
+    """Return whether a cell holds a number that is a float; identifiers may have more digits."""
     if not isinstance(cell, Real):
         return False
     return not isinstance(cell, int | np.integer) or abs(int(cell)) <= _EXACT
 
 
 def _float_keys(values: np.ndarray) -> np.ndarray:
-    """Give keys of numbers, in the precision of float32 but for integers.
+    """Return keys of numbers, in the precision of float32 but for integers.
 
     The same table may come in single precision, in which 0.1 is another number.
     """

@@ -1,4 +1,4 @@
-"""Missing values of a table: which they are, and how completed rows are put in their place.
+"""Missing values of a table: finding them, and filling them from completed rows.
 
 How a row is completed is up to the caller. Nothing here knows of torch.
 """
@@ -64,7 +64,7 @@ def complete_table(
     n_candidates: int | None,
     tolerance: float | None,
 ) -> pd.DataFrame | np.ndarray | Bunch:
-    """Complete a checked table; or give each of its rows in several completions.
+    """Complete a checked table; or return several completions of each row.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def complete_table(
 def give_back_filled(
     found: pd.DataFrame | np.ndarray | Bunch, kind: TableKind
 ) -> pd.DataFrame | np.ndarray | Bunch:
-    """Give the result of ``complete_table`` as the kind of frame that came in."""
+    """Return the result of ``complete_table`` as the kind of frame that came in."""
     if isinstance(found, Bunch):
         found.X = give_back(found.X, kind)
         return found
@@ -120,7 +120,7 @@ def give_back_filled(
 
 
 def check_search(n_candidates: int | None, tolerance: float | None) -> float:
-    """Check the parameters of a search for completions; give the tolerance as a number."""
+    """Check the parameters of a search for completions; return the tolerance as a number."""
     is_count = isinstance(n_candidates, Integral) and not isinstance(n_candidates, bool)
     if n_candidates is not None and not (is_count and n_candidates >= 1):
         raise ValueError(
@@ -151,12 +151,12 @@ def warn_of_mismatch(mismatch: np.ndarray, tolerance: float, fate: str) -> None:
 
 
 def take_rows(X: Any, rows: np.ndarray | slice | Sequence[int]) -> Any:
-    """Give some rows of a DataFrame or an array, by position or by a mask."""
+    """Return some rows of a DataFrame or an array, by position or by a mask."""
     return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
 
 
 def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
-    """Tell which entries were not measured, as a bool ndarray of shape (n_samples, n_features).
+    """Return which entries were not measured, as a bool ndarray of shape (n_samples, n_features).
 
     A cell that holds an array counts as missing if any entry of its array is.
     """
@@ -173,7 +173,7 @@ def missing_entries(X: pd.DataFrame | np.ndarray) -> np.ndarray:
 
 
 def measured_rows(X: pd.DataFrame | np.ndarray, columns: Sequence[int]) -> np.ndarray:
-    """Tell in which rows anything was measured of some columns.
+    """Return in which rows anything was measured of some columns.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def measured_rows(X: pd.DataFrame | np.ndarray, columns: Sequence[int]) -> np.nd
 
 
 def _is_measured(column: pd.Series) -> np.ndarray:
-    """Tell in which rows anything was measured of a column of any dtype."""
+    """Return in which rows anything was measured of a column of any dtype."""
     if holds_arrays(column):
         return np.array([is_measured_in_part(cell) for cell in cells_of(column)], dtype=bool)
     return column.notna().to_numpy(dtype=bool)
@@ -215,7 +215,7 @@ def fill_missing(
     completed: pd.DataFrame | np.ndarray,
     rows: np.ndarray | None = None,
 ) -> pd.DataFrame | np.ndarray:
-    """Give a table with its missing values taken from another one.
+    """Return a table with its missing values taken from another one.
 
     Measured entries stay as they are, and so do values that the other table misses too. A column
     of a DataFrame keeps its dtype (a number filled into integers is rounded); one with nothing
@@ -309,7 +309,7 @@ def _fill_cells(
 def fill_candidates(
     X: pd.DataFrame | np.ndarray, completed: pd.DataFrame | np.ndarray, rows: np.ndarray
 ) -> tuple[pd.DataFrame | np.ndarray, np.ndarray, np.ndarray]:
-    """Complete each row in several ways; give complete rows once, as they are.
+    """Complete each row in several ways; return complete rows once, as they are.
 
     Parameters
     ----------
@@ -338,7 +338,7 @@ def fill_candidates(
 
 
 def first_of_each(X: pd.DataFrame | np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Tell which completions differ from all earlier ones of their row.
+    """Return which completions differ from all earlier ones of their row.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The data of one kind alone: to a table in which all other kinds are missing, and back."""
+"""Conversion of one kind's data to a table in which other kinds are missing, and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._input import as_array, n_dims, read_table
 
 
 def read_kind(X: Any, parameter: str = "X") -> pd.DataFrame | pd.Series | np.ndarray:
-    """Give data of one kind as a DataFrame, a column of arrays, or an array.
+    """Return data of one kind as a DataFrame, a column of arrays, or an array.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def read_kind(X: Any, parameter: str = "X") -> pd.DataFrame | pd.Series | np.nda
 
 
 def _stacked(cells: Any, parameter: str) -> np.ndarray:
-    """Give arrays as rows of one, of shape (n_samples, ...); NaN where there is none."""
+    """Return arrays as rows of one, of shape (n_samples, ...); NaN where there is none."""
     arrays = read_cells(cells, parameter)
     whole = [array for array in arrays if array is not None]
     if not whole:
@@ -52,7 +52,7 @@ def _stacked(cells: Any, parameter: str) -> np.ndarray:
 def table_of_kind(
     X: Any, name: str, encoder: TableEncoder, parameter: str = "X"
 ) -> pd.DataFrame | np.ndarray:
-    """Give a table with the columns of ``fit``, of which those of one kind alone are measured.
+    """Return a table with the columns of ``fit`` in which one kind alone is measured.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def table_of_kind(
 def _own_columns(
     X: pd.DataFrame, name: str, encoder: TableEncoder, parameter: str
 ) -> pd.DataFrame:
-    """Give the columns of a kind, in the order of ``fit``, of a DataFrame."""
+    """Return the columns of a kind, in the order of ``fit``, of a DataFrame."""
     labels, positions = encoder.column_labels, encoder.codecs[name].columns.positions
     if X.shape[1] == encoder.n_features:
         encoder.check_labels(X)
@@ -119,7 +119,7 @@ def _own_columns(
 
 
 def _own_array(X: Any, name: str, encoder: TableEncoder, parameter: str) -> np.ndarray:
-    """Give the values of a kind of an array, of shape (n_samples, n_columns)."""
+    """Return the values of a kind of an array, of shape (n_samples, n_columns)."""
     codec = encoder.codecs[name]
     positions, shape = codec.columns.positions, codec.layout.shape
     X = np.asarray(X)
@@ -150,7 +150,7 @@ def _own_array(X: Any, name: str, encoder: TableEncoder, parameter: str) -> np.n
 def kind_of_table(
     table: pd.DataFrame | np.ndarray, name: str, encoder: TableEncoder, *, as_array: bool
 ) -> pd.DataFrame | np.ndarray:
-    """Give the columns of one kind of a table with the columns of ``fit``.
+    """Return the columns of one kind of a table with the columns of ``fit``.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def kind_of_table(
     encoder : TableEncoder
         Fitted.
     as_array : bool
-        Whether to give an array rather than a DataFrame: of a spectrum or an image, with its
+        Whether to return an array rather than a DataFrame: of a spectrum or an image, with its
         shape.
     """
     codec = encoder.codecs[name]

@@ -1,7 +1,7 @@
-"""Many tables, one a scale, to one table; and the scales of such a table.
+"""Conversion of many tables, one for each scale, to one table; and the scales of a table.
 
-A table that tells its scales has columns of two levels, ``(scale, feature)``. Its rows belong to
-the last scale at which anything was measured of them. Nothing here knows of torch.
+A table with scales has columns of two levels, ``(scale, feature)``. A row belongs to the last
+scale at which it has a measured value. Nothing here knows of torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from pandas.api import types
 
 from .._compat import stack_level_of_caller, tables_in_model_selection
-from ..exceptions import SameRowsWarning, UnitsWarning
+from ..exceptions import SameRowsWarning, UnitsWarning, UnmeasuredScaleWarning
 from ._input import (
     as_array,
     as_cells,
@@ -30,6 +30,13 @@ from ._target import target_frame
 
 # Of fewer values, nothing is said about a range.
 _FEW_VALUES = 5
+
+# What is said of names of columns in place of targets.
+_NAMES = (
+    "y is {}; it must be a list of a target for each scale, with a value for each row. A column "
+    "is passed as table['gap']; leave it out of X, then: table.drop(columns='gap')."
+)
+
 # Types that can hold a missing entry, by the kind of those that cannot.
 _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
@@ -39,7 +46,7 @@ _NULLABLE = {"i": "Int", "u": "UInt", "b": "boolean"}
 
 
 def is_scale_list(X: Any) -> bool:
-    """Tell a list of tables, one a scale, from a list of rows: its elements are 2-D, or more.
+    """Return whether X is a list of tables, and not of rows: its elements are 2-D, or more.
 
     A list of structures of atoms is a table of one column.
     """
@@ -74,7 +81,7 @@ def refuse_folded_lists() -> None:
 
 
 def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int]]) -> np.ndarray:
-    """Tell at which scales something was measured of each row.
+    """Return the scales at which each row has a measured value.
 
     Parameters
     ----------
@@ -95,7 +102,7 @@ def measured_scales(X: pd.DataFrame | np.ndarray, columns: Sequence[Sequence[int
 def columns_of_scales(
     columns: dict[str, list[int]], y: Any, names: Sequence[str] | None = None
 ) -> dict[str, list[int]]:
-    """Give the columns of the scales, with those scales that a target alone tells.
+    """Return the columns of the scales, with those scales that only a target has.
 
     Two scales of the same columns, such as one property by a cheap and a dear method, differ in
     their targets: then every scale of the table has a target, and one more is among these.
@@ -119,7 +126,7 @@ def columns_of_scales(
 
 
 def last_scale(measured: np.ndarray) -> np.ndarray:
-    """Give the last scale at which something was measured, of shape (n_samples,); -1 for none."""
+    """Return the last scale with a measured value, of shape (n_samples,); -1 for none."""
     n_scales = measured.shape[1]
     # argmax finds the first True, so that the order is reversed for the last
     last = n_scales - 1 - np.argmax(measured[:, ::-1], axis=1)
@@ -131,7 +138,7 @@ def last_scale(measured: np.ndarray) -> np.ndarray:
 
 
 class StackedScales(NamedTuple):
-    """One table made of many, its target, and where each scale's rows are in it.
+    """One table made of many, its target, and the positions of each scale's rows.
 
     ``same_rows`` tells whether the tables describe the same rows; ``names`` are of the scales,
     also of those that have no column of their own.
@@ -145,7 +152,7 @@ class StackedScales(NamedTuple):
 
 
 def stack_scales(X_list, y_list=None, names=None, *, same_rows="auto"):
-    """Make one table, and one target, of one table per scale.
+    """Stack one table per scale to one table with columns (scale, feature), and their targets.
 
     The result goes wherever scikit-learn takes X and y: into ``cross_validate``, a grid search or
     a pipeline, which cannot cut a list of tables into folds.
@@ -238,7 +245,7 @@ def stack(
     *,
     needs_new: bool = True,
 ) -> StackedScales:
-    """Stack a list of tables as ``stack_scales`` does; also give each scale's rows.
+    """Stack a list of tables as ``stack_scales`` does; also return each scale's rows.
 
     ``needs_new`` says that a scale must have a column of its own, or a target.
     """
@@ -278,7 +285,7 @@ def _stack_targets(
     rows: list[np.ndarray],
     index: pd.Index,
 ) -> pd.DataFrame | None:
-    """Put the targets side by side, each where its scale's rows are; None if there is none."""
+    """Put the targets side by side, each in its scale's rows; None if there is none."""
     columns, data = [], []
     for name, target, own_rows in zip(names, targets, rows, strict=True):
         if target is None:
@@ -329,8 +336,47 @@ def doubt_units(stacked: StackedScales) -> None:
         )
 
 
+def doubt_join(stacked: StackedScales) -> None:
+    """Warn about rows of a later scale that know nothing of an earlier one.
+
+    A join leaves such rows where a name finds no partner. A column by which they were joined is
+    there; but a word that is in no row of its own scale says nothing.
+
+    Parameters
+    ----------
+    stacked : StackedScales
+
+    Warns
+    -----
+    UnmeasuredScaleWarning
+    """
+    if stacked.same_rows:  # nothing was joined
+        return
+    for k, scale in enumerate(stacked.names[:-1]):
+        if scale not in stacked.X.columns.get_level_values(0):  # told by its target alone
+            continue
+        table = stacked.X[scale]
+        known = np.zeros(len(table), dtype=bool)
+        for j in range(table.shape[1]):
+            column = table.iloc[:, j]
+            is_known = column.notna().to_numpy()
+            if types.infer_dtype(column, skipna=True) in ("string", "categorical"):
+                is_known = is_known & column.isin(column.iloc[stacked.rows[k]]).to_numpy()
+            known |= is_known
+        for name, rows in zip(stacked.names[k + 1 :], stacked.rows[k + 1 :], strict=True):
+            unknown = np.flatnonzero(~known[rows])
+            if len(unknown):
+                warnings.warn(
+                    f"{len(unknown)} of {len(rows)} rows of scale {name!r}, such as row "
+                    f"{unknown[0]}, have no known value in the columns of scale {scale!r}. If a "
+                    "join left them, a name was not found: look for two spellings of it.",
+                    UnmeasuredScaleWarning,
+                    stacklevel=stack_level_of_caller(),
+                )
+
+
 def _central_range(values: np.ndarray) -> tuple[float, float]:
-    """Give the quantiles of 5 and 95 %; infinite where there are too few values to tell."""
+    """Return the quantiles of 5 and 95 %; infinite for too few values."""
     known = values[np.isfinite(values)]
     if len(known) < _FEW_VALUES:
         return -np.inf, np.inf
@@ -357,7 +403,7 @@ def check_names(names: Sequence[Any], parameter: str) -> list[str]:
 
 
 def _dense(table: Any, name: str) -> pd.DataFrame | np.ndarray:
-    """Give a table as a DataFrame or an array."""
+    """Return a table as a DataFrame or an array."""
     table = read_table(table, f"The table of scale {name!r}")
     return table if isinstance(table, pd.DataFrame) else np.asarray(table)
 
@@ -365,7 +411,7 @@ def _dense(table: Any, name: str) -> pd.DataFrame | np.ndarray:
 def _target_tables(
     y_list: Any, X_list: list[pd.DataFrame | np.ndarray], names: list[str]
 ) -> list[pd.DataFrame | None]:
-    """Give each scale's target as a DataFrame with names of its columns."""
+    """Return each scale's target as a DataFrame with names of its columns."""
     targets = _target_of_each(y_list, names)
     return [
         None if y is None else _target_table(y, X, name)
@@ -374,9 +420,11 @@ def _target_tables(
 
 
 def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
-    """Give each scale's target, None where it has none."""
+    """Return each scale's target, None where it has none."""
     if y_list is None:
         return [None] * len(names)
+    if isinstance(y_list, str):
+        raise ValueError(_NAMES.format(repr(y_list)))
     if isinstance(y_list, list | tuple):
         is_one = bool(y_list) and all(np.isscalar(value) or value is pd.NA for value in y_list)
     else:
@@ -397,10 +445,13 @@ def _target_of_each(y_list: Any, names: list[str]) -> list[Any]:
 
 
 def _target_table(y: Any, X: pd.DataFrame | np.ndarray, name: str) -> pd.DataFrame:
-    """Give the target of one scale as a DataFrame, and refuse one of other rows than its table."""
+    """Return the target of one scale as a DataFrame, and refuse one of other rows."""
+    given = y
     y = read_target(y, f"the target of scale {name!r}", cells=True)
     target, is_1d = target_frame(y)
     if len(target) != len(X):
+        if isinstance(given, list) and all(isinstance(value, str) for value in given):
+            raise ValueError(_NAMES.format(given))
         raise ValueError(
             f"The target of scale {name!r} has {len(target)} rows, but its table has {len(X)}."
         )
@@ -414,7 +465,7 @@ def _target_table(y: Any, X: pd.DataFrame | np.ndarray, name: str) -> pd.DataFra
 def _describe_same_rows(
     X_list: list[pd.DataFrame | np.ndarray], names: list[str], same_rows: bool | str
 ) -> bool:
-    """Tell whether all tables have as many rows, and no two of them a column in common.
+    """Return whether all tables have as many rows, and no two of them a column in common.
 
     Raises
     ------
@@ -449,7 +500,7 @@ def _describe_same_rows(
 
 
 def _may_carry(X_list: list[pd.DataFrame | np.ndarray]) -> bool:
-    """Tell whether each array may hold the columns of those before, as rows of its own would."""
+    """Return whether each array may hold the columns of those before, as rows of its own would."""
     widths = [table.shape[1] for table in X_list]
     is_named = any(isinstance(table, pd.DataFrame) for table in X_list)
     is_named = is_named or any(table.ndim > 2 for table in X_list)  # they can carry nothing
@@ -461,7 +512,7 @@ def _may_carry(X_list: list[pd.DataFrame | np.ndarray]) -> bool:
 def _as_frames(
     X_list: list[pd.DataFrame | np.ndarray], names: list[str], *, same_rows: bool
 ) -> list[pd.DataFrame]:
-    """Give each table as a DataFrame; the columns of an array have the names of those before."""
+    """Return each table as a DataFrame; the columns of an array have the names of those before."""
     tables: list[pd.DataFrame] = []
     known: list[Any] = []  # columns of the scales so far
     for table, name in zip(X_list, names, strict=True):
@@ -492,7 +543,7 @@ def _as_frames(
 def _own_columns(
     tables: list[pd.DataFrame], names: list[str], has_new: list[bool]
 ) -> list[list[Any]]:
-    """Give the columns that each scale adds to those of the scales before.
+    """Return the columns that each scale adds to those of the scales before.
 
     None, where a target alone is new: one property, cheap and dear, of the same kind of rows.
     """
@@ -533,7 +584,7 @@ def _check_same_index(
 
 
 def _interleave(n_rows: list[int]) -> list[np.ndarray]:
-    """Spread the rows of all scales evenly among each other; give each scale's positions."""
+    """Spread the rows of all scales evenly among each other; return each scale's positions."""
     # Each scale's rows lie at equal distances between 0 and 1, and the order of all decides.
     time = np.concatenate([(np.arange(n) + 0.5) / n for n in n_rows])
     position = np.empty(len(time), dtype=int)
@@ -544,7 +595,7 @@ def _interleave(n_rows: list[int]) -> list[np.ndarray]:
 def _stacked_index(
     tables: list[pd.DataFrame], rows: list[np.ndarray], names: list[str]
 ) -> pd.MultiIndex:
-    """Give the index (scale, index of the table) of interleaved rows."""
+    """Return the index (scale, index of the table) of interleaved rows."""
     order = np.argsort(np.concatenate(rows))
     scale = np.repeat(names, [len(table) for table in tables])
     labels = np.empty(len(order), dtype=object)  # np.array would make two dimensions of tuples
@@ -556,7 +607,7 @@ def _stacked_index(
 
 
 def _scatter(parts: list[pd.Series], rows: list[np.ndarray], n_rows: int) -> pd.Series:
-    """Put parts of a column where they belong; integers and booleans can be missing elsewhere."""
+    """Put parts of a column at their positions; integers and booleans can be missing elsewhere."""
     dtypes = {part.dtype for part in parts}
     # pandas would make objects of categories of several dtypes
     if len(dtypes) > 1 and all(isinstance(dtype, pd.CategoricalDtype) for dtype in dtypes):

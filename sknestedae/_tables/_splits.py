@@ -1,4 +1,4 @@
-"""Which rows are learnt from: rows that are equal, held-out rows, bootstrap draws."""
+"""Training rows of a fit: equal rows, held-out rows, bootstrap draws."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_COLUMNS = 256
 
 
 def row_keys(X: pd.DataFrame | np.ndarray) -> np.ndarray:
-    """Give each row a number that follows from its content: equal rows have equal keys.
+    """Compute a key of each row from its content: equal rows have equal keys.
 
     Cells that hold arrays or structures of atoms enter by their content, and many columns of one
     dtype by the bytes of a row; a column of any other table enters as pandas hashes it.
@@ -51,7 +51,7 @@ def row_keys(X: pd.DataFrame | np.ndarray) -> np.ndarray:
 
 
 def _keys_of_numbers(frame: pd.DataFrame, columns: list[int]) -> np.ndarray:
-    """Give each row a number that follows from many columns of one dtype."""
+    """Compute a key of each row from many columns of one dtype."""
     keys = np.empty(len(frame), dtype=np.uint64)
     for chunk in gen_batches(len(frame), chunk_rows(len(columns))):
         values = frame.iloc[chunk, selector(columns)].to_numpy()

@@ -1,6 +1,6 @@
-"""A table as a chain sees it, read once: the columns of each stage, and what of a row is known.
+"""A table as a chain sees it, read once: each stage's columns, and each row's measured scales.
 
-Everything that a chain asks about a table, its rows and its target is asked here, so that a table
+All questions of a chain about a table, its rows and its target are answered here, so that a table
 does not travel through the folders of the package. Nothing here knows of torch, or of a network.
 """
 
@@ -34,7 +34,7 @@ class StageLatents(NamedTuple):
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_latents)
-        Missing where nothing was measured of a row so far.
+        Missing for rows without a measured value so far.
     names : list of (str, str)
         Name of the stage and of the latent.
     """
@@ -55,7 +55,7 @@ class StagedTable:
     columns : dict of str to list of int
         Positions of the own columns of each stage, by its name.
     measured : ndarray of bool, shape (n_samples, n_stages), optional
-        At which scales something was measured of each row, where that is known already.
+        The scales at which each row has a measured value, where these are known already.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class StagedTable:
         return len(self.X)
 
     def last_with(self, known: np.ndarray) -> np.ndarray:
-        """Give each row's last scale at which something is known, be it the target alone.
+        """Return the last scale at which each row has a known value, or a target alone.
 
         Parameters
         ----------
@@ -146,15 +146,15 @@ class StagedTable:
         return last_scale(self.measured | known)
 
     def seen(self, k: int) -> np.ndarray:
-        """Tell which rows have a measured value up to a stage, of shape (n_samples,)."""
+        """Return which rows have a measured value up to a stage, of shape (n_samples,)."""
         return np.asarray(self.measured[:, : k + 1].any(axis=1))
 
     def take(self, rows: Any) -> StagedTable:
-        """Give some rows, with the measured scales that are known already."""
+        """Return some rows, with the measured scales that are known already."""
         return StagedTable(take_rows(self.X, rows), self.labels, self.columns, self.measured[rows])
 
     def with_rows(self, X: pd.DataFrame | np.ndarray) -> StagedTable:
-        """Give a table of other rows with the same columns."""
+        """Return a table of other rows with the same columns."""
         return StagedTable(X, self.labels, self.columns)
 
     @property
@@ -180,18 +180,18 @@ class StagedTable:
         return StageTargets(self.label(frame[rows]), is_1d, named)
 
     def label(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give a target of the same rows the row labels of the table, if it has any."""
+        """Set the row labels of the table, if it has any, on a target of the same rows."""
         return frame.set_axis(self.X.index) if isinstance(self.X, pd.DataFrame) else frame
 
     def own_columns(self, k: int) -> pd.DataFrame | np.ndarray:
-        """Give a stage's own columns."""
+        """Return a stage's own columns."""
         own = list(self.columns.values())[k]
         return self.X.iloc[:, own] if isinstance(self.X, pd.DataFrame) else self.X[:, own]
 
     def stage(
         self, k: int, latents: StageLatents | None, rows: Any = slice(None)
     ) -> pd.DataFrame | np.ndarray:
-        """Give a stage's table: its own columns, then the latents of the stage before.
+        """Return a stage's table: its own columns, then the latents of the stage before.
 
         Parameters
         ----------
@@ -224,7 +224,7 @@ class StagedTable:
         )
 
     def categorical_columns(self, k: int) -> list[int] | None:
-        """Tell which of a stage's columns are categorical, where some rows would tell otherwise.
+        """Return which of a stage's columns are categorical, where part of the rows would mislead.
 
         Returns
         -------
@@ -235,7 +235,7 @@ class StagedTable:
         return kinds_by_content(self.X, list(self.columns.values())[k])
 
     def training_rows(self, known: np.ndarray, train_rows: str) -> list[np.ndarray]:
-        """Give the rows that each stage is trained on.
+        """Choose the rows that each stage is trained on.
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ def _take(X: np.ndarray, rows: Any, columns: slice | list[int]) -> np.ndarray:
 def find_columns(
     wanted: dict[str, Any], labels: ColumnLabels, n_features: int
 ) -> dict[str, list[int]]:
-    """Give the positions of the own columns of each stage.
+    """Return the positions of the own columns of each stage.
 
     Parameters
     ----------
@@ -328,12 +328,12 @@ def find_columns(
 
 
 def _is_empty(columns: Any) -> bool:
-    """Tell whether no columns were asked for, and not such that are not there."""
+    """Return whether the choice of columns is empty, rather than of unknown columns."""
     return isinstance(columns, list | tuple) and not columns
 
 
 class StageTargets(NamedTuple):
-    """A target, and which of its columns belong to which stage.
+    """A target, and the columns of it that belong to each stage.
 
     Parameters
     ----------
@@ -349,7 +349,7 @@ class StageTargets(NamedTuple):
     columns: dict[str, list[int]]
 
     def stage(self, name: str, rows: np.ndarray) -> Any:
-        """Give a stage's target in some rows: a column, a DataFrame of several, or None."""
+        """Return a stage's target in some rows: a column, a DataFrame of several, or None."""
         columns = self.columns[name]
         if self.frame is None or not columns:
             return None
@@ -361,17 +361,17 @@ class StageTargets(NamedTuple):
         return column.to_numpy() if isinstance(column.dtype, np.dtype) else column
 
     def known(self, n_samples: int) -> np.ndarray:
-        """Tell for which stages a row has a target; bool, of shape (n_samples, n_stages)."""
+        """Return whether each row has a target of each stage; bool, (n_samples, n_stages)."""
         if self.frame is None:
             return np.zeros((n_samples, len(self.columns)), dtype=bool)
         return measured_scales(self.frame, list(self.columns.values()))
 
     def known_of(self, name: str) -> np.ndarray:
-        """Tell which rows have a target of one stage, of shape (n_samples,)."""
+        """Return which rows have a target of one stage, of shape (n_samples,)."""
         return measured_scales(self.frame, [self.columns[name]])[:, 0]
 
     def holds_labels(self, name: str) -> bool:
-        """Tell whether a stage's target is of classes: strings, booleans or categories."""
+        """Return whether a stage's target is of classes: strings, booleans or categories."""
         columns = self.columns[name]
         if self.frame is None or len(columns) != 1:
             return False
@@ -379,7 +379,7 @@ class StageTargets(NamedTuple):
         return not holds_cells(column) and is_categorical(column, f"of y for stage {name!r}")
 
     def holds_scalars(self, name: str) -> bool:
-        """Tell whether a stage has a target, and one of numbers or classes, not of arrays."""
+        """Return whether a stage has a target of numbers or classes, not of arrays."""
         if self.frame is None:
             return False
         return bool(self.columns[name]) and not any(
@@ -387,13 +387,13 @@ class StageTargets(NamedTuple):
         )
 
     def doubt_labels(self, name: str) -> None:
-        """Warn of labels that seem to be numbers, dates or names of rows."""
+        """Warn about labels that seem to be numbers, dates or names of rows."""
         assert self.frame is not None
         said = doubt(self.frame.iloc[:, self.columns[name][0]])
         if said is not None:
             notice(
-                f"The target of stage {name!r} {said}. As it stands, the stage learns to tell "
-                "classes; if that is meant, give it a SupervisedAutoencoderClassifier or the "
-                "target the dtype 'category'.",
+                f"The target of stage {name!r} {said}. As it stands, the stage learns to "
+                "predict classes; if that is meant, give it a SupervisedAutoencoderClassifier or "
+                "the target the dtype 'category'.",
                 TextColumnWarning,
             )

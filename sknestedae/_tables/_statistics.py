@@ -26,8 +26,8 @@ def column_statistics(
     """Compute mean and standard deviation of each column's measured entries, chunk by chunk.
 
     A column in another unit, by a power of two, has the same numbers in that unit, to the last
-    bit. A column is constant if its values span no more than a computation of them may err by:
-    whatever the number of rows, their weights and the chunks.
+    bit. A column is constant if its values span no more than their rounding errors, for any number
+    of rows, weights and chunks.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def column_statistics(
 def column_deviations(
     chunks: Iterator[tuple[np.ndarray, np.ndarray | None]],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute the same as ``column_statistics``, with a deviation of 0 of constant columns.
+    """Compute ``column_statistics``, with a deviation of 0 for constant columns.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def column_deviations(
 
 
 def common_scale(deviation: np.ndarray, n_measured: np.ndarray) -> float:
-    """Give one scale of many columns: the root mean square of their deviations.
+    """Return one scale of many columns: the root mean square of their deviations.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class _RunningStatistics:
         self.n_measured = np.zeros(n_columns)
 
     def add(self, rows: np.ndarray, weight: np.ndarray | None) -> None:
-        """Take in rows of shape (n_rows, n_columns), with weights of shape (n_rows,)."""
+        """Add rows of shape (n_rows, n_columns), with weights of shape (n_rows,)."""
         if weight is not None and not weight.all():
             rows = np.where(weight[:, None] > 0, rows, np.nan)
         self._widen(rows)
@@ -136,7 +136,7 @@ class _RunningStatistics:
         self.n_measured = total
 
     def _widen(self, rows: np.ndarray) -> None:
-        """Let the extremes include new rows, and move mean and variance to what follows."""
+        """Extend the extremes to new rows, and convert mean and variance to the new unit."""
         self.low = np.fmin(self.low, np.fmin.reduce(rows, axis=0, initial=np.inf))
         self.high = np.fmax(self.high, np.fmax.reduce(rows, axis=0, initial=-np.inf))
         power, shift = _frame(self.low, self.high, self.power, self.shift)
@@ -147,7 +147,7 @@ class _RunningStatistics:
         self.power, self.shift = power, shift
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give mean and deviation in the columns' own units, each of shape (n_columns,)."""
+        """Return mean and deviation in the columns' own units, each of shape (n_columns,)."""
         mean = np.ldexp(self.mean + self.shift, self.power)
         # a scale of the smallest numbers may be rounded down to 0
         least = np.finfo(np.float64).smallest_subnormal
@@ -200,7 +200,7 @@ def _moments(
 
 
 def standard_deviation(values: np.ndarray) -> float:
-    """Give the standard deviation of measured numbers of any size; 0 if they are constant."""
+    """Return the standard deviation of measured numbers of any size; 0 if they are constant."""
     values = np.asarray(values, np.float64)
     if not len(values):
         return 0.0
@@ -247,7 +247,7 @@ def standardize_measured(
     affine : tuple of ndarray of float64, shape (n_columns,), or None
         Mean and scale; None where numbers stay as they are.
     fill : ndarray of shape (n_columns,)
-        What a missing entry becomes.
+        Value of a missing entry.
     n_rows : int
         How many rows are taken at once.
     check : callable
@@ -303,7 +303,7 @@ def _frame(
     power: np.ndarray | int = 0,
     shift: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the power of two and the number that columns are counted in, and from.
+    """Return the power of two and the number that columns are counted in, and from.
 
     Parameters
     ----------
@@ -328,7 +328,7 @@ def _frame(
 
 
 def _is_constant(low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Tell which columns span no more than some units in the last place of the largest number."""
+    """Return which columns span at most some units in the last place of the largest number."""
     bound = np.finfo(dtype)
     _, power = np.frexp(np.maximum(np.abs(low), np.abs(high)))
     unit = np.maximum(np.ldexp(float(bound.eps), power - 1), float(bound.smallest_subnormal))

@@ -1,4 +1,4 @@
-"""Structures of atoms, such as crystals and molecules: found, read, checked, given back.
+"""Structures of atoms, such as crystals and molecules: finding, reading, checking, converting.
 
 They are read by their attributes, so that neither ase nor pymatgen is needed: objects like
 ``ase.Atoms`` and pymatgen's ``Structure`` and ``Molecule``.
@@ -62,7 +62,7 @@ def _kind_of(value: Any) -> str | None:
 
 @lru_cache(maxsize=512)
 def _kind_of_class(kind: type) -> str | None:
-    """Tell what objects of a class are, by what the class has.
+    """Find the package of a class of structures by the attributes of the class.
 
     Classes are asked rather than objects: a DataFrame may have columns of these names, and a
     class needs to be asked once.
@@ -77,12 +77,12 @@ def _kind_of_class(kind: type) -> str | None:
 
 
 def is_structure(value: Any) -> bool:
-    """Tell whether a value is a structure of atoms: of ase, of pymatgen, or `Structure`."""
+    """Return whether a value is a structure of atoms: of ase, of pymatgen, or `Structure`."""
     return _kind_of(value) is not None
 
 
 def is_structure_type(kind: Any) -> bool:
-    """Tell whether the objects of a class are structures of atoms."""
+    """Return whether the objects of a class are structures of atoms."""
     return _kind_of_class(kind) is not None
 
 
@@ -106,7 +106,7 @@ def read_structure(value: Any) -> Structure:
     ValueError
         If it has no atoms, positions or a cell with missing or infinite numbers, an atom of no
         element, sites that several elements share, or a cell without a volume. The message
-        begins with what is wrong; whoever knows where it stands says so before.
+        begins with the fault; the caller puts the place before it.
     """
     kind = _kind_of(value)
     if kind is None:
@@ -131,7 +131,7 @@ def read_structure(value: Any) -> Structure:
 
 
 def _numbers_of_sites(value: Any) -> list[int]:
-    """Give the atomic numbers of pymatgen's sites, each of which must hold one whole atom."""
+    """Return the atomic numbers of pymatgen's sites, each of which must hold one whole atom."""
     if not getattr(value, "is_ordered", True):
         raise ValueError(
             "a structure whose sites are shared by several elements or partly empty (it is not "
@@ -184,7 +184,7 @@ def _check_cell(cell: np.ndarray, periodic: np.ndarray, name: str) -> None:
 
 
 def structure_key(structure: Structure) -> int:
-    """Give a number of 64 bits that follows from a structure's content.
+    """Return a number of 64 bits that follows from a structure's content.
 
     The order of atoms and the origin are part of the content.
     """
@@ -195,7 +195,7 @@ def structure_key(structure: Structure) -> int:
 
 
 def to_atoms(structure: Structure, info: dict[str, Any] | None = None) -> Atoms:
-    """Give a structure as ``ase.Atoms``.
+    """Return a structure as ``ase.Atoms``.
 
     Parameters
     ----------

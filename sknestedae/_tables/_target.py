@@ -1,4 +1,4 @@
-"""A target, of numbers or of classes, to arrays and back.
+"""Conversion of a target, of numbers or of classes, to arrays and back.
 
 A row without a label holds NaN, or the code -1 of classes. Nothing here knows of torch.
 """
@@ -24,17 +24,24 @@ from ._dtypes import clip_to_float
 from ._input import as_cells, read_target
 from ._labels import ColumnLabels
 from ._layout import Encoded, Layout
+from ._text import remedy_of_target
 from ._weights import scale_weights
 
 # An error that is so many times the largest true value is as bad as any: its square is a number.
 _HUGE = 2.0**400
+
+# What a target of words is told that do not read as numbers.
+_NUMBERS = (
+    " If some of its text stands for numbers, convert it, such as with "
+    "pd.to_numeric(y, errors='coerce')."
+)
 
 # Of more columns than this a message shows some.
 _MANY = 12
 
 
 def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
-    """Give a target as a DataFrame of its columns, and whether it has one dimension.
+    """Return a target as a DataFrame of its columns, and whether it has one dimension.
 
     Parameters
     ----------
@@ -57,7 +64,7 @@ def target_frame(y: Any) -> tuple[pd.DataFrame, bool]:
 
 
 def stack_target(y: Any) -> Any:
-    """Give a target whose cells hold arrays as one array; any other one as it is.
+    """Return a target whose cells hold arrays as one array; any other one as it is.
 
     Parameters
     ----------
@@ -94,7 +101,7 @@ def stack_target(y: Any) -> Any:
 
 
 def _stack_cells(column: pd.Series) -> np.ndarray:
-    """Give the arrays in the cells of a target as one."""
+    """Return the arrays in the cells of a target as one."""
     cells = []
     for i, value in enumerate(column):
         try:
@@ -157,7 +164,7 @@ def match_targets(y: pd.DataFrame, names: Sequence[str]) -> list[list[int]]:
 
 @np.errstate(invalid="ignore")  # scikit-learn adds all up, and so the largest of both signs
 def read_numbers(y: Any, *, allow_nd: bool = False) -> np.ndarray:
-    """Check a numeric target and give it as floats, NaN where it is not known.
+    """Check a numeric target and return it as floats, NaN where it is not known.
 
     Parameters
     ----------
@@ -195,13 +202,17 @@ def read_numbers(y: Any, *, allow_nd: bool = False) -> np.ndarray:
             input_name="y",
         )
     except ValueError as error:
+        if "infinity" in str(error):
+            raise ValueError(
+                f"{error} A target must be finite, or NaN where it was not measured; the "
+                "logarithm of zero is not finite."
+            ) from error
         if "could not convert" not in str(error):
             raise
         raise ValueError(
             f"y must hold numbers: {error}. For classes there are "
-            "SupervisedAutoencoderClassifier and DualAutoencoderClassifier. If its text stands "
-            "for numbers, convert it, such as with pd.to_numeric(y.str.replace(',', '.'), "
-            "errors='coerce'); a missing target is an unlabelled row."
+            "SupervisedAutoencoderClassifier and DualAutoencoderClassifier."
+            f"{remedy_of_target(given) or _NUMBERS} A missing target is an unlabelled row."
         ) from error
 
 
@@ -256,14 +267,14 @@ def read_labels(
 
 
 def target_to_state(target: NumericTarget | ClassTarget | None) -> dict[str, Any] | None:
-    """Give a fitted target as plain values."""
+    """Return a fitted target as plain values."""
     return None if target is None else target.to_state()
 
 
 def target_from_state(
     state: dict[str, Any] | None, make_codec: MakeCodec | None = None
 ) -> NumericTarget | ClassTarget | None:
-    """Make a target of what ``target_to_state`` gave; numbers with the codec that is made."""
+    """Make a target from the state of ``target_to_state``; numbers with a new codec."""
     if state is None:
         return None
     if "classes" in state:
@@ -272,7 +283,7 @@ def target_from_state(
 
 
 def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
-    """Give R² of a prediction, which is the same in any unit, of any scale of the weights.
+    """Return R² of a prediction, which is the same in any unit, of any scale of the weights.
 
     Parameters
     ----------
@@ -292,7 +303,7 @@ def r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> 
 
 
 def pooled_r2(truth: np.ndarray, prediction: np.ndarray, sample_weight: Any = None) -> float:
-    """Give R² of outputs that have one unit: their squared errors are pooled.
+    """Return R² of outputs that have one unit: their squared errors are pooled.
 
     Parameters
     ----------
@@ -324,7 +335,7 @@ Bounds = tuple[float | None, float | None]
 
 
 class NumericTarget:
-    """One or more numbers a row, or one array, standardised; NaN where a row is not labelled.
+    """Target of one or more numbers, or of one array; standardised; NaN where not labelled.
 
     Parameters
     ----------
@@ -334,7 +345,7 @@ class NumericTarget:
         What makes the codec of a target that is one array, such as a spectrum; by default all
         outputs are numbers by themselves.
     bounds : (float or None, float or None), default=(None, None)
-        What a number can be; another one is an error.
+        Bounds of a number; a value outside is an error.
 
     Attributes
     ----------
@@ -357,7 +368,7 @@ class NumericTarget:
         self._make_codec = make_codec
 
     def read(self, y: Any, rows: Any = slice(None), *, needs_label: bool = True) -> np.ndarray:
-        """Check a target and give some of its rows as floats of shape (n_rows, n_outputs)."""
+        """Check a target and return some of its rows as floats of shape (n_rows, n_outputs)."""
         is_array = self._make_codec is not None
         y = read_numbers(y, allow_nd=is_array)
         shape, is_1d, number = y.shape[1:], y.ndim == 1, np.arange(len(y))[rows]
@@ -367,7 +378,9 @@ class NumericTarget:
         elif y.shape[1] != self.layout.n_numeric:
             raise ValueError(
                 f"y has {y.shape[1]} outputs, but the estimator was fitted with "
-                f"{self.layout.n_numeric}."
+                f"{self.layout.n_numeric}. Training that goes on keeps its outputs; for others, "
+                "begin a new fit with the weights of the encoder, as 'For torch users' in the "
+                "user guide shows."
             )
         elif len(shape) > 1 and shape != (self.cell_shape or self.layout.shape):
             raise ValueError(
@@ -385,11 +398,11 @@ class NumericTarget:
         return y
 
     def strata(self, y: np.ndarray) -> np.ndarray:
-        """Say which rows are labelled, of shape (n_samples,)."""
+        """Return whether rows are labelled, of shape (n_samples,)."""
         return (~np.isnan(y)).any(axis=1).astype(int)
 
     def fit(self, y: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
-        """Learn means and scales from some rows of what ``read`` gave.
+        """Learn means and scales from some rows of the result of ``read``.
 
         Parameters
         ----------
@@ -413,11 +426,11 @@ class NumericTarget:
 
     @property
     def layout(self) -> Layout:
-        """How the outputs lie."""
+        """The layout of the outputs."""
         return self._codec.layout
 
     def affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the mean and the scale that outputs are standardised with, of shape (n_outputs,).
+        """Return the mean and the scale that outputs are standardised with, of shape (n_outputs,).
 
         0 and 1 where they are not.
         """
@@ -429,7 +442,7 @@ class NumericTarget:
             return self._codec.encode(y)
 
     def scaled_bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the bounds of each output as it is standardised, infinite where there is none."""
+        """Return the bounds of each standardised output, infinite where there is none."""
         mean, scale = self.affine()
         low, high = self.bounds
         return (
@@ -438,7 +451,7 @@ class NumericTarget:
         )
 
     def decode(self, prediction: np.ndarray) -> np.ndarray:
-        """Give predictions of shape (n_samples, n_outputs) their own units, and the shape of y."""
+        """Convert predictions of shape (n_samples, n_outputs) to the units and the shape of y."""
         y = np.empty(prediction.shape)
         for positions, values in self._codec.decode(prediction):
             y[:, positions] = clip_to_float(values, np.dtype(np.float64))
@@ -450,7 +463,7 @@ class NumericTarget:
         return y.ravel() if self.is_1d else y
 
     def to_state(self) -> dict[str, Any]:
-        """Give what was learnt as plain values."""
+        """Return the fitted state as plain values."""
         return {
             "standardize": self.standardize,
             "bounds": self.bounds,
@@ -464,7 +477,7 @@ class NumericTarget:
     def from_state(
         cls, state: dict[str, Any], make_codec: MakeCodec | None = None
     ) -> NumericTarget:
-        """Make a target of what ``to_state`` gave."""
+        """Make a target from the state of ``to_state``."""
         target = cls(state["standardize"], make_codec, tuple(state["bounds"]))
         target.is_1d, target.cell_shape = state["is_1d"], tuple(state["cell_shape"])
         target._codec = target._new_codec(state["n_outputs"])
@@ -499,7 +512,7 @@ def check_bounds(y: np.ndarray, bounds: Bounds, number: np.ndarray) -> None:
 
 
 class ClassTarget:
-    """One class a row, one-hot; missing where a row is not labelled.
+    """Target of one class, one-hot; missing where a row is not labelled.
 
     Parameters
     ----------
@@ -525,7 +538,7 @@ class ClassTarget:
             )
 
     def read(self, y: Any, rows: Any = slice(None), *, needs_label: bool = True) -> np.ndarray:
-        """Check a target and give codes of some rows, of shape (n_rows,); -1 if not labelled."""
+        """Check a target and return codes of some rows, of shape (n_rows,); -1 if not labelled."""
         labels, labelled = read_labels(y, rows, needs_label=needs_label)
         codes = np.full(len(labelled), -1)
         if not len(labels):
@@ -545,7 +558,7 @@ class ClassTarget:
         return codes
 
     def strata(self, codes: np.ndarray) -> np.ndarray:
-        """Give each row's class, -1 where it is not labelled; of shape (n_samples,)."""
+        """Return each row's class, -1 where it is not labelled; of shape (n_samples,)."""
         return codes
 
     def fit(self, codes: np.ndarray, rows: np.ndarray | None, weight: np.ndarray | None) -> None:
@@ -553,11 +566,11 @@ class ClassTarget:
 
     @property
     def layout(self) -> Layout:
-        """How the outputs lie: one group, of a value a class."""
+        """The layout of the outputs: one group, with a value for each class."""
         return Layout(0, (len(self.classes),))
 
     def encode(self, codes: np.ndarray) -> Encoded:
-        """Give the one-hot group of codes that ``read`` gave, of shape (n_samples,)."""
+        """Return the one-hot group of codes that ``read`` gave, of shape (n_samples,)."""
         labelled = codes >= 0
         values = np.eye(len(self.classes))[
             codes
@@ -565,16 +578,16 @@ class ClassTarget:
         return Encoded(values, None if labelled.all() else labelled[:, None])
 
     def decode(self, prediction: np.ndarray) -> np.ndarray:
-        """Give each row's class with the largest value, of values of shape (n_rows, n_classes)."""
+        """Return the class with the largest value in each row of (n_rows, n_classes)."""
         return self.classes[prediction.argmax(axis=1)]
 
     def to_state(self) -> dict[str, Any]:
-        """Give the classes as plain values."""
+        """Return the classes as plain values."""
         return {"classes": self.classes}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> ClassTarget:
-        """Make a target of what ``to_state`` gave."""
+        """Make a target from the state of ``to_state``."""
         target = cls()
         target.classes = state["classes"]
         return target
@@ -582,7 +595,7 @@ class ClassTarget:
 
 @contextmanager
 def _naming_y() -> Iterator[None]:
-    """Let errors and warnings say that they are about y: a number of a column seems one of X."""
+    """Add "In y" to errors and warnings: the number of a column alone would seem one of X."""
     try:
         with noticing("In y"):
             yield

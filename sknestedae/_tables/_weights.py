@@ -15,7 +15,7 @@ _LEAST_WEIGHT = 2.0**-100
 
 
 def scale_weights(sample_weight: np.ndarray) -> tuple[np.ndarray, int]:
-    """Bring weights near 1, as only their proportions matter.
+    """Scale weights to near 1, as only their proportions matter.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def factors_of_classes(
     codes: np.ndarray,
     weight: np.ndarray,
 ) -> np.ndarray:
-    """Give what the parameter ``class_weight`` multiplies the weight of each row with.
+    """Return the factors of the rows' weights by the parameter ``class_weight``.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def factors_of_classes(
 
 
 def _factors_of_dict(class_weight: Mapping[Any, Any], classes: np.ndarray) -> np.ndarray:
-    """Give the weight of each class, of shape (n_classes,)."""
+    """Return the weight of each class, of shape (n_classes,)."""
     for label, value in class_weight.items():
         if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < inf:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Adam on arrays: a step of torch's, without the cost of its call."""
+"""Adam on NumPy arrays: the same step as torch's, without the cost of its call."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def adam_step(
 
 
 def make_step(optimizer: torch.optim.Adam) -> Callable[[], Any]:
-    """Give a step of an Adam that sees one tensor: of a few parameters, on arrays.
+    """Return a step of an Adam that sees one tensor: of a few parameters, on arrays.
 
     The state is the optimizer's own, so that its next step may be torch's again.
 

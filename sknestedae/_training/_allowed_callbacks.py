@@ -1,10 +1,11 @@
-"""Which callbacks of skorch a fit takes, and with which settings."""
+"""Checks of skorch's callbacks: those that a fit takes, and their settings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from skorch import NeuralNet
 from skorch import callbacks as of_skorch
 from skorch.callbacks import Callback
 from skorch.callbacks.scoring import ScoringBase
@@ -55,7 +56,7 @@ def _sets_rate(callback: of_skorch.LRScheduler, fit: FitSettings) -> str | None:
             "learning_rate='constant', or leave the callback out"
         )
     if callback.step_every == "batch" and monitored(callback) is not None:
-        return "no loss of a batch is recorded that it could monitor. Use step_every='epoch'"
+        return "no losses of batches are recorded to monitor. Use step_every='epoch'"
     return _monitors(callback, fit)
 
 
@@ -85,8 +86,8 @@ def _keeps_an_epoch(
 def _loads(callback: of_skorch.LoadInitState, fit: FitSettings) -> str | None:
     if fit.is_part or fit.goes_on:
         return (
-            "its file would replace what the last fit learnt. Leave it out where training goes on "
-            "with warm_start or partial_fit"
+            "its file would replace the parameters of the last fit. Leave it out where training "
+            "goes on with warm_start or partial_fit"
         )
     if callback.checkpoint.f_history is None:
         return (
@@ -98,7 +99,7 @@ def _loads(callback: of_skorch.LoadInitState, fit: FitSettings) -> str | None:
 
 def _logs_batches(callback: Callback, fit: FitSettings) -> str | None:
     if callback.log_on_batch_end:
-        return "the history holds no batches that it could log. Use log_on_batch_end=False"
+        return "the history holds no batches to log. Use log_on_batch_end=False"
     return None
 
 
@@ -206,7 +207,7 @@ def check_callbacks(callbacks: list | None, fit: FitSettings) -> list:
 
 
 def _as_instance(given: object, entry: object) -> Callback:
-    """Give a callback as it is, or make it of its class."""
+    """Return a callback, or make an instance of a class of callbacks."""
     cls = given if isinstance(given, type) else type(given)
     for base in cls.__mro__:
         reason = DECISIONS.get(base)
@@ -234,7 +235,7 @@ def _refusal(cls: type, base: type, reason: str) -> ValueError:
 
 
 def monitored(callback: Callback) -> str | None:
-    """Give the entry of the history that a callback of skorch monitors, if it names one."""
+    """Return the entry of the history that a callback of skorch monitors, if it names one."""
     if isinstance(callback, of_skorch.LRScheduler):
         policy = callback.policy
         is_class = isinstance(policy, type) and issubclass(policy, ReduceLROnPlateau)
@@ -253,5 +254,40 @@ def check_monitored(callback: Callback, row: Mapping[str, object]) -> None:
         raise ValueError(
             f"The 'callbacks' parameter has the callback {type(callback).__name__}, which "
             f"monitors {name!r}. The history does not hold it, but {known}. A callback that "
-            "records it must stand before."
+            "records it must come before."
         )
+
+
+def check_begun(callback: Callback, net: NeuralNet) -> None:
+    """Refuse a callback that would do nothing, as is known where training begins.
+
+    Parameters
+    ----------
+    callback : Callback
+        One of ``net.callbacks_``, all of which have begun.
+    net : NeuralNet
+        Initialized.
+    """
+    if isinstance(callback, of_skorch.ParamMapper):
+        _check_patterns(callback, net)
+    schedule = getattr(callback, "lr_scheduler_", None)
+    if not isinstance(callback, of_skorch.LRScheduler) or schedule is None:
+        return
+    if schedule.optimizer is not net.optimizer_:
+        raise ValueError(
+            f"The 'callbacks' parameter has the callback {type(callback).__name__} before one "
+            "that puts another optimizer in the place of Adam, so that the rate of the other one "
+            "would stay as it is. Let the callback with the optimizer stand before."
+        )
+
+
+def _check_patterns(callback: of_skorch.ParamMapper, net: NeuralNet) -> None:
+    """Refuse a pattern that no parameter's name matches; skorch would go on without a word."""
+    parameters = list(callback.named_parameters(net))
+    for pattern in callback.patterns:
+        if not any(True for _ in callback.filter_parameters([pattern], parameters)):
+            raise ValueError(
+                f"The 'callbacks' parameter has the callback {type(callback).__name__} with the "
+                f"pattern {pattern!r}, which matches no parameter of the network. Its parameters "
+                f"are {[name for name, _ in parameters]}."
+            )

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Freezer, Unfreezer
 
 from ._schedules import BestEpochs, LearningRates
 
 
 class StopTraining(KeyboardInterrupt):
-    """A callback ends the training in good order.
+    """Request of a callback to stop the training normally.
 
-    skorch's callbacks stop a net by raising KeyboardInterrupt; this tells their request from
-    a user's Ctrl-C.
+    skorch's callbacks stop a net by raising KeyboardInterrupt; this class distinguishes their
+    request from a user's Ctrl-C.
     """
 
 
 class BestEpoch(Callback):
-    """Keep the parameters of the best epoch; stop where there is no more gain, or no number.
+    """Keep the parameters of the best epoch; stop without improvement, or if the loss is NaN.
 
     Parameters
     ----------
@@ -67,14 +68,14 @@ class BestEpoch(Callback):
             raise StopTraining
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Restore the best epoch, where it was asked for or the last one is worth nothing."""
+        """Restore the best epoch, if it was asked for or the last epoch's loss is not finite."""
         if self.conclude(self._epochs, 0, len(net.history)):
             for kept, live in zip(self._kept, self._live, strict=True):
                 live.copy_(kept)
         del self._live, self._kept, self._epochs
 
     def conclude(self, epochs: BestEpochs, network: int, n_epochs: int) -> bool:
-        """Note how one network's training ended; tell whether its best epoch is to be restored."""
+        """Record how one network's training ended; return whether to restore its best epoch."""
         self.best_iter_ = int(epochs.best_iter[network])
         self.diverged_iter_: int | None = int(epochs.diverged_iter[network]) or None
         if self.patience is None and self.diverged_iter_ is None:
@@ -159,3 +160,27 @@ class LearningRate(Callback):
 
 # The callbacks of this package; any other is a user's.
 OWN_CALLBACKS = (BestEpoch, LearningRate, Progress)
+
+
+def catch_up(net: NeuralNet) -> None:
+    """Freeze and unfreeze what was to be by epochs that are over, where training goes on.
+
+    skorch's callbacks do so at the beginning of one epoch, the first by default. Where a fit goes
+    on from a later one, or a file is loaded, they would never do it.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        Whose training begins, with the history of the epochs before.
+    """
+    overdue = []
+    for _, callback in net.callbacks_:
+        # skorch makes a function of a number, and knows both as ``at``
+        if isinstance(callback, Freezer | Unfreezer) and isinstance(callback.at, partial):
+            epoch = callback.at.keywords.get("epoch")
+            if epoch is not None and epoch <= len(net.history):
+                overdue.append((epoch, callback))
+    for _, callback in sorted(overdue, key=lambda pair: pair[0]):
+        names = callback.named_parameters(net)
+        for _, parameter in callback.filter_parameters(callback.patterns, names):
+            callback.fn(parameter)

@@ -1,8 +1,8 @@
 """Gradients of dense networks in closed form, on NumPy arrays of the parameters' own memory.
 
 torch's modules are the definition. Where a network is made of dense layers and is small, nine
-tenths of its step are the bookkeeping of automatic differentiation; the same products, written
-out, need none. All functions here hold for one network, whose arrays are of shape (n_samples,
+tenths of its step are the overhead of automatic differentiation; the same products, written out,
+have none. All functions here hold for one network, whose arrays are of shape (n_samples,
 n_values), and for a stack, with a first dimension over networks.
 """
 
@@ -192,7 +192,7 @@ class _Chain:
         return values
 
     def backward(self, gradient: np.ndarray, has_parameters_before: bool) -> np.ndarray | None:
-        """Set the gradients of the parameters, and give that of the inputs if it is needed."""
+        """Set the gradients of the parameters, and return that of the inputs if it is needed."""
         found: np.ndarray | None = gradient
         for layer, has_own in self._backwards:
             if not (has_own or has_parameters_before or isinstance(layer, _Linear)):
@@ -261,7 +261,7 @@ class _Compiler:
         return _Linear(*self._arrays_of(layer.weight), *of_bias)
 
     def _arrays_of(self, parameter: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Give the values and the gradient of a parameter as arrays."""
+        """Return the values and the gradient of a parameter as arrays."""
         found = self._arrays.get(id(parameter))
         if found is None:  # put there since
             raise Unsupported("there is a parameter that the optimizer does not see")
@@ -269,7 +269,7 @@ class _Compiler:
 
 
 def _flattened(module: nn.Module) -> Iterable[nn.Module]:
-    """Give the layers of a Sequential, and of those in it."""
+    """Yield the layers of a Sequential, and of those in it."""
     if type(module) is not nn.Sequential:
         yield module
         return
@@ -283,7 +283,7 @@ _CONTAINERS = (AutoencoderModule, nn.Sequential, nn.ModuleDict)
 
 
 def _check_layer(layer: nn.Module) -> None:
-    """Refuse a layer of another kind, or one that would do more than its kind does."""
+    """Refuse a layer of another kind, or one with hooks or a forward of its own."""
     kind = type(layer)  # a subclass may compute something else
     is_activation = kind in DERIVATIVES and layer.extra_repr() == kind().extra_repr()
     if not (
@@ -297,7 +297,7 @@ def _check_layer(layer: nn.Module) -> None:
 
 
 def _hooks(layer: nn.Module) -> tuple[dict, ...]:
-    """Give the hooks of a layer, as torch keeps them: later ones will be there, too."""
+    """Return the hooks of a layer, as torch keeps them: later ones will be there, too."""
     return (
         layer._forward_hooks,
         layer._forward_pre_hooks,
@@ -311,7 +311,7 @@ def _has_hooks(parameter: nn.Parameter) -> bool:
 
 
 class _Snapshot:
-    """What the layers of a network are, to tell whether they still are.
+    """The layers of a network at one time, to detect later changes.
 
     A callback may change them in the middle of an epoch.
 
@@ -330,7 +330,7 @@ class _Snapshot:
         self._parts = [(own, name, part) for own in within for name, part in own.items()]
 
     def is_current(self) -> bool:
-        """Tell whether all layers and parameters are the same, without hooks."""
+        """Return whether all layers and parameters are the same, without hooks."""
         return not (
             any(self._hooks)
             or any("forward" in own for own in self._attributes)
@@ -371,7 +371,7 @@ class Rows:
     weights: tuple[np.ndarray | None, ...]
 
     def take(self, own: Any) -> Rows:
-        """Give some rows, as views; of a stack's batches, those of a step."""
+        """Return some rows, as views; of a stack's batches, those of a step."""
         return Rows(
             tuple([array[own] for array in self.given]),
             tuple([array[own] for array in self.inputs]),
@@ -384,7 +384,7 @@ class Rows:
 
 @dataclass
 class _Decoded:
-    """A block's way back: its layers, and the term that compares what comes of it."""
+    """The decoder of a block: its layers, and the term of the loss for its outputs."""
 
     chain: _Chain
     slope: BlockSlope
@@ -452,16 +452,16 @@ class ClosedForm:
         )
 
     def is_current(self) -> bool:
-        """Tell whether the network is still the one that this was made of."""
+        """Return whether the network is unchanged since this was made."""
         return self._snapshot.is_current()
 
     def prediction(self) -> Tensor | None:
-        """Give the prediction of the last step's rows, None without a target."""
+        """Return the prediction of the last step's rows, None without a target."""
         return None if self._predicted is None else torch.from_numpy(self._predicted)
 
     @staticmethod
     def check(module: AutoencoderModule, objective: Objective) -> None:
-        """Refuse what has no closed form, before the parameters are laid into one array.
+        """Refuse networks without a closed form, before their parameters become one array.
 
         Raises
         ------
@@ -512,14 +512,14 @@ class ClosedForm:
         )
 
     def weights(self, batch: Batch) -> tuple[np.ndarray | None, ...]:
-        """Give the weights of the entries that each term is of; None where all are 1."""
+        """Return the weights of the entries that each term is of; None where all are 1."""
         weights = [batch.entry_weight(term.entries(batch)[0]) for term in self._terms]
         return tuple([None if own is None else own.numpy() for own in weights])
 
     # -- a step
 
     def step(self, rows: Rows, factors: Mapping[str, Any]) -> Sums:
-        """Set the gradients of all parameters, and give the sum of each term's errors.
+        """Set the gradients of all parameters, and return the sum of each term's errors.
 
         Parameters
         ----------

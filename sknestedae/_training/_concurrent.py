@@ -33,7 +33,7 @@ _LOCAL = threading.local()  # the task that a thread runs
 
 
 def train(jobs: Sequence[TrainingJob]) -> None:
-    """Train nets: here and now, or with the networks of the concurrent fits."""
+    """Train nets: at once, or together with the networks of concurrent fits."""
     task = getattr(_LOCAL, "task", None)
     if task is not None and not holds_generators():  # who holds them must not wait
         task.wait_for(jobs)
@@ -47,7 +47,7 @@ def train(jobs: Sequence[TrainingJob]) -> None:
 
 
 class Cancelled(BaseException):
-    """A fit ends because all are to end.
+    """Error that ends a fit because all fits are to end.
 
     It is no Exception, so that scikit-learn's handling of failed fits lets it pass.
     """
@@ -84,7 +84,7 @@ class ConcurrentFit:
         self._thread: threading.Thread | None = None
 
     def resume(self) -> None:
-        """Let the call run until it waits for networks, or ends."""
+        """Run the call until it waits for networks, or ends."""
         self.jobs = ()
         with warnings.catch_warnings():  # restores the caller's filters, as told in wait_for
             if self._thread is None:
@@ -110,7 +110,7 @@ class ConcurrentFit:
             raise Cancelled
 
     def cancel(self) -> None:
-        """Let the call end where it waits."""
+        """End the call where it waits."""
         self._is_cancelled = True
         self._may_go_on.release()
 
@@ -185,7 +185,7 @@ def run_concurrently(
 
 
 def _end_all(tasks: Sequence[ConcurrentFit]) -> None:
-    """Let the calls that still wait end, and wait for all threads."""
+    """End the calls that still wait, and wait for all threads."""
     for task in tasks:
         task.cancel()
     for task in tasks:  # all are told to end before any is waited for
@@ -211,7 +211,7 @@ class SharedBatches:
         self._tables: WeakValueDictionary[str, Batch] = WeakValueDictionary()
 
     def add(self, job: TrainingJob) -> int:
-        """Let a job share an equal table, if there is one; give the bytes that it adds."""
+        """Share an equal table with a job, if there is one; return the bytes that it adds."""
         rows = job.train.rows
         key = rows.key()
         known = self._tables.setdefault(key, rows)

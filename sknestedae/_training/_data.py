@@ -1,4 +1,4 @@
-"""Batches of a data set in memory, as torch's DataLoader gives them."""
+"""Batches of a data set in memory, in the place of torch's DataLoader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARRAY_COUNT = 4
 
 
 def rows_at_once(layouts: Iterable[Layout]) -> int:
-    """Give how many rows pass through the network at once where nothing is learnt from them.
+    """Return the number of rows that pass through the network at once outside of training.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class TensorIterator:
                 yield chunk[start : start + self.batch_size]
 
     def chunks(self) -> Iterator[Batch]:
-        """Give the rows of many batches at once, in their order."""
+        """Yield the rows of many batches at once, in their order."""
         rows, order, n_rows = self.dataset.rows, self.dataset.index, len(self.dataset)
         if self.shuffle:
             # drawn on the CPU, so that the order is the same on every device

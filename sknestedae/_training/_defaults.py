@@ -6,7 +6,7 @@ import numpy as np
 
 
 def auto_batch_size(n_samples: int) -> int:
-    """Give the number of rows in a batch that suits a number of rows: 32 to 1024."""
+    """Return the number of rows in a batch that suits a number of rows: 32 to 1024."""
     return int(np.clip(2 ** int(np.log2(max(n_samples, 1) / 16)), 32, 1024))
 
 
@@ -28,11 +28,10 @@ _RIDGES = np.logspace(-3, 2, 11)
 
 
 def auto_alpha(n_distinct: int, least: float = LEAST_ALPHA) -> float:
-    """Give the strength of the L2 penalty that suits a number of distinct rows.
+    """Return the strength of the L2 penalty that suits a number of distinct rows.
 
     It falls with the square of the number, from 0.15 (45 rows or fewer) to the least (0.001: 548
-    or more): between the two a few dozen rows cannot be learnt by heart, and a few hundred are
-    followed.
+    or more): the network then does not overfit a few dozen rows, and can fit a few hundred.
     """
     return float(np.clip(300 / n_distinct**2, least, MOST_ALPHA))
 
@@ -40,13 +39,13 @@ def auto_alpha(n_distinct: int, least: float = LEAST_ALPHA) -> float:
 def alpha_of_classes(
     X: np.ndarray, codes: np.ndarray, weight: np.ndarray | None, n_judged: int, n_distinct: float
 ) -> float:
-    """Give the strength of the L2 penalty that suits a table and its classes.
+    """Return the strength of the L2 penalty that suits a table and its classes.
 
     It is the share of noise in the classes, times the number of values of a row, divided by the
     number of rows: a ridge regression of standardised values whose signal is as strong as the
     classes vary has this penalty. Where classes follow from the values, weights may grow; where
-    they are noisy and the values many, a network would learn the noise by heart. The penalty is
-    shared out among the classes but one, as the errors of several classes add up.
+    they are noisy and the values many, a network would overfit the noise. The penalty is shared
+    out among the classes but one, as the errors of several classes add up.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ def alpha_of_classes(
 def noise_of_classes(
     X: np.ndarray, codes: np.ndarray, weight: np.ndarray | None, n_distinct: int
 ) -> tuple[float, int, int]:
-    """Estimate the share of the classes' variance that no line through new rows would explain.
+    """Estimate the share of the classes' variance that a linear model leaves unexplained.
 
     By a ridge regression of indicators of the classes, with the penalty that generalised
     cross-validation chooses (Golub, Heath and Wahba, Technometrics 21, 215, 1979). A row of weight

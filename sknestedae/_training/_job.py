@@ -43,7 +43,7 @@ class TrainingJob:
     error: Exception | None = None
 
     def distinct_rows(self) -> Subset:
-        """Give the rows to learn from, each once."""
+        """Return the rows to learn from, each once."""
         index = self.train.index
         if index is None or len(distinct := torch.unique(index)) == len(index):
             return self.train

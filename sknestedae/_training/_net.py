@@ -20,8 +20,8 @@ from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch, Subset
 from .._networks._flat import FlatParameters
 from ._adam import make_step
-from ._allowed_callbacks import check_monitored
-from ._callbacks import OWN_CALLBACKS, StopTraining
+from ._allowed_callbacks import check_begun, check_monitored
+from ._callbacks import OWN_CALLBACKS, StopTraining, catch_up
 from ._closed_form import ClosedForm, Unsupported
 from ._data import CHUNK_ROWS, TensorIterator
 from ._schedules import warmth
@@ -59,7 +59,7 @@ class AutoencoderNet(NeuralNet):
         return []
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call a hook of all callbacks, or of those alone that have it where it is a batch's."""
+        """Call a hook of all callbacks; hooks of batches only where a callback has them."""
         if method_name in _BATCH_HOOKS:
             for callback in self._batch_listeners[method_name]:
                 getattr(callback, method_name)(self, **kwargs)
@@ -71,7 +71,7 @@ class AutoencoderNet(NeuralNet):
             super().notify(method_name, **kwargs)
 
     def _begin_training(self, **kwargs: Any) -> None:
-        """Let all callbacks begin; a schedule begins anew, whatever history there is."""
+        """Call the beginning of all callbacks; a schedule begins anew, for any history."""
         self.on_train_begin(self, **kwargs)
         for _, callback in self.callbacks_:
             if not isinstance(callback, LRScheduler):
@@ -84,6 +84,9 @@ class AutoencoderNet(NeuralNet):
                 callback.on_train_begin(self, **kwargs)
             finally:
                 self.history = history
+        for _, callback in self.callbacks_:
+            check_begun(callback, self)
+        catch_up(self)
 
     def load_params(self, *args: Any, **kwargs: Any) -> None:
         """Load parameters, moments and history as skorch does, but no learning rate.
@@ -98,7 +101,7 @@ class AutoencoderNet(NeuralNet):
             group.update(settings, params=tensors)
 
     def _end_epoch(self, **kwargs: Any) -> None:
-        """Judge the epoch, let all callbacks see it, and stop where one of them asks for it."""
+        """Judge the epoch, call all callbacks, and stop if one of them asks for it."""
         self.on_epoch_end(self, **kwargs)
         is_over = False
         for _, callback in self.callbacks_:
@@ -116,7 +119,7 @@ class AutoencoderNet(NeuralNet):
             raise StopTraining
 
     def initialize_callbacks(self) -> AutoencoderNet:
-        """Initialize the callbacks, and note which of them listen to batches."""
+        """Initialize the callbacks, and record which of them listen to batches."""
         super().initialize_callbacks()
         self._batch_listeners = {
             hook: [
@@ -129,7 +132,7 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> AutoencoderNet:
-        """Make an Adam, of one tensor of which the parameters are parts if all are to be trained.
+        """Make an Adam; of one tensor that holds all parameters, if all are to be trained.
 
         Where a network is small, a step of Adam takes its time for each tensor rather than for
         each number. A user's callback may freeze some parameters, so that with one each parameter
@@ -159,7 +162,7 @@ class AutoencoderNet(NeuralNet):
         return self
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Seed the epoch and note its learning rate."""
+        """Seed the epoch and record its learning rate."""
         super().on_epoch_begin(net, **kwargs)
         epoch = len(self.history)
         seed = epoch_seed(self.seed, epoch)
@@ -218,7 +221,7 @@ class AutoencoderNet(NeuralNet):
         return X
 
     def get_iterator(self, dataset: Subset, training: bool = False) -> TensorIterator:
-        """Give batches to learn from, or large slices to look at."""
+        """Return batches for training, or large slices for validation."""
         if training:
             settings = self.get_params_for("iterator_train")
             return self.iterator_train(dataset, self.batch_size, generator=self._order, **settings)
@@ -298,7 +301,7 @@ class AutoencoderNet(NeuralNet):
         return step
 
     def live_tensors(self) -> list[Tensor]:
-        """Give the parameters and buffers as they are in training, in as few tensors as there are.
+        """Return the parameters and buffers in training, in as few tensors as possible.
 
         They share their memory, so that a copy of them is a copy of the network now.
         """
@@ -311,7 +314,7 @@ class AutoencoderNet(NeuralNet):
         return [self.flat_parameters.values, *buffers]
 
     def is_finite(self) -> bool:
-        """Tell whether all parameters are finite."""
+        """Return whether all parameters are finite."""
         if self.has_one_tensor and torch.device(self.device).type == "cpu":
             values = self._tensors[0].detach().numpy()
             with np.errstate(all="ignore"):
@@ -362,7 +365,7 @@ class AutoencoderNet(NeuralNet):
             return None
 
     def _is_in_closed_form(self) -> bool:
-        """Tell whether the next step's gradient is taken in closed form.
+        """Return whether the next step's gradient is taken in closed form.
 
         A callback may have frozen parameters, put others in their place, or hooked a layer.
         """
@@ -370,7 +373,7 @@ class AutoencoderNet(NeuralNet):
         return closed is not None and flat is not None and flat.holds() and closed.is_current()
 
     def _step_in_closed_form(self, batch: Batch) -> dict[str, Any]:
-        """Do what ``train_step_single`` does, with the same results but for rounding."""
+        """Do the same as ``train_step_single``, with the same results up to rounding."""
         closed, flat = self._closed_form, self.flat_parameters
         assert closed is not None
         assert flat is not None

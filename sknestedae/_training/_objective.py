@@ -192,7 +192,7 @@ class Objective(nn.Module):
         add_penalty_gradients(module.weights, module.encoder_weights, self.l1, self.alpha)
 
     def penalty_terms(self, module: AutoencoderModule) -> dict[str, Tensor]:
-        """Give the penalties that are on, as they add to the objective."""
+        """Return the penalties that are on, as they add to the objective."""
         terms = {}
         if self.l1:
             terms["l1"] = self.l1 * l1_penalty(module.encoder_weights)
@@ -201,7 +201,7 @@ class Objective(nn.Module):
         return terms
 
     def factors(self, totals: Totals, warmth: float = 1.0) -> dict[str, float]:
-        """Give the factor of each term's sum over a data set: its weight by its total.
+        """Return the factor of each term's sum over a data set: its weight by its total.
 
         Parameters
         ----------
@@ -217,7 +217,7 @@ class Objective(nn.Module):
         return factors
 
     def epoch_terms(self, sums: Mapping[str, Tensor], totals: Totals) -> dict[str, float]:
-        """Give an epoch's means from its sums, and as ``loss`` their weighted sum.
+        """Return an epoch's means from its sums, and as ``loss`` their weighted sum.
 
         A term without any measured entry is NaN, and adds nothing to the loss.
         """
@@ -233,7 +233,7 @@ class Objective(nn.Module):
 def cumulative_terms(
     terms: Sequence[Term], scales: Mapping[str | None, Scale]
 ) -> list[CumulativeTerm]:
-    """Give terms of cumulative distributions for those terms whose blocks ask for them.
+    """Return terms of cumulative distributions for those terms whose blocks ask for them.
 
     Parameters
     ----------
@@ -250,12 +250,12 @@ def cumulative_terms(
 
 
 def divergence_weight(beta: float, layouts: Mapping[str, Layout]) -> float:
-    """Give the factor of the divergence in the loss, ``2 * beta / n_columns``.
+    """Return the factor of the divergence in the loss, ``2 * beta / n_columns``.
 
     The loss has the mean of squared errors where the evidence lower bound has half of their sum,
     in units of the variance of the noise. With this factor the loss is, at ``beta=1``, the
-    negative bound times ``2 / n_columns``: of one block, with a noise as large as what the block
-    is scaled by; of several, with the noise that their shares stand for.
+    negative bound times ``2 / n_columns``: for one block, with a noise as large as the block's
+    scale; for several, with a noise that follows from their shares.
     """
     return 2 * beta / sum(layout.n_columns for layout in layouts.values())
 

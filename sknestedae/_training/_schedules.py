@@ -24,12 +24,12 @@ _WARM_UP = 0.25
 
 
 def n_epochs_of_warm_up(max_iter: int) -> int:
-    """Give in how many of the epochs of a fit the weights of terms that warm up grow."""
+    """Return the number of epochs of a fit in which the weights of terms grow (warm-up)."""
     return math.ceil(_WARM_UP * max_iter)
 
 
 def warmth(epoch: ArrayLike, n_epochs: ArrayLike) -> np.ndarray:
-    """Give the share of their weight that terms which warm up have in an epoch.
+    """Return the share of their full weight that terms have in an epoch of the warm-up.
 
     It grows evenly from 0 in the first epoch, so that the network learns to use its latents before
     they cost anything (Bowman et al., CoNLL 2016; Soenderby et al., NeurIPS 2016).
@@ -202,7 +202,7 @@ def epoch_means(
     weights: Mapping[str, np.ndarray],
     groups: Mapping[str, Mapping[str, float]],
 ) -> dict[str, np.ndarray]:
-    """Give the means of an epoch's terms, and as ``loss`` their weighted sum.
+    """Return the means of an epoch's terms, and as ``loss`` their weighted sum.
 
     Parameters
     ----------

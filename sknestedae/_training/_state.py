@@ -19,7 +19,7 @@ _OF_SKORCH = ("_loss_best", "_batch_count")
 
 
 def history_to_frame(history: list[dict[str, Any]]) -> pd.DataFrame:
-    """Give a history as a table of one row an epoch, without what skorch keeps for itself."""
+    """Return a history as a table, one row for each epoch, without skorch's internal entries."""
     rows = [
         {
             key: value
@@ -32,7 +32,7 @@ def history_to_frame(history: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def history_from_frame(frame: pd.DataFrame) -> History:
-    """Give skorch's history of a table of epochs."""
+    """Make skorch's history from a table of epochs."""
     # by whole columns: a Series for each row would take longer than an epoch of a small table
     rows = zip(frame.index.tolist(), frame.to_dict("records"), strict=True)
     return History(
@@ -42,7 +42,7 @@ def history_from_frame(frame: pd.DataFrame) -> History:
 
 
 def get_state(net: NeuralNet) -> dict[str, dict[str, np.ndarray]]:
-    """Give a net's parameters, its optimizer's moments, and which are frozen, by name."""
+    """Return a net's parameters, its optimizer's moments, and which are frozen, by name."""
     named = list(net.module_.named_parameters())
     moments = {}
     for tensor, own in _parameters_by_tensor(net, named):
@@ -62,7 +62,7 @@ def get_state(net: NeuralNet) -> dict[str, dict[str, np.ndarray]]:
 def _parameters_by_tensor(
     net: NeuralNet, named: list[tuple[str, nn.Parameter]]
 ) -> list[tuple[Tensor, list[tuple[str, nn.Parameter]]]]:
-    """Give each tensor that the optimizer sees, with the parameters that are its parts."""
+    """Return each tensor that the optimizer sees, with the parameters that are its parts."""
     if net.has_one_tensor:
         names = {id(parameter): name for name, parameter in named}
         own = [(names[id(parameter)], parameter) for parameter in net.flat_parameters.parameters]
@@ -71,7 +71,7 @@ def _parameters_by_tensor(
 
 
 def set_state(net: NeuralNet, state: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Give an initialized net the parameters and moments of another, and freeze as it does.
+    """Set the parameters, the moments and the frozen layers of an initialized net.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def set_state(net: NeuralNet, state: Mapping[str, Mapping[str, np.ndarray]]) -> 
 
 
 def _set_moments(net: NeuralNet, moments: Mapping[str, np.ndarray]) -> None:
-    """Give the optimizer moments by the names of the parameters, such as "exp_avg/encoder.bias".
+    """Set the optimizer's moments by the names of the parameters, such as "exp_avg/encoder.bias".
 
     The optimizer may see all parameters as one tensor, whose moments are those of its parts side
     by side; or each of them, where the other net saw one.

@@ -1,4 +1,4 @@
-"""The named terms of the objective: sums of errors of a batch, and which entries they are of."""
+"""The named terms of the objective: sums of a batch's errors, and the entries that they count."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Term(Protocol):
         """Sum the errors of a batch, each times the weight of its row; None without any."""
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which entries count, None if all do, and how many there are in a row.
+        """Return which entries count, None if all do, and how many there are in a row.
 
         The tensor is of shape (n_samples, 1) or (n_samples, n_entries).
         """
@@ -101,7 +101,7 @@ class ReconstructionTerm:
         return sum_errors(self.block, decoded, given, self.layout, self.loss, known)
 
     def compared(self, outputs: Outputs, batch: Batch) -> list[Compared]:
-        """Give what is compared with what."""
+        """Return the pairs of decoded and given values."""
         given, measured = batch.values[self.block_name], batch.measured.get(self.block_name)
         if self.source is not None:
             outputs = outputs.sources[self.source]
@@ -109,7 +109,7 @@ class ReconstructionTerm:
         return [Compared(decoded, given, None)]
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which entries are known, None if all are, and how many there are in a row."""
+        """Return which entries are known, None if all are, and how many there are in a row."""
         measured = batch.measured.get(self.block_name)
         if self.source not in (None, self.block_name):
             measured = both(measured, batch.presence(self.source))
@@ -153,7 +153,7 @@ class PredictionTerm:
         )
 
     def compared(self, outputs: Outputs, batch: Batch) -> list[Compared]:
-        """Give what is compared with what; nothing without a target."""
+        """Return the pairs of outputs and given values; none without a target."""
         if batch.target is None:
             return []
         parts = of_sources(outputs, batch, self.sources)
@@ -173,13 +173,13 @@ class PredictionTerm:
         ]
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which targets are known, None if all are, and the number of columns."""
+        """Return which targets are known, None if all are, and the number of columns."""
         return both(batch.labelled, any_present(batch, self.sources)), self.layout.n_columns
 
 
 @dataclass
 class CumulativeTerm:
-    """Errors of the cumulative distributions of spectra, beside the errors of their channels.
+    """Errors of the cumulative distributions of spectra, added to the errors of their channels.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class CumulativeTerm:
         )
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which rows are known in all channels, None if all are; and the number of these."""
+        """Return which rows are known in all channels, None if all; and the number of channels."""
         known, n_columns = self.base.entries(batch)
         return None if known is None else (known > 0).all(dim=-1, keepdim=True), n_columns
 
@@ -257,7 +257,7 @@ class DivergenceTerm:
         )
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give which rows count; one entry a row."""
+        """Return which rows count; one entry a row."""
         return any_present(batch, self.sources), 1
 
 
@@ -291,7 +291,7 @@ class AlignmentTerm:
         )
 
     def entries(self, batch: Batch) -> tuple[Tensor | None, int]:
-        """Give how many pairs each row has, and the number of latents."""
+        """Return how many pairs each row has, and the number of latents."""
         counts = [
             both(batch.presence(a), batch.presence(b)) for a, b in combinations(self.sources, 2)
         ]
@@ -336,7 +336,7 @@ def weighted_sum(errors: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def add_up(sums: Any) -> Tensor | None:
-    """Add sums; None of none."""
+    """Add sums; None if there is none."""
     parts = list(sums)
     return sum(parts[1:], parts[0]) if parts else None
 
@@ -360,7 +360,7 @@ def with_mean(
 
 
 def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    """Give what holds in both; None is all."""
+    """Combine two masks by a logical and; None is all."""
     if first is None or second is None:
         return second if first is None else first
     return first & second
@@ -374,7 +374,7 @@ def times(weight: Tensor | None, share: Tensor | None) -> Tensor | None:
 
 
 def any_present(batch: Batch, sources: Sequence[str]) -> Tensor | None:
-    """Tell which rows have any of some blocks, of shape (n_samples, 1); None if all do."""
+    """Return which rows have any of some blocks, of shape (n_samples, 1); None if all do."""
     found: Tensor | None = None
     for name in sources:
         own = batch.presence(name)
@@ -387,7 +387,7 @@ def any_present(batch: Batch, sources: Sequence[str]) -> Tensor | None:
 def of_sources(
     outputs: Outputs, batch: Batch, sources: Sequence[str]
 ) -> list[tuple[Outputs, Tensor | None]]:
-    """Give the outputs of each encoder, and each row's share of it; 1 in all.
+    """Return the outputs of each encoder, and each row's share of it; 1 in all.
 
     Without sources, those of the one encoder, which all rows have.
     """

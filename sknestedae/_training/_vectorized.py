@@ -1,8 +1,8 @@
-"""Vectorized training: which networks are trained in one stack, and which alone.
+"""Vectorized training: the choice of networks that are trained in one stack, or alone.
 
-A small network spends nearly all of its time on what a step costs whatever its size. Networks of
-one shape share these costs: their parameters are stacked along a first dimension, and one step of
-the stack is a step of each.
+A small network spends nearly all of its time on the costs of a step that do not depend on its
+size. Networks of one shape share these costs: their parameters are stacked along a first
+dimension, and one step of the stack is a step of each.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _N_COPIES = 6
 def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None = None) -> None:
     """Train nets, those of one shape in a stack; each ends as if it had been trained alone.
 
-    What cannot be stacked is trained alone, with a reason in the log "sknestedae". An error ends
-    up in its job.
+    Networks that cannot be stacked are trained alone, with a reason in the log "sknestedae". An
+    error ends up in its job.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def train_vectorized(jobs: Sequence[TrainingJob], working_memory: float | None =
 def _groups_of_one_shape(
     jobs: Sequence[TrainingJob],
 ) -> tuple[list[list[TrainingJob]], list[TrainingJob]]:
-    """Give groups of nets that can be stacked, and the nets that are trained alone."""
+    """Return groups of nets that can be stacked, and the nets that are trained alone."""
     groups: dict[str, list[TrainingJob]] = {}
     alone = []
     for job in jobs:
@@ -122,7 +122,7 @@ def _run_alone(job: TrainingJob) -> None:
 
 
 def _why_alone(job: TrainingJob) -> str | None:
-    """Give the reason why a net cannot be stacked; None if it can."""
+    """Return the reason why a net cannot be stacked; None if it can."""
     if job.net.foreign_callbacks:
         return f"it has the callback {type(job.net.foreign_callbacks[0]).__name__}"
     # those of the package's own modules are stacked
@@ -144,7 +144,7 @@ def _why_alone(job: TrainingJob) -> str | None:
 
 
 def _shape_key(job: TrainingJob) -> str:
-    """Give a hash of the settings that nets in a stack have in common."""
+    """Return a hash of the settings that nets in a stack have in common."""
     net, objective = job.net, job.net.criterion_
     settings = {**job.architecture, "dropout": job.architecture["dropout"] > 0}
     rest = [
@@ -160,7 +160,7 @@ def _shape_key(job: TrainingJob) -> str:
 
 
 def _content_key(job: TrainingJob) -> str:
-    """Give a hash of all that decides the training of a net of a shape."""
+    """Return a hash of all that decides the training of a net of a shape."""
     net, callbacks = job.net, [vars(callback).copy() for _, callback in job.net.callbacks_]
     objective = net.criterion_
     indices = [
@@ -181,7 +181,7 @@ def _content_key(job: TrainingJob) -> str:
 
 
 def _copy_result(source: TrainingJob, job: TrainingJob) -> None:
-    """Give a net the parameters, moments and history of an equal one."""
+    """Copy the parameters, moments and history of an equal net."""
     job.error = source.error
     job.net.module_.load_state_dict(source.net.module_.state_dict())
     job.net.module_.eval()
@@ -199,7 +199,7 @@ def bytes_per_network(job: TrainingJob) -> int:
 
 
 def _n_activations(job: TrainingJob) -> int:
-    """Count what goes into and comes out of all layers with weights, for the rows of a batch."""
+    """Count the inputs and outputs of all layers with weights, for the rows of a batch."""
     count = 0
 
     def add(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
@@ -222,7 +222,7 @@ def _n_activations(job: TrainingJob) -> int:
 
 
 def _how_many(job: TrainingJob, working_memory: float | None) -> int:
-    """Give the number of networks of a shape that are trained at once."""
+    """Return the number of networks of a shape that are trained at once."""
     itemsize = next(job.net.module_.parameters()).element_size()
     if _n_activations(job) * itemsize > _MANY_BYTES:
         _LOG.info(

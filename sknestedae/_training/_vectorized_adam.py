@@ -89,7 +89,7 @@ class StackedAdam:
             }
 
     def moments(self, network: int) -> list[dict[str, np.ndarray]]:
-        """Give for each parameter the moments of one network, by the names that Adam has."""
+        """Return for each parameter the moments of one network, by the names that Adam has."""
         return [
             {
                 name: (value[network] if value.ndim else value).cpu().numpy()

@@ -36,13 +36,13 @@ class StackedBatches:
         return len(self.is_full)
 
     def __getitem__(self, step: int) -> Batch:
-        """Give the batches of one step."""
+        """Return the batches of one step."""
         rows = self.rows[step]
         return replace(rows, weight=None) if self.is_full[step] else rows
 
 
 class BatchSampler:
-    """Which rows the batches of a network hold: those of its own fit, in its order.
+    """The rows in the batches of a network: those of its own fit, in its order.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class BatchSampler:
             done += len(part)
 
     def _order_of(self, epoch: int, generator: torch.Generator) -> np.ndarray:
-        """Give the rows of an epoch's batches, of shape (n_batches, batch_size)."""
+        """Return the rows of an epoch's batches, of shape (n_batches, batch_size)."""
         if epoch != self._epoch:
             padded = np.full(self.n_batches * self.batch_size, -1, dtype=np.int64)
             order: np.ndarray = np.arange(self.n_rows)

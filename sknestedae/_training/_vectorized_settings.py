@@ -76,7 +76,7 @@ class StackedSettings:
         )
 
     def take(self, networks: np.ndarray) -> StackedSettings:
-        """Give the settings of some of the networks."""
+        """Return the settings of some of the networks."""
 
         def taken(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {name: array[networks] for name, array in arrays.items()}
@@ -95,12 +95,12 @@ class StackedSettings:
 
 
 def _side_by_side(numbers: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
-    """Give numbers by name of each network as arrays by name of shape (n_networks,)."""
+    """Return numbers by name of each network as arrays by name of shape (n_networks,)."""
     return {name: np.array([own[name] for own in numbers], dtype=float) for name in numbers[0]}
 
 
 def best_epochs_of(callbacks: Sequence[BestEpoch], warm_up: np.ndarray) -> BestEpochs:
-    """Give the rules of early stopping of many networks as one."""
+    """Return the rules of early stopping of many networks as one."""
     patience = [math.inf if one.patience is None else one.patience for one in callbacks]
     return BestEpochs([one.tol for one in callbacks], patience, warm_up)
 
@@ -108,7 +108,7 @@ def best_epochs_of(callbacks: Sequence[BestEpoch], warm_up: np.ndarray) -> BestE
 def learning_rates_of(
     callbacks: Sequence[LearningRate | None], warm_up: np.ndarray
 ) -> LearningRates:
-    """Give the learning-rate schedules of many networks as one; None is a constant rate."""
+    """Return the learning-rate schedules of many networks as one; None is a constant rate."""
     return LearningRates(
         ["constant" if one is None else one.schedule for one in callbacks],
         [1 if one is None else one.max_iter for one in callbacks],
@@ -118,7 +118,7 @@ def learning_rates_of(
 
 
 def share_one_rate(settings: StackedSettings, callbacks: Sequence[LearningRate | None]) -> bool:
-    """Tell whether all networks have the same learning rate in every step."""
+    """Return whether all networks have the same learning rate in every step."""
     schedules = {None if one is None else (one.schedule, one.max_iter) for one in callbacks}
     return bool(
         len(schedules) == 1

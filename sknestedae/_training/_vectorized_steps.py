@@ -84,7 +84,7 @@ class AutogradSteps:
         }
 
     def prepare(self, batches: StackedBatches) -> Any:
-        """Give what ``take`` needs of the batches of some steps."""
+        """Prepare the batches of some steps for ``take``."""
         return batches
 
     def take(self, batches: StackedBatches, own: int) -> None:
@@ -115,7 +115,7 @@ class AutogradSteps:
                     self._sums[name] = term.detach().double()
 
     def take_sums(self, networks: np.ndarray) -> dict[str, np.ndarray]:
-        """Give the sums of errors of some networks since their last call, by term."""
+        """Return the sums of errors of some networks since their last call, by term."""
         where = torch.from_numpy(networks).to(self._parameters[0].device)
         found = {name: total[where].cpu().numpy() for name, total in self._sums.items()}
         for total in self._sums.values():
@@ -123,7 +123,7 @@ class AutogradSteps:
         return found
 
     def are_finite(self) -> np.ndarray:
-        """Tell whose parameters are all finite."""
+        """Return which networks have finite parameters."""
         with torch.no_grad():
             # (n_parameters, n_networks); one sum tells, as NaN and infinity remain in it
             squares = [p.reshape(len(p), -1).square().sum(dim=1) for p in self._parameters]
@@ -150,7 +150,7 @@ class AutogradSteps:
         self._sums = {name: total[networks] for name, total in self._sums.items()}
 
     def state(self, network: int, is_kept: bool, names: Sequence[str]) -> State:
-        """Give the parameters of a network, now or those that were kept, and its moments.
+        """Return the parameters of a network, now or those that were kept, and its moments.
 
         ``names`` are those of its own module, in order; a stack may have others.
         """
@@ -213,7 +213,7 @@ class ClosedFormSteps:
         self._penalties: dict[str, np.ndarray | None] = {}
 
     def _column(self, values: np.ndarray) -> np.ndarray:
-        """Give numbers of each network as a column, in the network's precision."""
+        """Return numbers of each network as a column, in the network's precision."""
         return values.astype(self._kept.dtype)[:, None]
 
     def set_factors(self, factors: Mapping[str, np.ndarray]) -> None:
@@ -228,7 +228,7 @@ class ClosedFormSteps:
         }
 
     def prepare(self, batches: StackedBatches) -> Any:
-        """Give what ``take`` needs of the batches of some steps."""
+        """Prepare the batches of some steps for ``take``."""
         rows = self._closed_form.rows(batches.rows)
         share = batches.share.numpy()[..., None, None]
         return _Prepared(
@@ -255,14 +255,14 @@ class ClosedFormSteps:
                 self._sums[name] = total.astype(np.float64)
 
     def take_sums(self, networks: np.ndarray) -> dict[str, np.ndarray]:
-        """Give the sums of errors of some networks since their last call, by term."""
+        """Return the sums of errors of some networks since their last call, by term."""
         found = {name: total[networks] for name, total in self._sums.items()}
         for total in self._sums.values():
             total[networks] = 0
         return found
 
     def are_finite(self) -> np.ndarray:
-        """Tell whose parameters are all finite."""
+        """Return which networks have finite parameters."""
         values = self._flat.arrays[0]
         with np.errstate(all="ignore"):
             return np.isfinite(np.einsum("kp,kp->k", values, values))
@@ -281,7 +281,7 @@ class ClosedFormSteps:
         self._sums = {name: total[where] for name, total in self._sums.items()}
 
     def state(self, network: int, is_kept: bool, names: Sequence[str]) -> State:
-        """Give the parameters of a network, now or those that were kept, and its moments.
+        """Return the parameters of a network, now or those that were kept, and its moments.
 
         ``names`` are those of its own module, in order; a stack may have others.
         """
@@ -289,7 +289,7 @@ class ClosedFormSteps:
         flat_names = [of[id(parameter)] for parameter in self._flat.parameters]
 
         def named(flat: np.ndarray) -> dict[str, np.ndarray]:
-            """Give the parts of an array of shape (n_parameters,)."""
+            """Return the parts of an array of shape (n_parameters,)."""
             parts = self._flat.views(torch.from_numpy(flat[None]))
             return {name: part[0].numpy() for name, part in zip(flat_names, parts, strict=True)}
 

@@ -128,7 +128,7 @@ class VectorizedTraining:
                 for name, term in terms.items():
                     if term.shape != (len(self.jobs),) or not _agree(term[k], own[name]):
                         raise ValueError(
-                            "the stack of their modules does not give what each gives"
+                            "the stack of their modules does not give the outputs of each"
                         )
         first = self.jobs[0].net.module_
         if draws_from_torch(first, torch.device("cpu")):
@@ -190,7 +190,7 @@ class VectorizedTraining:
     # -- epochs
 
     def _end_epoch(self, ending: np.ndarray, epoch: np.ndarray) -> bool:
-        """Record and judge an epoch of some networks; tell whether some of them have ended.
+        """Record and judge an epoch of some networks; return whether some of them have ended.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class VectorizedTraining:
     def _means(
         self, kind: str, sums: Mapping[str, np.ndarray], ending: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Give the means of terms over an epoch, named as in the history."""
+        """Return the means of terms over an epoch, named as in the history."""
         means = epoch_means(
             sums,
             {name: total[ending] for name, total in self.settings.totals[kind].items()},
@@ -239,7 +239,7 @@ class VectorizedTraining:
         return {f"{kind}_{name}": value for name, value in means.items()}
 
     def _penalty_terms(self) -> dict[str, np.ndarray]:
-        """Give each network's penalties, of those that some network has."""
+        """Return each network's penalties, of those that some network has."""
         functions = {
             "l1": (l1_penalty, self.module.encoder_weights),
             "l2": (l2_penalty, self.module.weights),
@@ -277,7 +277,7 @@ class VectorizedTraining:
     # -- networks that have ended
 
     def _leave(self, ended: np.ndarray) -> None:
-        """Give some networks back to their nets, and go on with the others."""
+        """Put some networks back into their nets, and go on with the others."""
         for k in ended:
             self._give_back(k)
         left = np.setdiff1d(np.arange(len(self.jobs)), ended)
@@ -345,6 +345,6 @@ class _ProgressBar:
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:
-    """Tell whether two sums of errors are the same but for rounding."""
+    """Return whether two sums of errors are the same but for rounding."""
     tolerance = 1e4 * torch.finfo(one.dtype).eps
     return torch.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True)

@@ -1,4 +1,4 @@
-"""Kinds of data: how each becomes arrays, is encoded and decoded, judged and drawn.
+"""Blocks for kinds of data: columns, spectra, images and structures of atoms.
 
 A block says how some columns of a table enter the encoder and how they come back from the
 decoder. :class:`DenseBlock` serves ordinary columns, :class:`SpectrumBlock` spectra,

@@ -21,7 +21,7 @@ class ArrayBlock(Block):
     numbers. The codec brings it to floats of shape (n_samples, layout.n_values), in C order;
     ``layout.shape`` is the shape of a row. A subclass makes the two modules. It may have the
     settings ``scale``, as in :class:`SpectrumBlock`, and ``shape``, the shape of a row where many
-    columns hold it and it cannot be told from them.
+    columns hold it and do not show it.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class ArrayBlock(Block):
         return ArrayCodec(columns, kind=self.kind, shape=shape, scale=scale, copies=self.copies)
 
     def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        """Give copies of an array whose latents are to be the same, such as mirrored ones.
+        """Return copies of an array that must have the same latents, such as mirrored ones.
 
         Parameters
         ----------
@@ -54,7 +54,7 @@ class ArrayBlock(Block):
         Returns
         -------
         ndarray of int, shape (n_copies, n_values), or None
-            Where each entry of a copy stands in the array, which is the first copy; None where
-            there is no other. Entries are centred by their means over all copies.
+            The position in the array of each entry of a copy; the first copy is the array itself.
+            None where there is no other. Entries are centred by their means over all copies.
         """
         return None

@@ -43,9 +43,9 @@ class AtomsBlock(Block):
     """Crystals or molecules: a column whose cells are structures of atoms.
 
     A cell holds ``ase.Atoms``, or a structure or molecule of pymatgen, which is read by its
-    attributes; None where a row was not measured. What repeats in three directions is a crystal,
-    in two a slab, in one a wire, and in none a molecule. All structures of a column are of one of
-    these kinds, as an area and a volume cannot be compared.
+    attributes; None where a row was not measured. A structure that is periodic in three directions
+    is a crystal, in two a slab, in one a wire, and in none a molecule. All structures of a column
+    are of one of these kinds, as an area and a volume cannot be compared.
 
     A structure enters as the set of its atoms, each with its element and its surroundings: radial
     densities of its neighbours. The latents are the same for atoms in another order, for a
@@ -53,26 +53,26 @@ class AtomsBlock(Block):
     its mean radial density and its size come back: the logarithm of the volume per atom of a
     crystal (of a slab or a wire, the area or the length per atom), or of the number of atoms of a
     molecule. From these ``inverse_transform`` and
-    ``complete`` give the nearest structure of those that were learnt from, never invented
-    positions: as ``ase.Atoms``, whose ``info`` has the ``mismatch`` and what was decoded.
+    ``complete`` return the nearest structure of the training set, never generated positions: as
+    ``ase.Atoms``, whose ``info`` has the ``mismatch`` and the decoded values.
 
     Parameters
     ----------
     cutoff : float, default=7.0
         Distance up to which atoms are neighbours, in Angstrom; above 0.5, at most 30.
     n_radial : int, default=28
-        Number of Gaussians that the distances of neighbours are described with.
+        Number of Gaussian basis functions for the distances of neighbours.
     n_units : int, default=128
-        Width of what the network knows of each atom.
+        Width of the network's representation of each atom.
     n_rounds : int, default=2
-        Number of rounds in which each atom learns of the others.
+        Number of rounds in which atoms exchange information (message passing and attention).
     n_heads : int, default=4
-        Number of ways in which the network chooses of the atoms of a structure.
+        Number of attention heads that pool the atoms of a structure.
     embedding : int, default=32
-        Width of what is learnt of each element, beside its properties.
+        Width of the learnt embedding of each element, beside its properties.
     degree : int or "auto", default="auto"
-        Up to which degree angles between neighbours are described, in a power spectrum of
-        spherical harmonics: 0, for none, to 3. "auto" is 0 for crystals and 3 for molecules.
+        Largest degree of spherical harmonics in the power spectrum that describes angles between
+        neighbours: 0, for none, to 3. "auto" is 0 for crystals and 3 for molecules.
     message_cutoff : float or "auto", default="auto"
         Distance up to which atoms send each other messages in each round, in Angstrom: above 0.7,
         at most 30, or 0 for none. It may be above ``cutoff``. "auto" is 0 for crystals and 5 for
@@ -82,24 +82,24 @@ class AtomsBlock(Block):
         are those of the structure: then :func:`~sknestedae.inspection.atom_scores` gives each
         atom's exact share of a prediction, and ``atom_predictions`` its own.
     n_features : int, default=160
-        Surroundings are described by so many numbers at most: the directions in which those of
-        the training set differ most.
+        Largest number of features that describe the surroundings of an atom: the principal
+        directions of the training set's surroundings.
 
     See Also
     --------
-    sknestedae.inspection.atom_scores : What each atom adds to a prediction.
+    sknestedae.inspection.atom_scores : The contribution of each atom to a prediction.
 
     Notes
     -----
     Needs the extra ``atoms``: ase to give structures back, and vesin to find neighbours faster
-    than NumPy does. Surroundings of atoms are found once for each structure, as long as a memory
-    of 256 MB in all holds them; of a table of which it holds less than a quarter, none are kept.
+    than NumPy does. Surroundings of atoms are computed once for each structure, and kept in a
+    cache of 256 MB; if it holds less than a quarter of a table, none are kept.
 
     The network over the atoms has many weights, which the penalty ``alpha`` of the estimator holds
     back. Its default suits few structures; with a thousand or more, ``alpha=1e-5`` learns better.
 
-    An element that was not learnt enters by its properties alone, such as mass, radius and
-    electronegativity, with a warning.
+    An element that is not in the training set enters by its properties alone, such as mass, radius
+    and electronegativity, with a warning.
 
     Surroundings by radial densities and angular power spectra follow Behler and Parrinello (Phys.
     Rev. Lett. 98, 146401, 2007) and Bartók, Kondor and Csányi (Phys. Rev. B 87, 184115, 2013).
@@ -147,7 +147,7 @@ class AtomsBlock(Block):
         self.n_features = n_features
 
     def _geometry(self, is_periodic: bool) -> Geometry:
-        """Give how surroundings are described, with what "auto" stands for."""
+        """Return the settings of the surroundings, with the value that "auto" stands for."""
         degree, messages = self.degree, self.message_cutoff
         if isinstance(degree, str) and degree == "auto":
             degree = 0 if is_periodic else _DEGREE_OF_MOLECULES

@@ -1,4 +1,4 @@
-"""The interface of a block."""
+"""The interface of a block, which is a kind of data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FittedBlock(NamedTuple):
     block : Block
         Its settings.
     layout : Layout
-        How its values lie; ``layout.shape`` of an array.
+        The order of its values; ``layout.shape`` of an array.
     columns : list of int
         Positions of its columns in the table.
     """
@@ -41,10 +41,10 @@ class FittedBlock(NamedTuple):
 
 @public("sknestedae.blocks")
 class Block(DocumentationLink, BaseEstimator, ABC):
-    """A kind of data: how it becomes arrays, enters the encoder, comes back, and is judged.
+    """Base class of kinds of data: conversion to arrays, encoder, decoder, errors and plots.
 
     A block holds settings only, as keyword arguments of its ``__init__``; the codec that it makes
-    holds what was learnt of the data, and the modules hold the parameters. It is cloned and
+    holds the fitted state of the data, and the modules hold the parameters. It is cloned and
     stored as an estimator is, and its settings are parameters of the estimator that it is given
     to, such as ``blocks__spectrum__kernel_size``.
 
@@ -112,14 +112,14 @@ class Block(DocumentationLink, BaseEstimator, ABC):
         Parameters
         ----------
         layout : Layout
-            How the values are made up: ``n_numeric`` numbers, of an array in the order of its
+            The order of the values: ``n_numeric`` numbers, of an array in the order of its
             ``shape``, then the one-hot groups of ``n_categories``; ``n_values`` in all.
 
         Returns
         -------
         encoder : torch.nn.Module
             From (n_samples, layout.n_values) to (n_samples, n_outputs). With ``reads_missing`` it
-            takes what is missing as a second argument.
+            takes the missing entries as a second argument.
         n_outputs : int
             Width of its outputs.
         """
@@ -131,7 +131,7 @@ class Block(DocumentationLink, BaseEstimator, ABC):
         Parameters
         ----------
         layout : Layout
-            How the values are made up.
+            The order of the values.
         n_inputs : int
             Width of the common decoder's outputs.
 
@@ -147,8 +147,8 @@ class Block(DocumentationLink, BaseEstimator, ABC):
     ) -> Tensor:
         """Bring decoded values to the pose of the given ones; by default they are as they are.
 
-        A block whose latents do not know how an object was turned decodes it in a pose of its
-        own. Whatever compares decoded with given values compares them after this.
+        A block whose latents do not hold the pose of an object decodes it in a pose of its own.
+        Errors, scores and plots compare decoded with given values after this.
 
         Parameters
         ----------
@@ -164,10 +164,10 @@ class Block(DocumentationLink, BaseEstimator, ABC):
         return decoded
 
     def average_poses(self, decoded: Tensor, layout: Layout) -> Tensor:
-        """Average decoded values over the poses that latents cannot tell; by default, one pose.
+        """Average decoded values over the poses that latents do not hold; by default, one pose.
 
-        Where nothing tells how an object was turned, the mean over all ways has the smallest
-        expected squared error.
+        Where the pose of an object is unknown, the mean over all poses has the smallest expected
+        squared error.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class Block(DocumentationLink, BaseEstimator, ABC):
         return decoded
 
     def errors(self, decoded: Tensor, given: Tensor, layout: Layout, loss: str) -> Tensor:
-        """Give the error of each entry, neither masked nor summed.
+        """Return the error of each entry, neither masked nor summed.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class Block(DocumentationLink, BaseEstimator, ABC):
         decoded : array-like of the same shape, or None
             None where there is nothing to compare with.
         layout : Layout
-            Its ``shape`` tells what is drawn.
+            Its ``shape`` decides what is drawn.
         **keywords
             ``label``, ``unit``, ``x``, ``names`` and ``titles``, for the axes and the legend.
 

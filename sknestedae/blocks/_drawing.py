@@ -1,4 +1,4 @@
-"""Values of a block on one axes: lines for spectra, pictures for images, dots for the rest."""
+"""Plots of a block's values in one axes: lines for spectra, pictures for images, else dots."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def draw_values(
     layout : Layout
         Of one axis: lines. Of two or three: pictures. Without a shape: dots.
     label, unit : str
-        What the values are, for the axis, and their unit.
+        Name of the values, for the axis, and their unit.
     x : array-like of shape (n_channels,), optional
-        Where the channels of a spectrum lie, such as energies.
+        Coordinates of a spectrum's channels, such as energies.
     names : sequence of two str
-        What the given and the decoded values are called.
+        Names of the given and the decoded values.
     titles : sequence of str, default=()
         Of the rows, where they are several.
 
@@ -141,9 +141,9 @@ def draw_spectrum(
     decoded : array-like of the same shape, or None
         Drawn on what was given. None: the lines are coloured by their order, and not shifted.
     x : array-like of shape (n_channels,), optional
-        Where the channels lie. A Series or an Index that has a name names the axis.
+        Coordinates of the channels. A Series or an Index that has a name names the axis.
     label, unit : str
-        What the numbers are, and their unit.
+        Name of the numbers, and their unit.
     xlabel : str, optional
         Name of the axis. None: the name of `x`, or "Channel" without `x`.
     names : sequence of two str
@@ -197,7 +197,7 @@ def _draw_sequence(
 
 
 def sequence_colors(n_colors: int) -> list[Any]:
-    """Give colours from the first to the last of a sequence, without the palest."""
+    """Return colours from the first to the last of a sequence, without the palest."""
     from matplotlib import colormaps
 
     return [tuple(color) for color in colormaps[SEQUENCE](np.linspace(0, 0.92, n_colors))]
@@ -229,7 +229,7 @@ def _draw_pairs(
 
 
 def shift_between(given: np.ndarray, decoded: np.ndarray) -> float:
-    """Give the distance at which stacked spectra do not cross, rounded up to two digits.
+    """Return the distance at which stacked spectra do not cross, rounded up to two digits.
 
     Parameters
     ----------
@@ -350,7 +350,7 @@ def _draw_gallery(
 
 
 def as_images(values: ArrayLike, shape: Sequence[int]) -> np.ndarray:
-    """Give images as (n_rows, n_channels, height, width), of the first few channels.
+    """Return images as (n_rows, n_channels, height, width), of the first few channels.
 
     Parameters
     ----------
@@ -363,13 +363,13 @@ def as_images(values: ArrayLike, shape: Sequence[int]) -> np.ndarray:
 
 
 def _channels_first(shape: Sequence[int]) -> tuple[int, int, int]:
-    """Give (n_channels, height, width) of a shape of two axes or more."""
+    """Return (n_channels, height, width) for a shape of two axes or more."""
     *outer, height, width = shape
     return int(np.prod(outer, dtype=int)), int(height), int(width)
 
 
 def color_limits(values: np.ndarray) -> tuple[float, float]:
-    """Give the ends of a colour scale: of a range that is none, one around it."""
+    """Return the ends of a colour scale: of a range that is none, one around it."""
     known = values[np.isfinite(values)]
     if not known.size:
         return 0.0, 1.0
@@ -381,13 +381,13 @@ def color_limits(values: np.ndarray) -> tuple[float, float]:
 
 
 def _place(k: int, size: int, gap: float = _GAP) -> tuple[float, float]:
-    """Give the ends of the tile at position k along an axis, with a gap of this share between."""
+    """Return the ends of the tile at position k along an axis, with a gap of this share."""
     start = k * (size + max(1.0, gap * size))
     return start, start + size
 
 
 def _centres(n_tiles: int, size: int) -> np.ndarray:
-    """Give the middles of tiles along an axis."""
+    """Return the middles of tiles along an axis."""
     return np.array([_place(k, size)[0] + size / 2 for k in range(n_tiles)])
 
 
@@ -452,7 +452,7 @@ def draw_structures(
     distances : array-like of shape (n_distances,)
         Of neighbours, in Angstrom.
     size : str, default=""
-        What the size is, such as "volume per atom (Å³)"; written with the numbers above the radial
+        Name of the size, such as "volume per atom (Å³)"; written with the numbers above the radial
         density. "" leaves it out.
     names : sequence of two str
         For the legend.
@@ -462,7 +462,7 @@ def draw_structures(
     Returns
     -------
     list of BarContainer and Line2D
-        Of each row the bars and the line of what was given, then those of what was decoded.
+        For each row the bars and the line of the given values, then those of the decoded ones.
     """
     before = np.atleast_2d(np.asarray(given, dtype=float))
     after = None if decoded is None else np.atleast_2d(np.asarray(decoded, dtype=float))
@@ -504,7 +504,7 @@ def draw_structures(
 
 
 def _largest(shares: Sequence[np.ndarray]) -> np.ndarray:
-    """Give which elements to draw: those given, then those decoded, the largest share first."""
+    """Return the elements to draw: the given ones, then the decoded ones, by their shares."""
     order = np.lexsort([-shares[-1], -shares[0]])  # the last one is the first key
     is_large = np.max(shares, axis=0) >= _LEAST_SHARE
     return order[is_large[order]][:_MAX_ELEMENTS]
@@ -552,7 +552,7 @@ def draw_entries(
     Returns
     -------
     list of PathCollection
-        What was given, and what came back.
+        The given values, then the decoded ones.
     """
     before = np.atleast_2d(np.asarray(given, dtype=float))
     after = None if decoded is None else np.atleast_2d(np.asarray(decoded, dtype=float))
@@ -582,7 +582,7 @@ def draw_entries(
 
 
 def _choose_lanes(given: np.ndarray, decoded: np.ndarray | None) -> np.ndarray:
-    """Give the positions of the values to draw, in their order: all, or those that differ most."""
+    """Return the positions of the values to draw in order: all, or those that differ most."""
     n_values = given.shape[1]
     if n_values <= _MAX_LANES or decoded is None:
         return np.arange(min(n_values, _MAX_LANES))

@@ -1,4 +1,4 @@
-"""The block of an image: numbers along two axes, of which neighbours belong together."""
+"""The block of an image: numbers along two axes, read by convolutions."""
 
 from __future__ import annotations
 
@@ -30,30 +30,31 @@ _N_POOLED = 128
 
 @public("sknestedae.blocks")
 class ImageBlock(ArrayBlock):
-    """An image: numbers along two axes, and one or several channels, as a map or a micrograph.
+    """Kind of data: images, such as maps or micrographs, with one or several channels.
 
     Arrays of (n_samples, height, width) or (n_samples, channels, height, width), or cells that
     hold such arrays, enter through convolutions, and come back by a linear layer that convolutions
-    refine. Any height and width from 1 on will do. Channels stand first.
+    refine. Any height and width from 1 on is possible. Channels stand first.
 
     Parameters
     ----------
     shape : tuple of int or None, default=None
-        (height, width) or (channels, height, width) of an image. It is needed where the image is a
-        row of columns, which does not tell its shape.
+        (height, width) or (channels, height, width) of an image. It is needed where an image is a
+        row of many columns.
     n_channels : tuple of int, default=(16, 32)
         Number of channels after each convolution of the encoder; each halves height and width. The
         decoder goes the same way back.
     kernel_size : int, default=3
         Length of a side of the kernels; odd.
     invariance : {"symmetries", "rotation"} or None, default=None
-        What the latents do not depend on. With "symmetries" they are the same for an image and its
-        mirrored and turned copies: eight of a square, four of another rectangle (two mirrors and
-        the half turn, which keep its shape). With "rotation" they are the same whatever the angle
-        was that a square image was turned by, up to interpolation between pixels; a mirror image
-        has others. For targets that do not depend on it either. Such latents cannot tell how an
-        image was turned: the reconstruction is turned as the given image before it is compared
-        with it, to the copy or the angle with the smallest squared error.
+        Transformations that the latents do not depend on. With "symmetries" they are the same for
+        an image and its mirrored and turned copies: eight of a square, four of another rectangle
+        (two mirrors and the half turn, which keep its shape). With "rotation" they are the same
+        for every angle that a square image is turned by, up to interpolation between pixels; a
+        mirror image has others. It suits targets that do not depend on the transformation either.
+        Such latents do not hold the pose of an image: the reconstruction is turned as the given
+        image before it is compared with it, to the copy or the angle with the smallest squared
+        error.
     scale : {"block", "column"} or None, default="block"
         Unit of the numbers inside of the network. Each pixel is centred. "block" divides all of
         them by one number; "column" each by its own standard deviation. None leaves the numbers as
@@ -115,14 +116,14 @@ class ImageBlock(ArrayBlock):
         self.scale = scale
 
     def copies(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        """Give the mirrored and turned copies of an image; None without ``invariance``."""
+        """Return the mirrored and turned copies of an image; None without ``invariance``."""
         check_choice("invariance", self.invariance, INVARIANCES)
         if self.invariance == "rotation":
             return turned_places(_check_square(shape)).numpy()
         return None if self.invariance is None else places_of_copies(shape).numpy()
 
     def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
-        """Make convolutions of (n_samples, layout.n_values), told what is missing."""
+        """Make convolutions of (n_samples, layout.n_values), with a mask of missing pixels."""
         n_channels = check_convolutions(self.n_channels, self.kernel_size)
         check_choice("invariance", self.invariance, INVARIANCES)
         encoder = ConvolutionEncoder(_shape(layout), n_channels, self.kernel_size)
@@ -141,7 +142,7 @@ class ImageBlock(ArrayBlock):
     def align(
         self, decoded: Tensor, given: Tensor, known: Tensor | None, layout: Layout
     ) -> Tensor:
-        """Turn and mirror decoded images as the given ones are, where latents cannot tell it.
+        """Turn and mirror decoded images to the pose of the given ones, with ``invariance``.
 
         Parameters
         ----------
@@ -177,7 +178,7 @@ class ImageBlock(ArrayBlock):
     def angles(
         self, decoded: Tensor, given: Tensor, known: Tensor | None, layout: Layout
     ) -> Tensor:
-        """Give the angles by which ``align`` turns decoded images with ``invariance="rotation"``.
+        """Return the angles by which ``align`` turns decoded images (``invariance="rotation"``).
 
         Parameters
         ----------
@@ -188,7 +189,7 @@ class ImageBlock(ArrayBlock):
         -------
         Tensor of shape (..., n_samples)
             In radians, counter-clockwise. Without a gradient: at the angle with the smallest
-            error, that of the error by the angle is 0.
+            error, the derivative of the error with respect to the angle is 0.
         """
         shape = _check_square(_shape(layout))
         return angles_between(
@@ -201,14 +202,14 @@ class ImageBlock(ArrayBlock):
 def nearest_copies(
     decoded: Tensor, given: Tensor, known: Tensor | None, shape: tuple[int, ...]
 ) -> Tensor:
-    """Give of each decoded image the turned or mirrored copy that is nearest to the given one.
+    """Return the turned or mirrored copy of each decoded image that is nearest to the given one.
 
     Parameters
     ----------
     decoded, given : Tensor of shape (..., n_values)
         Flattened images.
     known : Tensor of shape (..., n_values) or None
-        Which pixels are compared, or their weights; None for all.
+        Mask of the pixels that are compared, or their weights; None for all.
     shape : tuple of int
         (channels, height, width) of an image.
 
@@ -228,7 +229,7 @@ def nearest_copies(
 
 
 def places_of_copies(shape: tuple[int, ...]) -> Tensor:
-    """Tell where the pixels of mirrored and turned copies stand in an image.
+    """Return where the pixels of mirrored and turned copies stand in an image.
 
     Parameters
     ----------
@@ -249,7 +250,7 @@ def _squared_distance(first: Tensor, second: Tensor, weight: Tensor | None) -> T
 
 
 def _check_square(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Give the shape of an image again.
+    """Return the shape of an image, or raise an error if it is not square.
 
     Raises
     ------
@@ -266,7 +267,7 @@ def _check_square(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:
-    """Give the shape of an image, (channels, height, width).
+    """Return the shape of an image, (channels, height, width).
 
     Raises
     ------

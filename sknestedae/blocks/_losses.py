@@ -67,7 +67,7 @@ def categorical_error(logits: Tensor, target: Tensor, weight: Tensor | None = No
 
 
 def entry_errors(output: Tensor, values: Tensor, layout: Layout, loss: str) -> Tensor:
-    """Give the error of each entry of a block: of its numbers, then of its categories.
+    """Return the error of each entry of a block: of its numbers, then of its categories.
 
     Parameters
     ----------
@@ -93,11 +93,11 @@ def entry_errors(output: Tensor, values: Tensor, layout: Layout, loss: str) -> T
 
 
 def cumulative_errors(output: Tensor, values: Tensor, loss: str) -> Tensor:
-    """Give the errors of the cumulative distributions of spectra.
+    """Return the errors of the cumulative distributions of spectra.
 
-    A spectrum is divided by its sum, and added up along its axis: the share of it that lies below
-    each channel. Channels are equally far from each other. The mean of the errors over channels is
-    the Wasserstein distance of order 1, with absolute errors, or the Cramér distance, with squared
+    A spectrum is divided by its sum, and added up along its axis: the share of it below each
+    channel. Channels are equally far from each other. The mean of the errors over channels is the
+    Wasserstein distance of order 1, with absolute errors, or the Cramér distance, with squared
     ones, on an axis of length 1.
 
     Parameters

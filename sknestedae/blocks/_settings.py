@@ -53,12 +53,12 @@ def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
 
 
 def is_positive(value: Any) -> bool:
-    """Tell whether a setting is an integer of 1 or more; True is none."""
+    """Return whether a setting is an integer of 1 or more; True is none."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def check_fraction(name: str, value: Any) -> float:
-    """Give a number of 0 or more that is below 1."""
+    """Return a number of 0 or more that is below 1."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not 0 <= float(value) < 1:
         raise ValueError(f"{name} must be a number of 0 or more, below 1; got {value!r}.")
@@ -66,14 +66,14 @@ def check_fraction(name: str, value: Any) -> float:
 
 
 def check_bool(name: str, value: Any) -> bool:
-    """Give True or False, also of NumPy."""
+    """Return True or False, also of NumPy."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False; got {value!r}.")
     return bool(value)
 
 
 def check_count(name: str, value: Any, *, least: int = 1, most: int | None = None) -> int:
-    """Give an integer that is not below the least, nor above the most."""
+    """Return an integer that is not below the least, nor above the most."""
     is_integer = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_integer or int(value) < least or (most is not None and int(value) > most):
         rule = f"of {least} or more" if most is None else f"from {least} to {most}"
@@ -89,7 +89,7 @@ def check_length(
     most: float = inf,
     may_be_zero: bool = False,
 ) -> float:
-    """Give a distance in Angstrom above one and at most another, or 0 where it may be."""
+    """Return a distance in Angstrom above one and at most another, or 0 where it may be."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not (above < float(value) < inf or (may_be_zero and value == 0)):
         rule = f"above {above:g}" if not may_be_zero else f"of 0 or above {above:g}"
@@ -100,7 +100,7 @@ def check_length(
 
 
 def check_at_least(name: str, value: Any, least: float) -> float:
-    """Give a finite number that is not below the least."""
+    """Return a finite number that is not below the least."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not least <= float(value) < inf:
         raise ValueError(f"{name} must be a number of {least:g} or more, got {value!r}.")

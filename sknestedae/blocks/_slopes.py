@@ -1,4 +1,4 @@
-"""Losses of decoded arrays and their gradients in closed form, beside torch's in ``_losses``."""
+"""Losses of decoded NumPy arrays and their gradients in closed form, equal to ``_losses``."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class BlockSlope:
     def __call__(
         self, decoded: np.ndarray, given: np.ndarray, weight: np.ndarray | None
     ) -> tuple[np.ndarray | float, np.ndarray]:
-        """Sum the errors, and give the gradient of the sum by the decoded values.
+        """Sum the errors, and return the gradient of the sum with respect to the decoded values.
 
         Parameters
         ----------
@@ -115,5 +115,5 @@ class BlockSlope:
 
 
 def _part(weight: np.ndarray | None, columns: slice) -> np.ndarray | None:
-    """Give the weights of some columns; a weight for all of them stays."""
+    """Return the weights of some columns; a weight for all of them stays."""
     return weight if weight is None or weight.shape[-1] == 1 else weight[..., columns]

@@ -1,4 +1,4 @@
-"""The block of a spectrum: numbers along one axis, of which neighbours belong together."""
+"""The block of a spectrum: numbers along one axis, read by convolutions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ._settings import check_at_least, check_convolutions
 
 @public("sknestedae.blocks")
 class SpectrumBlock(ArrayBlock):
-    r"""A spectrum: numbers along one axis, such as energies, of which neighbours belong together.
+    r"""Kind of data: spectra, numbers along one axis such as energies, read by convolutions.
 
     Columns of numbers in their order, or one column whose cells are arrays of one length, enter
     through convolutions along the axis, and come back by a linear layer that convolutions refine.
-    Any number of channels from 1 on will do.
+    Any number of channels from 1 on is possible.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ class SpectrumBlock(ArrayBlock):
         itself; "column" divides each by its own standard deviation, so that all count the same,
         also those of noise. None leaves the numbers as they are.
     cumulative_weight : float, default=0.0
-        How much the error of the cumulative distribution along the axis counts beside that of the
-        entries, where the spectrum is reconstructed or, as a ``target_block``, predicted. For
+        Weight of the error of the cumulative distribution along the axis, added to the error of
+        the entries, where the spectrum is reconstructed or, as a ``target_block``, predicted. For
         densities of states and other distributions: see the notes.
 
     See Also
@@ -50,8 +50,8 @@ class SpectrumBlock(ArrayBlock):
     ones these are. It has no part in the reconstruction error.
 
     With errors of each channel by itself, a peak that is predicted one channel aside costs as much
-    as one that is predicted at the other end. With ``cumulative_weight`` the loss has a term more,
-    the error of the cumulative distribution: of the share of a spectrum that lies below each
+    as one that is predicted at the other end. With ``cumulative_weight`` the loss has one more
+    term, the error of the cumulative distribution, which is the share of a spectrum below each
     channel,
 
     .. math:: \frac{w}{n} \sum_i \ell(\hat F_i - F_i), \qquad
@@ -61,14 +61,14 @@ class SpectrumBlock(ArrayBlock):
     ones the Wasserstein distance of order 1, also called the earth mover's distance, on an axis of
     length 1; so a weight means the same for any number of channels. It grows with the distance by
     which intensity is misplaced, so that means and other moments along the axis are better
-    predicted. Another way to the same end is a divergence of the normalised spectra, as Mat2Spec
-    has it [3]_, which is blind to distances along the axis.
+    predicted. An alternative is a divergence of the normalised spectra, as in Mat2Spec [3]_, which
+    ignores distances along the axis.
 
-    Channels are taken to be equally far from each other, and entries below 0 as 0: it is for what
-    cannot be negative, such as densities of states; a target then has ``target_bounds=(0, None)``.
-    Shares are below 1 where errors of channels are in standard deviations, so that weights near 10
-    are usual. In ``history_`` it is ``prediction__cumulative`` or ``reconstruction__cumulative``.
-    A spectrum with a missing entry has no part in it.
+    Channels are taken to be equally far from each other, and entries below 0 as 0: it is for
+    quantities that cannot be negative, such as densities of states; a target then has
+    ``target_bounds=(0, None)``. Shares are below 1 where errors of channels are in standard
+    deviations, so that weights near 10 are usual. In ``history_`` it is ``prediction__cumulative``
+    or ``reconstruction__cumulative``. A spectrum with a missing entry has no part in it.
 
     References
     ----------
@@ -105,7 +105,7 @@ class SpectrumBlock(ArrayBlock):
         self.cumulative_weight = cumulative_weight
 
     def make_encoder(self, layout: Layout) -> tuple[nn.Module, int]:
-        """Make convolutions of (n_samples, layout.n_values), told what is missing."""
+        """Make convolutions of (n_samples, layout.n_values), with a mask of missing channels."""
         n_channels = check_convolutions(self.n_channels, self.kernel_size)
         encoder = ConvolutionEncoder((1, *_shape(layout)), n_channels, self.kernel_size)
         return encoder, encoder.n_outputs
@@ -118,7 +118,7 @@ class SpectrumBlock(ArrayBlock):
 
 
 def _shape(layout: Layout) -> tuple[int, ...]:
-    """Give the shape of a spectrum, (n_channels,).
+    """Return the shape of a spectrum, (n_channels,).
 
     Raises
     ------

@@ -13,7 +13,7 @@ from ._settings import check_at_least, check_fraction
 
 @public("sknestedae.blocks")
 class DenseBlock(Block):
-    """Ordinary columns: they enter the encoder as they are, and come back by one linear layer.
+    """Kind of data: ordinary columns, which enter as they are and come back by a linear layer.
 
     A subclass may make other modules. It is a dense block, too: the parameter ``initialization``
     of the estimator draws the weights of all linear layers that it makes, and sets their biases
@@ -26,9 +26,9 @@ class DenseBlock(Block):
         enters as its column's mean (a denoising autoencoder). The others are scaled up, so that
         their sum stays.
     clip : float or None, default=5.0
-        A number farther from its column's mean than so many standard deviations enters the
-        encoder as one that is so far; what is reconstructed is the number itself. At least 1.
-        None: no limit, nor is there one with ``standardize=False``.
+        Largest distance of a number from its column's mean, in standard deviations: a number
+        beyond it enters the encoder as one at that distance, and is itself reconstructed. At least
+        1. None, or ``standardize=False``: no limit.
 
     See Also
     --------

@@ -1,4 +1,4 @@
-"""Data sets: made by formulas or downloaded; of more than one scale, or of several kinds."""
+"""Data sets with several scales or kinds of data, made by formulas or downloaded."""
 
 from ._bepfm import fetch_bepfm
 from ._clusters import make_nanoparticle_clusters

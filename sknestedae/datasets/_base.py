@@ -1,4 +1,4 @@
-"""Shared by the data sets: files whose checksum is verified."""
+"""Download of data sets: files whose checksum is verified."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from .._extras import missing_package
 class RemoteFile(NamedTuple):
     """A file to download: its name, its address and its SHA256 checksum (hexadecimal).
 
-    With ``content``, a function that reads what is used of the file, the checksum is of the bytes
-    that it gives, so that a copy without the rest will do as well.
+    With ``content``, a function that reads the used part of the file, the checksum is of the bytes
+    that it returns, so that a copy without the rest is accepted as well.
     """
 
     filename: str
@@ -21,7 +21,7 @@ class RemoteFile(NamedTuple):
     content: Callable[[Path], bytes] | None = None
 
     def checksum(self, path: Path) -> str:
-        """Give the checksum of a local copy; in words, that it cannot be read."""
+        """Return the checksum of a local copy, or a text if it cannot be read."""
         try:
             content = path.read_bytes() if self.content is None else self.content(path)
         except (ValueError, KeyError, TypeError, SyntaxError) as error:
@@ -103,7 +103,7 @@ def fetch_file(
 
 
 def check_ase(caller: str) -> None:
-    """Refuse to make structures without ase.
+    """Raise an error if ase is not installed.
 
     Raises
     ------

@@ -93,7 +93,7 @@ def fetch_bepfm(
             Amplitudes of the piezoresponse between 0 and 1, without a unit: row, column and
             frequency bin. No NaN.
         axes : list of str
-            What the axes of `cube` are.
+            Names of the axes of `cube`.
         DESCR : str
             Description of the data set, with its source and its licence.
 
@@ -101,7 +101,7 @@ def fetch_bepfm(
     ------
     OSError
         If the file is missing and `download_if_missing` is False, if the download fails, or if
-        the file has not the published checksum.
+        the file does not have the published checksum.
     ImportError
         If the file has to be downloaded and pooch is not installed.
 

@@ -217,7 +217,7 @@ def _draw_positions(
 
 
 def _unit_vectors(angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the directions of angles (n,) as vectors (n, 2)."""
+    """Return the directions of angles (n,) as vectors (n, 2)."""
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
@@ -284,7 +284,7 @@ def extinction(
 def dipole_matrix(
     positions: NDArray[np.float64], radii: NDArray[np.float64], energies: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """Give the matrices that turn the dipoles of clusters into the fields that drive them.
+    """Return the matrices that turn the dipoles of clusters into the fields that drive them.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def dipole_matrix(
 def _dipole_field(
     distance: NDArray[np.float64], wave: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """Give (n, n_energies, 2, 2) the fields in nm⁻³ of unit dipoles at distances (n, 2) in nm."""
+    """Return fields (n, n_energies, 2, 2) in nm⁻³ of unit dipoles at distances (n, 2) in nm."""
     r = np.hypot(*distance.T)[:, None, None, None]
     k = wave[:, None, None]
     along = (distance[:, :, None] * distance[:, None, :])[:, None] / r**2
@@ -327,7 +327,7 @@ def _dipole_field(
 def polarisability(
     radii: NDArray[np.float64], energies: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """Give the polarisability of spheres in nm³, with the radiative correction.
+    """Return the polarisability of spheres in nm³, with the radiative correction.
 
     Parameters
     ----------
@@ -347,5 +347,5 @@ def polarisability(
 
 
 def _wave_numbers(energies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give wave numbers in the medium, in nm⁻¹, of photon energies in eV."""
+    """Return wave numbers in the medium, in nm⁻¹, of photon energies in eV."""
     return np.sqrt(_MEDIUM) * energies / _HBAR_C

@@ -255,7 +255,7 @@ def make_crystals(
 
 
 def _check_prototypes(prototypes: Any) -> list[str]:
-    """Give the names of the structures to draw from."""
+    """Return the names of the structures to draw from."""
     names = list(_PROTOTYPES) if prototypes is None else list(prototypes)
     unknown = [name for name in names if name not in _PROTOTYPES]
     if isinstance(prototypes, str) or unknown or not names:
@@ -267,7 +267,7 @@ def _check_prototypes(prototypes: Any) -> list[str]:
 
 
 def _compositions(prototype: _Prototype) -> Iterator[tuple[tuple[str, int, float], ...]]:
-    """Give all ions, each with symbol, charge and radius, that a structure is made of.
+    """Yield the possible ions of a structure, each with symbol, charge and radius.
 
     The first cation of a perovskite is the larger one.
     """
@@ -282,7 +282,7 @@ def _compositions(prototype: _Prototype) -> Iterator[tuple[tuple[str, int, float
 def _build(
     prototype: _Prototype, ions: Sequence[tuple[str, int, float]], strain: float
 ) -> tuple[Atoms, float]:
-    """Build a primitive cell; give the lattice constant as well, in Angstrom."""
+    """Build a primitive cell; return the lattice constant as well, in Angstrom."""
     from ase import Atoms
 
     anion_radius = ions[-1][2]
@@ -304,7 +304,7 @@ def _frequencies(
     lattice_constant: float,
     atoms: Atoms,
 ) -> np.ndarray:
-    """Give the wave number at which each atom swings alone, in cm^-1, of shape (n_atoms,)."""
+    """Return the wave number of each atom's vibration alone, in cm^-1, of shape (n_atoms,)."""
     stiffness = np.zeros(len(ions))  # of each ion, in eV / Angstrom^2
     for cation, n_anions, n_cations, length in prototype.bonds:
         charges = ions[cation][1] * ions[-1][1]
@@ -316,6 +316,6 @@ def _frequencies(
 
 
 def _peaks(frequencies: np.ndarray) -> np.ndarray:
-    """Give the part of a normal peak at each frequency that is in each bin, (n_atoms, n_bins)."""
+    """Return the part of a normal peak at each frequency in each bin, (n_atoms, n_bins)."""
     edges = np.concatenate([[-np.inf], _BINS[1:-1], [np.inf]])  # the ends take what lies outside
     return np.diff(ndtr((edges - frequencies[:, None]) / _WIDTH), axis=1)

@@ -1,4 +1,4 @@
-"""Generated crystals and solar cells, in the form of the perovskites that are downloaded."""
+"""Generated crystals and solar cells, in the form of the downloaded perovskites."""
 
 from itertools import combinations
 from numbers import Integral
@@ -43,7 +43,7 @@ What to know before using them:
 
 
 class _Site(NamedTuple):
-    """What may be on one site: names, and properties of shape (n_choices, n_properties + 1)."""
+    """The choices for one site: names, and properties of shape (n_choices, n_properties + 1)."""
 
     names: list[str]
     properties: NDArray[np.float64]  # the last of them is in no column
@@ -111,8 +111,8 @@ def make_perovskites(
 ) -> Bunch:
     """Make crystals and solar cells in the form of :func:`fetch_perovskites`, without a download.
 
-    They stand in for the real data where there is no network. A formula made them: they say
-    nothing of any material.
+    They replace the real data where there is no network. A formula made them: they say nothing
+    about any real material.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ def _devices(compounds: pd.DataFrame, rng: np.random.RandomState) -> pd.DataFram
 
 
 def _messy_crystals(crystals: pd.DataFrame, rng: np.random.RandomState) -> pd.DataFrame:
-    """Write the crystals as a file has them."""
+    """Make the messy table of the crystals."""
     table = _short(crystals).assign(
         volume=crystals["volume"].map("{:.1f}".format), gap=crystals["gap"].map("{:.2f} eV".format)
     )
@@ -112,7 +112,7 @@ def _messy_crystals(crystals: pd.DataFrame, rng: np.random.RandomState) -> pd.Da
 
 
 def _messy_devices(devices: pd.DataFrame, rng: np.random.RandomState) -> pd.DataFrame:
-    """Write the devices as a file has them."""
+    """Make the messy table of the devices."""
     n = len(devices)
     table = _short(devices).assign(
         volume=devices["volume"].map("{:.1f}".format),
@@ -141,7 +141,7 @@ def _short(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _some_twice(table: pd.DataFrame, rng: np.random.RandomState) -> pd.DataFrame:
-    """Have some rows in the table twice, the second time further down."""
+    """Repeat some rows of the table further down."""
     twice = table.sample(_N_TWICE, random_state=rng)
     return pd.concat([table, twice]).sort_index(kind="stable")
 

@@ -69,7 +69,7 @@ def nested_functions(z: ArrayLike) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        If `z` has not five columns, or is outside the domain of :math:`f_9`.
+        If `z` does not have five columns, or is outside the domain of :math:`f_9`.
 
     See Also
     --------
@@ -194,7 +194,7 @@ def make_nested_functions(
         Level of the Gaussian noise, as a multiple of the published one: the standard deviation
         is ``0.5 * noise`` for f1 to f4 and ``1.0 * noise`` for f5 to f13.
     sampling : {"paper", "independent"}, default="paper"
-        How z1 to z4 are chosen.
+        Choice of z1 to z4.
 
         - "paper": evenly spaced from the lower to the upper end of their ranges, all four in
           step, as in the published files. The samples are then a surface of two dimensions, and

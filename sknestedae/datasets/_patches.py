@@ -46,7 +46,7 @@ def patches_at(
     Raises
     ------
     ValueError
-        If the image has not two dimensions or the cube not three, if their heights and widths
+        If the image does not have two dimensions or the cube three, if their heights and widths
         differ, or if a patch is larger than the image.
 
     See Also

@@ -154,7 +154,7 @@ def fetch_perovskites(
     data_home : str or path-like, default=None
         Folder for data sets. The files are in its subfolder ``perovskites``. By default, this is
         scikit-learn's own data folder, see :func:`sklearn.datasets.get_data_home`:
-        ``~/scikit_learn_data``, or what the environment variable ``SCIKIT_LEARN_DATA`` names.
+        ``~/scikit_learn_data``, or the folder in the environment variable ``SCIKIT_LEARN_DATA``.
     download_if_missing : bool, default=True
         If False, raise an OSError if the files are not there, instead of downloading them.
     return_X_y : bool, default=False
@@ -208,7 +208,7 @@ def fetch_perovskites(
     ------
     OSError
         If the files are missing and `download_if_missing` is False, if the download fails, or if
-        a file has not the published checksum.
+        a file does not have the published checksum.
     ImportError
         If the files have to be downloaded and pooch is not installed.
 

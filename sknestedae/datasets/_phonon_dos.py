@@ -59,7 +59,7 @@ Institute of Technology). Please cite both where you use the data.
 
 
 class _Crystals(NamedTuple):
-    """What is used of the file: an entry for each crystal, and the frequencies."""
+    """The used part of the file: an entry for each crystal, and the frequencies."""
 
     ids: list[str]
     structures: list[dict[str, Any]]
@@ -82,7 +82,7 @@ def _read(path: Path) -> _Crystals:
 
 
 def _content(path: Path) -> bytes:
-    """Give the numbers that are used of the file as bytes: the same for each way to write them."""
+    """Return the used numbers of the file as bytes, independent of the way they are written."""
     crystals = _read(path)
     digest = hashlib.sha256()
     for identifier, structure in zip(crystals.ids, crystals.structures, strict=True):
@@ -177,7 +177,7 @@ def fetch_phonon_dos(
     ------
     OSError
         If the file is missing and `download_if_missing` is False, if the download fails, or if
-        the file has not the published content.
+        the file does not have the published content.
     ImportError
         If ase is not installed, or if the file has to be downloaded and pooch is not installed.
 
@@ -238,7 +238,7 @@ def fetch_phonon_dos(
 
 
 def _as_atoms(structures: list[dict[str, Any]]) -> list[Atoms]:
-    """Make ``ase.Atoms`` of their attributes."""
+    """Make ``ase.Atoms`` from their attributes."""
     from ase import Atoms
 
     return [Atoms(**structure) for structure in structures]

@@ -1,4 +1,4 @@
-"""Two messy files of crystals and solar cells, made by a formula: to learn on."""
+"""Two messy files of crystals and solar cells, made by a formula: for the tutorial."""
 
 from pathlib import Path
 from typing import Any
@@ -151,12 +151,12 @@ def solar_cell_formula(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _weighted(x: dict[str, NDArray[np.float64]], of: dict[str, float]) -> Any:
-    """Give the sum over ions of their shares and what each of them adds."""
+    """Return the sum over ions of share times coefficient."""
     return sum(weight * x[ion] for ion, weight in of.items())
 
 
 def _of_layers(layers: pd.Series, of: dict[str, float]) -> NDArray[np.float64]:
-    """Give what the layers add to the efficiency, NaN where a layer is missing."""
+    """Return the contribution of the layers to the efficiency, NaN where a layer is missing."""
     unknown = sorted(set(layers.dropna()) - set(of))
     if unknown:
         raise ValueError(
@@ -189,7 +189,7 @@ def read_devices() -> pd.DataFrame:
 def load_solar_cells(*, return_X_y: bool = False) -> Bunch | tuple[list[Any], list[Any]]:
     """Load crystals with band gaps and solar cells with efficiencies, made by a formula.
 
-    This data set comes with the package, and is there to learn it. The numbers come from
+    This data set comes with the package, for learning to use it. The numbers come from
     :func:`solar_cell_formula`, with noise: nobody computed these crystals or built these devices.
     The two files are messy, as files from a laboratory are. The loader gives cleaned tables, and
     the paths of the files; :ref:`the tutorial <sphx_glr_auto_examples_plot_first_hour.py>` cleans

@@ -1,4 +1,4 @@
-"""Candidates for a wanted target: inverse design in the latents of a fitted estimator."""
+"""Inverse design: candidates for a wanted target, searched in the latents of an estimator."""
 
 from ._design import propose
 from ._result import Design

@@ -1,4 +1,4 @@
-"""Acquisition functions: what is gained by a measurement, from a mean and a standard deviation."""
+"""Acquisition functions: the gain of a measurement, from its mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOG_SQRT_2_PI = 0.5 * math.log(2 * math.pi)
 
 
 def upper_confidence_bound(mean: Tensor, std: Tensor, kappa: float) -> Tensor:
-    """Give the mean plus so many standard deviations.
+    """Compute the upper confidence bound: the mean plus ``kappa`` standard deviations.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def upper_confidence_bound(mean: Tensor, std: Tensor, kappa: float) -> Tensor:
 
 
 def expected_improvement(mean: Tensor, std: Tensor, best: float | Tensor) -> Tensor:
-    r"""Give by how much a normally distributed value is above the best one, on average.
+    r"""Compute the expected improvement of a normally distributed value over the best one.
 
     With z = (mean - best) / std it is std (φ(z) + z Φ(z)); as std goes to 0, it is mean - best, or
     0 where that is negative.
@@ -57,7 +57,7 @@ def expected_improvement(mean: Tensor, std: Tensor, best: float | Tensor) -> Ten
 
 
 def log_expected_improvement(mean: Tensor, std: Tensor, best: float | Tensor) -> Tensor:
-    """Give the logarithm of the expected improvement, also where that is as good as 0.
+    """Compute the logarithm of the expected improvement, also where that is nearly 0.
 
     A search along the gradient needs it: most rows have an expected improvement that is 0 in
     double precision, and a flat function leads nowhere.
@@ -86,7 +86,7 @@ def log_expected_improvement(mean: Tensor, std: Tensor, best: float | Tensor) ->
 
 
 def _log_of_rest(x: Tensor) -> Tensor:
-    """Give the logarithm of 1 - x m(x), of Mills' ratio m, for x of 1 or more.
+    """Return the logarithm of 1 - x m(x), of Mills' ratio m, for x of 1 or more.
 
     The rest loses its digits as x grows, as it is about 1 / x²: from 100 on, the first terms of
     its asymptotic series are exact to double precision's twelfth digit.

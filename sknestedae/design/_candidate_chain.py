@@ -1,4 +1,4 @@
-"""The way between candidates and a chain's stages: encode, decode, and predict with gradients."""
+"""A differentiable chain for candidates: encode, decode, and predict with gradients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ._objectives import DesignObjective
 
 
 class _BlockColumns(NamedTuple):
-    """How the columns of one block of a stage correspond to those of candidates.
+    """The positions of one block's columns among those of candidates.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class _BlockColumns(NamedTuple):
 
 
 class _BlockArrays(NamedTuple):
-    """How the values of a block of arrays correspond to those of candidates.
+    """The conversion of candidates' values of a block of arrays to those of one codec.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class _BlockArrays(NamedTuple):
         Of the rows of a library, or of the stock, where the block has one; None where every entry
         was measured.
     ragged : dict of str to RaggedTensors
-        What enters beside the values of rows that have several lengths.
+        Other inputs, of rows that have several lengths.
     """
 
     name: str
@@ -68,7 +68,7 @@ class _BlockArrays(NamedTuple):
 
 
 class StageAdapter:
-    """The way between candidates and the values of one stage's blocks.
+    """The conversion between candidates and the values of one stage's blocks.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class StageAdapter:
         )
 
     def encode(self, candidates: Candidates) -> Batch:
-        """Give each block's values, where the network is; 0 where latents stand.
+        """Return each block's values on the network's device; 0 in the place of latents.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class StageAdapter:
     def _encode_arrays(
         self, block: _BlockArrays, candidates: Candidates
     ) -> tuple[Tensor, Tensor | None]:
-        """Give a block's values, and which of them were measured; None if all were."""
+        """Return a block's values, and which of them were measured; None if all were."""
         if block.name in candidates.rows:
             rows = candidates.rows[block.name]
             assert block.values is not None
@@ -165,7 +165,7 @@ class StageAdapter:
     def decode(
         self, decoded: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[int, Tensor], dict[str, Tensor]]:
-        """Give the columns that a stage's decoded values stand for.
+        """Return the columns that a stage's decoded values stand for.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class StageAdapter:
 def _match_arrays(
     arrays: ArrayColumns, codec: Codec, libraries: Sequence[Library]
 ) -> _BlockArrays:
-    """Say how the values of a block of arrays, as a codec encodes them, follow from candidates."""
+    """Find the conversion of candidates' values of a block of arrays to those of a codec."""
     (mean, scale), (own_mean, own_scale) = arrays.codec.affine(), codec.affine()
     gain, offset = scale / own_scale, (mean - own_mean) / own_scale
     is_same = bool((gain == 1).all() and (offset == 0).all())
@@ -221,7 +221,7 @@ def _match_arrays(
 
 
 def category_matrix(ours: np.ndarray, theirs: np.ndarray) -> Tensor:
-    """Give a matrix that brings shares of our categories to theirs.
+    """Return a matrix that brings shares of our categories to theirs.
 
     A member of an ensemble may have seen fewer categories than the first one: a category that it
     does not know has a row of 0, as it enters that member's network.
@@ -264,7 +264,7 @@ class Moments(NamedTuple):
     ----------
     mean : Tensor of shape (n_candidates,)
     std : Tensor of shape (n_candidates,) or None
-        None where neither members nor a Gaussian process tell one.
+        None without members and without a Gaussian process.
     members : list of MemberPrediction
     """
 
@@ -274,7 +274,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def of_members(cls, members: list[MemberPrediction]) -> Moments:
-        """Give the moments of a mixture of members.
+        """Return the moments of a mixture of members.
 
         The variance is that of a sample of means, and the mean of the members' own variances.
         """
@@ -291,7 +291,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def joined(cls, parts: list[Moments]) -> Moments:
-        """Give the moments of candidates that were looked at some at a time."""
+        """Join the moments of candidates that were predicted in parts."""
         members = [
             MemberPrediction(
                 torch.cat([own.mean for own in of_member]),
@@ -310,7 +310,7 @@ def _joined(parts: list[Tensor | None]) -> Tensor | None:
 
 
 class CandidateChain:
-    """A differentiable chain that takes candidates and gives them.
+    """A differentiable chain whose inputs and decoded outputs are candidates.
 
     Candidates, latents and predictions are on the CPU, numbers and predictions in double
     precision, whatever the networks are.
@@ -338,11 +338,11 @@ class CandidateChain:
         return self.chain.forward([adapter.encode(candidates) for adapter in self.adapters])
 
     def latents(self, candidates: Candidates) -> list[Tensor]:
-        """Give each stage's latents, of shape (n_candidates, n_components)."""
+        """Return each stage's latents, of shape (n_candidates, n_components)."""
         return [outputs.latents.cpu().double() for outputs in self.forward(candidates)]
 
     def decode(self, latents: Tensor) -> tuple[Tensor, dict[int, Tensor], dict[str, Tensor]]:
-        """Send latents of the last stage down; give all columns.
+        """Decode latents of the last stage down the chain to all columns.
 
         Returns
         -------
@@ -367,7 +367,7 @@ class CandidateChain:
     def member_prediction(
         self, objective: DesignObjective, outputs: list[StageOutputs]
     ) -> MemberPrediction:
-        """Give the prediction that an objective is about, with its spread if that is needed.
+        """Return the prediction for an objective, with its standard deviation if that is needed.
 
         Parameters
         ----------
@@ -391,13 +391,13 @@ class CandidateChain:
         return MemberPrediction(value, std.cpu() * scale[i], outputs[k].inputs)
 
     def has_process(self, objective: DesignObjective) -> bool:
-        """Tell whether a Gaussian process predicts what an objective is about."""
+        """Return whether a Gaussian process predicts an objective's target."""
         return self.chain.heads[objective.stage] is not None
 
     def covariance(
         self, objective: DesignObjective, member: MemberPrediction, row: int
     ) -> tuple[np.ndarray, float]:
-        """Give the covariance of a Gaussian process between candidates and one of them.
+        """Return the covariance of a Gaussian process between candidates and one of them.
 
         Parameters
         ----------

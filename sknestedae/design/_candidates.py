@@ -1,4 +1,4 @@
-"""Candidates as tensors: from a table and back, their distances, and the sums they keep."""
+"""Candidates as tensors: from a table and back, and their distances."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Candidates(NamedTuple):
 
     @classmethod
     def from_table(cls, X: pd.DataFrame, columns: CandidateColumns) -> Candidates:
-        """Give rows as numbers, one-hot categories and values of arrays."""
+        """Return rows as numbers, one-hot categories and values of arrays."""
         numbers = X.iloc[:, columns.numeric].to_numpy(dtype=np.float64)
         shares = {}
         for j, categories in columns.categories.items():
@@ -68,7 +68,7 @@ class Candidates(NamedTuple):
         columns: CandidateColumns,
         libraries: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> pd.DataFrame:
-        """Give candidates as a table with the columns and dtypes of the known rows.
+        """Return candidates as a table with the columns and dtypes of the known rows.
 
         Columns that no stage has are missing, where need be in a dtype that can be.
 
@@ -111,14 +111,14 @@ class Candidates(NamedTuple):
         return len(self.numbers)
 
     def take(self, rows: np.ndarray | slice) -> Candidates:
-        """Give some of the candidates."""
+        """Return some of the candidates."""
         index = torch.from_numpy(rows) if isinstance(rows, np.ndarray) else rows
         of_arrays = ({k: t[index] for k, t in own.items()} for own in (self.arrays, self.rows))
         shares = {j: p[index] for j, p in self.shares.items()}
         return Candidates(self.numbers[index], shares, *of_arrays)
 
     def joined(self, *others: Candidates) -> Candidates:
-        """Give these candidates and others."""
+        """Return these candidates and others."""
         every = (self, *others)
         return Candidates(
             torch.cat([some.numbers for some in every]),
@@ -128,7 +128,7 @@ class Candidates(NamedTuple):
         )
 
     def first_of_each(self) -> np.ndarray:
-        """Give the positions of candidates that no earlier one is equal to, in their order."""
+        """Return the positions of candidates that no earlier one is equal to, in their order."""
         # Rows are compared by their bytes; + 0.0 makes 0.0 of -0.0, which is the same number with
         # other bytes.
         parts = [self.numbers + 0.0, *self.shares.values()]
@@ -147,7 +147,7 @@ def coordinates(
     columns: CandidateColumns,
     libraries: Mapping[str, Tensor] = _NOTHING,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give numbers and arrays in standard deviations, and codes of categories.
+    """Return numbers and arrays in standard deviations, and codes of categories.
 
     The mean of the squares of a difference of points is that over columns, of which an array is
     one.
@@ -179,7 +179,7 @@ def coordinates(
 def _points(
     candidates: Candidates, columns: CandidateColumns, libraries: Mapping[str, Tensor]
 ) -> np.ndarray:
-    """Give points, the sum of whose squared differences is that over columns."""
+    """Return points, the sum of whose squared differences is that over columns."""
     points = candidates.numbers.numpy() / columns.scale[columns.numeric]
     if not columns.arrays:
         return points
@@ -198,7 +198,7 @@ def embed(
     columns: CandidateColumns,
     libraries: Mapping[str, Tensor] = _NOTHING,
 ) -> np.ndarray:
-    """Give points whose Euclidean distance is the root mean square over columns.
+    """Return points whose Euclidean distance is the root mean square over columns.
 
     Two categories that differ are 1 apart, as are two numbers by a standard deviation, and two
     arrays whose entries differ by one on average.
@@ -216,7 +216,7 @@ def embed(
 def is_alike(
     points: np.ndarray, codes: np.ndarray, known_points: np.ndarray, known_codes: np.ndarray
 ) -> np.ndarray:
-    """Tell which candidates hardly differ from a known row.
+    """Return which candidates hardly differ from a known row.
 
     The measure is that by which candidates count as distinct from each other: the same
     categories, and numbers within a root mean square of ``DISTINCT`` standard deviations.

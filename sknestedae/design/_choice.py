@@ -1,4 +1,4 @@
-"""The choice of candidates among all that a search has found: good ones, new, and distinct."""
+"""The choice of candidates among all that a search found: good, new and distinct ones."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def choose(
 
 
 class _Batch:
-    """Candidates that are chosen one after the other, each as if those before were measured.
+    """A batch of candidates, chosen one by one as if those before had been measured.
 
-    A measurement is believed to give what is predicted: the mean stays, the standard deviation of
-    all that depends on it falls, and the best known value rises.
+    A measurement is assumed to equal the prediction: the mean stays, the standard deviation of all
+    that depends on it falls, and the best known value rises.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class _Batch:
         self.others = losses.numpy() - sum(self._loss(i) for i in self.moments)
 
     def choose(self, points: np.ndarray, codes: np.ndarray, n_candidates: int) -> np.ndarray:
-        """Choose candidates; give their positions, of shape (n_chosen,).
+        """Choose candidates; return their positions, of shape (n_chosen,).
 
         Parameters
         ----------
@@ -119,13 +119,13 @@ class _Batch:
         return np.array(chosen, dtype=int)
 
     def _loss(self, i: int) -> np.ndarray:
-        """Give the loss of an objective, of shape (n_candidates,)."""
+        """Return the loss of an objective, of shape (n_candidates,)."""
         std = torch.from_numpy(np.sqrt(self.variances[i]))
         loss = self.problem.objectives[i].loss(self.moments[i].mean, std, self.best[i])
         return loss.numpy()
 
     def _believe(self, row: int) -> None:
-        """Take what is predicted of a candidate for a measurement."""
+        """Condition on a candidate, with its prediction as the measured value."""
         for i, moments in self.moments.items():
             covariance, noise = self.problem.covariance(i, moments, row)
             for before in self.explained[i]:

@@ -1,4 +1,4 @@
-"""The columns that candidates have, and the values that known rows have in them."""
+"""The columns of candidates, and the values of the known rows in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ArrayColumns:
     Parameters
     ----------
     name : str
-        By which the parameters of ``propose`` name the block.
+        The name of the block in the parameters of ``propose``.
     own : list of int
         Position in the known rows of each column of its stage's table; latents of the stage
         before are behind these.
@@ -47,7 +47,7 @@ class ArrayColumns:
     is_rounded : bool
         Whether the arrays hold whole numbers, to which decoded ones are rounded.
     is_stocked : bool
-        Whether rows cannot be invented, as those of structures of atoms: then candidates have one
+        Whether arrays cannot be generated, such as structures of atoms: then candidates have one
         of the ``stock``.
     stock : ndarray of object, shape (n_stock, 1)
         The known rows, and those of libraries behind them.
@@ -87,7 +87,7 @@ class ArrayColumns:
         return prod(self.shape)
 
     def take(self, X: pd.DataFrame) -> np.ndarray:
-        """Give the block's columns of a table, of shape (n_samples, n_positions)."""
+        """Return the block's columns of a table, of shape (n_samples, n_positions)."""
         return X.iloc[:, self.positions].to_numpy(dtype=object if self.has_cells else None)
 
     def encode(self, rows: np.ndarray, codec: Codec | None = None) -> Encoded:
@@ -108,7 +108,7 @@ class ArrayColumns:
         return codec.encode(table)
 
     def add_to_stock(self, rows: np.ndarray) -> int:
-        """Put rows behind those of the stock; give the position of the first of them."""
+        """Append rows to the stock; return the position of the first of them."""
         first = len(self.stock)
         self.stock = np.concatenate([self.stock, rows])
         values = torch.from_numpy(self.encode(rows).values)
@@ -116,7 +116,7 @@ class ArrayColumns:
         return first
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """Give the rows that values stand for, whole numbers where the known rows have such.
+        """Decode values to rows, in whole numbers where the known rows hold such.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class ArrayColumns:
 
 
 def _whole_dtype(dtypes: pd.Series) -> np.dtype | None:
-    """Give the dtype of NumPy that columns of whole numbers have; None of others."""
+    """Return the dtype of columns of whole numbers; None for others."""
     found = {getattr(dtype, "numpy_dtype", dtype) for dtype in dtypes}
     dtype = found.pop()
     is_whole = isinstance(dtype, np.dtype) and dtype.kind in "biu"
@@ -147,7 +147,7 @@ def _whole_dtype(dtypes: pd.Series) -> np.dtype | None:
 
 
 class CandidateColumns:
-    """The columns of a table, and the values that known rows have in them.
+    """The columns of a table, and the values of the known rows in them.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ class CandidateColumns:
             self.is_integer[j] = is_integer_dtype(dtype) or is_bool_dtype(dtype)
 
     def position(self, key: Hashable, parameter: str) -> int:
-        """Give the position of one column, of no array, that a parameter names."""
+        """Return the position of one column, of no array, that a parameter names."""
         try:
             found = self._positions(key, parameter)
         except ValueError as error:
@@ -235,12 +235,12 @@ class CandidateColumns:
         if found[0] not in self.categories and found[0] not in self.numeric:
             raise ValueError(
                 f"The '{parameter}' parameter names column {self.name(found[0])}, which no stage "
-                "has: nothing can be said about it."
+                "has, so that it has no effect."
             )
         return found[0]
 
     def array(self, key: Hashable, parameter: str) -> ArrayColumns | None:
-        """Give the block of arrays that a parameter names, by its name or its columns.
+        """Return the block of arrays that a parameter names, by its name or its columns.
 
         None where it names none, such as a number or one entry of an array.
         """
@@ -255,12 +255,12 @@ class CandidateColumns:
         return own if own is not None and set(found) == set(own.positions) else None
 
     def owner(self, key: Hashable, parameter: str) -> ArrayColumns | None:
-        """Give the block of arrays that a column is of, or is an entry of; None of none."""
+        """Return the block of arrays that a column belongs to; None if it belongs to none."""
         found = self._positions(key, parameter) if self.arrays else []
         return next((self._array_of[j] for j in found if j in self._array_of), None)
 
     def known_array(self, key: Hashable, parameter: str) -> ArrayColumns:
-        """Give the block of arrays that a parameter names, which must be one."""
+        """Return the block of arrays that a parameter names, or raise an error."""
         own = self.array(key, parameter)
         if own is None:
             raise ValueError(
@@ -275,10 +275,10 @@ class CandidateColumns:
         ).tolist()
 
     def _known_arrays(self) -> str:
-        """Say which blocks of arrays there are."""
+        """List the blocks of arrays, for a message."""
         names = ", ".join(map(repr, self.arrays))
         return f"The blocks of arrays are {names}." if names else "There are no blocks of arrays."
 
     def name(self, j: int) -> str:
-        """Give a column's label, for a message."""
+        """Return a column's label, for a message."""
         return repr(self.labels[j])

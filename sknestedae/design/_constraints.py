@@ -1,4 +1,4 @@
-"""Constraints on candidates: columns that are fixed, bounded, tied by a sum, or from a list."""
+"""Constraints on candidates: fixed values, bounds, sums, and libraries of allowed rows."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Constraints:
     Raises
     ------
     ValueError
-        If they contradict each other, or name a column or category that is not there; the message
-        has the numbers.
+        If they contradict each other, or name an unknown column or category; the message has the
+        numbers.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Constraints:
 
     @property
     def leaves_some_free(self) -> bool:
-        """Whether anything can be varied beside the rows of libraries."""
+        """Whether any column can vary besides the rows of libraries."""
         taken = {j for library in self.libraries for j in library.positions}
         return (
             any(self.low[j] < self.high[j] for j in self.columns.numeric if j not in taken)
@@ -135,7 +135,7 @@ class Constraints:
         )
 
     def keeps_sums(self, candidates: Candidates) -> np.ndarray:
-        """Tell which candidates keep the sums, which rounding of integers may break."""
+        """Return which candidates keep the sums, which rounding of integers may break."""
         keeps = np.ones(candidates.n_rows, dtype=bool)
         for tied, total in self.sums:
             own = [self.columns.numeric.index(j) for j in tied]
@@ -219,7 +219,7 @@ class Constraints:
             )
 
     def _code(self, j: int, category: Hashable, parameter: str) -> int:
-        """Give the position of a category among those of its column."""
+        """Return the position of a category among those of its column."""
         categories = self.columns.categories[j]
         found = np.flatnonzero(categories.astype(object) == category)
         if not len(found):
@@ -264,7 +264,7 @@ class Constraints:
         self.sums.append((tied, total))
 
     def _close_infinite_ends(self, tied: list[int], total: float) -> None:
-        """Replace infinite ends within a sum by what the other columns leave.
+        """Replace infinite ends within a sum by the range that the other columns leave.
 
         The projection halves an interval, which must have two ends.
         """
@@ -308,7 +308,7 @@ class Constraints:
             self._add_library("library", arrays={own.name: read})
 
     def _stock_the_rest(self) -> None:
-        """Let blocks whose rows cannot be invented have those of the known rows."""
+        """Use the known rows as the library of blocks whose arrays cannot be generated."""
         taken = {name for library in self.libraries for name in library.arrays}
         for name, own in self.columns.arrays.items():
             if own.is_stocked and name not in taken:
@@ -370,10 +370,11 @@ class Constraints:
         self.libraries.append(Library(self.columns, numbers or {}, codes or {}, arrays or {}))
 
     def _allowed_in_library(self, j: int, values: pd.Series) -> np.ndarray:
-        """Tell which of the library's values of a column keep its bounds, of shape (n_rows,)."""
+        """Return which of the library's values of a column keep its bounds, of shape (n_rows,)."""
         if values.isna().any():
             raise ValueError(
-                f"The 'library' parameter has missing values in column {self.columns.name(j)}."
+                f"The 'library' parameter has missing values in column {self.columns.name(j)}. "
+                "Fill them first, such as with the estimator's complete, or drop the rows."
             )
         if j in self.allowed:
             return self.allowed[j][self._codes(j, values)]
@@ -386,12 +387,12 @@ class Constraints:
         return (numbers >= self.low[j]) & (numbers <= self.high[j])
 
     def _codes(self, j: int, values: pd.Series) -> np.ndarray:
-        """Give the positions of the library's categories of a column, of shape (n_rows,)."""
+        """Return the positions of the library's categories of a column, of shape (n_rows,)."""
         return np.array([self._code(j, value, "library") for value in values.tolist()], dtype=int)
 
 
 def project_to_sum(values: Tensor, low: Tensor, high: Tensor, total: float) -> Tensor:
-    """Give the nearest values within bounds that sum up to a total.
+    """Return the nearest values within bounds that sum up to a total.
 
     They are the values shifted by one number and clipped, where the number follows from the sum.
 

@@ -1,4 +1,4 @@
-"""Candidates for a wanted target."""
+"""Inverse design: propose candidates for a wanted target."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def propose(
     from some others, then with the categories decided; at last other categories and rows of the
     library are tried on the best. See the :ref:`User Guide <design>`.
 
-    An array, such as an image or a spectrum, is proposed as a whole: it is what the decoder gives,
-    within the range of each entry in the known rows; or a row of a ``library``; or ``fixed``. A
-    decoded one is invented, and tells what to look for. One of a library can be had.
+    An array, such as an image or a spectrum, is proposed as a whole: it is the output of the
+    decoder, within the range of each entry in the known rows; or a row of a ``library``; or
+    ``fixed``. A decoded array is generated, and shows what to look for. One of a library exists.
 
     Parameters
     ----------
@@ -100,35 +100,34 @@ def propose(
     sums : list of (list of columns, float), default=None
         Columns that sum up to a number, such as the fractions of a composition to 1.
     library : DataFrame, dict or array, default=None
-        Some columns with the combinations of values that they may have, one a row: such as the
-        properties of compounds that can be had. Each candidate has one of these rows. A dict gives
+        Some columns with the combinations of values that they may have, one in each row: such as
+        the properties of compounds that exist. Each candidate has one of these rows. A dict gives
         blocks of arrays one library each, by name: an array of shape (n_rows, ...), a list of
         arrays, or a DataFrame of the block's columns. NaN where an entry was not measured. Where
         one block is all there is, its arrays need no dict.
     tolerance : float or dict of floats, default=None
-        Within which a wanted value is met, in its units; a range is aimed at that far within its
-        ends. A dict names targets as ``target`` does. None: a tenth of the standard deviation of
-        the predictions of the known rows.
+        Largest difference from a wanted value, in its units; for a range, the distance from its
+        ends that the search aims at. A dict names targets as ``target`` does. None: a tenth of the
+        standard deviation of the predictions of the known rows.
     domain_weight : float, default=0.3
-        Price of leaving the domain in which 95 % of the known rows lie, by the squared Mahalanobis
-        distance of each stage's latents. A candidate whose squared distance is twice the limit of
-        the domain pays as much as this number of standard deviations of a target that is
-        maximised. 0: no price, which lets a maximum be sought where the estimator knows little.
+        Penalty for leaving the domain in which 95 % of the known rows lie, by the squared
+        Mahalanobis distance of each stage's latents. A candidate whose squared distance is twice
+        the limit of the domain pays as much as this number of standard deviations of a target that
+        is maximised. 0: no penalty: a maximum may then lie where the estimator knows little.
     acquisition : {"mean", "expected_improvement", "upper_confidence_bound"}, default="mean"
-        What a target of "max" or "min" is sought by. "mean": the best prediction, to find one good
+        The criterion for a target of "max" or "min". "mean": the best prediction, to find one good
         row. The others are for rounds of experiments (Bayesian optimisation, active learning), as
-        they also try what is not known well. "expected_improvement": by how much a row is better
-        than the best prediction of a known row, on average. "upper_confidence_bound": the
-        prediction plus ``kappa`` standard deviations; for "min", the lower bound. Both need an
-        estimator that knows how sure it is: members (``n_members``), or
-        ``predictor="gaussian_process"``; of the latter without the noise of a measurement. Each
-        next candidate is chosen as if those before it had been measured, with the result that is
-        predicted, so that they differ.
+        they also explore uncertain candidates. "expected_improvement": the expected gain over the
+        best prediction of a known row. "upper_confidence_bound": the prediction plus ``kappa``
+        standard deviations; for "min", the lower bound. Both need an estimator with a standard
+        deviation: an ensemble (``n_members``), or ``predictor="gaussian_process"``; of the latter
+        without the noise of a measurement. Each next candidate is chosen as if those before it had
+        been measured, with the result that is predicted, so that they differ.
     kappa : float, default=1.96
         Number of standard deviations of ``acquisition="upper_confidence_bound"``, 0 or more: with
         a larger one, more is explored.
     random_state : int, RandomState instance or None, default=None
-        Of the search.
+        Seed of the search.
 
     Returns
     -------
@@ -142,9 +141,9 @@ def propose(
     Raises
     ------
     ValueError
-        If constraints contradict each other, or name a column, block or category that is not
-        there; if an array does not have the shape of its block, or a library has no rows; if an
-        acquisition is asked for that the estimator or the target does not allow.
+        If constraints contradict each other, or name an unknown column, block or category; if an
+        array does not have the shape of its block, or a library has no rows; if the estimator or
+        the target does not allow the acquisition.
     TypeError
         If an array holds other things than numbers.
     NoTargetError
@@ -155,17 +154,17 @@ def propose(
     Warns
     -----
     ToleranceWarning
-        If no candidate meets the target, or fewer distinct ones are found than wanted; it tells
-        the nearest prediction.
+        If no candidate meets the target, or fewer distinct ones are found than wanted; the message
+        has the nearest prediction.
     OutsideDomainWarning
         If all candidates lie outside of the domain that the known rows cover: each has a
-        ``domain`` below 0.01. It names what may be changed.
+        ``domain`` below 0.01. The message names parameters to change.
 
     Notes
     -----
     A prediction at a candidate that was chosen because of its prediction is too good on average,
     the more so the further it is from known rows. The spread, the distances and ``domain`` are
-    there to judge that; only experiments tell.
+    there to judge that; only experiments show the truth.
 
     Examples
     --------
@@ -257,7 +256,7 @@ def _check_parameters(n_candidates: Any, domain_weight: Any, acquisition: Any, k
 
 
 def _check_spread(problem: SearchProblem) -> None:
-    """Refuse an acquisition that needs to know how sure predictions are, where they do not."""
+    """Refuse an acquisition that needs standard deviations, where predictions have none."""
     for objective in problem.objectives:
         if objective.needs_std and not problem.knows_std(objective):
             raise ValueError(
@@ -269,7 +268,7 @@ def _check_spread(problem: SearchProblem) -> None:
 
 
 def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateColumns:
-    """Give the columns that candidates have, from the known rows and from ``fit``.
+    """Return the columns that candidates have, from the known rows and from ``fit``.
 
     Parameters
     ----------
@@ -294,7 +293,7 @@ def candidate_columns(chain: DifferentiableChain, X: pd.DataFrame) -> CandidateC
 def _array_columns(
     chain: DifferentiableChain, X: pd.DataFrame
 ) -> tuple[list[ArrayColumns], dict[str, str]]:
-    """Give the blocks of arrays of all stages, and other names for them."""
+    """Return the blocks of arrays of all stages, and other names for them."""
     arrays, aliases = [], {}
     for (k, block), name in chain.block_names().items():
         codec = chain.stages[k].table.codecs[block]
@@ -382,7 +381,7 @@ def _no_candidates(
     names: list[str],
     problem: SearchProblem,
 ) -> Design:
-    """Give a design without rows."""
+    """Return a design without rows."""
     empty = np.empty(0)
     return Design(
         X=X,
@@ -402,7 +401,7 @@ def _no_candidates(
 def _predict_with_spread(
     estimator: Any, X: pd.DataFrame | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give an ensemble's prediction and spread; for a class, that of its probability."""
+    """Return an ensemble's prediction and spread; for a class, that of its probability."""
     if hasattr(estimator, "predict_proba") and not isinstance(estimator, NestedAutoencoder):
         p, p_std = estimator.predict_proba(X, return_std=True)
         best = p.argmax(axis=1)
@@ -472,9 +471,9 @@ def _warn_of_domain(
     warnings.warn(
         f"{who} outside of the domain that the {n_known} known rows cover: at most "
         f"{design.domain.max():.1%} of these are less typical ('domain'). Such predictions are "
-        f"extrapolations, which nothing supports. {beyond if names else ''}To stay nearer to what "
-        "is known, tie columns that belong together by 'sums' or a 'library' of rows that can be "
-        f"had, narrow 'bounds', or raise 'domain_weight' (now {problem.domain_weight:g}). "
+        f"extrapolations, not supported by data. {beyond if names else ''}To stay nearer to the "
+        "known rows, tie columns that belong together by 'sums' or a 'library' of rows that "
+        f"exist, narrow 'bounds', or raise 'domain_weight' (now {problem.domain_weight:g}). "
         "'nearest' has the known rows next to each candidate; more measured rows there would "
         "extend the domain.",
         OutsideDomainWarning,

@@ -1,4 +1,4 @@
-"""A library: the rows of which candidates have one, in some of their columns."""
+"""A library: a table of allowed rows; each candidate has one of them in some columns."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Library:
     values : dict of str to Tensor of shape (n_rows, n_values)
         Of the blocks of arrays, as the first member of an ensemble encodes them.
     first : dict of str to int
-        Of the blocks of arrays, what candidates call the first row: where it stands in the stock
-        of a block that has one, else 0.
+        Of the blocks of arrays, the number of the first row in candidates: its position in the
+        stock of a block that has one, else 0.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Library:
         return [self.columns.places[j] for j in self.numbers]
 
     def place(self, candidates: Candidates, rows: Tensor) -> Candidates:
-        """Give each candidate a row of the library.
+        """Set the library's columns of each candidate to a row of the library.
 
         Parameters
         ----------
@@ -201,7 +201,7 @@ def read_fixed_array(own: ArrayColumns, given: Any) -> np.ndarray:
 
 
 def _read_structures(cells: Sequence[Any], where: str) -> np.ndarray:
-    """Give structures of atoms as rows of one column, of shape (n_rows, 1)."""
+    """Return structures of atoms as rows of one column, of shape (n_rows, 1)."""
     rows = np.empty((len(cells), 1), dtype=object)
     for i, cell in enumerate(cells):
         if not is_structure(cell):
@@ -214,7 +214,7 @@ def _read_structures(cells: Sequence[Any], where: str) -> np.ndarray:
 
 
 def _as_columns(own: ArrayColumns, arrays: list[np.ndarray]) -> np.ndarray:
-    """Give arrays as rows of a block's columns, of shape (n_rows, n_positions)."""
+    """Return arrays as rows of a block's columns, of shape (n_rows, n_positions)."""
     if not own.has_cells:
         return np.stack([array.ravel() for array in arrays])
     found = np.empty((len(arrays), 1), dtype=object)
@@ -226,7 +226,7 @@ def _as_columns(own: ArrayColumns, arrays: list[np.ndarray]) -> np.ndarray:
 def _cells_of_frame(
     own: ArrayColumns, given: pd.DataFrame, where: str, labels: list[Any]
 ) -> list[Any]:
-    """Give the arrays in the columns of a DataFrame, one a row."""
+    """Return the arrays in the columns of a DataFrame, one a row."""
     wanted = [labels[j] for j in own.positions]
     inner = [label[-1] if isinstance(label, tuple) else label for label in wanted]
     names = list(given.columns)

@@ -64,9 +64,9 @@ class DesignObjective:
     scale : float
         Unit of the loss: the standard deviation of the known rows' predictions.
     tolerance : float
-        Within which a value is met; how far within its ends a range is aimed at, at most.
+        Largest difference from a wanted value; largest distance inside a range's ends to aim at.
     acquisition : {"mean", "expected_improvement", "upper_confidence_bound"}
-        What is to be large, or small: of "max" and "min" alone.
+        The criterion for "max" and "min".
     kappa : float
         Number of standard deviations of the upper confidence bound.
     best : float
@@ -90,18 +90,18 @@ class DesignObjective:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether there is something to meet: "max" and "min" have no end."""
+        """Whether a prediction can meet it: "max" and "min" have no end."""
         return self.kind not in ("max", "min")
 
     @property
     def needs_std(self) -> bool:
-        """Whether the loss depends on how sure a prediction is."""
+        """Whether the loss depends on the standard deviation of a prediction."""
         return not self.is_bounded and self.acquisition != "mean"
 
     def loss(
         self, prediction: Tensor, std: Tensor | None = None, best: float | None = None
     ) -> Tensor:
-        """Give the loss of predictions, of shape (n_samples,).
+        """Return the loss of predictions, of shape (n_samples,).
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class DesignObjective:
         return (missed / self.scale) ** 2
 
     def is_met(self, prediction: np.ndarray) -> np.ndarray:
-        """Tell which predictions, of shape (n_samples,), meet the objective, which is bounded."""
+        """Return which predictions, of shape (n_samples,), meet a bounded objective."""
         if self.kind == "class":
             return np.asarray(prediction == self.label)
         slack = self.tolerance if self.kind == "value" else 0.0
@@ -197,9 +197,9 @@ def read_objectives(target: Any, chain: DifferentiableChain) -> list[DesignObjec
         n_outputs = 1 if of_stage is None else of_stage.layout.n_columns
         if n_outputs > 1 and sum(column.stage == stage for column in columns) == 1:
             raise ValueError(
-                f"{where} asks for an array of {n_outputs} numbers in one column of y, of which "
-                "none can be named; fit the stage to columns of numbers, such as one that is "
-                "computed of the array."
+                f"{where} asks for an array of {n_outputs} numbers in one column of y, none of "
+                "which can be named; fit the stage to columns of numbers, such as one that is "
+                "computed from the array."
             )
         given = (
             _read_class(wanted, of_stage.classes.tolist(), where)
@@ -211,7 +211,7 @@ def read_objectives(target: Any, chain: DifferentiableChain) -> list[DesignObjec
 
 
 def target_columns(chain: DifferentiableChain) -> list[TargetColumn]:
-    """Give each column of y, in its order."""
+    """Return each column of y, in its order."""
     found = {}
     targets = getattr(chain.estimator, "targets_", None)
     for k, (name, stage) in enumerate(zip(chain.names, chain.stages, strict=True)):
@@ -226,7 +226,7 @@ def target_columns(chain: DifferentiableChain) -> list[TargetColumn]:
 
 
 def position_of(key: Any, names: list[str], parameter: str) -> int:
-    """Give the position of the column of y that a key of a parameter names, or counts."""
+    """Return the position of the column of y that a key of a parameter names, or counts."""
     if key in names:
         return names.index(key)
     is_index = isinstance(key, Integral) and not isinstance(key, bool)
@@ -239,14 +239,14 @@ def position_of(key: Any, names: list[str], parameter: str) -> int:
 
 
 def _read_class(wanted: Any, classes: list[Any], where: str) -> dict[str, Any]:
-    """Give the part of an objective that asks for a class."""
+    """Read an objective for a class, as keyword arguments."""
     if wanted not in classes:
         raise ValueError(f"{where} must be one of the classes {classes}, got {wanted!r}.")
     return {"kind": "class", "label": wanted, "code": classes.index(wanted)}
 
 
 def _read_number(wanted: Any, where: str) -> dict[str, Any]:
-    """Give the part of an objective that asks for a number or a range."""
+    """Read an objective for a number or a range, as keyword arguments."""
     if isinstance(wanted, str) and wanted in ("max", "min"):
         return {"kind": wanted}
     ends = (wanted, wanted) if isinstance(wanted, Real) else wanted
@@ -296,7 +296,7 @@ def set_acquisition(
     acquisition: Acquisition,
     kappa: float,
 ) -> None:
-    """Say by which acquisition function a maximum or minimum is sought.
+    """Set the acquisition function of each maximum and minimum.
 
     Parameters
     ----------
@@ -331,7 +331,7 @@ def _tolerances(
     tolerance: float | Mapping[Any, float | None] | None,
     names: list[str],
 ) -> dict[int, float | None]:
-    """Give the tolerance of each column of y that something is wanted for."""
+    """Return the tolerance of each column of y that has an objective."""
     wanted = [objective.column for objective in objectives]
     items = (
         tolerance.items() if isinstance(tolerance, Mapping) else [(j, tolerance) for j in wanted]
@@ -341,7 +341,7 @@ def _tolerances(
         column = position_of(key, names, "tolerance")
         if column not in wanted:
             raise ValueError(
-                f"The 'tolerance' parameter names {key!r}, of which nothing is wanted."
+                f"The 'tolerance' parameter names {key!r}, which has no wanted value in 'target'."
             )
         if column in given:
             raise ValueError(

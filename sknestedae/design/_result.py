@@ -1,4 +1,4 @@
-"""The candidates of a design, and what is known of each."""
+"""The candidates of a design, with predictions, distances and nearest known rows."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class Design:
         The estimator's predictions for them.
     prediction_std : ndarray of the same shape
         As ``predict(X, return_std=True)`` gives it: of Gaussian processes, that of a new
-        measurement; of an ensemble, the spread of its members. NaN of a network alone.
+        measurement; of an ensemble of networks, the spread of its members. NaN of a network alone.
     meets : ndarray of bool, shape (n_candidates,), or None
         Whether predictions meet the target: the values, ranges and classes in it. None where all
         of it is "max" and "min", which have nothing to meet.
     loss : ndarray of shape (n_candidates,)
-        The loss that was minimised: how far predictions are from the targets, in standard
+        The loss that was minimised: distances of predictions from the targets, in standard
         deviations of the known rows' predictions (squared; for "max" and "min" minus the
         acquisition function: the prediction itself, its confidence bound, or the logarithm of the
-        expected improvement; for a class minus the logarithm of its probability), and how far the
-        candidate is outside of the domain.
+        expected improvement; for a class minus the logarithm of its probability), and the penalty
+        for the distance of the candidate from the domain.
     latent_distance, input_distance : ndarray of shape (n_candidates,)
         Distance to the nearest known row, in the last latents and in the columns: root mean
         squares, in standard deviations; a category that differs counts 1. An array is one column:
         its distance is the root mean square over its entries, in one unit for all of them.
     domain : ndarray of shape (n_candidates,)
         Fraction of the known rows whose ``score_samples`` is lower: near 0, the candidate is less
-        like the training rows than nearly all that is known.
+        like the training rows than nearly all known rows.
     nearest : ndarray of shape (n_candidates, n_nearest)
         Index of the known rows that are nearest in the columns; for an array the position in X.
         For a list of tables, labels of the one table that they make: ``(scale, index)``, where
@@ -81,7 +81,7 @@ class Design:
         return f"<Design: {', '.join(parts)}>"
 
     def take(self, rows: np.ndarray) -> Design:
-        """Give some of the candidates, in another order.
+        """Return some of the candidates, in another order.
 
         Parameters
         ----------
@@ -101,10 +101,10 @@ class Design:
         return Design(**values)
 
     def to_frame(self) -> pd.DataFrame:
-        """Give one table: the candidates' columns, then the predictions and distances.
+        """Return one table: the candidates' columns, then the predictions and distances.
 
-        Of an array of more dimensions, each row is the cell of a column ``"X"``. A column
-        ``"meets"`` is there where the target has something to meet.
+        Of an array of more dimensions, each row is the cell of a column ``"X"``. There is a column
+        ``"meets"`` unless all targets are "max" or "min".
 
         Returns
         -------

@@ -41,7 +41,7 @@ class SearchProblem:
 
     The search goes through latents, but each loss is that of a row: latents are decoded to the
     columns of all scales, these are brought into the constraints, encoded again and predicted. A
-    candidate's latents are thus those of its row, and not those that the search is at.
+    candidate's latents are thus those of its row, which need not be those of the search.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class SearchProblem:
     known : Candidates
         Known rows.
     domain_weight : float
-        Weight of leaving the domain of the known rows, beside the losses of the objectives.
+        Weight of the penalty for leaving the domain of the known rows.
 
     Attributes
     ----------
@@ -161,7 +161,7 @@ class SearchProblem:
         return snapped._replace(arrays=arrays)
 
     def _rounded(self, name: str, values: Tensor) -> Tensor:
-        """Give the values of arrays as they are after a table, where that rounds them."""
+        """Round the values of arrays as a table does."""
         own = self.columns.arrays[name]
         if not own.is_rounded:
             return values
@@ -178,13 +178,13 @@ class SearchProblem:
         return found[0].joined(*found[1:])
 
     def latents(self, candidates: Candidates) -> list[Tensor]:
-        """Give the first member's latents of each stage."""
+        """Return the first member's latents of each stage."""
         return self.chains[0].latents(candidates)
 
     def predict(
         self, candidates: Candidates, outputs: list[StageOutputs] | None = None
     ) -> list[Tensor]:
-        """Give the mean prediction over members for each objective, of shape (n_candidates,).
+        """Return the members' mean prediction for each objective, of shape (n_candidates,).
 
         Members are those of an ensemble of chains, and those of a stage that is an ensemble.
 
@@ -199,7 +199,7 @@ class SearchProblem:
     def moments(
         self, candidates: Candidates, outputs: list[StageOutputs] | None = None
     ) -> list[Moments]:
-        """Give mean and standard deviation of the prediction for each objective.
+        """Return mean and standard deviation of the prediction for each objective.
 
         Parameters
         ----------
@@ -220,14 +220,14 @@ class SearchProblem:
 
     @torch.no_grad()
     def moments_of_all(self, candidates: Candidates) -> list[Moments]:
-        """Give the moments of any number of candidates, some at a time; without gradients."""
+        """Return the moments of any number of candidates, some at a time; without gradients."""
         parts = [self.moments(candidates.take(chunk)) for chunk in self._chunks(candidates.n_rows)]
         return [Moments.joined(list(own)) for own in zip(*parts, strict=True)]
 
     def _members(
         self, i: int, candidates: Candidates, outputs: list[StageOutputs] | None
     ) -> list[list[MemberPrediction]]:
-        """Give the predictions of one chain for each objective, one of each member.
+        """Return the predictions of one chain for each objective, one of each member.
 
         Where a stage is an ensemble, its prediction is the mean over its members; but the latents
         that it is given, as those that it passes on, are the first members'.
@@ -247,7 +247,7 @@ class SearchProblem:
         ]
 
     def covariance(self, i: int, moments: Moments, row: int) -> tuple[np.ndarray, float]:
-        """Give the covariance of the prediction for an objective between candidates and one.
+        """Return the covariance of the prediction for an objective between candidates and one.
 
         Parameters
         ----------
@@ -283,15 +283,15 @@ class SearchProblem:
         return covariance, noise
 
     def knows_std(self, objective: DesignObjective) -> bool:
-        """Tell whether there is a standard deviation of the predictions for an objective."""
+        """Return whether there is a standard deviation of the predictions for an objective."""
         has_members = len(self.chains) > 1 or self.other_members[0][objective.stage]
         return bool(has_members) or self.chains[0].has_process(objective)
 
     def loss(self, candidates: Candidates) -> Tensor:
-        """Sum the objectives' losses and the price of leaving the domain, of shape (n_rows,).
+        """Sum the objectives' losses and the penalty for leaving the domain, of shape (n_rows,).
 
-        The price of a stage is the fraction by which a squared Mahalanobis distance of its latents
-        is above the limit.
+        The penalty of a stage is the fraction by which a squared Mahalanobis distance of its
+        latents is above the limit.
         """
         total = torch.zeros(candidates.n_rows, dtype=torch.float64)
         outputs = self.chains[0].forward(candidates)
@@ -307,12 +307,12 @@ class SearchProblem:
 
     @torch.no_grad()
     def loss_of_all(self, candidates: Candidates) -> Tensor:
-        """Give the loss of any number of candidates, some at a time; without gradients."""
+        """Return the loss of any number of candidates, some at a time; without gradients."""
         parts = [self.loss(candidates.take(chunk)) for chunk in self._chunks(candidates.n_rows)]
         return torch.cat(parts)
 
     def _distance(self, k: int, latents: Tensor) -> Tensor:
-        """Give squared Mahalanobis distances of a stage's latents, of shape (n_candidates,)."""
+        """Return squared Mahalanobis distances of a stage's latents, of shape (n_candidates,)."""
         step = latents - self.means[k]
         return ((step @ self.precisions[k]) * step).sum(dim=1)
 
@@ -363,7 +363,7 @@ class SearchProblem:
         return every, losses
 
     def try_all(self) -> tuple[Candidates, Tensor]:
-        """Try each combination of rows of the libraries, beside which nothing is free."""
+        """Try each combination of rows of the libraries, if no other column is free."""
         candidates = self.decide_all(self.latents_of_known[:1])
         for library in self.constraints.libraries:
             each = np.repeat(np.arange(candidates.n_rows), len(library))
@@ -390,7 +390,7 @@ class SearchProblem:
 
     @torch.enable_grad()
     def descend(self, latents: Tensor, decided: Candidates | None = None) -> Tensor:
-        """Follow the gradient of the loss, by Adam in whitened latents; keep the best of each.
+        """Descend along the loss's gradient, by Adam in whitened latents; keep the best of each.
 
         Parameters
         ----------
@@ -422,7 +422,7 @@ class SearchProblem:
         return best
 
     def vary(self, candidates: Candidates, rng: np.random.RandomState) -> Candidates:
-        """Give each candidate every other category, column by column, and rows of the library.
+        """Vary the categories of each candidate, column by column, and its rows of the library.
 
         No gradient leads from one to the next, and the category that decoded latents come nearest
         to need not be the best.
@@ -465,7 +465,7 @@ class SearchProblem:
 
 
 def _best(candidates: Candidates, losses: Tensor, n: int) -> np.ndarray:
-    """Give the positions of the best candidates that differ, of shape (n,) at most."""
+    """Return the positions of the best candidates that differ, of shape (n,) at most."""
     first = candidates.first_of_each()
     order = np.argsort(losses.numpy()[first], kind="stable")
     return first[order[:n]]

@@ -1,13 +1,14 @@
-"""What drives a latent or a prediction: weights, correlations, attributions.
+"""Interpretation of a fitted autoencoder: weights, correlations, attributions and atom scores.
 
 Each function gives a table about a fitted autoencoder, or a chain of them. They answer different
 questions: :func:`encoder_weights` and :func:`column_usage`, which columns enter the first layer;
-:func:`latent_correlations`, with which variables a latent goes; and :func:`integrated_gradients`,
-how much each entry of a row adds to a latent or a prediction, through all stages. Of images whose
-latents do not depend on how they were turned, :func:`rotation_angles` gives the angles. Of several
-kinds of data, :func:`translation_scores` tells how much each tells of the others. Of structures of
-atoms, :func:`atom_scores` and :func:`atom_predictions` tell what each atom adds to a prediction.
-:func:`summary` lists the layers of the network.
+:func:`latent_correlations`, which variables a latent correlates with; and
+:func:`integrated_gradients`, how much each entry of a row adds to a latent or a prediction,
+through all stages. For images whose latents do not depend on how they were turned,
+:func:`rotation_angles` gives the angles. For several kinds of data, :func:`translation_scores`
+shows how well each is predicted from the others. For structures of atoms, :func:`atom_scores` and
+:func:`atom_predictions` show the contribution of each atom to a prediction. :func:`summary` lists
+the layers of the network.
 """
 
 from ._atoms import atom_predictions, atom_scores

@@ -1,4 +1,4 @@
-"""What each atom of a structure adds to a prediction."""
+"""Atom scores: the contribution of each atom of a structure to a prediction."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _DELETIONS_AT_ONCE = 256
 def atom_scores(estimator, X, *, output=None, block=None):
     """Score the atoms of structures: share of the prediction, attention, and deletion.
 
-    Three answers to the question of how much an atom matters. They differ, and only the first two
-    of the table's columns add up:
+    Three measures of how much an atom matters. They differ, and only the first two of the table's
+    columns add up:
 
-    - ``share``: what the atom adds to the prediction, where this is a mean over atoms, as of an
-      :class:`~sknestedae.blocks.AtomsBlock` with ``per_atom=True``. The shares of a structure
+    - ``share``: the atom's contribution to the prediction, where this is a mean over atoms, as of
+      an :class:`~sknestedae.blocks.AtomsBlock` with ``per_atom=True``. The shares of a structure
       sum to its prediction, exactly. Without ``per_atom`` there are none: NaN.
-    - ``attention``: how much of the network's attention, in the mean over its heads, the atom
-      has; 1 in all for a structure. It tells where the network looks, not what it concludes: an
-      atom that is looked at need not change the prediction.
-    - ``deletion``: by how much the prediction is larger with the atom than without it, all others
-      at their places. NaN where nothing is left, or an atom without neighbours.
+    - ``attention``: the atom's part of the network's attention, in the mean over its heads; 1 in
+      all for a structure. A large attention is no proof of a large effect: the atom need not
+      change the prediction.
+    - ``deletion``: the difference between the predictions with the atom and without it, all
+      others at their places. NaN where nothing is left, or an atom without neighbours.
 
     Read more in the :ref:`User Guide <atom_scores>`.
 
@@ -64,8 +64,8 @@ def atom_scores(estimator, X, *, output=None, block=None):
     X : array-like or DataFrame of shape (n_samples, n_features)
         The columns that were fitted.
     output : int, tuple of int, "mean" or class label, default=None
-        Which output of the prediction, as in :func:`integrated_gradients`. None: the only output;
-        the mean of several; of two classes the second one.
+        Output of the prediction to score, as in :func:`integrated_gradients`. None: the only
+        output; the mean of several; of two classes the second one.
     block : str, default=None
         Name of the block of the structures, behind its stage's name, as ``"device__crystal"``,
         where two stages have a block of that name. None: the only one of structures.
@@ -211,7 +211,9 @@ class _Task(NamedTuple):
         k, name = _block_of_structures(chain, block)
         if chain.stages[k].target is None:
             what = f"Stage {chain.names[k]!r}" if chain.names[k] else "The estimator"
-            raise NoTargetError(f"{what} was fitted without a target (y=None): nothing is shared.")
+            raise NoTargetError(
+                f"{what} was fitted without a target (y=None), so that atoms have no scores."
+            )
         table = chain.check(X)
         codec = chain.stages[k].table.codecs[name]
         column = chain.columns[k][codec.columns.positions[0]]
@@ -228,7 +230,7 @@ class _Task(NamedTuple):
 
     @classmethod
     def of_chain(cls, task: _Task, chain: DifferentiableChain) -> _Task:
-        """Give the same of another member of an ensemble."""
+        """Return the task for another member of an ensemble."""
         return task._replace(chain=chain)
 
     @property
@@ -238,7 +240,7 @@ class _Task(NamedTuple):
         return codec
 
     def frame(self) -> pd.DataFrame:
-        """Give the elements of all atoms, with the index of the result."""
+        """Return the elements of all atoms, with the index of the result."""
         labels = self.table.index if isinstance(self.table, pd.DataFrame) else None
         rows = np.arange(len(self.structures)) if labels is None else labels
         n_atoms = [len(structure.numbers) for structure in self.structures]
@@ -249,12 +251,12 @@ class _Task(NamedTuple):
         return pd.DataFrame({"element": [symbol_of(z) for z in numbers]}, index=index)
 
     def rows(self, table: Any) -> Batch:
-        """Give rows as the stage of the structures is given them."""
+        """Return the rows as inputs of the stage of the structures."""
         *_, rows = self.chain.network.iter_rows(self.chain.encode(table))
         return rows
 
     def spread(self, values: np.ndarray, *, is_shared: bool) -> np.ndarray:
-        """Give what belongs to classes of equal atoms, of all structures, to each atom.
+        """Spread values of classes of equal atoms, of all structures, to each atom.
 
         Parameters
         ----------
@@ -273,7 +275,7 @@ class _Task(NamedTuple):
         return np.concatenate(found)
 
     def predictions(self) -> np.ndarray | None:
-        """Give all outputs of each atom, of shape (n_atoms, n_outputs); None without such."""
+        """Return all outputs of each atom, of shape (n_atoms, n_outputs); None without such."""
         stage = self.chain.stages[-1]
         module, target = stage.module, stage.target
         if not isinstance(module, PartsModule) or module.of_parts != self.block:
@@ -288,7 +290,7 @@ class _Task(NamedTuple):
         return self.spread(scaled.cpu().double().numpy() * scale + mean, is_shared=False)
 
     def attention(self) -> np.ndarray:
-        """Give the mean attention of each atom, of shape (n_atoms,)."""
+        """Return the mean attention of each atom, of shape (n_atoms,)."""
         encoder = self.chain.stages[-1].module.block_encoders[self.block]
         assert isinstance(encoder, AtomsEncoder)
         ragged = self.rows(self.table).ragged[self.block]
@@ -300,13 +302,13 @@ class _Task(NamedTuple):
         return self.spread(torch.cat(heads).cpu().double().numpy(), is_shared=True)
 
     def outputs(self, table: Any, choose: _Choice) -> np.ndarray:
-        """Give the output that is asked for, of shape (n_samples,)."""
+        """Return the output that is asked for, of shape (n_samples,)."""
         with torch.no_grad():
             outputs = self.chain.forward(self.chain.encode(table))[-1]
             return choose(self.chain, outputs).cpu().double().numpy()
 
     def with_structures(self, rows: Sequence[int], structures: Sequence[Structure]) -> Any:
-        """Give rows of the table with other structures in them."""
+        """Return rows of the table with other structures in them."""
         cells = np.empty(len(structures), dtype=object)
         for i, structure in enumerate(structures):
             cells[i] = structure
@@ -324,7 +326,7 @@ _Choice = Callable[[DifferentiableChain, StageOutputs], Tensor]
 
 
 def _scores(task: _Task, output: Any) -> dict[str, np.ndarray]:
-    """Give the three scores of each atom, of one network."""
+    """Return the three scores of each atom, of one network."""
     target = task.chain.stages[-1].target
     several = isinstance(target, NumericTarget) and target.layout.n_numeric > 1
     choose = output_of(task.chain, "mean" if output is None and several else output)
@@ -339,7 +341,7 @@ def _scores(task: _Task, output: Any) -> dict[str, np.ndarray]:
 
 
 def _scaled(chain: DifferentiableChain, predictions: np.ndarray) -> Tensor:
-    """Give predictions as the network gives them, in scaled units."""
+    """Return predictions as the network gives them, in scaled units."""
     target = chain.stages[-1].target
     assert isinstance(target, NumericTarget)
     mean, scale = target.affine()
@@ -347,7 +349,7 @@ def _scaled(chain: DifferentiableChain, predictions: np.ndarray) -> Tensor:
 
 
 def _deletion(task: _Task, choose: _Choice) -> np.ndarray:
-    """Give how much larger the output is with each atom than without it."""
+    """Return how much larger the output is with each atom than without it."""
     whole = task.outputs(task.table, choose)
     deletion = np.full(sum(len(structure.numbers) for structure in task.structures), np.nan)
     left = _without_one_atom(task)
@@ -360,7 +362,7 @@ def _deletion(task: _Task, choose: _Choice) -> np.ndarray:
 
 
 def _without_one_atom(task: _Task) -> Iterator[tuple[int, int, Structure]]:
-    """Give the place of each atom in the result, its row, and the structure of all others.
+    """Yield the place of each atom in the result, its row, and the structure of all others.
 
     An atom is left out where its structure cannot do without it.
     """
@@ -377,7 +379,7 @@ def _without_one_atom(task: _Task) -> Iterator[tuple[int, int, Structure]]:
 
 
 def _block_of_structures(chain: DifferentiableChain, block: str | None) -> tuple[int, str]:
-    """Give the stage and the name of the block of structures that the parameter names."""
+    """Return the stage and the name of the block of structures that the parameter names."""
     names = {
         key: name
         for key, name in chain.block_names().items()

@@ -1,4 +1,4 @@
-"""How much each entry of a row adds to a latent or a prediction."""
+"""Attributions: the contribution of each entry of a row to a latent or a prediction."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def integrated_gradients(
     block=None,
     return_baseline=False,
 ):
-    r"""Divide a prediction, or a latent, among the entries of its row.
+    r"""Attribute a prediction, or a latent, to the entries of its row by integrated gradients.
 
     The attribution of an entry is the integral of the gradient along the straight line from a
     baseline to the row [1]_. It goes through the whole chain: a column of the first scale has its
-    part in the last stage's prediction. The attributions of a row sum to its output less that of
+    part in the last stage's prediction. The attributions of a row sum to its output minus that of
     the baseline.
 
     Read more in the :ref:`User Guide <interpretation>`.
@@ -64,12 +64,12 @@ def integrated_gradients(
         The columns that were fitted.
     stage : str or int, default=None
         Name or position of a stage of a :class:`~sknestedae.NestedAutoencoder`, whose prediction
-        or latent is divided. None: the last.
+        or latent is explained. None: the last.
     latent : int, default=None
         Position of a latent; negative ones count from the last. None: the prediction.
     output : int, tuple of int, "mean" or class label, default=None
-        Which output is divided: the position among several outputs (of this stage); of a target
-        with more dimensions, a position along each; ``"mean"`` for the mean of all, such as of a
+        Output to explain: the position among several outputs (of this stage); of a target with
+        more dimensions, a position along each; ``"mean"`` for the mean of all, such as of a
         spectrum. For a classifier the class. None: the only output; the second one of two classes.
     baselines : array-like or DataFrame of shape (1 or n_samples, n_features), default=None
         Rows with the columns of X that the lines begin at. None: the mean of each number, and the
@@ -77,15 +77,15 @@ def integrated_gradients(
     n_steps : int, default=50
         Number of points on each line.
     by : {"column", "entry", "block"}, default="column"
-        What has a column of the result. "column": each column of the table; the parts of an array
-        in a cell are summed. "entry": each number of such an array, too, as ``"spectrum[12]"`` or
+        The columns of the result. "column": each column of the table; the parts of an array in a
+        cell are summed. "entry": each number of such an array, too, as ``"spectrum[12]"`` or
         ``"image[3, 4]"``. "block": each block, all of its parts summed, behind its stage's name,
         as ``"device__image"``, where two stages have a block of that name.
     block : str, default=None
         Name of a block of arrays, as of ``by="block"``, whose parts are given in its shape, to be
         drawn as a line or an image.
     return_baseline : bool, default=False
-        Whether to give the outputs of the baselines as well.
+        Whether to return the outputs of the baselines as well.
 
     Returns
     -------
@@ -104,30 +104,28 @@ def integrated_gradients(
     NotFittedError
         If the estimator is not fitted.
     NoTargetError
-        If a prediction is asked of a stage without a target.
+        If a prediction is asked for, but the stage has no target.
     TypeError
         If the estimator is of another kind, or X a list of tables.
     ValueError
-        If there is no such stage, latent, output, class or block, or the baselines do not go with
-        X.
+        If there is no such stage, latent, output, class or block, or the baselines do not fit X.
     ImportError
         If captum is not installed.
 
     See Also
     --------
-    atom_scores : What each atom of a structure adds. Here a structure is at both ends of the
-        line, so that its own part is 0.
-    sklearn.inspection.permutation_importance : What a score loses without a column.
+    atom_scores : The contribution of each atom. Here a structure is at both ends of the line, so
+        that its own part is 0.
+    sklearn.inspection.permutation_importance : The loss of score when a column is permuted.
 
     Notes
     -----
-    For an ensemble, the mean over the members: for a number that divides the mean prediction, for
-    a class the mean log-odds. A latent is the first member's.
+    For an ensemble, the mean over the members: for a number the attributions sum to the mean
+    prediction, for a class to the mean log-odds. A latent is the first member's.
 
     The sum of a row, with its baseline's output, is its prediction up to the error of the
-    integral; in a chain, that of a row of which no measured value is passed on. Where that is not
-    small, raise `n_steps`: kinks, as of ``activation="relu"``, need
-    more.
+    integral; in a chain, that of a row for which no measured value is passed on. If the error is
+    not small, raise `n_steps`: kinks, as of ``activation="relu"``, need more.
 
     Attributions are about the model, not about the world. Columns that move together share their
     common part in whatever way the fit has divided it.
@@ -171,7 +169,7 @@ def integrated_gradients(
         raise ValueError(f"The 'n_steps' parameter must be a positive int, got {n_steps!r}.")
     if latent is not None and output is not None:
         raise ValueError(
-            f"Either a 'latent' or an 'output' can be divided, got {latent!r} and {output!r}."
+            f"Give either a 'latent' or an 'output' to explain, got {latent!r} and {output!r}."
         )
     if by not in ("column", "entry", "block"):
         raise ValueError(f"The 'by' parameter must be 'column', 'entry' or 'block', got {by!r}.")
@@ -203,7 +201,7 @@ def integrated_gradients(
 
 
 def _block_of_arrays(chain: DifferentiableChain, block: str) -> tuple[int, str]:
-    """Give the stage and the name of a block of arrays that the parameter names."""
+    """Return the stage and the name of a block of arrays that the parameter names."""
     names = chain.block_names()
     known = {
         name: (k, own)
@@ -225,7 +223,7 @@ _Parts = dict[tuple[int, str], np.ndarray]
 
 
 def _in_shape(chain: DifferentiableChain, parts: _Parts, key: tuple[int, str]) -> np.ndarray:
-    """Give the parts of a block of arrays, of shape (n_samples, ...) with that of its arrays."""
+    """Return the parts of a block of arrays, of shape (n_samples, ...) with that of its arrays."""
     k, name = key
     layout = chain.stages[k].layouts[name]
     return parts[key].reshape(-1, *(layout.shape or (layout.n_columns,)))
@@ -234,7 +232,7 @@ def _in_shape(chain: DifferentiableChain, parts: _Parts, key: tuple[int, str]) -
 def _gather(
     chain: DifferentiableChain, parts: _Parts, by: str, index: pd.Index | None
 ) -> pd.DataFrame:
-    """Give parts as a table: by columns, by entries or by blocks."""
+    """Return parts as a table: by columns, by entries or by blocks."""
     if by == "block":
         names = chain.block_names()
         sums = {names[key]: own.sum(axis=1) for key, own in parts.items()}
@@ -257,7 +255,7 @@ def _gather(
 def _gather_entries(
     chain: DifferentiableChain, parts: _Parts, index: pd.Index | None
 ) -> pd.DataFrame:
-    """Give the part of each entry, in the order of the columns of X."""
+    """Return the part of each entry, in the order of the columns of X."""
     labels = chain.labels()
     entries = []  # the column of X, the place among the entries of its block, label, and values
     for (k, name), values in parts.items():
@@ -284,7 +282,7 @@ _Choice = Callable[[DifferentiableChain, StageOutputs], Tensor]
 
 
 def _latent_of(chain: DifferentiableChain, latent: Any) -> _Choice:
-    """Give the function that picks a latent of the last stage."""
+    """Return the function that picks a latent of the last stage."""
     n_latents = chain.stages[-1].n_components
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
     if not is_index or not -n_latents <= int(latent) < n_latents:
@@ -296,7 +294,7 @@ def _latent_of(chain: DifferentiableChain, latent: Any) -> _Choice:
 
 
 def output_of(chain: DifferentiableChain, output: Any) -> _Choice:
-    """Give the function that picks an output of the last stage's prediction, in its own unit."""
+    """Return the function that picks an output of the last stage's prediction, in its own unit."""
     target, name = chain.stages[-1].target, chain.names[-1]
     if target is None:
         what = f"Stage {name!r}" if name else f"This {type(chain.estimators[-1]).__name__}"
@@ -320,7 +318,7 @@ def output_of(chain: DifferentiableChain, output: Any) -> _Choice:
 
 
 def _position_of_output(output: Any, layout: Layout) -> slice | list[int]:
-    """Give the outputs whose mean is divided: one, or all of them."""
+    """Return the outputs whose mean is divided: one, or all of them."""
     n_outputs = layout.n_numeric
     if isinstance(output, str) and output == "mean":
         return slice(None)
@@ -341,7 +339,7 @@ def _position_of_output(output: Any, layout: Layout) -> slice | list[int]:
 
 
 def _log_odds(classes: list[Any], output: Any) -> _Choice:
-    """Give the function that picks a class's log-odds."""
+    """Return the function that picks a class's log-odds."""
     if output is None and len(classes) == 2:
         output = classes[1]
     if output not in classes:
@@ -433,13 +431,13 @@ def _attribute(
 
 
 def _sum_categories(values: np.ndarray, layout: Layout) -> np.ndarray:
-    """Give the part of each entry: of a number its value's, of a category the sum of its group."""
+    """Return the part of each entry: of a number its own, of a category the sum of its group."""
     groups = [values[:, group].sum(axis=1, keepdims=True) for group in layout.groups()]
     return np.hstack([values[:, : layout.n_numeric], *groups])
 
 
 def _rows_at_once(layouts: Sequence[Layout], n_steps: int) -> int:
-    """Give how many rows fit into the memory at once; at least one, with all its steps."""
+    """Return how many rows fit into the memory at once; at least one, with all its steps."""
     n_values = sum(
         layout.n_values * (_VALUES_OF_ARRAYS if layout.shape else 1) for layout in layouts
     )
@@ -454,7 +452,7 @@ def _starts(
     keys: list[tuple[int, str]],
     rows: Sequence[Batch],
 ) -> list[Tensor]:
-    """Give the values at which the lines begin.
+    """Return the values at which the lines begin.
 
     A missing entry, and the values where latents belong, are the same at both ends: so they have
     no part in the difference.

@@ -1,4 +1,4 @@
-"""With which variables latents go."""
+"""Correlations between latents and known variables."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
     Latents of different fits are not the same: a latent has no sign of its own, and several may
     share the information about a variable. Then each correlates little, and only a regression on
-    all of them tells.
+    all of them shows the information.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def latent_correlations(estimator, X, variables, *, stage=None, method="pearson"
 
 
 def _variables(variables: Any) -> pd.DataFrame:
-    """Give variables as a table in which each entry of an array is a column."""
+    """Return variables as a table in which each entry of an array is a column."""
     variables = column_of_structures(variables, "variables")
     if n_dims(variables) > 2:
         values = np.asarray(as_array(variables))
@@ -147,7 +147,7 @@ def _variables(variables: Any) -> pd.DataFrame:
 
 
 def _spread_cells(column: pd.Series, label: Hashable) -> pd.DataFrame:
-    """Give each entry of the arrays in a column's cells as a column; NaN of a missing cell."""
+    """Make a column of each entry of the arrays in a column's cells; NaN for a missing cell."""
     cells = [read_cell(value) for value in cells_of(column)]
     shapes = {cell.shape for cell in cells if cell is not None}
     if len(shapes) > 1:
@@ -164,7 +164,7 @@ def _spread_cells(column: pd.Series, label: Hashable) -> pd.DataFrame:
 
 
 def _ranks(values: np.ndarray, method: str) -> np.ndarray:
-    """Give the ranks of each column for "spearman", else the values."""
+    """Return the ranks of each column for "spearman", else the values."""
     return rankdata(values, axis=0) if method == "spearman" and len(values) else values
 
 
@@ -194,7 +194,7 @@ def _correlation(Z: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _correlation_ratio(Z: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Give the root of the fraction of variance between groups; NaN where there is but one."""
+    """Return the root of the fraction of variance between groups; NaN where there is but one."""
     result = np.full(Z.shape[1], np.nan)
     counts = np.bincount(codes)
     if len(counts) < 2:

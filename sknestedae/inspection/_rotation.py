@@ -1,4 +1,4 @@
-"""By which angle images are turned."""
+"""Rotation angles of images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..blocks import ImageBlock
 
 @isolated
 def rotation_angles(estimator, X, *, block=None):
-    """Give the angles by which images are turned from the canonical pose.
+    """Return the angles by which images are turned from the canonical pose.
 
     The canonical pose is the one in which the decoder of an
     :class:`~sknestedae.blocks.ImageBlock` with ``invariance="rotation"`` draws an image. The angle
@@ -57,9 +57,9 @@ def rotation_angles(estimator, X, *, block=None):
     Notes
     -----
     Only differences of angles mean something, and only between images with similar latents: where
-    the angle of 0 lies is for the decoder to choose, and it may choose another for another part of
-    the latent space. Of an image that looks the same after a turn by 180 degrees, the angle is
-    known modulo 180. Of an ensemble, the angles are the first member's.
+    the angle of 0 lies depends on the decoder, and it may be another for another part of the
+    latent space. Of an image that looks the same after a turn by 180 degrees, the angle is known
+    modulo 180. Of an ensemble, the angles are the first member's.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def rotation_angles(estimator, X, *, block=None):
 
 
 def _angles(module: AutoencoderModule, name: str, rows: Batch) -> np.ndarray:
-    """Give the angles of one block's images, in radians; of shape (n_samples,)."""
+    """Return the angles of one block's images, in radians; of shape (n_samples,)."""
     decoded = module.decode(module.encode(rows))[name]
     block, known = module.blocks[name], rows.measured.get(name)
     assert isinstance(block, ImageBlock)
@@ -103,7 +103,7 @@ def _angles(module: AutoencoderModule, name: str, rows: Batch) -> np.ndarray:
 
 
 def _block_of_images(chain: DifferentiableChain, block: Any) -> tuple[int, str]:
-    """Give the stage and the name of the block that the parameter names, or of the only one."""
+    """Return the stage and the name of the block that the parameter names, or of the only one."""
     names = chain.block_names()
     turned = {
         shown: (k, own)

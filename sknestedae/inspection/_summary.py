@@ -56,7 +56,7 @@ def summary(estimator):
         - ``part``: "encoder", "decoder" or "predictor".
         - ``block``: the block that the layer is of; "" of a layer that all blocks share.
         - ``type``: the class of the layer.
-        - ``input_shape``, ``output_shape``: shapes of what enters and leaves it for one row of the
+        - ``input_shape``, ``output_shape``: shapes of its input and output for one row of the
           table; (n, width) where the parts of a row, such as its atoms, enter the layer as n rows.
           None where no row enters the layer itself: it is for missing values, or another layer
           uses its weights.
@@ -120,7 +120,7 @@ def summary(estimator):
 
 
 def _rows_of_chain(chain: NestedAutoencoder) -> Iterator[tuple[str, str, list[Any]]]:
-    """Give the stage, the name and the properties of each layer."""
+    """Yield the stage, the name and the properties of each layer."""
     for name, estimator, _ in chain.stages_:
         core = unfrozen(innermost(unfrozen(estimator)))
         if isinstance(core, NestedAutoencoder):
@@ -134,7 +134,7 @@ def _rows_of_chain(chain: NestedAutoencoder) -> Iterator[tuple[str, str, list[An
 
 
 def _rows_of_network(fitted: FittedAutoencoder) -> Iterator[tuple[str, list[Any]]]:
-    """Give the name and the properties of each layer, in the order of ``_PARTS``."""
+    """Yield the name and the properties of each layer, in the order of ``_PARTS``."""
     module, shapes = fitted.module, _shapes_of(fitted)
     places = list(_PARTS)
 
@@ -163,7 +163,7 @@ def _rows_of_network(fitted: FittedAutoencoder) -> Iterator[tuple[str, list[Any]
 
 
 def _shapes_of(fitted: FittedAutoencoder) -> Shapes:
-    """Send one row through a copy of the network, and note what enters and leaves each layer."""
+    """Send one row through a copy of the network, and record the shapes of each layer."""
     module = copy.deepcopy(fitted.module)
     shapes: Shapes = {}
 
@@ -184,5 +184,5 @@ def _shapes_of(fitted: FittedAutoencoder) -> Shapes:
 
 
 def _shape(values: Tensor) -> tuple[int, ...]:
-    """Give the shape of what a layer makes of one row of a table."""
+    """Return the shape of a layer's output for one row of a table."""
     return tuple(values.shape[1:]) if len(values) == 1 else tuple(values.shape)

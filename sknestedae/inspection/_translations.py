@@ -1,4 +1,4 @@
-"""What each kind of data tells of the others, and of the target."""
+"""Scores of the translation between kinds of data, and of predictions from each kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .._tables._target import target_frame
 
 @isolated
 def translation_scores(estimator, X, y=None):
-    """Tell how much each kind of data tells of the others, and of the target.
+    """Score the translation of each kind of data to the others, and its prediction of the target.
 
     Read more in the :ref:`User Guide <dual_autoencoder>`.
 
@@ -51,9 +51,9 @@ def translation_scores(estimator, X, y=None):
 
     Notes
     -----
-    A kind's reconstruction is what its latents hold; what another kind tells of it is less. The
-    difference is variance of the kind that the other does not know, or that the network did not
-    find; noise is in neither.
+    The reconstruction of a kind shows how much its latents hold; a translation from another kind
+    is worse. The difference is variance of the kind that the other does not determine, or that the
+    network did not find; noise is in neither.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def translation_scores(estimator, X, y=None):
     check_is_fitted(dual)
     if not isinstance(dual, DualMixin):
         raise TypeError(
-            f"translation_scores needs a DualAutoencoder, got a {type(dual).__name__}. Of a "
+            f"translation_scores needs a DualAutoencoder, got a {type(dual).__name__}. For a "
             "pipeline, pass the last step, and the table that it sees."
         )
     X, y, _ = read_rows(X, y, None)
@@ -97,7 +97,7 @@ def translation_scores(estimator, X, y=None):
 
 
 def _has_labels(dual: DualMixin, y: Any, rows: np.ndarray) -> bool:
-    """Tell whether some rows have what a score needs: a label of each output, or of an array."""
+    """Return whether some rows have what a score needs: a label of each output, or of an array."""
     known = target_frame(y)[0].notna().to_numpy()[rows].any(axis=0)
     is_array = fitted_part(dual).architecture["target_block"] is not None
     return bool(known.any() if is_array else known.all())

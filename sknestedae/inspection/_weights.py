@@ -1,4 +1,4 @@
-"""Which columns enter the first layer, and how much."""
+"""Weights of the encoder's first layer, by input and by column."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from ..blocks import DenseBlock
 
 @isolated
 def encoder_weights(estimator, stage=None):
-    """Give the weights of the encoder's first layer, by input.
+    """Return the weights of the encoder's first layer, by input.
 
-    With an L1 penalty (the parameter ``l1``), they tell which inputs the encoder uses [1]_;
-    :func:`column_usage` sums them up by column. A weight says that an input enters the network,
+    With an L1 penalty (the parameter ``l1``), they show which inputs the encoder uses [1]_;
+    :func:`column_usage` sums them up by column. A weight shows that an input enters the network,
     not how much it changes a latent or a prediction, for which see :func:`integrated_gradients`.
 
     Read more in the :ref:`User Guide <interpretation>`.
@@ -41,7 +41,7 @@ def encoder_weights(estimator, stage=None):
     Returns
     -------
     weights : DataFrame of shape (n_inputs, n_units)
-        One row an input value: a number, or one category of a categorical column, indexed by
+        One row for each input value: a number, or one category of a categorical column, indexed by
         ``column`` and ``category`` ("" for a number). The latents of the stage before are columns
         too. One column a unit of the first hidden layer; a latent, where there is no hidden layer.
         In units of the hidden unit's input, per standard deviation of the column (without
@@ -64,7 +64,7 @@ def encoder_weights(estimator, stage=None):
     -----
     A :class:`~sknestedae.blocks.Block` of another kind, such as that of an image, has weights of
     its own. Those given here are the weights with which its outputs enter the common encoder,
-    indexed by the block's name and the number of the output. Which pixels matter, no weight tells;
+    indexed by the block's name and the number of the output. No weight shows which pixels matter;
     :func:`integrated_gradients` does.
 
     References
@@ -235,7 +235,7 @@ def _autoencoder(
 
 
 def _keeps_columns(encoder: torch.nn.Module) -> bool:
-    """Tell whether each output of a block's encoder is one of its inputs."""
+    """Return whether each output of a block's encoder is one of its inputs."""
     layers = list(encoder) if isinstance(encoder, torch.nn.Sequential) else [encoder]
     return all(isinstance(layer, torch.nn.Identity | Clip | Dropout) for layer in layers)
 

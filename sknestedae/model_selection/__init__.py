@@ -1,4 +1,4 @@
-"""Searches and cross-validation with vectorized training; folds, and scores of scales.
+"""Searches and cross-validation with vectorized training; folds and scorers for several scales.
 
 The searches are scikit-learn's, so that they take the same parameters and give the same results;
 only the networks of all fits are trained at once.

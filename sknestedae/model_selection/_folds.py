@@ -1,4 +1,4 @@
-"""Folds of the rows of each scale, and of places with a gap between training and test."""
+"""Cross-validation splitters: folds of each scale's rows, and of positions with a gap."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .._tables._target import match_targets, target_frame
 
 @public("sknestedae")
 class ScaleKFold:
-    """Folds of the rows of each scale on its own.
+    """Cross-validation folds of the rows of each scale on its own.
 
     Each fold holds out a share of every scale's rows. Rows belong to the last scale at which they
     have a measured feature or a known target.
@@ -77,7 +77,7 @@ class ScaleKFold:
         )
 
     def get_n_splits(self, X=None, y=None, groups=None):
-        """Give the number of folds.
+        """Return the number of folds.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class ScaleKFold:
         return self.n_splits
 
     def split(self, X, y=None, groups=None):
-        """Give training and held-out rows of each fold.
+        """Yield training and held-out rows of each fold.
 
         Parameters
         ----------
@@ -111,8 +111,8 @@ class ScaleKFold:
         Raises
         ------
         ValueError
-            If a scale has fewer rows or groups than there are folds, ``scales`` names one that
-            is not there, or X is a list of tables.
+            If a scale has fewer rows or groups than there are folds, ``scales`` names an unknown
+            scale, or X is a list of tables.
         """
         refuse_scale_list(X)
         X = read_table(X)
@@ -123,7 +123,7 @@ class ScaleKFold:
             yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
 
     def _folds(self, X: Any, y: Any, groups: Any) -> np.ndarray:
-        """Give each row the number of the fold that holds it out, -1 for none."""
+        """Return the number of the fold that holds each row out, -1 for none."""
         names, scale = _scale_of_rows(X, y)
         if self.scales is not None:
             unknown = [name for name in self.scales if name not in names]
@@ -146,7 +146,7 @@ class ScaleKFold:
         return fold
 
     def _deal(self, rows: np.ndarray, groups: np.ndarray, name: str) -> np.ndarray:
-        """Deal the rows of one scale into folds; give each row's."""
+        """Deal the rows of one scale into folds; return the fold of each row."""
         is_grouped = len(np.unique(groups)) < len(groups)
         kind = GroupKFold if is_grouped else KFold
         fold = np.empty(len(rows), dtype=int)
@@ -161,7 +161,7 @@ class ScaleKFold:
 
 
 def _scale_of_rows(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
-    """Give the scales of a table, and of each row the position of its own."""
+    """Return the scales of a table, and of each row the position of its own."""
     X = read_table(X)
     columns = scale_columns(X)
     if columns is None:
@@ -178,7 +178,7 @@ def _scale_of_rows(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
 
 
 def group_codes(groups: Any, n_samples: int) -> np.ndarray:
-    """Give each group a number; a row without a group is one of its own."""
+    """Return the number of each row's group; a row without a group is a group of its own."""
     if groups is None:
         return np.arange(n_samples)
     codes, distinct = pd.factorize(column_or_1d(np.asarray(groups, dtype=object)))
@@ -189,7 +189,7 @@ def group_codes(groups: Any, n_samples: int) -> np.ndarray:
 
 @public("sknestedae.model_selection")
 class GapKFold(BaseCrossValidator):
-    """Folds of positions, with a gap between training and test rows.
+    """Cross-validation folds of positions, with a gap between training and test rows.
 
     Rows that are near each other, such as pixels of a map or patches that overlap, are alike: a
     random split has neighbours of nearly all test rows among the training rows, and its scores
@@ -223,7 +223,7 @@ class GapKFold(BaseCrossValidator):
     -----
     Positions are given as ``groups``, to `split` or to a function of scikit-learn such as
     :func:`~sklearn.model_selection.cross_val_score`. With scikit-learn's metadata routing switched
-    on, `groups` are requested without further ado.
+    on, `groups` are requested by default.
 
     A fold of two axes with ``n_splits=4`` and a `test_size` of less than half is a direction: up,
     down, left and right.
@@ -256,7 +256,7 @@ class GapKFold(BaseCrossValidator):
         self.test_size = test_size
 
     def get_n_splits(self, X=None, y=None, groups=None):
-        """Give the number of folds.
+        """Return the number of folds.
 
         Parameters
         ----------
@@ -270,12 +270,12 @@ class GapKFold(BaseCrossValidator):
         return self.n_splits
 
     def split(self, X=None, y=None, groups=None):
-        """Give training and test rows of each fold.
+        """Yield training and test rows of each fold.
 
         Parameters
         ----------
         X : table or array-like of shape (n_samples, ...), default=None
-            Data; only its number of rows and its row labels are looked at.
+            Data; only its number of rows and its row labels are used.
         y : object
             Not used.
         groups : table or array-like of shape (n_samples,) or (n_samples, n_axes)
@@ -290,7 +290,7 @@ class GapKFold(BaseCrossValidator):
         ------
         ValueError
             If `groups` is None, has missing or infinite positions, or not the rows of X; if there
-            are not two folds or more for each axis, and as many for each; if an axis has not
+            are not two folds or more for each axis, and as many for each; if an axis does not have
             enough distinct positions; or if the gap leaves a fold without training rows.
         """
         gap = self.gap
@@ -313,7 +313,7 @@ class GapKFold(BaseCrossValidator):
                 yield train, test
 
     def _read_positions(self, X: Any, groups: Any) -> np.ndarray:
-        """Give positions (n_samples, n_axes) as floats."""
+        """Return positions (n_samples, n_axes) as floats."""
         if groups is None:
             raise ValueError(
                 "GapKFold needs the positions of the rows. Pass them as 'groups', an array of "
@@ -329,7 +329,7 @@ class GapKFold(BaseCrossValidator):
         return positions
 
     def _n_slabs(self, n_axes: int) -> int:
-        """Give the number of folds along each axis."""
+        """Return the number of folds along each axis."""
         is_number = isinstance(self.n_splits, Integral) and not isinstance(self.n_splits, bool)
         if not is_number or self.n_splits % n_axes or self.n_splits < 2 * n_axes:
             raise ValueError(
@@ -339,7 +339,7 @@ class GapKFold(BaseCrossValidator):
         return int(self.n_splits) // n_axes
 
     def _slabs(self, lines: np.ndarray, n_slabs: int, axis: int) -> list[tuple[float, float]]:
-        """Give the first and the last position of each slab along an axis."""
+        """Return the first and the last position of each slab along an axis."""
         n_lines = len(lines)
         if n_lines < n_slabs:
             raise ValueError(
@@ -370,8 +370,7 @@ def slab_bounds(n_lines: int, n_slabs: int, size: int | None) -> list[tuple[int,
     n_lines, n_slabs : int
     size : int or None
         Lines in each slab, which lie at equal distances from one end to the other. None: the
-        slabs hold each line once; the first ones have one line more than the others where it must
-        be.
+        slabs hold each line once; the first ones have one line more than the others if necessary.
 
     Returns
     -------
@@ -389,7 +388,7 @@ def slab_bounds(n_lines: int, n_slabs: int, size: int | None) -> list[tuple[int,
 def rows_around_slab(
     positions: np.ndarray, low: float, high: float, gap: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the rows that are further from a slab than a gap, and those inside.
+    """Return the rows that are further from a slab than a gap, and those inside.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from .._tables._target import stack_target, target_frame
 
 
 def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
-    """Make a scorer of the target of one stage, where it was measured.
+    """Make a scorer for the target of one stage of a chain.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def stage_scorer(metric, stage, *, greater_is_better=True, **kwargs):
 
 @public("sknestedae.model_selection")
 class StageScorer:
-    """Scorer of the target of one stage, as ``stage_scorer`` makes it.
+    """Scorer for the target of one stage, made by ``stage_scorer``.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class StageScorer:
 
 
 def translation_scorer(source, target):
-    """Make a scorer of the translation of one kind of data to another.
+    """Make a scorer for the translation of one kind of data to another.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def translation_scorer(source, target):
 
 @public("sknestedae.model_selection")
 class TranslationScorer:
-    """Scorer of translations between kinds of data, as ``translation_scorer`` makes it.
+    """Scorer for translations between kinds of data, made by ``translation_scorer``.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class TranslationScorer:
         return f"translation_scorer({self.source!r}, {self.target!r})"
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Score the translations of a fitted estimator; y is not looked at."""
+        """Score the translations of a fitted estimator; y is ignored."""
         dual = innermost(estimator)
         check_is_fitted(dual)
         if not hasattr(dual, "translation_score"):
@@ -182,7 +182,7 @@ class TranslationScorer:
 
 
 def _plain(frame: pd.DataFrame) -> np.ndarray:
-    """Give columns without missing entries as an array, of one dimension if there is one.
+    """Return columns without missing entries as an array, of one dimension if there is one.
 
     Of a column whose cells hold arrays, one with a column for each of their numbers.
     """
@@ -194,7 +194,7 @@ def _plain(frame: pd.DataFrame) -> np.ndarray:
 
 
 def _of_stage(truth: pd.DataFrame, columns: list[int], n_targets: int, stage: Any) -> pd.DataFrame:
-    """Give a stage's columns of y, which holds all targets or those of the last stage alone."""
+    """Return a stage's columns of y, which holds all targets or those of the last stage alone."""
     if truth.shape[1] == n_targets:
         return truth.iloc[:, columns]
     if truth.shape[1] == len(columns) and columns[-1] == n_targets - 1:
@@ -207,7 +207,7 @@ def _of_stage(truth: pd.DataFrame, columns: list[int], n_targets: int, stage: An
 
 
 def _target_columns(estimator: Any, stage: str | int) -> list[int]:
-    """Give the columns of y that belong to a stage."""
+    """Return the columns of y that belong to a stage."""
     check_is_fitted(estimator)
     if not hasattr(estimator, "targets_"):
         raise TypeError(

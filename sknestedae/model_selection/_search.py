@@ -34,13 +34,12 @@ from ..exceptions import EqualScoresWarning
 
 @contextmanager
 def batched_training(n_jobs: int | None = None, *, working_memory: float | None = None):
-    """Let scikit-learn's functions train the networks of all their fits at once.
+    """Train the networks of all fits of scikit-learn's functions at once: a context manager.
 
     It serves any function that gives its fits to joblib, such as
     :func:`~sklearn.model_selection.learning_curve` or
     :class:`~sklearn.model_selection.HalvingGridSearchCV`. Networks that are trained at the same
-    time, of one shape, share the time of a step. What does not train a network of this package
-    runs as ever.
+    time, of one shape, share the time of a step. Other estimators run as ever.
 
     Parameters
     ----------
@@ -60,9 +59,9 @@ def batched_training(n_jobs: int | None = None, *, working_memory: float | None 
 
     Notes
     -----
-    All fits are under way at the same time, so that a time that is measured of one is that of all.
-    A :func:`joblib.parallel_config` with ``backend="dask"`` around sends the parts to the workers
-    of a cluster. Why a network is trained alone is told in the log "sknestedae".
+    All fits are under way at the same time, so that the measured time of one is that of all. A
+    :func:`joblib.parallel_config` with ``backend="dask"`` around sends the parts to the workers of
+    a cluster. The log "sknestedae" has the reason why a network is trained alone.
 
     Examples
     --------
@@ -137,7 +136,7 @@ class _Backend(ParallelBackendBase):
         self._queue: list[_Result] = []
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        """Give the number of tasks that may wait."""
+        """Return the number of tasks that may wait."""
         return self._N_TASKS
 
     def submit(self, func: Callable, callback: Callable | None = None) -> _Result:
@@ -163,7 +162,7 @@ class _Backend(ParallelBackendBase):
                     result.callback(result)
 
     def _run_parts(self, parts: list[list[Callable]]) -> list[list[tuple]]:
-        """Let each worker run a part; give the value and the error of each task."""
+        """Run a part in each worker; return the value and the error of each task."""
         client = getattr(self._around, "client", None)
         if client is not None:
             # Not through joblib: it waits without end for a part that dask has given up, and
@@ -187,7 +186,7 @@ class _Backend(ParallelBackendBase):
 def _run_part(
     tasks: Sequence[Callable], working_memory: float | None
 ) -> list[tuple[Any, BaseException | None]]:
-    """Run tasks concurrently; give the value and the error of each."""
+    """Run tasks concurrently; return the value and the error of each."""
     return [(done.value, done.error) for done in run_concurrently(tasks, working_memory)]
 
 
@@ -205,7 +204,7 @@ def _run_part(
 
 
 class _SharedArray(np.ndarray):
-    """An array that gives equal rows as one copy while that is in use.
+    """An array that returns equal rows as one copy while that is in use.
 
     The copy cannot be written to, as other fits see it, too.
     """
@@ -218,7 +217,7 @@ class _SharedArray(np.ndarray):
 
 
 class _SharedFrame(pd.DataFrame):
-    """A DataFrame that gives equal rows with the memory of one copy while that is in use."""
+    """A DataFrame that returns equal rows with the memory of one copy while that is in use."""
 
     def take(self, indices: Any, axis: Any = 0, **kwargs: Any) -> pd.DataFrame:
         plain = pd.DataFrame(self, copy=False)
@@ -236,7 +235,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 def _taken(owner: Any, rows: np.ndarray, take: Callable[[], Any]) -> Any:
-    """Give the rows that were taken before, if somebody still has them; else take them."""
+    """Return the rows that were taken before, if somebody still has them; else take them."""
     # set on the object itself: a DataFrame would make a column of it
     taken = vars(owner).get("_taken")
     if taken is None:
@@ -250,7 +249,7 @@ def _taken(owner: Any, rows: np.ndarray, take: Callable[[], Any]) -> Any:
 
 
 def _share_rows(X: Any) -> Any:
-    """Let an array or a DataFrame give equal rows as one object; leave anything else."""
+    """Make an array or a DataFrame return equal rows as one object; leave anything else."""
     if type(X) is np.ndarray:
         return X.view(_SharedArray)
     if type(X) is pd.DataFrame:
@@ -263,7 +262,7 @@ def _share_rows(X: Any) -> Any:
 
 
 class _BatchedSearch(DocumentationLink):
-    """Base class of the searches: the fit of scikit-learn's, with networks trained at once."""
+    """Base class of the searches: scikit-learn's fit, with networks trained at once."""
 
     n_jobs: int | None
     working_memory: float | None
@@ -363,8 +362,8 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     :class:`~sknestedae.SupervisedAutoencoder`, its classifier, a
     :class:`~sknestedae.NestedAutoencoder`, which trains stage after stage, and a pipeline or any
     other estimator that has one of them in it. Candidates of one shape (number of latents, widths
-    of layers, activation, losses, batch size) are trained together; what else differs may differ.
-    A network that several candidates have in common, such as the first stage where only parameters
+    of layers, activation, losses, batch size) are trained together; other parameters may differ. A
+    network that several candidates have in common, such as the first stage where only parameters
     of the second are searched over, is trained once, if it has a ``random_state``.
 
     Read more in the :ref:`User Guide <batched_training>`.
@@ -381,9 +380,9 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
         Number of workers that share the candidates, each with its part of them at once. None: one,
         or those of the :func:`joblib.parallel_config` around.
     refit : bool, str or callable, default=True
-        Whether the best candidate is fitted to all rows, and by which score it is chosen.
+        Whether the best candidate is fitted to all rows, and the score that it is chosen by.
     cv : int, cross-validation generator or iterable, default=None
-        How rows are split; None: five folds.
+        Folds of the rows; None: five.
     verbose : int, default=0
         As in :class:`~sklearn.model_selection.GridSearchCV`.
     pre_dispatch : int or str, default="2*n_jobs"
@@ -391,7 +390,7 @@ class BatchedGridSearchCV(_BatchedSearch, GridSearchCV):
     error_score : "raise" or float, default=np.nan
         Score of a candidate whose fit raises an error.
     return_train_score : bool, default=False
-        Whether ``cv_results_`` has the scores of the rows that were learnt from.
+        Whether ``cv_results_`` has the scores of the training rows.
     working_memory : float, default=None
         Bound of the memory in use at once for networks and tables that they do not share, in MiB
         and in each worker. None: that of :func:`sklearn.set_config`, 1024 MiB unless set. More
@@ -413,8 +412,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
     -----
     The rows of a fold are one table for all fits on it. An estimator that writes into its X, such
     as a scaler with ``copy=False``, finds an array that cannot be written to. Of a DataFrame each
-    fit has a shallow copy; before pandas 3, what is written into its columns in place is seen by
-    the others.
+    fit has a shallow copy; before pandas 3, the others see changes of its columns in place.
 
     Examples
     --------
@@ -487,9 +485,9 @@ class BatchedRandomizedSearchCV(_BatchedSearch, RandomizedSearchCV):
         Number of workers that share the candidates, each with its part of them at once. None: one,
         or those of the :func:`joblib.parallel_config` around.
     refit : bool, str or callable, default=True
-        Whether the best candidate is fitted to all rows, and by which score it is chosen.
+        Whether the best candidate is fitted to all rows, and the score that it is chosen by.
     cv : int, cross-validation generator or iterable, default=None
-        How rows are split; None: five folds.
+        Folds of the rows; None: five.
     verbose : int, default=0
         As in :class:`~sklearn.model_selection.RandomizedSearchCV`.
     pre_dispatch : int or str, default="2*n_jobs"
@@ -499,7 +497,7 @@ class BatchedRandomizedSearchCV(_BatchedSearch, RandomizedSearchCV):
     error_score : "raise" or float, default=np.nan
         Score of a candidate whose fit raises an error.
     return_train_score : bool, default=False
-        Whether ``cv_results_`` has the scores of the rows that were learnt from.
+        Whether ``cv_results_`` has the scores of the training rows.
     working_memory : float, default=None
         Bound of the memory in use at once for networks and tables that they do not share, in MiB
         and in each worker. None: that of :func:`sklearn.set_config`, 1024 MiB unless set. More

@@ -1,4 +1,4 @@
-"""Displays of latents, training, reconstruction and chains, after scikit-learn's convention."""
+"""Displays: figures of latents, training, reconstructions and chains, as in scikit-learn."""
 
 from ._alignment import AlignmentDisplay
 from ._atoms import AtomsDisplay

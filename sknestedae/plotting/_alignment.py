@@ -1,4 +1,4 @@
-"""A display of the latents of several kinds of data, and how near those of one row are."""
+"""A display of the latents of several kinds of data, which compares those of one row."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _LINE_COLOR = "0.45"
 
 
 class AlignmentDisplay:
-    """Latents of several kinds of data side by side, and joined where they are of one row.
+    """Latents of several kinds of data side by side, with lines between those of one row.
 
     Each kind has a panel, all with the same axes; a last panel has all kinds, with a thin line
-    from the latents of a row's one kind to those of its others. Where a kind of data tells the
-    same as another, lines are short, and a label lies at the same place in all panels. Kinds
+    from the latents of a row's one kind to those of its others. Where two kinds of data hold the
+    same information, lines are short, and a label lies at the same place in all panels. Kinds
     differ in their markers, labels in their colours. Rows that have one kind alone are hollow, and
     are left out of the last panel.
 
@@ -63,8 +63,8 @@ class AlignmentDisplay:
     Parameters
     ----------
     coordinates : dict of str to ndarray of shape (n_samples, 1) or (n_samples, 2)
-        By kind, where each row is drawn; NaN where it lacks the kind. With one column, rows are
-        spread evenly over the vertical axis, each at the same height in all panels.
+        By kind, the coordinates of each row; NaN where it lacks the kind. With one column, rows
+        are spread evenly over the vertical axis, each at the same height in all panels.
     xlabel, ylabel : str, default=None
         Labels of the axes.
     color : array-like of shape (n_samples,), default=None
@@ -75,12 +75,12 @@ class AlignmentDisplay:
     color_unit : str, default=None
         Their unit.
     distance_ratio : float, default=None
-        How far apart the latents of one row are, for the title of the last panel.
+        Relative distance between the latents of one row (see Notes), for the last panel's title.
 
     Attributes
     ----------
     scatters_ : dict of str to list of matplotlib PathCollection
-        What was drawn in each panel, by kind, and of the last panel by ``"pairs"``.
+        The markers in each panel, by kind, and of the last panel by ``"pairs"``.
     lines_ : matplotlib LineCollection
         The lines between latents of one row, from their mean to each of them.
     n_pairs_ : int
@@ -208,7 +208,7 @@ class AlignmentDisplay:
         return self
 
     def _column(self, n_samples: int) -> pd.Series | None:
-        """Give the labels as a column, and keep the text that names them."""
+        """Return the labels as a column, and store their name."""
         self._label = None
         if self.color is None:
             return None
@@ -232,7 +232,7 @@ class AlignmentDisplay:
         return f"{said}\n{found}, distance ratio {three_digits(self.distance_ratio)}"
 
     def _share_axes(self, places: Mapping[str, np.ndarray], is_line: bool) -> None:
-        """Give all panels the same ends and labels."""
+        """Set the same limits and labels for all panels."""
         every = np.concatenate([own[~np.isnan(own).any(axis=1)] for own in places.values()])
         low, high = every.min(axis=0), every.max(axis=0)
         margin = 0.05 * np.where(high > low, high - low, 1.0)
@@ -492,7 +492,7 @@ class AlignmentDisplay:
 def _check_latents(
     Z: Any, parameter: str, n_columns: tuple[int, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """Give latents or coordinates by kind; a row in which one is missing has none of the kind."""
+    """Return latents or coordinates by kind; a row with a missing one has none of the kind."""
     if not isinstance(Z, Mapping) or len(Z) < 2:
         got = list(Z) if isinstance(Z, Mapping) else type(Z).__name__
         raise ValueError(
@@ -556,7 +556,7 @@ def distance_ratio(latents: list[np.ndarray]) -> float:
 
 
 class _Style(NamedTuple):
-    """Size of the markers, and what a user gives."""
+    """Size of the markers, and the user's keywords."""
 
     size: float
     given: dict[str, Any] | None
@@ -584,7 +584,7 @@ class _Colors(NamedTuple):
 
     @classmethod
     def of(cls, column: pd.Series | None, max_categories: int, cmap: Any) -> _Colors:
-        """Give each label a colour."""
+        """Choose a colour for each label."""
         if column is None:
             return cls(None, [], None, cmap)
         missing = column.isna().to_numpy()
@@ -608,7 +608,7 @@ class _Colors(NamedTuple):
         return cls(column, found + last, None, cmap)
 
     def scale(self) -> Any:
-        """Give the scale of numbers, of all rows."""
+        """Return the scale of numbers, of all rows."""
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
@@ -617,7 +617,7 @@ class _Colors(NamedTuple):
         return ScalarMappable(Normalize(*ends), self.cmap)
 
     def of_rows(self) -> np.ndarray:
-        """Give the colour of each row by its label, of shape (n_samples, 4)."""
+        """Return the colour of each row by its label, of shape (n_samples, 4)."""
         from matplotlib.colors import to_rgba
 
         assert self.column is not None

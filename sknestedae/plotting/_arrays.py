@@ -1,4 +1,4 @@
-"""Columns of a table that are one array, such as a spectrum: found, read, and rows chosen."""
+"""Columns of a table that are one array, such as a spectrum: finding, reading, choosing rows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ArrayColumns(NamedTuple):
 
 
 def make_array(name: str, columns: list[int], shape: Sequence[int]) -> ArrayColumns:
-    """Make an array that is drawn by the number of its axes."""
+    """Describe an array that is drawn according to the number of its axes."""
     shape = tuple(int(n) for n in shape)
     return ArrayColumns(name, columns, shape, partial(_draw, shape))
 
@@ -63,7 +63,7 @@ def _draw(shape: tuple[int, ...], ax: Any, given: Any, decoded: Any, **keywords:
 
 
 def flat_table(X: Any) -> tuple[Any, tuple[int, ...]]:
-    """Give an array of more than two dimensions as one of two, and the shape of its rows.
+    """Return an array of more than two dimensions as one of two, and the shape of its rows.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def flat_table(X: Any) -> tuple[Any, tuple[int, ...]]:
 
 
 def shape_of_cells(column: pd.Series) -> tuple[int, ...]:
-    """Give the shape of the arrays that a column's cells hold; ``()`` where they hold none.
+    """Return the shape of the arrays that a column's cells hold; ``()`` where they hold none.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def _is_array(cell: Any) -> bool:
 
 
 def read_array(X: pd.DataFrame, array: ArrayColumns) -> np.ndarray:
-    """Give the values of an array, NaN where not measured, of shape (n_samples, n_values).
+    """Return the values of an array, NaN where not measured, of shape (n_samples, n_values).
 
     Parameters
     ----------
@@ -122,12 +122,12 @@ def read_array(X: pd.DataFrame, array: ArrayColumns) -> np.ndarray:
 
 
 def read_decoded(X: pd.DataFrame, array: ArrayColumns, given: np.ndarray) -> np.ndarray:
-    """Give the decoded values of an array in the pose of the given ones.
+    """Return the decoded values of an array in the pose of the given ones.
 
     Parameters
     ----------
     X : DataFrame of shape (n_samples, n_columns)
-        What came back.
+        The decoded table.
     array : ArrayColumns
         With its columns in this table.
     given : ndarray of shape (n_samples, n_values)
@@ -138,7 +138,7 @@ def read_decoded(X: pd.DataFrame, array: ArrayColumns, given: np.ndarray) -> np.
 
 
 def stack_cells(y: Any) -> Any:
-    """Give a column whose cells are arrays as one array, and all else as it is.
+    """Return a column whose cells are arrays as one array, and all else as it is.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def stack_cells(y: Any) -> Any:
 
 
 def axis_of(X: pd.DataFrame, array: ArrayColumns) -> pd.Index | None:
-    """Give the numbers that label the columns of a spectrum, such as energies, if they do.
+    """Return the numbers that label the columns of a spectrum, such as energies, if they do.
 
     Labels of two levels are numbers where all of the second level are.
     """
@@ -174,7 +174,7 @@ def axis_of(X: pd.DataFrame, array: ArrayColumns) -> pd.Index | None:
 
 
 def fitted_arrays(estimator: Any) -> list[ArrayColumns]:
-    """Give the arrays among the columns that an estimator decodes.
+    """Return the arrays among the columns that an estimator decodes.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def fitted_arrays(estimator: Any) -> list[ArrayColumns]:
 
 
 def _blocks_of(estimator: Any, own: list[int] | None) -> Iterable[ArrayColumns]:
-    """Give the arrays of one autoencoder; ``own`` is where its first columns stand."""
+    """Yield the arrays of one autoencoder; ``own`` is where its first columns stand."""
     for name, fitted in getattr(estimator, "blocks_", {}).items():
         shape = tuple(fitted.layout.shape)
         columns = list(fitted.columns)
@@ -235,7 +235,7 @@ def _align_block(fitted: Any, decoded: np.ndarray, given: np.ndarray) -> np.ndar
 def place_arrays(
     arrays: list[ArrayColumns], positions: Mapping[int, int]
 ) -> dict[str, ArrayColumns] | None:
-    """Give arrays of the decoded columns by name, with their positions in the table.
+    """Return arrays of the decoded columns by name, with their positions in the table.
 
     Parameters
     ----------
@@ -262,14 +262,14 @@ def place_arrays(
 
 
 def decoded_arrays(estimator: Any, X: Any, decoded: Any) -> dict[str, ArrayColumns] | None:
-    """Give the arrays of a fitted estimator by name, with their positions in a table.
+    """Return the arrays of a fitted estimator by name, with their positions in a table.
 
     Parameters
     ----------
     estimator : estimator
         Fitted.
     X, decoded : DataFrame or ndarray
-        The table, and what its latents were decoded to.
+        The table, and the table decoded from its latents.
     """
     table, back = pd.DataFrame(flat_table(X)[0]), flat_table(decoded)[0]
     return place_arrays(fitted_arrays(estimator), match_columns(table, back))
@@ -278,7 +278,7 @@ def decoded_arrays(estimator: Any, X: Any, decoded: Any) -> dict[str, ArrayColum
 def panels_of(
     X: pd.DataFrame, columns: Any, decoded: Iterable[int], arrays: list[ArrayColumns], word: str
 ) -> list[int | ArrayColumns]:
-    """Give what each panel shows: one column, or one array.
+    """List the content of each panel: one column, or one array.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ def panels_of(
         Positions of the columns that came back.
     arrays : list of ArrayColumns
     word : str
-        How the display says that a column came back, such as "decoded".
+        The display's word for a column that comes back, such as "decoded".
     """
     decoded = list(decoded)
     known = set(decoded)
@@ -327,7 +327,7 @@ def _collapse(chosen: list[int], arrays: list[ArrayColumns]) -> list[int | Array
 
 
 def is_array_target(estimator: Any, predicted: np.ndarray) -> bool:
-    """Tell whether predictions are one array a row, such as a spectrum.
+    """Return whether predictions are one array a row, such as a spectrum.
 
     Parameters
     ----------
@@ -340,7 +340,7 @@ def is_array_target(estimator: Any, predicted: np.ndarray) -> bool:
 
 
 def named_arrays(X: pd.DataFrame, arrays: Any, shape: tuple[int, ...]) -> list[ArrayColumns]:
-    """Give the arrays that a user named, or that the table itself shows.
+    """Return the arrays that a user named, or those in the cells of the table.
 
     Parameters
     ----------

@@ -46,9 +46,9 @@ class AtomsDisplay:
 
     Atoms are circles with their covalent radii, those in front on top of those behind. Of a
     crystal the cell is drawn, and atoms on its faces, edges and corners stand on all of them.
-    Several scores of one structure stand side by side: what an atom adds to a prediction, how much
-    attention it gets and what its deletion would change are three things. Scores that have both
-    signs are coloured around 0.
+    Several scores of one structure stand side by side: an atom's share of a prediction, its
+    attention and the effect of its deletion are three things. Scores that have both signs are
+    coloured around 0.
 
     It is recommended to use :func:`~sknestedae.plotting.AtomsDisplay.from_estimator` or
     :func:`~sknestedae.plotting.AtomsDisplay.from_scores` to create a display. All parameters are
@@ -59,9 +59,9 @@ class AtomsDisplay:
     structures : list of structures
         ``ase.Atoms``, or structures or molecules of pymatgen.
     scores : list of DataFrame of shape (n_atoms, n_scores)
-        Of each structure the scores of its atoms; NaN is grey.
+        Scores of the atoms of each structure; NaN is grey.
     names : list of str, default=None
-        Of the structures. None: there is no need to tell them apart.
+        Names of the structures. None: no names are drawn.
     units : dict, default=None
         Unit of each score, by name; those without a unit can be left out.
 
@@ -157,7 +157,7 @@ class AtomsDisplay:
         return self
 
     def _scale(self, name: Any, cmap: str | Colormap | None) -> ScalarMappable:
-        """Give the colours of a score, the same for all structures."""
+        """Return the colours of a score, the same for all structures."""
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
@@ -200,7 +200,7 @@ class AtomsDisplay:
         columns : str or list of str, default=None
             Scores to draw: "share", "attention" and "deletion". None: those that there are.
         output : int, tuple of int, "mean" or class label, default=None
-            Which output of the prediction is scored.
+            Output of the prediction that is scored.
         block : str, default=None
             Name of the block of the structures. None: the only one.
         units : dict, default=None
@@ -288,7 +288,7 @@ class AtomsDisplay:
         structures : structure or list of structures
             ``ase.Atoms``, or structures or molecules of pymatgen.
         scores : DataFrame of shape (n_atoms, n_scores), or array-like of shape (n_atoms,)
-            A row an atom, those of all structures behind each other, as
+            One row for each atom, those of all structures behind each other, as
             :func:`~sknestedae.inspection.atom_scores` gives them.
         columns : str or list of str, default=None
             Columns to draw. None: all columns of numbers in which there is any.
@@ -359,7 +359,7 @@ class AtomsDisplay:
 
 
 def _check_rows(rows: Any, n_samples: int) -> list[int]:
-    """Give the positions of the rows to draw."""
+    """Return the positions of the rows to draw."""
     chosen = [rows] if isinstance(rows, Integral) else list(rows)
     for row in chosen:
         is_row = isinstance(row, Integral) and not isinstance(row, bool)
@@ -374,12 +374,12 @@ def _check_rows(rows: Any, n_samples: int) -> list[int]:
 
 
 def _say_row(label: Any) -> str:
-    """Name a row by its label; of a number, say what it is."""
+    """Name a row by its label; a number follows the word "row"."""
     return f"row {label}" if isinstance(label, Integral) else str(label)
 
 
 def _structures_of(table: Any, caller: str) -> list[Any]:
-    """Give the structures of a table that has one column of them, or of a list of them."""
+    """Return the structures of a table that has one column of them, or of a list of them."""
     if isinstance(table, list) and all(map(is_structure, table)):
         return table
     frame = pd.DataFrame(table)
@@ -387,13 +387,13 @@ def _structures_of(table: Any, caller: str) -> list[Any]:
     if len(found) != 1:
         raise ValueError(
             f"{caller} needs rows with one column of structures, got {len(found)} such columns. "
-            "Pass the structures, and what atom_scores gives, to from_scores."
+            "Pass the structures, and the result of atom_scores, to from_scores."
         )
     return frame.iloc[:, found[0]].tolist()
 
 
 def _score_table(scores: Any, n_atoms: int, columns: Any, label: str) -> pd.DataFrame:
-    """Give the scores to draw, one row an atom."""
+    """Return the scores to draw, one row for each atom."""
     table = scores if isinstance(scores, pd.DataFrame) else pd.DataFrame({label: scores})
     if len(table) != n_atoms:
         raise ValueError(
@@ -422,7 +422,7 @@ def _score_table(scores: Any, n_atoms: int, columns: Any, label: str) -> pd.Data
 
 
 def _check_view(view: Any) -> tuple[float, float] | None:
-    """Give elevation and azimuth, in degrees."""
+    """Return elevation and azimuth, in degrees."""
     if view is None:
         return None
     is_pair = isinstance(view, Sequence | np.ndarray) and len(view) == 2
@@ -438,7 +438,7 @@ def _check_view(view: Any) -> tuple[float, float] | None:
 
 
 def view_axes(structure: Structure, view: tuple[float, float] | None) -> np.ndarray:
-    """Give the directions to the right, up, and towards the one who looks, in rows.
+    """Return the directions to the right, up, and towards the viewer, in rows.
 
     Parameters
     ----------
@@ -472,7 +472,7 @@ def view_axes(structure: Structure, view: tuple[float, float] | None) -> np.ndar
 
 
 def with_images(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
-    """Give atoms in the cell, and those on a face of it on the opposite one as well.
+    """Return atoms in the cell, and those on a face of it on the opposite one as well.
 
     Returns
     -------
@@ -496,7 +496,7 @@ def with_images(structure: Structure) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _full_cell(structure: Structure) -> np.ndarray:
-    """Give the vectors of the cell, with unit vectors at right angles to it where it has none."""
+    """Return the vectors of the cell, with unit vectors at right angles where it has none."""
     cell, periodic = structure.cell.copy(), structure.periodic
     if not periodic.all():
         cell[~periodic] = np.linalg.svd(cell[periodic])[2][int(periodic.sum()) :]
@@ -504,7 +504,7 @@ def _full_cell(structure: Structure) -> np.ndarray:
 
 
 def _edges(structure: Structure) -> np.ndarray:
-    """Give the ends of the edges of the cell, of shape (n_edges, 2, 3).
+    """Return the ends of the edges of the cell, of shape (n_edges, 2, 3).
 
     That of a slab or a wire lies at the mean of its atoms.
     """
@@ -530,7 +530,7 @@ def _draw(
     show_cell: bool,
     circle_kwargs: dict[str, Any] | None,
 ) -> tuple[list[Any], list[int]]:
-    """Draw one structure; give its circles from the back to the front, and their atoms."""
+    """Draw one structure; return its circles from the back to the front, and their atoms."""
     from matplotlib.patches import Circle
 
     axes = view_axes(structure, view)

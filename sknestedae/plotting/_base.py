@@ -1,4 +1,4 @@
-"""Shared by the displays: colours and panels, labels, and the columns of a table to draw."""
+"""Helpers of the displays: colours and panels, labels, and the columns of a table to draw."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MISSING_COLOR = "0.8"
 def combine_styles(
     defaults: dict[str, Any], given: dict[str, Any] | None, artist: type[Artist]
 ) -> dict[str, Any]:
-    """Let a user's keywords win over ours, also where they are aliases, such as lw."""
+    """Merge keywords; a user's replace ours, also where they are aliases, such as lw."""
     from matplotlib.cbook import normalize_kwargs
 
     return {**normalize_kwargs(defaults, artist), **normalize_kwargs(given or {}, artist)}
@@ -51,7 +51,7 @@ def combine_styles(
 def combine_legend_styles(
     defaults: dict[str, Any], given: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Let a user's keywords of a legend win; ours anchor it only if the user does not place it."""
+    """Merge keywords of a legend; a user's replace ours, and its place our anchor."""
     given = given or {}
     if "loc" in given:
         defaults = {key: defaults[key] for key in defaults if key != "bbox_to_anchor"}
@@ -59,7 +59,7 @@ def combine_legend_styles(
 
 
 def point_size(n_points: int, largest: float = 45.0) -> float:
-    """Give the area of a marker in square points: smaller where there are more of them.
+    """Return the area of a marker in square points: smaller where there are more of them.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ def point_size(n_points: int, largest: float = 45.0) -> float:
 
 
 def marker_size(size: float, marker: str) -> float:
-    """Give the area of a marker that looks as large as a circle of this area."""
+    """Return the area of a marker that looks as large as a circle of this area."""
     return size * _AREAS.get(marker, 1.0)
 
 
 def category_style(k: int, size: float) -> dict[str, Any]:
-    """Give keywords of a scatter plot for one of several categories.
+    """Return keywords of a scatter plot for one of several categories.
 
     The first seven are filled, each with a colour and a marker of its own. Then the colours
     return, with other markers, seven hollow and seven filled in turn.
@@ -86,7 +86,7 @@ def category_style(k: int, size: float) -> dict[str, Any]:
     Parameters
     ----------
     k : int
-        Which category, from 0.
+        Number of the category, from 0.
     size : float
         Area of a circle, in square points.
     """
@@ -120,7 +120,7 @@ def make_axes(
     is_tidy: bool = False,
     has_grid: bool = False,
 ) -> np.ndarray:
-    """Give one axes a panel, of shape (n_panels,): the ones passed or those of a new figure.
+    """Return an axes for each panel, of shape (n_panels,): the ones passed or new ones.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def make_axes(
 
 
 def picture_size(height: float, width: float, longer: float) -> tuple[float, float]:
-    """Give width and height of a picture in inches, of which the longer side is given.
+    """Return width and height of a picture in inches, of which the longer side is given.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def three_digits(value: float) -> str:
 
 
 def check_units(units: Mapping[Hashable, str] | None) -> dict[Hashable, str]:
-    """Give the units of columns as a dictionary."""
+    """Return the units of columns as a dictionary."""
     if units is None:
         return {}
     if not isinstance(units, Mapping):
@@ -248,12 +248,12 @@ def check_has(estimator: Any, names: Iterable[str], caller: str) -> None:
     if missing:
         raise TypeError(
             f"The 'estimator' parameter of {caller} must have {' and '.join(missing)}; "
-            f"{type(estimator).__name__} has not."
+            f"{type(estimator).__name__} does not."
         )
 
 
 def core_of(estimator: Any) -> Any:
-    """Give the innermost estimator, also of a frozen one."""
+    """Return the innermost estimator, also of a frozen one."""
     while isinstance(estimator, FrozenEstimator) or innermost(estimator) is not estimator:
         is_frozen = isinstance(estimator, FrozenEstimator)
         estimator = estimator.estimator if is_frozen else innermost(estimator)
@@ -261,7 +261,7 @@ def core_of(estimator: Any) -> Any:
 
 
 def has_prior(estimator: Any) -> bool:
-    """Tell whether latents are variational: around 0, with the standard normal prior.
+    """Return whether latents are variational: around 0, with the standard normal prior.
 
     Parameters
     ----------
@@ -279,7 +279,7 @@ def has_prior(estimator: Any) -> bool:
 def decode_as(
     estimator: Any, Z: np.ndarray, X: pd.DataFrame | np.ndarray
 ) -> pd.DataFrame | np.ndarray:
-    """Decode latents to the columns of a table; of a chain, tell which columns come back.
+    """Decode latents to the columns of a table; of a chain, label the columns that come back.
 
     Returns
     -------
@@ -315,7 +315,7 @@ def decode_as(
 
 
 def check_quantiles(quantiles: Any) -> np.ndarray:
-    """Give the two quantiles that a way begins and ends at, of shape (2,)."""
+    """Return the first and the last quantile of a path, of shape (2,)."""
     ends = np.asarray(quantiles, dtype=float)
     if ends.shape != (2,) or not 0 <= ends[0] < ends[1] <= 1:
         raise ValueError(
@@ -326,7 +326,7 @@ def check_quantiles(quantiles: Any) -> np.ndarray:
 
 
 def spread_heights(n_samples: int) -> np.ndarray:
-    """Give points along a line heights between 0 and 1, evenly and always the same.
+    """Return heights between 0 and 1 for points along a line, evenly and always the same.
 
     Multiples of the golden ratio's inverse, less their integer part, fill the interval evenly
     for any number of points, and neighbours in the table are far from each other.
@@ -343,7 +343,7 @@ def names_of_principal_components(shares: ArrayLike) -> list[str]:
 
 
 def held_latents(Z: np.ndarray, at: Any) -> np.ndarray:
-    """Give the latents that are held where others move, of shape (n_latents,).
+    """Return the values of the latents that stay fixed while others move, of shape (n_latents,).
 
     Parameters
     ----------
@@ -375,7 +375,7 @@ def held_latents(Z: np.ndarray, at: Any) -> np.ndarray:
 
 
 def column_positions(X: pd.DataFrame | np.ndarray, columns: Any, parameter: str) -> list[int]:
-    """Give the positions of the columns that a parameter names, in its order.
+    """Return the positions of the columns that a parameter names, in its order.
 
     Parameters
     ----------
@@ -393,7 +393,7 @@ def column_positions(X: pd.DataFrame | np.ndarray, columns: Any, parameter: str)
 def columns_to_draw(
     X: pd.DataFrame | np.ndarray, columns: Any, decoded: Collection[int], word: str
 ) -> list[int]:
-    """Give the positions of the columns that the parameter ``columns`` of a display names.
+    """Return the positions of the columns that the parameter ``columns`` of a display names.
 
     Parameters
     ----------
@@ -402,7 +402,7 @@ def columns_to_draw(
     decoded : collection of int
         Positions of the columns that came back from the latents; others cannot be drawn.
     word : str
-        How the display says that a column came back, such as "decoded".
+        The display's word for a column that comes back, such as "decoded".
     """
     chosen = column_positions(X, columns, "columns")
     if not chosen:
@@ -417,7 +417,7 @@ def columns_to_draw(
 
 
 def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
-    """Give, for the position of each label that is found in the other, the position there."""
+    """Map the position of each label that both have to its position in the other."""
     labels = list(reconstructed)
     if reconstructed.nlevels == 2 and true.nlevels == 1:
         n_scales = Counter(feature for _, feature in labels)  # of one scale's plain table
@@ -427,7 +427,7 @@ def match_labels(true: pd.Index, reconstructed: pd.Index) -> dict[int, int]:
 
 
 def match_columns(table: pd.DataFrame, decoded: Any) -> dict[int, int]:
-    """Give the column of a decoded table for each column of a table that it has.
+    """Return the column of a decoded table for each column of a table that it has.
 
     Parameters
     ----------
@@ -460,7 +460,7 @@ def categorical_positions(
     decoded: pd.DataFrame,
     positions: Mapping[int, int],
 ) -> set[int]:
-    """Give the positions of the categorical ones among a table's decoded columns.
+    """Return the positions of the categorical ones among a table's decoded columns.
 
     Parameters
     ----------
@@ -469,7 +469,7 @@ def categorical_positions(
     X : DataFrame or ndarray of shape (n_samples, n_features)
         The table as it was given.
     true, decoded : DataFrame
-        The table and what came back.
+        The table and the decoded one.
     positions : dict of int to int
         For the position of each column of the table that came back, the one there.
     """
@@ -487,12 +487,12 @@ def categorical_positions(
 
 
 def plain_columns(table: pd.DataFrame) -> np.ndarray:
-    """Tell which columns hold numbers by NumPy's dtype alone, of shape (n_columns,)."""
+    """Return which columns hold numbers by NumPy's dtype alone, of shape (n_columns,)."""
     return np.array([isinstance(t, np.dtype) and t.kind in "fiu" for t in table.dtypes], bool)
 
 
 def as_floats(column: pd.Series) -> np.ndarray:
-    """Give a numeric column as floats, NaN where missing; of shape (n_samples,)."""
+    """Return a numeric column as floats, NaN where missing; of shape (n_samples,)."""
     return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
 
 

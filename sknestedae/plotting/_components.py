@@ -34,7 +34,7 @@ class ComponentsDisplay:
 
     A point is the mean over folds, with its standard error; a filled one is the smallest number of
     latents whose mean score is within one standard error of the best, the rule of [1]_ (see also
-    [2]_, Section 7.10). The dashed line is where that is.
+    [2]_, Section 7.10). The dashed line marks this bound.
 
     It is recommended to use :func:`~sknestedae.plotting.ComponentsDisplay.from_estimator` or
     :func:`~sknestedae.plotting.ComponentsDisplay.from_search` to create a display. All parameters
@@ -45,12 +45,12 @@ class ComponentsDisplay:
     n_components : array-like of shape (n_values,)
         Numbers of latents, in ascending order.
     scores : dict of str to array-like of shape (n_values, n_splits)
-        The scores of each fold, greater is better, by what is to stand at the axis.
+        The scores of each fold, greater is better, by their labels at the axes.
     xlabel : str, default="Number of latents"
         Name of the number.
     n_active : array-like of shape (n_values, n_splits) or None, default=None
-        Of variational latents, how many have not collapsed to their prior in each fold. They have
-        a panel of their own, the last one.
+        Number of variational latents that have not collapsed to their prior, in each fold. They
+        have a panel of their own, the last one.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class ComponentsDisplay:
     Notes
     -----
     The folds of a cross-validation share most of the rows that they learn from. The standard error
-    takes them for independent, so that it is a yardstick, not a confidence interval.
+    takes them for independent, so that it is a rough measure, not a confidence interval.
 
     References
     ----------
@@ -215,11 +215,11 @@ class ComponentsDisplay:
         param : str, default="n_components"
             Name of the parameter, such as ``"crystal__n_components"`` for one stage of a chain.
         scoring : dict of str to (str or callable), default=None
-            Scorers, by what is to stand at the axis. None: "reconstruction" is the estimator's
+            Scorers, by their labels at the axes. None: "reconstruction" is the estimator's
             ``score(X)``, which is R² of the reconstruction; and, with a target, "prediction" its
             ``score(X, y)``, which is R² or accuracy.
         cv : int, cross-validation generator or iterable, default=5
-            How rows are split.
+            Folds of the rows.
         groups : array-like of shape (n_samples,), default=None
             Groups of rows for the splitter.
         n_jobs : int, default=None
@@ -383,7 +383,7 @@ def one_standard_error(mean: np.ndarray, sem: np.ndarray, name: str = "test") ->
 
 
 def _with_networks(estimator: Any) -> Any:
-    """Give a copy whose predictions are functions of latents, where nothing else is asked for."""
+    """Return a copy whose network predicts, unless a Gaussian process was asked for."""
     of_networks = {"predictor": "network", "passthrough": False}
     changed = {
         name: of_networks[own]
@@ -409,7 +409,7 @@ def _check_param(param: str, estimator: Any) -> None:
 
 
 def _check_numbers(numbers: Iterable[Any]) -> np.ndarray:
-    """Give distinct numbers of latents in ascending order."""
+    """Return distinct numbers of latents in ascending order."""
     given = list(numbers)
     is_int = all(isinstance(n, Integral) and not isinstance(n, bool) for n in given)
     is_usable = is_int and min(given, default=0) > 0
@@ -421,7 +421,7 @@ def _check_numbers(numbers: Iterable[Any]) -> np.ndarray:
 
 
 def _check_scoring(scoring: Any, y: Any) -> dict[str, Callable[..., float]]:
-    """Give the scorers by name."""
+    """Return the scorers by name."""
     if scoring is None:
         scorers: dict[str, Callable[..., float]] = {"reconstruction": _reconstruction}
         return scorers if y is None else {**scorers, "prediction": _prediction}

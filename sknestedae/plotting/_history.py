@@ -42,8 +42,9 @@ class HistoryDisplay:
     Parameters
     ----------
     history : DataFrame of shape (n_epochs, n_columns)
-        One row an epoch, with the epoch as index, and one column a term: ``train_loss``,
-        ``valid_loss``, ``train_reconstruction``, ..., and terms without such a prefix.
+        One row for each epoch, with the epoch as index, and one column for each term:
+        ``train_loss``, ``valid_loss``, ``train_reconstruction``, ..., and terms without such a
+        prefix.
     best_iter : int, default=None
         The epoch to mark as the best one.
 
@@ -266,7 +267,7 @@ def _write_plain_numbers(ax: Axes, drawn: np.ndarray) -> None:
 
 
 def _choose_terms(history: pd.DataFrame, terms: Any) -> dict[str, list[str]]:
-    """Give the columns of each term to draw, training first."""
+    """Return the columns of each term to draw, training first."""
     found: dict[str, list[str]] = {}
     for column in history.columns:
         found.setdefault(column.removeprefix("train_").removeprefix("valid_"), []).append(column)
@@ -284,7 +285,7 @@ def _choose_terms(history: pd.DataFrame, terms: Any) -> dict[str, list[str]]:
 
 
 def _describe(term: str, column: str) -> tuple[str, str]:
-    """Give label and line style of a column."""
+    """Return label and line style of a column."""
     if column == f"train_{term}":
         return f"{term} (training)", "-"
     if column == f"valid_{term}":

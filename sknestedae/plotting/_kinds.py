@@ -1,4 +1,4 @@
-"""A table of several kinds of data, and what a dual autoencoder makes of each of them."""
+"""A table of several kinds of data, with the latents and translations of each kind."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Kinds(NamedTuple):
         return cls(dual, X, columns, {array.name: array for array in fitted_arrays(dual)})
 
     def check(self, name: Any, parameter: str) -> None:
-        """Refuse the name of a kind that is not there."""
+        """Refuse the name of an unknown kind."""
         if not isinstance(name, str) or name not in self.columns:
             raise ValueError(
                 f"The '{parameter}' parameter must name kinds of data, which are "
@@ -70,18 +70,18 @@ class Kinds(NamedTuple):
             )
 
     def present(self, name: str) -> np.ndarray:
-        """Tell which rows have something of a kind, of shape (n_samples,)."""
+        """Return which rows have something of a kind, of shape (n_samples,)."""
         table = pd.DataFrame(self.X)
         if name in self.arrays:
             return ~np.isnan(read_array(table, self.arrays[name])).all(axis=1)
         return table.iloc[:, self.columns[name]].notna().any(axis=1).to_numpy()
 
     def rows(self, chosen: np.ndarray) -> pd.DataFrame | np.ndarray:
-        """Give some rows of the table."""
+        """Return some rows of the table."""
         return self.X.iloc[chosen] if isinstance(self.X, pd.DataFrame) else self.X[chosen]
 
     def latents(self, name: str) -> np.ndarray:
-        """Give the latents of a kind, NaN where a row lacks it; (n_samples, n_latents)."""
+        """Return the latents of a kind, NaN where a row lacks it; (n_samples, n_latents)."""
         present = self.present(name)
         if not present.any():
             raise ValueError(f"No row of X has the kind {name!r}.")
@@ -91,15 +91,15 @@ class Kinds(NamedTuple):
         return Z
 
     def values(self, name: str) -> np.ndarray:
-        """Give the arrays of a kind, NaN where not measured, of shape (n_samples, n_values)."""
+        """Return the arrays of a kind, NaN where not measured, of shape (n_samples, n_values)."""
         return read_array(pd.DataFrame(self.X), self.arrays[name])
 
     def axis(self, name: str) -> pd.Index | None:
-        """Give the numbers that label the channels of a spectrum, if they do."""
+        """Return the numbers that label the channels of a spectrum, if they do."""
         return axis_of(pd.DataFrame(self.X), self.arrays[name])
 
     def translated(self, source: str, target: str, *, average_poses: bool) -> np.ndarray:
-        """Give the arrays of a kind from another one, of the rows that have both; else NaN.
+        """Return the arrays of a kind from another one, of the rows that have both; else NaN.
 
         Where poses are not averaged, each array comes in the pose of the true one.
         """

@@ -62,7 +62,7 @@ class LatentDisplay:
     Parameters
     ----------
     coordinates : ndarray of shape (n_samples, 1) or (n_samples, 2)
-        Where each sample is drawn. With one column, samples lie along the horizontal axis and are
+        Coordinates of each sample. With one column, samples lie along the horizontal axis and are
         spread evenly over the vertical one, so that they do not hide each other; categories lie
         one below the other.
     xlabel, ylabel : str, default=None
@@ -201,7 +201,7 @@ class LatentDisplay:
         Parameters
         ----------
         hover : {array-like, DataFrame} of shape (n_samples, n_columns), default=None
-            What is shown where the pointer is on a sample, such as the table that was encoded.
+            Values to show where the pointer is on a sample, such as the table that was encoded.
             None: the position of the row, latents and colour alone.
 
         Returns
@@ -250,7 +250,7 @@ class LatentDisplay:
         return figure.update_yaxes(visible=np.shape(self.coordinates)[1] == 2)
 
     def _color_column(self, n_samples: int) -> tuple[pd.Series | None, str | None]:
-        """Give the colours as a column, and the text that names them."""
+        """Return the colours as a column, and their name."""
         if self.color is None:
             return None, None
         column = as_column(self.color, n_samples)
@@ -262,7 +262,7 @@ class LatentDisplay:
     def _draw_categories(
         self, draw: Callable[..., PathCollection], column: pd.Series, max_categories: int
     ) -> list[PathCollection]:
-        """Draw each category, and give what the legend shows; rare and missing ones last."""
+        """Draw each category, and return the legend's entries; rare and missing ones last."""
         groups, others = grouped_categories(column, max_categories)
         missing = column.isna().to_numpy()
         n_lanes = len(groups) + (others is not None)
@@ -289,7 +289,7 @@ class LatentDisplay:
     def _draw_numbers(
         self, draw: Callable[..., PathCollection], values: np.ndarray, label: str | None
     ) -> list[PathCollection]:
-        """Draw numbers with a colour bar, and give what the legend shows: the missing ones."""
+        """Draw numbers with a colour bar, and return the legend's entries: the missing ones."""
         if np.isinf(values).any():
             raise ValueError(
                 "The 'color' parameter must hold finite numbers, or NaN where not measured; it "
@@ -354,7 +354,7 @@ class LatentDisplay:
         stage : str or int, default=None
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are drawn. None:
-            what the estimator gives.
+            the latents of the whole estimator.
         components : int, tuple of one or two int, "pca" or None, default=None
             The latents to draw, counted from 0; negative ones count from the last. "pca" draws the
             first two principal components of all latents of X. None draws the first two latents,
@@ -509,7 +509,7 @@ def _path_collection() -> type[Artist]:
 
 
 def _table_of_points(coordinates: np.ndarray, hover: Any, labels: dict[str, Any]) -> pd.DataFrame:
-    """Give what an interactive figure draws, and add to the labels those of a user's columns.
+    """Make the table of an interactive figure, and add the labels of a user's columns.
 
     A user's columns may have any names, also equal ones: here they have names of our own, and
     labels that differ, without which plotly shows but one of them.
@@ -532,21 +532,21 @@ def _table_of_points(coordinates: np.ndarray, hover: Any, labels: dict[str, Any]
 
 
 def _plotly_symbols() -> list[str]:
-    """Give the markers of categories by plotly's names, as `category_style` has them."""
+    """Return the markers of categories by plotly's names, as `category_style` has them."""
     names = dict(zip(MARKERS, _PLOTLY_NAMES, strict=True))
     styles = [category_style(k, 1.0) for k in range(len(PALETTE) * len(MARKERS))]
     return [names[style["marker"]] + "-open" * ("facecolors" in style) for style in styles]
 
 
 def _spread(coordinates: np.ndarray) -> np.ndarray:
-    """Give points along a line a height as well."""
+    """Add heights to points along a line."""
     if coordinates.shape[1] == 2:
         return coordinates
     return np.column_stack([coordinates, spread_heights(len(coordinates))])
 
 
 def choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list[str]]:
-    """Give the coordinates to draw, of shape (n_samples, 1) or (n_samples, 2), and their names.
+    """Return the coordinates to draw, of shape (n_samples, 1) or (n_samples, 2), and their names.
 
     Parameters
     ----------
@@ -579,7 +579,7 @@ def choose_components(Z: np.ndarray, components: Any) -> tuple[np.ndarray, list[
 
 
 def _find_color(X: pd.DataFrame | np.ndarray, color: Any) -> Any:
-    """Give the column of X that a colour names, or the colours themselves."""
+    """Return the column of X that a colour names, or the colours themselves."""
     X = flat_table(X)[0]
     frame = X if isinstance(X, pd.DataFrame) else None
     named = isinstance(color, str | Integral) or (
@@ -598,7 +598,7 @@ def _find_color(X: pd.DataFrame | np.ndarray, color: Any) -> Any:
 
 
 def as_column(color: Any, n_samples: int, parameter: str = "color") -> pd.Series:
-    """Give colours as a column with a row a sample.
+    """Return colours as a column with a row for each sample.
 
     Parameters
     ----------
@@ -610,8 +610,8 @@ def as_column(color: Any, n_samples: int, parameter: str = "color") -> pd.Series
     if isinstance(color, str) or not np.iterable(color):
         hint = ", or in from_estimator the name of a column of X" if parameter == "color" else ""
         raise ValueError(
-            f"The '{parameter}' parameter must be an array with a value a sample{hint}, got "
-            f"{color!r}."
+            f"The '{parameter}' parameter must be an array with one value for each sample{hint}, "
+            f"got {color!r}."
         )
     if isinstance(color, pd.DataFrame):
         color = color.squeeze(axis=1)

@@ -1,4 +1,4 @@
-"""A display of latents, or any number a row, as maps on the sample."""
+"""A display of latents, or of one number for each row, as maps on the sample."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _SEQUENTIAL = "viridis"
 
 
 class LatentMapDisplay:
-    """Latents as maps on the sample, with a panel for each.
+    """Maps of latents on the sample, with a panel for each latent.
 
     A row of the table is a pixel: the latents of its spectrum or of the patch around it are drawn
-    where it was measured. Pixels that are not in the table are blank. Any number a row can be
-    drawn in the same way, such as the error of each pixel.
+    where it was measured. Pixels that are not in the table are blank. Any number for each row can
+    be drawn in the same way, such as the error of each pixel.
 
     It is recommended to use :func:`~sknestedae.plotting.LatentMapDisplay.from_estimator`,
     :func:`~sknestedae.plotting.LatentMapDisplay.from_latents` or
@@ -51,7 +51,7 @@ class LatentMapDisplay:
     Parameters
     ----------
     values : array-like of shape (n_samples, n_maps)
-        One number a row for each map; NaN is blank.
+        One number for each row and map; NaN is blank.
     positions : array-like of shape (n_samples, 2)
         Row and column of each pixel, whole numbers.
     names : list of str
@@ -60,8 +60,8 @@ class LatentMapDisplay:
         Height and width of the map, which begins at row 0 and column 0. None: just as large as the
         positions need.
     center : float, default=None
-        A value that is special, such as 0 for a difference. It is the middle of a diverging colour
-        map. None: no value is, and the colour map is sequential.
+        Middle of a diverging colour map, such as 0 for a difference. None: the colour map is
+        sequential.
     label : str, default=""
         Text at the colour bars, such as a quantity with its unit.
 
@@ -84,15 +84,15 @@ class LatentMapDisplay:
     --------
     LatentMapDisplay.from_estimator : Encode a table, and draw its latents.
     LatentMapDisplay.from_latents : Draw latents that were computed before.
-    LatentMapDisplay.from_values : Draw any number a row, such as an error.
+    LatentMapDisplay.from_values : Draw one number for each row, such as an error.
     LatentDisplay : Rows in the plane of two latents.
     PairsDisplay : True and predicted arrays of some rows.
 
     Notes
     -----
-    The colour map is sequential because nothing is special at 0 in most latent spaces: they are
-    points wherever the training left them. In those of an estimator with ``beta`` the prior lies
-    around 0, and ``from_estimator`` draws a diverging map around it.
+    The colour map is sequential because 0 has no meaning in most latent spaces: they are points
+    wherever the training left them. In those of an estimator with ``beta`` the prior lies around
+    0, and ``from_estimator`` draws a diverging map around it.
 
     Examples
     --------
@@ -172,7 +172,7 @@ class LatentMapDisplay:
         return self
 
     def _style(self, image: np.ndarray) -> dict[str, Any]:
-        """Give the colour map and its ends."""
+        """Return the colour map and its ends."""
         low, high = color_limits(image)
         if self.center is None:
             return {"cmap": _SEQUENTIAL, "vmin": low, "vmax": high}
@@ -203,13 +203,13 @@ class LatentMapDisplay:
         estimator : estimator instance
             Fitted estimator with ``transform``, or a fitted pipeline that ends in one.
         X : {array-like, DataFrame} of shape (n_samples, n_features) or (n_samples, ...)
-            The table that was fitted; a row a pixel.
+            The table that was fitted; one row for each pixel.
         positions : array-like of shape (n_samples, 2)
             Row and column of each pixel, whole numbers.
         stage : str or int, default=None
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are drawn. None:
-            what the estimator gives.
+            the latents of the whole estimator.
         block : str, default=None
             Name of a kind of data of a :class:`~sknestedae.DualAutoencoder`: its latents alone are
             drawn; pixels that lack it are blank. None: the latents of all kinds that a pixel has.
@@ -220,8 +220,8 @@ class LatentMapDisplay:
             Height and width of the map, which begins at row 0 and column 0. None: just as large as
             the positions need.
         center : float, None or "auto", default="auto"
-            A value that is special, for a diverging colour map around it; None for a sequential
-            one. "auto": 0 for an estimator with ``beta``, whose prior lies around it, else None.
+            Middle of a diverging colour map; None for a sequential one. "auto": 0 for an estimator
+            with ``beta``, whose prior lies around it, else None.
         n_cols : int, default=4
             Largest number of maps side by side in a new figure.
         ax : matplotlib Axes or array-like of them, default=None
@@ -292,8 +292,7 @@ class LatentMapDisplay:
             Height and width of the map, which begins at row 0 and column 0. None: just as large as
             the positions need.
         center : float, default=None
-            A value that is special, for a diverging colour map around it; None for a sequential
-            one.
+            Middle of a diverging colour map; None for a sequential one.
         n_cols : int, default=4
             Largest number of maps side by side in a new figure.
         ax : matplotlib Axes or array-like of them, default=None
@@ -336,12 +335,12 @@ class LatentMapDisplay:
         ax=None,
         image_kwargs=None,
     ):
-        """Draw any number a row as a map, such as the error of each pixel.
+        """Draw one number for each row as a map, such as the error of each pixel.
 
         Parameters
         ----------
         values : array-like of shape (n_samples,) or (n_samples, n_maps)
-            One number a row, for each map; NaN is blank.
+            One number for each row and map; NaN is blank.
         positions : array-like of shape (n_samples, 2)
             Row and column of each pixel, whole numbers.
         names : str or list of str, default=None
@@ -350,8 +349,8 @@ class LatentMapDisplay:
             Height and width of the map, which begins at row 0 and column 0. None: just as large as
             the positions need.
         center : float, default=None
-            A value that is special, such as 0 for a difference: the middle of a diverging colour
-            map. None: the colour map is sequential, as for an error, which has no middle.
+            Middle of a diverging colour map, such as 0 for a difference. None: the colour map is
+            sequential, as for an error, which has no middle.
         label : str, default=""
             Text at the colour bars, such as a quantity with its unit.
         n_cols : int, default=4
@@ -392,7 +391,7 @@ class LatentMapDisplay:
 
 
 def make_maps(values: np.ndarray, positions: Any, shape: Any = None) -> tuple[np.ndarray, Any]:
-    """Put numbers where they belong.
+    """Put the numbers of rows at their positions in maps.
 
     Parameters
     ----------
@@ -456,7 +455,7 @@ def make_maps(values: np.ndarray, positions: Any, shape: Any = None) -> tuple[np
 
 
 def _check_shape(shape: Any) -> tuple[int, int]:
-    """Give a height and a width."""
+    """Return a height and a width."""
     is_pair = isinstance(shape, tuple | list | np.ndarray) and len(shape) == 2
     if not is_pair or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
         raise ValueError(
@@ -466,7 +465,7 @@ def _check_shape(shape: Any) -> tuple[int, int]:
 
 
 def _choose(n_components: int, components: Any) -> list[int]:
-    """Give the positions of the latents to draw."""
+    """Return the positions of the latents to draw."""
     if components is None:
         if n_components > _MAX_MAPS:
             raise ValueError(
@@ -485,13 +484,13 @@ def _choose(n_components: int, components: Any) -> list[int]:
 
 
 def _maps_of(Z: np.ndarray, positions: Any, components: Any) -> tuple[np.ndarray, Any, list[str]]:
-    """Give the latents to draw, their positions and their names."""
+    """Return the latents to draw, their positions and their names."""
     chosen = _choose(Z.shape[1], components)
     return Z[:, chosen], positions, [f"Latent {k}" for k in chosen]
 
 
 def _read_values(values: Any) -> tuple[np.ndarray, list[str]]:
-    """Give numbers of shape (n_samples, n_maps), and the names they come with."""
+    """Return numbers of shape (n_samples, n_maps), and the names they come with."""
     if isinstance(values, pd.Series):
         values = values.to_frame("" if values.name is None else values.name)
     if isinstance(values, pd.DataFrame):

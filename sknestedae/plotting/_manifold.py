@@ -1,4 +1,4 @@
-"""A display of what is decoded from a grid of latents."""
+"""A display of the columns that are decoded from a grid of latents."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ _ROOM = (1.3, 0.9)
 
 
 class ManifoldDisplay:
-    """What is decoded from a grid of latents: the plane of two of them, with the others held.
+    """Decoded columns on a grid of two latents, with the other latents held fixed.
 
-    At each point of the grid stands what the latents there are decoded to: an image is a tile of a
-    mosaic, a spectrum a line in a cell of its own, a number the colour of a heat map, a category a
-    colour with a legend. Each array or column has a panel; an image of several channels has one
-    for each of the first four. All tiles or cells of a panel share one scale.
+    At each point of the grid stands the decoded value: an image is a tile of a mosaic, a spectrum
+    a line in a cell of its own, a number the colour of a heat map, a category a colour with a
+    legend. Each array or column has a panel; an image of several channels has one for each of the
+    first four. All tiles or cells of a panel share one scale.
 
     It is recommended to use :func:`~sknestedae.plotting.ManifoldDisplay.from_estimator` to create
     a display. All parameters are stored as attributes.
@@ -89,12 +89,12 @@ class ManifoldDisplay:
     decoded : {array-like, DataFrame} of shape (n_points, n_columns)
         The table at the points, row by row from the lowest, each row from the left.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
-        Data that says how the columns are called, and which are categorical. The columns of two
-        DataFrames are matched by name, else by position.
+        Data with the names of the columns and their dtypes. The columns of two DataFrames are
+        matched by name, else by position.
     names : list of one or two str, default=("Latent 0", "Latent 1")
         Names of the latents.
     coordinates : array-like of shape (n_samples, n_latents), default=None
-        Where rows of X lie on the plane, for ``show_rows``.
+        Coordinates of the rows of X on the plane, for ``show_rows``.
     categorical_features : "from_dtype" or array-like, default="from_dtype"
         Which columns are categorical: by dtype, or those of these names or indices (and those
         that do not hold numbers).
@@ -111,8 +111,8 @@ class ManifoldDisplay:
     columns_ : list
         Labels of the columns and arrays, one a panel.
     artists_ : list of matplotlib AxesImage or list of matplotlib Line2D
-        What each of these panels shows: the mosaic or the heat map, or the lines of the spectra
-        in the order of the points.
+        The artists of each of these panels: the mosaic or the heat map, or the lines of the
+        spectra in the order of the points.
     colorbars_ : list of matplotlib Colorbar or None
         Colour bar of each of these panels; None of spectra and categories.
     legends_ : list of matplotlib Legend or None
@@ -122,7 +122,7 @@ class ManifoldDisplay:
         The rows of X.
     axes_ : ndarray of shape (n_panels,) of matplotlib Axes
         Axes of the panels; those with the rows of X last. Their ticks stand at points of the grid
-        and tell the latents there.
+        and show the latents there.
     figure_ : matplotlib Figure
         Figure with the panels.
 
@@ -130,12 +130,12 @@ class ManifoldDisplay:
     --------
     ManifoldDisplay.from_estimator : Decode the latents of a fitted estimator.
     TraversalDisplay : Changes along one latent, with numbers as lines in their own unit.
-    LatentDisplay : Where samples lie in the space of the latents.
+    LatentDisplay : Samples in the space of the latents.
 
     Notes
     -----
-    What is decoded far from all rows is a guess. A grid between quantiles of two latents has
-    corners where no row may be; ``show_rows`` draws the rows beside.
+    Columns that are decoded far from all rows are extrapolations. A grid between quantiles of two
+    latents can have corners without any row; ``show_rows`` draws the rows in a panel of their own.
 
     Examples
     --------
@@ -240,7 +240,7 @@ class ManifoldDisplay:
         return self
 
     def _panels(self, grid: _Grid, columns: Any) -> list[_Panel]:
-        """Give what each panel shows."""
+        """List the content of each panel."""
         decoded, (given, shape) = flat_table(self.decoded)[0], flat_table(self.X)
         table, back = pd.DataFrame(given), pd.DataFrame(decoded)
         if len(back) != grid.n_points:
@@ -263,8 +263,8 @@ class ManifoldDisplay:
             known = ", ".join(repr(table.columns[j]) for j in list(positions)[:6]) or "none"
             more = ", ..." if len(positions) > 6 else ""
             raise ValueError(
-                "The 'columns' parameter must name what to draw, as no array is known among the "
-                f"decoded columns, which are {known}{more}; or name arrays in 'arrays'."
+                "The 'columns' parameter must name columns to draw, as no array is known among "
+                f"the decoded columns, which are {known}{more}; or name arrays in 'arrays'."
             )
         own = {j for array in arrays for j in array.columns}
         numbers = {j: k for j, k in positions.items() if j not in own}
@@ -343,29 +343,29 @@ class ManifoldDisplay:
             Fitted estimator with ``transform`` and ``inverse_transform``, or a fitted
             :class:`~sklearn.pipeline.Pipeline` of such steps.
         X : {array-like, DataFrame} of shape (n_samples, n_features) or (n_samples, ...)
-            The columns that were fitted, of the rows that say where the latents lie.
+            The columns that were fitted, for the rows whose latents span the grid.
         stage : str or int, default=None
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are decoded, to its
-            own columns and those of the stages before. None: what the estimator gives.
+            own columns and those of the stages before. None: all that the estimator decodes.
         components : int, tuple of one or two int, "pca" or None, default=None
             The latents that move, counted from 0; negative ones count from the last. The first
             grows to the right, the second upwards; one alone makes a strip. "pca" moves along the
             first two principal components of all latents of X. None moves the first two latents,
             or the only one.
         at : {"mean", "median"}, int or array-like of shape (n_latents,), default="mean"
-            Where the other latents are held: at the mean or the median of those of X, at those of
-            one row of X (by position), or at these. The plane goes through this point.
+            Values of the other latents: the mean or the median of X, those of one row of X (by
+            position), or the given ones. The plane goes through this point.
         n_steps : int or tuple of int, default=9
             Number of points along each latent; two numbers are those of the first and the second.
         quantiles : tuple of two float, default=(0.05, 0.95)
             The grid is from the first quantile of a latent in X to the second.
         spacing : {"auto", "linear", "quantile", "normal"}, default="auto"
-            Where the points lie between them. "linear": at equal distances. "quantile": at equal
-            steps of the probability in X, so that equally many rows lie between them. "normal": at
-            equal steps of the probability of a normal distribution with the mean and the standard
-            deviation of the latent in X, and between its quantiles: variational latents lie so.
-            "auto": "normal" for an estimator with ``beta``, else "linear".
+            Positions of the points between them. "linear": at equal distances. "quantile": at
+            equal steps of the probability in X, so that equally many rows lie between them.
+            "normal": at equal steps of the probability of a normal distribution with the mean and
+            the standard deviation of the latent in X, and between its quantiles: variational
+            latents lie so. "auto": "normal" for an estimator with ``beta``, else "linear".
         columns : str, int or list of them, default=None
             The columns to draw, by name or index, and arrays by name, in this order. None draws
             all arrays.
@@ -480,7 +480,7 @@ class _Plane(NamedTuple):
 
     @classmethod
     def choose(cls, Z: np.ndarray, components: Any) -> _Plane:
-        """Give the directions that a user names."""
+        """Return the directions that a user names."""
         n_latents = Z.shape[1]
         if isinstance(components, str) and components == "pca":
             pca = PCA(n_components=min(2, *Z.shape), svd_solver="full")
@@ -506,7 +506,7 @@ class _Plane(NamedTuple):
         return cls(directions, np.zeros(n_latents, Z.dtype), Z[:, chosen], names)
 
     def points(self, values: Sequence[np.ndarray], start: np.ndarray) -> np.ndarray:
-        """Give the latents at the points of a grid, of shape (n_points, n_latents).
+        """Return the latents at the points of a grid, of shape (n_points, n_latents).
 
         Parameters
         ----------
@@ -526,7 +526,7 @@ class _Plane(NamedTuple):
 def _values(
     coordinates: np.ndarray, n_steps: Any, quantiles: Any, spacing: Any
 ) -> list[np.ndarray]:
-    """Give the values along each direction, in ascending order."""
+    """Return the values along each direction, in ascending order."""
     n_directions = coordinates.shape[1]
     given = [n_steps] * n_directions if isinstance(n_steps, Integral) else n_steps
     is_list = isinstance(given, list | tuple | np.ndarray) and len(given) == n_directions
@@ -557,7 +557,7 @@ def _values(
 
 
 class _Grid(NamedTuple):
-    """Points that are drawn 1 apart, whatever the values of the latents are.
+    """A grid of points that are drawn 1 apart, whatever the values of the latents.
 
     Parameters
     ----------
@@ -571,7 +571,7 @@ class _Grid(NamedTuple):
 
     @classmethod
     def read(cls, values: Any, names: Any) -> _Grid:
-        """Check what a user gives."""
+        """Check the user's values and names."""
         found = [np.asarray(axis, dtype=float) for axis in values]
         if len(found) not in (1, 2) or any(axis.ndim != 1 or not len(axis) for axis in found):
             raise ValueError(
@@ -606,7 +606,7 @@ class _Grid(NamedTuple):
         return self.n_across - 0.5, self.n_up - 0.5
 
     def place(self, coordinates: np.ndarray) -> np.ndarray:
-        """Give where points of the plane are drawn, of shape (n_samples, 2).
+        """Return the coordinates of points of the plane in the figure, of shape (n_samples, 2).
 
         They are NaN where the grid does not tell: beyond its cells, or along values that are all
         equal. Within the outer half of an outer cell, the distance of the last two values counts.
@@ -645,7 +645,7 @@ def _write_ticks(axis: Any, values: np.ndarray) -> None:
 
 
 def _write_numbers(values: np.ndarray) -> list[str]:
-    """Write numbers with as few digits as tell them apart, two at least."""
+    """Write numbers with the fewest digits that distinguish them, two at least."""
     values = np.where(np.abs(values) < 1e-6 * np.ptp(values), 0.0, values)
     for n_digits in range(2, 7):
         said = [f"{value:.{n_digits}g}" for value in values]
@@ -689,12 +689,12 @@ class _Panel(NamedTuple):
 
     @property
     def room(self) -> float:
-        """Width of what stands beside the panel, in inches."""
+        """Width of the colour bar or legend beside the panel, in inches."""
         return 2.4 if self.kind == "category" else 0.0
 
 
 def _array_panels(array: ArrayColumns, values: np.ndarray, axis: Any, unit: str) -> list[_Panel]:
-    """Give the panel of a spectrum, or one for each channel of an image."""
+    """Return the panel of a spectrum, or one for each channel of an image."""
     if len(array.shape) == 1:
         return [_Panel(array.name, array.name, "spectrum", values, unit, axis)]
     images = as_images(values, array.shape)

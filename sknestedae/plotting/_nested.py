@@ -41,7 +41,7 @@ class NestedDisplay:
     """Diagram of a chain of stages, from top to bottom.
 
     Each stage is a box with its name, its estimator and the loss that it ended with. From the
-    left come the stage's own columns, from above the latents of the stage before. What leaves is
+    left come the stage's own columns, from above the latents of the stage before. Its outputs are
     a narrower box of latents, and at the right the stage's target, where it has one.
 
     It is recommended to use :func:`~sknestedae.plotting.NestedDisplay.from_estimator` to create a
@@ -50,7 +50,7 @@ class NestedDisplay:
     Parameters
     ----------
     stages : DataFrame of shape (n_stages, n_properties)
-        One row a stage, with its name as index, and the columns ``estimator`` (what it is called),
+        One row for each stage, with its name as index, and the columns ``estimator`` (its name),
         ``n_columns``, ``columns`` (list of their names), ``n_latents``, ``target`` (its size in
         words, such as "1 output"; missing without one), ``target_names`` (list) and ``loss`` (when
         the losses are of, in words; missing without losses). The terms of the loss can follow:
@@ -199,7 +199,7 @@ class NestedDisplay:
 
 
 def _check_target_names(estimator: Any, names: Any) -> list[str] | None:
-    """Give the names of the target's columns as a list."""
+    """Return the names of the target's columns as a list."""
     if names is None:
         return None
     n_outputs = sum(len(columns) for columns in estimator.targets_.values())
@@ -212,7 +212,7 @@ def _check_target_names(estimator: Any, names: Any) -> list[str] | None:
 
 
 def _describe_stages(estimator: Any, target_names: list[str] | None) -> pd.DataFrame:
-    """Give the properties of each stage of a fitted chain, as NestedDisplay takes them."""
+    """Return the properties of each stage of a fitted chain, as NestedDisplay takes them."""
     rows = []
     n_before = 0
     for k, (name, stage, columns) in enumerate(estimator.stages_):
@@ -235,7 +235,7 @@ def _describe_stages(estimator: Any, target_names: list[str] | None) -> pd.DataF
 
 
 def _describe_class(estimator: Any) -> str:
-    """Write what an estimator is, with what it is made of."""
+    """Describe an estimator by its class and the classes inside it."""
     kind = type(estimator).__name__
     if isinstance(estimator, FrozenEstimator):
         return f"{_describe_class(estimator.estimator)}, frozen"
@@ -248,7 +248,7 @@ def _describe_class(estimator: Any) -> str:
 
 
 def _names_of_columns(nested: Any, stage: Any, columns: list[int]) -> list[str]:
-    """Give the names of a stage's own columns, or their positions where there are none."""
+    """Return the names of a stage's own columns, or their positions where there are none."""
     names = list(getattr(stage, "feature_names_in_", []))[: len(columns)]
     if len(names) < len(columns):  # a frozen one may have been fitted to an array
         known = getattr(nested, "feature_names_in_", range(nested.n_features_in_))
@@ -267,7 +267,7 @@ def _describe_target(stage: Any, n_outputs: int) -> str | None:
 
 
 def _losses(nested: Any, name: str, stage: Any) -> dict[str, Any]:
-    """Give the loss terms that a stage ended with, and when."""
+    """Return the loss terms that a stage ended with, and when."""
     refined = getattr(nested, "refine_history_", None)
     history = getattr(core_of(stage), "history_", None)
     if refined is not None:
@@ -348,7 +348,7 @@ def _wrap(names: Sequence[str], size: float, width: float) -> list[_Line]:
 
 
 def _content(name: str, stage: pd.Series) -> dict[str, list[_Line]]:
-    """Give the lines of each box of a stage."""
+    """Return the lines of each box of a stage."""
     widths = {kind: width - 2 * _PAD for kind, width in _WIDTHS.items()}
     body = [_Line(name, _LARGE, "bold"), _Line(stage["estimator"], _MEDIUM)]
     if not pd.isna(stage["loss"]):
@@ -379,7 +379,7 @@ def _content(name: str, stage: pd.Series) -> dict[str, list[_Line]]:
 def _place(
     content: dict[str, dict[str, list[_Line]]],
 ) -> tuple[dict[str, dict[str, _Box]], tuple[float, float]]:
-    """Give the boxes of each stage, the first on top, and the size of the whole."""
+    """Return the boxes of each stage, the first on top, and the size of the whole."""
     left = dict.fromkeys(["columns", "stage", "target"], _MARGIN)
     left["stage"] += _WIDTHS["columns"] + _SPACE
     left["target"] = left["stage"] + _WIDTHS["stage"] + _SPACE
@@ -408,7 +408,7 @@ def _place(
 
 
 def _arrows(boxes: list[dict[str, _Box]]) -> list[tuple[_Point, _Point]]:
-    """Give the ends of each arrow: along each row, and from top to bottom."""
+    """Return the ends of each arrow: along each row, and from top to bottom."""
     ends = []
     before = None
     for box in boxes:

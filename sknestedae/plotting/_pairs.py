@@ -1,4 +1,4 @@
-"""A display of true and predicted arrays, such as spectra, of rows from all quartiles of error."""
+"""A display of true and predicted arrays, such as spectra, for rows of each quartile of error."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _NAMES = ("true", "predicted")
 class PairsDisplay:
     """True and predicted arrays of some rows from each quartile of the error.
 
-    Spectra are two lines, images two pictures side by side on one colour scale. Which rows are
-    drawn is not chosen by eye: they are the middle ones of each quartile of the error, or drawn at
-    random from it, so that good and bad ones show in their proportion.
+    Spectra are two lines, images two pictures side by side on one colour scale. The rows are not
+    chosen by eye: they are the middle ones of each quartile of the error, or drawn at random from
+    it, so that good and bad ones are shown in their proportion.
 
     It is recommended to use :func:`~sknestedae.plotting.PairsDisplay.from_estimator` or
     :func:`~sknestedae.plotting.PairsDisplay.from_predictions` to create a display. All parameters
@@ -38,15 +38,15 @@ class PairsDisplay:
     y_pred : array-like of the same shape
         Predicted arrays of the same samples.
     x : array-like of shape (n_channels,), default=None
-        Where the channels lie, such as energies. The name of a Series or an Index names the axis.
-        None: the labels of a DataFrame's columns if they are numbers, else the number of the
+        Coordinates of the channels, such as energies. The name of a Series or an Index names the
+        axis. None: the labels of a DataFrame's columns if they are numbers, else the number of the
         channel.
     shape : tuple of int, default=None
         Shape of the image of one row, where images are given flattened.
     inputs : array-like of shape (n_samples, ...), default=None
-        What each prediction was made from; an image or a spectrum is drawn beside.
+        The input of each prediction; an image or a spectrum is drawn beside it.
     input_x : array-like of shape (n_input_channels,), default=None
-        Where the channels of inputs that are spectra lie.
+        Coordinates of the channels of inputs that are spectra.
     input_name : str, default="Input"
         Title of the inputs.
     error : {"rmse", "mae"} or callable, default="rmse"
@@ -54,7 +54,7 @@ class PairsDisplay:
         elements; or a function of both arrays, of shape (n_samples, n_elements), that gives one
         number a row.
     label, unit : str, default=""
-        What the elements are, and their unit.
+        Name of the elements, and their unit.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class PairsDisplay:
     PairsDisplay.from_predictions : Draw arrays that were predicted before.
     PairsDisplay.from_translation : Translate one kind of data to another, and draw.
     LatentMapDisplay : The error of each pixel, as a map.
-    ReconstructionDisplay : The same for what an autoencoder gives back.
+    ReconstructionDisplay : The same for reconstructions.
     sklearn.metrics.PredictionErrorDisplay : True and predicted numbers.
 
     Examples
@@ -190,7 +190,7 @@ class PairsDisplay:
         return self
 
     def _arrays(self) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-        """Give both as arrays of shape (n_samples, n_elements), and the shape of a row."""
+        """Return both as arrays of shape (n_samples, n_elements), and the shape of a row."""
         true, predicted = _read(self.y_true, "y_true"), _read(self.y_pred, "y_pred")
         if true.shape != predicted.shape:
             raise ValueError(
@@ -199,8 +199,8 @@ class PairsDisplay:
             )
         if true.ndim < 2 or true.shape[1] < 2:
             raise ValueError(
-                "y_true must have an array a row, of shape (n_samples, n_channels) or (n_samples, "
-                f"height, width), got {true.shape}. Of numbers, draw sklearn.metrics."
+                "y_true must have one array for each row, of shape (n_samples, n_channels) or "
+                f"(n_samples, height, width), got {true.shape}. For numbers, use sklearn.metrics."
                 "PredictionErrorDisplay."
             )
         shape = true.shape[1:]
@@ -221,7 +221,7 @@ class PairsDisplay:
         return true.reshape(n_samples, -1), predicted.reshape(n_samples, -1), shape
 
     def _inputs(self, n_samples: int) -> np.ndarray | None:
-        """Give the inputs as an array of shape (n_samples, ...)."""
+        """Return the inputs as an array of shape (n_samples, ...)."""
         if self.inputs is None:
             return None
         inputs = _read(self.inputs, "inputs")
@@ -313,18 +313,18 @@ class PairsDisplay:
         estimator : estimator instance
             Fitted estimator with ``predict``, or a pipeline or search that ends in one.
         X : {array-like, DataFrame} of shape (n_samples, n_features) or (n_samples, ...)
-            The table that was fitted; of rows that were held out, to see what new ones are like.
+            The table that was fitted; best of rows that were held out (a test set).
         y : array-like of shape (n_samples, n_channels) or (n_samples, ..., height, width)
             True arrays; NaN where not measured.
         x : array-like of shape (n_channels,), default=None
-            Where the channels lie, such as energies. The name of a Series or an Index names the
-            axis. None: the labels of a DataFrame's columns if they are numbers, else the number of
-            the channel.
+            Coordinates of the channels, such as energies. The name of a Series or an Index names
+            the axis. None: the labels of a DataFrame's columns if they are numbers, else the
+            number of the channel.
         shape : tuple of int, default=None
             Shape of the image of one row, where images are given flattened. None: that of the
             estimator's `target_block`, where it has one with a shape.
         inputs : bool or array-like of shape (n_samples, ...), default=False
-            What is drawn beside each pair: X, or another array, such as larger patches.
+            The input to draw beside each pair: X, or another array, such as larger patches.
         error : {"rmse", "mae"} or callable, default="rmse"
             The error of a row, see :class:`~sknestedae.plotting.PairsDisplay`.
         n_examples : int, default=1
@@ -332,7 +332,7 @@ class PairsDisplay:
         random_state : int, RandomState instance or None, default=None
             Seed of the rows that are drawn. None: those in the middle of each quartile.
         label, unit : str, default=""
-            What the elements are, and their unit.
+            Name of the elements, and their unit.
         n_cols : int, default=4
             Largest number of axes side by side in a new figure.
         ax : matplotlib Axes or array-like of them, default=None
@@ -421,19 +421,19 @@ class PairsDisplay:
         estimator : estimator instance
             Fitted :class:`~sknestedae.DualAutoencoder`, or a pipeline or search that ends in one.
         X : array-like or DataFrame of shape (n_samples, n_features)
-            The whole table; of rows that were held out, to see what new ones are like. Rows that
-            lack one of the kinds are left out.
+            The whole table; best of rows that were held out (a test set). Rows that lack one of
+            the kinds are left out.
         source, target : str
             Names of the kind that is given and of the one that is drawn, an array such as a
             spectrum or an image. The same name twice draws the reconstruction.
         inputs : bool, default=True
             Whether the given kind is drawn beside each pair, where it is an array.
         average_poses : bool, default=True
-            Of a target whose latents do not tell its pose, such as an image with an
+            For a target whose latents do not hold its pose, such as an image with an
             ``invariance``: whether to draw the average over the poses. If not, each
             image comes in the pose of the true one, which no translation can know.
         x : array-like of shape (n_channels,), default=None
-            Where the channels of the target lie, such as energies. None: the labels of its columns
+            Coordinates of the target's channels, such as energies. None: the labels of its columns
             if they are numbers, else the number of the channel.
         error : {"rmse", "mae"} or callable, default="rmse"
             The error of a row, see :class:`~sknestedae.plotting.PairsDisplay`.
@@ -442,7 +442,7 @@ class PairsDisplay:
         random_state : int, RandomState instance or None, default=None
             Seed of the rows that are drawn. None: those in the middle of each quartile.
         label, unit : str, default=""
-            What the elements of the target are, and their unit.
+            Name of the target's elements, and their unit.
         n_cols : int, default=4
             Largest number of axes side by side in a new figure.
         ax : matplotlib Axes or array-like of them, default=None
@@ -465,7 +465,7 @@ class PairsDisplay:
 
         See Also
         --------
-        AlignmentDisplay : Latents of several kinds, and how near those of one row are.
+        AlignmentDisplay : Latents of several kinds, with lines between those of one row.
 
         Examples
         --------
@@ -546,13 +546,13 @@ class PairsDisplay:
         y_pred : array-like of the same shape
             Predicted arrays of the same samples.
         x : array-like of shape (n_channels,), default=None
-            Where the channels lie, such as energies. The name of a Series or an Index names the
-            axis. None: the labels of a DataFrame's columns if they are numbers, else the number of
-            the channel.
+            Coordinates of the channels, such as energies. The name of a Series or an Index names
+            the axis. None: the labels of a DataFrame's columns if they are numbers, else the
+            number of the channel.
         shape : tuple of int, default=None
             Shape of the image of one row, where images are given flattened.
         inputs : array-like of shape (n_samples, ...), default=None
-            What each prediction was made from; an image or a spectrum is drawn beside.
+            The input of each prediction; an image or a spectrum is drawn beside it.
         error : {"rmse", "mae"} or callable, default="rmse"
             The error of a row, see :class:`~sknestedae.plotting.PairsDisplay`.
         n_examples : int, default=1
@@ -560,7 +560,7 @@ class PairsDisplay:
         random_state : int, RandomState instance or None, default=None
             Seed of the rows that are drawn. None: those in the middle of each quartile.
         label, unit : str, default=""
-            What the elements are, and their unit.
+            Name of the elements, and their unit.
         n_cols : int, default=4
             Largest number of axes side by side in a new figure.
         ax : matplotlib Axes or array-like of them, default=None
@@ -616,7 +616,7 @@ class PairsDisplay:
 
 
 def _read(values: Any, name: str) -> np.ndarray:
-    """Give arrays of all rows as floats, NaN where not measured."""
+    """Return arrays of all rows as floats, NaN where not measured."""
     values = stack_cells(values)
     try:
         if isinstance(values, pd.DataFrame | pd.Series):
@@ -627,14 +627,14 @@ def _read(values: Any, name: str) -> np.ndarray:
 
 
 def _numbers_of(labels: pd.Index) -> pd.Index | None:
-    """Give labels of columns that are numbers, of two levels the second ones."""
+    """Return labels of columns that are numbers, of two levels the second ones."""
     last = labels.get_level_values(-1).infer_objects()
     is_position = isinstance(labels, pd.RangeIndex)
     return last if pd.api.types.is_numeric_dtype(last) and not is_position else None
 
 
 def _draw_inputs(axes: np.ndarray, inputs: np.ndarray, x: Any, name: str) -> None:
-    """Draw what predictions were made from, all on one scale."""
+    """Draw the inputs of predictions, all on one scale."""
     shape, limits = inputs.shape[1:], color_limits(inputs)
     margin = 0.05 * (limits[1] - limits[0])
     for ax, values in zip(axes, inputs, strict=True):

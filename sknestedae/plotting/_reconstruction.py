@@ -99,7 +99,7 @@ class ReconstructionDisplay:
         structures, `r2` is the mean of those of the composition, the radial density and the size,
         and `accuracy` the fraction whose nearest known structure has their composition.
     artists_ : list of matplotlib PathCollection, BarContainer or list of matplotlib Artist
-        The points or the bars of each panel; what an array drew.
+        The points or the bars of each panel; the artists of an array.
     lines_ : list of matplotlib Line2D or None
         The identity line of each panel; None in that of a categorical column or an array.
     rows_ : list of list of int
@@ -271,7 +271,7 @@ class ReconstructionDisplay:
         line_kwargs=None,
         bar_kwargs=None,
     ):
-        """Encode and decode a table, and draw it against what came back.
+        """Encode and decode a table, and draw it against the reconstruction.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ class ReconstructionDisplay:
         stage : str or int, default=None
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are decoded, to its
-            own columns and those of the stages before. None: what the estimator gives.
+            own columns and those of the stages before. None: all that the estimator decodes.
         columns : str, int or list of them, default=None
             The columns to draw, by name or index, and arrays by name. None draws all, if the
             panels are 24 at most.
@@ -501,7 +501,7 @@ def _match_tables(
 
 
 def _labels_of(table: pd.DataFrame, chosen: list[int | ArrayColumns]) -> pd.Index:
-    """Give the labels of panels: those of columns, and names of arrays."""
+    """Return the labels of panels: those of columns, and names of arrays."""
     if not any(isinstance(what, ArrayColumns) for what in chosen):
         return table.columns[chosen]
     labels = [w.name if isinstance(w, ArrayColumns) else table.columns[w] for w in chosen]
@@ -519,7 +519,7 @@ class _Panel(NamedTuple):
 
 
 def _blank(ax: Axes) -> _Panel:
-    """Leave a panel without content, of what was never measured."""
+    """Leave a panel empty, for a column that was never measured."""
     ax.set(xticks=[], yticks=[])
     return _Panel("not measured", {"n_samples": 0})
 
@@ -607,7 +607,7 @@ def _numeric_metrics(true: np.ndarray, reconstructed: np.ndarray) -> dict[str, f
 
 
 def _agree(true: pd.Series, reconstructed: pd.Series) -> np.ndarray:
-    """Tell in which rows two columns have the same category."""
+    """Return in which rows two columns have the same category."""
     return np.array(
         [bool(a == b) for a, b in zip(true.to_numpy(), reconstructed.to_numpy(), strict=True)]
     )

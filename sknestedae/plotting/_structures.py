@@ -1,4 +1,4 @@
-"""Columns of structures: what was given and what came back, as numbers that can be compared."""
+"""Columns of structures: given and decoded ones, as numbers that can be compared."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CHANNELS = Channels.of_elements([1])
 
 
 class StructureValues(NamedTuple):
-    """Structures of a column and what came back of them.
+    """Structures of a column and their reconstructions.
 
     Attributes
     ----------
@@ -41,9 +41,9 @@ class StructureValues(NamedTuple):
     distances : ndarray of shape (n_distances,)
         In Angstrom.
     size : str
-        What the size is.
+        Name of the size.
     same_formula : ndarray of bool, shape (n_samples,)
-        Whether the structure that came back has the same shares of elements.
+        Whether the reconstructed structure has the same shares of elements.
     """
 
     given: np.ndarray
@@ -55,18 +55,18 @@ class StructureValues(NamedTuple):
 
     @property
     def measured(self) -> np.ndarray:
-        """Which rows have a structure on both sides."""
+        """The rows that have a given and a decoded structure."""
         known = np.isfinite(self.given) & np.isfinite(self.decoded)
         return np.asarray(known.all(axis=1))
 
     def fields(self) -> list[slice]:
-        """Give where composition, radial density and size are in the values."""
+        """Return the slices of composition, radial density and size in the values."""
         n_elements, n_values = len(self.elements), self.given.shape[1]
         ends = [0, n_elements, n_values - 1, n_values]
         return [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
 
     def row_errors(self) -> np.ndarray:
-        """Give the error of each row, in which each field counts the same, by its spread."""
+        """Return the error of each row, in which each field counts the same, by its spread."""
         squares = np.zeros(len(self.given))
         for own in self.fields():
             spread = np.nansum(np.nanvar(self.given[self.measured, own], axis=0))
@@ -75,7 +75,7 @@ class StructureValues(NamedTuple):
         return np.sqrt(squares / len(self.fields()))
 
     def r2(self) -> float:
-        """Give the mean of the R² of the fields that vary; NaN where none does."""
+        """Return the mean of the R² of the fields that vary; NaN where none does."""
         found = [
             pooled_r2(self.given[self.measured, own], self.decoded[self.measured, own])
             for own in self.fields()
@@ -85,20 +85,20 @@ class StructureValues(NamedTuple):
 
 
 def has_structures(column: pd.Series) -> bool:
-    """Tell whether a column's cells hold structures of atoms."""
+    """Return whether a column's cells hold structures of atoms."""
     return column.dtype == object and any(is_structure(cell) for cell in column)
 
 
 def compare_structures(given: pd.Series, decoded: pd.Series) -> StructureValues:
-    """Read structures and what came back of them.
+    """Read structures and their reconstructions.
 
     Parameters
     ----------
     given : Series of shape (n_samples,)
         Structures; anything else is not measured.
     decoded : Series of shape (n_samples,)
-        The nearest known structures, as ``inverse_transform`` gives them: what was decoded stands
-        in their ``info``. Of one that has none there, its own values are taken.
+        The nearest known structures, as ``inverse_transform`` gives them: the decoded values stand
+        in their ``info``. A structure without them has its own values.
     """
     infos = [_info_of(cell) for cell in decoded]
     distances = next((np.asarray(info[_DISTANCES], float) for info in infos if info), None)
@@ -128,14 +128,14 @@ def compare_structures(given: pd.Series, decoded: pd.Series) -> StructureValues:
 
 
 def _info_of(cell: Any) -> dict[str, Any] | None:
-    """Give what was decoded, where a structure says so."""
+    """Return the decoded values in the ``info`` of a structure, if there are any."""
     info = getattr(cell, "info", None)
     names = (_COMPOSITION, _DENSITY, _DISTANCES)
     return info if isinstance(info, dict) and all(name in info for name in names) else None
 
 
 def _composition(structure: Structure) -> dict[str, float]:
-    """Give the shares of the elements by their symbols."""
+    """Return the shares of the elements by their symbols."""
     numbers, counts = np.unique(structure.numbers, return_counts=True)
     shares = counts / counts.sum()
     return {symbol_of(z): float(share) for z, share in zip(numbers, shares, strict=True)}
@@ -159,7 +159,7 @@ def _values(
     symbols: list[str],
     geometry: Geometry,
 ) -> np.ndarray:
-    """Give the values of a structure, or of what was decoded beside it; NaN without one."""
+    """Return the values of a structure, or the decoded ones beside it; NaN without one."""
     if structure is None:
         return np.full(len(symbols) + geometry.n_radial + 1, np.nan)
     name = _size_name(structure)

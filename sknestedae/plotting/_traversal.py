@@ -82,8 +82,8 @@ class TraversalDisplay:
     decoded : {array-like, DataFrame} of shape (n_steps, n_columns)
         The table at these values.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
-        Data that says on which scale a column varies. The columns of two DataFrames are matched
-        by name, else by position.
+        Data for the scale on which a column varies. The columns of two DataFrames are matched by
+        name, else by position.
     predictions : DataFrame of shape (n_steps, n_outputs), default=None
         The predicted targets at these values; or an array of shape (n_steps, n_channels) or
         (n_steps, height, width), where the target is one array.
@@ -94,7 +94,7 @@ class TraversalDisplay:
     xlabel : str, default="Latent"
         Name of the latent.
     quantiles : tuple of two float, default=(0.05, 0.95)
-        Between which quantiles of the data the bands lie.
+        Quantiles of the data at the ends of the bands.
     categorical_features : "from_dtype" or array-like, default="from_dtype"
         Which columns are categorical: by dtype, or those of these names or indices (and those
         that do not hold numbers).
@@ -109,15 +109,15 @@ class TraversalDisplay:
     Attributes
     ----------
     movement_ : Series of shape (n_columns,)
-        By how many standard deviations of the data each column moves, from the smallest to the
-        largest value along the way; the largest first. For a categorical column that changes, the
-        same of its one-hot values, :math:`\sqrt{2 / (1 - \sum p^2)}` with the frequencies
-        :math:`p` of its categories; of an array the root of the sum of squares over its elements,
-        of the movement over that of the standard deviation. NaN where the data does not vary.
+        Change of each column along the path, from its smallest to its largest value, in standard
+        deviations of the data; the largest first. For a categorical column that changes, the same
+        of its one-hot values, :math:`\sqrt{2 / (1 - \sum p^2)}` with the frequencies :math:`p` of
+        its categories; of an array the root of the sum of squares over its elements, of the
+        movement over that of the standard deviation. NaN where the data does not vary.
     columns_ : list
         Labels of the panels: those of the predicted targets, then those of columns and arrays.
     artists_ : list of matplotlib Line2D, BarContainer or list of matplotlib Artist
-        The line or the bars of each panel; what an array drew.
+        The line or the bars of each panel; the artists of an array.
     bands_ : list of matplotlib Patch or None
         The band of each panel; None in that of a categorical column or an array.
     axes_ : ndarray of shape (n_panels,) of matplotlib Axes
@@ -127,15 +127,15 @@ class TraversalDisplay:
 
     See Also
     --------
-    TraversalDisplay.from_estimator : Walk along a latent of a fitted estimator.
-    LatentDisplay : Where samples lie in the space of the latents.
+    TraversalDisplay.from_estimator : Change a latent of a fitted estimator, and decode.
+    LatentDisplay : Samples in the space of the latents.
     sknestedae.inspection.latent_correlations : Correlations of latents with variables.
 
     Notes
     -----
-    Latents share what they know. One may go with a variable because others do, and then the
-    variable moves less along it alone than it does among the samples. And far from all samples a
-    decoded table is a guess.
+    Latents share information. One may correlate with a variable because others do, and then the
+    variable moves less along it alone than it does among the samples. Far from all samples a
+    decoded table is an extrapolation.
 
     Examples
     --------
@@ -256,14 +256,14 @@ class TraversalDisplay:
         return self
 
     def _title(self, panel: _Panel | _ArrayPanel) -> str:
-        """Give the title of a panel."""
+        """Return the title of a panel."""
         label = panel.label
         is_named = isinstance(self.X, pd.DataFrame) or not isinstance(label, Integral)
         name = name_of(label) if is_named else f"Column {label}"
         return f"Predicted {name}" if panel.is_target else name
 
     def _paths(self) -> tuple[dict[int, int], pd.DataFrame, pd.DataFrame]:
-        """Give the decoded column of each column, the data and the decoded table."""
+        """Return the decoded column of each column, the data and the decoded table."""
         decoded = flat_table(self.decoded)[0]
         table, back = pd.DataFrame(flat_table(self.X)[0]), pd.DataFrame(decoded)
         if len(back) != len(self.values):
@@ -280,7 +280,7 @@ class TraversalDisplay:
         return positions, table, back
 
     def _targets(self, max_columns: Any) -> Sequence[_Panel | _ArrayPanel]:
-        """Give the panel of each predicted target; of very many, those that move most."""
+        """Return the panel of each predicted target; of very many, those that move most."""
         if self.predictions is None:
             return []
         if not isinstance(self.predictions, pd.DataFrame):
@@ -305,7 +305,7 @@ class TraversalDisplay:
         return [panels[k] for k in np.argsort(size, kind="stable")[:max_columns]]
 
     def _columns(self, columns: Any, max_columns: Any) -> list[_Panel | _ArrayPanel]:
-        """Give the panel of each column or array to draw, and store how far all move."""
+        """Return the panel of each column or array to draw, and store how far all move."""
         positions, table, decoded = self._paths()
         positions = without_structures(table, positions)
         arrays = named_arrays(table, self.arrays, flat_table(self.X)[1])
@@ -361,7 +361,7 @@ class TraversalDisplay:
         band_kwargs=None,
         bar_kwargs=None,
     ):
-        """Walk along one latent, decode the table on the way, and draw it.
+        """Change one latent, decode the table at each value, and draw it.
 
         Parameters
         ----------
@@ -369,24 +369,24 @@ class TraversalDisplay:
             Fitted estimator with ``transform`` and ``inverse_transform``, or a fitted
             :class:`~sklearn.pipeline.Pipeline` of such steps.
         X : {array-like, DataFrame} of shape (n_samples, n_features) or (n_samples, ...)
-            The columns that were fitted, of the rows that say where the latents lie.
+            The columns that were fitted, for the rows that give the range of the latent.
         latent : int, default=0
             Position of the latent; negative ones count from the last.
         stage : str or int, default=None
             Name or position of a stage, where the estimator is a
             :class:`~sknestedae.NestedAutoencoder` or ends in one: its latents are decoded, to its
-            own columns and those of the stages before. None: what the estimator gives.
+            own columns and those of the stages before. None: all that the estimator decodes.
         at : {"median", "mean"}, int or array-like of shape (n_latents,), default="median"
-            Where the other latents are held: at the median or the mean of those of X, at those of
-            one row of X (by position), or at these.
+            Values of the other latents: the median or the mean of X, those of one row of X (by
+            position), or the given ones.
         n_steps : int, default=50
             Number of values of the latent.
         quantiles : tuple of two float, default=(0.05, 0.95)
-            The way is from the first quantile of the latent in X to the second; the bands are
-            between the same quantiles of each column.
+            The latent moves from its first quantile in X to the second; the bands are between the
+            same quantiles of each column.
         predict : bool or "auto", default="auto"
-            Whether the target that is predicted of the decoded table is drawn; "auto": where there
-            is one. The table goes through the encoder again for it.
+            Whether the target predicted from the decoded table is drawn; "auto": where there is
+            one. The table goes through the encoder again for it.
         target_names : list of str, default=None
             Name of each predicted target; one where the target is an array. None: "target", with a
             number if there are several.
@@ -488,7 +488,7 @@ class TraversalDisplay:
 
 
 def _check_latent(latent: Any, n_latents: int) -> int:
-    """Give the position of a latent, counted from the first."""
+    """Return the position of a latent, counted from the first."""
     is_index = isinstance(latent, Integral) and not isinstance(latent, bool)
     if not is_index or not -n_latents <= int(latent) < n_latents:
         raise ValueError(
@@ -499,7 +499,7 @@ def _check_latent(latent: Any, n_latents: int) -> int:
 
 
 def _way(Z: np.ndarray, latent: int, at: Any, n_steps: Any, quantiles: Any) -> np.ndarray:
-    """Give latents of which one moves, of shape (n_steps, n_latents)."""
+    """Return latents with one that moves, of shape (n_steps, n_latents)."""
     if not isinstance(n_steps, Integral) or n_steps < 2:
         raise ValueError(f"The 'n_steps' parameter must be an int of at least 2, got {n_steps!r}.")
     ends = check_quantiles(quantiles)
@@ -511,7 +511,7 @@ def _way(Z: np.ndarray, latent: int, at: Any, n_steps: Any, quantiles: Any) -> n
 
 
 def _predicts(estimator: Any, X: pd.DataFrame | np.ndarray, predict: Any, caller: str) -> bool:
-    """Tell whether a prediction is to be drawn."""
+    """Return whether a prediction is to be drawn."""
     if predict not in (True, False, "auto"):
         raise ValueError(f"The 'predict' parameter must be a bool or 'auto', got {predict!r}.")
     if predict is True:
@@ -530,7 +530,7 @@ def _predicts(estimator: Any, X: pd.DataFrame | np.ndarray, predict: Any, caller
 def _as_input(
     estimator: Any, decoded: pd.DataFrame | np.ndarray, X: pd.DataFrame | np.ndarray
 ) -> pd.DataFrame | np.ndarray:
-    """Give a decoded table all columns of X; what was not decoded is missing."""
+    """Add the other columns of X to a decoded table; they are missing."""
     is_whole = np.shape(decoded)[1] >= np.shape(X)[1]
     if is_whole or (isinstance(X, pd.DataFrame) and not steps_before(estimator)):
         return decoded
@@ -613,7 +613,7 @@ class _ArrayPanel(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Give the name of the array."""
+        """Return the name of the array."""
         return self.array.name
 
 
@@ -628,7 +628,7 @@ class _Panel(NamedTuple):
 
     @property
     def color(self) -> str:
-        """Give the colour of a line: targets stand out."""
+        """Return the colour of a line: targets stand out."""
         return PALETTE[1] if self.is_target else PALETTE[0]
 
 
@@ -639,7 +639,7 @@ def _holds_classes(column: pd.Series) -> bool:
 def _array_path(
     decoded: pd.DataFrame, positions: Mapping[int, int], array: ArrayColumns
 ) -> np.ndarray:
-    """Give an array's decoded values along the way, of shape (n_steps, n_values)."""
+    """Return an array's decoded values along the way, of shape (n_steps, n_values)."""
     return read_array(decoded, array._replace(columns=[positions[j] for j in array.columns]))
 
 
@@ -650,7 +650,7 @@ def _movements(
     positions: Mapping[int, int],
     categorical: Collection[int],
 ) -> np.ndarray:
-    """Say how far each column or array moves along the way, in standard deviations of the data.
+    """Compute how far each column or array moves, in standard deviations of the data.
 
     Returns
     -------
@@ -679,7 +679,7 @@ def _movements(
 
 
 def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
-    """Say how far a column moves along the way, in standard deviations of the data."""
+    """Compute how far a column moves, in standard deviations of the data."""
     known = data[data.notna()]
     if is_categorical:
         # two categories are sqrt(2) apart in one-hot values, whose variances sum to this
@@ -692,7 +692,7 @@ def _movement(path: pd.Series, data: pd.Series, is_categorical: bool) -> float:
 
 
 def array_movement(path: np.ndarray, data: np.ndarray) -> float:
-    """Say how far an array moves along the way, in standard deviations of the data.
+    """Compute how far an array moves, in standard deviations of the data.
 
     Parameters
     ----------
@@ -777,7 +777,7 @@ def _draw_line(
 def _draw_categories(
     ax: Axes, values: np.ndarray, panel: _Panel, bar_kwargs: dict[str, Any] | None
 ) -> BarContainer:
-    """Draw a bar for each stretch of the way that one category is decoded on."""
+    """Draw a bar for each range of the latent in which one category is decoded."""
     from matplotlib.patches import Rectangle
 
     codes, names = pd.factorize(panel.path.astype(object))

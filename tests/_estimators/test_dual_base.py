@@ -308,7 +308,7 @@ def test_one_pair_tells_no_partners(alignment):
     X, _ = two_kinds()
     one = without(X, image=slice(0, 15), spectrum=slice(16, 30))
     model = dual(alignment=alignment).fit(one)
-    with pytest.raises(ValueError, match=r"are equal, or there was one alone.* Fit with more"):
+    with pytest.raises(ValueError, match=r"are equal, or there was only one.* Fit with more"):
         model.retrieve(X, "image", X)
     two = without(X, image=slice(0, 14), spectrum=slice(16, 30))
     assert dual(alignment=alignment).fit(two).retrieve(X, "image", X).shape == (len(X), 5)
@@ -812,21 +812,21 @@ def test_members_that_draw_no_pair_are_told_apart_from_tables_without_one():
         except ValueError as error:
             told.add(str(error).split(": ")[1])
     hint = "With bootstrap=True, these are rows that a member of the ensemble has drawn."
-    assert told == {f"nothing tells how they belong together. {hint}"}
+    assert told == {f"their relation cannot be learnt. {hint}"}
 
 
 def test_rows_of_which_nothing_was_measured():
     X, y = two_kinds()
     empty = without(X, image=[2, 7], spectrum=[2, 7])
-    with pytest.raises(ValueError, match=r"Nothing of any kind was measured of 2 rows of X"):
+    with pytest.raises(ValueError, match=r"2 rows of X have no measured value of any kind; drop"):
         dual().fit(empty, y)
     model = dual().fit(X, y)
-    message = r"Nothing of any kind was measured of 2 rows, the first of them row 2 \(from 0\)"
+    message = r"2 row\(s\) have no measured value of any kind, the first of them row 2 \(from 0\)"
     for method in ("transform", "predict", "complete", "score_samples", "score"):
         with pytest.raises(ValueError, match=message):
             getattr(model, method)(empty)
     some = without(X, image=[3])
-    message = r"Nothing of the kind 'image' was measured of 1 rows, the first of them row 3"
+    message = r"1 row\(s\) have no measured value of the kind 'image', the first of them row 3"
     for call in (
         lambda: model.transform(some, block="image"),
         lambda: model.translate(some, "image", "spectrum"),
@@ -877,7 +877,7 @@ def test_one_kind_s_arrays_are_named(fitted):
     message = r"'source' parameter must be one of the kinds \['image', 'spectrum'\], got array"
     with pytest.raises(ValueError, match=message):
         model.translate("image", images, "spectrum")
-    with pytest.raises(ValueError, match="of several kinds of arrays, stack_kinds makes one"):
+    with pytest.raises(ValueError, match="kinds of arrays, make one table with stack_kinds"):
         model.score(images)
 
 

@@ -162,6 +162,18 @@ def test_two_level_columns_tell_the_scales():
     assert_array_equal(chain.predict(X[["outer", "inner"]]), chain.predict(X))
 
 
+def test_a_list_into_a_chain_of_one_table_is_read_by_names():
+    tables, targets = same_rows()
+    X = pd.concat(tables, axis=1)
+    stages = [(f"s{k}", sae(), list(table)) for k, table in enumerate(tables)]
+    chain = NestedAutoencoder(stages).fit(X, pd.concat(targets, axis=1))
+    turned = [table.iloc[:, ::-1] for table in tables]
+    for X_list in (tables, turned):  # warnings are errors
+        for ours, stage in zip(chain.predict(X_list), chain.predict(X).T, strict=True):
+            assert_array_equal(ours, stage)
+    assert_array_equal(chain.transform(turned[:1])[0], chain[:1].transform(X))
+
+
 @pytest.mark.filterwarnings("ignore:batch_size=10000 is larger")
 def test_integer_weights_equal_repeated_rows():
     X_list, y_list = two_scales()

@@ -113,7 +113,7 @@ def test_what_a_pipeline_and_a_frozen_stage_pass():
     ],
 )
 def test_a_stage_that_cannot_take_it(estimator, what):
-    message = f"'passthrough' parameter is True, but what.*stage {what}: give.*predictor='gauss"
+    message = f"'passthrough' parameter is True, but only.*stage {what}: give.*predictor='gauss"
     with pytest.raises(ValueError, match=message):
         plan(stages_of(sae(), estimator), [1, 1], passthrough=True)
     # without a target it predicts nothing
@@ -287,8 +287,9 @@ def learn(table, known, rows, wanted):
 def test_a_key_that_finds_nothing_is_doubted():
     table = key_table(["A", "B", "C", "D"], [1.0, 2.0, 3.0, 4.0])
     message = (
-        "The key 'formula' of no row of stage 'second' is that of a row with a known target of "
-        r"stage 'first': what is passed on is predicted in all 2 rows\."
+        "No row of stage 'second' shares its value of the key 'formula' with a row of stage "
+        r"'first' that has a known target: a prediction is passed on in all 2 rows, never a "
+        r"measured value\."
     )
     with pytest.warns(MaterialKeyWarning, match=message):
         learn(table, [1.0, 2.0], [0, 1], [2, 3])

@@ -44,7 +44,7 @@ def test_stages_that_can_not_be(stages, message):
 
 
 def test_stages_that_can_not_do_what_they_must():
-    with pytest.raises(TypeError, match="stage 'a' must have fit and transform"):
+    with pytest.raises(TypeError, match="stage 'a' must have the methods fit and transform"):
         bad_fit([("a", 3, ["radius"])])
     X, y = crystals()
     with pytest.raises(

@@ -38,6 +38,22 @@ def test_a_parameter_of_torch_is_refused_with_what_to_use(estimator):
         estimator(module__width=3)
 
 
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("gradient_clip_val", "GradientNormClipping of skorch"),
+        ("precision", "float32 where all of X are"),
+        ("momentum", "a callback can put another optimizer in its place"),
+        ("logger", "with a logger of skorch"),
+        ("accelerator", "use device"),
+        ("warmup", "takes the schedules of torch"),
+    ],
+)
+def test_a_word_of_lightning_is_refused_with_what_to_use(name, instead):
+    with pytest.raises(TypeError, match=rf"no parameter '{name}': .*{instead}"):
+        SupervisedAutoencoder(**{name: 1})
+
+
 def test_set_params_refuses_it_too():
     message = "SupervisedAutoencoder has no parameter 'max_epochs': use max_iter"
     with pytest.raises(ValueError, match=message):

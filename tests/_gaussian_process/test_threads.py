@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sknestedae._gaussian_process import _evidence, _process
+from sknestedae._gaussian_process import _process
 from sknestedae._gaussian_process._process import GaussianProcess
 from sknestedae._gaussian_process._threads import one_blas_thread
 from sknestedae._training._concurrent import run_concurrently
@@ -42,22 +42,6 @@ def test_an_error_restores_the_threads():
 def test_large_matrices_keep_their_threads():
     with one_blas_thread(is_small=False):
         assert n_threads() == {2}
-
-
-def test_the_search_for_hyperparameters_takes_one_thread(monkeypatch):
-    """On a busy machine several took twenty times longer, for matrices of 400 rows."""
-    posterior, seen = _evidence.negative_log_posterior, []
-
-    def watched(*args):
-        seen.append(n_threads())
-        return posterior(*args)
-
-    monkeypatch.setattr(_evidence, "negative_log_posterior", watched)
-    x = np.linspace(0, 1, 5)[:, None]
-    GaussianProcess.fit(x, x[:, 0], widths=(1,))
-    assert seen
-    assert all(found == {1} for found in seen)
-    assert n_threads() == {2}
 
 
 FEW_AND_MANY = pytest.mark.parametrize(("worth", "expected"), [(6, 1), (5, 2)])

@@ -203,6 +203,16 @@ def test_a_model_that_learns_by_heart_is_told(X):
     assert f"There are {n_weights:,} parameters to learn and 40 distinct rows" in said
 
 
+def test_columns_that_the_latents_lose_are_told():
+    rng = np.random.RandomState(0)
+    one = rng.normal(size=80)
+    X = pd.DataFrame({f"kept{k}": one + 0.1 * rng.normal(size=80) for k in range(6)})
+    X["lost"] = rng.normal(size=80)  # independent of the others; one latent cannot keep both
+    sae = SupervisedAutoencoder(1, max_iter=60, alpha=0.1, random_state=0)
+    said = "\n".join(report(sae.fit(X, one), X, one, random_state=0).limits)
+    assert "no better than as their mean (R² not above 0, on rows held out): lost. Exp" in said
+
+
 def test_what_the_data_lack_is_told(X, y):
     table, target = X.copy(), y.copy()
     table["seldom"] = np.where(np.arange(60) < 12, np.arange(60.0), np.nan)
@@ -229,7 +239,7 @@ def test_few_rows_of_a_class_are_told(X):
 
 
 def test_where_the_settings_come_from_is_told(X, y):
-    sae = SupervisedAutoencoder(**{**TINY, "random_state": None})
+    sae = SupervisedAutoencoder(**{**TINY, "predictor": "network", "random_state": None})
     search = BatchedGridSearchCV(sae, {"alpha": [0.01, 0.1, 1]}, cv=2).fit(X, y)
     said = "\n".join(report(search, X, y, cv=2, random_state=0).limits)
     assert "the best of 3 candidates of a search" in said

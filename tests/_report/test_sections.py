@@ -92,14 +92,14 @@ def test_a_chain_tells_what_was_passed_on_and_how_sure_it_is(rendered):
         inside += (error <= 2 * std_of_scale(own, X.iloc[test], 1)).to_list()
     measured, errors = np.array(measured), np.array(errors)
     assert 0 < measured.sum() < len(measured)
-    table = page.table("dear: rows by what the earlier scale passed on")
+    table = page.table("dear: rows by the value that the earlier scale passed on")
     for name, own in (("its measured value", measured), ("a predicted value", ~measured)):
         expected = [str(own.sum()), number(errors[own].mean())]
         assert table.loc[name].to_list() == expected
     assert list(table.columns) == ["Rows held out", "MAE (eV)"]
     row = page.table("dear: prediction intervals by the standard deviation").iloc[1]
     assert row["Rows within, held out"] == percent(np.mean(inside))
-    table = page.table("What predicts")
+    table = page.table("The predictors")
     score = nae["scale1"].leave_one_out_score_
     expected = ["Gaussian process", fixed(score), "the same in 3 of 3"]
     assert table.loc["stage scale1"].to_list() == expected

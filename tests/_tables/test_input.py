@@ -6,6 +6,7 @@ import datetime as dt
 import sys
 import warnings
 from decimal import Decimal
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import narwhals as nw
@@ -501,7 +502,8 @@ def test_arrays_in_an_array_of_objects_are_left_to_blocks():
     assert np.isnan(read[1, 1])
     for spell in (np.asarray, pd.DataFrame):
         with pytest.raises(
-            TypeError, match=r"Column 1 holds ndarray; .* columns of X that blocks name"
+            TypeError,
+            match=r"Column 1 holds ndarray; .* for a SpectrumBlock, .* an ArrayBlock of your own",
         ):
             SupervisedAutoencoder(**TINY, blocks=None).fit(spell(X))
     with pytest.raises(TypeError, match="y holds ndarray"):
@@ -716,3 +718,24 @@ def test_structures_are_no_target(spell):
     own = spell(structures())
     with pytest.raises(TypeError, match=r"^y holds structures of atoms, which can be columns of"):
         read_target(own)
+
+
+def test_a_name_in_place_of_values_is_told_how_to_pass_the_column():
+    X, y = regression()
+    for call in (
+        lambda: SupervisedAutoencoder(**TINY).fit(X, "gap"),
+        lambda: SupervisedAutoencoderClassifier(**TINY).fit(X, "gap"),
+        lambda: NestedAutoencoder(max_iter=1).fit(X, "gap"),
+        lambda: SupervisedAutoencoder(**TINY).fit(X, y).score(X, "gap"),
+    ):
+        with pytest.raises(TypeError, match=r"y is the text 'gap'.*table\['gap'\]"):
+            call()
+    with pytest.raises(TypeError, match="sample_weight is the text 'mass'"):
+        SupervisedAutoencoder(**TINY).fit(X, y, sample_weight="mass")
+
+
+def test_the_name_of_a_file_is_no_table():
+    with pytest.raises(TypeError, match=r"X is 'devices.csv'.*pd.read_csv\('devices.csv'\)"):
+        SupervisedAutoencoder(**TINY).fit("devices.csv")
+    with pytest.raises(TypeError, match=r"pd\.read_csv"):
+        read_table(Path("devices.csv"))

@@ -184,7 +184,7 @@ def test_an_index_of_two_levels():
         ),
         (
             {"a": table("rs"), "b": table("tu")},
-            "No row label of a, such as 'r', is one of another kind, such as 't'.*a has 2, b has",
+            "No row label of a, such as 'r', is in another kind, such as 't'.*a has 2, b has",
         ),
         (
             {"a": table("rs"), "b": table("st"), "c": table("u")},

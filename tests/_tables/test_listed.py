@@ -93,6 +93,12 @@ def test_a_completed_table_keeps_what_was_measured(same):
     assert listed.completed_table(filled, as_array[-1], slice(None)).shape == tables[-1].shape
 
 
+def test_a_dict_of_tables_is_told_to_be_a_list():
+    X_list, _ = two_scales()
+    with pytest.raises(TypeError, match=r"X is a dict with 2 entries.*list\(X.values\(\)\)"):
+        read_given(dict(zip("ab", X_list, strict=True)), None, None, None, "auto")
+
+
 @pytest.mark.parametrize("as_frames", [True, False])
 def test_a_list_of_targets_beside_one_table_is_refused(as_frames):
     X_list, _ = two_scales()

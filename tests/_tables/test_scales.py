@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +11,14 @@ from cases.scales import cells, crystals
 from numpy.testing import assert_array_equal
 
 from sknestedae import stack_scales
-from sknestedae._tables._scales import is_scale_list, last_scale, measured_scales
-from sknestedae.exceptions import SameRowsWarning
+from sknestedae._tables._scales import (
+    doubt_join,
+    is_scale_list,
+    last_scale,
+    measured_scales,
+    stack,
+)
+from sknestedae.exceptions import SameRowsWarning, UnmeasuredScaleWarning
 
 
 def test_a_single_row_stands_in_the_middle_of_another_scale_s():
@@ -221,3 +229,28 @@ def test_tables_that_can_not_be_what_was_said():
         stack_scales([crystals()[["radius"]], crystals()[["count"]]], same_rows=False)
     with pytest.raises(ValueError, match=r"'same_rows' parameter must be True, False or 'auto'"):
         stack_scales([np.zeros((6, 2))], same_rows="own")
+
+
+@pytest.mark.parametrize("names", ["gap", ["gap", "efficiency"]])
+def test_names_in_place_of_targets_are_told_how_to_pass_columns(names):
+    first = crystals()
+    second = first.iloc[:3].assign(layer=list("aba"))
+    with pytest.raises(ValueError, match=r"y is .*'gap'.*for each scale.*table\['gap'\]"):
+        stack_scales([first, second], names)
+
+
+@pytest.mark.parametrize("key_stays", [True, False])
+def test_rows_whose_name_found_no_partner_in_a_join_are_told(key_stays):
+    first = crystals().assign(name=[f"C-{k}" for k in range(6)])
+    samples = pd.DataFrame({"name": ["C-1", "c 2", "C-3", "C4"], "thick": [1.0, 2, 3, 4]})
+    joined = samples.merge(first, on="name", how="left")
+    if not key_stays:
+        first, joined = first.drop(columns="name"), joined.drop(columns="name")
+    with pytest.warns(
+        UnmeasuredScaleWarning, match=r"2 of 4 rows of scale 'scale1', such as row 1, have no kno"
+    ):
+        doubt_join(stack([first, joined]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        doubt_join(stack([first, joined.iloc[[0, 2]]]))
+        doubt_join(stack([first, samples[["thick"]].iloc[[0, 1] * 3].set_axis(first.index)]))

@@ -100,7 +100,7 @@ def test_some_rows_are_read():
     [
         ([np.nan, np.nan], ValueError, r"y has no labelled row: all 2 are NaN\..*pass y=None"),
         ([[1, np.nan], [2, np.nan]], ValueError, r"Output 1 of y has no labelled row"),
-        ([1, np.inf], ValueError, r"Input y contains infinity"),
+        ([1, np.inf], ValueError, r"Input y contains infinity.*must be finite, or NaN"),
         (["a", "b"], ValueError, r"could not convert string to float"),
         (np.ones((2, 2, 2)), ValueError, r"the 'target_block' parameter must say"),
         ([], ValueError, r"Found array with 0 sample\(s\)"),

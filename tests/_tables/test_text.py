@@ -51,6 +51,23 @@ DOUBTFUL = {
         + [f"{x:.3f} um" for x in NUMBERS[20:]],
         "numbers beside numbers as text, such as '5.251 um'",
     ),
+    "two units": (
+        [f"{x:.1f} µm" if k % 4 else f"{x / 1000:.4f} mm" for k, x in enumerate(NUMBERS)],
+        "2 units as text, such as '0.0053 mm', '4.7 µm'",
+    ),
+    "capitals": (
+        ["clay", "silica", "CLAY", "none"] * 10,
+        "differ by capitals alone, such as 'clay', 'CLAY'",
+    ),
+    "detection limits": (["<0.1", *[f"{x:.3f}" for x in NUMBERS[1:]]], "such as '<0.1', '4.736'"),
+    "few values below a limit": (["<0,1", "0,5", "0,7"] * 13, "half of a detection limit"),
+    "uncertainties": ([f"{x:.1f}±0.{1 + k % 9}" for k, x in enumerate(NUMBERS)], "uncertainty"),
+    "uncertainties with units": ([f"{x:.1f} +/- 0.2 g/m2" for x in NUMBERS], "uncertainty"),
+    "ranges": (["10-20 %", "20 - 30 %", "5 to 10 %", "15 %"] * 10, "the middle of a range"),
+    "signs of typesetting": (
+        [f"{x:.3f}".replace("-", "\u2212") for x in NUMBERS - 5],
+        "numbers as te",
+    ),
     "a word beside numbers": ([*NUMBERS[1:].tolist(), "n/a"], "numbers beside the text 'n/a'"),
 }
 CATEGORIES = {
@@ -63,6 +80,10 @@ CATEGORIES = {
     "fewer of which none occurs twice": [f"kind {k}" for k in range(19)],
     "some of which occur twice": [f"group {k // 3}" for k in range(90)],
     "words beside numbers": [1, "a", "b", "c"] * 10,
+    "ratios": ["70-30", "50-50", "100-0"] * 13,
+    "symbols": ["Co", "CO", "Ni"] * 13,
+    "letters": ["a", "A", "b"] * 13,
+    "names with a number": ["12-034", "12-035"] * 20,
     "booleans": [True, False] * 20,
 }
 DTYPES = [object, "str", "string"]
@@ -165,6 +186,15 @@ def test_hints():
         (["1.5", "2.25", "n.a."], [1.5, 2.25, np.nan]),
         (["1.234,5", "12.000,25"], [1234.5, 12000.25]),
         (["1,234.5", "2,345,678"], [1234.5, 2345678]),
+        (["6,660", "8.01", "0.254"], [6660, 8.01, 0.254]),
+        (["6.660", "8,01", "0,254"], [6660, 8.01, 0.254]),
+        (["1.553.396", "5.121"], [1553396, 5121]),
+        (["12 345", "1 200 300", "7.5"], [12345, 1200300, 7.5]),
+        (["12\xa0345,5", "1\u202f200", "n.a."], [12345.5, 1200, np.nan]),
+        (["1'234", "5'678.5"], [1234, 5678.5]),
+        (["12 345 g", "1 200 g", "7.5 g"], [12345, 1200, 7.5]),
+        (["\u22125.1", "\u22123.2", "4.0"], [-5.1, -3.2, 4]),
+        (["6,660 m/s", "8.01 m/s"], [6660, 8.01]),
         (["0,5 mm", "1,75 mm"], [0.5, 1.75]),
         (["-10 °C", "25 °C"], [-10, 25]),
         (["1e-5 m", "2.5e3 m"], [1e-5, 2500]),
@@ -176,6 +206,65 @@ def test_code_of_the_advice_gives_the_numbers(texts, numbers):
     code = re.search(r"such as with (.*?\))(, which|$)", said).group(1)
     converted = eval(code, {"pd": pd, "column": column})
     np.testing.assert_array_equal(converted, numbers * 10)
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["111 µm", "0.075 mm", "62 µm"], [111, 75, 62]),
+        (["1e-5 mm", "2,5 µm", "3,25µm "], [0.01, 2.5, 3.25]),
+    ],
+)
+def test_code_of_the_advice_brings_two_units_to_one(texts, numbers):
+    column = pd.Series(texts * 10)
+    number, factor = re.search(
+        r"multiply (.*) by the factor of the unit, (.*)$", doubt(column)
+    ).groups()
+    for unit, value in {"µm": 1, "mm": 1000}.items():
+        assert f"{unit!r}: ..." in factor
+        factor = factor.replace(f"{unit!r}: ...", f"{unit!r}: {value}")
+    converted = eval(f"{number} * {factor}", {"column": column})
+    np.testing.assert_allclose(converted, numbers * 10, rtol=4 * np.finfo(float).eps)
+
+
+def test_a_comma_before_three_digits_in_all_numbers_is_doubtful():
+    said = "If the comma parts thousands"
+    assert said in doubt(pd.Series(["6,660", "1,020"] * 20))
+    assert said not in doubt(pd.Series(["6,660", "1,02"] * 20))
+    assert said not in doubt(pd.Series(["6,660", "1.02"] * 20))
+
+
+@pytest.mark.parametrize(
+    ("texts", "first_is_day", "unclear"),
+    [
+        (["03/07/2024", "21/04/2024"], True, False),
+        (["07/03/2024", "04/21/2024"], False, False),
+        (["07/03/2024", "04/11/2024"], False, True),
+        (["03.07.2024", "04.11.2024"], True, False),
+        (["2024-07-03", "2024-11-04"], False, False),
+    ],
+)
+def test_the_advice_on_dates_says_which_number_is_the_day(texts, first_is_day, unclear):
+    said = doubt(pd.Series(texts * 10))
+    assert ("column, dayfirst=True)" in said) == first_is_day
+    assert ("if the day comes before the month" in said) == unclear
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (["1.553.396", "5.121"] * 10, "holds numbers as text.*str.replace('.', '')"),
+        (["29.10.2022", "03.04.2022"] * 10, "holds dates as text.*dayfirst=True"),
+        (["5 mm", "7 µm"] * 10, "holds numbers with 2 units"),
+        (["good", "bad"] * 10, "SupervisedAutoencoderClassifier"),
+    ],
+)
+def test_a_target_of_text_is_told_how_to_convert_it(y, said):
+    X = pd.DataFrame({"x": np.arange(20.0)})
+    with pytest.raises(ValueError, match="y must hold numbers") as caught:
+        SupervisedAutoencoder(**TINY).fit(X, pd.Series(y))
+    for part in said.split(".*"):
+        assert part in str(caught.value)
 
 
 def test_code_of_the_advice_reads_dates_with_points_by_the_day_first():

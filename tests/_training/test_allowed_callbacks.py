@@ -475,7 +475,64 @@ def test_schedule_in_partial_fit(learning_rate):
         sae.partial_fit(X, y)
 
 
+class AnotherOptimizer(Callback):
+    def on_train_begin(self, net, **kwargs):
+        net.optimizer_ = torch.optim.SGD(net.module_.parameters(), lr=net.lr)
+
+
+def test_schedule_of_an_optimizer_that_is_replaced():
+    """It would change the rate of the Adam that no longer trains."""
+    X, y = regression()
+    schedule = LRScheduler("StepLR", step_size=2)
+    with pytest.raises(ValueError, match=r"LRScheduler before one .* with the optimizer stand"):
+        make(schedule, AnotherOptimizer()).fit(X, y)
+    check_rates(make(AnotherOptimizer(), schedule).fit(X, y), X, y, None)
+
+
+# -- what is frozen
+
+
+@pytest.mark.parametrize("pattern", ["encoders.*", [WEIGHT, "encoders.*"]])
+def test_pattern_that_matches_nothing(pattern):
+    X, y = regression()
+    with pytest.raises(
+        ValueError, match=r"Freezer .* 'encoders\.\*', .* no parameter .*'encoder\.0"
+    ):
+        make(Freezer(pattern)).fit(X, y)
+
+
+def test_what_is_frozen_later_stays_as_it_was_learnt():
+    X, y = regression()
+    sae = make(warm_start=True).fit(X, y)
+    learnt = weights_of(sae)
+    sae.set_params(callbacks=[Freezer(WEIGHT)]).fit(X, 2 * y)
+    assert torch.equal(weights_of(sae), learnt)
+    sae.partial_fit(X, y)
+    assert torch.equal(weights_of(sae), learnt)
+    sae.set_params(callbacks=[Unfreezer(WEIGHT)]).fit(X, y)
+    assert not torch.equal(weights_of(sae), learnt)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_epochs_that_are_over_act_in_their_order(order):
+    X, y = regression()
+    sae = make(warm_start=True).fit(X, y)
+    learnt = weights_of(sae)
+    callbacks = [Freezer(WEIGHT, at=2), Unfreezer(WEIGHT, at=1)][::order]
+    sae.set_params(callbacks=callbacks).fit(X, y)
+    assert torch.equal(weights_of(sae), learnt)
+
+
 # -- files of an earlier fit
+
+
+def test_what_was_frozen_stays_so_after_a_file(tmp_path):
+    X, y = regression()
+    saved = TrainEndCheckpoint(dirname=str(tmp_path))
+    first = make(Freezer(WEIGHT), saved).fit(X, y)
+    second = make(LoadInitState(saved), Freezer(WEIGHT)).fit(X, y)
+    assert second.n_iter_ == 2 * first.n_iter_
+    assert torch.equal(weights_of(second), weights_of(first))
 
 
 @pytest.mark.parametrize("learning_rate", ["constant", "cosine"])
@@ -523,7 +580,7 @@ def test_no_file_is_loaded_where_training_goes_on(tmp_path):
     callback = LoadInitState(TrainEndCheckpoint(dirname=str(tmp_path)))  # there is none yet
     sae = make(callback, warm_start=True).fit(X, y)
     for fit in (sae.fit, sae.partial_fit):
-        with pytest.raises(ValueError, match="would replace what the last fit learnt"):
+        with pytest.raises(ValueError, match="would replace the parameters of the last fit"):
             fit(X, y)
 
 

@@ -583,7 +583,7 @@ def test_tolerances_are_named_or_counted_as_targets_are():
     )
     assert_array_equal(by_name.meets, np.abs(by_name.prediction[:, 1] - 5) <= 0.5)
     pd.testing.assert_frame_equal(by_name.to_frame(), by_position.to_frame())
-    with pytest.raises(ValueError, match="names 'a', of which nothing is wanted"):
+    with pytest.raises(ValueError, match="names 'a', which has no wanted value in 'target'"):
         propose(estimator, X, {"b": 5.0}, tolerance={"a": 1.0})
 
 

@@ -232,7 +232,7 @@ def test_attributions_leave_no_trace(sae, X):
         ({"latent": 2}, r"'latent' parameter must be an int from -2 to 1, .* got 2"),
         ({"latent": "z"}, "'latent' parameter .* got 'z'"),
         ({"output": 1}, r"'output' parameter must be an int from -1 to 0, .* got 1"),
-        ({"latent": 0, "output": 0}, "Either a 'latent' or an 'output'"),
+        ({"latent": 0, "output": 0}, "Give either a 'latent' or an 'output'"),
         ({"stage": "inner"}, "'stage' parameter names the stage 'inner'"),
     ],
 )

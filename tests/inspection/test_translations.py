@@ -98,7 +98,7 @@ def test_what_is_no_dual_autoencoder():
     with pytest.raises(TypeError, match="needs a DualAutoencoder, got a SupervisedAutoencoder"):
         translation_scores(plain, X)
     pipeline = make_pipeline(StandardScaler(), dual_of_curves()).fit(X, t)
-    with pytest.raises(TypeError, match=r"got a Pipeline\. Of a pipeline, pass the last step"):
+    with pytest.raises(TypeError, match=r"got a Pipeline\. For a pipeline, pass the last step"):
         translation_scores(pipeline, X)
     with pytest.raises(NotFittedError):
         translation_scores(dual_of_curves(), X)

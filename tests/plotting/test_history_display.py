@@ -119,7 +119,7 @@ def test_a_stage_is_chosen_by_name_or_position(data):
     chain = NestedAutoencoder([("frozen", frozen, [0]), ("pca", PCA(1), [1])]).fit(X)
     display = HistoryDisplay.from_estimator(chain, stage="frozen")
     assert display.history is frozen[-1].history_
-    with pytest.raises(TypeError, match="must have history_; PCA has not"):
+    with pytest.raises(TypeError, match="must have history_; PCA does not"):
         HistoryDisplay.from_estimator(chain)
 
 
@@ -179,7 +179,7 @@ def test_errors_say_what_is_wrong(validated, data):
         HistoryDisplay.from_estimator(validated, terms=["loss", "mse"])
     with pytest.raises(ValueError, match=r"'terms' parameter .* got \[\]"):
         HistoryDisplay.from_estimator(validated, terms=[])
-    with pytest.raises(TypeError, match="must have history_; LinearRegression has not"):
+    with pytest.raises(TypeError, match="must have history_; LinearRegression does not"):
         HistoryDisplay.from_estimator(LinearRegression().fit(*data))
     with pytest.raises(NotFittedError):
         HistoryDisplay.from_estimator(SupervisedAutoencoder())

@@ -96,7 +96,7 @@ def test_errors_of_kinds(dual, data):
     numbers = X["spectrum"].to_numpy()
     with pytest.raises(ValueError, match=r"whole table, with the \d+ columns .* got the shape \("):
         Kinds.read(dual, numbers, "caller")
-    with pytest.raises(TypeError, match="of caller must have translate and blocks_; PCA has not"):
+    with pytest.raises(TypeError, match="of caller must have translate and blocks_; PCA does not"):
         Kinds.read(PCA(), X, "caller")
     with pytest.raises(TypeError, match=r"of caller must be one table, got 2 .* stack_kinds"):
         Kinds.read(dual, [X["image"], X["spectrum"]], "caller")

@@ -363,7 +363,7 @@ def test_errors_say_what_is_wrong(sae, X, parameters, message):
 
 
 def test_errors_of_estimators(sae, X):
-    with pytest.raises(TypeError, match="must have transform; LinearRegression has not"):
+    with pytest.raises(TypeError, match="must have transform; LinearRegression does not"):
         LatentDisplay.from_estimator(LinearRegression(), X)
     with pytest.raises(NotFittedError):
         LatentDisplay.from_estimator(SupervisedAutoencoder(), X)

@@ -162,7 +162,7 @@ def test_without_a_target_there_is_no_prediction(X):
     with pytest.raises(NoTargetError, match="without a target"):
         TraversalDisplay.from_estimator(sae, X, predict=True)
     table = X[["energy", "mass"]]
-    with pytest.raises(TypeError, match="must have predict; PCA has not"):
+    with pytest.raises(TypeError, match="must have predict; PCA does not"):
         TraversalDisplay.from_estimator(PCA(1).fit(table), table, predict=True)
 
 
