@@ -62,7 +62,8 @@ OF_SETTINGS = {
 def tiny_instances() -> dict:
     """Give an instance of each public estimator, and of each kind of target that it predicts."""
     kinds = [("first", DenseBlock(), [0])]
-    grid, regressor = {"alpha": [1e-3, 0.1]}, SupervisedAutoencoder(**QUICK, random_state=0)
+    grid = {"alpha": [1e-3, 0.1]}  # of networks: a Gaussian process depends on none
+    regressor = SupervisedAutoencoder(**QUICK, predictor="network", random_state=0)
     return {
         "regressor": SupervisedAutoencoder(**QUICK),
         "classifier": SupervisedAutoencoderClassifier(**QUICK),

@@ -352,7 +352,7 @@ def test_a_fit_neither_reads_nor_moves_the_generator():
 
 def scores_of_searches():
     """Give the scores of folds and of searches, and what these predict."""
-    estimator, grid = sae(), {"alpha": [0.1, 0.001]}
+    estimator, grid = sae(predictor="network"), {"alpha": [0.1, 0.001]}
     found = [cross_val_score(estimator, X, Y, cv=2)]
     found.append(cross_val_score(ESTIMATORS["pipelines"](), X, Y, cv=2, scoring="r2"))
     found.append(batched_cross_validate(estimator, X, Y, cv=2)["test_score"])
@@ -509,7 +509,8 @@ def test_folds_and_searches_take_tensors():
         cross_val_score(sae(), table, target, cv=2), cross_val_score(sae(), X, Y, cv=2)
     )
     for search in (GridSearchCV, BatchedGridSearchCV):
-        expected = search(sae(), {"alpha": [0.1, 0.001]}, cv=2).fit(X, Y)
+        network = sae(predictor="network")
+        expected = search(network, {"alpha": [0.1, 0.001]}, cv=2).fit(X, Y)
         found = clone(expected).fit(table, target)
         np.testing.assert_array_equal(found.predict(table), expected.predict(X))
 

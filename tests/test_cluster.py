@@ -26,7 +26,7 @@ N_FITS = 8 * len(FOLDS)
 
 
 def search(search_class, scoring=None):
-    sae = SupervisedAutoencoder(2, max_iter=5, random_state=0)
+    sae = SupervisedAutoencoder(2, predictor="network", max_iter=5, random_state=0)
     params = {"cv": FOLDS, "scoring": scoring, "refit": False, "error_score": "raise"}
     return search_class(sae, GRID, **params).fit(X, Y)
 
