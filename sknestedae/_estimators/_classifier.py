@@ -218,7 +218,7 @@ class SupervisedAutoencoderClassifier(ClassifierMixin, BaseSupervisedAutoencoder
 
     with encoder :math:`e`, decoder :math:`d` and predictor :math:`p`. The bars are means over
     measured entries, weighted by samples: a missing entry enters as its column's mean and is left
-    out of the error. An integer sample weight is the same as repeating the row.
+    out of the error. An integer sample weight gives the same objective as repeating the row.
 
     References
     ----------
