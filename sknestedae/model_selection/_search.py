@@ -336,7 +336,9 @@ def _warn_of_equal_scores(search: Any) -> None:
     processes = [
         f"{key}={value!r}"
         for key, value in settings.items()
-        if key.split("__")[-1] == "predictor" and value in ("auto", "gaussian_process")
+        if key.split("__")[-1] == "predictor"
+        and isinstance(value, str)  # another estimator's may be anything
+        and value in ("auto", "gaussian_process")
     ]
     if len(results["params"]) < 2 or not processes:
         return
