@@ -13,7 +13,16 @@ PACKAGE = "sknestedae"
 
 # A folder, or a file at the top, imports only from those that stand above it here.
 FLOORS = [
-    {"exceptions", "_compat", "_extras", "_notices", "_persistence", "_show_versions", "_version"},
+    {
+        "exceptions",
+        "_compat",
+        "_extras",
+        "_notices",
+        "_persistence",
+        "_show_versions",
+        "_threads",
+        "_version",
+    },
     {"_tables", "datasets"},
     {"_atoms"},
     {"_ambient", "_layers", "_gaussian_process"},
@@ -37,6 +46,7 @@ ORDER = {
         "_notices",
         "_persistence",
         "_show_versions",
+        "_threads",
         "_ambient",
     ],
     "_tables": [
@@ -90,7 +100,7 @@ ORDER = {
         "_convolution",
         "_rotation",
     ],
-    "_gaussian_process": ["_threads", "_kernel", "_evidence", "_process", "_differentiable"],
+    "_gaussian_process": ["_kernel", "_evidence", "_process", "_differentiable"],
     "blocks": [
         "_losses",
         "_slopes",
@@ -124,7 +134,6 @@ ORDER = {
         "_objective",
         "_closed_form",
         "_adam",
-        "_threads",
         "_net",
         "_job",
         "_vectorized_batches",

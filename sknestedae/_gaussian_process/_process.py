@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 
+from .._threads import one_blas_thread
 from ._evidence import (
     DistinctRows,
     diagonal_of_inverse,
@@ -20,7 +21,6 @@ from ._evidence import (
     prior_of,
 )
 from ._kernel import CENTRES, Hyperparameters, covariance, variance
-from ._threads import one_blas_thread
 
 # Entries of the kernel matrix that are in memory at once in a prediction: 32 MB.
 MAX_ENTRIES = 2**22

@@ -575,13 +575,33 @@ def read_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     -------
     X, y, sample_weight
         As ``read_table`` and ``read_target`` give them, with the row labels of X; None stays None.
+
+    Raises
+    ------
+    TypeError
+        If y is a list of names of columns, which would count as values of as many rows.
     """
     X = read_table(X)
+    _refuse_names(X, y)
     y = None if y is None else read_target(y, cells=True)
     if sample_weight is not None:
         sample_weight = read_target(sample_weight, "sample_weight")
     check_same_rows(X, y=y, sample_weight=sample_weight)
     return X, label_rows(y, X), label_rows(sample_weight, X)
+
+
+def _refuse_names(X: Any, y: Any) -> None:
+    """Refuse a list of names of columns in place of y; of as many as rows, they are labels."""
+    is_list = isinstance(y, list | tuple) and len(y) > 0
+    if not is_list or not isinstance(X, pd.DataFrame) or len(y) == len(X):
+        return
+    if all(isinstance(name, str) and name in X.columns for name in y):
+        names = list(y)
+        raise TypeError(
+            f"y is {y!r}, names of columns; it must hold a value for each row. Columns are passed "
+            f"as table[{names!r}]; if they are the target, leave them out of X: "
+            f"table.drop(columns={names!r})."
+        )
 
 
 def label_rows(y: Any, X: Any) -> Any:

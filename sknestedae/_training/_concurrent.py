@@ -19,10 +19,10 @@ import torch
 from sklearn import config_context, get_config
 
 from .._ambient import let_go
-from .._gaussian_process._threads import one_blas_thread
 from .._layers._device import holds_generators
 from .._networks._batch import Batch
 from .._notices import Notices, current
+from .._threads import one_blas_thread
 from ._job import TrainingJob
 from ._vectorized import bytes_per_network, train_vectorized
 

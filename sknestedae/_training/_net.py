@@ -19,13 +19,13 @@ from .._layers._device import epoch_seed, forked_rng, seed_generators
 from .._networks._autoencoder import draws_from_torch
 from .._networks._batch import Batch, Subset
 from .._networks._flat import FlatParameters
+from .._threads import is_worth_threads, one_torch_thread
 from ._adam import make_step
 from ._allowed_callbacks import check_begun, check_monitored
 from ._callbacks import OWN_CALLBACKS, StopTraining, catch_up
 from ._closed_form import ClosedForm, Unsupported
 from ._data import CHUNK_ROWS, TensorIterator
 from ._schedules import warmth
-from ._threads import is_worth_threads, one_torch_thread
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from .._ambient import isolated
 from .._layers._bounds import Bounded
 from .._networks._autoencoder import AutoencoderModule
+from .._threads import is_worth_threads, one_torch_thread
 from ._job import TrainingJob
-from ._threads import is_worth_threads, one_torch_thread
 from ._vectorized_training import VectorizedTraining
 
 _LOG = logging.getLogger("sknestedae")

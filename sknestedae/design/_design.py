@@ -18,7 +18,7 @@ from .._estimators._differentiable import DifferentiableChain
 from .._estimators._nested import NestedAutoencoder
 from .._tables._codec import TabularCodec
 from .._tables._input import ArrayKind, table_kind
-from .._training._threads import one_torch_thread
+from .._threads import one_torch_thread
 from ..exceptions import NoTargetError, OutsideDomainWarning, ToleranceWarning
 from ._candidates import Candidates, embed
 from ._choice import choose

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from sknestedae._gaussian_process import _process
 from sknestedae._gaussian_process._evidence import merge_rows, prior_of
@@ -449,24 +448,3 @@ def test_the_root_is_that_of_the_inverse_covariance():
     np.testing.assert_array_equal(root, np.tril(root))
     targets = (process.rows.y - process.offset) / process.scale
     np.testing.assert_allclose(root.T @ (root @ targets), process.coefficients, rtol=1e-9)
-
-
-def test_hyperparameters_are_searched_by_one_thread_of_blas(monkeypatch):
-    def n_threads():
-        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-
-    seen = []
-    search = _process.most_probable
-
-    def spied(*args, **kwargs):
-        seen.append(n_threads())
-        return search(*args, **kwargs)
-
-    monkeypatch.setattr(_process, "most_probable", spied)
-    X = np.random.default_rng(0).normal(size=(20, 2))
-    with threadpool_limits(2, "blas"):
-        if n_threads() != {2}:
-            pytest.skip("the BLAS here has one thread, or none that can be set")
-        GaussianProcess.fit(X, X[:, 0], widths=[2])
-        assert seen == [{1}, {1}]
-        assert n_threads() == {2}

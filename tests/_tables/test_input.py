@@ -734,6 +734,19 @@ def test_a_name_in_place_of_values_is_told_how_to_pass_the_column():
         SupervisedAutoencoder(**TINY).fit(X, y, sample_weight="mass")
 
 
+@pytest.mark.parametrize("names", [["mass"], ("mass", "gap")])
+def test_so_are_names_in_a_list(names):
+    table = pd.DataFrame({"mass": range(6), "gap": range(6), "size": range(6)}, dtype=float)
+    with pytest.raises(TypeError, match=r"y is .'mass'.*names of columns.*table\[\['mass'"):
+        SupervisedAutoencoder(**TINY).fit(table, names)
+    # as many words as rows are labels, whatever the columns are called
+    labels = ["mass", "gap", "gap", "mass", "gap", "mass"]
+    clf = SupervisedAutoencoderClassifier(**TINY).fit(table, labels)
+    assert list(clf.classes_) == ["gap", "mass"]
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        SupervisedAutoencoder(**TINY).fit(table, ["1", "2"])
+
+
 def test_the_name_of_a_file_is_no_table():
     with pytest.raises(TypeError, match=r"X is 'devices.csv'.*pd.read_csv\('devices.csv'\)"):
         SupervisedAutoencoder(**TINY).fit("devices.csv")
